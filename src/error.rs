@@ -1,0 +1,203 @@
+//! What can go wrong, as the user sees it: a code, a fact, and apart from it the remedies.
+//!
+//! Every error has a stable, value-free token (`error-code` in the outputs) and an exit status. `docs/errors.md` is made
+//! from the table below; a test keeps them together.
+
+use std::fmt;
+
+macro_rules! codes {
+    ($($(#[$meta:meta])* $variant:ident $token:literal $exit:literal $meaning:literal;)*) => {
+        /// The user's situation. Its token is stable and goes to the `error-code` output.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub enum Code { $(#[doc = $meaning] $variant,)* }
+
+        impl Code {
+            /// Every code, in the order of the documentation.
+            pub const ALL: &'static [Code] = &[$(Code::$variant,)*];
+
+            /// The stable token, as in the `error-code` output.
+            pub fn token(self) -> &'static str {
+                match self { $(Code::$variant => $token,)* }
+            }
+
+            /// The exit status of a run that ends with this error.
+            pub fn exit_status(self) -> u8 {
+                match self { $(Code::$variant => $exit,)* }
+            }
+
+            /// One sentence: when this error is given.
+            pub fn meaning(self) -> &'static str {
+                match self { $(Code::$variant => $meaning,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    Usage "usage" 2 "The command line or an action input is malformed.";
+    GithubSecretsInvalid "github-secrets-invalid" 2 "`github-secrets` is no JSON object of strings.";
+    ProjectDirectoryMissing "project-directory-missing" 2 "The project directory does not exist or is no directory.";
+    ManifestInvalid "manifest-invalid" 2 "The manifest or the `secrets` input is malformed.";
+    ManifestMissing "manifest-missing" 2 "The manifest that `config` names does not exist, or nothing declares a secret.";
+    SecretNameInvalid "secret-name-invalid" 2 "A secret's name is no valid variable name.";
+    SecretNamesCollide "secret-names-collide" 2 "Two secrets would have the same file.";
+    ReferenceInvalid "reference-invalid" 2 "A reference is malformed or names something its source does not have.";
+    SourceUnknown "source-unknown" 2 "A source is named that is unknown or not configured.";
+    ComposeFileMissing "compose-file-missing" 2 "No Compose file was found where one was looked for.";
+    ComposeFileInvalid "compose-file-invalid" 2 "Docker Compose rejects the project.";
+    ServiceUnknown "service-unknown" 2 "A service is named that the Compose project does not have.";
+    SecretWithoutService "secret-without-service" 2 "It is not said which services get a secret.";
+    SecretInLargerValue "secret-in-larger-value" 2 "A declared secret is interpolated into a larger value of the Compose project.";
+    UnsafeLogDriver "unsafe-log-driver" 2 "The action container's log driver ships its output off the machine, and the masks with it.";
+    OverrideInvalid "override-invalid" 2 "The existing override file cannot be used.";
+    SecretsMissing "secrets-missing" 3 "Required secrets were found in no source.";
+    SecretInvalid "secret-invalid" 3 "A secret's value breaks a rule of the manifest, or cannot be delivered.";
+    SourceDenied "source-denied" 4 "A source that stands above the winner refused access.";
+    SourceFailed "source-failed" 4 "A source that stands above the winner could not be read.";
+    PathUnsafe "path-unsafe" 5 "A path to write to is or passes a symbolic link, lies outside the project, or is tracked by git.";
+    NotWritable "not-writable" 5 "A file or directory cannot be written.";
+    DiskFull "disk-full" 5 "There is no space left on the device.";
+    DeliveryFailed "delivery-failed" 5 "The secrets could not be handed to the services.";
+    WorkspaceNotOnHost "workspace-not-on-host" 5 "The workspace cannot be mapped to a path of the Docker host.";
+    Locked "locked" 5 "Another run is changing the same project.";
+    DockerSocketMissing "docker-socket-missing" 6 "There is no Docker socket.";
+    EngineUnreachable "engine-unreachable" 6 "The Docker Engine does not answer.";
+    EngineTooOld "engine-too-old" 6 "The Docker Engine's API is older than 1.41.";
+    ComposeMissing "compose-missing" 6 "Docker Compose v2 was not found.";
+    ComposeTooOld "compose-too-old" 6 "Docker Compose is older than v2.24.";
+    RegistryLoginFailed "registry-login-failed" 6 "A registry refused a login.";
+    ImageUnavailable "image-unavailable" 6 "An image could not be pulled or built.";
+    OtherEnvironment "other-environment" 6 "The running project was deployed for another environment.";
+    DeployFailed "deploy-failed" 6 "Docker Compose could not start the project.";
+    Unhealthy "unhealthy" 6 "A service did not become healthy, or did not stay up.";
+    RemovalIncomplete "removal-incomplete" 6 "Something of ours is still there after `down`.";
+    Leak "leak" 7 "A secret value was found where it must not be.";
+    Interrupted "interrupted" 130 "The run was stopped by a signal.";
+    Internal "internal" 70 "A fault of this program.";
+}
+
+/// One thing among several that are wrong at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// What is wrong: the fact, naming the secret, service or file.
+    pub fact: String,
+    /// How to put it right, when something better than the error's own hints is known.
+    pub remedy: Option<String>,
+}
+
+/// A run's failure: one situation, with every problem that belongs to it, and the remedies.
+/// It holds no secret value; whoever makes one describes values by their shape.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error {
+    /// The user's situation.
+    pub code: Code,
+    /// The fact, one or more lines.
+    pub fact: String,
+    /// Each problem, when several stand behind the fact.
+    pub problems: Vec<Problem>,
+    /// The remedies, apart from the fact.
+    pub hints: Vec<String>,
+}
+
+/// The result of everything that can fail in the user's sight.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// An error of the given code with its fact.
+    pub fn new(code: Code, fact: impl Into<String>) -> Self {
+        Self { code, fact: fact.into(), problems: Vec::new(), hints: Vec::new() }
+    }
+
+    /// Adds a remedy.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// Adds the problems behind the fact.
+    #[must_use]
+    pub fn problems(mut self, problems: Vec<Problem>) -> Self {
+        self.problems.extend(problems);
+        self
+    }
+
+    /// Turns an operating-system error at a path into an error with a remedy: a full disk and a read-only file system
+    /// are told apart; everything else is `otherwise`.
+    pub fn io(otherwise: Code, doing: &str, path: &std::path::Path, error: &std::io::Error) -> Self {
+        use std::io::ErrorKind as K;
+        let fact = format!("cannot {doing} {}: {}", path.display(), plain_reason(error));
+        match error.kind() {
+            K::StorageFull | K::QuotaExceeded => Error::new(Code::DiskFull, fact)
+                .hint("Free some space on the device that holds this path. Nothing was changed."),
+            K::ReadOnlyFilesystem => Error::new(Code::NotWritable, fact)
+                .hint("The file system is mounted read-only: mount it writable, or name another place."),
+            K::PermissionDenied if otherwise.exit_status() == 5 => Error::new(Code::NotWritable, fact)
+                .hint("Let the user that runs this step write there, or name another place."),
+            _ => Error::new(otherwise, fact),
+        }
+    }
+}
+
+/// The operating system's reason without the number that Rust appends.
+pub fn plain_reason(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or(&text).to_owned()
+}
+
+impl Problem {
+    /// A problem with its fact and no remedy of its own.
+    pub fn new(fact: impl Into<String>) -> Self {
+        Self { fact: fact.into(), remedy: None }
+    }
+
+    /// The same problem with a remedy.
+    #[must_use]
+    pub fn remedy(mut self, remedy: impl Into<String>) -> Self {
+        self.remedy = Some(remedy.into());
+        self
+    }
+}
+
+impl fmt::Display for Error {
+    /// The fact, the problems as a list, then the remedies.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.fact)?;
+        for problem in &self.problems {
+            write!(f, "\n  - {}", problem.fact.replace('\n', "\n    "))?;
+            if let Some(remedy) = &problem.remedy {
+                write!(f, "\n    fix: {}", remedy.replace('\n', "\n    "))?;
+            }
+        }
+        for hint in &self.hints {
+            write!(f, "\nfix: {}", hint.replace('\n', "\n     "))?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_token_is_unique_and_documented() {
+        let mut tokens: Vec<_> = Code::ALL.iter().map(|c| c.token()).collect();
+        tokens.sort_unstable();
+        tokens.dedup();
+        assert_eq!(tokens.len(), Code::ALL.len());
+    }
+
+    #[test]
+    fn an_error_reads_as_fact_problems_and_remedies() {
+        let error = Error::new(Code::SecretsMissing, "2 secrets are missing")
+            .problems(vec![Problem::new("A").remedy("set it"), Problem::new("B")])
+            .hint("or make them optional");
+        assert_eq!(
+            error.to_string(),
+            "2 secrets are missing\n  - A\n    fix: set it\n  - B\nfix: or make them optional"
+        );
+    }
+}
