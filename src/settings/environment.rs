@@ -1,0 +1,124 @@
+//! A snapshot of the process environment, taken once: nothing else in the program reads variables.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+use crate::secret::SecretValue;
+
+/// Variables that reach no child: the run's own inputs are matched by prefix, these by name.
+const NOT_FOR_CHILDREN: &[&str] = &[
+    "GITHUB_TOKEN",
+    "GITHUB_OUTPUT",
+    "GITHUB_ENV",
+    "GITHUB_PATH",
+    "GITHUB_STATE",
+    "GITHUB_STEP_SUMMARY",
+];
+
+/// Variables of the process, by name. It has no `Debug`: any of them may hold a secret.
+#[derive(Clone, Default)]
+pub struct Environment(BTreeMap<OsString, SecretValue>);
+
+impl Environment {
+    /// Takes the variables of this process. Call it once, when the program starts.
+    pub fn of_this_process() -> Self {
+        Self::from_pairs(std::env::vars_os())
+    }
+
+    /// Makes an environment from names and values, as for tests.
+    pub fn from_pairs<K: Into<OsString>, V: Into<OsString>>(pairs: impl IntoIterator<Item = (K, V)>) -> Self {
+        Self(
+            pairs
+                .into_iter()
+                .map(|(name, value)| (name.into(), SecretValue::new(value.into().into_vec())))
+                .collect(),
+        )
+    }
+
+    /// The value of a variable; `None` when it is unset or empty, since an unset GitHub secret arrives as an empty text.
+    pub fn value(&self, name: &str) -> Option<&SecretValue> {
+        self.0.get(OsStr::new(name)).filter(|value| !value.is_empty())
+    }
+
+    /// The value of a variable that is no secret, as text; `None` when it is unset, empty or not UTF-8.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.value(name)
+            .and_then(|value| std::str::from_utf8(value.expose()).ok())
+    }
+
+    /// Whether a variable is there, empty or not.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.contains_key(OsStr::new(name))
+    }
+
+    /// Names of the variables whose value is or holds one of `values`. Values under 6 bytes are left out, or a secret
+    /// `true` would take `CI` away.
+    pub fn names_holding(&self, values: &[&SecretValue]) -> BTreeSet<OsString> {
+        let holds =
+            |text: &[u8], value: &[u8]| value.len() >= 6 && text.windows(value.len()).any(|w| w == value);
+        self.0
+            .iter()
+            .filter(|(_, text)| values.iter().any(|value| holds(text.expose(), value.expose())))
+            .map(|(name, _)| name.clone())
+            .collect()
+    }
+
+    /// The variables for child processes: without the action's inputs, the runner's tokens and file commands, and
+    /// `hidden`; and with `placeholders` in place of what they name.
+    pub fn for_children(
+        &self,
+        hidden: &BTreeSet<OsString>,
+        placeholders: &BTreeMap<String, String>,
+    ) -> Vec<(OsString, OsString)> {
+        let mut kept: BTreeMap<OsString, OsString> = self
+            .0
+            .iter()
+            .filter(|(name, _)| !hidden.contains(*name) && !is_ours_alone(name))
+            .map(|(name, value)| (name.clone(), OsString::from_vec(value.expose().to_vec())))
+            .collect();
+        for (name, placeholder) in placeholders {
+            kept.insert(name.into(), placeholder.into());
+        }
+        kept.into_iter().collect()
+    }
+}
+
+fn is_ours_alone(name: &OsStr) -> bool {
+    let bytes = name.as_bytes();
+    bytes.starts_with(b"INPUT_")
+        || bytes.starts_with(b"ACTIONS_")
+        || NOT_FOR_CHILDREN.iter().any(|other| other.as_bytes() == bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn children_get_neither_inputs_nor_tokens_nor_secrets() {
+        let all = Environment::from_pairs([
+            ("PATH", "/bin"),
+            ("INPUT_GITHUB-SECRETS", "{}"),
+            ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "t"),
+            ("KEY", "canary-value"),
+            ("ALIAS", "prefix-canary-value"),
+            ("IMAGE_TAG", "v1"),
+        ]);
+        let value = SecretValue::new(b"canary-value".to_vec());
+        let hidden = all.names_holding(&[&value]);
+        let placeholders = BTreeMap::from([("KEY".to_owned(), "placeholder".to_owned())]);
+        let kept: Vec<_> = all
+            .for_children(&hidden, &placeholders)
+            .into_iter()
+            .map(|(name, value)| format!("{}={}", name.to_string_lossy(), value.to_string_lossy()))
+            .collect();
+        assert_eq!(kept, ["IMAGE_TAG=v1", "KEY=placeholder", "PATH=/bin"]);
+    }
+
+    #[test]
+    fn an_empty_variable_is_absent() {
+        let all = Environment::from_pairs([("A", ""), ("B", "1")]);
+        assert!(all.value("A").is_none() && all.has("A") && all.text("B") == Some("1"));
+    }
+}

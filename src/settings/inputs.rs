@@ -1,0 +1,204 @@
+//! The one table of inputs: flags, help, `action.yml` and the README's table come from it or are tested against it.
+
+/// What an input holds, which decides how it is written on the command line.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// One text.
+    Text,
+    /// Several texts, one a line or separated by commas.
+    List,
+    /// `true` or `false`.
+    Switch,
+    /// A secret: no flag takes it; on the command line it is `INPUT_…` or the file that `--NAME-file` names.
+    Secret,
+}
+
+/// One action input, which is also a flag of the same name.
+#[derive(Clone, Copy, Debug)]
+pub struct Input {
+    /// The name, hyphenated, as in `action.yml` and as the flag.
+    pub name: &'static str,
+    /// What it holds.
+    pub kind: Kind,
+    /// What stands in for it when it is not given; empty when nothing does.
+    pub default: &'static str,
+    /// One or two sentences for the help text, `action.yml` and the README.
+    pub help: &'static str,
+}
+
+const fn input(name: &'static str, kind: Kind, default: &'static str, help: &'static str) -> Input {
+    Input {
+        name,
+        kind,
+        default,
+        help,
+    }
+}
+
+/// Every input, in the order in which users meet them.
+pub const INPUTS: &[Input] = &[
+    input(
+        "mode",
+        Kind::Text,
+        "deploy",
+        "What to do: `deploy`, `create-files`, `create-compose`, `validate` or `down`.",
+    ),
+    input(
+        "secrets",
+        Kind::Text,
+        "",
+        "The declared secrets, one a line: `NAME`, `NAME?` (optional), `NAME = reference [| reference…]`; `#` starts a comment line.",
+    ),
+    input(
+        "config",
+        Kind::Text,
+        "",
+        "The manifest. Default: `claude-secrets.yml` in the project directory, when it is there.",
+    ),
+    input(
+        "github-secrets",
+        Kind::Secret,
+        "",
+        "`${{ toJSON(secrets) }}`: part of the `env` source; only declared names are taken. Explicit `env:` lines are better: they say in the workflow what is used.",
+    ),
+    input(
+        "sources",
+        Kind::List,
+        "",
+        "Which sources to ask, in which order. Default: all that are configured, in the order docker-secrets, dotenv, env.",
+    ),
+    input(
+        "env-file",
+        Kind::List,
+        "",
+        "The files of the `dotenv` source, relative to the project directory; later ones win. Default: `.env`, when it is there.",
+    ),
+    input(
+        "prefix",
+        Kind::Text,
+        "",
+        "First part of the conventional references. Default: `claude-bot`.",
+    ),
+    input(
+        "environment",
+        Kind::Text,
+        "",
+        "The deployment environment, e.g. `production`: the second part of the conventional references.",
+    ),
+    input(
+        "grant-to",
+        Kind::List,
+        "",
+        "Services that get the secrets which neither the manifest nor the services' own variables assign.",
+    ),
+    input(
+        "on-missing",
+        Kind::Text,
+        "fail",
+        "What a missing required secret does: `fail` or `warn` (the run is then degraded).",
+    ),
+    input(
+        "on-source-error",
+        Kind::Text,
+        "fail",
+        "What a source does that cannot be read and stands above the winner: `fail` or `next` (the run is then degraded).",
+    ),
+    input(
+        "strict",
+        Kind::Switch,
+        "false",
+        "Makes warnings errors, before anything is changed.",
+    ),
+    input(
+        "timeout",
+        Kind::Text,
+        "60s",
+        "The deadline for all sources together.",
+    ),
+    input(
+        "project-directory",
+        Kind::Text,
+        "",
+        "As in Docker Compose. Default: the directory of the first Compose file.",
+    ),
+    input(
+        "compose-files",
+        Kind::List,
+        "",
+        "The Compose files. Default: those that Docker Compose itself would find.",
+    ),
+    input("project-name", Kind::Text, "", "As in Docker Compose."),
+    input("profiles", Kind::List, "", "The Compose profiles to start."),
+    input(
+        "services",
+        Kind::List,
+        "",
+        "The services to start. Default: all. It grants nothing: the override file always covers every service.",
+    ),
+    input(
+        "pull",
+        Kind::Text,
+        "missing",
+        "When to pull images: `always`, `missing` or `never`.",
+    ),
+    input(
+        "build",
+        Kind::Switch,
+        "false",
+        "Builds images also when they exist.",
+    ),
+    input(
+        "remove-orphans",
+        Kind::Switch,
+        "false",
+        "Removes containers of services that the project no longer has.",
+    ),
+    input(
+        "force-recreate",
+        Kind::Switch,
+        "false",
+        "Recreates every container, also when nothing changed.",
+    ),
+    input(
+        "wait",
+        Kind::Switch,
+        "true",
+        "Waits until every service is healthy, or runs and stays up, or has ended with status 0.",
+    ),
+    input(
+        "wait-timeout",
+        Kind::Text,
+        "120s",
+        "How long to wait for the services.",
+    ),
+    input(
+        "delivery",
+        Kind::Text,
+        "auto",
+        "How services get their secrets: `file`, `volume` or `auto`.",
+    ),
+    input(
+        "secrets-dir",
+        Kind::Text,
+        "data/secrets",
+        "Where secret files go, relative to the project directory.",
+    ),
+    input(
+        "override-file",
+        Kind::Text,
+        "docker-compose.secrets.yml",
+        "The generated override file, relative to the project directory.",
+    ),
+    input(
+        "registries",
+        Kind::Secret,
+        "",
+        "Registry logins, one `host user password` a line; they are gone when the run ends.",
+    ),
+    input(
+        "report-file",
+        Kind::Text,
+        "",
+        "Where the JSON report goes, relative to the project directory. Default: `claude-secrets-report.json` in the runner's temporary directory under GitHub Actions, nowhere else.",
+    ),
+];
