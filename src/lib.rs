@@ -1,1 +1,3 @@
 //! x
+pub mod github;
+pub mod mask;
