@@ -1,0 +1,476 @@
+//! The forms in which a text can turn up: what programs make of it before they print it.
+
+use super::base64::{Alphabet, Ending, encode};
+use super::buffer::Buffer;
+use super::escape::{Escapes, Number, Plain, backslash, hex, percent, replace};
+use super::structural::has_line_break;
+
+/// What a form is, as far as anyone needs to know.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// The text itself.
+    Raw,
+    /// A JSON string as most programs write it.
+    Json,
+    /// The part of standard or URL-safe base64 that does not depend on neighbours.
+    Base64,
+    /// Percent-encoding as RFC 3986 wants it.
+    Url,
+    /// Any other.
+    Other,
+}
+
+/// How many forms a text gets.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// All of them: a value, or a field of a JSON value.
+    Full,
+    /// All escapes, and base64: one line of a value.
+    Line,
+    /// All escapes: a short line of a value.
+    Escapes,
+    /// Only the text, JSON and standard base64: a value too long for more.
+    Few,
+    /// Only the text: a line or field of such a value.
+    Raw,
+}
+
+/// Calls `emit` with every form of `text`. A form may come more than once, and may hold line breaks.
+pub(super) fn each(text: &[u8], extent: Extent, emit: &mut dyn FnMut(Form, &[u8])) {
+    emit(Form::Raw, text);
+    match extent {
+        Extent::Raw => {}
+        Extent::Few => {
+            let mut forms = Forms {
+                scratch: Buffer::new(),
+                emit,
+            };
+            forms.json(text, &JSON[..2]);
+            forms.base64(text, &[Alphabet::Standard], &[Ending::Unknown], Form::Base64);
+        }
+        Extent::Escapes => Forms {
+            scratch: Buffer::new(),
+            emit,
+        }
+        .escapes(text),
+        Extent::Line => {
+            let mut forms = Forms {
+                scratch: Buffer::new(),
+                emit,
+            };
+            forms.escapes(text);
+            forms.base64(text, BOTH, &[Ending::Unknown], Form::Base64);
+        }
+        Extent::Full => {
+            let mut forms = Forms {
+                scratch: Buffer::new(),
+                emit,
+            };
+            forms.escapes(text);
+            forms.lossy(text);
+            forms.base64(text, BOTH, &[Ending::Unknown], Form::Base64);
+            forms.base64(text, BOTH, &[Ending::End, Ending::Padded], Form::Other);
+            forms.base64_of_a_line(text);
+            if text.len() >= SHORTEST_HEX {
+                forms.other(|out| hex(text, false, out));
+                forms.other(|out| hex(text, true, out));
+            }
+        }
+    }
+}
+
+/// Hexadecimal digits of fewer bytes turn up by chance, in commit ids for one.
+const SHORTEST_HEX: usize = 8;
+
+const BOTH: &[Alphabet] = &[Alphabet::Standard, Alphabet::UrlSafe];
+
+/// Widths at which `base64` (76, RFC 2045) and `openssl` (64, RFC 7468) break lines.
+const WRAPPED_AT: [usize; 2] = [76, 64];
+
+/// A line of wrapped base64 shorter than this (characters) is let go.
+const SHORTEST_WRAPPED: usize = 8;
+
+struct Forms<'a> {
+    scratch: Buffer,
+    emit: &'a mut dyn FnMut(Form, &[u8]),
+}
+
+impl Forms<'_> {
+    fn form(&mut self, form: Form, write: impl FnOnce(&mut Buffer)) {
+        self.scratch.clear();
+        write(&mut self.scratch);
+        (self.emit)(form, self.scratch.as_slice());
+    }
+
+    fn other(&mut self, write: impl FnOnce(&mut Buffer)) {
+        self.form(Form::Other, write);
+    }
+
+    fn json(&mut self, text: &[u8], dialects: &[Escapes]) {
+        for dialect in dialects {
+            self.form(Form::Json, |out| backslash(text, dialect, out));
+        }
+    }
+
+    fn escapes(&mut self, text: &[u8]) {
+        // No dialect below changes these.
+        if text
+            .iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(byte))
+        {
+            return;
+        }
+        self.json(text, &JSON[..1]);
+        for dialect in JSON[1..].iter().chain(QUOTED) {
+            self.other(|out| backslash(text, dialect, out));
+        }
+        for table in REPLACED {
+            self.other(|out| replace(text, table, out));
+        }
+        self.percent(text);
+        self.json_twice(text);
+        self.compose(text);
+    }
+
+    fn percent(&mut self, text: &[u8]) {
+        for upper in [true, false] {
+            for (index, (kept, plus)) in KEPT_IN_URLS.iter().enumerate() {
+                let form = if index == 0 && upper {
+                    Form::Url
+                } else {
+                    Form::Other
+                };
+                self.form(form, |out| percent(text, kept, *plus, upper, out));
+            }
+        }
+    }
+
+    /// JSON as a string inside JSON: labels in `docker inspect`, log drivers.
+    fn json_twice(&mut self, text: &[u8]) {
+        let mut once = Buffer::new();
+        backslash(text, &JSON[0], &mut once);
+        self.other(|out| backslash(once.as_slice(), &JSON[0], out));
+    }
+
+    /// `docker compose config` doubles each `$`, and then writes JSON or YAML.
+    fn compose(&mut self, text: &[u8]) {
+        if !text.contains(&b'$') {
+            return;
+        }
+        let mut doubled = Buffer::new();
+        replace(text, &[(b'$', "$$")], &mut doubled);
+        let doubled = doubled.as_slice();
+        self.other(|out| out.extend(doubled));
+        self.other(|out| replace(doubled, &[(b'\'', "''")], out));
+        for dialect in JSON[..2].iter().chain(&QUOTED[..3]) {
+            self.other(|out| backslash(doubled, dialect, out));
+        }
+    }
+
+    /// What is left of bytes outside UTF-8 in programs that print text only: U+FFFD for each wrong byte (Go), or
+    /// for each wrong sequence (Rust, Python).
+    fn lossy(&mut self, text: &[u8]) {
+        if std::str::from_utf8(text).is_ok() {
+            return;
+        }
+        for each_byte in [true, false] {
+            let mut lossy = Buffer::new();
+            let mut kept = 0;
+            for chunk in text.utf8_chunks() {
+                lossy.extend(chunk.valid().as_bytes());
+                kept += chunk.valid().trim().chars().count();
+                let wrong = chunk.invalid().len();
+                for _ in 0..if each_byte { wrong } else { wrong.min(1) } {
+                    lossy.push_char(char::REPLACEMENT_CHARACTER);
+                }
+            }
+            if kept < 4 {
+                return;
+            }
+            let lossy = lossy.as_slice();
+            self.other(|out| out.extend(lossy));
+            for dialect in JSON {
+                self.other(|out| backslash(lossy, dialect, out));
+            }
+        }
+    }
+
+    fn base64(&mut self, text: &[u8], alphabets: &[Alphabet], endings: &[Ending], form: Form) {
+        for &alphabet in alphabets {
+            for offset in 0..3 {
+                for &ending in endings {
+                    self.form(form, |out| encode(text, alphabet, offset, ending, out));
+                }
+            }
+        }
+    }
+
+    /// `echo "$VALUE" | base64`, and what `base64` breaks into lines.
+    fn base64_of_a_line(&mut self, text: &[u8]) {
+        let mut line = Buffer::new();
+        line.extend(text);
+        line.push(b'\n');
+        let line = line.as_slice();
+        self.base64(
+            line,
+            BOTH,
+            &[Ending::Unknown, Ending::End, Ending::Padded],
+            Form::Other,
+        );
+        for input in [text, line] {
+            let mut encoded = Buffer::new();
+            encode(input, Alphabet::Standard, 0, Ending::Padded, &mut encoded);
+            for width in WRAPPED_AT {
+                if encoded.len() > width {
+                    // The last line may be little more than the line end; that turns up in any base64.
+                    let parts = encoded
+                        .as_slice()
+                        .chunks(width)
+                        .filter(|part| part.len() >= SHORTEST_WRAPPED);
+                    parts.for_each(|part| (self.emit)(Form::Other, part));
+                }
+            }
+        }
+        if has_line_break(text) {
+            // Git and mail turn line ends around: the same text with CRLF.
+            let mut network = Buffer::new();
+            for (index, part) in text.split(|&byte| byte == b'\n').enumerate() {
+                if index > 0 {
+                    network.extend(b"\r\n");
+                }
+                network.extend(part.strip_suffix(b"\r").unwrap_or(part));
+            }
+            self.base64(
+                network.as_slice(),
+                &[Alphabet::Standard],
+                &[Ending::Unknown],
+                Form::Other,
+            );
+        }
+    }
+}
+
+const SHORT: &[(char, char)] = &[
+    ('\u{8}', 'b'),
+    ('\t', 't'),
+    ('\n', 'n'),
+    ('\u{c}', 'f'),
+    ('\r', 'r'),
+];
+const SHORTEST: &[(char, char)] = &[('\t', 't'), ('\n', 'n'), ('\r', 'r')];
+const C_NAMES: &[(char, char)] = &[
+    ('\u{7}', 'a'),
+    ('\u{8}', 'b'),
+    ('\t', 't'),
+    ('\n', 'n'),
+    ('\u{b}', 'v'),
+    ('\u{c}', 'f'),
+    ('\r', 'r'),
+];
+const BASH_NAMES: &[(char, char)] = &[
+    ('\u{7}', 'a'),
+    ('\u{8}', 'b'),
+    ('\t', 't'),
+    ('\n', 'n'),
+    ('\u{b}', 'v'),
+    ('\u{c}', 'f'),
+    ('\r', 'r'),
+    ('\u{1b}', 'E'),
+];
+const YAML_NAMES: &[(char, char)] = &[
+    ('\0', '0'),
+    ('\u{7}', 'a'),
+    ('\u{8}', 'b'),
+    ('\t', 't'),
+    ('\n', 'n'),
+    ('\u{b}', 'v'),
+    ('\u{c}', 'f'),
+    ('\r', 'r'),
+    ('\u{1b}', 'e'),
+    ('\u{85}', 'N'),
+    ('\u{a0}', '_'),
+    ('\u{2028}', 'L'),
+    ('\u{2029}', 'P'),
+];
+
+const fn json(
+    quoted: &'static str,
+    named: &'static [(char, char)],
+    numbered: &'static str,
+    plain: Plain,
+    number: Number,
+) -> Escapes {
+    Escapes {
+        quoted,
+        named,
+        numbered,
+        plain,
+        number,
+    }
+}
+
+/// JSON strings (RFC 8259, section 7), as encoders differ. The first two are the most usual.
+const JSON: &[Escapes] = &[
+    json("\"\\", SHORT, "", Plain::NoControl, Number::Utf16Lower),
+    // Go, before and since 1.22, and without its care for HTML.
+    json("\"\\", SHORTEST, "<>&", Plain::NoSeparator, Number::Utf16Lower),
+    json("\"\\", SHORT, "<>&", Plain::NoSeparator, Number::Utf16Lower),
+    json("\"\\", SHORT, "", Plain::NoSeparator, Number::Utf16Lower),
+    json("\"\\", SHORTEST, "", Plain::NoSeparator, Number::Utf16Lower),
+    // PHP, with and without JSON_UNESCAPED_UNICODE.
+    json("\"\\/", SHORT, "", Plain::Ascii, Number::Utf16Lower),
+    json("\"\\/", SHORT, "", Plain::NoSeparator, Number::Utf16Lower),
+    // Python.
+    json("\"\\", SHORT, "", Plain::Ascii, Number::Utf16Lower),
+    // Gson, and .NET's System.Text.Json.
+    json("\"\\", SHORT, "<>&='", Plain::NoSeparator, Number::Utf16Lower),
+    json("\\", SHORT, "\"<>&'+`", Plain::Ascii, Number::Utf16Upper),
+    // Numbers for all that may have one, in both cases.
+    json("\"\\", SHORT, "", Plain::Ascii, Number::Utf16Upper),
+    json("\"\\", &[], "", Plain::NoControl, Number::Utf16Lower),
+    json("\"\\", &[], "", Plain::Ascii, Number::Utf16Lower),
+    json("\"\\", &[], "", Plain::Ascii, Number::Utf16Upper),
+    json("", &[], "\"\\/<>&'", Plain::Ascii, Number::Utf16Lower),
+];
+
+/// Quoted strings of languages and shells. The first three are what Compose and other Go programs print.
+const QUOTED: &[Escapes] = &[
+    // Go's %q and %+q; YAML in double quotes.
+    json("\"\\", C_NAMES, "", Plain::Printable, Number::Go),
+    json("\"\\", YAML_NAMES, "", Plain::Printable, Number::Yaml),
+    json("\"\\", C_NAMES, "", Plain::Ascii, Number::Go),
+    json("\"\\", YAML_NAMES, "", Plain::Ascii, Number::Yaml),
+    // Rust.
+    json(
+        "\"\\",
+        &[('\0', '0'), ('\t', 't'), ('\n', 'n'), ('\r', 'r')],
+        "",
+        Plain::Printable,
+        Number::Braces,
+    ),
+    json("\"'\\", SHORTEST, "", Plain::Ascii, Number::Bytes),
+    // Python, by the quotes that it chooses; its bytes.
+    json("\\", SHORTEST, "", Plain::Printable, Number::Python),
+    json("'\\", SHORTEST, "", Plain::Printable, Number::Python),
+    json("\\", SHORTEST, "", Plain::Ascii, Number::Python),
+    json("\\", SHORTEST, "", Plain::Ascii, Number::Bytes),
+    json("'\\", SHORTEST, "", Plain::Ascii, Number::Bytes),
+    // JavaScript and others, in single quotes.
+    json("'\\", SHORT, "", Plain::NoControl, Number::Utf16Lower),
+    // C, and Bash's $'…', with and without a UTF-8 locale.
+    json("\"\\", C_NAMES, "", Plain::Ascii, Number::Octal),
+    json("'\\", BASH_NAMES, "", Plain::Printable, Number::Octal),
+    json("'\\", BASH_NAMES, "", Plain::Ascii, Number::Octal),
+    // Bash's printf %q and tab completion; inside double quotes; a dotenv file.
+    json(
+        " \t'\"\\|&;()<>!{}*[]?^$`,",
+        &[],
+        "",
+        Plain::NoControl,
+        Number::Octal,
+    ),
+    json("\"\\", SHORTEST, "", Plain::NoControl, Number::Octal),
+    json("\"\\$", SHORTEST, "", Plain::NoControl, Number::Octal),
+    // JSON made of text in which the double quote alone was escaped.
+    json("\"", &[], "", Plain::NoControl, Number::Octal),
+];
+
+/// What is replaced byte by byte.
+const REPLACED: &[&[(u8, &str)]] = &[
+    // Shell: in single quotes (two ways), in double quotes.
+    &[(b'\'', r"'\''")],
+    &[(b'\'', r#"'"'"'"#)],
+    &[(b'"', r#"\""#), (b'\\', r"\\"), (b'$', r"\$"), (b'`', r"\`")],
+    &[
+        (b'"', r#"\""#),
+        (b'\\', r"\\"),
+        (b'$', r"\$"),
+        (b'`', r"\`"),
+        (b'!', r"\!"),
+    ],
+    &[(b'"', r#"\""#)],
+    &[(b'$', r"\$")],
+    // YAML and SQL in single quotes, CSV.
+    &[(b'\'', "''")],
+    &[(b'"', "\"\"")],
+    // A workflow command's data and properties.
+    &[(b'%', "%25"), (b'\r', "%0D"), (b'\n', "%0A")],
+    &[
+        (b'%', "%25"),
+        (b'\r', "%0D"),
+        (b'\n', "%0A"),
+        (b':', "%3A"),
+        (b',', "%2C"),
+    ],
+    // XML and HTML: text only, then the ways to write the quotes.
+    &[(b'&', "&amp;"), (b'<', "&lt;"), (b'>', "&gt;")],
+    &[(b'&', "&amp;"), (b'<', "&lt;"), (b'>', "&gt;"), (b'"', "&quot;")],
+    &[
+        (b'&', "&amp;"),
+        (b'<', "&lt;"),
+        (b'>', "&gt;"),
+        (b'"', "&quot;"),
+        (b'\'', "&apos;"),
+    ],
+    &[
+        (b'&', "&amp;"),
+        (b'<', "&lt;"),
+        (b'>', "&gt;"),
+        (b'"', "&quot;"),
+        (b'\'', "&#39;"),
+    ],
+    &[
+        (b'&', "&amp;"),
+        (b'<', "&lt;"),
+        (b'>', "&gt;"),
+        (b'"', "&quot;"),
+        (b'\'', "&#x27;"),
+    ],
+    &[
+        (b'&', "&amp;"),
+        (b'<', "&lt;"),
+        (b'>', "&gt;"),
+        (b'"', "&quot;"),
+        (b'\'', "&#039;"),
+    ],
+    &[
+        (b'&', "&amp;"),
+        (b'<', "&lt;"),
+        (b'>', "&gt;"),
+        (b'"', "&#34;"),
+        (b'\'', "&#39;"),
+    ],
+    &[
+        (b'&', "&amp;"),
+        (b'<', "&lt;"),
+        (b'>', "&gt;"),
+        (b'"', "&#34;"),
+        (b'\'', "&#39;"),
+        (b'\t', "&#x9;"),
+        (b'\n', "&#xA;"),
+        (b'\r', "&#xD;"),
+    ],
+    &[(b'&', "&amp;"), (b'<', "&lt;")],
+];
+
+/// What stays besides letters and digits, and whether a blank becomes `+`. The first is RFC 3986's.
+const KEPT_IN_URLS: &[(&[u8], bool)] = &[
+    (b"-._~", false),
+    // Forms: Go and Python, browsers.
+    (b"-._~", true),
+    (b"-._*", true),
+    // JavaScript: encodeURIComponent, encodeURI.
+    (b"-._~!*'()", false),
+    (b"-._~!*'();,/?:@&=+$#", false),
+    // Python's quote.
+    (b"-._~/", false),
+    // Go: user and password, path segment, path.
+    (b"-._~$&+,;=", false),
+    (b"-._~$&+=:@", false),
+    (b"-._~$&+,/:;=@", false),
+    // RFC 3986: user and password, path segment.
+    (b"-._~!$&'()*+,;=", false),
+    (b"-._~!$&'()*+,;=:@", false),
+    // Only what a URL cannot hold.
+    (b"-._~!$&'()*+,;=:@/?#[]\"<>\\^`{|}", false),
+];

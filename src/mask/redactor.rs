@@ -1,0 +1,277 @@
+//! Finds the plan's patterns in text and puts `***` in their place.
+
+use std::borrow::Cow;
+use std::ops::Range;
+use std::sync::Arc;
+
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
+
+use super::plan::{Patterns, Plan, Span};
+use super::{MASK, Stream};
+
+/// The automaton looks for this many first bytes of each pattern; the rest is compared. It keeps the automaton
+/// small, and no more than this of a long pattern in tables that cannot be wiped.
+const HEAD: usize = 8;
+
+/// A pattern longer than this (bytes) is looked for in pieces, so that a stream never holds back more than this,
+/// and a long value that is printed only in part is redacted but for its last piece.
+const LONGEST_PIECE: usize = 1024;
+
+/// The length of such a piece (bytes).
+const PIECE: usize = 512;
+
+/// Replaces secret values in text. Cheap to clone: clones share everything.
+#[derive(Clone)]
+pub struct Redactor(Arc<Inner>);
+
+struct Inner {
+    patterns: Arc<Patterns>,
+    /// What is looked for, sorted by bytes, none twice.
+    pieces: Vec<Span>,
+    /// For each piece, the longest other piece that it begins with.
+    parents: Vec<Option<u32>>,
+    heads: Option<AhoCorasick>,
+    /// Which bytes a piece can begin with.
+    first_bytes: [bool; 256],
+    longest: usize,
+}
+
+impl Redactor {
+    /// Builds the redactor of a plan. The two share the patterns.
+    #[must_use]
+    pub fn new(plan: &Plan) -> Self {
+        let patterns = Arc::clone(&plan.patterns);
+        let pieces = pieces(&patterns);
+        let mut first_bytes = [false; 256];
+        for &piece in &pieces {
+            first_bytes[usize::from(patterns.bytes(piece)[0])] = true;
+        }
+        let longest = pieces
+            .iter()
+            .map(|piece| piece.end - piece.start)
+            .max()
+            .unwrap_or(0);
+        let parents = parents(&patterns, &pieces);
+        let heads = automaton(&patterns, &pieces);
+        Self(Arc::new(Inner {
+            patterns,
+            pieces,
+            parents,
+            heads,
+            first_bytes,
+            longest,
+        }))
+    }
+
+    /// Returns `text` with each value in it replaced by `***`. Hits that overlap or touch become one `***`.
+    ///
+    /// The text may be a line or many. What stands at its end must be complete: for chunks there is [`Stream`].
+    pub fn redact_line<'t>(&self, text: &'t [u8]) -> Cow<'t, [u8]> {
+        let hits = self.hits(text);
+        if hits.is_empty() {
+            return Cow::Borrowed(text);
+        }
+        let mut redacted = Vec::with_capacity(text.len());
+        let mut copied = 0;
+        for hit in hits {
+            redacted.extend_from_slice(&text[copied..hit.start]);
+            redacted.extend_from_slice(MASK.as_bytes());
+            copied = hit.end;
+        }
+        redacted.extend_from_slice(&text[copied..]);
+        Cow::Owned(redacted)
+    }
+
+    /// Returns `text` with each value in it replaced by `***`.
+    pub fn redact_text<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        match self.redact_line(text.as_bytes()) {
+            Cow::Borrowed(_) => Cow::Borrowed(text),
+            Cow::Owned(redacted) => Cow::Owned(String::from_utf8_lossy(&redacted).into_owned()),
+        }
+    }
+
+    /// Returns the name of a secret whose value stands in `text`, in any form, or `None`.
+    pub fn contains(&self, text: &[u8]) -> Option<&str> {
+        self.starts(text).next().map(|(_, piece)| self.name(piece))
+    }
+
+    /// Returns the names of all secrets whose values stand in `text`, in any form, each once, in the order of
+    /// the plan. Where two secrets share a form (the same value), the first of them is named.
+    pub fn names_in(&self, text: &[u8]) -> Vec<&str> {
+        let mut seen = vec![false; self.0.patterns.names.len()];
+        for (start, piece) in self.starts(text) {
+            // Every piece that begins here counts, not only the longest.
+            let mut next = Some(piece);
+            while let Some(index) = next {
+                debug_assert!(text[start..].starts_with(self.0.patterns.bytes(self.0.pieces[index])));
+                seen[self.0.pieces[index].name] = true;
+                next = self.0.parent(index);
+            }
+        }
+        let names = self.0.patterns.names.iter().zip(seen);
+        names
+            .filter(|(_, seen)| *seen)
+            .map(|(name, _)| name.as_str())
+            .collect()
+    }
+
+    /// Starts to redact output that arrives in chunks.
+    pub fn stream(&self) -> Stream {
+        Stream::new(self.clone())
+    }
+
+    /// The parts of `text` to hide, from left to right, with a gap of at least one byte between two.
+    pub(super) fn hits(&self, text: &[u8]) -> Vec<Range<usize>> {
+        let length = |piece: usize| self.0.pieces[piece].end - self.0.pieces[piece].start;
+        let mut found: Vec<Range<usize>> = self
+            .starts(text)
+            .map(|(start, piece)| start..start + length(piece))
+            .collect();
+        found.sort_unstable_by_key(|hit| hit.start);
+        let mut merged: Vec<Range<usize>> = Vec::with_capacity(found.len());
+        for hit in found {
+            match merged.last_mut() {
+                Some(last) if hit.start <= last.end => last.end = last.end.max(hit.end),
+                _ => merged.push(hit),
+            }
+        }
+        merged
+    }
+
+    /// The first position in `text` from which on a pattern has begun and not ended: what follows may complete
+    /// it. The length of `text` when there is none.
+    pub(super) fn undecided_from(&self, text: &[u8]) -> usize {
+        let first = text.len().saturating_sub(self.0.longest.saturating_sub(1));
+        (first..text.len())
+            .find(|&start| self.0.is_begun(&text[start..]))
+            .unwrap_or(text.len())
+    }
+
+    /// How many bytes a stream can hold back at most, plus one.
+    #[cfg(test)]
+    pub(super) fn longest(&self) -> usize {
+        self.0.longest
+    }
+
+    fn name(&self, piece: usize) -> &str {
+        &self.0.patterns.names[self.0.pieces[piece].name]
+    }
+
+    /// Every position at which a piece begins, with the longest such piece; not in order, some perhaps twice.
+    fn starts<'t>(&'t self, text: &'t [u8]) -> impl Iterator<Item = (usize, usize)> + 't {
+        let inner = &*self.0;
+        let by_automaton = inner
+            .heads
+            .iter()
+            .flat_map(move |heads| heads.find_overlapping_iter(text));
+        // Only a plan too large for an automaton goes through the text byte by byte.
+        let slowly = if inner.heads.is_none() && !inner.pieces.is_empty() {
+            text.len()
+        } else {
+            0
+        };
+        by_automaton
+            .map(|head| head.start())
+            .chain((0..slowly).filter(move |&start| inner.first_bytes[usize::from(text[start])]))
+            .filter_map(move |start| inner.longest_at(&text[start..]).map(|piece| (start, piece)))
+    }
+}
+
+impl Inner {
+    fn parent(&self, piece: usize) -> Option<usize> {
+        self.parents[piece].map(|parent| parent as usize)
+    }
+
+    /// The longest piece that `text` begins with.
+    fn longest_at(&self, text: &[u8]) -> Option<usize> {
+        // A piece that `text` begins with is not greater than `text`, and between the two stand only pieces that
+        // begin with it: so it is the last one not greater, or an ancestor of that.
+        let after = self
+            .pieces
+            .partition_point(|piece| self.patterns.bytes(*piece) <= text);
+        let mut candidate = after.checked_sub(1);
+        while let Some(index) = candidate {
+            if text.starts_with(self.patterns.bytes(self.pieces[index])) {
+                return Some(index);
+            }
+            candidate = self.parent(index);
+        }
+        None
+    }
+
+    /// Whether some piece begins with `text` and goes on.
+    fn is_begun(&self, text: &[u8]) -> bool {
+        if !text
+            .first()
+            .is_some_and(|byte| self.first_bytes[usize::from(*byte)])
+        {
+            return false;
+        }
+        let after = self
+            .pieces
+            .partition_point(|piece| self.patterns.bytes(*piece) <= text);
+        self.pieces
+            .get(after)
+            .is_some_and(|piece| self.patterns.bytes(*piece).starts_with(text))
+    }
+}
+
+/// The patterns, the long ones in pieces, sorted by bytes and each once.
+fn pieces(patterns: &Patterns) -> Vec<Span> {
+    let mut pieces = Vec::with_capacity(patterns.spans.len());
+    for &span in &patterns.spans {
+        if span.end - span.start <= LONGEST_PIECE {
+            pieces.push(span);
+            continue;
+        }
+        let starts = (span.start..span.end - PIECE)
+            .step_by(PIECE)
+            .chain([span.end - PIECE]);
+        pieces.extend(starts.map(|start| Span {
+            start,
+            end: start + PIECE,
+            ..span
+        }));
+    }
+    pieces.sort_by(|a, b| patterns.bytes(*a).cmp(patterns.bytes(*b)));
+    pieces.dedup_by(|a, b| patterns.bytes(*a) == patterns.bytes(*b));
+    pieces
+}
+
+/// For each of the sorted pieces, the longest other one that it begins with.
+fn parents(patterns: &Patterns, pieces: &[Span]) -> Vec<Option<u32>> {
+    let mut open: Vec<u32> = Vec::new();
+    let mut parents = Vec::with_capacity(pieces.len());
+    for (index, &piece) in (0..).zip(pieces) {
+        let begins_with = |other: u32| {
+            patterns
+                .bytes(piece)
+                .starts_with(patterns.bytes(pieces[other as usize]))
+        };
+        while open.pop_if(|other| !begins_with(*other)).is_some() {}
+        parents.push(open.last().copied());
+        open.push(index);
+    }
+    parents
+}
+
+/// The automaton that finds where a piece may begin, or `None` when there is nothing to find or too much.
+fn automaton(patterns: &Patterns, pieces: &[Span]) -> Option<AhoCorasick> {
+    let mut heads: Vec<&[u8]> = Vec::new();
+    for &piece in pieces {
+        let bytes = patterns.bytes(piece);
+        let head = &bytes[..bytes.len().min(HEAD)];
+        // A head that begins with another is found with it: sorted, that other one comes just before.
+        if !heads.last().is_some_and(|last| head.starts_with(last)) {
+            heads.push(head);
+        }
+    }
+    if heads.is_empty() {
+        return None;
+    }
+    AhoCorasick::builder()
+        .kind(Some(AhoCorasickKind::ContiguousNFA))
+        .dense_depth(1)
+        .build(heads)
+        .ok()
+}
