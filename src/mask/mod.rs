@@ -14,6 +14,9 @@ mod redactor;
 mod stream;
 mod structural;
 
+#[cfg(test)]
+mod nasty;
+
 pub use plan::Plan;
 pub use redactor::Redactor;
 pub use stream::{RedactingWriter, Stream};
