@@ -1,0 +1,429 @@
+//! The secrets directory: one file a secret, changed as a set, with everything that is not ours left alone.
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FileType, fstat};
+use zeroize::Zeroizing;
+
+use super::directory::{At, Directory, kind};
+use super::index::{GITIGNORE, INDEX, Index, UNFINISHED, has_our_gitignore, is_secret_path};
+use super::place::Place;
+use super::staging::{DIRECTORY_MODE, Layout, find, publish, recover, remove_ours, stage};
+use crate::error::{Code, Error, Problem};
+use crate::secret::SecretValue;
+
+/// One secret file as it shall be.
+pub struct SecretFile {
+    /// Relative to the secrets directory: `name` or `service/name`.
+    pub path: PathBuf,
+    /// The file's bytes.
+    pub value: SecretValue,
+    /// Its permission bits, e.g. `0o400`.
+    pub mode: u32,
+    /// The user and group id that it shall belong to; `None` leaves it to whoever runs us.
+    pub owner: Option<(u32, u32)>,
+}
+
+/// What is to be done, or was done, for the directory to hold the wanted set. Paths are relative to it and sorted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Difference {
+    /// There already with the right bytes, mode and owner.
+    pub unchanged: Vec<PathBuf>,
+    /// There with other bytes, another mode or another owner.
+    pub changed: Vec<PathBuf>,
+    /// Not there yet.
+    pub new: Vec<PathBuf>,
+    /// Ours, and no longer wanted.
+    pub stale: Vec<PathBuf>,
+    /// The directory's own mode or owner, its `.gitignore` or its list of our files is not as it shall be.
+    pub upkeep: bool,
+}
+
+impl Difference {
+    /// Whether nothing has to be done.
+    pub fn is_empty(&self) -> bool {
+        self.changed.is_empty() && self.new.is_empty() && self.stale.is_empty() && !self.upkeep
+    }
+}
+
+/// A directory below the project directory that holds secret files of ours, and possibly files of others.
+///
+/// What is ours is listed in `.claude-secrets.json` in it. Nothing here locks: hold the
+/// [`ProjectLock`](super::ProjectLock) around [`write`](Self::write) and [`remove`](Self::remove).
+pub struct SecretsDir {
+    place: Place,
+    mounted: BTreeSet<PathBuf>,
+    exchange: bool,
+}
+
+impl SecretsDir {
+    /// Takes the project directory and the secrets directory, relative to it or absolute below it. Creates nothing.
+    ///
+    /// # Errors
+    /// `PathUnsafe` when the directory is the project directory, lies outside, is or passes through a symbolic link, or
+    /// holds a file that git tracks; `ProjectDirectoryMissing`.
+    pub fn open(project: &Path, dir: &Path) -> Result<Self, Error> {
+        Ok(Self {
+            place: Place::open("secrets-dir", project, dir)?,
+            mounted: BTreeSet::new(),
+            exchange: true,
+        })
+    }
+
+    /// Where it is: the project directory as given, and the path below it.
+    pub fn path(&self) -> PathBuf {
+        self.place.path()
+    }
+
+    /// Says that a container mounts this sub-directory whole: it gets mode 0755 instead of 0700, so that a container's
+    /// non-root user can enter it. On this side nobody can, since the secrets directory above it stays 0700.
+    #[must_use]
+    pub fn mounted(mut self, sub_directory: impl Into<PathBuf>) -> Self {
+        self.mounted.insert(sub_directory.into());
+        self
+    }
+
+    /// Compares what is there with what is wanted. Changes nothing, and reads no file that is not ours.
+    ///
+    /// # Errors
+    /// `DeliveryFailed` when files that are not ours stand where wanted ones shall be (all of them are named), or the list
+    /// of our files cannot be used; `PathUnsafe`, `NotWritable` when the directory cannot be read.
+    pub fn compare(&self, wanted: &[SecretFile]) -> Result<Difference, Error> {
+        check(wanted)?;
+        let live = match self.place.parent()? {
+            Some(parent) => parent.child(self.place.name()).at("open", &self.path())?,
+            None => None,
+        };
+        let Some(live) = live else {
+            return Ok(Difference {
+                new: sorted(wanted.iter().map(|f| f.path.clone())),
+                ..Difference::default()
+            });
+        };
+        let found = Index::read(&live)?;
+        let index = found.clone().unwrap_or_default();
+        let mut difference = Difference::default();
+        let mut blocked = Vec::new();
+        for file in wanted {
+            match look(&live, &index, file)? {
+                State::Unchanged => difference.unchanged.push(file.path.clone()),
+                State::Changed => difference.changed.push(file.path.clone()),
+                State::New => difference.new.push(file.path.clone()),
+                State::Foreign(what) => blocked.push(self.blocked(&file.path, what)),
+            }
+        }
+        if !blocked.is_empty() {
+            let fact = format!(
+                "what is not ours stands where secret files shall be, in {}",
+                self.path().display()
+            );
+            return Err(Error::new(Code::DeliveryFailed, fact).problems(blocked));
+        }
+        let names: BTreeSet<_> = wanted.iter().map(|f| f.path.clone()).collect();
+        difference.stale = index.files.difference(&names).cloned().collect();
+        for list in [
+            &mut difference.unchanged,
+            &mut difference.changed,
+            &mut difference.new,
+        ] {
+            list.sort();
+        }
+        difference.upkeep = match found {
+            Some(_) => index.staged || index.files != names || self.needs_upkeep(&live, &index)?,
+            None => !wanted.is_empty(),
+        };
+        Ok(difference)
+    }
+
+    /// Makes the directory hold exactly the wanted files of ours, as a set: a run killed at any instant leaves the set
+    /// that was there or the new one. Returns what was done; when nothing differed, nothing was touched.
+    ///
+    /// Directories are 0700 and belong to the workspace's owner, so that the next checkout can remove them. Files of others
+    /// keep their inode, owner and content. On file systems that cannot exchange two directories (overlay, NFS; a secrets
+    /// directory that is a mount point) each file changes in one step, but the set does not. The order is described in
+    /// `staging`. The bytes are not copied in memory but where the file system has no hard links, and wiped there.
+    ///
+    /// # Errors
+    /// As [`compare`](Self::compare), and `DiskFull`, `NotWritable`, `DeliveryFailed` (an owner that cannot be set):
+    /// the old set is still there then, and nothing half-written.
+    pub fn write(&self, wanted: &[SecretFile]) -> Result<Difference, Error> {
+        check(wanted)?;
+        let mode_of = |path: &Path| self.mode_of(path);
+        let layout = Layout {
+            owner: self.place.owner(),
+            mode_of: &mode_of,
+            exchange: self.exchange,
+        };
+        if let Some(parent) = self.place.parent()? {
+            recover(&parent, self.place.name(), &layout)?;
+        }
+        let difference = self.compare(wanted)?;
+        if difference.is_empty() {
+            return Ok(difference);
+        }
+        let (parent, mut made) = self.place.make_parent()?;
+        let written = self.write_set(&parent, &mut made, wanted, &difference, &layout);
+        if written.is_err() {
+            let _ = self.place.remove_parents(&made); // those that are empty: they were made for nothing
+        }
+        written.map(|()| difference)
+    }
+
+    /// Removes what is ours (for `down`), then the directories that we made and that are empty; what others put there
+    /// stays. Returns the removed files and directories as paths from the project directory, sorted; and has looked again
+    /// that they are gone.
+    ///
+    /// # Errors
+    /// `RemovalIncomplete` when something is still there; `NotWritable`.
+    pub fn remove(&self) -> Result<Vec<PathBuf>, Error> {
+        let Some(parent) = self.place.parent()? else {
+            return Ok(Vec::new());
+        };
+        let mode_of = |path: &Path| self.mode_of(path);
+        let layout = Layout {
+            owner: self.place.owner(),
+            mode_of: &mode_of,
+            exchange: self.exchange,
+        };
+        recover(&parent, self.place.name(), &layout)?;
+        let Some(live) = parent.child(self.place.name()).at("open", &self.path())? else {
+            return Ok(Vec::new());
+        };
+        let Some(index) = Index::read(&live)? else {
+            return Ok(Vec::new());
+        };
+        let relative = self.place.relative();
+        let mut removed = remove_ours(&live, index.files.iter(), &index)?;
+        removed.extend(
+            index
+                .directories
+                .iter()
+                .filter(|d| matches!(live.stat_of(d.as_os_str()), Ok(None)))
+                .cloned(),
+        );
+        if has_our_gitignore(&live)
+            && live
+                .remove_file(OsStr::new(GITIGNORE))
+                .at("remove", live.path())?
+        {
+            removed.push(PathBuf::from(GITIGNORE));
+        }
+        // Last: a removal that is killed before can be run again.
+        live.remove_file(OsStr::new(INDEX)).at("remove", live.path())?;
+        removed.push(PathBuf::from(INDEX));
+        prove_gone(&live, &removed)?;
+        live.sync().at("write", live.path())?;
+        let mut removed: Vec<_> = removed.into_iter().map(|path| relative.join(path)).collect();
+        if index.made.contains(&relative)
+            && parent
+                .remove_empty(self.place.name())
+                .at("remove", &self.path())?
+        {
+            removed.push(relative);
+            removed.extend(self.place.remove_parents(&index.made)?);
+        }
+        Ok(sorted(removed.into_iter()))
+    }
+
+    fn write_set(
+        &self,
+        parent: &Directory,
+        made: &mut Vec<PathBuf>,
+        wanted: &[SecretFile],
+        difference: &Difference,
+        layout: &Layout<'_>,
+    ) -> Result<(), Error> {
+        let live = parent.child(self.place.name()).at("open", &self.path())?;
+        let index = match &live {
+            Some(live) => Index::read(live)?.unwrap_or_default(),
+            None => Index {
+                made: vec![self.place.relative()],
+                ..Index::default()
+            },
+        };
+        let all_made = index.made.iter().chain(made.iter()).cloned().collect();
+        let known = live.as_ref().map(|live| (live, &index));
+        // What is mounted there (a tmpfs, to keep values off the disk) shall hold the staged files too.
+        let around = live
+            .as_ref()
+            .filter(|live| live.is_mount_point())
+            .unwrap_or(parent);
+        let (hidden, new) = stage(
+            around,
+            self.place.name(),
+            known,
+            wanted,
+            &difference.unchanged,
+            all_made,
+            layout,
+        )?;
+        publish(parent, self.place.name(), around, &hidden, new, layout)
+    }
+
+    fn needs_upkeep(&self, live: &Directory, index: &Index) -> Result<bool, Error> {
+        if self.is_unsettled(live, DIRECTORY_MODE)? || exists(live, UNFINISHED) || !exists(live, GITIGNORE) {
+            return Ok(true);
+        }
+        for path in &index.directories {
+            let child = live.child(path.as_os_str()).at("open", &live.path().join(path))?;
+            let Some(child) = child else { return Ok(true) };
+            if self.is_unsettled(&child, self.mode_of(path))? || exists(&child, UNFINISHED) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether a directory's mode is wrong, or its owner where we could set that.
+    fn is_unsettled(&self, directory: &Directory, mode: u32) -> Result<bool, Error> {
+        let stat = directory.stat().at("look at", directory.path())?;
+        let may_chown = rustix::process::geteuid().is_root();
+        Ok(stat.st_mode & 0o7777 != mode || (may_chown && (stat.st_uid, stat.st_gid) != self.place.owner()))
+    }
+
+    fn mode_of(&self, sub_directory: &Path) -> u32 {
+        if self.mounted.contains(sub_directory) {
+            0o755
+        } else {
+            DIRECTORY_MODE
+        }
+    }
+
+    fn blocked(&self, path: &Path, what: &str) -> Problem {
+        let shown = self.place.relative().join(path);
+        Problem::new(format!("{} is {what} that no run of ours has written", shown.display())).remedy(format!(
+            "Delete it: it holds an old copy, as earlier scripts wrote them: rm -r {}\nOr move it away, if it is something \
+             else.",
+            shown.display()
+        ))
+    }
+}
+
+enum State {
+    Unchanged,
+    Changed,
+    New,
+    /// Something that is not ours stands there: what it is.
+    Foreign(&'static str),
+}
+
+fn look(live: &Directory, index: &Index, wanted: &SecretFile) -> Result<State, Error> {
+    let Some((at, name)) = find(live, &wanted.path)? else {
+        // No sub-directory: fine, unless what stands in its place is not ours.
+        let parent = wanted.path.parent().unwrap_or(Path::new(""));
+        let taken = exists(live, parent) && !index.files.contains(parent);
+        return Ok(if taken {
+            State::Foreign("in place of a directory, a file")
+        } else {
+            State::New
+        });
+    };
+    let shown = at.path_of(name);
+    let Some(stat) = at.stat_of(name).at("look at", &shown)? else {
+        return Ok(State::New);
+    };
+    match kind(&stat) {
+        FileType::RegularFile if index.files.contains(&wanted.path) => {}
+        FileType::RegularFile => return Ok(State::Foreign("a file")),
+        FileType::Symlink => return Ok(State::Foreign("a symbolic link")),
+        FileType::Directory if holds_only_ours(live, &wanted.path, index)? => return Ok(State::New),
+        FileType::Directory => return Ok(State::Foreign("a directory")),
+        _ => return Ok(State::Foreign("something else than a file")),
+    }
+    // A file of ours that we may not read is replaced without knowing it.
+    let Ok(Some(file)) = at.open_file(name) else {
+        return Ok(State::Changed);
+    };
+    let stat = fstat(&file).at("look at", &shown)?;
+    let length = wanted.value.expose().len();
+    let as_wanted = stat.st_mode & 0o7777 == wanted.mode
+        && wanted
+            .owner
+            .is_none_or(|owner| owner == (stat.st_uid, stat.st_gid))
+        && u64::try_from(stat.st_size).ok() == Some(length as u64);
+    if !as_wanted {
+        return Ok(State::Changed);
+    }
+    // One spare byte, so that reading to the end does not grow the buffer and leave an unwiped copy behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(length + 1));
+    file.take(length as u64)
+        .read_to_end(&mut bytes)
+        .at("read", &shown)?;
+    Ok(if SecretValue::from(bytes) == wanted.value {
+        State::Unchanged
+    } else {
+        State::Changed
+    })
+}
+
+/// Whether a directory that stands where a file shall be is one of ours that goes away by itself.
+fn holds_only_ours(live: &Directory, path: &Path, index: &Index) -> Result<bool, Error> {
+    if !index.directories.contains(path) {
+        return Ok(false);
+    }
+    let Some(directory) = live.child(path.as_os_str()).at("open", &live.path().join(path))? else {
+        return Ok(false);
+    };
+    let names = directory.entries().at("list", directory.path())?;
+    Ok(names
+        .iter()
+        .all(|name| name == UNFINISHED || index.files.contains(&path.join(name))))
+}
+
+fn check(wanted: &[SecretFile]) -> Result<(), Error> {
+    let mut seen = BTreeSet::new();
+    for file in wanted {
+        if !is_secret_path(&file.path) || file.path.to_str().is_none() {
+            let fact = format!("{} is no name for a secret file", file.path.display());
+            return Err(Error::new(Code::Internal, fact));
+        }
+        if !seen.insert(&file.path) {
+            return Err(Error::new(
+                Code::Internal,
+                format!("{} is wanted twice", file.path.display()),
+            ));
+        }
+    }
+    match wanted
+        .iter()
+        .filter_map(|f| f.path.parent())
+        .find(|parent| seen.iter().any(|path| path == parent))
+    {
+        Some(both) => {
+            let fact = format!("{} is wanted as a file and as a directory", both.display());
+            Err(Error::new(Code::DeliveryFailed, fact).hint("Rename the secret's file or the service."))
+        }
+        None => Ok(()),
+    }
+}
+
+fn prove_gone(live: &Directory, removed: &[PathBuf]) -> Result<(), Error> {
+    let mut left = Vec::new();
+    for path in removed {
+        if let Some((at, name)) = find(live, path)?
+            && at.stat_of(name).at("look at", &at.path_of(name))?.is_some()
+        {
+            left.push(Problem::new(at.path_of(name).display().to_string()));
+        }
+    }
+    if left.is_empty() {
+        return Ok(());
+    }
+    Err(Error::new(
+        Code::RemovalIncomplete,
+        "secret files are still there after they were removed",
+    )
+    .problems(left)
+    .hint("Something writes them anew: stop that, then run `down` again."))
+}
+
+fn exists(directory: &Directory, name: impl AsRef<OsStr>) -> bool {
+    matches!(directory.stat_of(name.as_ref()), Ok(Some(_)))
+}
+
+fn sorted(paths: impl Iterator<Item = PathBuf>) -> Vec<PathBuf> {
+    paths.collect::<BTreeSet<_>>().into_iter().collect()
+}

@@ -1,0 +1,139 @@
+//! The list of what is ours in the secrets directory, kept in it as `.claude-secrets.json`. It holds no values.
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::io::{Read, Write};
+use std::path::{Component, Path, PathBuf};
+
+use rustix::fs::RenameFlags;
+use serde::{Deserialize, Serialize};
+
+use super::directory::{At, Directory, chown};
+use crate::error::{Code, Error};
+
+/// The index's name in the secrets directory.
+pub(super) const INDEX: &str = ".claude-secrets.json";
+/// A file of ours that is being written; only ever seen after a killed run.
+pub(super) const UNFINISHED: &str = ".claude-secrets.new";
+/// Keeps `git add` away, also from a directory that nobody thought of ignoring.
+pub(super) const GITIGNORE: &str = ".gitignore";
+/// What our [`GITIGNORE`] holds. One with other content is the user's.
+pub(super) const GITIGNORE_CONTENT: &[u8] = b"# Secret files are never committed.\n*\n";
+
+const VERSION: u32 = 1;
+/// More than any index of ours: a larger file is none.
+const LONGEST: u64 = 4 << 20;
+
+/// What is ours in a secrets directory. Paths are relative to it, but for `made`.
+#[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Index {
+    pub(super) version: u32,
+    /// The directory is a copy made for a swap (see `staging`), to be replaced by the original or removed.
+    pub(super) staged: bool,
+    /// The secret files: `name` or `service/name`.
+    pub(super) files: BTreeSet<PathBuf>,
+    /// The sub-directories that we made.
+    pub(super) directories: BTreeSet<PathBuf>,
+    /// In a staged directory: second names of files that are not ours.
+    pub(super) linked: BTreeSet<PathBuf>,
+    /// The directories that we made, as paths from the project directory: the secrets directory and those above it.
+    pub(super) made: Vec<PathBuf>,
+}
+
+impl Index {
+    /// Reads a directory's index; `None` when there is none. It may be anything: whoever can write in the workspace
+    /// can have put it there. So its paths are checked, and a path outside the directory is never believed.
+    ///
+    /// # Errors
+    /// `DeliveryFailed` when it is malformed or newer than this program.
+    pub(super) fn read(directory: &Directory) -> Result<Option<Self>, Error> {
+        let path = directory.path_of(OsStr::new(INDEX));
+        let Some(file) = directory.open_file(OsStr::new(INDEX)).at("read", &path)? else {
+            return Ok(None);
+        };
+        let mut bytes = Vec::new();
+        file.take(LONGEST).read_to_end(&mut bytes).at("read", &path)?;
+        let unusable = |why: &str| {
+            Error::new(Code::DeliveryFailed, format!("{} {why}", path.display())).hint(format!(
+                "Delete the directory {} if nothing else in it matters: the next run makes it anew.",
+                directory.path().display()
+            ))
+        };
+        let index: Self =
+            serde_json::from_slice(&bytes).map_err(|_| unusable("is no list of secret files of ours"))?;
+        if index.version > VERSION {
+            return Err(unusable("was written by a newer version of this program"));
+        }
+        let paths = index
+            .files
+            .iter()
+            .chain(&index.directories)
+            .chain(&index.linked)
+            .chain(&index.made);
+        if !paths.into_iter().all(|p| is_plain(p)) || !index.files.iter().all(|p| is_secret_path(p)) {
+            return Err(unusable("lists paths outside its directory"));
+        }
+        Ok(Some(index))
+    }
+
+    /// Writes the index into the directory, in one step.
+    pub(super) fn write(&mut self, directory: &Directory, owner: (u32, u32)) -> Result<(), Error> {
+        self.version = VERSION;
+        let text = serde_json::to_vec_pretty(self)
+            .map_err(|_| Error::new(Code::Internal, "an index without text"))?;
+        replace(directory, OsStr::new(INDEX), &text, owner)
+    }
+
+    /// Every directory that the files of this index are in, but for the secrets directory itself.
+    pub(super) fn parents(&self) -> BTreeSet<PathBuf> {
+        self.files
+            .iter()
+            .filter_map(|f| f.parent())
+            .filter(|p| *p != Path::new(""))
+            .map(Path::to_owned)
+            .collect()
+    }
+}
+
+/// Writes a bookkeeping file of ours (never a secret) in one step: beside its place, then renamed.
+pub(super) fn replace(
+    directory: &Directory,
+    name: &OsStr,
+    text: &[u8],
+    owner: (u32, u32),
+) -> Result<(), Error> {
+    let (path, unfinished) = (directory.path_of(name), OsStr::new(UNFINISHED));
+    directory
+        .remove_file(unfinished)
+        .at("remove", &directory.path_of(unfinished))?;
+    let mut file = directory.create_file(unfinished).at("write", &path)?;
+    // As far as we may: git, run by the workspace's owner, has to read the .gitignore.
+    let _ = chown(&file, owner);
+    file.write_all(text)
+        .and_then(|()| file.sync_all())
+        .at("write", &path)?;
+    directory
+        .rename(unfinished, directory, name, RenameFlags::empty())
+        .at("write", &path)
+}
+
+/// Whether the directory's `.gitignore` is the one that we write.
+pub(super) fn has_our_gitignore(directory: &Directory) -> bool {
+    let Ok(Some(file)) = directory.open_file(OsStr::new(GITIGNORE)) else {
+        return false;
+    };
+    let mut bytes = Vec::new();
+    file.take(4096).read_to_end(&mut bytes).is_ok() && bytes == GITIGNORE_CONTENT
+}
+
+/// Whether a path is `name` or `service/name`, and no name of our bookkeeping.
+pub(super) fn is_secret_path(path: &Path) -> bool {
+    let names: Vec<_> = path.components().collect();
+    let reserved = [INDEX, UNFINISHED, GITIGNORE].map(OsStr::new);
+    is_plain(path) && names.len() <= 2 && names.iter().all(|n| !reserved.contains(&n.as_os_str()))
+}
+
+fn is_plain(path: &Path) -> bool {
+    path != Path::new("") && path.components().all(|c| matches!(c, Component::Normal(_)))
+}
