@@ -84,6 +84,23 @@ impl Environment {
     }
 }
 
+impl Environment {
+    /// The variables that a Docker client needs to reach its engine; for calls before it is known which others are
+    /// secrets.
+    pub fn for_docker_alone(&self) -> Vec<(OsString, OsString)> {
+        let needed = |name: &OsStr| {
+            let bytes = name.as_bytes();
+            bytes.starts_with(b"DOCKER_")
+                || ["PATH", "HOME", "XDG_RUNTIME_DIR", "SSH_AUTH_SOCK", "TMPDIR"].iter().any(|n| n.as_bytes() == bytes)
+        };
+        self.0
+            .iter()
+            .filter(|(name, _)| needed(name))
+            .map(|(name, value)| (name.clone(), OsString::from_vec(value.expose().to_vec())))
+            .collect()
+    }
+}
+
 fn is_ours_alone(name: &OsStr) -> bool {
     let bytes = name.as_bytes();
     bytes.starts_with(b"INPUT_")

@@ -1,0 +1,234 @@
+//! Which service gets which secret (design rule 6), and which of its variables that replaces.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::docker::model::{Model, Service};
+use crate::error::{Code, Error, Problem, Result};
+use crate::manifest::{Grant, Secret};
+use crate::secret::SecretName;
+
+/// One secret of one service.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Granted {
+    /// The secret.
+    pub name: SecretName,
+    /// Its file's name below `/run/secrets`.
+    pub file: String,
+    /// Variables that held the value and now name the file: the secret's own name, and aliases.
+    pub variables: Vec<String>,
+}
+
+/// What one service gets.
+#[derive(Clone, Default, Debug)]
+pub struct ServiceAccess {
+    /// Its secrets, in the order in which they were declared.
+    pub secrets: Vec<Granted>,
+    /// Variables that would hold a secret that the service does not get: they are taken away.
+    pub withdrawn: BTreeSet<String>,
+    /// The user that the manifest says reads the files.
+    pub uid: Option<u32>,
+    /// The group that the manifest says reads the files.
+    pub gid: Option<u32>,
+}
+
+/// Who gets what, with what is worth a warning.
+#[derive(Default, Debug)]
+pub struct Access {
+    /// By service. Every service of the project is here.
+    pub services: BTreeMap<String, ServiceAccess>,
+    /// Facts with their remedies.
+    pub warnings: Vec<(String, String)>,
+}
+
+/// What decides about access.
+pub struct Rules<'a> {
+    /// The secrets that are to be handed out.
+    pub secrets: &'a [&'a Secret],
+    /// The manifest's `services:`.
+    pub services: Option<&'a BTreeMap<String, Grant>>,
+    /// `grant-to`.
+    pub grant_to: &'a [String],
+}
+
+impl Access {
+    /// The services of a secret.
+    pub fn services_of(&self, name: &SecretName) -> Vec<String> {
+        let has = |access: &ServiceAccess| access.secrets.iter().any(|granted| granted.name == *name);
+        self.services.iter().filter(|(_, access)| has(access)).map(|(service, _)| service.clone()).collect()
+    }
+}
+
+/// The variables that may hold a secret in the Compose project: its name, and the variables that its references read.
+pub fn variables_of(secret: &Secret) -> BTreeSet<String> {
+    let named = secret.from.iter().flatten().filter(|r| matches!(r.source.as_str(), "env" | "dotenv") && r.field.is_none());
+    named.map(|reference| reference.item.clone()).chain([secret.name.to_string()]).collect()
+}
+
+/// Decides for the whole project. Errors: [`Code::ServiceUnknown`] for names that the project does not have,
+/// [`Code::SecretWithoutService`] when nothing says who gets a secret.
+pub fn decide(model: &Model, rules: &Rules) -> Result<Access> {
+    let named = rules.services.into_iter().flat_map(|map| map.keys()).chain(rules.grant_to);
+    check_services(model, named, "services` of the manifest or `grant-to")?;
+    let mut access = Access::default();
+    for name in model.services.keys() {
+        let grant = rules.services.and_then(|map| map.get(name));
+        let mut own = ServiceAccess::default();
+        own.uid = grant.and_then(|grant| grant.uid);
+        own.gid = grant.and_then(|grant| grant.gid);
+        access.services.insert(name.clone(), own);
+    }
+    let mut homeless = Vec::new();
+    for secret in rules.secrets {
+        let variables = variables_of(secret);
+        let receivers = receivers(secret, &variables, model, rules);
+        if receivers.is_empty() {
+            homeless.push(secret.name.to_string());
+        }
+        for service in model.services.values() {
+            let held = variables_holding(service, &variables);
+            let Some(own) = access.services.get_mut(&service.name) else { continue };
+            if receivers.contains(&service.name) {
+                let mut names: BTreeSet<String> = held;
+                names.insert(secret.name.to_string());
+                own.secrets.push(Granted {
+                    name: secret.name.clone(),
+                    file: secret.file_name(),
+                    variables: names.into_iter().collect(),
+                });
+            } else if !held.is_empty() && secret.sensitive {
+                access.warnings.push((
+                    format!("service {} names {} in its environment and is not granted it", service.name, secret.name),
+                    format!("Grant it in the manifest's `services:`, or take the variable out of the Compose file. It is empty now."),
+                ));
+                own.withdrawn.extend(held);
+            }
+        }
+    }
+    if homeless.is_empty() {
+        return Ok(access);
+    }
+    let services: Vec<_> = model.services.keys().cloned().collect();
+    Err(Error::new(Code::SecretWithoutService, "it is not said which services get some of the secrets")
+        .problems(homeless.iter().map(|name| Problem::new(format!("{name}: no service names it"))).collect())
+        .hint(format!(
+            "The project's services are: {}. Say who gets them with `grant-to: SERVICE`, or in claude-secrets.yml:\nservices:\n  {}: [{}]",
+            services.join(", "),
+            services.first().map_or("SERVICE", String::as_str),
+            homeless.join(", ")
+        )))
+}
+
+/// Checks names of services that the user wrote, with a suggestion for a mistyped one.
+pub fn check_services<'a>(model: &Model, names: impl IntoIterator<Item = &'a String>, input: &str) -> Result<()> {
+    let problems: Vec<Problem> = names
+        .into_iter()
+        .filter(|name| !model.services.contains_key(*name))
+        .map(|name| {
+            let near = model.services.keys().max_by(|a, b| {
+                strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name))
+            });
+            let problem = Problem::new(format!("`{input}` names the service {name}, which the project does not have"));
+            match near.filter(|near| strsim::jaro_winkler(near, name) > 0.8) {
+                Some(near) => problem.remedy(format!("Did you mean `{near}`?")),
+                None => problem,
+            }
+        })
+        .collect();
+    if problems.is_empty() {
+        return Ok(());
+    }
+    let all: Vec<_> = model.services.keys().cloned().collect();
+    Err(Error::new(Code::ServiceUnknown, "a service is unknown")
+        .problems(problems)
+        .hint(format!("The project's services are: {}.", all.join(", "))))
+}
+
+fn receivers(secret: &Secret, variables: &BTreeSet<String>, model: &Model, rules: &Rules) -> BTreeSet<String> {
+    let mapped: BTreeSet<String> = rules
+        .services
+        .into_iter()
+        .flatten()
+        .filter(|(_, grant)| grant.secrets.contains(&secret.name))
+        .map(|(service, _)| service.clone())
+        .collect();
+    if !mapped.is_empty() {
+        return mapped;
+    }
+    let file = secret.file_name();
+    let naming: BTreeSet<String> = model
+        .services
+        .values()
+        .filter(|service| {
+            !variables_holding(service, variables).is_empty()
+                || service.environment.contains_key(&format!("{}_FILE", secret.name))
+                || service.secrets.iter().any(|own| own.source == file)
+        })
+        .map(|service| service.name.clone())
+        .collect();
+    if !naming.is_empty() {
+        return naming;
+    }
+    if rules.services.is_none() && !rules.grant_to.is_empty() {
+        return rules.grant_to.iter().cloned().collect();
+    }
+    match model.services.keys().collect::<Vec<_>>()[..] {
+        [only] => BTreeSet::from([only.clone()]),
+        _ => BTreeSet::new(),
+    }
+}
+
+/// The service's variables that are the secret: of one of its names, or whose whole value is `${NAME}`.
+fn variables_holding(service: &Service, names: &BTreeSet<String>) -> BTreeSet<String> {
+    let written = service.environment.iter().filter(|(name, value)| {
+        let alias = value.as_deref().and_then(whole_reference).is_some_and(|name| names.contains(name));
+        names.contains(*name) || alias
+    });
+    written.map(|(name, _)| name.clone()).chain(names.intersection(&service.from_env_file).cloned()).collect()
+}
+
+/// The name in a value that is nothing but `$NAME`, `${NAME}` or `${NAME…}` with an operator of Compose's interpolation
+/// (`:-`, `-`, `:?`, `?`, `:+`, `+`).
+fn whole_reference(value: &str) -> Option<&str> {
+    let inner = value.strip_prefix('$')?;
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let Some(braced) = inner.strip_prefix('{') else {
+        return (!inner.is_empty() && inner.chars().all(is_name)).then_some(inner);
+    };
+    let end = braced.find(|c| !is_name(c))?;
+    let (name, rest) = braced.split_at(end);
+    // The closing brace must be the one that belongs to the first: `${A}-${B}` is a larger value.
+    let mut depth = 1;
+    let closes = rest.char_indices().find_map(|(at, c)| {
+        match c {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            _ => {}
+        }
+        (depth == 0).then_some(at)
+    })?;
+    let operator = rest.starts_with('}') || [":-", "-", ":?", "?", ":+", "+"].iter().any(|op| rest.starts_with(op));
+    (closes + 1 == rest.len() && operator && !name.is_empty()).then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_whole_value_is_an_alias() {
+        for (value, expected) in [
+            ("$KEY", Some("KEY")),
+            ("${KEY}", Some("KEY")),
+            ("${KEY:?must be set}", Some("KEY")),
+            ("${KEY:-${OTHER:-x}}", Some("KEY")),
+            ("${KEY}-${KEY}", None),
+            ("x${KEY}", None),
+            ("${KEY}x", None),
+            ("$$KEY", None),
+            ("KEY", None),
+            ("${}", None),
+        ] {
+            assert_eq!(whole_reference(value), expected, "{value}");
+        }
+    }
+}

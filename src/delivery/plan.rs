@@ -1,0 +1,285 @@
+//! What each service shall get: files with their owners and modes, before anything is written.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use super::choose::Kind;
+use super::files::SecretFile;
+use super::revision::Content;
+use crate::access::{Access, ServiceAccess};
+use crate::docker::command::Tools;
+use crate::docker::images::{Images, user_of};
+use crate::docker::model::Service;
+use crate::docker::project::Project;
+use crate::error::Result;
+use crate::manifest::FileSpec;
+use crate::secret::{SecretName, SecretValue};
+
+/// Who reads a service's secrets, as far as that decides about owners.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Reader {
+    /// Root with its capabilities: reads every file.
+    Anyone,
+    /// This user and group, or root without capabilities, which reads only its own files.
+    User(u32, u32),
+    /// Not known: the file must be readable by all inside of the container.
+    Unknown,
+}
+
+/// One file of one service. It has no `Debug`: it holds the value.
+#[derive(Clone)]
+pub struct PlannedFile {
+    /// The secret, or `None` for one of the project's own that moves along.
+    pub name: Option<SecretName>,
+    /// The file's name below `/run/secrets`.
+    pub file: String,
+    /// The bytes.
+    pub value: SecretValue,
+    /// What the manifest says of the file.
+    pub spec: FileSpec,
+}
+
+/// What one service shall get.
+pub struct ServicePlan {
+    /// The files.
+    pub files: Vec<PlannedFile>,
+    /// Who reads them.
+    pub reader: Reader,
+    /// What the service's revision covers.
+    pub content: Content,
+}
+
+/// A secret's value with what the manifest says of its file.
+pub struct Available<'a> {
+    /// The bytes.
+    pub value: &'a SecretValue,
+    /// What the manifest says of the file.
+    pub spec: &'a FileSpec,
+}
+
+/// Plans every service that gets something. `own` are the project's own secrets that move into a volume: for each
+/// service, file name and value.
+pub async fn plan(
+    tools: &Tools,
+    project: &Project,
+    access: &Access,
+    available: &BTreeMap<SecretName, Available<'_>>,
+    own: &BTreeMap<String, Vec<(String, SecretValue)>>,
+    images: &Images,
+    kind: Kind,
+) -> Result<BTreeMap<String, ServicePlan>> {
+    let mut plans = BTreeMap::new();
+    let mut users = BTreeMap::new();
+    for (name, service_access) in &access.services {
+        let Some(service) = project.model.services.get(name) else { continue };
+        let mut files: Vec<PlannedFile> = service_access
+            .secrets
+            .iter()
+            .filter_map(|granted| {
+                let found = available.get(&granted.name)?;
+                Some(PlannedFile {
+                    name: Some(granted.name.clone()),
+                    file: granted.file.clone(),
+                    value: found.value.clone(),
+                    spec: found.spec.clone(),
+                })
+            })
+            .collect();
+        if files.is_empty() {
+            continue;
+        }
+        for (file, value) in own.get(name).into_iter().flatten() {
+            if !files.iter().any(|planned| planned.file == *file) {
+                let (file, value) = (file.clone(), value.clone());
+                files.push(PlannedFile { name: None, file, value, spec: FileSpec::default() });
+            }
+        }
+        let reader = reader(tools, service, service_access, images, &mut users).await?;
+        let content = content(&files, kind, reader);
+        plans.insert(name.clone(), ServicePlan { files, reader, content });
+    }
+    Ok(plans)
+}
+
+impl PlannedFile {
+    /// Owner and mode for a reader: the manifest's word first, else the reader alone may read it.
+    pub fn permissions(&self, reader: Reader, mode: u32) -> (Option<(u32, u32)>, u32) {
+        let (owner, mode) = match reader {
+            Reader::Anyone => (Some((0, 0)), mode),
+            Reader::User(uid, gid) => (Some((uid, gid)), mode),
+            Reader::Unknown => (None, 0o444),
+        };
+        let (uid, gid) = owner.unwrap_or((0, 0));
+        let said = self.spec.uid.is_some() || self.spec.gid.is_some();
+        let owner = if said { Some((self.spec.uid.unwrap_or(uid), self.spec.gid.unwrap_or(gid))) } else { owner };
+        (owner, self.spec.mode.unwrap_or(mode))
+    }
+}
+
+/// The files of all services below one directory, and which of them each service mounts: (service, file) → path.
+///
+/// A secret is one file where one owner suits all its readers, who then share it; a service that needs another owner
+/// has a copy of its own in a directory of its name. Without root nothing can be given away: the files are readable by
+/// all inside of the containers, and the directory, which bind mounts bypass, keeps everyone else on the host out.
+pub fn lay_out(
+    plans: &BTreeMap<String, ServicePlan>,
+    root: bool,
+) -> (Vec<SecretFile>, BTreeMap<(String, String), PathBuf>) {
+    let mut by_file: BTreeMap<&str, Vec<(&str, &PlannedFile, Reader)>> = BTreeMap::new();
+    for (service, plan) in plans {
+        for file in &plan.files {
+            let reader = if root { plan.reader } else { Reader::Unknown };
+            by_file.entry(&file.file).or_default().push((service, file, reader));
+        }
+    }
+    let mut files = Vec::new();
+    let mut paths = BTreeMap::new();
+    for (file, users) in by_file {
+        let shared = shared_reader(users.iter().map(|(_, _, reader)| *reader));
+        for (index, (service, planned, reader)) in users.iter().enumerate() {
+            let suits = *reader == shared || *reader == Reader::Anyone || shared == Reader::Unknown;
+            let path = if suits { PathBuf::from(file) } else { PathBuf::from(service).join(file) };
+            let reader = if suits { shared } else { *reader };
+            if index == 0 || !suits {
+                let (owner, mode) = planned.permissions(reader, 0o600);
+                let owner = owner.filter(|_| root);
+                files.push(SecretFile { path: path.clone(), value: planned.value.clone(), mode, owner });
+            }
+            paths.insert(((*service).to_owned(), file.to_owned()), path);
+        }
+        // The first user may be one that has a copy of its own; the shared file must be there all the same.
+        let shared_path = PathBuf::from(file);
+        if !files.iter().any(|written| written.path == shared_path)
+            && let Some((_, planned, _)) = users.first()
+        {
+            let (owner, mode) = planned.permissions(shared, 0o600);
+            files.push(SecretFile { path: shared_path, value: planned.value.clone(), mode, owner: owner.filter(|_| root) });
+        }
+    }
+    (files, paths)
+}
+
+/// The reader that a shared file is made for: anyone who is not known decides; else the lowest user that must own it.
+fn shared_reader(readers: impl Iterator<Item = Reader>) -> Reader {
+    let all: BTreeSet<Reader> = readers.collect();
+    if all.contains(&Reader::Unknown) {
+        return Reader::Unknown;
+    }
+    all.into_iter().find(|reader| *reader != Reader::Anyone).unwrap_or(Reader::Anyone)
+}
+
+async fn reader(
+    tools: &Tools,
+    service: &Service,
+    access: &ServiceAccess,
+    images: &Images,
+    users: &mut BTreeMap<(String, String), Option<(u32, u32)>>,
+) -> Result<Reader> {
+    if let Some(uid) = access.uid {
+        return Ok(Reader::User(uid, access.gid.unwrap_or(uid)));
+    }
+    let image = images.get(&service.image);
+    let user = match (&service.user, image) {
+        (user, _) if !user.is_empty() => user.as_str(),
+        (_, Some(image)) => image.user.as_str(),
+        // Neither Compose nor an image that is here says who it is.
+        (_, None) => return Ok(Reader::Unknown),
+    };
+    let (name, group) = user.split_once(':').map_or((user, None), |(name, group)| (name, Some(group)));
+    let known = match name.parse::<u32>() {
+        Ok(uid) => Some((uid, uid)),
+        Err(_) if name.is_empty() || name == "root" => Some((0, 0)),
+        Err(_) => match image {
+            Some(image) => {
+                let key = (image.id.clone(), name.to_owned());
+                match users.get(&key) {
+                    Some(known) => *known,
+                    None => {
+                        let known = user_of(tools, &service.image, name).await?;
+                        users.insert(key, known);
+                        known
+                    }
+                }
+            }
+            None => None,
+        },
+    };
+    let gid = group.and_then(|group| group.parse().ok());
+    Ok(match known {
+        None => Reader::Unknown,
+        Some((0, _)) if !service.no_capabilities => Reader::Anyone,
+        Some((uid, own)) => Reader::User(uid, access.gid.or(gid).unwrap_or(own)),
+    })
+}
+
+/// What a revision covers: the values and how they are delivered.
+fn content(files: &[PlannedFile], kind: Kind, reader: Reader) -> Content {
+    let mut content = Content::default();
+    content.add(kind.name().as_bytes());
+    let mut files: Vec<&PlannedFile> = files.iter().collect();
+    files.sort_by(|a, b| a.file.cmp(&b.file));
+    for file in files {
+        let (owner, mode) = file.permissions(reader, 0o400);
+        content.add(file.file.as_bytes());
+        content.add(&mode.to_le_bytes());
+        // Owners of files follow the image without a new revision: its container is recreated anyway.
+        if kind == Kind::Volume {
+            let (uid, gid) = owner.unwrap_or((u32::MAX, u32::MAX));
+            content.add(&uid.to_le_bytes());
+            content.add(&gid.to_le_bytes());
+        }
+        content.add(file.value.expose());
+    }
+    content
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plans(services: &[(&str, Reader)]) -> BTreeMap<String, ServicePlan> {
+        let file = || PlannedFile {
+            name: None,
+            file: "key".into(),
+            value: SecretValue::new(b"v".to_vec()),
+            spec: FileSpec::default(),
+        };
+        services
+            .iter()
+            .map(|(name, reader)| {
+                let plan = ServicePlan { files: vec![file()], reader: *reader, content: Content::default() };
+                ((*name).to_owned(), plan)
+            })
+            .collect()
+    }
+
+    fn laid_out(services: &[(&str, Reader)], root: bool) -> Vec<(String, u32, Option<(u32, u32)>)> {
+        let (files, paths) = lay_out(&plans(services), root);
+        assert_eq!(paths.len(), services.len());
+        assert!(paths.values().all(|path| files.iter().any(|file| file.path == *path)));
+        files.into_iter().map(|file| (file.path.display().to_string(), file.mode, file.owner)).collect()
+    }
+
+    #[test]
+    fn readers_that_one_owner_suits_share_a_file() {
+        let shared = laid_out(&[("a", Reader::Anyone), ("b", Reader::User(1000, 1000))], true);
+        assert_eq!(shared, [("key".to_owned(), 0o600, Some((1000, 1000)))]);
+        assert_eq!(laid_out(&[("a", Reader::Anyone)], true), [("key".to_owned(), 0o600, Some((0, 0)))]);
+    }
+
+    #[test]
+    fn a_reader_that_needs_another_owner_has_a_copy() {
+        let both = laid_out(&[("a", Reader::User(2000, 2000)), ("b", Reader::User(1000, 1000))], true);
+        assert_eq!(
+            both,
+            [("a/key".to_owned(), 0o600, Some((2000, 2000))), ("key".to_owned(), 0o600, Some((1000, 1000)))]
+        );
+    }
+
+    #[test]
+    fn an_unknown_reader_or_no_root_makes_it_readable_inside() {
+        assert_eq!(laid_out(&[("a", Reader::Unknown)], true), [("key".to_owned(), 0o444, None)]);
+        let without = laid_out(&[("a", Reader::User(1, 1)), ("b", Reader::User(2, 2))], false);
+        assert_eq!(without, [("key".to_owned(), 0o444, None)]);
+    }
+}

@@ -1,0 +1,180 @@
+//! Delivery by volumes: one immutable volume for each service and revision, filled through the engine before anything
+//! refers to it, and mounted read-only at `/run/secrets`.
+
+use std::collections::BTreeMap;
+
+use zeroize::Zeroizing;
+
+use crate::docker::command::Tools;
+use crate::docker::engine::{self, Volume};
+use crate::error::{Code, Error, Result};
+use crate::secret::SecretValue;
+
+/// Label of our volumes and helper containers: the Compose project.
+pub const PROJECT: &str = "claude-secrets.project";
+/// Label of our volumes: the Compose service.
+pub const SERVICE: &str = "claude-secrets.service";
+/// Label of our volumes and of the services' containers: the revision of the secrets.
+pub const REVISION: &str = "claude-secrets.revision";
+/// Label of the container through which a volume is filled: as long as it is there, the volume is not complete.
+pub const FILLS: &str = "claude-secrets.fills";
+
+/// One file of a volume.
+pub struct VolumeFile<'a> {
+    /// Its name below `/run/secrets`.
+    pub name: &'a str,
+    /// The bytes.
+    pub value: &'a SecretValue,
+    /// Its mode, e.g. `0o400`.
+    pub mode: u32,
+    /// Its owner.
+    pub uid: u32,
+    /// Its group.
+    pub gid: u32,
+}
+
+/// A volume to be made.
+pub struct NewVolume<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// The Compose project.
+    pub project: &'a str,
+    /// The Compose service.
+    pub service: &'a str,
+    /// The revision's label.
+    pub revision: &'a str,
+    /// An image that the engine has: the service's own.
+    pub image: &'a str,
+    /// The files.
+    pub files: &'a [VolumeFile<'a>],
+}
+
+/// Makes and fills a volume. The engine makes it together with the container through which it is filled, so that a run
+/// that is killed leaves that container behind, and with it the sign that the volume is not complete.
+pub async fn create(tools: &Tools, new: &NewVolume<'_>) -> Result<()> {
+    let failed = |what: &str| format!("cannot {what} the volume {} of service {}", new.name, new.service);
+    let label = |name: &str, value: &str| format!("volume-label={name}={value}");
+    let mount = [
+        "type=volume".to_owned(),
+        format!("source={}", new.name),
+        "target=/run/secrets".to_owned(),
+        "volume-nocopy=true".to_owned(),
+        label(PROJECT, new.project),
+        label(SERVICE, new.service),
+        label(REVISION, new.revision),
+    ]
+    .join(",");
+    let helper = tools
+        .docker(["create", "--network", "none", "--pull", "never", "--mount", &mount])
+        .args(["--label", &format!("{PROJECT}={}", new.project), "--label", &format!("{FILLS}={}", new.name)])
+        // Never started; an image without a command needs one all the same.
+        .args(["--entrypoint", "/claude-secrets-never-started", new.image])
+        .output()
+        .await?
+        .or_fail(Code::DeliveryFailed, &failed("create"))?;
+    let id = helper.text().trim().to_owned();
+    let archive = archive(new.files)?;
+    tools
+        .docker(["cp", "-", &format!("{id}:/run/secrets")])
+        .input(archive)
+        .output()
+        .await?
+        .or_fail(Code::DeliveryFailed, &failed("fill"))?;
+    tools.docker(["rm", "--volumes", &id]).output().await?.or_fail(Code::DeliveryFailed, &failed("finish"))?;
+    Ok(())
+}
+
+/// Our volumes of a project that are complete. What a killed run left half-filled is removed.
+pub async fn complete(tools: &Tools, project: &str) -> Result<Vec<Volume>> {
+    let label = format!("{PROJECT}={project}");
+    let (all, helpers) = tokio::try_join!(engine::volumes(tools, &label), engine::with_label(tools, &label))?;
+    let filling: BTreeMap<String, String> = helpers
+        .iter()
+        .filter_map(|helper| Some((helper.label(FILLS)?.to_owned(), helper.id.clone())))
+        .collect();
+    Ok(all.into_iter().filter(|volume| !filling.contains_key(&volume.name)).collect())
+}
+
+/// Removes what a killed run left: containers that fill volumes, and those volumes. Call it under the lock.
+pub async fn remove_incomplete(tools: &Tools, project: &str) -> Result<()> {
+    for helper in engine::with_label(tools, &format!("{PROJECT}={project}")).await? {
+        if let Some(volume) = helper.label(FILLS) {
+            tools.docker(["rm", "--force", "--volumes", &helper.id]).output().await?;
+            tools.docker(["volume", "rm", volume]).output().await?;
+        }
+    }
+    Ok(())
+}
+
+/// Of a service's volumes, keeps the current one and the one before it, and removes the older ones. Returns the names
+/// of those that are still in use and stay for now.
+pub async fn remove_old(tools: &Tools, project: &str, current: &BTreeMap<String, String>) -> Result<Vec<String>> {
+    let mut by_service: BTreeMap<String, Vec<Volume>> = BTreeMap::new();
+    for volume in complete(tools, project).await? {
+        let service = volume.labels.get(SERVICE).cloned().unwrap_or_default();
+        if current.get(&service) != Some(&volume.name) {
+            by_service.entry(service).or_default().push(volume);
+        }
+    }
+    let mut old = Vec::new();
+    for volumes in by_service.values_mut() {
+        volumes.sort_by(|a, b| b.created.cmp(&a.created));
+        old.extend(volumes.drain(..).skip(1).map(|volume| volume.name));
+    }
+    if old.is_empty() {
+        return Ok(Vec::new());
+    }
+    // One that a stopped container still refers to cannot go yet; the next deployment tries again.
+    tools.docker(["volume", "rm"]).args(&old).output().await?;
+    let left = engine::volumes(tools, &format!("{PROJECT}={project}")).await?;
+    Ok(left.into_iter().map(|volume| volume.name).filter(|name| old.contains(name)).collect())
+}
+
+/// The files as a tar archive that carries owners and modes, as `docker cp -` takes it.
+fn archive(files: &[VolumeFile]) -> Result<Zeroizing<Vec<u8>>> {
+    // Room for all at once: a buffer that grows would leave copies of the values behind.
+    let room: usize = files.iter().map(|file| file.value.expose().len() + 2048).sum();
+    let mut buffer = Zeroizing::new(Vec::with_capacity(room + 4096));
+    {
+        let mut tar = tar::Builder::new(&mut *buffer);
+        let fault = |_| Error::new(Code::Internal, "the archive of the secrets could not be made");
+        for file in files {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(file.value.expose().len() as u64);
+            header.set_mode(file.mode);
+            header.set_uid(file.uid.into());
+            header.set_gid(file.gid.into());
+            header.set_mtime(0);
+            tar.append_data(&mut header, file.name, file.value.expose()).map_err(fault)?;
+        }
+        tar.finish().map_err(fault)?;
+    }
+    Ok(buffer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_archive_carries_owner_and_mode_and_every_byte() {
+        let value = SecretValue::new(b"a\0b\n".to_vec());
+        let long = "x".repeat(180);
+        let files = [
+            VolumeFile { name: "key", value: &value, mode: 0o400, uid: 1000, gid: 2000 },
+            VolumeFile { name: &long, value: &value, mode: 0o440, uid: 0, gid: 0 },
+        ];
+        let bytes = archive(&files).unwrap();
+        let mut tar = tar::Archive::new(&bytes[..]);
+        let mut seen = Vec::new();
+        for entry in tar.entries().unwrap() {
+            let mut entry = entry.unwrap();
+            let mut text = Vec::new();
+            std::io::Read::read_to_end(&mut entry, &mut text).unwrap();
+            assert_eq!(text, b"a\0b\n");
+            let header = entry.header();
+            seen.push((header.mode().unwrap(), header.uid().unwrap(), header.gid().unwrap(), entry.path().unwrap().display().to_string()));
+        }
+        assert_eq!(seen, [(0o400, 1000, 2000, "key".to_owned()), (0o440, 0, 0, long.clone())]);
+    }
+}

@@ -1,0 +1,288 @@
+//! Runs `docker` and `docker compose`: a scrubbed environment, nothing secret in argv, output through the redactor,
+//! and a child that ends when the run is interrupted.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::process::{Child, Command};
+use zeroize::Zeroizing;
+
+use crate::console::Console;
+use crate::error::{Code, Error, Result, plain_reason};
+use crate::interrupt::Interrupt;
+
+/// How long a child may take to end after SIGTERM. The runner kills the action 10 s after its SIGINT (7.5 s to SIGTERM,
+/// 2.5 s to the end of all), so that we must be done in less than 7 s.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Where Docker looks for its plugins (docker/cli `cli-plugins/manager`), the ones below `HOME` apart.
+const PLUGIN_DIRECTORIES: &[&str] = &[
+    "/usr/local/lib/docker/cli-plugins",
+    "/usr/local/libexec/docker/cli-plugins",
+    "/usr/lib/docker/cli-plugins",
+    "/usr/libexec/docker/cli-plugins",
+];
+
+/// The Docker programs with the environment that they get.
+#[derive(Clone)]
+pub struct Tools {
+    compose: Vec<OsString>,
+    environment: BTreeMap<OsString, OsString>,
+    console: Arc<Console>,
+    interrupt: Interrupt,
+}
+
+/// One call of a program, before it is started.
+pub struct Call {
+    words: Vec<OsString>,
+    input: Option<Zeroizing<Vec<u8>>>,
+    tools: Tools,
+}
+
+/// What a program left behind. It has no `Debug`: its output may hold anything.
+pub struct Output {
+    /// Whether it ended with status 0.
+    pub success: bool,
+    /// Its standard output, as it was.
+    pub stdout: Zeroizing<Vec<u8>>,
+    /// Its standard error, redacted, without trailing line ends.
+    pub stderr: String,
+}
+
+impl Tools {
+    /// Finds the programs. `environment` is the whole environment that children get.
+    pub fn new(
+        environment: Vec<(OsString, OsString)>,
+        console: Arc<Console>,
+        interrupt: Interrupt,
+    ) -> Result<Self> {
+        let environment: BTreeMap<_, _> = environment.into_iter().collect();
+        let compose = find_compose(&environment);
+        Ok(Self { compose, environment, console, interrupt })
+    }
+
+    /// The same programs with one more variable, e.g. a private `DOCKER_CONFIG`.
+    #[must_use]
+    pub fn with_variable(mut self, name: &str, value: &OsStr) -> Self {
+        self.environment.insert(name.into(), value.into());
+        self
+    }
+
+    /// The same programs, which an interrupt does not stop: for putting things in order at the end.
+    #[must_use]
+    pub fn uninterrupted(&self) -> Self {
+        Self { interrupt: Interrupt::default(), ..self.clone() }
+    }
+
+    /// A variable of the children, as they will see it.
+    pub fn variable(&self, name: &str) -> Option<&OsStr> {
+        self.environment.get(OsStr::new(name)).map(OsString::as_os_str)
+    }
+
+    /// A call of `docker`.
+    pub fn docker<S: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = S>) -> Call {
+        Call { words: vec!["docker".into()], input: None, tools: self.clone() }.args(words)
+    }
+
+    /// A call of Docker Compose.
+    pub fn compose<S: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = S>) -> Call {
+        Call { words: self.compose.clone(), input: None, tools: self.clone() }.args(words)
+    }
+}
+
+impl Call {
+    /// Adds words to the command line. None of them may be a secret: argv is readable by everyone.
+    #[must_use]
+    pub fn args<S: AsRef<OsStr>>(mut self, words: impl IntoIterator<Item = S>) -> Self {
+        self.words.extend(words.into_iter().map(|word| word.as_ref().to_owned()));
+        self
+    }
+
+    /// Gives the program these bytes on its standard input.
+    #[must_use]
+    pub fn input(mut self, bytes: Zeroizing<Vec<u8>>) -> Self {
+        self.input = Some(bytes);
+        self
+    }
+
+    /// Runs the program and collects its output. An error means that it could not be run at all, or that the run was
+    /// interrupted; a status other than 0 is no error here.
+    pub async fn output(self) -> Result<Output> {
+        let (mut child, input, tools) = self.start()?;
+        let (mut out, mut err) = (child.stdout.take(), child.stderr.take());
+        let mut stdout = Zeroizing::new(Vec::new());
+        let mut stderr = Zeroizing::new(Vec::new());
+        let stdin = child.stdin.take();
+        let work = async {
+            tokio::join!(
+                async {
+                    if let (Some(mut pipe), Some(bytes)) = (stdin, input) {
+                        // A program that ends before it has read everything tells why on stderr.
+                        let _ = pipe.write_all(&bytes).await;
+                    }
+                },
+                async {
+                    if let Some(pipe) = out.as_mut() {
+                        let _ = pipe.read_to_end(&mut stdout).await;
+                    }
+                },
+                async {
+                    if let Some(pipe) = err.as_mut() {
+                        let _ = pipe.read_to_end(&mut stderr).await;
+                    }
+                },
+            );
+        };
+        let status = {
+            tokio::pin!(work);
+            tokio::select! {
+                () = &mut work => child.wait().await.map_err(|error| cannot_run(&error))?,
+                () = tools.interrupt.wait() => return Err(stop(&mut child, &tools.interrupt).await),
+            }
+        };
+        let text = tools.console.redacted(&stderr);
+        Ok(Output {
+            success: status.success(),
+            stdout,
+            stderr: String::from_utf8_lossy(&text).trim_end().to_owned(),
+        })
+    }
+
+    /// Runs the program, prints both of its streams on the one stream of ours as they come, and returns whether it
+    /// ended with status 0, with the last lines that it printed (redacted).
+    pub async fn stream(self) -> Result<(bool, Vec<String>)> {
+        let (mut child, _, tools) = self.start()?;
+        let (mut out, mut err) = (child.stdout.take(), child.stderr.take());
+        drop(child.stdin.take());
+        let mut foreign = tools.console.foreign();
+        let (mut from_out, mut from_err) = ([0u8; 8192], [0u8; 8192]);
+        while out.is_some() || err.is_some() {
+            tokio::select! {
+                read = read_some(&mut out, &mut from_out) => foreign.stdout(&from_out[..read]),
+                read = read_some(&mut err, &mut from_err) => foreign.stderr(&from_err[..read]),
+                () = tools.interrupt.wait() => {
+                    foreign.finish();
+                    return Err(stop(&mut child, &tools.interrupt).await);
+                }
+            }
+        }
+        let tail = foreign.finish();
+        let status = child.wait().await.map_err(|error| cannot_run(&error))?;
+        Ok((status.success(), tail))
+    }
+
+    fn start(self) -> Result<(Child, Option<Zeroizing<Vec<u8>>>, Tools)> {
+        let Some((program, words)) = self.words.split_first() else {
+            return Err(compose_missing());
+        };
+        tracing::debug!(command = %shown(&self.words), "run");
+        let mut command = Command::new(program);
+        command
+            .args(words)
+            .env_clear()
+            .envs(&self.tools.environment)
+            .stdin(if self.input.is_some() { Stdio::piped() } else { Stdio::null() })
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            // A group of its own: a Ctrl-C in a terminal must reach the child through us alone.
+            .process_group(0)
+            .kill_on_drop(true);
+        match command.spawn() {
+            Ok(child) => Ok((child, self.input, self.tools)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(missing(program)),
+            Err(error) => Err(cannot_run(&error)),
+        }
+    }
+}
+
+impl Output {
+    /// The standard output as text.
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.stdout).unwrap_or_default()
+    }
+
+    /// The standard output as JSON; `None` when it is none. The parser's own text is dropped, since it quotes values.
+    pub fn json(&self) -> Option<serde_json::Value> {
+        serde_json::from_slice(&self.stdout).ok()
+    }
+
+    /// The standard output as one JSON value a line, as `docker … --format json` prints.
+    pub fn json_lines(&self) -> Vec<serde_json::Value> {
+        self.text().lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
+    /// The output when the program ended with status 0; otherwise an error of the given code with its own words.
+    pub fn or_fail(self, code: Code, doing: &str) -> Result<Self> {
+        if self.success {
+            return Ok(self);
+        }
+        let code = if self.stderr.contains("no space left on device") { Code::DiskFull } else { code };
+        Err(Error::new(code, format!("{doing}: {}", self.stderr)))
+    }
+}
+
+async fn read_some<R: tokio::io::AsyncRead + Unpin>(pipe: &mut Option<R>, buffer: &mut [u8]) -> usize {
+    match pipe {
+        Some(reader) => match reader.read(buffer).await {
+            Ok(read) if read > 0 => read,
+            _ => {
+                *pipe = None;
+                0
+            }
+        },
+        None => std::future::pending().await,
+    }
+}
+
+/// Asks the child to end, waits, and kills it when it does not.
+async fn stop(child: &mut Child, interrupt: &Interrupt) -> Error {
+    if let Some(id) = child.id().and_then(|id| rustix::process::Pid::from_raw(id.cast_signed())) {
+        // Gone already is as good as stopped.
+        let _ = rustix::process::kill_process(id, rustix::process::Signal::TERM);
+    }
+    if tokio::time::timeout(GRACE, child.wait()).await.is_err() {
+        let _ = child.kill().await;
+    }
+    interrupt.error()
+}
+
+fn find_compose(environment: &BTreeMap<OsString, OsString>) -> Vec<OsString> {
+    let home = environment.get(OsStr::new("HOME")).map(|home| Path::new(home).join(".docker/cli-plugins"));
+    let plugins = PLUGIN_DIRECTORIES.iter().map(PathBuf::from).chain(home);
+    // Run by itself the plugin answers twice as fast as through `docker compose`. A `docker-compose` elsewhere on the
+    // PATH may be version 1, so it is no candidate.
+    plugins
+        .map(|directory| directory.join("docker-compose"))
+        .find(|path| path.is_file())
+        .map_or_else(|| vec!["docker".into(), "compose".into()], |path| vec![path.into_os_string()])
+}
+
+fn missing(program: &OsStr) -> Error {
+    if program == "docker" {
+        Error::new(Code::EngineUnreachable, "the program `docker` was not found")
+            .hint("Install the Docker CLI and put it on the PATH: https://docs.docker.com/engine/install/")
+    } else {
+        compose_missing()
+    }
+}
+
+/// The error for a machine without Docker Compose v2.
+pub fn compose_missing() -> Error {
+    Error::new(Code::ComposeMissing, "Docker Compose v2 was not found").hint(
+        "Install the Compose plugin, v2.24 or newer: https://docs.docker.com/compose/install/ (version 1, the \
+         Python program `docker-compose`, does not know `!override`).",
+    )
+}
+
+fn cannot_run(error: &std::io::Error) -> Error {
+    Error::new(Code::Internal, format!("cannot run a program: {}", plain_reason(error)))
+}
+
+fn shown(words: &[OsString]) -> String {
+    words.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+}

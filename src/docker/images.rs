@@ -1,0 +1,116 @@
+//! Images: there before anything is changed, and known by the user that they run as.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::command::Tools;
+use super::engine::{self, Image};
+use super::model::Service;
+use super::project::{Project, With};
+use crate::error::{Code, Error, Result};
+use crate::settings::{ComposeSettings, Pull};
+
+/// The images of the project that the engine has, by name.
+pub type Images = BTreeMap<String, Image>;
+
+/// The images that the engine has now, without pulling or building any.
+pub async fn present(tools: &Tools, project: &Project, services: &BTreeSet<String>) -> Result<Images> {
+    let names: BTreeSet<String> = chosen(project, services).map(|service| service.image.clone()).collect();
+    engine::images(tools, &names.into_iter().collect::<Vec<_>>()).await
+}
+
+/// Pulls and builds what the services need, as `pull` and `build` say, and returns all their images. Nothing that runs
+/// is touched. `images` is what [`present`] found.
+pub async fn ensure(
+    tools: &Tools,
+    project: &Project,
+    settings: &ComposeSettings,
+    services: &BTreeSet<String>,
+    images: Images,
+) -> Result<Images> {
+    let wanted = |service: &&Service| !images.contains_key(&service.image);
+    let build: Vec<&str> = chosen(project, services)
+        .filter(|service| service.build && (settings.build || wanted(service)))
+        .map(|service| service.name.as_str())
+        .collect();
+    let pull: Vec<&str> = chosen(project, services)
+        .filter(|service| !service.build && (settings.pull == Pull::Always || wanted(service)))
+        .map(|service| service.name.as_str())
+        .collect();
+    if build.is_empty() && pull.is_empty() {
+        return Ok(images);
+    }
+    if settings.pull == Pull::Never && !pull.is_empty() {
+        return Err(unavailable(&pull, "is not there, and `pull` is `never`"));
+    }
+    for (words, names) in [(&["pull"][..], &pull), (&["build"][..], &build)] {
+        if names.is_empty() {
+            continue;
+        }
+        let call = project.call(tools, With::NoOverride, &["*".to_owned()]);
+        let (success, tail) = call.args(words).args(names).stream().await?;
+        if !success {
+            return Err(unavailable(names, &format!("could not be had:\n{}", tail.join("\n"))));
+        }
+    }
+    let images = present(tools, project, services).await?;
+    let missing: Vec<&str> = chosen(project, services)
+        .filter(|service| !images.contains_key(&service.image))
+        .map(|service| service.name.as_str())
+        .collect();
+    if missing.is_empty() { Ok(images) } else { Err(unavailable(&missing, "is still not there")) }
+}
+
+/// Who the image's `/etc/passwd` says a user is: `(uid, gid)`. `None` when there is no such file or user.
+pub async fn user_of(tools: &Tools, image: &str, user: &str) -> Result<Option<(u32, u32)>> {
+    let created = tools
+        .docker(["create", "--network", "none", "--pull", "never", "--entrypoint", "/claude-secrets-never-started"])
+        .args([image])
+        .output()
+        .await?
+        .or_fail(Code::DeliveryFailed, &format!("cannot look into the image {image}"))?;
+    let id = created.text().trim().to_owned();
+    let copied = tools.docker(["cp", "--follow-link", &format!("{id}:/etc/passwd"), "-"]).output().await;
+    tools.docker(["rm", "--volumes", &id]).output().await?;
+    let copied = copied?;
+    if !copied.success {
+        return Ok(None);
+    }
+    let mut archive = tar::Archive::new(&copied.stdout[..]);
+    let mut text = String::new();
+    for mut entry in archive.entries().into_iter().flatten().flatten() {
+        let _ = std::io::Read::read_to_string(&mut entry, &mut text);
+    }
+    Ok(find_user(&text, user))
+}
+
+/// passwd(5): name, password, uid, gid, …
+fn find_user(passwd: &str, user: &str) -> Option<(u32, u32)> {
+    passwd.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        let (uid, gid) = (fields.nth(1)?, fields.next()?);
+        if name == user { Some((uid.parse().ok()?, gid.parse().ok()?)) } else { None }
+    })
+}
+
+fn chosen<'a>(project: &'a Project, services: &'a BTreeSet<String>) -> impl Iterator<Item = &'a Service> {
+    project.model.services.values().filter(|service| services.contains(&service.name))
+}
+
+fn unavailable(services: &[&str], what: &str) -> Error {
+    let (noun, verb) = if services.len() == 1 { ("image", "") } else { ("images", " (one or more)") };
+    Error::new(Code::ImageUnavailable, format!("the {noun} of {}{verb} {what}", services.join(", ")))
+        .hint("Is the name right, and does the engine have access? Logins go to the input `registries`: a `docker login` of an earlier step does not reach a container action.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn users_are_found_by_their_name() {
+        let passwd = "root:x:0:0:root:/root:/bin/sh\napp:x:1234:4321::/:/bin/false\nbroken\n";
+        assert_eq!(find_user(passwd, "app"), Some((1234, 4321)));
+        assert_eq!(find_user(passwd, "nobody"), None);
+    }
+}

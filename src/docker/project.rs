@@ -1,0 +1,193 @@
+//! The Project stage: the Compose project as Compose sees it, and how to call Compose for it.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use zeroize::Zeroizing;
+
+use super::command::{Call, Tools};
+use super::discovery::ComposeFiles;
+use super::host_paths::{HostPath, HostPaths};
+use super::model::Model;
+use crate::error::{Code, Error, Problem, Result};
+use crate::settings::ComposeSettings;
+
+/// The project: its model, and the words with which every call of Compose begins.
+pub struct Project {
+    /// The model.
+    pub model: Model,
+    /// Its own Compose files and its directory, as this process sees them.
+    pub files: ComposeFiles,
+    /// The project directory on the Docker host.
+    pub directory: HostPath,
+    words: Vec<OsString>,
+    name: Option<String>,
+}
+
+/// Which override a call of Compose works with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum With<'a> {
+    /// The project's own files alone.
+    NoOverride,
+    /// The override file at this path on the Docker host.
+    Override(&'a HostPath),
+    /// An override that is given on standard input.
+    Input(&'a str),
+}
+
+impl Project {
+    /// Reads the project. Compose reads it twice, at the same time: as written, and interpolated with `tools`' variables
+    /// (placeholders in place of secrets). All profiles are read, since the override covers every service.
+    pub async fn load(
+        tools: &Tools,
+        settings: &ComposeSettings,
+        files: ComposeFiles,
+        host: &HostPaths,
+        profiles: &[String],
+    ) -> Result<Self> {
+        let directory = host.link(&files.directory)?;
+        let mut words: Vec<OsString> = vec!["--project-directory".into(), directory.as_path().into()];
+        for file in &files.files {
+            words.extend(["-f".into(), host_file(host, file)?.as_path().into()]);
+        }
+        let mut this = Self { model: Model::empty(), files, directory, words, name: settings.name.clone() };
+        let all = ["config", "--format", "json"];
+        let (plain, resolved) = tokio::join!(
+            this.call(tools, With::NoOverride, &["*".to_owned()]).args(all).args(["--no-interpolate"]).output(),
+            this.call(tools, With::NoOverride, &["*".to_owned()]).args(all).output(),
+        );
+        let (plain, resolved) = (plain?, resolved?);
+        for answer in [&resolved, &plain] {
+            if !answer.success {
+                return Err(rejected(&answer.stderr));
+            }
+        }
+        let format = || Error::new(Code::Internal, "Docker Compose printed a model that is no JSON");
+        let (plain, resolved) = (plain.json().ok_or_else(format)?, resolved.json().ok_or_else(format)?);
+        let active = active_services(&resolved, profiles);
+        this.model = Model::new(&plain, resolved, &active).map_err(|_| format())?;
+        Ok(this)
+    }
+
+    /// A call of Compose for this project.
+    pub fn call(&self, tools: &Tools, with: With, profiles: &[String]) -> Call {
+        let mut call = tools.compose(&self.words);
+        match with {
+            With::NoOverride => {}
+            With::Override(path) => {
+                call = call.args([OsString::from("-f"), path.as_path().into()]);
+            }
+            With::Input(text) => {
+                call = call.args(["-f", "-"]).input(Zeroizing::new(text.as_bytes().to_vec()));
+            }
+        }
+        if let Some(name) = &self.name {
+            call = call.args(["--project-name", name]);
+        }
+        call.args(profiles.iter().flat_map(|profile| ["--profile", profile]))
+    }
+
+    /// The merged model of the project and an override, interpolated; nothing on disk is needed for it.
+    pub async fn merged(&self, tools: &Tools, with: With<'_>) -> Result<serde_json::Value> {
+        let call = self.call(tools, with, &["*".to_owned()]).args(["config", "--format", "json"]);
+        let answer = call.output().await?;
+        if !answer.success {
+            return Err(rejected(&answer.stderr));
+        }
+        answer.json().ok_or_else(|| Error::new(Code::Internal, "Docker Compose printed a model that is no JSON"))
+    }
+}
+
+/// What Compose is told to put in a declared secret's place. It is the same in every run, so that nothing is recreated
+/// on its account, and unlike anything that a project has, so that it can be found where it must not be.
+pub fn placeholder(variable: &str) -> String {
+    format!("claude-secrets-placeholder-{variable}")
+}
+
+/// Checks the merged model before anything changes: no declared secret may be left in it, neither by its placeholder
+/// (it was interpolated into something) nor by its value (it is written there in clear).
+pub fn check_merged(model: &serde_json::Value, secrets_in: &dyn Fn(&str) -> Vec<String>) -> Result<()> {
+    let mut problems = Vec::new();
+    Model::texts(model, &mut |path, text| {
+        for (at, _) in text.match_indices(&placeholder("")) {
+            let rest = &text[at + placeholder("").len()..];
+            let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(rest.len());
+            problems.push(larger_value(path, &rest[..end]));
+        }
+        for name in secrets_in(text) {
+            problems.push(
+                Problem::new(format!("{path} holds the value of {name}, written in clear"))
+                    .remedy("Take the value out of the Compose file or the file it comes from, and rotate it."),
+            );
+        }
+    });
+    problems.dedup();
+    if problems.is_empty() {
+        return Ok(());
+    }
+    Err(Error::new(Code::SecretInLargerValue, "secrets would be visible in the containers' configuration")
+        .problems(problems)
+        .hint(
+            "Let the program read the file: `NAME_FILE=/run/secrets/name`; or build the larger value in the container's \
+             entry point; or declare the larger value as a secret of its own.",
+        ))
+}
+
+fn larger_value(path: &str, name: &str) -> Problem {
+    let place = path.strip_prefix("services.").unwrap_or(path);
+    if let Some((service, _)) = place.split_once(".build.") {
+        return Problem::new(format!("{path}: the declared secret {name} is a build argument of {service}"))
+            .remedy("Build arguments stay in the image: use a build secret (`build.secrets`) instead.");
+    }
+    Problem::new(format!("{path}: the declared secret {name} is interpolated into it"))
+}
+
+fn host_file(host: &HostPaths, file: &std::path::Path) -> Result<HostPath> {
+    // A Compose file may lie outside of the project directory, in another mount.
+    match file.parent() {
+        Some(directory) => host.link(directory).map(|path| path.join(file.file_name().unwrap_or_default())),
+        None => host.to_host(&PathBuf::from(file)),
+    }
+}
+
+fn active_services(resolved: &serde_json::Value, profiles: &[String]) -> BTreeSet<String> {
+    let services = resolved.get("services").and_then(|services| services.as_object());
+    services
+        .into_iter()
+        .flatten()
+        .filter(|(_, definition)| match definition.get("profiles").and_then(|list| list.as_array()) {
+            Some(own) if !own.is_empty() => profiles
+                .iter()
+                .any(|chosen| chosen == "*" || own.iter().any(|profile| profile.as_str() == Some(chosen))),
+            _ => true,
+        })
+        .map(|(name, _)| name.clone())
+        .collect()
+}
+
+fn rejected(stderr: &str) -> Error {
+    Error::new(Code::ComposeFileInvalid, format!("Docker Compose rejects the project:\n{stderr}"))
+        .hint("`docker compose config` shows the same. A variable that is not set can be given under `env:`.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_placeholder_or_a_value_that_is_left_is_an_error_that_names_the_place() {
+        let model = json!({"services": {
+            "web": {"environment": {"URL": format!("postgres://u:{}@db", placeholder("PW"))}},
+            "job": {"build": {"args": {"T": placeholder("TOKEN")}}, "command": ["--key", "s3cret"]},
+        }});
+        let error = check_merged(&model, &|text| if text == "s3cret" { vec!["KEY".into()] } else { vec![] }).err().unwrap();
+        let text = error.to_string();
+        for part in ["services.web.environment.URL", "PW", "build argument of job", "services.job.command[1]", "KEY"] {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+        assert!(!text.contains("s3cret"));
+        assert!(check_merged(&json!({"a": "b"}), &|_| vec![]).is_ok());
+    }
+}

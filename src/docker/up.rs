@@ -1,0 +1,124 @@
+//! Brings services up, takes the project down, and logs in to registries for the time of a run.
+
+use std::collections::BTreeSet;
+
+use tempfile::TempDir;
+
+use super::command::Tools;
+use super::engine::{self, Container};
+use super::host_paths::HostPath;
+use super::project::{Project, With};
+use crate::error::{Code, Error, Result};
+use crate::settings::{ComposeSettings, RegistryLogin};
+
+/// Which services an `up` brings up.
+pub enum Scope<'a> {
+    /// What the `services` input names, with all that they depend on; all when it names none.
+    Whole,
+    /// These alone: the others stand as they shall, and a finished one-shot among them must not run again.
+    Only(&'a BTreeSet<String>),
+}
+
+/// Runs `docker compose up -d` with the override. Images are there already: nothing is pulled or built here.
+pub async fn up(
+    tools: &Tools,
+    project: &Project,
+    override_file: &HostPath,
+    settings: &ComposeSettings,
+    scope: &Scope<'_>,
+) -> Result<()> {
+    let call = project.call(tools, With::Override(override_file), &settings.profiles);
+    let mut call = call.args(["up", "--detach", "--no-build", "--pull", "never"]);
+    if settings.remove_orphans {
+        call = call.args(["--remove-orphans"]);
+    }
+    if settings.force_recreate {
+        call = call.args(["--force-recreate"]);
+    }
+    call = match scope {
+        Scope::Whole => call.args(&settings.services),
+        Scope::Only(names) => call.args(["--no-deps"]).args(*names),
+    };
+    let (success, tail) = call.stream().await?;
+    if success {
+        return Ok(());
+    }
+    let said = tail.iter().rev().find(|line| !line.trim().is_empty()).cloned().unwrap_or_default();
+    Err(Error::new(Code::DeployFailed, format!("docker compose up failed: {}", said.trim()))
+        .hint("What Compose printed is in the log above."))
+}
+
+/// Takes the project down: containers and networks. Its own volumes and images stay.
+pub async fn down(tools: &Tools, project: &Project) -> Result<()> {
+    let call = project.call(tools, With::NoOverride, &["*".to_owned()]);
+    let (success, tail) = call.args(["down", "--remove-orphans"]).stream().await?;
+    if success {
+        return Ok(());
+    }
+    Err(Error::new(Code::DeployFailed, format!("docker compose down failed: {}", tail.join("\n"))))
+}
+
+/// Removes containers of services that the project no longer has. Returns their names.
+pub async fn remove_orphans(tools: &Tools, project: &Project, containers: &[Container]) -> Result<Vec<String>> {
+    let orphans: Vec<&Container> =
+        containers.iter().filter(|c| !project.model.services.contains_key(&c.service)).collect();
+    if orphans.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids = orphans.iter().map(|container| &container.id);
+    tools
+        .docker(["rm", "--force"])
+        .args(ids)
+        .output()
+        .await?
+        .or_fail(Code::DeployFailed, "cannot remove the containers of services that are gone")?;
+    Ok(orphans.iter().map(|container| container.name.clone()).collect())
+}
+
+/// Logins in a directory of their own, which is removed when this is dropped.
+pub struct Logins {
+    directory: TempDir,
+}
+
+impl Logins {
+    /// Logs in to each registry; passwords go through standard input. `None` when there is none to log in to.
+    pub async fn new(tools: &Tools, registries: &[RegistryLogin]) -> Result<Option<Self>> {
+        if registries.is_empty() {
+            return Ok(None);
+        }
+        let directory = tempfile::Builder::new()
+            .prefix("claude-secrets-login-")
+            .tempdir()
+            .map_err(|error| Error::io(Code::RegistryLoginFailed, "make a directory in", &std::env::temp_dir(), &error))?;
+        let logins = Self { directory };
+        for login in registries {
+            let call = logins.tools(tools).docker(["login", "--username", &login.user, "--password-stdin", &login.host]);
+            let answer = call.input(login.password.expose().to_vec().into()).output().await?;
+            if !answer.success {
+                return Err(Error::new(
+                    Code::RegistryLoginFailed,
+                    format!("the registry {} refused the login of {}: {}", login.host, login.user, answer.stderr),
+                )
+                .hint("Check the user and the token in the input `registries`."));
+            }
+        }
+        Ok(Some(logins))
+    }
+
+    /// The tools with these logins.
+    pub fn tools(&self, tools: &Tools) -> Tools {
+        tools.clone().with_variable("DOCKER_CONFIG", self.directory.path().as_os_str())
+    }
+}
+
+/// Waits for nothing and changes nothing: the ids of the project's containers with the time at which each was started.
+pub async fn started(tools: &Tools, project: &str) -> Result<Vec<(String, String, String)>> {
+    let containers = engine::containers(tools, project).await?;
+    Ok(containers
+        .iter()
+        .map(|c| {
+            let at = c.raw.pointer("/State/StartedAt").and_then(|at| at.as_str()).unwrap_or_default();
+            (c.service.clone(), c.id.clone(), at.to_owned())
+        })
+        .collect())
+}

@@ -1,0 +1,101 @@
+//! The `docker-secrets` source: a directory with a file for each secret, as Docker mounts it at `/run/secrets`.
+
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+
+use super::{Found, Item, Refusal, Reply, Source, Surroundings, absolute, read_file};
+use crate::error::{Code, Error, Result, plain_reason};
+use crate::manifest::{Reference, Scope, SourceConfig, SourceId};
+use crate::secret::SecretName;
+use crate::settings::Settings;
+
+/// Where Docker mounts the secrets of a container.
+const RUN_SECRETS: &str = "/run/secrets";
+
+/// The source.
+pub struct DockerSecrets {
+    id: SourceId,
+    directory: PathBuf,
+}
+
+/// Opens it: the directory that the manifest names, else `/run/secrets` when it is there. `None` when there is neither.
+pub fn open(id: &SourceId, config: &SourceConfig, settings: &Settings, around: &Surroundings) -> Result<Option<DockerSecrets>> {
+    let directory = match config.settings.get("dir") {
+        Some(dir) => absolute(around, Path::new(dir)),
+        None if settings.platform.actions => return Ok(None),
+        None => PathBuf::from(RUN_SECRETS),
+    };
+    let named = config.settings.contains_key("dir");
+    if named && same(&directory, &absolute(around, around.secrets_dir)) {
+        return Err(Error::new(
+            Code::ManifestInvalid,
+            format!("sources.{id}.dir is the secrets-dir {}: what we wrote would be read back", directory.display()),
+        )
+        .hint("Name another directory, or remove the source: our own output is never our own input."));
+    }
+    match std::fs::read_dir(&directory) {
+        Ok(_) => Ok(Some(DockerSecrets { id: id.clone(), directory })),
+        Err(error) if !named && error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::new(
+            Code::SourceFailed,
+            format!("sources.{id}.dir: cannot read {}: {}", directory.display(), plain_reason(&error)),
+        )
+        .hint("The directory must be one that this process sees; in the action's container that is the workspace.")),
+    }
+}
+
+#[async_trait]
+impl Source for DockerSecrets {
+    fn id(&self) -> &SourceId {
+        &self.id
+    }
+
+    fn conventional(&self, name: &SecretName, _: &Scope) -> Reference {
+        Reference::plain(&self.id, &name.file_name())
+    }
+
+    fn is_local_file(&self) -> bool {
+        true
+    }
+
+    async fn read(&self, items: &[Item]) -> Vec<Reply> {
+        items.iter().map(|item| self.one(&item.name)).collect()
+    }
+}
+
+impl DockerSecrets {
+    fn one(&self, name: &str) -> Reply {
+        if name.contains('/') || matches!(name, "." | "..") {
+            return Reply::Failed(Refusal {
+                fact: "a docker-secrets reference names a path, not a file of the directory".to_owned(),
+                remedy: "Name the file alone, e.g. `docker-secrets:api_key`.".to_owned(),
+            });
+        }
+        let path = self.directory.join(name);
+        match read_file(&path) {
+            Ok((value, changed)) => Reply::Found(Found {
+                value,
+                place: path.display().to_string(),
+                version: None,
+                changed,
+                expires: None,
+            }),
+            Err(error) => match error.kind() {
+                std::io::ErrorKind::NotFound => Reply::Absent(path.display().to_string()),
+                std::io::ErrorKind::PermissionDenied => Reply::Denied(Refusal {
+                    fact: format!("{} may not be read by this user", path.display()),
+                    remedy: format!("Let this user read it: chown or chmod {}", path.display()),
+                }),
+                _ => Reply::Failed(Refusal {
+                    fact: format!("{} cannot be read: {}", path.display(), plain_reason(&error)),
+                    remedy: "Put a regular file there, or remove it.".to_owned(),
+                }),
+            },
+        }
+    }
+}
+
+fn same(a: &Path, b: &Path) -> bool {
+    a == b || matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
+}

@@ -1,0 +1,127 @@
+//! The `env` source: `NAME_FILE` naming a file, the variable `NAME`, an action input `NAME`, and `github-secrets`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+use zeroize::Zeroize;
+
+use super::{Found, Item, Refusal, Remark, Reply, Source, Surroundings, absolute, read_file};
+use crate::error::{Code, Error, Result, plain_reason};
+use crate::manifest::{Reference, Scope, SourceId};
+use crate::secret::{SecretName, SecretValue};
+use crate::settings::{Environment, Settings, input_variable};
+
+/// The source.
+pub struct Env {
+    id: SourceId,
+    variables: Environment,
+    github: BTreeMap<String, SecretValue>,
+    project: PathBuf,
+}
+
+/// Opens it. `github-secrets` must be a JSON object of texts; nothing of it is ever echoed.
+pub fn open(id: &SourceId, settings: &Settings, around: &Surroundings) -> Result<Env> {
+    let github = settings.github_secrets.as_ref().map(parse_github_secrets).transpose()?.unwrap_or_default();
+    Ok(Env {
+        id: id.clone(),
+        variables: settings.variables.clone(),
+        github,
+        project: around.project.to_owned(),
+    })
+}
+
+#[async_trait]
+impl Source for Env {
+    fn id(&self) -> &SourceId {
+        &self.id
+    }
+
+    fn conventional(&self, name: &SecretName, _: &Scope) -> Reference {
+        Reference::plain(&self.id, name.as_str())
+    }
+
+    async fn read(&self, items: &[Item]) -> Vec<Reply> {
+        items.iter().map(|item| self.one(&item.name)).collect()
+    }
+
+    fn remarks(&self) -> Vec<Remark> {
+        Vec::new()
+    }
+}
+
+impl Env {
+    fn one(&self, name: &str) -> Reply {
+        let file_variable = format!("{name}_FILE");
+        if let Some(path) = self.variables.text(&file_variable) {
+            let path = self.project.join(path);
+            return match read_file(&path) {
+                Ok((value, changed)) => {
+                    Reply::Found(Found { value, place: file_variable, version: None, changed, expires: None })
+                }
+                // The variable says that the secret is there, so that a lower source would be a guess.
+                Err(error) => Reply::Failed(Refusal {
+                    fact: format!("{file_variable} names a file that cannot be read: {}", plain_reason(&error)),
+                    remedy: format!("Correct the path in {file_variable}, or unset it."),
+                }),
+            };
+        }
+        let input = input_variable(name);
+        let found = |value: &SecretValue, place: &str| {
+            Reply::Found(Found {
+                value: value.clone(),
+                place: place.to_owned(),
+                version: None,
+                changed: None,
+                expires: None,
+            })
+        };
+        if let Some(value) = self.variables.value(name) {
+            return found(value, &format!("variable {name}"));
+        }
+        if let Some(value) = self.variables.value(&input) {
+            return found(value, &format!("input {name}"));
+        }
+        // GitHub's secret names are upper-cased, except that `github_token` is not.
+        let github = self
+            .github
+            .get(name)
+            .or_else(|| self.github.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value));
+        match github.filter(|value| !value.is_empty()) {
+            Some(value) => found(value, "github-secrets"),
+            None => Reply::Absent(self.looked_at(name)),
+        }
+    }
+
+    fn looked_at(&self, name: &str) -> String {
+        let empty = if self.variables.has(name) { " (set, but empty)" } else { "" };
+        format!("variables {name}_FILE and {name}{empty}")
+    }
+}
+
+fn parse_github_secrets(text: &SecretValue) -> Result<BTreeMap<String, SecretValue>> {
+    let invalid = |what: &str| {
+        Error::new(Code::GithubSecretsInvalid, format!("github-secrets: {what} ({})", text.shape()))
+            .hint("Write exactly `github-secrets: ${{ toJSON(secrets) }}`, or better name each secret under `env:`.")
+    };
+    // The parser's own words could quote the text.
+    let json: serde_json::Value =
+        serde_json::from_slice(text.expose()).map_err(|_| invalid("the input is no JSON"))?;
+    let serde_json::Value::Object(map) = json else {
+        return Err(invalid("the input is JSON, but no object"));
+    };
+    let mut all = BTreeMap::new();
+    for (name, value) in map {
+        let serde_json::Value::String(mut text) = value else {
+            return Err(invalid("a member is no text"));
+        };
+        all.insert(name, SecretValue::new(text.clone().into_bytes()));
+        text.zeroize();
+    }
+    Ok(all)
+}
+
+/// A path that a variable names, for callers that must know which files are read.
+pub fn file_named_by(variables: &Environment, around: &Surroundings, name: &str) -> Option<PathBuf> {
+    variables.text(&format!("{name}_FILE")).map(|path| absolute(around, path.as_ref()))
+}
