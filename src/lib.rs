@@ -3,6 +3,7 @@ pub mod delivery;
 pub mod error;
 pub mod github;
 pub mod mask;
+pub mod manifest;
 pub mod secret;
 pub mod settings;
 pub mod tracked;

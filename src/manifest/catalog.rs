@@ -1,0 +1,140 @@
+//! Which sources can be named: the kinds of this build and the ids that the manifest configures.
+
+use std::collections::BTreeMap;
+
+use super::finding::{Finding, list, meant};
+use super::{Given, Reference, ReferenceError, ReferenceErrorKind, Scope, SourceConfig, SourceId};
+use crate::error::Code;
+
+/// The kinds of the design, in the order of priority. Those that a build does not have get an error that says so.
+const DESIGNED: [&str; 7] = [
+    "docker-secrets",
+    "aws",
+    "vault",
+    "azure",
+    "onepassword",
+    "dotenv",
+    "env",
+];
+
+/// What can be named in a reference, and how it is read.
+pub(super) struct Catalog<'a> {
+    pub(super) given: &'a Given<'a>,
+    pub(super) scope: &'a Scope,
+    pub(super) sources: &'a BTreeMap<SourceId, SourceConfig>,
+}
+
+impl Catalog<'_> {
+    /// Reads a reference and checks that its source exists. The finding tells nothing of the text but, where the
+    /// source is a known one, its id.
+    pub(super) fn reference(&self, text: &str) -> Result<Reference, Finding> {
+        let reference = Reference::parse_in(text, self.scope).map_err(|error| malformed(error, text))?;
+        let id = reference.source.as_str();
+        let kind = match self.sources.get(&reference.source) {
+            Some(config) => config.kind.as_deref().unwrap_or(id),
+            None if self.given.known_kinds.contains(&id) => id,
+            None => return Err(self.unknown(id, text)),
+        };
+        if reference.version.is_some() && !self.given.versioned.contains(&kind) {
+            let finding = Finding::new(
+                Code::ReferenceInvalid,
+                format!("the source `{kind}` has no versions"),
+            );
+            return Err(finding.remedy(
+                "Take `@` and what follows it out, or write `%40` for an `@` that belongs to the item.",
+            ));
+        }
+        Ok(reference)
+    }
+
+    /// Whether a text was meant as a reference: it names a source, if with a slip of the pen.
+    pub(super) fn names_source(&self, text: &str) -> bool {
+        let text = text.trim();
+        let id = text.split_once(':').map(|(id, _)| id.trim());
+        text.starts_with("op://")
+            || id.is_some_and(|id| DESIGNED.contains(&id) || meant(id, self.ids()).is_some())
+    }
+
+    /// Every id that can stand in a reference.
+    fn ids(&self) -> impl Iterator<Item = &str> + Clone {
+        self.given
+            .known_kinds
+            .iter()
+            .copied()
+            .chain(self.sources.keys().map(SourceId::as_str))
+    }
+
+    /// What is wrong with a source's id that is neither a kind nor configured.
+    fn unknown(&self, id: &str, text: &str) -> Finding {
+        if DESIGNED.contains(&id) {
+            return not_in_this_version(self.given, id);
+        }
+        let fact = format!(
+            "{} stands where a reference belongs, and names no source that there is",
+            shape(text)
+        );
+        match meant(id, self.ids()) {
+            Some(word) => Finding::new(Code::SourceUnknown, format!("{fact}; did you mean `{word}:`?")),
+            None => Finding::new(Code::SourceUnknown, fact).remedy(format!(
+                "A reference is `source:item[#field][@version]`. The sources are {}; others are named in `sources`.",
+                list(self.ids())
+            )),
+        }
+    }
+}
+
+/// Checks a kind: `None` when this build has it.
+pub(super) fn unknown_kind(given: &Given<'_>, kind: &str) -> Option<Finding> {
+    if given.known_kinds.contains(&kind) {
+        return None;
+    }
+    if DESIGNED.contains(&kind) {
+        return Some(not_in_this_version(given, kind));
+    }
+    let known = given.known_kinds.iter().copied();
+    let fact = "there is no such kind of source";
+    Some(match meant(kind, known.clone()) {
+        Some(word) => Finding::new(Code::SourceUnknown, format!("{fact}; did you mean `{word}`?")),
+        None => Finding::new(Code::SourceUnknown, fact).remedy(format!(
+            "The kinds are {}. A source with a name of its own says its kind: `my-source: {{ kind: {} }}`.",
+            list(known.clone()),
+            known.clone().next().unwrap_or("env"),
+        )),
+    })
+}
+
+fn not_in_this_version(given: &Given<'_>, kind: &str) -> Finding {
+    let fact = format!("the source `{kind}` is not in this version");
+    Finding::new(Code::SourceUnknown, fact).remedy(format!(
+        "This version has {}.",
+        list(given.known_kinds.iter().copied())
+    ))
+}
+
+/// What is wrong with a text that is no reference; it may be a misplaced value, so only its shape is told.
+fn malformed(error: ReferenceError, text: &str) -> Finding {
+    use ReferenceErrorKind as Kind;
+    let what = match error.position {
+        1 => error.kind.to_string(),
+        _ => error.to_string(),
+    };
+    let fact = format!(
+        "{} stands where a reference belongs, and is none: {what}",
+        shape(text)
+    );
+    let finding = Finding::new(Code::ReferenceInvalid, fact);
+    match error.kind {
+        Kind::NoEnvironment => finding.remedy("Name one with the input `environment`."),
+        Kind::Empty | Kind::NoSource | Kind::BadSource | Kind::Control => {
+            finding.remedy("A reference is `source:item[#field][@version]`, e.g. `env:OTHER_NAME`.")
+        }
+        _ => finding,
+    }
+}
+
+fn shape(text: &str) -> String {
+    match text.trim().chars().count() {
+        1 => "a text of 1 character".to_owned(),
+        n => format!("a text of {n} characters"),
+    }
+}

@@ -1,0 +1,685 @@
+//! From the tree to the types of the document, gathering every problem on the way instead of stopping at the first.
+//!
+//! This is a serde deserializer of its own, so that the types are the one list of keys there is. A field of type [`At`]
+//! takes its problem upon itself: it is reported with its place and the rest is read on. No message holds any text of
+//! the file but keys that are [`harmless`](super::finding::harmless).
+
+use std::cell::RefCell;
+use std::fmt;
+use std::marker::PhantomData;
+
+use schemars::JsonSchema;
+use serde::de::value::{StrDeserializer, StringDeserializer, U64Deserializer};
+use serde::de::{
+    self, Deserialize, DeserializeSeed, Deserializer, EnumAccess, Expected, IntoDeserializer, MapAccess,
+    SeqAccess, Unexpected, VariantAccess, Visitor,
+};
+
+use super::finding::{Finding, Origin, harmless, list, meant, named};
+use super::tree::{Kind, Mark, Node};
+use crate::error::Code;
+
+/// The newtype name by which [`At`] asks for a node together with its place.
+const AT: &str = "$at";
+
+/// A value and where it stands; `None` when it is not there or was reported.
+#[derive(Clone)]
+pub(super) struct At<T> {
+    pub(super) mark: Mark,
+    pub(super) value: Option<T>,
+}
+
+/// A map whose keys the user chooses, in the order of the file. A key that is there twice was reported.
+pub(super) struct Entries<T>(pub(super) Vec<(At<String>, At<T>)>);
+
+/// Keys of the design that this version does not have yet: the type's name and the key.
+pub(super) type Later = &'static [(&'static str, &'static str)];
+
+/// The type whose map form may be written as a list of one of its fields: the type's name and the field.
+pub(super) type Shorthand = (&'static str, &'static str);
+
+/// Reads a tree as a `T`; whatever is wrong is added to the findings.
+pub(super) fn decode<T: for<'de> Deserialize<'de>>(
+    tree: &Node,
+    origin: &Origin<'_>,
+    later: Later,
+    shorthand: Shorthand,
+    findings: &mut Vec<Finding>,
+) -> Option<T> {
+    let sink = Sink {
+        origin,
+        later,
+        shorthand,
+        findings: RefCell::new(Vec::new()),
+        path: RefCell::new(Vec::new()),
+    };
+    let whole = At::<T>::deserialize(Reader {
+        node: tree,
+        sink: &sink,
+    });
+    findings.append(&mut sink.findings.into_inner());
+    whole.ok()?.value
+}
+
+/// Where problems go, and the way to the node that is being read.
+struct Sink<'a> {
+    origin: &'a Origin<'a>,
+    later: Later,
+    shorthand: Shorthand,
+    findings: RefCell<Vec<Finding>>,
+    path: RefCell<Vec<(Mark, String)>>,
+}
+
+impl Sink<'_> {
+    fn report(&self, mark: Mark, fault: Fault) {
+        let path = self.path.borrow();
+        let names: Vec<&str> = path.iter().map(|(_, name)| name.as_str()).collect();
+        let subject = if names.is_empty() {
+            "the file".to_owned()
+        } else {
+            format!("`{}`", names.join("."))
+        };
+        let mut finding = Finding::new(fault.code, format!("{subject} {}", fault.fact));
+        finding.remedy = fault.remedy;
+        let key = path.last().map(|(mark, _)| *mark);
+        self.findings
+            .borrow_mut()
+            .push(self.origin.locate(finding, fault.mark.unwrap_or(mark), key));
+    }
+
+    fn report_key(&self, key: &Node, finding: Finding) {
+        self.findings
+            .borrow_mut()
+            .push(self.origin.locate(finding, key.mark, Some(key.mark)));
+    }
+}
+
+/// What is wrong with a node, as the end of a sentence that starts with the node's name.
+#[derive(Clone)]
+pub(super) struct Fault {
+    code: Code,
+    fact: String,
+    remedy: Option<String>,
+    mark: Option<Mark>,
+}
+
+impl Fault {
+    fn new(fact: impl Into<String>) -> Self {
+        Self {
+            code: Code::ManifestInvalid,
+            fact: fact.into(),
+            remedy: None,
+            mark: None,
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.fact)
+    }
+}
+
+impl fmt::Debug for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.fact)
+    }
+}
+
+impl std::error::Error for Fault {}
+
+/// serde's own wording quotes values; every constructor is worded anew.
+impl de::Error for Fault {
+    fn custom<T: fmt::Display>(message: T) -> Self {
+        Self::new(message.to_string())
+    }
+
+    fn invalid_type(_: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Self::new(format!("must be {expected}"))
+    }
+
+    fn invalid_value(_: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Self::new(format!("must be {expected}"))
+    }
+
+    fn invalid_length(_: usize, expected: &dyn Expected) -> Self {
+        Self::new(format!("must be {expected}"))
+    }
+
+    fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
+        let known = expected.iter().copied();
+        let mut fault = Self::new(format!("must be one of {}", list(known.clone())));
+        fault.remedy = meant(variant, known).map(|word| format!("Did you mean `{word}`?"));
+        fault
+    }
+
+    fn unknown_field(_: &str, expected: &'static [&'static str]) -> Self {
+        Self::new(format!(
+            "has a key that is none of {}",
+            list(expected.iter().copied())
+        ))
+    }
+
+    fn missing_field(field: &'static str) -> Self {
+        Self::new(format!("has no `{field}`"))
+    }
+
+    fn duplicate_field(field: &'static str) -> Self {
+        Self::new(format!("has `{field}` twice"))
+    }
+}
+
+/// A node that is being read.
+#[derive(Clone, Copy)]
+struct Reader<'a> {
+    node: &'a Node,
+    sink: &'a Sink<'a>,
+}
+
+impl<'a> Reader<'a> {
+    fn expected(self, what: &str) -> Fault {
+        let is = match &self.node.kind {
+            Kind::Null => "there is nothing",
+            Kind::Bool(_) => "it is `true` or `false`",
+            Kind::Number(_) => "it is a number",
+            Kind::Text(_) => "it is text",
+            Kind::List(_) => "it is a list",
+            Kind::Map(_) => "it is a map",
+        };
+        let mut fault = Fault::new(format!("must be {what}; {is}"));
+        fault.mark = Some(self.node.mark);
+        fault
+    }
+
+    /// The spelling of a scalar.
+    fn spelling(self) -> Option<&'a str> {
+        match &self.node.kind {
+            Kind::Bool(true) => Some("true"),
+            Kind::Bool(false) => Some("false"),
+            Kind::Number(text) | Kind::Text(text) => Some(text),
+            Kind::Null | Kind::List(_) | Kind::Map(_) => None,
+        }
+    }
+
+    /// The entries of a map that are to be read: those whose keys are there for the first time and, for a struct,
+    /// known. The others are reported.
+    fn entries(self, entries: &'a [(Node, Node)], known: Option<(&str, &[&'static str])>) -> Vec<Entry<'a>> {
+        let mut kept: Vec<Entry<'a>> = Vec::new();
+        for (key, value) in entries {
+            let reader = Reader {
+                node: key,
+                sink: self.sink,
+            };
+            let Some(name) = reader.spelling() else {
+                let fact = "a key must be plain text";
+                self.sink
+                    .report_key(key, Finding::new(Code::ManifestInvalid, fact));
+                continue;
+            };
+            if let Some((type_name, fields)) = known
+                && !fields.contains(&name)
+            {
+                self.sink
+                    .report_key(key, self.unknown_key(name, type_name, fields));
+                continue;
+            }
+            if let Some(first) = kept.iter().find(|entry| entry.name == name) {
+                let fact = format!(
+                    "{} is there twice; first in line {}",
+                    key_named(name),
+                    first.key.mark.line
+                );
+                self.sink.report_key(
+                    key,
+                    Finding::new(Code::ManifestInvalid, fact).remedy("Keep one of the two."),
+                );
+                continue;
+            }
+            kept.push(Entry { name, key, value });
+        }
+        kept
+    }
+
+    fn unknown_key(self, name: &str, type_name: &str, fields: &[&'static str]) -> Finding {
+        if self.sink.later.contains(&(type_name, name)) {
+            let fact = format!("`{name}` is not yet supported by this version");
+            return Finding::new(Code::ManifestInvalid, fact).remedy(format!("Take `{name}` out."));
+        }
+        let known = fields.iter().copied();
+        let fact = format!("unknown {}", key_named(name));
+        match meant(name, known.clone()) {
+            Some(word) => Finding::new(Code::ManifestInvalid, format!("{fact}; did you mean `{word}`?")),
+            None => Finding::new(Code::ManifestInvalid, fact)
+                .remedy(format!("The keys that can stand here are {}.", list(known))),
+        }
+    }
+}
+
+fn key_named(name: &str) -> String {
+    if harmless(name) {
+        format!("key `{name}`")
+    } else {
+        format!("key, {}", named(name))
+    }
+}
+
+impl<'de> Deserializer<'de> for Reader<'de> {
+    type Error = Fault;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        match &self.node.kind {
+            Kind::Null => visitor.visit_unit(),
+            Kind::Bool(value) => visitor.visit_bool(*value),
+            Kind::Number(text) | Kind::Text(text) => visitor.visit_str(text),
+            Kind::List(_) => self.deserialize_seq(visitor),
+            Kind::Map(_) => self.deserialize_map(visitor),
+        }
+    }
+
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        match &self.node.kind {
+            Kind::Bool(value) => visitor.visit_bool(*value),
+            _ => Err(self.expected("`true` or `false`, without quotes")),
+        }
+    }
+
+    fn deserialize_u64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        const WHAT: &str = "a whole number from 0 on";
+        match &self.node.kind {
+            Kind::Number(text) => match text.parse() {
+                Ok(number) => visitor.visit_u64(number),
+                Err(_) => Err(Fault::new(format!("must be {WHAT}, written in digits only"))),
+            },
+            _ => Err(self.expected(WHAT)),
+        }
+    }
+
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        match self.spelling() {
+            Some(text) => visitor.visit_str(text),
+            None => Err(self.expected("text")),
+        }
+    }
+
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        self.deserialize_str(visitor)
+    }
+
+    fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        self.deserialize_str(visitor)
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        match &self.node.kind {
+            Kind::Null => visitor.visit_none(),
+            _ => visitor.visit_some(self),
+        }
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        if name == AT {
+            return visitor.visit_seq(AtAccess {
+                reader: self,
+                step: 0,
+            });
+        }
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        match &self.node.kind {
+            Kind::List(items) => visitor.visit_seq(ListAccess {
+                items: items.iter(),
+                sink: self.sink,
+            }),
+            _ => Err(self.expected("a list")),
+        }
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        match &self.node.kind {
+            Kind::Map(entries) => visitor.visit_map(EntryAccess::new(self.entries(entries, None), self.sink)),
+            _ => Err(self.expected("a map")),
+        }
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        let (short_name, short_field) = self.sink.shorthand;
+        match &self.node.kind {
+            Kind::Map(entries) => {
+                let entries = self.entries(entries, Some((name, fields)));
+                visitor.visit_map(EntryAccess::new(entries, self.sink))
+            }
+            Kind::List(_) if name == short_name => {
+                let only = Entry {
+                    name: short_field,
+                    key: self.node,
+                    value: self.node,
+                };
+                visitor.visit_map(EntryAccess::new(vec![only], self.sink))
+            }
+            _ if name == short_name => Err(self.expected(&format!("a list, or a map with `{short_field}`"))),
+            _ => Err(self.expected("a map")),
+        }
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        match self.spelling() {
+            Some(text) => visitor.visit_enum(Word(text)),
+            None => Err(self.expected(&format!("one of {}", list(variants.iter().copied())))),
+        }
+    }
+
+    serde::forward_to_deserialize_any! {
+        i8 i16 i32 i64 i128 u8 u16 u32 u128 f32 f64 char bytes byte_buf unit unit_struct tuple tuple_struct
+        ignored_any
+    }
+}
+
+/// A word that names a variant without data.
+struct Word<'a>(&'a str);
+
+impl<'de> EnumAccess<'de> for Word<'de> {
+    type Error = Fault;
+    type Variant = Self;
+
+    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), Fault> {
+        let name: StrDeserializer<'_, Fault> = self.0.into_deserializer();
+        Ok((seed.deserialize(name)?, self))
+    }
+}
+
+impl<'de> VariantAccess<'de> for Word<'de> {
+    type Error = Fault;
+
+    fn unit_variant(self) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, _: T) -> Result<T::Value, Fault> {
+        Err(Fault::new("must be a word"))
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(self, _: usize, _: V) -> Result<V::Value, Fault> {
+        Err(Fault::new("must be a word"))
+    }
+
+    fn struct_variant<V: Visitor<'de>>(self, _: &'static [&'static str], _: V) -> Result<V::Value, Fault> {
+        Err(Fault::new("must be a word"))
+    }
+}
+
+struct ListAccess<'a> {
+    items: std::slice::Iter<'a, Node>,
+    sink: &'a Sink<'a>,
+}
+
+impl<'de> SeqAccess<'de> for ListAccess<'de> {
+    type Error = Fault;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Fault> {
+        self.items
+            .next()
+            .map(|node| {
+                seed.deserialize(Reader {
+                    node,
+                    sink: self.sink,
+                })
+            })
+            .transpose()
+    }
+}
+
+/// An entry of a map whose key is text.
+struct Entry<'a> {
+    name: &'a str,
+    key: &'a Node,
+    value: &'a Node,
+}
+
+struct EntryAccess<'a> {
+    entries: std::vec::IntoIter<Entry<'a>>,
+    current: Option<Entry<'a>>,
+    sink: &'a Sink<'a>,
+}
+
+impl<'a> EntryAccess<'a> {
+    fn new(entries: Vec<Entry<'a>>, sink: &'a Sink<'a>) -> Self {
+        Self {
+            entries: entries.into_iter(),
+            current: None,
+            sink,
+        }
+    }
+}
+
+impl<'de> MapAccess<'de> for EntryAccess<'de> {
+    type Error = Fault;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Fault> {
+        self.current = self.entries.next();
+        let Some(entry) = &self.current else {
+            return Ok(None);
+        };
+        seed.deserialize(KeyReader {
+            name: entry.name,
+            mark: entry.key.mark,
+        })
+        .map(Some)
+    }
+
+    fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, Fault> {
+        let Some(entry) = self.current.take() else {
+            return Err(Fault::new("has a value without a key"));
+        };
+        let shown = if harmless(entry.name) {
+            entry.name.to_owned()
+        } else {
+            "…".to_owned()
+        };
+        self.sink.path.borrow_mut().push((entry.key.mark, shown));
+        let value = seed.deserialize(Reader {
+            node: entry.value,
+            sink: self.sink,
+        });
+        self.sink.path.borrow_mut().pop();
+        value
+    }
+}
+
+/// A key: text, and for [`At`] its place.
+struct KeyReader<'a> {
+    name: &'a str,
+    mark: Mark,
+}
+
+impl<'de> Deserializer<'de> for KeyReader<'de> {
+    type Error = Fault;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        visitor.visit_str(self.name)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        if name == AT {
+            return visitor.visit_seq(KeyAccess { key: self, step: 0 });
+        }
+        visitor.visit_newtype_struct(self)
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
+        seq tuple tuple_struct map struct enum identifier ignored_any
+    }
+}
+
+/// Line, column, text.
+struct KeyAccess<'a> {
+    key: KeyReader<'a>,
+    step: u8,
+}
+
+impl<'de> SeqAccess<'de> for KeyAccess<'de> {
+    type Error = Fault;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Fault> {
+        self.step += 1;
+        match self.step {
+            1 => number(seed, self.key.mark.line),
+            2 => number(seed, self.key.mark.column),
+            3 => {
+                let text: StringDeserializer<Fault> = self.key.name.to_owned().into_deserializer();
+                seed.deserialize(text).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
+/// Line, column, node. A problem with the node is reported here.
+struct AtAccess<'a> {
+    reader: Reader<'a>,
+    step: u8,
+}
+
+impl<'de> SeqAccess<'de> for AtAccess<'de> {
+    type Error = Fault;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Fault> {
+        let Reader { node, sink } = self.reader;
+        self.step += 1;
+        match self.step {
+            1 => number(seed, node.mark.line),
+            2 => number(seed, node.mark.column),
+            3 => match seed.deserialize(self.reader) {
+                Ok(value) => Ok(Some(value)),
+                Err(fault) => {
+                    sink.report(node.mark, fault);
+                    Ok(None)
+                }
+            },
+            _ => Ok(None),
+        }
+    }
+}
+
+fn number<'de, T: DeserializeSeed<'de>>(seed: T, n: usize) -> Result<Option<T::Value>, Fault> {
+    let n: U64Deserializer<Fault> = (n as u64).into_deserializer();
+    seed.deserialize(n).map(Some)
+}
+
+impl<T> At<T> {
+    /// The value and its place, when there is one.
+    pub(super) fn get(&self) -> Option<(&T, Mark)> {
+        self.value.as_ref().map(|value| (value, self.mark))
+    }
+}
+
+impl<T> Default for At<T> {
+    fn default() -> Self {
+        Self {
+            mark: Mark::default(),
+            value: None,
+        }
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for At<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct AtVisitor<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for AtVisitor<T> {
+            type Value = At<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a value with its place")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<At<T>, A::Error> {
+                let line = seq.next_element()?.unwrap_or_default();
+                let column = seq.next_element()?.unwrap_or_default();
+                Ok(At {
+                    mark: Mark { line, column },
+                    value: seq.next_element()?,
+                })
+            }
+        }
+
+        deserializer.deserialize_newtype_struct(AT, AtVisitor(PhantomData))
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Entries<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct EntriesVisitor<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for EntriesVisitor<T> {
+            type Value = Entries<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a map")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries<T>, A::Error> {
+                let mut entries = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    entries.push(entry);
+                }
+                Ok(Entries(entries))
+            }
+        }
+
+        deserializer.deserialize_map(EntriesVisitor(PhantomData))
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for At<T> {
+    fn inline_schema() -> bool {
+        T::inline_schema()
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        T::schema_name()
+    }
+
+    fn schema_id() -> std::borrow::Cow<'static, str> {
+        T::schema_id()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        T::json_schema(generator)
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Entries<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        format!("Entries_of_{}", T::schema_name()).into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let value = generator.subschema_for::<T>();
+        schemars::json_schema!({ "type": "object", "additionalProperties": value })
+    }
+}

@@ -1,0 +1,322 @@
+//! The manifest file as it is written: the types whose fields are its keys, for the parser and for the schema.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{self, Deserialize, Deserializer, Visitor};
+
+use super::decode::{At, Entries, Later, Shorthand};
+use super::rules::{Encoding, Trim};
+use crate::secret::SecretValue;
+
+/// Keys of the design that come with later versions. They get an error that says so.
+pub(super) const LATER: Later = &[
+    ("SecretEntry", "max-age"),
+    ("SecretEntry", "expires-within"),
+    ("GrantEntry", "starts-workers"),
+    ("GrantEntry", "deliver"),
+];
+
+/// A service's entry may be just the list of its secrets.
+pub(super) const SHORTHAND: Shorthand = ("GrantEntry", "secrets");
+
+/// Declares the secrets of a Docker Compose project, where they are looked for, and which services get them.
+#[derive(serde::Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct Document {
+    /// The first part of conventional references, e.g. `claude-bot` or `claude-bot/{environment}`.
+    #[serde(default)]
+    pub(super) prefix: At<Text>,
+    /// Settings of sources, by their ids. Only what the vendors' own variables don't say.
+    #[serde(default)]
+    pub(super) sources: At<Option<Entries<SourceEntry>>>,
+    /// Which service gets which secrets. Without it, a service gets the secrets that its Compose `environment` names.
+    #[serde(default)]
+    pub(super) services: At<Entries<GrantEntry>>,
+    /// The secrets, by their names: letters, digits and underscores.
+    #[serde(default)]
+    #[schemars(schema_with = "secrets_schema")]
+    pub(super) secrets: At<Option<Entries<Option<SecretEntry>>>>,
+    /// What is different in each environment. Where this is given, only these environments can be named.
+    #[serde(default)]
+    pub(super) environments: At<Option<Entries<Option<EnvironmentEntry>>>>,
+}
+
+/// One declared secret. An entry without anything is a required secret that is looked for in every source.
+#[derive(serde::Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct SecretEntry {
+    /// What it is and where one gets it. Shown when it is missing.
+    #[serde(default)]
+    pub(super) description: At<Text>,
+    /// Whether the run fails when no source has it. Default: true.
+    #[serde(default)]
+    pub(super) required: At<bool>,
+    /// Its value when no source has it. Not for real secrets: this file is read by everyone.
+    #[serde(default)]
+    #[schemars(with = "Text")]
+    pub(super) default: At<Value>,
+    /// Where it is looked for, in this order and nowhere else: `source:item[#field][@version]`.
+    #[serde(default)]
+    pub(super) from: At<Vec<At<ReferenceText>>>,
+    /// The text that its value starts with.
+    #[serde(default)]
+    pub(super) starts_with: At<Text>,
+    /// The regular expression that its whole value matches.
+    #[serde(default)]
+    pub(super) matches: At<Text>,
+    /// The least number of bytes of its value.
+    #[serde(default)]
+    pub(super) min_length: At<Length>,
+    /// How its value is encoded where it is kept; it is delivered decoded.
+    #[serde(default)]
+    pub(super) encoding: At<Encoding>,
+    /// What is cut off its value: nothing, or one line end at the end. Default: none.
+    #[serde(default)]
+    pub(super) trim: At<Trim>,
+    /// Whether it is masked and taken out of the services' variables. Default: true.
+    #[serde(default)]
+    pub(super) sensitive: At<bool>,
+    /// Whether its value may be empty. Default: false.
+    #[serde(default)]
+    pub(super) allow_empty: At<bool>,
+    /// Name, mode and owner of its file.
+    #[serde(default)]
+    pub(super) file: At<FileEntry>,
+}
+
+/// Name, mode and owner of a secret's file. What is not given is decided by the delivery.
+#[derive(serde::Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct FileEntry {
+    /// Its name in `/run/secrets`. Default: the lower-cased name of the secret.
+    #[serde(default)]
+    pub(super) name: At<FileName>,
+    /// Its permission bits as octal text, e.g. "0400".
+    #[serde(default)]
+    pub(super) mode: At<Mode>,
+    /// The number of the user that owns it.
+    #[serde(default)]
+    pub(super) uid: At<Id>,
+    /// The number of the group that owns it.
+    #[serde(default)]
+    pub(super) gid: At<Id>,
+}
+
+/// The secrets of a service, and who reads them there.
+#[derive(serde::Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(transform = or_list)]
+pub(super) struct GrantEntry {
+    /// The names of the secrets.
+    pub(super) secrets: At<Vec<At<String>>>,
+    /// The number of the user that reads them, where it is not the image's.
+    #[serde(default)]
+    pub(super) uid: At<Id>,
+    /// The number of the group that reads them.
+    #[serde(default)]
+    pub(super) gid: At<Id>,
+}
+
+/// The settings of a source.
+pub(super) struct SourceEntry(pub(super) Entries<Text>);
+
+/// What is different in one environment.
+#[derive(serde::Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct EnvironmentEntry {
+    /// The prefix in this environment.
+    #[serde(default)]
+    pub(super) prefix: At<Text>,
+    /// Settings of sources in this environment; they win, setting by setting.
+    #[serde(default)]
+    pub(super) sources: At<Option<Entries<SourceEntry>>>,
+}
+
+/// Text; numbers, `true` and `false` keep their spelling.
+#[derive(serde::Deserialize)]
+pub(super) struct Text(pub(super) String);
+
+/// A reference, not yet taken apart.
+#[derive(serde::Deserialize)]
+pub(super) struct ReferenceText(pub(super) String);
+
+/// A default: it may be sensitive, so it goes straight into a type that cannot be printed.
+pub(super) struct Value(pub(super) SecretValue);
+
+/// A number of bytes.
+pub(super) struct Length(pub(super) usize);
+
+/// The number of a user or group.
+pub(super) struct Id(pub(super) u32);
+
+/// Permission bits.
+pub(super) struct Mode(pub(super) u32);
+
+/// A plain file name.
+pub(super) struct FileName(pub(super) String);
+
+impl<'de> Deserialize<'de> for SourceEntry {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Entries::deserialize(deserializer).map(Self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Value {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Bytes;
+
+        impl Visitor<'_> for Bytes {
+            type Value = Value;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("text")
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Value, E> {
+                Ok(Value(SecretValue::new(text.as_bytes().to_vec())))
+            }
+        }
+
+        deserializer.deserialize_str(Bytes)
+    }
+}
+
+impl<'de> Deserialize<'de> for Length {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let number = u64::deserialize(deserializer)?;
+        usize::try_from(number)
+            .ok()
+            .filter(|n| *n <= super::MAX_VALUE_BYTES)
+            .map(Self)
+            .ok_or_else(|| {
+                de::Error::custom(
+                    "must be a number of bytes of at most 1048576, the largest value there can be",
+                )
+            })
+    }
+}
+
+impl<'de> Deserialize<'de> for Id {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let number = u64::deserialize(deserializer)?;
+        // The highest number means "leave it" to chown(2).
+        u32::try_from(number)
+            .ok()
+            .filter(|n| *n != u32::MAX)
+            .map(Self)
+            .ok_or_else(|| de::Error::custom("must be a number from 0 to 4294967294"))
+    }
+}
+
+impl<'de> Deserialize<'de> for Mode {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        mode(&text).map(Self).map_err(de::Error::custom)
+    }
+}
+
+impl<'de> Deserialize<'de> for FileName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let plain = text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'));
+        if plain && !text.is_empty() && !text.starts_with('.') && text.len() <= 200 {
+            return Ok(Self(text));
+        }
+        Err(de::Error::custom(
+            "must be a plain file name: letters, digits, `.`, `_` and `-`, no dot in front, at most 200 characters",
+        ))
+    }
+}
+
+/// Octal text as permission bits. A number that does not start with 0 could be meant either way, so it is refused.
+fn mode(text: &str) -> Result<u32, &'static str> {
+    let digits = text.strip_prefix("0o").or_else(|| text.strip_prefix('0'));
+    let digits = digits.ok_or("must be octal text in quotes, with a 0 in front: \"0400\"")?;
+    let octal = (1..=4).contains(&digits.len()) && digits.bytes().all(|b| (b'0'..=b'7').contains(&b));
+    let mode = u32::from_str_radix(digits, 8).ok().filter(|_| octal);
+    let mode = mode.ok_or("must be octal text of three digits with a 0 in front: \"0400\"")?;
+    if mode > 0o777 {
+        return Err("must not have the set-user, set-group or sticky bit");
+    }
+    if mode & 0o002 != 0 {
+        return Err("must not let everyone write");
+    }
+    if mode & 0o111 != 0 {
+        return Err("must not have an execute bit");
+    }
+    if mode & 0o444 == 0 {
+        return Err("lets nobody read");
+    }
+    Ok(mode)
+}
+
+fn secrets_schema(generator: &mut SchemaGenerator) -> Schema {
+    let entry = generator.subschema_for::<Option<SecretEntry>>();
+    json_schema!({
+        "type": ["object", "null"],
+        "propertyNames": { "pattern": "^[A-Za-z_][A-Za-z0-9_]{0,199}$" },
+        "additionalProperties": entry,
+    })
+}
+
+macro_rules! inline_schema {
+    ($($type:ty => $schema:tt;)*) => {
+        $(impl JsonSchema for $type {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($type).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!($schema)
+            }
+        })*
+    };
+}
+
+inline_schema! {
+    Text => { "type": ["string", "number", "boolean"] };
+    ReferenceText => { "type": "string", "pattern": "^\\s*(op://|[a-z][a-z0-9-]*:)" };
+    Length => { "type": "integer", "minimum": 0, "maximum": 1_048_576 };
+    Id => { "type": "integer", "minimum": 0, "maximum": 4_294_967_294u32 };
+    Mode => { "type": "string", "pattern": "^0o?[0-7]{3}$" };
+    FileName => { "type": "string", "pattern": "^[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}$" };
+}
+
+impl JsonSchema for SourceEntry {
+    fn schema_name() -> Cow<'static, str> {
+        "SourceEntry".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let text = generator.subschema_for::<Text>();
+        json_schema!({
+            "description": "The settings of a source.",
+            "type": "object",
+            "properties": {
+                "kind": {
+                    "description": "The kind of source, where the id is not its name.",
+                    "type": "string",
+                },
+            },
+            "additionalProperties": text,
+        })
+    }
+}
+
+/// The map form's schema with the list form beside it.
+fn or_list(map: &mut Schema) {
+    let names = json_schema!({ "type": "array", "items": { "type": "string" } });
+    let map_form = std::mem::take(map);
+    *map = json_schema!({
+        "description": "The secrets that a service gets: their names, or a map that also says who reads them.",
+        "anyOf": [names, map_form],
+    });
+}

@@ -1,0 +1,192 @@
+//! The `secrets` input: one declaration a line.
+//!
+//! `NAME`, `NAME?` (optional), `NAME = reference [| reference…]`; a line that starts with `#` is a comment.
+//! What stands on a line that is no declaration may be a secret, so nothing of it is repeated but the name.
+
+use super::catalog::Catalog;
+use super::finding::{Finding, harmless};
+use super::{Place, Reference};
+use crate::error::Code;
+use crate::secret::SecretName;
+
+/// What the line of a value given by mistake is told.
+const NO_VALUES: &str = "Values do not belong here. Write `NAME` alone and give the value to the step's `env:` as \
+    `NAME: ${{ secrets.NAME }}`, or say where it is kept: `NAME = env:OTHER_NAME`.";
+
+/// A declaration.
+pub(super) struct Line {
+    pub(super) name: SecretName,
+    pub(super) required: bool,
+    pub(super) from: Option<Vec<Reference>>,
+    pub(super) place: Place,
+}
+
+/// Reads the input; whatever is wrong is added to the findings.
+pub(super) fn read(text: &str, catalog: &Catalog<'_>, findings: &mut Vec<Finding>) -> Vec<Line> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    if text.trim_start().starts_with(['{', '[']) {
+        let fact = "the input `secrets` holds JSON; it takes names of secrets, one a line";
+        findings.push(Finding::new(Code::ManifestInvalid, fact).remedy(
+            "Give `${{ toJSON(secrets) }}` to the input `github-secrets`, and the names to `secrets`.",
+        ));
+        return Vec::new();
+    }
+    let mut lines: Vec<Line> = Vec::new();
+    for (index, line) in text.lines().enumerate() {
+        let start = line.chars().take_while(|c| c.is_whitespace()).count();
+        let line = Trimmed {
+            text: line.trim(),
+            number: index + 1,
+            start,
+        };
+        if line.text.is_empty() || line.text.starts_with('#') {
+            continue;
+        }
+        let Some(declaration) = line.read(catalog, findings) else {
+            continue;
+        };
+        if let Some(first) = lines.iter().find(|other| other.name == declaration.name) {
+            let fact = format!(
+                "{} is declared twice; first in line {}",
+                shown(&declaration.name),
+                first.place.line
+            );
+            findings.push(
+                line.finding(0, fact)
+                    .remedy("Keep one of the two lines. References are joined by `|`."),
+            );
+            continue;
+        }
+        lines.push(declaration);
+    }
+    lines
+}
+
+/// The name, when it may be shown: the last line of a key in PEM, say, may look like a name with something after `=`.
+fn shown(name: &SecretName) -> &str {
+    if harmless(name.as_str()) {
+        name.as_str()
+    } else {
+        "the name"
+    }
+}
+
+/// A line without the blanks around it.
+struct Trimmed<'a> {
+    text: &'a str,
+    number: usize,
+    /// How many characters of blank stand before it.
+    start: usize,
+}
+
+impl Trimmed<'_> {
+    /// A finding at a byte of the text.
+    fn finding(&self, at: usize, fact: impl Into<String>) -> Finding {
+        Finding::new(Code::ManifestInvalid, fact).at(self.place(at))
+    }
+
+    fn place(&self, at: usize) -> Place {
+        let before = self.text.get(..at).unwrap_or_default().chars().count();
+        Place {
+            file: None,
+            line: self.number,
+            column: self.start + before + 1,
+        }
+    }
+
+    fn read(&self, catalog: &Catalog<'_>, findings: &mut Vec<Finding>) -> Option<Line> {
+        let (left, right) = match self.text.split_once('=') {
+            Some((left, right)) => (left.trim_end(), Some(right)),
+            None => (self.text, None),
+        };
+        let (name, required) = match left.strip_suffix('?') {
+            Some(name) => (name.trim_end(), false),
+            None => (left, true),
+        };
+        let name = match SecretName::parse(name) {
+            Ok(name) => name,
+            Err(error) => {
+                let mut finding = self.finding(0, format!("there is no secret's name here: {error}"));
+                finding.code = Code::SecretNameInvalid;
+                findings.push(finding.remedy(self.advice(left)));
+                return None;
+            }
+        };
+        let from = match right {
+            None => None,
+            Some(right) => Some(self.references(&name, right, catalog, findings)?),
+        };
+        Some(Line {
+            name,
+            required,
+            from,
+            place: self.place(0),
+        })
+    }
+
+    /// The references on the right side; `None` when one of them was reported.
+    fn references(
+        &self,
+        name: &SecretName,
+        right: &str,
+        catalog: &Catalog<'_>,
+        findings: &mut Vec<Finding>,
+    ) -> Option<Vec<Reference>> {
+        let mut at = self.text.len() - right.len();
+        if right.trim().is_empty() {
+            let fact = format!("nothing follows the `=` of {}", shown(name));
+            findings.push(
+                self.finding(at - 1, fact)
+                    .remedy("Take the `=` out, or say where the secret is kept: `NAME = env:OTHER_NAME`."),
+            );
+            return None;
+        }
+        let mut references = Vec::new();
+        let mut sound = true;
+        for part in right.split('|') {
+            let blanks = part.len() - part.trim_start().len();
+            match catalog.reference(part.trim()) {
+                Ok(reference) => references.push(reference),
+                Err(mut finding) => {
+                    sound = false;
+                    finding.fact = format!("{}: {}", shown(name), finding.fact);
+                    // Whoever wrote a value here needs to know that first.
+                    if !catalog.names_source(part) {
+                        finding.remedy = Some(NO_VALUES.to_owned());
+                    }
+                    findings.push(finding.at(self.place(at + blanks)));
+                }
+            }
+            at += part.len() + 1;
+        }
+        sound.then_some(references)
+    }
+
+    /// What to do about a line whose name is no name, by what was probably meant.
+    fn advice(&self, left: &str) -> String {
+        let words = |mark: char| {
+            left.split(mark)
+                .all(|part| SecretName::parse(part.trim()).is_ok())
+        };
+        if left.contains(',') && words(',') {
+            return "Write one name a line, without commas.".to_owned();
+        }
+        if left.split_whitespace().count() > 1
+            && left.split_whitespace().all(|p| SecretName::parse(p).is_ok())
+        {
+            return "Write one name a line, and nothing else on it but `= reference`.".to_owned();
+        }
+        if left.starts_with("- ") {
+            return "Write the name without the dash: this is no YAML list.".to_owned();
+        }
+        let name_then_colon = left
+            .split_once(':')
+            .is_some_and(|(name, _)| SecretName::parse(name.trim()).is_ok());
+        if name_then_colon {
+            return "Write `NAME = reference`, with `=` instead of the colon.".to_owned();
+        }
+        "A name has letters (A-Z, a-z), digits and underscores, and starts with no digit. If this is a value: it does \
+         not belong here. Give it to the step's `env:`, and write its name here."
+            .to_owned()
+    }
+}

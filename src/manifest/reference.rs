@@ -1,0 +1,361 @@
+//! Where in a source: `source:item[#field][@version]`, or `op://vault/item/[section/]field` as 1Password writes it.
+//!
+//! In every part `%23` `%40` `%25` `%7B` `%7C` `%7D` stand for `#` `@` `%` `{` `|` `}` that belong to the text.
+//! These are no URLs: an item may hold colons (ARNs), slashes and blanks.
+
+use std::fmt;
+
+use super::Scope;
+
+/// The kind that `op://` references belong to.
+const ONEPASSWORD: &str = "onepassword";
+/// How a 1Password reference starts.
+const OP: &str = "op://";
+/// What has a meaning of its own in a reference, and so is escaped in a part.
+const ESCAPED: &[char] = &['%', '#', '@', '|', '{', '}'];
+
+/// The id of a source: `[a-z][a-z0-9-]*`, at most 64 characters, e.g. `vault` or `old-vault`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct SourceId(String);
+
+/// Where in a source a value is kept.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Reference {
+    /// The source.
+    pub source: SourceId,
+    /// The item, in the source's own words; for `op://` references the whole text.
+    pub item: String,
+    /// The field of the item.
+    pub field: Option<String>,
+    /// The version of the item.
+    pub version: Option<String>,
+}
+
+/// Why a text is no [`Reference`]. It holds nothing of the text, which may be a misplaced value.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ReferenceError {
+    /// The position in the text, in characters, counted from 1.
+    pub position: usize,
+    /// What is wrong there.
+    pub kind: ReferenceErrorKind,
+}
+
+/// What is wrong with a reference.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ReferenceErrorKind {
+    /// There is nothing.
+    Empty,
+    /// There is no colon that ends a source's id.
+    NoSource,
+    /// What stands before the first colon is no source id.
+    BadSource,
+    /// The item, field or version is empty.
+    EmptyPart,
+    /// An item starts with a blank.
+    LeadingBlank,
+    /// A control character.
+    Control,
+    /// A `%` that starts none of the escapes.
+    BadEscape,
+    /// A second `#`, a second `@`, or a `#` after the `@`.
+    Misplaced,
+    /// A brace that belongs to none of `{prefix}`, `{environment}`.
+    UnknownPlaceholder,
+    /// `{environment}`, and no environment was named.
+    NoEnvironment,
+    /// A placeholder where there is nothing to put in.
+    NoScope,
+    /// `op://` without `vault/item/field`.
+    IncompleteOp,
+}
+
+impl SourceId {
+    /// Takes a text and returns it as an id, `None` when it is none.
+    pub fn parse(text: &str) -> Option<Self> {
+        let good = text.len() <= 64
+            && text.starts_with(|c: char| c.is_ascii_lowercase())
+            && text
+                .chars()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+        good.then(|| Self(text.to_owned()))
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Reference {
+    /// Takes a text without placeholders and returns what it refers to. Blanks around it are passed over.
+    pub fn parse(text: &str) -> Result<Self, ReferenceError> {
+        parse(text, None)
+    }
+
+    /// As [`Reference::parse`], with `{prefix}` and `{environment}` replaced by what the scope has. What is put in
+    /// is taken as it is: a `#` in a prefix starts no field.
+    pub fn parse_in(text: &str, scope: &Scope) -> Result<Self, ReferenceError> {
+        parse(text, Some(scope))
+    }
+}
+
+impl fmt::Display for SourceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for Reference {
+    /// The canonical text: [`Reference::parse`] gives the same reference again.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bare_op = self.source.as_str() == ONEPASSWORD
+            && self.field.is_none()
+            && self.version.is_none()
+            && !self.item.contains(ESCAPED)
+            && is_op(&self.item);
+        if bare_op {
+            return f.write_str(&self.item);
+        }
+        write!(f, "{}:{}", self.source, escape(&self.item))?;
+        if let Some(field) = &self.field {
+            write!(f, "#{}", escape(field))?;
+        }
+        if let Some(version) = &self.version {
+            write!(f, "@{}", escape(version))?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for ReferenceErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Empty => "it is empty",
+            Self::NoSource => "it names no source: there is no `:`",
+            Self::BadSource => "what stands before the first `:` is no source",
+            Self::EmptyPart => "something is missing: the item, field or version is empty",
+            Self::LeadingBlank => "a blank stands where the item, field or version starts",
+            Self::Control => "it holds a control character",
+            Self::BadEscape => "a `%` starts none of %23 %25 %40 %7B %7C %7D; a `%` itself is written %25",
+            Self::Misplaced => {
+                "a `#` or `@` stands where none can; one that belongs to the text is written %23 or %40"
+            }
+            Self::UnknownPlaceholder => {
+                "a brace belongs to neither `{prefix}` nor `{environment}`; one that belongs to the text is \
+                 written %7B or %7D"
+            }
+            Self::NoEnvironment => "it holds `{environment}`, and no environment is named",
+            Self::NoScope => "it holds a placeholder, and nothing can be put in here",
+            Self::IncompleteOp => {
+                "an `op://` reference is `op://vault/item/field` or `op://vault/item/section/field`"
+            }
+        })
+    }
+}
+
+impl fmt::Display for ReferenceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "at character {}: {}", self.position, self.kind)
+    }
+}
+
+impl std::error::Error for ReferenceError {}
+
+fn parse(text: &str, scope: Option<&Scope>) -> Result<Reference, ReferenceError> {
+    let lead = text.chars().take_while(|c| c.is_whitespace()).count();
+    let text = text.trim();
+    parse_trimmed(text, scope).map_err(|error| ReferenceError {
+        position: error.position + lead,
+        kind: error.kind,
+    })
+}
+
+fn parse_trimmed(text: &str, scope: Option<&Scope>) -> Result<Reference, ReferenceError> {
+    use ReferenceErrorKind as Kind;
+    let fail = |position: usize, kind: Kind| Err(ReferenceError { position, kind });
+    if text.is_empty() {
+        return fail(1, Kind::Empty);
+    }
+    if let Some(at) = text.chars().position(char::is_control) {
+        return fail(at + 1, Kind::Control);
+    }
+    if text.starts_with(OP) {
+        return parse_op(text, scope);
+    }
+    let Some((id, _)) = text.split_once(':') else {
+        return fail(1, Kind::NoSource);
+    };
+    let Some(source) = SourceId::parse(id) else {
+        return fail(1, Kind::BadSource);
+    };
+    let mut parts = Parts::default();
+    let mut rest = Cursor {
+        text,
+        at: id.len() + 1,
+    };
+    while let Some((at, c)) = rest.next() {
+        match c {
+            '#' if parts.field.is_none() && parts.version.is_none() => parts.field = Some(String::new()),
+            '@' if parts.version.is_none() => parts.version = Some(String::new()),
+            '#' | '@' => return fail(rest.position(at), Kind::Misplaced),
+            '%' => match rest.escape() {
+                Some(c) => parts.last().push(c),
+                None => return fail(rest.position(at), Kind::BadEscape),
+            },
+            '{' | '}' => match placeholder(&mut rest, c, scope) {
+                Ok(put_in) => parts.last().push_str(put_in),
+                Err(kind) => return fail(rest.position(at), kind),
+            },
+            c => parts.last().push(c),
+        }
+    }
+    let Parts { item, field, version } = parts;
+    for part in [Some(&item), field.as_ref(), version.as_ref()]
+        .into_iter()
+        .flatten()
+    {
+        if part.is_empty() {
+            return fail(text.chars().count(), Kind::EmptyPart);
+        }
+        // `NAME: env: X` and the like: more likely a slip than a name with a blank in front. A blank at the end
+        // could not be told from one after the reference.
+        if part.starts_with(char::is_whitespace) || part.ends_with(char::is_whitespace) {
+            return fail(id.chars().count() + 2, Kind::LeadingBlank);
+        }
+    }
+    Ok(Reference {
+        source,
+        item,
+        field,
+        version,
+    })
+}
+
+/// `op://vault/item/[section/]field`: kept whole, since 1Password's own tools read it; only placeholders are replaced.
+fn parse_op(text: &str, scope: Option<&Scope>) -> Result<Reference, ReferenceError> {
+    let mut item = String::new();
+    let mut rest = Cursor { text, at: 0 };
+    while let Some((at, c)) = rest.next() {
+        match c {
+            '{' | '}' => match placeholder(&mut rest, c, scope) {
+                Ok(put_in) => item.push_str(put_in),
+                Err(kind) => {
+                    return Err(ReferenceError {
+                        position: rest.position(at),
+                        kind,
+                    });
+                }
+            },
+            c => item.push(c),
+        }
+    }
+    if !is_op(&item) {
+        let position = text.chars().count();
+        return Err(ReferenceError {
+            position,
+            kind: ReferenceErrorKind::IncompleteOp,
+        });
+    }
+    Ok(Reference {
+        source: SourceId(ONEPASSWORD.to_owned()),
+        item,
+        field: None,
+        version: None,
+    })
+}
+
+/// Whether a text is a whole `op://` reference: a vault, an item, perhaps a section, and a field.
+fn is_op(text: &str) -> bool {
+    let parts = text.strip_prefix(OP).map(|path| path.split('/'));
+    parts.is_some_and(|mut parts| {
+        (3..=4).contains(&parts.clone().count()) && parts.all(|part| !part.trim().is_empty())
+    })
+}
+
+/// The parts behind the source, while they are read.
+#[derive(Default)]
+struct Parts {
+    item: String,
+    field: Option<String>,
+    version: Option<String>,
+}
+
+impl Parts {
+    /// The part that is being read.
+    fn last(&mut self) -> &mut String {
+        self.version
+            .as_mut()
+            .or(self.field.as_mut())
+            .unwrap_or(&mut self.item)
+    }
+}
+
+/// A text and how far it has been read, in bytes.
+struct Cursor<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Cursor<'a> {
+    /// The next character and where it stands.
+    fn next(&mut self) -> Option<(usize, char)> {
+        let at = self.at;
+        let c = self.rest().chars().next()?;
+        self.at += c.len_utf8();
+        Some((at, c))
+    }
+
+    fn rest(&self) -> &'a str {
+        self.text.get(self.at..).unwrap_or_default()
+    }
+
+    /// The character that the escape after a `%` stands for.
+    fn escape(&mut self) -> Option<char> {
+        let code = self.rest().get(..2)?;
+        let c = char::from(u8::from_str_radix(code, 16).ok()?);
+        ESCAPED.contains(&c).then(|| {
+            self.at += 2;
+            c
+        })
+    }
+
+    /// A place in bytes as a position in characters, counted from 1.
+    fn position(&self, at: usize) -> usize {
+        self.text.get(..at).unwrap_or_default().chars().count() + 1
+    }
+}
+
+/// What is put in for the placeholder whose brace was just read.
+fn placeholder<'s>(
+    rest: &mut Cursor<'_>,
+    brace: char,
+    scope: Option<&'s Scope>,
+) -> Result<&'s str, ReferenceErrorKind> {
+    use ReferenceErrorKind as Kind;
+    let name = if brace == '{' {
+        rest.rest().split_once('}').map(|(name, _)| name)
+    } else {
+        None
+    };
+    let name = name
+        .filter(|name| matches!(*name, "prefix" | "environment"))
+        .ok_or(Kind::UnknownPlaceholder)?;
+    let scope = scope.ok_or(Kind::NoScope)?;
+    rest.at += name.len() + 1;
+    if name == "prefix" {
+        return Ok(&scope.prefix);
+    }
+    scope.environment.as_deref().ok_or(Kind::NoEnvironment)
+}
+
+fn escape(part: &str) -> String {
+    let mut text = String::with_capacity(part.len());
+    for c in part.chars() {
+        if ESCAPED.contains(&c) {
+            text.push_str(&format!("%{:02X}", u32::from(c)));
+        } else {
+            text.push(c);
+        }
+    }
+    text
+}

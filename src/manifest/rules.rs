@@ -1,0 +1,178 @@
+//! What a secret's value must be like, and what its file is like.
+
+use data_encoding::{BASE64, BASE64_NOPAD, HEXLOWER_PERMISSIVE};
+use regex_lite::Regex;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use zeroize::Zeroizing;
+
+use super::Secret;
+use crate::secret::SecretValue;
+
+/// The largest value that is delivered, in bytes, after decoding.
+pub const MAX_VALUE_BYTES: usize = 1024 * 1024;
+
+/// What is cut off a value before it is checked and delivered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Trim {
+    /// Nothing: bytes in, bytes out.
+    #[default]
+    None,
+    /// One line end (LF or CRLF) at the end.
+    Newline,
+}
+
+/// How a source holds a value that is delivered decoded.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Encoding {
+    /// RFC 4648 section 4, padded or not; blanks and line ends are passed over.
+    Base64,
+    /// Hexadecimal digits of either case; blanks and line ends are passed over.
+    Hex,
+}
+
+/// What a value must be like. Without any rule, it must only not be empty and not be larger than [`MAX_VALUE_BYTES`].
+#[derive(Clone, Debug, Default)]
+pub struct Rules {
+    /// The text that it starts with.
+    pub starts_with: Option<String>,
+    /// The pattern that the whole value matches.
+    pub matches: Option<Regex>,
+    /// The least number of bytes.
+    pub min_length: Option<usize>,
+    /// How it is encoded where it is kept.
+    pub encoding: Option<Encoding>,
+    /// What is cut off.
+    pub trim: Trim,
+    /// Whether it may be empty.
+    pub allow_empty: bool,
+}
+
+/// What is said of a secret's file; what is not said is decided by the delivery.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FileSpec {
+    /// Its name, a plain file name.
+    pub name: Option<String>,
+    /// Its permission bits: no execute bit, not writable by others.
+    pub mode: Option<u32>,
+    /// The user that owns it.
+    pub uid: Option<u32>,
+    /// The group that owns it.
+    pub gid: Option<u32>,
+}
+
+impl Secret {
+    /// The name of the secret's file in `/run/secrets`: what the manifest says, else the lower-cased name.
+    pub fn file_name(&self) -> String {
+        self.file.name.clone().unwrap_or_else(|| self.name.file_name())
+    }
+
+    /// Takes a value as a source gave it and returns it as it is delivered: decoded, then trimmed, then checked.
+    /// A value with NUL bytes is accepted: files can hold it.
+    ///
+    /// # Errors
+    /// What rule is broken, with the value's shape, never the value.
+    pub fn accept(&self, raw: SecretValue) -> Result<SecretValue, String> {
+        self.rules.accept(raw)
+    }
+}
+
+impl Rules {
+    /// See [`Secret::accept`].
+    pub(super) fn accept(&self, raw: SecretValue) -> Result<SecretValue, String> {
+        let value = match self.encoding {
+            None => raw,
+            Some(encoding) => decode(encoding, &raw)?,
+        };
+        let value = match self.trim {
+            Trim::None => value,
+            Trim::Newline => without_line_end(value),
+        };
+        self.check(&value)?;
+        Ok(value)
+    }
+
+    fn check(&self, value: &SecretValue) -> Result<(), String> {
+        let bytes = value.expose();
+        if bytes.is_empty() {
+            return if self.allow_empty {
+                Ok(())
+            } else {
+                Err("is empty".to_owned())
+            };
+        }
+        if bytes.len() > MAX_VALUE_BYTES {
+            return Err(format!("is larger than 1 MiB ({})", value.shape()));
+        }
+        if let Some(start) = &self.starts_with
+            && !bytes.starts_with(start.as_bytes())
+        {
+            return Err(format!(
+                "does not start as `starts-with` says ({})",
+                value.shape()
+            ));
+        }
+        if let Some(pattern) = &self.matches {
+            let Ok(text) = std::str::from_utf8(bytes) else {
+                return Err(format!(
+                    "cannot be compared with `matches`, since it is not text ({})",
+                    value.shape()
+                ));
+            };
+            if !pattern.is_match(text) {
+                return Err(format!(
+                    "does not match the pattern of `matches` ({})",
+                    value.shape()
+                ));
+            }
+        }
+        if let Some(least) = self.min_length
+            && bytes.len() < least
+        {
+            return Err(format!(
+                "is shorter than `min-length`, {least} bytes ({})",
+                value.shape()
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Compiles a pattern that the whole value must match. The user's own pattern is compiled first, so that one with
+/// an unbalanced parenthesis cannot get out of the group that is put around it; the line end before the closing
+/// parenthesis ends a comment of a pattern in `x` mode, and is passed over in no other mode, so it is only used there.
+pub(super) fn whole_value_pattern(pattern: &str) -> Result<Regex, regex_lite::Error> {
+    Regex::new(pattern)?;
+    Regex::new(&format!("^(?:{pattern})$")).or_else(|_| Regex::new(&format!("^(?:{pattern}\n)$")))
+}
+
+fn decode(encoding: Encoding, raw: &SecretValue) -> Result<SecretValue, String> {
+    let packed: Zeroizing<Vec<u8>> = Zeroizing::new(
+        raw.expose()
+            .iter()
+            .copied()
+            .filter(|b| !b.is_ascii_whitespace())
+            .collect(),
+    );
+    let (decoder, name) = match encoding {
+        Encoding::Base64 if packed.len() % 4 == 0 => (&BASE64, "base64"),
+        Encoding::Base64 => (&BASE64_NOPAD, "base64"),
+        Encoding::Hex => (&HEXLOWER_PERMISSIVE, "hex"),
+    };
+    // The error of the decoder is not passed on: it holds a position, and that of a value.
+    let bytes = decoder
+        .decode(&packed)
+        .map_err(|_| format!("is not valid {name} ({})", raw.shape()))?;
+    Ok(SecretValue::new(bytes))
+}
+
+fn without_line_end(value: SecretValue) -> SecretValue {
+    let bytes = value.expose();
+    let kept = match bytes {
+        [rest @ .., b'\r', b'\n'] | [rest @ .., b'\n'] => rest.len(),
+        _ => return value,
+    };
+    SecretValue::new(bytes[..kept].to_vec())
+}
