@@ -1,14 +1,18 @@
 //! The one output stream: every line of ours and of every child passes here, redacted once the masks are known.
 
+use std::collections::VecDeque;
 use std::io::Write;
 use std::sync::Mutex;
 
-use crate::github::workflow;
-use crate::mask::{Plan, Redactor};
+use crate::github::workflow::{self, StopCommands};
+use crate::mask::{Plan, Redactor, Stream};
 use crate::settings::Platform;
+use zeroize::Zeroizing;
 
 /// How many of a child's last lines are kept for an error message.
 const TAIL: usize = 12;
+/// A line that is longer is printed in parts.
+const LONGEST_LINE: usize = 64 * 1024;
 
 /// The stream. Under GitHub Actions it is standard output and speaks workflow commands; elsewhere standard error, so
 /// that standard output stays free for what a command is asked to print.
@@ -28,10 +32,16 @@ struct State {
 /// token, so that nothing in it is taken for a workflow command.
 pub struct Foreign<'a> {
     console: &'a Console,
-    out: Vec<u8>,
-    err: Vec<u8>,
-    token: Option<String>,
-    tail: std::collections::VecDeque<String>,
+    out: Pipe,
+    err: Pipe,
+    stopped: Option<StopCommands>,
+    tail: VecDeque<String>,
+}
+
+/// One pipe of a child: what is redacted of it and not yet printed, up to the end of its line.
+struct Pipe {
+    stream: Option<Stream>,
+    line: Vec<u8>,
 }
 
 impl Console {
@@ -55,8 +65,8 @@ impl Console {
     pub fn arm(&self, plan: &Plan) {
         let mut state = self.state();
         if self.actions {
-            for mask in plan.workflow_masks() {
-                state.raw(&workflow::add_mask(&mask));
+            for command in plan.workflow_masks().filter_map(workflow::add_mask).map(Zeroizing::new) {
+                state.raw(&command);
             }
             let _ = state.out.flush();
         }
@@ -73,7 +83,8 @@ impl Console {
         self.end_group();
         let mut state = self.state();
         if self.actions {
-            state.text(&workflow::group(title));
+            let safe = state.redact(title.as_bytes());
+            state.raw(workflow::group(&String::from_utf8_lossy(&safe)).as_bytes());
             state.in_group = true;
         } else {
             state.text(title);
@@ -84,7 +95,7 @@ impl Console {
     pub fn end_group(&self) {
         let mut state = self.state();
         if std::mem::take(&mut state.in_group) {
-            state.text(&workflow::endgroup());
+            state.raw(workflow::end_group().as_bytes());
         }
     }
 
@@ -110,16 +121,21 @@ impl Console {
 
     /// Names of the secrets whose values the bytes hold, in any form that is masked.
     pub fn secrets_in(&self, bytes: &[u8]) -> Vec<String> {
-        self.state().redactor.as_ref().map(|redactor| redactor.names_in(bytes)).unwrap_or_default()
+        let state = self.state();
+        let names = state.redactor.as_ref().map(|redactor| redactor.names_in(bytes)).unwrap_or_default();
+        names.into_iter().map(str::to_owned).collect()
     }
 
     /// The stream for one child's output.
     pub fn foreign(&self) -> Foreign<'_> {
-        let token = self.actions.then(workflow::random_token);
-        if let Some(token) = &token {
-            self.state().text(&workflow::stop_commands(token));
+        let mut state = self.state();
+        // Without random numbers commands stay in force: better an odd line than none at all.
+        let stopped = if self.actions { StopCommands::new().ok() } else { None };
+        if let Some(stopped) = &stopped {
+            state.raw(stopped.begin().as_bytes());
         }
-        Foreign { console: self, out: Vec::new(), err: Vec::new(), token, tail: std::collections::VecDeque::new() }
+        let pipe = || Pipe { stream: state.redactor.as_ref().map(Redactor::stream), line: Vec::new() };
+        Foreign { console: self, out: pipe(), err: pipe(), stopped, tail: VecDeque::new() }
     }
 
     fn annotated(&self, text: &str, label: &str, command: fn(&str) -> String) {
@@ -141,73 +157,146 @@ impl Console {
 impl State {
     fn redact(&self, bytes: &[u8]) -> Vec<u8> {
         match &self.redactor {
-            Some(redactor) => redactor.redact(bytes).into_owned(),
+            Some(redactor) => redactor.redact_line(bytes).into_owned(),
             None => bytes.to_vec(),
         }
     }
 
     fn text(&mut self, text: &str) {
-        let safe = self.redact(text.as_bytes());
+        let mut safe = self.redact(text.as_bytes());
+        safe.push(b'\n');
         self.raw(&safe);
     }
 
-    /// Writes a line at once. A reader that has gone away is no reason to stop a deployment.
-    fn raw(&mut self, line: &[u8]) {
-        let _ = self.out.write_all(line).and_then(|()| self.out.write_all(b"\n")).and_then(|()| self.out.flush());
+    /// Writes whole lines at once. A reader that has gone away is no reason to stop a deployment.
+    fn raw(&mut self, lines: &[u8]) {
+        let _ = self.out.write_all(lines).and_then(|()| self.out.flush());
     }
 }
 
 impl Foreign<'_> {
     /// Takes bytes of the child's standard output.
     pub fn stdout(&mut self, bytes: &[u8]) {
-        self.out.extend_from_slice(bytes);
-        let pending = std::mem::take(&mut self.out);
-        self.out = self.lines(pending);
+        let lines = self.out.push(bytes);
+        self.print(lines);
     }
 
     /// Takes bytes of the child's standard error.
     pub fn stderr(&mut self, bytes: &[u8]) {
-        self.err.extend_from_slice(bytes);
-        let pending = std::mem::take(&mut self.err);
-        self.err = self.lines(pending);
+        let lines = self.err.push(bytes);
+        self.print(lines);
     }
 
     /// Prints what is left and takes commands again; returns the last lines.
     pub fn finish(mut self) -> Vec<String> {
-        for rest in [std::mem::take(&mut self.out), std::mem::take(&mut self.err)] {
-            if !rest.is_empty() {
-                self.line(&rest);
-            }
+        for lines in [self.out.finish(), self.err.finish()] {
+            self.print(lines);
         }
         std::mem::take(&mut self.tail).into()
     }
 
-    /// Prints the whole lines and returns the rest. No pattern holds a line end, so a whole line is redacted for good.
-    fn lines(&mut self, mut pending: Vec<u8>) -> Vec<u8> {
-        let Some(end) = pending.iter().rposition(|byte| matches!(byte, b'\n' | b'\r')) else {
-            return pending;
-        };
-        let rest = pending.split_off(end + 1);
-        for line in pending.split(|byte| matches!(byte, b'\n' | b'\r')).filter(|line| !line.is_empty()) {
-            self.line(line);
+    fn print(&mut self, lines: Vec<Vec<u8>>) {
+        for mut line in lines {
+            if self.tail.len() == TAIL {
+                self.tail.pop_front();
+            }
+            self.tail.push_back(String::from_utf8_lossy(&line).into_owned());
+            line.push(b'\n');
+            self.console.state().raw(&line);
         }
-        rest
-    }
-
-    fn line(&mut self, line: &[u8]) {
-        let safe = self.console.redacted(line);
-        self.console.state().raw(&safe);
-        if self.tail.len() == TAIL {
-            self.tail.pop_front();
-        }
-        self.tail.push_back(String::from_utf8_lossy(&safe).into_owned());
     }
 }
 
 impl Drop for Foreign<'_> {
     fn drop(&mut self) {
-        if let Some(token) = &self.token {
-            self.console.state().text(&workflow::resume_commands(token));
+        if let Some(stopped) = &self.stopped {
+            self.console.state().raw(stopped.end(true).as_bytes());
         }
+    }
+}
+
+impl Pipe {
+    /// Redacts a chunk and returns the lines that it completes, without their ends.
+    fn push(&mut self, chunk: &[u8]) -> Vec<Vec<u8>> {
+        match &mut self.stream {
+            Some(stream) => stream.push(chunk, &mut self.line),
+            None => self.line.extend_from_slice(chunk),
+        }
+        let end = self.line.iter().rposition(|byte| matches!(byte, b'\n' | b'\r'));
+        let end = end.map(|end| end + 1).or_else(|| (self.line.len() > LONGEST_LINE).then_some(self.line.len()));
+        let Some(end) = end else { return Vec::new() };
+        let rest = self.line.split_off(end);
+        split(&std::mem::replace(&mut self.line, rest))
+    }
+
+    fn finish(&mut self) -> Vec<Vec<u8>> {
+        if let Some(stream) = &mut self.stream {
+            stream.finish(&mut self.line);
+        }
+        split(&std::mem::take(&mut self.line))
+    }
+}
+
+fn split(text: &[u8]) -> Vec<Vec<u8>> {
+    text.split(|byte| matches!(byte, b'\n' | b'\r')).filter(|line| !line.is_empty()).map(<[u8]>::to_vec).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    #[derive(Clone, Default)]
+    struct Sink(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Sink {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn printed(actions: bool, act: impl FnOnce(&Console)) -> String {
+        let sink = Sink::default();
+        let console = Console::to(Box::new(sink.clone()), &Platform { actions, ..Platform::default() });
+        console.arm(&Plan::new([("KEY", &b"canary-value"[..])]));
+        act(&console);
+        let bytes = sink.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn masks_are_printed_under_github_actions_alone() {
+        assert!(printed(true, |_| {}).starts_with("::add-mask::canary-value\n"));
+        assert_eq!(printed(false, |_| {}), "");
+    }
+
+    #[test]
+    fn everything_is_redacted() {
+        let text = printed(false, |console| {
+            console.line("a canary-value b");
+            console.warning("canary-value");
+            console.group("canary-value");
+        });
+        assert_eq!(text, "a *** b\nwarning: ***\n***\n");
+    }
+
+    #[test]
+    fn a_childs_output_is_redacted_over_chunks_and_cannot_speak_to_the_runner() {
+        let text = printed(true, |console| {
+            let mut child = console.foreign();
+            child.stdout(b"one cana");
+            child.stderr(b"::error::other\n");
+            child.stdout(b"ry-value two\nrest");
+            assert_eq!(child.finish(), ["::error::other", "one *** two", "rest"]);
+            console.line("after");
+        });
+        let lines: Vec<_> = text.lines().skip_while(|line| !line.starts_with("::stop-commands::")).collect();
+        let token = lines[0].trim_start_matches("::stop-commands::");
+        assert_eq!(lines[1..], ["::error::other", "one *** two", "rest", &format!("::{token}::"), "after"]);
     }
 }

@@ -142,7 +142,9 @@ pub async fn resolve(manifest: Manifest, sources: &[Box<dyn Source>], settings: 
         all.secrets.push(resolved);
     }
     for source in sources {
-        all.warnings.extend(source.remarks().into_iter().map(|remark| Warning { text: remark.text, remedy: remark.remedy }));
+        let asked: Vec<Item> = answers.keys().filter(|(id, _)| id == source.id()).map(|(_, item)| item.clone()).collect();
+        let remarks = source.remarks(&asked).into_iter();
+        all.warnings.extend(remarks.map(|remark| Warning { text: remark.text, remedy: remark.remedy }));
     }
     all
 }
@@ -322,11 +324,11 @@ impl Merge<'_> {
 
     fn without(&self, resolved: &mut Resolved, looked: &[String], all: &mut Resolution) {
         let secret = &resolved.secret;
-        if let Some(default) = &secret.default {
+        if let Some(value) = secret.default.clone().and_then(|default| secret.accept(default).ok()) {
             if secret.sensitive {
-                all.seen.push((secret.name.clone(), default.clone()));
+                all.seen.push((secret.name.clone(), value.clone()));
             }
-            resolved.value = Some(default.clone());
+            resolved.value = Some(value);
             resolved.state = State::Default;
         } else if !secret.required {
             resolved.state = State::Absent;

@@ -1,6 +1,13 @@
-//! How secrets reach the services: as files below the project directory.
+//! How secrets reach the services: as files below the project directory or in volumes, and by the override file.
 //!
-//! Whoever changes a project holds its [`ProjectLock`] while doing so; the types here do not lock by themselves.
+//! Whoever changes a project's files holds its [`ProjectLock`] while doing so; the types here do not lock by themselves.
+
+pub mod choose;
+pub mod override_file;
+pub mod plan;
+pub mod revision;
+pub mod standing;
+pub mod volume;
 
 mod directory;
 mod files;

@@ -52,7 +52,7 @@ impl Source for DockerSecrets {
     }
 
     fn conventional(&self, name: &SecretName, _: &Scope) -> Reference {
-        Reference::plain(&self.id, &name.file_name())
+        Reference { source: self.id.clone(), item: name.file_name(), field: None, version: None }
     }
 
     fn is_local_file(&self) -> bool {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 use zeroize::Zeroize;
 
-use super::{Found, Item, Refusal, Remark, Reply, Source, Surroundings, absolute, read_file};
+use super::{Found, Item, Refusal, Reply, Source, Surroundings, read_file};
 use crate::error::{Code, Error, Result, plain_reason};
 use crate::manifest::{Reference, Scope, SourceId};
 use crate::secret::{SecretName, SecretValue};
@@ -38,15 +38,11 @@ impl Source for Env {
     }
 
     fn conventional(&self, name: &SecretName, _: &Scope) -> Reference {
-        Reference::plain(&self.id, name.as_str())
+        Reference { source: self.id.clone(), item: name.as_str().to_owned(), field: None, version: None }
     }
 
     async fn read(&self, items: &[Item]) -> Vec<Reply> {
         items.iter().map(|item| self.one(&item.name)).collect()
-    }
-
-    fn remarks(&self) -> Vec<Remark> {
-        Vec::new()
     }
 }
 
@@ -119,9 +115,4 @@ fn parse_github_secrets(text: &SecretValue) -> Result<BTreeMap<String, SecretVal
         text.zeroize();
     }
     Ok(all)
-}
-
-/// A path that a variable names, for callers that must know which files are read.
-pub fn file_named_by(variables: &Environment, around: &Surroundings, name: &str) -> Option<PathBuf> {
-    variables.text(&format!("{name}_FILE")).map(|path| absolute(around, path.as_ref()))
 }

@@ -128,8 +128,9 @@ pub trait Source: Send + Sync {
     /// Asks for all items at once and answers each, in the same order. Dropping the future stops it.
     async fn read(&self, items: &[Item]) -> Vec<Reply>;
 
-    /// Things worth a warning that came up when it was opened or read.
-    fn remarks(&self) -> Vec<Remark> {
+    /// Things worth a warning that came up when it was opened, or about the items that were asked.
+    fn remarks(&self, asked: &[Item]) -> Vec<Remark> {
+        let _ = asked;
         Vec::new()
     }
 }
@@ -148,7 +149,7 @@ pub fn open(settings: &Settings, manifest: &Manifest, around: &Surroundings) -> 
     let mut order: Vec<SourceId> = Vec::new();
     let none = SourceConfig::default();
     for kind in SOURCES {
-        let own = SourceId::new(kind.name);
+        let own = id(kind.name)?;
         let named = manifest.sources.iter().filter(|(_, config)| config.kind.as_deref() == Some(kind.name));
         let plain = manifest.sources.get(&own).unwrap_or(&none);
         let candidates = std::iter::once((own.clone(), plain)).chain(named.map(|(id, c)| (id.clone(), c)).filter(|(id, _)| *id != own));
@@ -160,13 +161,20 @@ pub fn open(settings: &Settings, manifest: &Manifest, around: &Surroundings) -> 
         }
     }
     if !settings.sources.is_empty() {
-        order = settings.sources.iter().map(|id| SourceId::new(id)).collect();
+        order = settings.sources.iter().map(|text| id(text)).collect::<Result<_>>()?;
     }
     let there: Vec<String> = configured.keys().map(ToString::to_string).collect();
     order
         .iter()
         .map(|id| configured.remove(id).ok_or_else(|| not_configured(id, &there)))
         .collect()
+}
+
+fn id(text: &str) -> Result<SourceId> {
+    SourceId::parse(text).ok_or_else(|| {
+        Error::new(Code::SourceUnknown, "sources: an entry is no source's id")
+            .hint("An id is lower-case letters, digits and hyphens, e.g. `docker-secrets, dotenv, env`.")
+    })
 }
 
 fn open_one(
