@@ -1,3 +1,4 @@
 //! claude-secrets-action: a Docker Compose project's secrets, from every store, as Docker secrets.
 pub mod error;
+pub mod report;
 pub mod secret;
