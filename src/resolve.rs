@@ -105,6 +105,12 @@ impl Resolution {
         self.secrets.iter().filter_map(|resolved| Some((&resolved.secret, resolved.value.as_ref()?)))
     }
 
+    /// The value of a secret that is not sensitive, when it is text.
+    pub fn plain_text(&self, name: &SecretName) -> Option<String> {
+        let resolved = self.secrets.iter().find(|r| r.secret.name == *name && !r.secret.sensitive)?;
+        String::from_utf8(resolved.value.as_ref()?.expose().to_vec()).ok()
+    }
+
     /// All problems as one error, if there is any. Call it after the masks are in force.
     pub fn check(&self) -> Result<()> {
         let grave = [Code::SourceDenied, Code::SourceFailed, Code::SecretsMissing, Code::SecretInvalid];

@@ -1,0 +1,177 @@
+//! The stages Manifest, Resolution and Masks: from what the user said to values that cannot be printed any more.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use super::{Run, reporting};
+use crate::access::variables_of;
+use crate::docker::command::Tools;
+use crate::docker::discovery::{self, ComposeFiles};
+use crate::docker::host_paths::HostPaths;
+use crate::docker::project::placeholder;
+use crate::error::{Code, Error, Result};
+use crate::manifest::{self, Manifest, Secret};
+use crate::mask::Plan;
+use crate::resolve::{Resolution, resolve};
+use crate::secret::SecretValue;
+use crate::settings::{Environment, Settings};
+use crate::sources::{self, SOURCES, Surroundings, dotenv};
+
+/// What is declared, and where the project is.
+pub(super) struct Declared {
+    pub(super) files: ComposeFiles,
+    pub(super) manifest: Manifest,
+    /// The profiles to start: `profiles`, else `COMPOSE_PROFILES`.
+    pub(super) profiles: Vec<String>,
+}
+
+/// Log drivers that keep a container's output on this machine.
+const LOCAL_LOG_DRIVERS: &[&str] = &["json-file", "local", "none", "journald"];
+
+/// Finds the project and reads the manifest.
+pub(super) fn declared(run: &mut Run) -> Result<Declared> {
+    run.begin_stage("Manifest");
+    let (files, profiles) = find_project(&run.settings)?;
+    let manifest = read_manifest(&run.settings, &files)?;
+    run.console.line(&format!("{} secrets declared", manifest.secrets.len()));
+    Ok(Declared { files, manifest, profiles })
+}
+
+/// Finds the Compose files and the profiles.
+pub(super) fn find_project(settings: &Settings) -> Result<(ComposeFiles, Vec<String>)> {
+    let start = settings.compose.directory.as_deref().unwrap_or(&settings.workspace);
+    let env_file = Environment::from_env_file(&start.join(".env"));
+    let variable = |name: &str| settings.variables.text(name).or_else(|| env_file.text(name)).map(str::to_owned);
+    let files = discovery::find(&discovery::Wanted {
+        named: &settings.compose.files,
+        directory: settings.compose.directory.as_deref(),
+        workspace: &settings.workspace,
+        variable: &variable,
+        override_file: &settings.override_file,
+    })?;
+    let mut profiles = settings.compose.profiles.clone();
+    if profiles.is_empty() {
+        let list = variable("COMPOSE_PROFILES").unwrap_or_default();
+        profiles = list.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect();
+    }
+    Ok((files, profiles))
+}
+
+/// Reads the manifest and the `secrets` input.
+pub(super) fn read_manifest(settings: &Settings, files: &ComposeFiles) -> Result<Manifest> {
+    let path = settings.config.clone().unwrap_or_else(|| files.directory.join(manifest::FILE_NAME));
+    let bytes = match std::fs::read(&path) {
+        Ok(bytes) => Some(bytes),
+        Err(error) if settings.config.is_none() && error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => return Err(Error::io(Code::ManifestMissing, "read the manifest", &path, &error)),
+    };
+    let shown = path.strip_prefix(&settings.workspace).map_or_else(|_| path.clone(), PathBuf::from);
+    let kinds: Vec<&str> = SOURCES.iter().map(|kind| kind.name).collect();
+    let versioned: Vec<&str> = SOURCES.iter().filter(|kind| kind.versioned).map(|kind| kind.name).collect();
+    let known: Vec<(&str, &[&str])> = SOURCES.iter().map(|kind| (kind.name, kind.settings)).collect();
+    manifest::read(&manifest::Given {
+        lines: settings.secrets.as_deref(),
+        file: bytes.as_deref().map(|bytes| (shown.as_path(), bytes)),
+        prefix: settings.prefix.as_deref(),
+        environment: settings.environment.as_deref(),
+        known_kinds: &kinds,
+        versioned: &versioned,
+        settings: &known,
+    })
+}
+
+/// Docker's programs before any secret is known: they get only what a Docker client needs.
+pub(super) fn early_tools(run: &Run) -> Result<Tools> {
+    let variables = run.settings.variables.for_docker_alone();
+    Tools::new(variables, run.console.clone(), run.interrupt.clone())
+}
+
+/// Finds our own container, if we are in one, and refuses to print masks where its output leaves the machine.
+pub(super) async fn host_paths(run: &Run, tools: &Tools) -> Result<HostPaths> {
+    let platform = &run.settings.platform;
+    if platform.in_container {
+        check_socket(tools)?;
+    }
+    let host = HostPaths::find(tools, platform).await?;
+    match host.log_driver.as_deref() {
+        Some(driver) if platform.actions && !LOCAL_LOG_DRIVERS.contains(&driver) => Err(Error::new(
+            Code::UnsafeLogDriver,
+            format!("the engine sends this container's output to its log driver `{driver}`"),
+        )
+        .hint(
+            "Masking a value means to print it once for the runner, and that log driver would ship it off the machine in \
+             clear. Set the engine's default log driver to `json-file` or `local` (daemon.json: `\"log-driver\": \"local\"`).",
+        )),
+        _ => Ok(host),
+    }
+}
+
+/// Asks the sources, puts the masks in force, and only then speaks of what was found.
+pub(super) async fn resolved(run: &mut Run, declared: &Declared) -> Result<Resolution> {
+    run.begin_stage("Secrets");
+    let around =
+        Surroundings { project: &declared.files.directory, secrets_dir: &run.settings.secrets_dir };
+    let opened = sources::open(&run.settings, &declared.manifest, &around)?;
+    let resolution = resolve(declared.manifest.clone(), &opened, &run.settings).await;
+    run.interrupt.check()?;
+    let passwords = run.settings.registries.iter().map(|login| (login.host.as_str(), login.password.expose()));
+    let values = resolution.values().map(|(name, value)| (name.as_str(), value.expose()));
+    let plan = Plan::new(values.chain(passwords));
+    run.console.arm(&plan);
+    for (name, why) in plan.unmaskable() {
+        run.warn(format!("{name} cannot be masked: {why}"), Some("Use a longer value, or `sensitive: false` when it is no secret.".to_owned()));
+    }
+    for warning in &resolution.warnings {
+        run.warn(warning.text.clone(), warning.remedy.clone());
+    }
+    for note in &resolution.notes {
+        run.report.note(note.clone());
+    }
+    run.report.degraded = resolution.degraded;
+    reporting::secrets(run, &resolution);
+    resolution.check()?;
+    Ok(resolution)
+}
+
+/// Docker's programs for the rest of the run: with the step's variables, without any secret, and with a placeholder for
+/// each declared one, so that Compose's interpolation (`${NAME:?}`) passes.
+pub(super) fn tools(run: &Run, secrets: &[&Secret], resolution: Option<&Resolution>) -> Result<Tools> {
+    let values: Vec<&SecretValue> = resolution.into_iter().flat_map(|r| r.values().map(|(_, value)| value)).collect();
+    let mut hidden: BTreeSet<OsString> = run.settings.variables.names_holding(&values);
+    let mut placeholders = BTreeMap::new();
+    for secret in secrets {
+        let plain = (!secret.sensitive).then(|| resolution.and_then(|r| r.plain_text(&secret.name))).flatten();
+        for variable in variables_of(secret) {
+            hidden.insert(OsString::from(format!("{variable}_FILE")));
+            let stands = if secret.sensitive { Some(placeholder(&variable)) } else { plain.clone() };
+            if let Some(text) = stands {
+                placeholders.insert(variable, text);
+            }
+        }
+    }
+    let variables = run.settings.variables.for_children(&hidden, &placeholders);
+    Tools::new(variables, run.console.clone(), run.interrupt.clone())
+}
+
+/// The project's socket: missing it is the commonest mistake, and the client's own words for it are long.
+pub(super) fn check_socket(tools: &Tools) -> Result<()> {
+    let host = tools.variable("DOCKER_HOST").and_then(|host| host.to_str()).unwrap_or("unix:///var/run/docker.sock");
+    let Some(path) = host.strip_prefix("unix://") else { return Ok(()) };
+    if tools.variable("DOCKER_CONTEXT").is_some() || std::path::Path::new(path).exists() {
+        return Ok(());
+    }
+    Err(Error::new(Code::DockerSocketMissing, format!("there is no Docker socket at {path}"))
+        .hint("GitHub's runner mounts it by itself. On a self-hosted runner: is the engine installed, and is this its socket? (Kubernetes runners without Docker cannot deploy with Compose.)"))
+}
+
+impl Environment {
+    /// What a `.env` file says, for the few variables by which it steers Compose; empty when it cannot be read.
+    fn from_env_file(path: &std::path::Path) -> Self {
+        let bytes = std::fs::read(path).unwrap_or_default();
+        let parsed = dotenv::parse::parse(&bytes, dotenv::parse::Interpolation::Literal);
+        let entries = parsed.map(|parsed| parsed.entries).unwrap_or_default();
+        let steering = entries.iter().filter(|entry| entry.key.starts_with("COMPOSE_"));
+        Self::from_pairs(steering.map(|e| (e.key.clone(), String::from_utf8_lossy(&e.value).into_owned())))
+    }
+}

@@ -1,0 +1,90 @@
+//! One file a mode: its stages in order. What they have in common is how a run starts and how it ends.
+
+mod create;
+mod deploy;
+mod down;
+mod gather;
+mod planning;
+mod project;
+mod reporting;
+mod validate;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::console::Console;
+use crate::error::{Code, Error, Problem, Result};
+use crate::interrupt::Interrupt;
+use crate::report::{Message, Outcome, Report, StageTime};
+use crate::settings::{Mode, Settings};
+
+/// A run: what the user said, where it prints, and the report that its stages fill.
+struct Run {
+    settings: Settings,
+    console: Arc<Console>,
+    interrupt: Interrupt,
+    report: Report,
+    stage: Option<(String, Instant)>,
+}
+
+/// Runs the mode that the settings name, writes the report, also of a failed run, and returns the exit status.
+pub async fn run(settings: Settings, console: Arc<Console>, interrupt: Interrupt) -> u8 {
+    let mut report = Report::new(settings.mode.name());
+    report.environment.clone_from(&settings.environment);
+    let mut run = Run { settings, console, interrupt, report, stage: None };
+    let result = match run.settings.mode {
+        Mode::Deploy => deploy::run(&mut run).await,
+        Mode::CreateFiles => create::files(&mut run).await,
+        Mode::CreateCompose => create::compose(&mut run).await,
+        Mode::Validate => validate::run(&mut run).await,
+        Mode::Down => down::run(&mut run).await,
+    };
+    run.end_stage();
+    let status = match result {
+        Ok(outcome) => {
+            run.report.result = outcome;
+            0
+        }
+        Err(error) => {
+            run.report.fail(&error);
+            error.code.exit_status()
+        }
+    };
+    reporting::write(&mut run);
+    status
+}
+
+impl Run {
+    /// Begins a stage: a group of the log, and a line of the report's times.
+    fn begin_stage(&mut self, title: &str) {
+        self.end_stage();
+        self.console.group(title);
+        self.stage = Some((title.to_owned(), Instant::now()));
+    }
+
+    fn end_stage(&mut self) {
+        if let Some((name, start)) = self.stage.take() {
+            self.console.end_group();
+            let milliseconds = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+            self.report.stages.push(StageTime { name, milliseconds });
+        }
+    }
+
+    fn warn(&mut self, text: impl Into<String>, hint: Option<String>) {
+        self.report.warn(Message { text: text.into(), hint });
+    }
+
+    /// Under `strict` warnings are errors; called when all of them are known and nothing has been changed.
+    fn check_strict(&self) -> Result<()> {
+        if !self.settings.strict || self.report.warnings.is_empty() {
+            return Ok(());
+        }
+        let problems = self.report.warnings.iter().map(|warning| Problem {
+            fact: warning.text.clone(),
+            remedy: warning.hint.clone(),
+        });
+        Err(Error::new(Code::SecretInvalid, "there are warnings, and `strict` makes them errors")
+            .problems(problems.collect()))
+    }
+}
+
