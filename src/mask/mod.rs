@@ -7,6 +7,7 @@
 
 mod base64;
 mod buffer;
+mod dialects;
 mod escape;
 mod forms;
 mod plan;

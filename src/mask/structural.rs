@@ -89,7 +89,7 @@ impl fmt::Display for Unmaskable {
 /// Says why `text` on its own must not be masked, or `None` when it can be.
 pub(super) fn why_not(text: &[u8]) -> Option<Unmaskable> {
     let text = text.trim_ascii();
-    if characters(text) < FEWEST_CHARACTERS {
+    if is_short(text) {
         Some(Unmaskable::TooShort)
     } else if is_punctuation(text) {
         Some(Unmaskable::Punctuation)
@@ -127,11 +127,16 @@ pub(super) fn has_line_break(value: &[u8]) -> bool {
     value.iter().any(|byte| matches!(byte, b'\r' | b'\n'))
 }
 
-/// Characters that are not blank; bytes outside UTF-8 count one each.
-fn characters(text: &[u8]) -> usize {
-    text.utf8_chunks()
-        .map(|chunk| chunk.valid().chars().filter(|c| !c.is_whitespace()).count() + chunk.invalid().len())
-        .sum()
+/// Whether `text` has fewer characters than it must; blanks do not count, bytes outside UTF-8 count one each.
+fn is_short(text: &[u8]) -> bool {
+    let characters = text.utf8_chunks().flat_map(|chunk| {
+        let characters = chunk
+            .valid()
+            .chars()
+            .filter(|character| !character.is_whitespace());
+        characters.chain(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER))
+    });
+    characters.take(FEWEST_CHARACTERS).count() < FEWEST_CHARACTERS
 }
 
 fn is_punctuation(text: &[u8]) -> bool {
