@@ -2,7 +2,10 @@
 
 use std::collections::VecDeque;
 use std::io::Write;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
+
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::layer::SubscriberExt as _;
 
 use crate::github::workflow::{self, StopCommands};
 use crate::mask::{Plan, Redactor, Stream};
@@ -109,9 +112,21 @@ impl Console {
         self.annotated(text, "error: ", workflow::error);
     }
 
-    /// Whether details are wanted.
-    pub fn is_debug(&self) -> bool {
-        self.debug
+    /// Prints the program's own trace events on this stream, when details are wanted. Events of libraries are never
+    /// printed: some show what they send.
+    pub fn take_log_of_this_process(self: &Arc<Self>) {
+        if !self.debug {
+            return;
+        }
+        let own = tracing_subscriber::filter::Targets::new().with_target("claude_secrets", tracing::Level::DEBUG);
+        let console = self.clone();
+        let layer = tracing_subscriber::fmt::layer()
+            .without_time()
+            .with_ansi(false)
+            .with_writer(move || Trace(console.clone()));
+        let subscriber = tracing_subscriber::registry().with(layer.with_filter(own));
+        // A second call in one process keeps the first.
+        let _ = tracing::subscriber::set_global_default(subscriber);
     }
 
     /// A copy of the bytes without any value; as they are before the masks are known.
@@ -237,6 +252,20 @@ impl Pipe {
     }
 }
 
+/// Where trace events go: one line of the stream each.
+struct Trace(Arc<Console>);
+
+impl Write for Trace {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.line(String::from_utf8_lossy(bytes).trim_end());
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 fn split(text: &[u8]) -> Vec<Vec<u8>> {
     text.split(|byte| matches!(byte, b'\n' | b'\r')).filter(|line| !line.is_empty()).map(<[u8]>::to_vec).collect()
 }
@@ -244,7 +273,6 @@ fn split(text: &[u8]) -> Vec<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
 
     #[derive(Clone, Default)]
     struct Sink(Arc<Mutex<Vec<u8>>>);

@@ -16,3 +16,5 @@ pub mod secret;
 pub mod settings;
 pub mod sources;
 pub mod tracked;
+pub mod cli;
+pub mod harden;

@@ -1,1 +1,66 @@
-fn main() {}
+//! Hardens the process, reads what the user said, runs it, and exits with the status that tells how it went.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use claude_secrets::cli::{self, Asked};
+use claude_secrets::commands;
+use claude_secrets::console::Console;
+use claude_secrets::error::{Code, Error};
+use claude_secrets::harden;
+use claude_secrets::interrupt::Interrupt;
+use claude_secrets::manifest;
+use claude_secrets::settings::{self, Environment, Given, Settings};
+
+fn main() -> ExitCode {
+    harden::process();
+    match cli::parse(std::env::args_os()) {
+        Ok(Asked::Schema) => print(&format!("{:#}\n", manifest::schema())),
+        Ok(Asked::Run(mode, matches)) => start(mode, &matches),
+        Err(error) => {
+            let _ = error.print();
+            ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+        }
+    }
+}
+
+fn start(mode: Option<settings::Mode>, matches: &clap::ArgMatches) -> ExitCode {
+    let variables = Environment::of_this_process();
+    let here = std::env::current_dir().unwrap_or_default();
+    let given = Given {
+        flags: &|name| cli::flag(matches, name),
+        variables: &variables,
+        current_directory: &here,
+        verbose: cli::is_verbose(matches),
+    };
+    let console = Arc::new(Console::new(&settings::platform(&given)));
+    console.take_log_of_this_process();
+    let status = match Settings::read(mode, &given) {
+        Ok(settings) => run(settings, &console),
+        Err(error) => Err(error),
+    };
+    match status {
+        Ok(status) => ExitCode::from(status),
+        Err(error) => {
+            console.error(&error.to_string());
+            ExitCode::from(error.code.exit_status())
+        }
+    }
+}
+
+fn run(settings: Settings, console: &Arc<Console>) -> Result<u8, Error> {
+    let fault = |error: std::io::Error| Error::new(Code::Internal, format!("the program cannot start: {error}"));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(fault)?;
+    runtime.block_on(async {
+        let interrupt = Interrupt::listen().map_err(fault)?;
+        Ok(commands::run(settings, console.clone(), interrupt).await)
+    })
+}
+
+fn print(text: &str) -> ExitCode {
+    use std::io::Write;
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}

@@ -27,7 +27,7 @@ pub(super) struct Declared {
 }
 
 /// Log drivers that keep a container's output on this machine.
-const LOCAL_LOG_DRIVERS: &[&str] = &["json-file", "local", "none", "journald"];
+const LOCAL_LOG_DRIVERS: &[&str] = &["json-file", "local", "none"];
 
 /// Finds the project and reads the manifest.
 pub(super) fn declared(run: &mut Run) -> Result<Declared> {

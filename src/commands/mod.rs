@@ -15,7 +15,7 @@ use std::time::Instant;
 use crate::console::Console;
 use crate::error::{Code, Error, Problem, Result};
 use crate::interrupt::Interrupt;
-use crate::report::{Message, Outcome, Report, StageTime};
+use crate::report::{Message, Report, StageTime};
 use crate::settings::{Mode, Settings};
 
 /// A run: what the user said, where it prints, and the report that its stages fill.

@@ -112,6 +112,14 @@ impl OverrideFile {
 }
 
 impl ServiceOverride {
+    /// The section as text, without the name of the volume, which follows the revision: for a digest of how a service is
+    /// defined.
+    pub fn signature(&self) -> String {
+        let mut text = String::new();
+        let _ = self.write(&mut text);
+        text
+    }
+
     fn is_empty(&self) -> bool {
         self.environment.values.is_empty()
             && !self.environment.replace

@@ -106,10 +106,20 @@ pub fn placeholder(variable: &str) -> String {
 }
 
 /// Checks the merged model before anything changes: no declared secret may be left in it, neither by its placeholder
-/// (it was interpolated into something) nor by its value (it is written there in clear).
-pub fn check_merged(model: &serde_json::Value, secrets_in: &dyn Fn(&str) -> Vec<String>) -> Result<()> {
+/// (it was interpolated into something) nor by its value (it is written there in clear), and no variable of its name
+/// (one of `names`) may have a value.
+pub fn check_merged(
+    model: &serde_json::Value,
+    names: &BTreeSet<String>,
+    secrets_in: &dyn Fn(&str) -> Vec<String>,
+) -> Result<()> {
     let mut problems = Vec::new();
     Model::texts(model, &mut |path, text| {
+        let variable = path.strip_prefix("services.").and_then(|rest| rest.split_once(".environment."));
+        if variable.is_some_and(|(_, name)| names.contains(name)) && !text.is_empty() {
+            problems.push(Problem::new(format!("{path} still has a value")));
+            return;
+        }
         for (at, _) in text.match_indices(&placeholder("")) {
             let rest = &text[at + placeholder("").len()..];
             let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(rest.len());
@@ -179,15 +189,17 @@ mod tests {
     #[test]
     fn a_placeholder_or_a_value_that_is_left_is_an_error_that_names_the_place() {
         let model = json!({"services": {
-            "web": {"environment": {"URL": format!("postgres://u:{}@db", placeholder("PW"))}},
+            "web": {"environment": {"URL": format!("postgres://u:{}@db", placeholder("PW")), "LEFT": "x"}},
             "job": {"build": {"args": {"T": placeholder("TOKEN")}}, "command": ["--key", "s3cret"]},
         }});
-        let error = check_merged(&model, &|text| if text == "s3cret" { vec!["KEY".into()] } else { vec![] }).err().unwrap();
+        let names = BTreeSet::from(["LEFT".to_owned()]);
+        let find = |text: &str| if text == "s3cret" { vec!["KEY".to_owned()] } else { vec![] };
+        let error = check_merged(&model, &names, &find).err().unwrap();
         let text = error.to_string();
-        for part in ["services.web.environment.URL", "PW", "build argument of job", "services.job.command[1]", "KEY"] {
+        for part in ["services.web.environment.URL", "PW", "build argument of job", "services.job.command[1]", "KEY", "environment.LEFT"] {
             assert!(text.contains(part), "{part} in {text}");
         }
         assert!(!text.contains("s3cret"));
-        assert!(check_merged(&json!({"a": "b"}), &|_| vec![]).is_ok());
+        assert!(check_merged(&json!({"a": "b"}), &names, &|_| vec![]).is_ok());
     }
 }

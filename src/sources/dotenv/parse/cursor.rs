@@ -4,11 +4,13 @@ use super::problem::{ErrorKind, ParseError};
 
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
-/// A position for people: line and column (in characters), both from 1.
+/// A position. Its column is only counted when an error needs it: a file may be one long line of a great many entries.
 #[derive(Clone, Copy)]
 pub(super) struct Place {
+    /// From 1.
     pub(super) line: usize,
-    pub(super) column: usize,
+    line_start: usize,
+    at: usize,
 }
 
 /// What ended a key.
@@ -51,13 +53,19 @@ impl<'a> Cursor<'a> {
     }
 
     pub(super) fn place(&self) -> Place {
-        let before = self.bytes.get(self.line_start..self.at).unwrap_or_default();
-        // Continuation bytes of UTF-8 are not characters of their own.
-        let column = 1 + before.iter().filter(|&&byte| byte & 0xC0 != 0x80).count();
         Place {
             line: self.line,
-            column,
+            line_start: self.line_start,
+            at: self.at,
         }
+    }
+
+    /// An error at a place that was passed, in the value of this key.
+    pub(super) fn fault(&self, place: Place, key: Option<&str>, kind: ErrorKind) -> ParseError {
+        let before = self.bytes.get(place.line_start..place.at).unwrap_or_default();
+        // Continuation bytes of UTF-8 are not characters of their own.
+        let column = 1 + before.iter().filter(|&&byte| byte & 0xC0 != 0x80).count();
+        ParseError::new(place.line, column, key, kind)
     }
 
     /// Skips white space and line breaks; gives the first byte of what follows.
@@ -94,11 +102,7 @@ impl<'a> Cursor<'a> {
                 Some(known) if is_blank(known) || is_key_character(known) => length += width,
                 _ => {
                     self.advance(length);
-                    return Err(ParseError::new(
-                        self.place(),
-                        None,
-                        ErrorKind::UnexpectedCharacter,
-                    ));
+                    return Err(self.fault(self.place(), None, ErrorKind::UnexpectedCharacter));
                 }
             }
         };

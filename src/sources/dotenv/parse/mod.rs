@@ -21,7 +21,7 @@ use std::collections::HashMap;
 
 use zeroize::Zeroizing;
 
-use cursor::{Cursor, KeyEnd};
+use cursor::{Cursor, KeyEnd, Place};
 use interpolate::Expander;
 pub use problem::{ErrorKind, ParseError, Warning, WarningKind};
 
@@ -156,15 +156,15 @@ impl Reader<'_> {
             self.warn(export.line, None, WarningKind::TextAfterQuote);
         }
         if self.cursor.skip_export() && self.cursor.at_end() {
-            return Err(ParseError::new(export, None, ErrorKind::NothingAfterExport));
+            return Err(self.cursor.fault(export, None, ErrorKind::NothingAfterExport));
         }
         let start = self.cursor.place();
         let (key, end) = self.cursor.take_key()?;
         let value = match end {
             // Compose takes whatever ends the file like this for a value without a key, spaces and all.
             KeyEnd::File => None,
-            _ if key.contains(' ') => return Err(ParseError::new(start, None, ErrorKind::SpaceInKey)),
-            KeyEnd::Separator => Some(self.value(&key, start.line)?),
+            _ if key.contains(' ') => return Err(self.cursor.fault(start, None, ErrorKind::SpaceInKey)),
+            KeyEnd::Separator => Some(self.value(&key)?),
             KeyEnd::Line => self.inherited(&key),
         };
         let Some((value, quoting)) = value else {
@@ -203,22 +203,19 @@ impl Reader<'_> {
     }
 
     /// Reads the value after the separator and its blanks.
-    fn value(&mut self, key: &str, line: usize) -> Result<Value, ParseError> {
+    fn value(&mut self, key: &str) -> Result<Value, ParseError> {
         let start = self.cursor.place();
-        let fault = |kind| ParseError::new(start, Some(key), kind);
         let (quote, quoting) = match self.cursor.peek() {
             Some(quote @ b'\'') => (quote, Quoting::Single),
             Some(quote @ b'"') => (quote, Quoting::Double),
             _ => {
                 let text = cursor::without_comment(self.cursor.take_line());
-                let value = self.dollars(key, line, text, text).map_err(fault)?;
+                let value = self.dollars(key, start, text, text)?;
                 return Ok((value, Quoting::Unquoted));
             }
         };
-        let raw = self
-            .cursor
-            .take_quoted(quote)
-            .ok_or_else(|| fault(ErrorKind::UnterminatedQuote))?;
+        let raw = self.cursor.take_quoted(quote);
+        let raw = raw.ok_or_else(|| self.cursor.fault(start, Some(key), ErrorKind::UnterminatedQuote))?;
         self.quote_ended = Some(self.cursor.place().line);
         if quoting == Quoting::Single {
             return Ok((quoted::single(raw), quoting));
@@ -229,10 +226,7 @@ impl Reader<'_> {
         }
         // Compose turns `\$` into `$$` first and interpolates afterwards, so what counts is how the dollars then pair up.
         let doubled = quoted::double(raw, b"$$");
-        Ok((
-            self.dollars(key, line, &literal, &doubled).map_err(fault)?,
-            quoting,
-        ))
+        Ok((self.dollars(key, start, &literal, &doubled)?, quoting))
     }
 
     /// A value with its dollars read as the mode says: as in `literal`, or interpolated from `template`, which has `$$` for
@@ -240,14 +234,14 @@ impl Reader<'_> {
     fn dollars(
         &mut self,
         key: &str,
-        line: usize,
+        start: Place,
         literal: &[u8],
         template: &[u8],
-    ) -> Result<Zeroizing<Vec<u8>>, ErrorKind> {
+    ) -> Result<Zeroizing<Vec<u8>>, ParseError> {
         let lookup = match self.mode {
             Interpolation::Literal => {
                 if interpolate::would_change(template, template.len() - literal.len()) {
-                    self.warn(line, Some(key), WarningKind::WouldInterpolate);
+                    self.warn(start.line, Some(key), WarningKind::WouldInterpolate);
                 }
                 return Ok(Zeroizing::new(literal.to_vec()));
             }
@@ -256,9 +250,10 @@ impl Reader<'_> {
         let entries = &self.entries;
         let lookup = |name: &str| lookup(name).or_else(|| entries.get(name));
         let mut expander = Expander::new(&lookup, &mut self.budget);
-        let value = expander.expand(template)?;
+        let value = expander.expand(template);
+        let value = value.map_err(|kind| self.cursor.fault(start, Some(key), kind))?;
         if expander.met_unset() {
-            self.warn(line, Some(key), WarningKind::UnsetVariable);
+            self.warn(start.line, Some(key), WarningKind::UnsetVariable);
         }
         Ok(value)
     }

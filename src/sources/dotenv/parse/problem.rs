@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use super::cursor::Place;
-
 /// Why the file cannot be read. Compose rejects it as well (but for the two limits).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ParseError {
@@ -69,11 +67,11 @@ pub enum WarningKind {
 }
 
 impl ParseError {
-    pub(super) fn new(place: Place, key: Option<&str>, kind: ErrorKind) -> Self {
+    pub(super) fn new(line: usize, column: usize, key: Option<&str>, kind: ErrorKind) -> Self {
         let key = key.filter(|key| is_plain(key)).map(str::to_owned);
         Self {
-            line: place.line,
-            column: place.column,
+            line,
+            column,
             key,
             kind,
         }
@@ -183,7 +181,7 @@ impl fmt::Display for Warning {
     }
 }
 
-/// As for people: the derived one would show keys that cannot be printed.
+/// The same as `Display`: a derived one would show keys that cannot be printed.
 impl fmt::Debug for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Warning({self})")

@@ -1,0 +1,115 @@
+//! The command line: one command a mode, and each action input that is no secret a flag of the same name.
+
+use clap::{Arg, ArgAction, ArgMatches, Command};
+
+use crate::settings::{INPUTS, Input, Kind, Mode};
+
+/// What the command line asks for.
+pub enum Asked {
+    /// To run a mode; `None` when the `mode` input decides.
+    Run(Option<Mode>, ArgMatches),
+    /// To print the manifest's JSON Schema.
+    Schema,
+}
+
+/// Reads the command line. Errors, `--help` and `--version` come back as clap's own error, which prints itself.
+pub fn parse(words: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Asked, clap::Error> {
+    let mut matches = command().try_get_matches_from(words)?;
+    Ok(match matches.remove_subcommand() {
+        Some((name, _)) if name == "schema" => Asked::Schema,
+        Some((name, given)) => {
+            Asked::Run(Mode::ALL.iter().find(|(token, _)| *token == name).map(|(_, mode)| *mode), given)
+        }
+        None => Asked::Run(None, matches),
+    })
+}
+
+/// A flag's text; the flag of a secret input has the name `NAME-file`.
+pub fn flag(matches: &ArgMatches, name: &str) -> Option<String> {
+    matches.try_get_one::<String>(name).ok().flatten().cloned()
+}
+
+/// Whether `--verbose` was given.
+pub fn is_verbose(matches: &ArgMatches) -> bool {
+    matches.try_get_one::<bool>("verbose").ok().flatten().copied().unwrap_or(false)
+}
+
+fn command() -> Command {
+    let root = Command::new("claude-secrets")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Deploys a Docker Compose project with its secrets as Docker secrets, from every store at once.")
+        .after_help("Without a command the `mode` input decides, as under GitHub Actions. Exit statuses: 2 usage or manifest, 3 missing secrets, 4 a source failed, 5 delivery failed, 6 deployment failed, 7 a leak was found.")
+        .arg(verbose());
+    let modes = [
+        (Mode::Deploy, "Runs the project with its secrets"),
+        (Mode::CreateFiles, "Writes the secret files"),
+        (Mode::CreateCompose, "Writes the override file; needs no values"),
+        (Mode::Validate, "Checks everything and prints what a deployment would change"),
+        (Mode::Down, "Stops the project and removes the files, volumes and override file"),
+    ];
+    let root = modes.into_iter().fold(root, |root, (mode, about)| {
+        let inputs = INPUTS.iter().filter(|input| input.name != "mode").map(argument);
+        root.subcommand(Command::new(mode.name()).about(about).args(inputs).arg(verbose()))
+    });
+    root.subcommand(Command::new("schema").about("Prints the JSON Schema of claude-secrets.yml"))
+}
+
+fn verbose() -> Arg {
+    Arg::new("verbose").long("verbose").short('v').action(ArgAction::SetTrue).help("Prints every command that is run")
+}
+
+fn argument(input: &'static Input) -> Arg {
+    let arg = Arg::new(input.name).long(input.name).help(help(input));
+    match input.kind {
+        Kind::Text | Kind::List => arg.value_name(value_name(input)),
+        Kind::Switch => arg.value_name("true|false").num_args(0..=1).require_equals(true).default_missing_value("true"),
+        // A flag never takes a secret: argv is readable by everyone.
+        Kind::Secret => {
+            let name = match input.name {
+                "github-secrets" => "github-secrets-file",
+                _ => "registries-file",
+            };
+            Arg::new(name).long(name).value_name("FILE").help(format!("A file with this: {}", input.help))
+        }
+    }
+}
+
+fn value_name(input: &Input) -> &'static str {
+    if input.kind == Kind::List { "LIST" } else { "TEXT" }
+}
+
+fn help(input: &Input) -> String {
+    if input.default.is_empty() { input.help.to_owned() } else { format!("{} [default: {}]", input.help, input.default) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(text: &str) -> Vec<std::ffi::OsString> {
+        std::iter::once("claude-secrets").chain(text.split_whitespace()).map(Into::into).collect()
+    }
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn every_input_that_is_no_secret_is_a_flag_and_no_secret_is() {
+        for input in INPUTS.iter().filter(|input| input.name != "mode") {
+            let line = words(&format!("deploy --{}={}", input.name, if input.kind == Kind::Switch { "true" } else { "x" }));
+            assert_eq!(parse(line).is_ok(), input.kind != Kind::Secret, "{}", input.name);
+            if input.kind == Kind::Secret {
+                assert!(parse(words(&format!("deploy --{}-file=x", input.name))).is_ok(), "{}", input.name);
+            }
+        }
+    }
+
+    #[test]
+    fn a_switch_needs_no_value() {
+        let Ok(Asked::Run(mode, given)) = parse(words("deploy --strict --wait=false")) else { panic!() };
+        assert_eq!(mode, Some(Mode::Deploy));
+        assert_eq!((flag(&given, "strict").as_deref(), flag(&given, "wait").as_deref()), (Some("true"), Some("false")));
+    }
+}

@@ -1,0 +1,113 @@
+//! `create-files` and `create-compose`: the files alone, for people who start the project themselves.
+
+use std::collections::BTreeMap;
+
+use super::deploy::project_lock;
+use super::planning::{self, override_file};
+use super::{Run, gather, project};
+use crate::delivery::plan::{Available, lay_out, plan};
+use crate::docker::engine;
+use crate::docker::images::{self, Images};
+use crate::error::{Code, Error, Result};
+use crate::manifest::Secret;
+use crate::report::Outcome;
+use crate::secret::SecretValue;
+
+/// Writes the secret files; an override file that is there gets their revisions.
+pub(super) async fn files(run: &mut Run) -> Result<Outcome> {
+    let early = gather::early_tools(run)?;
+    let host = gather::host_paths(run, &early).await?;
+    let declared = gather::declared(run)?;
+    let resolution = gather::resolved(run, &declared).await?;
+    let secrets: Vec<(&Secret, &SecretValue)> = resolution.available().collect();
+    let names: Vec<&Secret> = secrets.iter().map(|(secret, _)| *secret).collect();
+    let tools = gather::tools(run, &names, Some(&resolution))?;
+    let prepared = project::prepare(run, &declared, &names, &tools, &host).await?;
+    let images = known_images(run, &prepared, &tools).await;
+    let available = secrets
+        .iter()
+        .map(|(secret, value)| (secret.name.clone(), Available { value, spec: &secret.file }))
+        .collect();
+    let plans = plan(&tools, &prepared.project, &prepared.access, &available, &prepared.own, &images, prepared.choice.kind).await?;
+    let (files, paths) = lay_out(&plans, rustix::process::geteuid().is_root());
+    run.check_strict()?;
+
+    run.begin_stage("Delivery");
+    let _lock = project_lock(run, &prepared).await?;
+    let there = prepared.override_file.read()?;
+    let done = prepared.secrets_dir.write(&files)?;
+    let written = done.new.len() + done.changed.len();
+    run.console.line(&format!("{written} secret files written, {} as they were", done.unchanged.len()));
+    let touched = done.new.iter().chain(&done.changed);
+    let names_of: Vec<String> = touched.filter_map(|path| Some(path.file_name()?.to_str()?.to_owned())).collect();
+    run.report.changed = secrets
+        .iter()
+        .filter(|(secret, _)| names_of.contains(&secret.file_name()))
+        .map(|(secret, _)| secret.name.to_string())
+        .collect();
+    if let Some(bytes) = there.filter(|bytes| is_ours(bytes)) {
+        // What runs keeps its revision as long as its values are the same.
+        let name = &prepared.project.model.name;
+        let containers = engine::containers(&tools, name).await.unwrap_or_default();
+        let revisions = crate::delivery::standing::revisions(prepared.project.model.services.keys(), &plans, &containers, &[])?;
+        let text = override_file(run, &prepared, &plans, &paths, &BTreeMap::new(), Some(&revisions)).to_yaml();
+        if bytes != text.as_bytes() {
+            planning::check_override(run, &prepared, &names, &tools, &text).await?;
+            prepared.override_file.write(text.as_bytes(), 0o644)?;
+            run.console.line(&format!("{} has their revisions", run.settings.override_file.display()));
+        }
+    }
+    Ok(Outcome::Created)
+}
+
+/// Writes the override file. No value is asked for, so it has no revisions.
+pub(super) async fn compose(run: &mut Run) -> Result<Outcome> {
+    let early = gather::early_tools(run)?;
+    let host = gather::host_paths(run, &early).await?;
+    let declared = gather::declared(run)?;
+    let names: Vec<&Secret> = declared.manifest.secrets.iter().collect();
+    let tools = gather::tools(run, &names, None)?;
+    let prepared = project::prepare(run, &declared, &names, &tools, &host).await?;
+    let images = known_images(run, &prepared, &tools).await;
+    let empty = SecretValue::new(Vec::new());
+    let available = names
+        .iter()
+        .map(|secret| (secret.name.clone(), Available { value: &empty, spec: &secret.file }))
+        .collect();
+    let plans = plan(&tools, &prepared.project, &prepared.access, &available, &prepared.own, &images, prepared.choice.kind).await?;
+    let (_, paths) = lay_out(&plans, rustix::process::geteuid().is_root());
+    let text = override_file(run, &prepared, &plans, &paths, &BTreeMap::new(), None).to_yaml();
+    engine::compose_version(&tools).await?;
+    planning::check_override(run, &prepared, &names, &tools, &text).await?;
+    run.check_strict()?;
+
+    run.begin_stage("Delivery");
+    let _lock = project_lock(run, &prepared).await?;
+    if let Some(bytes) = prepared.override_file.read()?
+        && !is_ours(&bytes)
+    {
+        return Err(not_ours(run));
+    }
+    prepared.override_file.write(text.as_bytes(), 0o644)?;
+    run.console.line(&format!("{} written", run.settings.override_file.display()));
+    Ok(Outcome::Created)
+}
+
+/// The images that the engine has; none when there is no engine, which these modes can do without.
+async fn known_images(run: &Run, prepared: &project::Prepared, tools: &crate::docker::command::Tools) -> Images {
+    let services = planning::services_of(run, prepared);
+    images::present(tools, &prepared.project, &services).await.unwrap_or_default()
+}
+
+/// Whether an override file was generated by this program: its first line says so.
+pub(super) fn is_ours(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"# Generated by claude-secrets")
+}
+
+pub(super) fn not_ours(run: &Run) -> Error {
+    Error::new(
+        Code::OverrideInvalid,
+        format!("{} is there and was not generated by claude-secrets", run.settings.override_file.display()),
+    )
+    .hint("Move it away, or name another `override-file`.")
+}

@@ -1,0 +1,268 @@
+//! `deploy`: all stages. The project runs with its secrets, and only what changed was touched.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use super::planning::{self, Planned};
+use super::project::{self, Prepared};
+use super::{Run, gather, reporting};
+use crate::delivery::ProjectLock;
+use crate::delivery::choose::Kind;
+use crate::delivery::plan::Reader;
+use crate::delivery::volume::{self, NewVolume, VolumeFile};
+use crate::docker::command::Tools;
+use crate::docker::engine::{self, Container};
+use crate::docker::health;
+use crate::docker::host_paths::HostPaths;
+use crate::docker::images::{self, Images};
+use crate::docker::lock::{EngineLock, Holder};
+use crate::docker::up::{self, Logins, Scope};
+use crate::error::{Code, Error, Result};
+use crate::manifest::Secret;
+use crate::proof;
+use crate::report::Outcome;
+use crate::secret::SecretValue;
+use crate::settings::Pull;
+
+/// How long a run waits for another one that changes the same project.
+const LOCK_WAIT: Duration = Duration::from_secs(300);
+
+pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
+    let early = gather::early_tools(run)?;
+    let host = gather::host_paths(run, &early).await?;
+    let declared = gather::declared(run)?;
+    let resolution = gather::resolved(run, &declared).await?;
+    let secrets: Vec<(&Secret, &SecretValue)> = resolution.available().collect();
+    let names: Vec<&Secret> = secrets.iter().map(|(secret, _)| *secret).collect();
+    let tools = gather::tools(run, &names, Some(&resolution))?;
+    gather::check_socket(&tools)?;
+    let prepared = project::prepare(run, &declared, &names, &tools, &host).await?;
+    reporting::deployment_notes(run, &secrets);
+
+    let images = images(run, &prepared, &tools).await?;
+    let planned = planning::plan_delivery(run, &prepared, &secrets, &tools, &images).await?;
+    run.check_strict()?;
+    let same_override = prepared.override_file.read()?.as_deref() == Some(planned.override_text.as_bytes());
+    if !planned.stale.is_empty() || !same_override {
+        engine::check_versions(&tools).await?;
+        planning::check_override(run, &prepared, &names, &tools, &planned.override_text).await?;
+    }
+    run.report.changed = planning::changed(&planned, &prepared, &secrets);
+    let deployment = Deployment { prepared: &prepared, secrets: &secrets, tools: &tools, host: &host, images: &images };
+    if planned.stale.is_empty() && !has_orphans(run, &prepared, &planned) {
+        return deployment.refresh(run, &planned).await;
+    }
+    deployment.deploy(run, planned).await
+}
+
+/// The images, pulled or built first: nothing that runs is touched by that.
+async fn images(run: &mut Run, prepared: &Prepared, tools: &Tools) -> Result<Images> {
+    let services = planning::services_of(run, prepared);
+    let present = images::present(tools, &prepared.project, &services).await?;
+    let settings = &run.settings.compose;
+    let complete = prepared
+        .project
+        .model
+        .services
+        .values()
+        .filter(|service| services.contains(&service.name))
+        .all(|service| present.contains_key(&service.image));
+    if complete && settings.pull != Pull::Always && !settings.build {
+        return Ok(present);
+    }
+    let settings = settings.clone();
+    run.begin_stage("Images");
+    let logins = Logins::new(tools, &run.settings.registries).await?;
+    let tools = logins.as_ref().map_or_else(|| tools.clone(), |logins| logins.tools(tools));
+    images::ensure(&tools, &prepared.project, &settings, &services, present).await
+}
+
+fn has_orphans(run: &Run, prepared: &Prepared, planned: &Planned) -> bool {
+    let known = &prepared.project.model.services;
+    run.settings.compose.remove_orphans && planned.containers.iter().any(|c| !known.contains_key(&c.service))
+}
+
+/// What a deployment works with.
+struct Deployment<'a> {
+    prepared: &'a Prepared,
+    secrets: &'a [(&'a Secret, &'a SecretValue)],
+    tools: &'a Tools,
+    host: &'a HostPaths,
+    images: &'a Images,
+}
+
+impl Deployment<'_> {
+    /// Everything stands as it shall. What a checkout wiped from the workspace is written again; no container notices.
+    async fn refresh(&self, run: &mut Run, planned: &Planned) -> Result<Outcome> {
+        run.begin_stage("Delivery");
+        let same = self.prepared.override_file.read()?.as_deref() == Some(planned.override_text.as_bytes());
+        let files = self.prepared.choice.kind == Kind::File && !self.prepared.secrets_dir.compare(&planned.files)?.is_empty();
+        if !same || files {
+            let _lock = project_lock(run, self.prepared).await?;
+            self.write_files(run, planned)?;
+        }
+        run.console.line("every service stands as it shall; nothing is restarted");
+        if run.settings.compose.wait {
+            self.wait(run, &planned.containers, &planned.started).await?;
+        }
+        reporting::services(run, self.prepared, planned, &planned.containers);
+        Ok(Outcome::Unchanged)
+    }
+
+    async fn deploy(&self, run: &mut Run, planned: Planned) -> Result<Outcome> {
+        run.begin_stage("Delivery");
+        let _files = project_lock(run, self.prepared).await?;
+        let name = &self.prepared.project.model.name;
+        let any_image = self.images.keys().next().cloned().unwrap_or_default();
+        let holder = Holder::me(self.host.own_id.as_deref());
+        let lock = EngineLock::take(self.tools, name, &any_image, &holder, LOCK_WAIT).await?;
+        let result = self.deploy_locked(run, planned).await;
+        lock.release(self.tools).await;
+        result
+    }
+
+    async fn deploy_locked(&self, run: &mut Run, mut planned: Planned) -> Result<Outcome> {
+        // Another run may have changed the project while this one waited for the lock.
+        let now = engine::containers(self.tools, &self.prepared.project.model.name).await?;
+        if ids(&now) != ids(&planned.containers) {
+            planned = planning::plan_delivery(run, self.prepared, self.secrets, self.tools, self.images).await?;
+        }
+        for (service, why) in &planned.stale {
+            run.console.line(&format!("{service}: {why}"));
+        }
+        self.write_volumes(run, &planned).await?;
+        self.write_files(run, &planned)?;
+        run.interrupt.check()?;
+
+        run.begin_stage("Deployment");
+        let stale: BTreeSet<String> = planned.stale.keys().cloned().collect();
+        let scope = if stale == planned.started { Scope::Whole } else { Scope::Only(&stale) };
+        let project = &self.prepared.project;
+        let result = if stale.is_empty() {
+            Ok(())
+        } else {
+            up::up(self.tools, project, &self.prepared.host_override, &run.settings.compose, &scope).await
+        };
+        let after = engine::containers(&self.tools.uninterrupted(), &project.model.name).await?;
+        reporting::services(run, self.prepared, &planned, &after);
+        result?;
+        if run.settings.compose.remove_orphans {
+            for gone in up::remove_orphans(self.tools, project, &after).await? {
+                run.console.line(&format!("removed {gone}, whose service is gone"));
+            }
+        }
+        if run.settings.compose.wait {
+            self.wait(run, &planned.containers, &planned.started).await?;
+        }
+        let after = engine::containers(self.tools, &project.model.name).await?;
+        reporting::services(run, self.prepared, &planned, &after);
+
+        run.begin_stage("Proof");
+        let count = proof::nothing_leaked(self.tools, &run.console, &project.model.name).await?;
+        run.console.line(&format!("no secret is visible in `docker inspect` of {count} containers"));
+        if self.prepared.choice.kind == Kind::Volume {
+            let left = volume::remove_old(self.tools, &project.model.name, &planned.volumes).await?;
+            for volume in left {
+                run.report.note(format!("the volume {volume} is still in use and stays for now"));
+            }
+        }
+        Ok(Outcome::Deployed)
+    }
+
+    async fn wait(&self, run: &Run, before: &[Container], services: &BTreeSet<String>) -> Result<()> {
+        let settled = ids(before);
+        let name = &self.prepared.project.model.name;
+        health::wait(self.tools, &run.console, name, services, &settled, run.settings.compose.wait_timeout).await
+    }
+
+    /// Files and override; with delivery `volume` the override alone.
+    fn write_files(&self, run: &mut Run, planned: &Planned) -> Result<()> {
+        if self.prepared.choice.kind == Kind::File {
+            let done = self.prepared.secrets_dir.write(&planned.files)?;
+            let written = done.new.len() + done.changed.len();
+            run.console.line(&format!("{written} secret files written, {} as they were", done.unchanged.len()));
+        }
+        let text = planned.override_text.as_bytes();
+        if self.prepared.override_file.read()?.as_deref() != Some(text) {
+            self.prepared.override_file.write(text, 0o644)?;
+            run.console.line(&format!("{} written", run.settings.override_file.display()));
+        }
+        Ok(())
+    }
+
+    async fn write_volumes(&self, run: &Run, planned: &Planned) -> Result<()> {
+        if self.prepared.choice.kind != Kind::Volume {
+            return Ok(());
+        }
+        let project = &self.prepared.project;
+        volume::remove_incomplete(self.tools, &project.model.name).await?;
+        for (service, name) in &planned.volumes {
+            let (Some(plan), Some(found)) = (planned.plans.get(service), planned.revisions.get(service)) else {
+                continue;
+            };
+            let Some(definition) = project.model.services.get(service).filter(|_| found.volume.is_none()) else {
+                continue;
+            };
+            // Services that are not started now have no image yet, and any image will do.
+            let image = if self.images.contains_key(&definition.image) { Some(&definition.image) } else { self.images.keys().next() };
+            let Some(image) = image else {
+                return Err(Error::new(Code::DeliveryFailed, format!("there is no image to fill the volume of {service} with")));
+            };
+            let files: Vec<VolumeFile> = plan.files.iter().map(|file| volume_file(file, plan.reader)).collect();
+            let new = NewVolume {
+                name,
+                project: &project.model.name,
+                service,
+                revision: found.revision.label(),
+                image,
+                files: &files,
+            };
+            volume::create(self.tools, &new).await?;
+            run.console.line(&format!("{service}: {} secrets in the volume {name}", files.len()));
+        }
+        Ok(())
+    }
+}
+
+fn volume_file(file: &crate::delivery::plan::PlannedFile, reader: Reader) -> VolumeFile<'_> {
+    let (owner, mode) = file.permissions(reader, 0o400);
+    let (uid, gid) = owner.unwrap_or((0, 0));
+    VolumeFile { name: &file.file, value: &file.value, mode, uid, gid }
+}
+
+fn ids(containers: &[Container]) -> BTreeSet<String> {
+    containers.iter().map(|container| container.id.clone()).collect()
+}
+
+/// The lock on the project's files, waited for without blocking signals.
+pub(super) async fn project_lock(run: &Run, prepared: &Prepared) -> Result<ProjectLock> {
+    lock_directory(run, &prepared.project.files.directory).await
+}
+
+/// The lock on the files of a project directory.
+pub(super) async fn lock_directory(run: &Run, directory: &std::path::Path) -> Result<ProjectLock> {
+    let start = Instant::now();
+    loop {
+        if let Some(lock) = ProjectLock::try_lock(directory)? {
+            return Ok(lock);
+        }
+        if start.elapsed() >= LOCK_WAIT {
+            return Err(ProjectLock::locked(directory, LOCK_WAIT));
+        }
+        tokio::select! {
+            () = run.interrupt.wait() => return Err(run.interrupt.error()),
+            () = sleep(Duration::from_millis(100)) => {}
+        }
+    }
+}
+
+/// The services' containers by service.
+pub(super) fn by_service(containers: &[Container]) -> BTreeMap<&str, Vec<&Container>> {
+    let mut all: BTreeMap<&str, Vec<&Container>> = BTreeMap::new();
+    for container in containers {
+        all.entry(&container.service).or_default().push(container);
+    }
+    all
+}

@@ -1,0 +1,87 @@
+//! `down`: stops the project, removes what is ours, and proves that it is gone. Everything else stays.
+
+use super::create::is_ours;
+use super::deploy::lock_directory;
+use super::{Run, gather};
+use crate::delivery::volume::PROJECT;
+use crate::delivery::{ProjectFile, SecretsDir};
+use crate::docker::command::Tools;
+use crate::docker::engine;
+use crate::docker::project::Project;
+use crate::docker::up;
+use crate::error::{Code, Error, Problem, Result};
+use crate::manifest::Secret;
+use crate::report::Outcome;
+
+pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
+    let early = gather::early_tools(run)?;
+    let host = gather::host_paths(run, &early).await?;
+    let (files, profiles) = gather::find_project(&run.settings)?;
+    // Which secrets there are is of no matter here, but `${NAME:?}` must pass.
+    let declared = match gather::read_manifest(&run.settings, &files) {
+        Ok(manifest) => manifest.secrets,
+        Err(error) if error.code == Code::ManifestMissing => Vec::new(),
+        Err(error) => return Err(error),
+    };
+    let names: Vec<&Secret> = declared.iter().collect();
+    let tools = gather::tools(run, &names, None)?;
+    gather::check_socket(&tools)?;
+    let directory = files.directory.clone();
+    let secrets_dir = SecretsDir::open(&directory, &run.settings.secrets_dir)?;
+    let override_file = ProjectFile::open(&directory, &run.settings.override_file)?;
+    engine::check_engine(&tools).await?;
+    let project = Project::load(&tools, &run.settings.compose, files, &host, &profiles).await?;
+    let name = project.model.name.clone();
+    run.report.project = Some(name.clone());
+
+    run.begin_stage("Down");
+    let _lock = lock_directory(run, &directory).await?;
+    up::down(&tools, &project).await?;
+    remove_from_engine(&tools, &name).await?;
+    for path in secrets_dir.remove()? {
+        run.console.line(&format!("removed {}", run.settings.secrets_dir.join(path).display()));
+    }
+    if override_file.read()?.is_some_and(|bytes| is_ours(&bytes)) {
+        override_file.remove()?;
+        run.console.line(&format!("removed {}", run.settings.override_file.display()));
+    }
+
+    run.begin_stage("Proof");
+    let left = left_over(&tools, &name).await?;
+    if !left.is_empty() {
+        return Err(Error::new(Code::RemovalIncomplete, format!("the project {name} is not wholly gone")).problems(left));
+    }
+    run.console.line(&format!("no container and no volume of ours is left of {name}"));
+    Ok(Outcome::Removed)
+}
+
+/// Our volumes, and what a killed run may have left: locks and containers that fill volumes.
+async fn remove_from_engine(tools: &Tools, project: &str) -> Result<()> {
+    let label = format!("{PROJECT}={project}");
+    for container in engine::with_label(tools, &label).await? {
+        tools.docker(["rm", "--force", "--volumes", &container.id]).output().await?;
+    }
+    let volumes: Vec<String> = engine::volumes(tools, &label).await?.into_iter().map(|volume| volume.name).collect();
+    if !volumes.is_empty() {
+        tools.docker(["volume", "rm"]).args(&volumes).output().await?;
+    }
+    Ok(())
+}
+
+async fn left_over(tools: &Tools, project: &str) -> Result<Vec<Problem>> {
+    let label = format!("{PROJECT}={project}");
+    let (containers, ours, volumes) = tokio::try_join!(
+        engine::containers(tools, project),
+        engine::with_label(tools, &label),
+        engine::volumes(tools, &label),
+    )?;
+    let containers = containers.iter().chain(&ours).map(|container| {
+        Problem::new(format!("the container {} is still there", container.name))
+            .remedy(format!("docker rm --force {}", container.name))
+    });
+    let volumes = volumes.iter().map(|volume| {
+        Problem::new(format!("the volume {} is still there: something uses it", volume.name))
+            .remedy(format!("docker ps -a --filter volume={0}; docker volume rm {0}", volume.name))
+    });
+    Ok(containers.chain(volumes).collect())
+}

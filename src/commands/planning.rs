@@ -1,0 +1,220 @@
+//! What shall be, held against what is: files and owners, revisions, the override file, and the services that differ.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use super::Run;
+use super::project::Prepared;
+use crate::access::variables_of;
+use crate::delivery::SecretFile;
+use crate::delivery::choose::Kind;
+use crate::delivery::override_file::{OverrideFile, ServiceOverride, TARGET, Variables};
+use crate::delivery::plan::{Available, ServicePlan, lay_out, plan};
+use crate::delivery::standing::{
+    self, CONFIG, ENVIRONMENT, ServiceRevision, Wanted, difference, revisions, with_followers,
+};
+use crate::delivery::volume::{self, REVISION};
+use crate::docker::command::Tools;
+use crate::docker::engine::{self, Container};
+use crate::docker::images::Images;
+use crate::docker::project::{With, check_merged};
+use crate::error::{Code, Error, Result};
+use crate::manifest::Secret;
+use crate::secret::{SecretName, SecretValue};
+
+/// The whole plan of a delivery.
+pub(super) struct Planned {
+    pub(super) plans: BTreeMap<String, ServicePlan>,
+    /// The files of delivery `file`.
+    pub(super) files: Vec<SecretFile>,
+    pub(super) revisions: BTreeMap<String, ServiceRevision>,
+    /// The name of each service's volume, with delivery `volume`.
+    pub(super) volumes: BTreeMap<String, String>,
+    /// The text of the override file.
+    pub(super) override_text: String,
+    /// The services to bring up, with the reason; in a set of those that are to be started.
+    pub(super) stale: BTreeMap<String, &'static str>,
+    /// The services that this run starts.
+    pub(super) started: BTreeSet<String>,
+    /// The project's containers before anything was changed.
+    pub(super) containers: Vec<Container>,
+}
+
+/// Plans the delivery of values.
+pub(super) async fn plan_delivery(
+    run: &Run,
+    prepared: &Prepared,
+    secrets: &[(&Secret, &SecretValue)],
+    tools: &Tools,
+    images: &Images,
+) -> Result<Planned> {
+    let project = &prepared.project;
+    let name = &project.model.name;
+    let kind = prepared.choice.kind;
+    let volumes = async {
+        if kind == Kind::Volume { volume::complete(tools, name).await } else { Ok(Vec::new()) }
+    };
+    let (containers, volumes) = tokio::try_join!(engine::containers(tools, name), volumes)?;
+    check_environment(run, &containers)?;
+    let available: BTreeMap<SecretName, Available> = secrets
+        .iter()
+        .map(|(secret, value)| (secret.name.clone(), Available { value, spec: &secret.file }))
+        .collect();
+    let plans = plan(tools, project, &prepared.access, &available, &prepared.own, images, kind).await?;
+    let (files, paths) = lay_out(&plans, rustix::process::geteuid().is_root());
+    let revisions = revisions(project.model.services.keys(), &plans, &containers, &volumes)?;
+    let volumes = volume_names(name, kind, &plans, &revisions);
+    let overriding = override_file(run, prepared, &plans, &paths, &volumes, Some(&revisions));
+    let started = project.model.started_by(&run.settings.compose.services);
+    let mut stale = BTreeMap::new();
+    for service in project.model.services.values().filter(|service| started.contains(&service.name)) {
+        let none = BTreeMap::new();
+        let wanted = Wanted {
+            service,
+            labels: overriding.services.get(&service.name).map_or(&none, |own| &own.labels),
+            mounts: standing::mounts(
+                kind,
+                &service.name,
+                plans.get(&service.name),
+                &prepared.host_secrets_dir,
+                &paths,
+                volumes.get(&service.name),
+            ),
+        };
+        let why = difference(&wanted, &containers, images);
+        let why = why.or(run.settings.compose.force_recreate.then_some("force-recreate"));
+        if let Some(why) = why {
+            stale.insert(service.name.clone(), why);
+        }
+    }
+    let followers = with_followers(&project.model.services, stale.keys().cloned().collect());
+    for follower in followers.intersection(&started) {
+        stale.entry(follower.clone()).or_insert("it follows a service that changes");
+    }
+    Ok(Planned { plans, files, revisions, volumes, override_text: overriding.to_yaml(), stale, started, containers })
+}
+
+/// The override file of a project, without revisions when no values are known.
+pub(super) fn override_file(
+    run: &Run,
+    prepared: &Prepared,
+    plans: &BTreeMap<String, ServicePlan>,
+    paths: &BTreeMap<(String, String), PathBuf>,
+    volumes: &BTreeMap<String, String>,
+    revisions: Option<&BTreeMap<String, ServiceRevision>>,
+) -> OverrideFile {
+    let mut all = OverrideFile::default();
+    let model = &prepared.project.model;
+    let secrets_dir = run.settings.secrets_dir.display();
+    for service in model.services.values() {
+        let name = &service.name;
+        let Some(access) = prepared.access.services.get(name) else { continue };
+        let mut own = ServiceOverride { environment: Variables::new(service, access), ..Default::default() };
+        match (plans.get(name), volumes.get(name)) {
+            (Some(plan), Some(volume)) => {
+                let key = format!("claude-secrets-{name}");
+                all.volumes.insert(key.clone(), volume.clone());
+                own.volume = Some(key);
+                if !service.secrets.is_empty() {
+                    let moved = |target: &str| plan.files.iter().any(|f| target.strip_prefix("/run/secrets/").unwrap_or(target) == f.file);
+                    own.own_secrets =
+                        Some(service.secrets.iter().filter(|secret| !moved(&secret.target)).cloned().collect());
+                }
+            }
+            (Some(plan), None) => {
+                for file in &plan.files {
+                    let Some(path) = paths.get(&(name.clone(), file.file.clone())) else { continue };
+                    let shared = path.components().count() == 1;
+                    let key = if shared { file.file.clone() } else { format!("{name}--{}", file.file) };
+                    let defined = model.own_secret(&key).is_some();
+                    all.secrets.insert(key.clone(), (format!("./{secrets_dir}/{}", path.display()), defined));
+                    own.secrets.push((key, format!("{TARGET}/{}", file.file)));
+                }
+                // Two entries with one target are kept side by side unless they are written alike.
+                let ours = |target: &str| plan.files.iter().any(|f| target.strip_prefix("/run/secrets/").unwrap_or(target) == f.file);
+                if service.secrets.iter().any(|secret| ours(&secret.target)) {
+                    own.own_secrets =
+                        Some(service.secrets.iter().filter(|secret| !ours(&secret.target)).cloned().collect());
+                }
+            }
+            (None, _) => {}
+        }
+        if let Some(found) = revisions.and_then(|all| all.get(name)) {
+            own.labels.insert(REVISION.to_owned(), found.revision.label().to_owned());
+            if let Some(environment) = &run.settings.environment {
+                own.labels.insert(ENVIRONMENT.to_owned(), environment.clone());
+            }
+            let definition = format!("{}\n{}", model.definition(name), own.signature());
+            own.labels.insert(CONFIG.to_owned(), found.revision.seal(&definition));
+        }
+        all.services.insert(name.clone(), own);
+    }
+    all
+}
+
+/// Reads the merged model, before anything is written, and checks that no secret is left in it.
+pub(super) async fn check_override(
+    run: &Run,
+    prepared: &Prepared,
+    secrets: &[&Secret],
+    tools: &Tools,
+    text: &str,
+) -> Result<()> {
+    let merged = prepared.project.merged(tools, With::Input(text)).await?;
+    let names: BTreeSet<String> =
+        secrets.iter().filter(|secret| secret.sensitive).flat_map(|secret| variables_of(secret)).collect();
+    check_merged(&merged, &names, &|text| run.console.secrets_in(text.as_bytes()))
+}
+
+/// The images of the services that this run starts, without pulling any.
+pub(super) fn services_of(run: &Run, prepared: &Prepared) -> BTreeSet<String> {
+    prepared.project.model.started_by(&run.settings.compose.services)
+}
+
+/// What each secret's values did: a secret may have changed when every service that has it gets a new revision.
+pub(super) fn changed(planned: &Planned, prepared: &Prepared, secrets: &[(&Secret, &SecretValue)]) -> Vec<String> {
+    let renewed = |service: &String| planned.revisions.get(service).is_some_and(|revision| !revision.known);
+    secrets
+        .iter()
+        .map(|(secret, _)| &secret.name)
+        .filter(|name| {
+            let services = prepared.access.services_of(name);
+            !services.is_empty() && services.iter().all(renewed)
+        })
+        .map(ToString::to_string)
+        .collect()
+}
+
+fn volume_names(
+    project: &str,
+    kind: Kind,
+    plans: &BTreeMap<String, ServicePlan>,
+    revisions: &BTreeMap<String, ServiceRevision>,
+) -> BTreeMap<String, String> {
+    if kind != Kind::Volume {
+        return BTreeMap::new();
+    }
+    plans
+        .keys()
+        .filter_map(|service| {
+            let found = revisions.get(service)?;
+            let fresh = || format!("{project}_secrets_{service}_{}", found.revision.short());
+            Some((service.clone(), found.volume.clone().unwrap_or_else(fresh)))
+        })
+        .collect()
+}
+
+/// A project that was deployed for another environment is not ours to change: its secrets are that environment's.
+fn check_environment(run: &Run, containers: &[Container]) -> Result<()> {
+    let wanted = run.settings.environment.as_deref();
+    let other = containers.iter().filter_map(|container| container.label(ENVIRONMENT)).find(|found| Some(*found) != wanted);
+    let Some(other) = other else { return Ok(()) };
+    Err(Error::new(
+        Code::OtherEnvironment,
+        format!(
+            "the running project was deployed for the environment `{other}`, this run is for {}",
+            wanted.map_or("none".to_owned(), |name| format!("`{name}`"))
+        ),
+    )
+    .hint("Give the two environments different project names (`project-name`), or take the other one down first (`mode: down`)."))
+}

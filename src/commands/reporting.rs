@@ -1,0 +1,174 @@
+//! The Report stage: fills the report from what the stages found, and writes it to the log, the summary, the outputs
+//! and the JSON file.
+
+use std::collections::BTreeSet;
+
+use super::Run;
+use super::deploy::by_service;
+use super::planning::Planned;
+use super::project::Prepared;
+use crate::docker::engine::{Container, Health, State};
+use crate::github::files as github;
+use crate::manifest::Secret;
+use crate::report::{self, Message, SecretRow, SecretState, ServiceRow, ServiceState, Shadowed};
+use crate::resolve::{self, Resolution};
+use crate::secret::SecretValue;
+
+/// What a token of the job itself starts with.
+const JOB_TOKEN: &[u8] = b"ghs_";
+
+/// The rows of the secrets, once they are resolved.
+pub(super) fn secrets(run: &mut Run, resolution: &Resolution) {
+    run.report.secrets = resolution.secrets.iter().map(secret_row).collect();
+    let missing = resolution.secrets.iter().filter(|resolved| resolved.state == resolve::State::Missing);
+    run.report.missing = missing.map(|resolved| resolved.secret.name.to_string()).collect();
+    for row in &run.report.secrets {
+        let place = row.reference.as_deref().unwrap_or("-");
+        run.console.line(&format!("{}: {} {place}", row.name, row.state));
+    }
+}
+
+fn secret_row(resolved: &resolve::Resolved) -> SecretRow {
+    let origin = resolved.origin.as_ref();
+    SecretRow {
+        description: resolved.secret.description.clone(),
+        state: match resolved.state {
+            resolve::State::Found => SecretState::Found,
+            resolve::State::Default => SecretState::Default,
+            resolve::State::Absent => SecretState::Absent,
+            resolve::State::Missing => SecretState::Missing,
+            resolve::State::Denied => SecretState::Denied,
+            resolve::State::Failed => SecretState::Failed,
+            resolve::State::Invalid => SecretState::Invalid,
+        },
+        source: origin.map(|origin| origin.source.to_string()),
+        reference: origin.map(|origin| origin.reference.to_string()),
+        version: origin.and_then(|origin| origin.version.clone()),
+        changed_at: origin.and_then(|origin| origin.changed).map(|at| humantime::format_rfc3339_seconds(at).to_string()),
+        shadowed: resolved
+            .shadowed
+            .iter()
+            .map(|shadowed| Shadowed { source: shadowed.source.to_string(), differs: shadowed.differs })
+            .collect(),
+        sensitive: resolved.secret.sensitive,
+        file: resolved.secret.file_name(),
+        ..SecretRow::new(&resolved.secret.name)
+    }
+}
+
+/// The rows of the services, by their containers before (`planned`) and now.
+pub(super) fn services(run: &mut Run, prepared: &Prepared, planned: &Planned, now: &[Container]) {
+    let (before, after) = (by_service(&planned.containers), by_service(now));
+    let ids = |containers: Option<&Vec<&Container>>| -> BTreeSet<String> {
+        containers.into_iter().flatten().map(|container| container.id.clone()).collect()
+    };
+    let mut rows = Vec::new();
+    for (name, access) in &prepared.access.services {
+        let (old, new) = (before.get(name.as_str()), after.get(name.as_str()));
+        let (old_ids, new_ids) = (ids(old), ids(new));
+        let state = if new_ids.is_empty() {
+            ServiceState::NotStarted
+        } else if old_ids.is_empty() {
+            ServiceState::Created
+        } else if old_ids != new_ids {
+            ServiceState::Recreated
+        } else if started_at(old) != started_at(new) {
+            ServiceState::Started
+        } else {
+            ServiceState::Unchanged
+        };
+        rows.push(ServiceRow {
+            name: name.clone(),
+            secrets: access.secrets.iter().map(|granted| granted.name.to_string()).collect(),
+            state: new.into_iter().flatten().find_map(|container| trouble(container)).unwrap_or(state),
+            detail: planned.stale.get(name).map(|why| (*why).to_owned()),
+            user: prepared.project.model.services.get(name).map(|s| s.user.clone()).filter(|user| !user.is_empty()),
+        });
+        if matches!(state, ServiceState::Created | ServiceState::Recreated) && !run.report.recreated.contains(name) {
+            run.report.recreated.push(name.clone());
+        }
+    }
+    run.report.services = rows;
+}
+
+fn started_at(containers: Option<&Vec<&Container>>) -> BTreeSet<String> {
+    let all = containers.into_iter().flatten();
+    all.filter_map(|container| Some(container.raw.pointer("/State/StartedAt")?.as_str()?.to_owned())).collect()
+}
+
+fn trouble(container: &Container) -> Option<ServiceState> {
+    match container.state() {
+        State::Running(Health::Unhealthy) => Some(ServiceState::Unhealthy),
+        State::Exited(0) => Some(ServiceState::Completed),
+        State::Exited(_) | State::Restarting => Some(ServiceState::Exited),
+        _ => None,
+    }
+}
+
+/// What must be said plainly of a deployment: how long it lives, and tokens that die with the job.
+pub(super) fn deployment_notes(run: &mut Run, secrets: &[(&Secret, &SecretValue)]) {
+    let platform = &run.settings.platform;
+    if platform.actions && platform.runner_environment.as_deref() == Some("github-hosted") {
+        run.report.note(report::notes::hosted_runner());
+    }
+    for (secret, value) in secrets {
+        if platform.actions && value.expose().starts_with(JOB_TOKEN) {
+            run.report.warn(report::notes::job_token(&secret.name));
+        }
+    }
+}
+
+/// Writes everything that a run leaves to read. What cannot be written is said and fails nothing.
+pub(super) fn write(run: &mut Run) {
+    run.console.end_group();
+    let path = report_path(run);
+    run.report.report_file = path.as_ref().map(|path| path.display().to_string());
+    for warning in report::log::annotations(&run.report.warnings) {
+        run.console.warning(&with_hint(&warning));
+    }
+    for line in report::log::table(&run.report) {
+        run.console.line(&line);
+    }
+    if let Some(error) = &run.report.error {
+        for message in report::log::annotations(&report::log::error_messages(error)) {
+            run.console.error(&with_hint(&message));
+        }
+    }
+    let written = [
+        path.map(|path| {
+            let text = report::json::to_string(&run.report).map_err(|error| error.to_string())?;
+            std::fs::write(&path, run.console.redacted(text.as_bytes())).map_err(|error| error.to_string())
+        }),
+        run.settings.platform.summary_file.as_ref().map(|path| {
+            let text = run.console.redacted(report::summary::markdown(&run.report).as_bytes());
+            github::write_summary(path, &String::from_utf8_lossy(&text)).map(|_| ()).map_err(|e| e.to_string())
+        }),
+        run.settings.platform.output_file.as_ref().map(|path| {
+            report::outputs::outputs(&run.report)
+                .into_iter()
+                .try_for_each(|(name, value)| github::write_output(path, name, &value))
+                .map_err(|e| e.to_string())
+        }),
+    ];
+    for error in written.into_iter().flatten().filter_map(Result::err) {
+        run.console.warning(&format!("a part of the report could not be written: {error}"));
+    }
+}
+
+fn with_hint(message: &Message) -> String {
+    match &message.hint {
+        Some(hint) => format!("{}\nfix: {hint}", message.text),
+        None => message.text.clone(),
+    }
+}
+
+fn report_path(run: &Run) -> Option<std::path::PathBuf> {
+    let settings = &run.settings;
+    match &settings.report_file {
+        Some(path) => Some(settings.workspace.join(path)),
+        None if settings.platform.actions => {
+            settings.platform.temporary.as_ref().map(|directory| directory.join("claude-secrets-report.json"))
+        }
+        None => None,
+    }
+}

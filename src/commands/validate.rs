@@ -1,0 +1,62 @@
+//! `validate`: every stage up to delivery. Prints what a deployment would change, and changes nothing.
+
+use super::{Run, gather, planning, project, reporting};
+use crate::delivery::choose::Kind;
+use crate::docker::{engine, images};
+use crate::error::Result;
+use crate::manifest::Secret;
+use crate::report::Outcome;
+use crate::secret::SecretValue;
+
+pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
+    let early = gather::early_tools(run)?;
+    let host = gather::host_paths(run, &early).await?;
+    let declared = gather::declared(run)?;
+    let resolution = gather::resolved(run, &declared).await?;
+    let secrets: Vec<(&Secret, &SecretValue)> = resolution.available().collect();
+    let names: Vec<&Secret> = secrets.iter().map(|(secret, _)| *secret).collect();
+    let tools = gather::tools(run, &names, Some(&resolution))?;
+    let prepared = project::prepare(run, &declared, &names, &tools, &host).await?;
+    reporting::deployment_notes(run, &secrets);
+    engine::check_versions(&tools).await?;
+    let services = planning::services_of(run, &prepared);
+    let images = images::present(&tools, &prepared.project, &services).await?;
+    let planned = planning::plan_delivery(run, &prepared, &secrets, &tools, &images).await?;
+    planning::check_override(run, &prepared, &names, &tools, &planned.override_text).await?;
+    run.check_strict()?;
+
+    run.begin_stage("What a deployment would change");
+    for service in prepared.project.model.services.values().filter(|s| services.contains(&s.name)) {
+        if !images.contains_key(&service.image) {
+            let verb = if service.build { "build" } else { "pull" };
+            run.console.line(&format!("{verb} the image {} of {}", service.image, service.name));
+        }
+    }
+    if prepared.choice.kind == Kind::File {
+        let difference = prepared.secrets_dir.compare(&planned.files)?;
+        for (verb, paths) in
+            [("write", &difference.new), ("replace", &difference.changed), ("remove", &difference.stale)]
+        {
+            for path in paths {
+                run.console.line(&format!("{verb} {}", run.settings.secrets_dir.join(path).display()));
+            }
+        }
+    }
+    for (service, name) in &planned.volumes {
+        if planned.revisions.get(service).is_some_and(|revision| revision.volume.is_none()) {
+            run.console.line(&format!("create the volume {name}"));
+        }
+    }
+    if prepared.override_file.read()?.as_deref() != Some(planned.override_text.as_bytes()) {
+        run.console.line(&format!("write {}", run.settings.override_file.display()));
+    }
+    for (service, why) in &planned.stale {
+        run.console.line(&format!("bring up {service}: {why}"));
+    }
+    if planned.stale.is_empty() {
+        run.console.line("restart nothing");
+    }
+    run.report.changed = planning::changed(&planned, &prepared, &secrets);
+    reporting::services(run, &prepared, &planned, &planned.containers);
+    Ok(Outcome::Validated)
+}
