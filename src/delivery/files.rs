@@ -11,7 +11,8 @@ use zeroize::Zeroizing;
 use super::directory::{At, Directory, kind};
 use super::index::{GITIGNORE, INDEX, Index, UNFINISHED, has_our_gitignore, is_secret_path};
 use super::place::Place;
-use super::staging::{DIRECTORY_MODE, Layout, find, publish, recover, remove_ours, stage};
+use super::staging::{DIRECTORY_MODE, NewSet, Site, stage};
+use super::swap::{publish, recover, remove_ours};
 use crate::error::{Code, Error, Problem};
 use crate::secret::SecretValue;
 
@@ -56,7 +57,7 @@ impl Difference {
 pub struct SecretsDir {
     place: Place,
     mounted: BTreeSet<PathBuf>,
-    exchange: bool,
+    pub(super) exchange: bool,
 }
 
 impl SecretsDir {
@@ -93,15 +94,15 @@ impl SecretsDir {
     /// of our files cannot be used; `PathUnsafe`, `NotWritable` when the directory cannot be read.
     pub fn compare(&self, wanted: &[SecretFile]) -> Result<Difference, Error> {
         check(wanted)?;
-        let live = match self.place.parent()? {
-            Some(parent) => parent.child(self.place.name()).at("open", &self.path())?,
-            None => None,
+        let absent = || Difference {
+            new: sorted(wanted.iter().map(|f| f.path.clone())),
+            ..Difference::default()
         };
-        let Some(live) = live else {
-            return Ok(Difference {
-                new: sorted(wanted.iter().map(|f| f.path.clone())),
-                ..Difference::default()
-            });
+        let Some(parent) = self.place.parent()? else {
+            return Ok(absent());
+        };
+        let Some(live) = self.site(&parent).live()? else {
+            return Ok(absent());
         };
         let found = Index::read(&live)?;
         let index = found.clone().unwrap_or_default();
@@ -132,7 +133,11 @@ impl SecretsDir {
             list.sort();
         }
         difference.upkeep = match found {
-            Some(_) => index.staged || index.files != names || self.needs_upkeep(&live, &index)?,
+            Some(_) => {
+                index.staged
+                    || index.files != names
+                    || self.needs_upkeep(&self.site(&parent), &live, &index)?
+            }
             None => !wanted.is_empty(),
         };
         Ok(difference)
@@ -151,21 +156,15 @@ impl SecretsDir {
     /// the old set is still there then, and nothing half-written.
     pub fn write(&self, wanted: &[SecretFile]) -> Result<Difference, Error> {
         check(wanted)?;
-        let mode_of = |path: &Path| self.mode_of(path);
-        let layout = Layout {
-            owner: self.place.owner(),
-            mode_of: &mode_of,
-            exchange: self.exchange,
-        };
         if let Some(parent) = self.place.parent()? {
-            recover(&parent, self.place.name(), &layout)?;
+            recover(&self.site(&parent))?;
         }
         let difference = self.compare(wanted)?;
         if difference.is_empty() {
             return Ok(difference);
         }
-        let (parent, mut made) = self.place.make_parent()?;
-        let written = self.write_set(&parent, &mut made, wanted, &difference, &layout);
+        let (parent, made) = self.place.make_parent()?;
+        let written = self.write_set(&self.site(&parent), &made, wanted, &difference);
         if written.is_err() {
             let _ = self.place.remove_parents(&made); // those that are empty: they were made for nothing
         }
@@ -182,14 +181,8 @@ impl SecretsDir {
         let Some(parent) = self.place.parent()? else {
             return Ok(Vec::new());
         };
-        let mode_of = |path: &Path| self.mode_of(path);
-        let layout = Layout {
-            owner: self.place.owner(),
-            mode_of: &mode_of,
-            exchange: self.exchange,
-        };
-        recover(&parent, self.place.name(), &layout)?;
-        let Some(live) = parent.child(self.place.name()).at("open", &self.path())? else {
+        recover(&self.site(&parent))?;
+        let Some(live) = self.site(&parent).live()? else {
             return Ok(Vec::new());
         };
         let Some(index) = Index::read(&live)? else {
@@ -228,15 +221,25 @@ impl SecretsDir {
         Ok(sorted(removed.into_iter()))
     }
 
+    fn site<'a>(&'a self, parent: &'a Directory) -> Site<'a> {
+        let (name, owner) = (self.place.name(), self.place.owner());
+        Site {
+            parent,
+            name,
+            owner,
+            mounted: &self.mounted,
+            exchange: self.exchange,
+        }
+    }
+
     fn write_set(
         &self,
-        parent: &Directory,
-        made: &mut Vec<PathBuf>,
+        site: &Site<'_>,
+        parents: &[PathBuf],
         wanted: &[SecretFile],
         difference: &Difference,
-        layout: &Layout<'_>,
     ) -> Result<(), Error> {
-        let live = parent.child(self.place.name()).at("open", &self.path())?;
+        let live = site.live()?;
         let index = match &live {
             Some(live) => Index::read(live)?.unwrap_or_default(),
             None => Index {
@@ -244,33 +247,29 @@ impl SecretsDir {
                 ..Index::default()
             },
         };
-        let all_made = index.made.iter().chain(made.iter()).cloned().collect();
-        let known = live.as_ref().map(|live| (live, &index));
+        let made = index.made.iter().chain(parents).cloned().collect();
+        let set = NewSet {
+            wanted,
+            unchanged: &difference.unchanged,
+            made,
+        };
         // What is mounted there (a tmpfs, to keep values off the disk) shall hold the staged files too.
         let around = live
             .as_ref()
             .filter(|live| live.is_mount_point())
-            .unwrap_or(parent);
-        let (hidden, new) = stage(
-            around,
-            self.place.name(),
-            known,
-            wanted,
-            &difference.unchanged,
-            all_made,
-            layout,
-        )?;
-        publish(parent, self.place.name(), around, &hidden, new, layout)
+            .unwrap_or(site.parent);
+        let staged = stage(site, around, live.as_ref().map(|live| (live, &index)), &set)?;
+        publish(site, &staged)
     }
 
-    fn needs_upkeep(&self, live: &Directory, index: &Index) -> Result<bool, Error> {
-        if self.is_unsettled(live, DIRECTORY_MODE)? || exists(live, UNFINISHED) || !exists(live, GITIGNORE) {
+    fn needs_upkeep(&self, site: &Site<'_>, live: &Directory, index: &Index) -> Result<bool, Error> {
+        if self.is_unsettled(live, DIRECTORY_MODE)? || live.has(UNFINISHED) || !live.has(GITIGNORE) {
             return Ok(true);
         }
         for path in &index.directories {
             let child = live.child(path.as_os_str()).at("open", &live.path().join(path))?;
             let Some(child) = child else { return Ok(true) };
-            if self.is_unsettled(&child, self.mode_of(path))? || exists(&child, UNFINISHED) {
+            if self.is_unsettled(&child, site.mode_of(path))? || child.has(UNFINISHED) {
                 return Ok(true);
             }
         }
@@ -282,14 +281,6 @@ impl SecretsDir {
         let stat = directory.stat().at("look at", directory.path())?;
         let may_chown = rustix::process::geteuid().is_root();
         Ok(stat.st_mode & 0o7777 != mode || (may_chown && (stat.st_uid, stat.st_gid) != self.place.owner()))
-    }
-
-    fn mode_of(&self, sub_directory: &Path) -> u32 {
-        if self.mounted.contains(sub_directory) {
-            0o755
-        } else {
-            DIRECTORY_MODE
-        }
     }
 
     fn blocked(&self, path: &Path, what: &str) -> Problem {
@@ -311,10 +302,10 @@ enum State {
 }
 
 fn look(live: &Directory, index: &Index, wanted: &SecretFile) -> Result<State, Error> {
-    let Some((at, name)) = find(live, &wanted.path)? else {
+    let Some((at, name)) = live.find(&wanted.path)? else {
         // No sub-directory: fine, unless what stands in its place is not ours.
         let parent = wanted.path.parent().unwrap_or(Path::new(""));
-        let taken = exists(live, parent) && !index.files.contains(parent);
+        let taken = live.has(parent) && !index.files.contains(parent);
         return Ok(if taken {
             State::Foreign("in place of a directory, a file")
         } else {
@@ -403,7 +394,7 @@ fn check(wanted: &[SecretFile]) -> Result<(), Error> {
 fn prove_gone(live: &Directory, removed: &[PathBuf]) -> Result<(), Error> {
     let mut left = Vec::new();
     for path in removed {
-        if let Some((at, name)) = find(live, path)?
+        if let Some((at, name)) = live.find(path)?
             && at.stat_of(name).at("look at", &at.path_of(name))?.is_some()
         {
             left.push(Problem::new(at.path_of(name).display().to_string()));
@@ -418,10 +409,6 @@ fn prove_gone(live: &Directory, removed: &[PathBuf]) -> Result<(), Error> {
     )
     .problems(left)
     .hint("Something writes them anew: stop that, then run `down` again."))
-}
-
-fn exists(directory: &Directory, name: impl AsRef<OsStr>) -> bool {
-    matches!(directory.stat_of(name.as_ref()), Ok(Some(_)))
 }
 
 fn sorted(paths: impl Iterator<Item = PathBuf>) -> Vec<PathBuf> {
