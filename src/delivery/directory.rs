@@ -200,6 +200,11 @@ impl Directory {
         matches!(self.stat_of(name.as_ref()), Ok(Some(_)))
     }
 
+    /// Whether there is a directory of that name.
+    pub(super) fn has_directory(&self, name: impl AsRef<OsStr>) -> bool {
+        matches!(self.stat_of(name.as_ref()), Ok(Some(stat)) if kind(&stat) == FileType::Directory)
+    }
+
     /// The names of its entries, sorted.
     pub(super) fn entries(&self) -> Result<Vec<OsString>> {
         let mut names = Vec::new();

@@ -113,7 +113,7 @@ impl SecretsDir {
                 State::Unchanged => difference.unchanged.push(file.path.clone()),
                 State::Changed => difference.changed.push(file.path.clone()),
                 State::New => difference.new.push(file.path.clone()),
-                State::Foreign(what) => blocked.push(self.blocked(&file.path, what)),
+                State::Foreign(path, what) => blocked.push(self.blocked(&path, what)),
             }
         }
         if !blocked.is_empty() {
@@ -285,32 +285,40 @@ impl SecretsDir {
 
     fn blocked(&self, path: &Path, what: &str) -> Problem {
         let shown = self.place.relative().join(path);
-        Problem::new(format!("{} is {what} that no run of ours has written", shown.display())).remedy(format!(
-            "Delete it: it holds an old copy, as earlier scripts wrote them: rm -r {}\nOr move it away, if it is something \
-             else.",
+        let problem = Problem::new(format!(
+            "{} is {what} that no run of ours has written",
             shown.display()
-        ))
+        ));
+        // Scripts that wrote secret files by hand kept no list of them.
+        problem.remedy(match what {
+            A_FILE => format!(
+                "Delete it: it holds an old copy (rm {}). Or move it away.",
+                shown.display()
+            ),
+            _ => "Move it away.".to_owned(),
+        })
     }
 }
+
+/// What stands in the way most often.
+const A_FILE: &str = "a file";
 
 enum State {
     Unchanged,
     Changed,
     New,
-    /// Something that is not ours stands there: what it is.
-    Foreign(&'static str),
+    /// Something that is not ours stands in the way: where, and what it is.
+    Foreign(PathBuf, &'static str),
 }
 
 fn look(live: &Directory, index: &Index, wanted: &SecretFile) -> Result<State, Error> {
+    let foreign = |path: &Path, what| Ok(State::Foreign(path.to_owned(), what));
     let Some((at, name)) = live.find(&wanted.path)? else {
         // No sub-directory: fine, unless what stands in its place is not ours.
-        let parent = wanted.path.parent().unwrap_or(Path::new(""));
-        let taken = live.has(parent) && !index.files.contains(parent);
-        return Ok(if taken {
-            State::Foreign("in place of a directory, a file")
-        } else {
-            State::New
-        });
+        return match wanted.path.parent() {
+            Some(parent) if live.has(parent) && !index.files.contains(parent) => foreign(parent, A_FILE),
+            _ => Ok(State::New),
+        };
     };
     let shown = at.path_of(name);
     let Some(stat) = at.stat_of(name).at("look at", &shown)? else {
@@ -318,11 +326,11 @@ fn look(live: &Directory, index: &Index, wanted: &SecretFile) -> Result<State, E
     };
     match kind(&stat) {
         FileType::RegularFile if index.files.contains(&wanted.path) => {}
-        FileType::RegularFile => return Ok(State::Foreign("a file")),
-        FileType::Symlink => return Ok(State::Foreign("a symbolic link")),
+        FileType::RegularFile => return foreign(&wanted.path, A_FILE),
+        FileType::Symlink => return foreign(&wanted.path, "a symbolic link"),
         FileType::Directory if holds_only_ours(live, &wanted.path, index)? => return Ok(State::New),
-        FileType::Directory => return Ok(State::Foreign("a directory")),
-        _ => return Ok(State::Foreign("something else than a file")),
+        FileType::Directory => return foreign(&wanted.path, "a directory"),
+        _ => return foreign(&wanted.path, "something else than a file"),
     }
     // A file of ours that we may not read is replaced without knowing it.
     let Ok(Some(file)) = at.open_file(name) else {
@@ -343,11 +351,8 @@ fn look(live: &Directory, index: &Index, wanted: &SecretFile) -> Result<State, E
     file.take(length as u64)
         .read_to_end(&mut bytes)
         .at("read", &shown)?;
-    Ok(if SecretValue::from(bytes) == wanted.value {
-        State::Unchanged
-    } else {
-        State::Changed
-    })
+    let same = SecretValue::from(bytes) == wanted.value;
+    Ok(if same { State::Unchanged } else { State::Changed })
 }
 
 /// Whether a directory that stands where a file shall be is one of ours that goes away by itself.

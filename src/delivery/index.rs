@@ -62,6 +62,9 @@ impl Index {
         };
         let index: Self =
             serde_json::from_slice(&bytes).map_err(|_| unusable("is no list of secret files of ours"))?;
+        if index.version == 0 {
+            return Err(unusable("is no list of secret files of ours")); // other JSON
+        }
         if index.version > VERSION {
             return Err(unusable("was written by a newer version of this program"));
         }

@@ -144,7 +144,7 @@ fn fill_beside(
     // A sub-directory that others made stays theirs.
     index
         .directories
-        .retain(|path| old.directories.contains(path) || !live.has(path));
+        .retain(|path| old.directories.contains(path) || !live.has_directory(path));
     index.write(directory, site.owner)
 }
 

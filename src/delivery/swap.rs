@@ -206,7 +206,7 @@ fn bring_up_to_date(
     let kept = old
         .directories
         .difference(&new.directories)
-        .filter(|d| original.has(d))
+        .filter(|d| original.has_directory(d))
         .cloned();
     index.directories = new.directories.iter().cloned().chain(kept).collect();
     index.files.clone_from(&new.files);

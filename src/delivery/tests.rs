@@ -81,8 +81,8 @@ fn rerun(test: &str, dir: &Path, command: &[&str]) {
         .env("DELIVERY_TEST_DIR", dir)
         .output()
         .unwrap();
-    let text = String::from_utf8_lossy(&run.stdout) + String::from_utf8_lossy(&run.stderr);
-    assert!(run.status.success() && text.contains("1 passed"), "{text}");
+    let output = String::from_utf8_lossy(&run.stdout) + String::from_utf8_lossy(&run.stderr);
+    assert!(run.status.success() && output.contains("1 passed"), "{output}");
 }
 
 fn given_dir() -> Option<PathBuf> {
@@ -143,10 +143,7 @@ fn a_new_set_is_written_with_its_modes_and_kept_from_git() {
         "{index}"
     );
     assert_eq!(
-        tree(project.path())
-            .iter()
-            .filter(|p| p.ends_with(".tmp"))
-            .count(),
+        tree(project.path()).iter().filter(|p| p.contains(".tmp")).count(),
         0
     );
 }
@@ -156,18 +153,18 @@ fn when_nothing_differs_nothing_is_touched() {
     let project = project();
     let wanted = [file("a", "1"), file("bot/b", "2")];
     secrets(&project).write(&wanted).unwrap();
-    let stamps = |_: ()| -> Vec<_> {
+    let stamps = || -> Vec<_> {
         let look = |p: &String| {
             fs::metadata(project.path().join(p)).map(|m| (m.ino(), m.mtime(), m.mtime_nsec(), m.ctime_nsec()))
         };
         tree(project.path()).iter().map(|p| look(p).unwrap()).collect()
     };
-    let before = stamps(());
+    let before = stamps();
     std::thread::sleep(Duration::from_millis(20));
     let difference = secrets(&project).write(&wanted).unwrap();
     assert!(difference.is_empty());
     assert_eq!(difference.unchanged, paths(&["a", "bot/b"]));
-    assert_eq!(stamps(()), before);
+    assert_eq!(stamps(), before);
 }
 
 #[test]
@@ -316,8 +313,8 @@ fn a_file_of_others_where_ours_shall_be_is_an_error_that_names_it_and_changes_no
                 "data/secrets/old_key",
                 "data/secrets/link",
                 "data/secrets/directory",
-                "service/x",
-                "it holds an old copy",
+                "data/secrets/service",
+                "holds an old copy",
             ],
         );
     }
@@ -579,10 +576,6 @@ fn as_root_directories_belong_to_the_workspaces_owner_who_can_remove_them() {
         let stat = fs::metadata(project.path().join(path)).unwrap();
         assert_eq!((stat.uid(), stat.gid()), owner, "{path}");
     }
-    git(
-        project.path(),
-        &["config", "--global", "--get", "core.nothing", "--default", ""],
-    );
     let as_owner = Command::new("setpriv")
         .args([
             "--reuid=12345",
@@ -594,9 +587,6 @@ fn as_root_directories_belong_to_the_workspaces_owner_who_can_remove_them() {
             "clean",
             "-ffdxq",
         ])
-        .env("GIT_CONFIG_COUNT", "1")
-        .env("GIT_CONFIG_KEY_0", "safe.directory")
-        .env("GIT_CONFIG_VALUE_0", "*")
         .env("HOME", project.path())
         .current_dir(project.path())
         .output();
