@@ -149,7 +149,7 @@ impl SecretsDir {
     /// Directories are 0700 and belong to the workspace's owner, so that the next checkout can remove them. Files of others
     /// keep their inode, owner and content. On file systems that cannot exchange two directories (overlay, NFS; a secrets
     /// directory that is a mount point) each file changes in one step, but the set does not. The order is described in
-    /// `staging`. The bytes are not copied in memory but where the file system has no hard links, and wiped there.
+    /// `swap`. The bytes are not copied in memory but where the file system has no hard links, and wiped there.
     ///
     /// # Errors
     /// As [`compare`](Self::compare), and `DiskFull`, `NotWritable`, `DeliveryFailed` (an owner that cannot be set):

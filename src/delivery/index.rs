@@ -29,7 +29,7 @@ const LONGEST: u64 = 4 << 20;
 #[serde(default)]
 pub(super) struct Index {
     pub(super) version: u32,
-    /// The directory is a copy made for a swap (see `staging`), to be replaced by the original or removed.
+    /// The directory is a copy made for a swap (see `swap`), to be replaced by the original or removed.
     pub(super) staged: bool,
     /// The secret files: `name` or `service/name`.
     pub(super) files: BTreeSet<PathBuf>,

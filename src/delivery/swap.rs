@@ -339,7 +339,12 @@ fn take_over(original: &Directory, copy: &Directory, path: &Path) -> Result<(), 
 }
 
 /// Copies a secret file with its owner and mode, for file systems without hard links.
-fn copy_file(from: &Directory, name: &OsStr, to: &Directory, new_name: &OsStr) -> Result<(), Error> {
+pub(super) fn copy_file(
+    from: &Directory,
+    name: &OsStr,
+    to: &Directory,
+    new_name: &OsStr,
+) -> Result<(), Error> {
     let shown = to.path_of(new_name);
     let mut source = from
         .open_file(name)
