@@ -80,16 +80,16 @@ impl Directory {
 
     /// Opens a directory in it, made with the given mode when there is none. Returns it and whether it was made.
     pub(super) fn child_or_new(&self, name: &OsStr, mode: u32) -> Result<(Directory, bool)> {
-        let made = match fs::mkdirat(&self.fd, name, Mode::from_raw_mode(mode)) {
+        let is_new = match fs::mkdirat(&self.fd, name, Mode::from_raw_mode(mode)) {
             Ok(()) => true,
             Err(Errno::EXIST) => false,
             Err(error) => return Err(error),
         };
         let child = self.child(name)?.ok_or(Errno::NOENT)?;
-        if made {
+        if is_new {
             fs::fchmod(&child.fd, Mode::from_raw_mode(mode))?; // the umask may have taken bits away
         }
-        Ok((child, made))
+        Ok((child, is_new))
     }
 
     /// Opens a regular file for reading; `None` when there is no such entry. Anything else than a file is `EINVAL`,
@@ -150,6 +150,61 @@ impl Directory {
         }
     }
 
+    /// Opens a directory in it that must be there.
+    pub(super) fn existing_child(&self, name: &OsStr) -> std::result::Result<Directory, Error> {
+        self.child(name)
+            .and_then(|found| found.ok_or(Errno::NOENT))
+            .at("open", &self.path_of(name))
+    }
+
+    /// The directory that a path below it (`name` or `sub-directory/name`) is in, and the name there. `None` when there
+    /// is no such sub-directory.
+    pub(super) fn find<'p>(
+        &self,
+        path: &'p Path,
+    ) -> std::result::Result<Option<(Directory, &'p OsStr)>, Error> {
+        let name = path
+            .file_name()
+            .ok_or_else(|| Error::new(Code::Internal, "a path without a name"))?;
+        let parent = path.parent().unwrap_or(Path::new(""));
+        let found = match self.sub_directory(parent) {
+            Err(Errno::NOTDIR) => None,
+            found => found.at("open", &self.path.join(parent))?,
+        };
+        Ok(found.map(|directory| (directory, name)))
+    }
+
+    /// As [`Self::find`], where the sub-directory must be there.
+    pub(super) fn locate<'p>(&self, path: &'p Path) -> std::result::Result<(Directory, &'p OsStr), Error> {
+        self.find(path)?.ok_or_else(|| {
+            let shown = self.path.join(path);
+            Error::new(
+                Code::DeliveryFailed,
+                format!("the directory of {} vanished", shown.display()),
+            )
+            .hint("Something else removes files there: stop that, then run again.")
+        })
+    }
+
+    /// A directory in it by name, or it itself by the empty path.
+    pub(super) fn sub_directory(&self, path: &Path) -> Result<Option<Directory>> {
+        if path == Path::new("") {
+            self.again().map(Some)
+        } else {
+            self.child(path.as_os_str())
+        }
+    }
+
+    /// Whether there is an entry of that name, of any kind.
+    pub(super) fn has(&self, name: impl AsRef<OsStr>) -> bool {
+        matches!(self.stat_of(name.as_ref()), Ok(Some(_)))
+    }
+
+    /// Whether there is a directory of that name.
+    pub(super) fn has_directory(&self, name: impl AsRef<OsStr>) -> bool {
+        matches!(self.stat_of(name.as_ref()), Ok(Some(stat)) if kind(&stat) == FileType::Directory)
+    }
+
     /// The names of its entries, sorted.
     pub(super) fn entries(&self) -> Result<Vec<OsString>> {
         let mut names = Vec::new();
@@ -181,8 +236,7 @@ impl Directory {
                 Err(error) => return Err(error),
             }
         }
-        // Also after a change of owner: chown clears the set-id bits only, but read back is cheaper than believed.
-        if self.stat()?.st_mode & 0o7777 != mode {
+        if now.st_mode & 0o7777 != mode {
             fs::fchmod(&self.fd, Mode::from_raw_mode(mode))?;
         }
         Ok(())

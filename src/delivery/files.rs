@@ -11,7 +11,8 @@ use zeroize::Zeroizing;
 use super::directory::{At, Directory, kind};
 use super::index::{GITIGNORE, INDEX, Index, UNFINISHED, has_our_gitignore, is_secret_path};
 use super::place::Place;
-use super::staging::{DIRECTORY_MODE, Layout, find, publish, recover, remove_ours, stage};
+use super::staging::{DIRECTORY_MODE, NewSet, Site, stage};
+use super::swap::{publish, recover, remove_ours};
 use crate::error::{Code, Error, Problem};
 use crate::secret::SecretValue;
 
@@ -56,7 +57,7 @@ impl Difference {
 pub struct SecretsDir {
     place: Place,
     mounted: BTreeSet<PathBuf>,
-    exchange: bool,
+    pub(super) exchange: bool,
 }
 
 impl SecretsDir {
@@ -93,15 +94,15 @@ impl SecretsDir {
     /// of our files cannot be used; `PathUnsafe`, `NotWritable` when the directory cannot be read.
     pub fn compare(&self, wanted: &[SecretFile]) -> Result<Difference, Error> {
         check(wanted)?;
-        let live = match self.place.parent()? {
-            Some(parent) => parent.child(self.place.name()).at("open", &self.path())?,
-            None => None,
+        let absent = || Difference {
+            new: sorted(wanted.iter().map(|f| f.path.clone())),
+            ..Difference::default()
         };
-        let Some(live) = live else {
-            return Ok(Difference {
-                new: sorted(wanted.iter().map(|f| f.path.clone())),
-                ..Difference::default()
-            });
+        let Some(parent) = self.place.parent()? else {
+            return Ok(absent());
+        };
+        let Some(live) = self.site(&parent).live()? else {
+            return Ok(absent());
         };
         let found = Index::read(&live)?;
         let index = found.clone().unwrap_or_default();
@@ -112,7 +113,7 @@ impl SecretsDir {
                 State::Unchanged => difference.unchanged.push(file.path.clone()),
                 State::Changed => difference.changed.push(file.path.clone()),
                 State::New => difference.new.push(file.path.clone()),
-                State::Foreign(what) => blocked.push(self.blocked(&file.path, what)),
+                State::Foreign(path, what) => blocked.push(self.blocked(&path, what)),
             }
         }
         if !blocked.is_empty() {
@@ -132,7 +133,11 @@ impl SecretsDir {
             list.sort();
         }
         difference.upkeep = match found {
-            Some(_) => index.staged || index.files != names || self.needs_upkeep(&live, &index)?,
+            Some(_) => {
+                index.staged
+                    || index.files != names
+                    || self.needs_upkeep(&self.site(&parent), &live, &index)?
+            }
             None => !wanted.is_empty(),
         };
         Ok(difference)
@@ -144,28 +149,22 @@ impl SecretsDir {
     /// Directories are 0700 and belong to the workspace's owner, so that the next checkout can remove them. Files of others
     /// keep their inode, owner and content. On file systems that cannot exchange two directories (overlay, NFS; a secrets
     /// directory that is a mount point) each file changes in one step, but the set does not. The order is described in
-    /// `staging`. The bytes are not copied in memory but where the file system has no hard links, and wiped there.
+    /// `swap`. The bytes are not copied in memory but where the file system has no hard links, and wiped there.
     ///
     /// # Errors
     /// As [`compare`](Self::compare), and `DiskFull`, `NotWritable`, `DeliveryFailed` (an owner that cannot be set):
     /// the old set is still there then, and nothing half-written.
     pub fn write(&self, wanted: &[SecretFile]) -> Result<Difference, Error> {
         check(wanted)?;
-        let mode_of = |path: &Path| self.mode_of(path);
-        let layout = Layout {
-            owner: self.place.owner(),
-            mode_of: &mode_of,
-            exchange: self.exchange,
-        };
         if let Some(parent) = self.place.parent()? {
-            recover(&parent, self.place.name(), &layout)?;
+            recover(&self.site(&parent))?;
         }
         let difference = self.compare(wanted)?;
         if difference.is_empty() {
             return Ok(difference);
         }
-        let (parent, mut made) = self.place.make_parent()?;
-        let written = self.write_set(&parent, &mut made, wanted, &difference, &layout);
+        let (parent, made) = self.place.make_parent()?;
+        let written = self.write_set(&self.site(&parent), &made, wanted, &difference);
         if written.is_err() {
             let _ = self.place.remove_parents(&made); // those that are empty: they were made for nothing
         }
@@ -182,14 +181,8 @@ impl SecretsDir {
         let Some(parent) = self.place.parent()? else {
             return Ok(Vec::new());
         };
-        let mode_of = |path: &Path| self.mode_of(path);
-        let layout = Layout {
-            owner: self.place.owner(),
-            mode_of: &mode_of,
-            exchange: self.exchange,
-        };
-        recover(&parent, self.place.name(), &layout)?;
-        let Some(live) = parent.child(self.place.name()).at("open", &self.path())? else {
+        recover(&self.site(&parent))?;
+        let Some(live) = self.site(&parent).live()? else {
             return Ok(Vec::new());
         };
         let Some(index) = Index::read(&live)? else {
@@ -228,15 +221,25 @@ impl SecretsDir {
         Ok(sorted(removed.into_iter()))
     }
 
+    fn site<'a>(&'a self, parent: &'a Directory) -> Site<'a> {
+        let (name, owner) = (self.place.name(), self.place.owner());
+        Site {
+            parent,
+            name,
+            owner,
+            mounted: &self.mounted,
+            exchange: self.exchange,
+        }
+    }
+
     fn write_set(
         &self,
-        parent: &Directory,
-        made: &mut Vec<PathBuf>,
+        site: &Site<'_>,
+        parents: &[PathBuf],
         wanted: &[SecretFile],
         difference: &Difference,
-        layout: &Layout<'_>,
     ) -> Result<(), Error> {
-        let live = parent.child(self.place.name()).at("open", &self.path())?;
+        let live = site.live()?;
         let index = match &live {
             Some(live) => Index::read(live)?.unwrap_or_default(),
             None => Index {
@@ -244,33 +247,29 @@ impl SecretsDir {
                 ..Index::default()
             },
         };
-        let all_made = index.made.iter().chain(made.iter()).cloned().collect();
-        let known = live.as_ref().map(|live| (live, &index));
+        let made = index.made.iter().chain(parents).cloned().collect();
+        let set = NewSet {
+            wanted,
+            unchanged: &difference.unchanged,
+            made,
+        };
         // What is mounted there (a tmpfs, to keep values off the disk) shall hold the staged files too.
         let around = live
             .as_ref()
             .filter(|live| live.is_mount_point())
-            .unwrap_or(parent);
-        let (hidden, new) = stage(
-            around,
-            self.place.name(),
-            known,
-            wanted,
-            &difference.unchanged,
-            all_made,
-            layout,
-        )?;
-        publish(parent, self.place.name(), around, &hidden, new, layout)
+            .unwrap_or(site.parent);
+        let staged = stage(site, around, live.as_ref().map(|live| (live, &index)), &set)?;
+        publish(site, &staged)
     }
 
-    fn needs_upkeep(&self, live: &Directory, index: &Index) -> Result<bool, Error> {
-        if self.is_unsettled(live, DIRECTORY_MODE)? || exists(live, UNFINISHED) || !exists(live, GITIGNORE) {
+    fn needs_upkeep(&self, site: &Site<'_>, live: &Directory, index: &Index) -> Result<bool, Error> {
+        if self.is_unsettled(live, DIRECTORY_MODE)? || live.has(UNFINISHED) || !live.has(GITIGNORE) {
             return Ok(true);
         }
         for path in &index.directories {
             let child = live.child(path.as_os_str()).at("open", &live.path().join(path))?;
             let Some(child) = child else { return Ok(true) };
-            if self.is_unsettled(&child, self.mode_of(path))? || exists(&child, UNFINISHED) {
+            if self.is_unsettled(&child, site.mode_of(path))? || child.has(UNFINISHED) {
                 return Ok(true);
             }
         }
@@ -284,42 +283,42 @@ impl SecretsDir {
         Ok(stat.st_mode & 0o7777 != mode || (may_chown && (stat.st_uid, stat.st_gid) != self.place.owner()))
     }
 
-    fn mode_of(&self, sub_directory: &Path) -> u32 {
-        if self.mounted.contains(sub_directory) {
-            0o755
-        } else {
-            DIRECTORY_MODE
-        }
-    }
-
     fn blocked(&self, path: &Path, what: &str) -> Problem {
         let shown = self.place.relative().join(path);
-        Problem::new(format!("{} is {what} that no run of ours has written", shown.display())).remedy(format!(
-            "Delete it: it holds an old copy, as earlier scripts wrote them: rm -r {}\nOr move it away, if it is something \
-             else.",
+        let problem = Problem::new(format!(
+            "{} is {what} that no run of ours has written",
             shown.display()
-        ))
+        ));
+        // Scripts that wrote secret files by hand kept no list of them.
+        problem.remedy(match what {
+            A_FILE => format!(
+                "Delete it: it holds an old copy (rm {}). Or move it away.",
+                shown.display()
+            ),
+            _ => "Move it away.".to_owned(),
+        })
     }
 }
+
+/// What stands in the way most often.
+const A_FILE: &str = "a file";
 
 enum State {
     Unchanged,
     Changed,
     New,
-    /// Something that is not ours stands there: what it is.
-    Foreign(&'static str),
+    /// Something that is not ours stands in the way: where, and what it is.
+    Foreign(PathBuf, &'static str),
 }
 
 fn look(live: &Directory, index: &Index, wanted: &SecretFile) -> Result<State, Error> {
-    let Some((at, name)) = find(live, &wanted.path)? else {
+    let foreign = |path: &Path, what| Ok(State::Foreign(path.to_owned(), what));
+    let Some((at, name)) = live.find(&wanted.path)? else {
         // No sub-directory: fine, unless what stands in its place is not ours.
-        let parent = wanted.path.parent().unwrap_or(Path::new(""));
-        let taken = exists(live, parent) && !index.files.contains(parent);
-        return Ok(if taken {
-            State::Foreign("in place of a directory, a file")
-        } else {
-            State::New
-        });
+        return match wanted.path.parent() {
+            Some(parent) if live.has(parent) && !index.files.contains(parent) => foreign(parent, A_FILE),
+            _ => Ok(State::New),
+        };
     };
     let shown = at.path_of(name);
     let Some(stat) = at.stat_of(name).at("look at", &shown)? else {
@@ -327,11 +326,11 @@ fn look(live: &Directory, index: &Index, wanted: &SecretFile) -> Result<State, E
     };
     match kind(&stat) {
         FileType::RegularFile if index.files.contains(&wanted.path) => {}
-        FileType::RegularFile => return Ok(State::Foreign("a file")),
-        FileType::Symlink => return Ok(State::Foreign("a symbolic link")),
+        FileType::RegularFile => return foreign(&wanted.path, A_FILE),
+        FileType::Symlink => return foreign(&wanted.path, "a symbolic link"),
         FileType::Directory if holds_only_ours(live, &wanted.path, index)? => return Ok(State::New),
-        FileType::Directory => return Ok(State::Foreign("a directory")),
-        _ => return Ok(State::Foreign("something else than a file")),
+        FileType::Directory => return foreign(&wanted.path, "a directory"),
+        _ => return foreign(&wanted.path, "something else than a file"),
     }
     // A file of ours that we may not read is replaced without knowing it.
     let Ok(Some(file)) = at.open_file(name) else {
@@ -352,11 +351,8 @@ fn look(live: &Directory, index: &Index, wanted: &SecretFile) -> Result<State, E
     file.take(length as u64)
         .read_to_end(&mut bytes)
         .at("read", &shown)?;
-    Ok(if SecretValue::from(bytes) == wanted.value {
-        State::Unchanged
-    } else {
-        State::Changed
-    })
+    let same = SecretValue::from(bytes) == wanted.value;
+    Ok(if same { State::Unchanged } else { State::Changed })
 }
 
 /// Whether a directory that stands where a file shall be is one of ours that goes away by itself.
@@ -403,7 +399,7 @@ fn check(wanted: &[SecretFile]) -> Result<(), Error> {
 fn prove_gone(live: &Directory, removed: &[PathBuf]) -> Result<(), Error> {
     let mut left = Vec::new();
     for path in removed {
-        if let Some((at, name)) = find(live, path)?
+        if let Some((at, name)) = live.find(path)?
             && at.stat_of(name).at("look at", &at.path_of(name))?.is_some()
         {
             left.push(Problem::new(at.path_of(name).display().to_string()));
@@ -418,10 +414,6 @@ fn prove_gone(live: &Directory, removed: &[PathBuf]) -> Result<(), Error> {
     )
     .problems(left)
     .hint("Something writes them anew: stop that, then run `down` again."))
-}
-
-fn exists(directory: &Directory, name: impl AsRef<OsStr>) -> bool {
-    matches!(directory.stat_of(name.as_ref()), Ok(Some(_)))
 }
 
 fn sorted(paths: impl Iterator<Item = PathBuf>) -> Vec<PathBuf> {

@@ -29,7 +29,7 @@ const LONGEST: u64 = 4 << 20;
 #[serde(default)]
 pub(super) struct Index {
     pub(super) version: u32,
-    /// The directory is a copy made for a swap (see `staging`), to be replaced by the original or removed.
+    /// The directory is a copy made for a swap (see `swap`), to be replaced by the original or removed.
     pub(super) staged: bool,
     /// The secret files: `name` or `service/name`.
     pub(super) files: BTreeSet<PathBuf>,
@@ -62,6 +62,9 @@ impl Index {
         };
         let index: Self =
             serde_json::from_slice(&bytes).map_err(|_| unusable("is no list of secret files of ours"))?;
+        if index.version == 0 {
+            return Err(unusable("is no list of secret files of ours")); // other JSON
+        }
         if index.version > VERSION {
             return Err(unusable("was written by a newer version of this program"));
         }
@@ -85,14 +88,18 @@ impl Index {
         replace(directory, OsStr::new(INDEX), &text, owner)
     }
 
-    /// Every directory that the files of this index are in, but for the secrets directory itself.
+    /// The sub-directories that the files of this index are in.
     pub(super) fn parents(&self) -> BTreeSet<PathBuf> {
-        self.files
-            .iter()
-            .filter_map(|f| f.parent())
-            .filter(|p| *p != Path::new(""))
+        let parents = self.files.iter().filter_map(|file| file.parent());
+        parents
+            .filter(|parent| *parent != Path::new(""))
             .map(Path::to_owned)
             .collect()
+    }
+
+    /// Those sub-directories, then the secrets directory itself as the empty path.
+    pub(super) fn parents_and_top(&self) -> Vec<PathBuf> {
+        self.parents().into_iter().chain([PathBuf::new()]).collect()
     }
 }
 
@@ -125,6 +132,12 @@ pub(super) fn has_our_gitignore(directory: &Directory) -> bool {
     };
     let mut bytes = Vec::new();
     file.take(4096).read_to_end(&mut bytes).is_ok() && bytes == GITIGNORE_CONTENT
+}
+
+/// Whether an entry of a secrets directory is our bookkeeping: `sub` is its directory's path in there.
+pub(super) fn is_bookkeeping(directory: &Directory, sub: &Path, name: &OsStr) -> bool {
+    let on_top = sub == Path::new("");
+    name == UNFINISHED || (on_top && (name == INDEX || (name == GITIGNORE && has_our_gitignore(directory))))
 }
 
 /// Whether a path is `name` or `service/name`, and no name of our bookkeeping.

@@ -16,7 +16,11 @@ mod lock;
 mod place;
 mod project_file;
 mod staging;
+mod swap;
 
 pub use files::{Difference, SecretFile, SecretsDir};
 pub use lock::ProjectLock;
 pub use project_file::ProjectFile;
+
+#[cfg(test)]
+mod tests;
