@@ -156,12 +156,13 @@ pub(super) fn tools(run: &Run, secrets: &[&Secret], resolution: Option<&Resoluti
 
 /// The project's socket: missing it is the commonest mistake, and the client's own words for it are long.
 pub(super) fn check_socket(tools: &Tools) -> Result<()> {
-    let host = tools.variable("DOCKER_HOST").and_then(|host| host.to_str()).unwrap_or("unix:///var/run/docker.sock");
-    let Some(path) = host.strip_prefix("unix://") else { return Ok(()) };
-    if tools.variable("DOCKER_CONTEXT").is_some() || std::path::Path::new(path).exists() {
+    let host = tools.variable("DOCKER_HOST").and_then(|host| host.to_str());
+    let elsewhere = host.is_some_and(|host| !host.starts_with("unix://")) || tools.variable("DOCKER_CONTEXT").is_some();
+    let path = tools.socket();
+    if elsewhere || path.exists() {
         return Ok(());
     }
-    Err(Error::new(Code::DockerSocketMissing, format!("there is no Docker socket at {path}"))
+    Err(Error::new(Code::DockerSocketMissing, format!("there is no Docker socket at {}", path.display()))
         .hint("GitHub's runner mounts it by itself. On a self-hosted runner: is the engine installed, and is this its socket? (Kubernetes runners without Docker cannot deploy with Compose.)"))
 }
 

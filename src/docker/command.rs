@@ -84,6 +84,12 @@ impl Tools {
         self.environment.get(OsStr::new(name)).map(OsString::as_os_str)
     }
 
+    /// The path of the engine's socket: what `DOCKER_HOST` says, else the default.
+    pub fn socket(&self) -> PathBuf {
+        let host = self.variable("DOCKER_HOST").and_then(OsStr::to_str);
+        host.and_then(|host| host.strip_prefix("unix://")).unwrap_or("/var/run/docker.sock").into()
+    }
+
     /// A call of `docker`.
     pub fn docker<S: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = S>) -> Call {
         Call { words: vec!["docker".into()], input: None, tools: self.clone() }.args(words)

@@ -48,7 +48,7 @@ pub struct HostPaths {
 impl HostPaths {
     /// Finds out. Outside of a container both sides are the same.
     pub async fn find(tools: &Tools, platform: &Platform) -> Result<Self> {
-        if !platform.in_container {
+        if !platform.in_container || engine_is_beside_us(tools) {
             return Ok(Self { mounts: None, log_driver: None, own_id: None });
         }
         let us = Traces::read(platform);
@@ -96,6 +96,22 @@ impl HostPaths {
     pub fn shares(&self, here: &Path) -> bool {
         self.to_host(here).is_ok()
     }
+}
+
+/// Whether the engine runs where we run, as in a container with an engine of its own: the process behind the socket has
+/// an id here (the kernel gives 0 for one of another name space, unix(7)) and the same root directory.
+fn engine_is_beside_us(tools: &Tools) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let Some(process) = std::os::unix::net::UnixStream::connect(tools.socket())
+        .ok()
+        .and_then(|socket| rustix::net::sockopt::socket_peercred(&socket).ok())
+        .map(|credentials| credentials.pid.as_raw_nonzero().get())
+        .filter(|process| *process > 0)
+    else {
+        return false;
+    };
+    let place = |path: String| std::fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino()));
+    place(format!("/proc/{process}/root/")).is_none_or(|theirs| Some(theirs) == place("/".to_owned()))
 }
 
 /// What a process can see of the container that it is in.
