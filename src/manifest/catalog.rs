@@ -118,10 +118,13 @@ fn malformed(error: ReferenceError, text: &str) -> Finding {
         1 => error.kind.to_string(),
         _ => error.to_string(),
     };
-    let fact = format!(
-        "{} stands where a reference belongs, and is none: {what}",
-        shape(text)
-    );
+    let fact = match error.kind {
+        Kind::Empty => "nothing stands where a reference belongs".to_owned(),
+        _ => format!(
+            "{} stands where a reference belongs, and is none: {what}",
+            shape(text)
+        ),
+    };
     let finding = Finding::new(Code::ReferenceInvalid, fact);
     match error.kind {
         Kind::NoEnvironment => finding.remedy("Name one with the input `environment`."),

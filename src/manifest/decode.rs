@@ -5,51 +5,39 @@
 //! the file but keys that are [`harmless`](super::finding::harmless).
 
 use std::cell::RefCell;
-use std::fmt;
-use std::marker::PhantomData;
 
-use schemars::JsonSchema;
 use serde::de::value::{StrDeserializer, StringDeserializer, U64Deserializer};
 use serde::de::{
-    self, Deserialize, DeserializeSeed, Deserializer, EnumAccess, Expected, IntoDeserializer, MapAccess,
-    SeqAccess, Unexpected, VariantAccess, Visitor,
+    Deserialize, DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess, SeqAccess,
+    VariantAccess, Visitor,
 };
 
-use super::finding::{Finding, Origin, harmless, list, meant, named};
+use super::at::{AT, At};
+use super::fault::Fault;
+use super::finding::{Finding, Origin, choice, harmless, list, meant, named};
 use super::tree::{Kind, Mark, Node};
 use crate::error::Code;
 
-/// The newtype name by which [`At`] asks for a node together with its place.
-const AT: &str = "$at";
-
-/// A value and where it stands; `None` when it is not there or was reported.
-#[derive(Clone)]
-pub(super) struct At<T> {
-    pub(super) mark: Mark,
-    pub(super) value: Option<T>,
+/// What the types themselves do not say of how they are written.
+pub(super) struct Grammar {
+    /// Keys of the design that this version does not have yet: the type's name and the key.
+    pub(super) later: &'static [(&'static str, &'static str)],
+    /// The type whose map form may be written as a list of one of its fields: the type's name and the field.
+    pub(super) shorthand: (&'static str, &'static str),
+    /// The type in whose place a value may stand by mistake, and what to say then.
+    pub(super) no_values: (&'static str, &'static str),
 }
-
-/// A map whose keys the user chooses, in the order of the file. A key that is there twice was reported.
-pub(super) struct Entries<T>(pub(super) Vec<(At<String>, At<T>)>);
-
-/// Keys of the design that this version does not have yet: the type's name and the key.
-pub(super) type Later = &'static [(&'static str, &'static str)];
-
-/// The type whose map form may be written as a list of one of its fields: the type's name and the field.
-pub(super) type Shorthand = (&'static str, &'static str);
 
 /// Reads a tree as a `T`; whatever is wrong is added to the findings.
 pub(super) fn decode<T: for<'de> Deserialize<'de>>(
     tree: &Node,
     origin: &Origin<'_>,
-    later: Later,
-    shorthand: Shorthand,
+    grammar: &Grammar,
     findings: &mut Vec<Finding>,
 ) -> Option<T> {
     let sink = Sink {
         origin,
-        later,
-        shorthand,
+        grammar,
         findings: RefCell::new(Vec::new()),
         path: RefCell::new(Vec::new()),
     };
@@ -64,108 +52,30 @@ pub(super) fn decode<T: for<'de> Deserialize<'de>>(
 /// Where problems go, and the way to the node that is being read.
 struct Sink<'a> {
     origin: &'a Origin<'a>,
-    later: Later,
-    shorthand: Shorthand,
+    grammar: &'a Grammar,
     findings: RefCell<Vec<Finding>>,
-    path: RefCell<Vec<(Mark, String)>>,
+    path: RefCell<Vec<String>>,
 }
 
 impl Sink<'_> {
     fn report(&self, mark: Mark, fault: Fault) {
         let path = self.path.borrow();
-        let names: Vec<&str> = path.iter().map(|(_, name)| name.as_str()).collect();
-        let subject = if names.is_empty() {
+        let subject = if path.is_empty() {
             "the file".to_owned()
         } else {
-            format!("`{}`", names.join("."))
+            format!("`{}`", path.join("."))
         };
-        let mut finding = Finding::new(fault.code, format!("{subject} {}", fault.fact));
+        let mut finding = Finding::new(Code::ManifestInvalid, format!("{subject} {}", fault.fact));
         finding.remedy = fault.remedy;
-        let key = path.last().map(|(mark, _)| *mark);
         self.findings
             .borrow_mut()
-            .push(self.origin.locate(finding, fault.mark.unwrap_or(mark), key));
+            .push(self.origin.locate(finding, fault.mark.unwrap_or(mark)));
     }
 
     fn report_key(&self, key: &Node, finding: Finding) {
         self.findings
             .borrow_mut()
-            .push(self.origin.locate(finding, key.mark, Some(key.mark)));
-    }
-}
-
-/// What is wrong with a node, as the end of a sentence that starts with the node's name.
-#[derive(Clone)]
-pub(super) struct Fault {
-    code: Code,
-    fact: String,
-    remedy: Option<String>,
-    mark: Option<Mark>,
-}
-
-impl Fault {
-    fn new(fact: impl Into<String>) -> Self {
-        Self {
-            code: Code::ManifestInvalid,
-            fact: fact.into(),
-            remedy: None,
-            mark: None,
-        }
-    }
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.fact)
-    }
-}
-
-impl fmt::Debug for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.fact)
-    }
-}
-
-impl std::error::Error for Fault {}
-
-/// serde's own wording quotes values; every constructor is worded anew.
-impl de::Error for Fault {
-    fn custom<T: fmt::Display>(message: T) -> Self {
-        Self::new(message.to_string())
-    }
-
-    fn invalid_type(_: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::new(format!("must be {expected}"))
-    }
-
-    fn invalid_value(_: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::new(format!("must be {expected}"))
-    }
-
-    fn invalid_length(_: usize, expected: &dyn Expected) -> Self {
-        Self::new(format!("must be {expected}"))
-    }
-
-    fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
-        let known = expected.iter().copied();
-        let mut fault = Self::new(format!("must be one of {}", list(known.clone())));
-        fault.remedy = meant(variant, known).map(|word| format!("Did you mean `{word}`?"));
-        fault
-    }
-
-    fn unknown_field(_: &str, expected: &'static [&'static str]) -> Self {
-        Self::new(format!(
-            "has a key that is none of {}",
-            list(expected.iter().copied())
-        ))
-    }
-
-    fn missing_field(field: &'static str) -> Self {
-        Self::new(format!("has no `{field}`"))
-    }
-
-    fn duplicate_field(field: &'static str) -> Self {
-        Self::new(format!("has `{field}` twice"))
+            .push(self.origin.locate(finding, key.mark));
     }
 }
 
@@ -241,7 +151,7 @@ impl<'a> Reader<'a> {
     }
 
     fn unknown_key(self, name: &str, type_name: &str, fields: &[&'static str]) -> Finding {
-        if self.sink.later.contains(&(type_name, name)) {
+        if self.sink.grammar.later.contains(&(type_name, name)) {
             let fact = format!("`{name}` is not yet supported by this version");
             return Finding::new(Code::ManifestInvalid, fact).remedy(format!("Take `{name}` out."));
         }
@@ -297,6 +207,9 @@ impl<'de> Deserializer<'de> for Reader<'de> {
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         match self.spelling() {
             Some(text) => visitor.visit_str(text),
+            None if matches!(self.node.kind, Kind::Map(_)) => Err(self.expected("text").remedy(
+                "A colon with a blank behind it makes a map: leave the blank out, or put quotes around it.",
+            )),
             None => Err(self.expected("text")),
         }
     }
@@ -336,13 +249,17 @@ impl<'de> Deserializer<'de> for Reader<'de> {
                 items: items.iter(),
                 sink: self.sink,
             }),
-            _ => Err(self.expected("a list")),
+            Kind::Map(_) | Kind::Null => Err(self.expected("a list")),
+            _ => Err(self.expected("a list").remedy("Put brackets around it: `[…]`.")),
         }
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         match &self.node.kind {
             Kind::Map(entries) => visitor.visit_map(EntryAccess::new(self.entries(entries, None), self.sink)),
+            Kind::List(_) => Err(self
+                .expected("a map")
+                .remedy("Write every entry with a colon behind it, `NAME:`, and no dash.")),
             _ => Err(self.expected("a map")),
         }
     }
@@ -353,7 +270,8 @@ impl<'de> Deserializer<'de> for Reader<'de> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Fault> {
-        let (short_name, short_field) = self.sink.shorthand;
+        let (short_name, short_field) = self.sink.grammar.shorthand;
+        let (no_values, values_go_elsewhere) = self.sink.grammar.no_values;
         match &self.node.kind {
             Kind::Map(entries) => {
                 let entries = self.entries(entries, Some((name, fields)));
@@ -368,6 +286,9 @@ impl<'de> Deserializer<'de> for Reader<'de> {
                 visitor.visit_map(EntryAccess::new(vec![only], self.sink))
             }
             _ if name == short_name => Err(self.expected(&format!("a list, or a map with `{short_field}`"))),
+            Kind::Bool(_) | Kind::Number(_) | Kind::Text(_) if name == no_values => {
+                Err(self.expected("a map").remedy(values_go_elsewhere))
+            }
             _ => Err(self.expected("a map")),
         }
     }
@@ -380,7 +301,7 @@ impl<'de> Deserializer<'de> for Reader<'de> {
     ) -> Result<V::Value, Fault> {
         match self.spelling() {
             Some(text) => visitor.visit_enum(Word(text)),
-            None => Err(self.expected(&format!("one of {}", list(variants.iter().copied())))),
+            None => Err(self.expected(&choice(variants.iter().copied()))),
         }
     }
 
@@ -491,7 +412,7 @@ impl<'de> MapAccess<'de> for EntryAccess<'de> {
         } else {
             "…".to_owned()
         };
-        self.sink.path.borrow_mut().push((entry.key.mark, shown));
+        self.sink.path.borrow_mut().push(shown);
         let value = seed.deserialize(Reader {
             node: entry.value,
             sink: self.sink,
@@ -584,102 +505,4 @@ impl<'de> SeqAccess<'de> for AtAccess<'de> {
 fn number<'de, T: DeserializeSeed<'de>>(seed: T, n: usize) -> Result<Option<T::Value>, Fault> {
     let n: U64Deserializer<Fault> = (n as u64).into_deserializer();
     seed.deserialize(n).map(Some)
-}
-
-impl<T> At<T> {
-    /// The value and its place, when there is one.
-    pub(super) fn get(&self) -> Option<(&T, Mark)> {
-        self.value.as_ref().map(|value| (value, self.mark))
-    }
-}
-
-impl<T> Default for At<T> {
-    fn default() -> Self {
-        Self {
-            mark: Mark::default(),
-            value: None,
-        }
-    }
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for At<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct AtVisitor<T>(PhantomData<T>);
-
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for AtVisitor<T> {
-            type Value = At<T>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a value with its place")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<At<T>, A::Error> {
-                let line = seq.next_element()?.unwrap_or_default();
-                let column = seq.next_element()?.unwrap_or_default();
-                Ok(At {
-                    mark: Mark { line, column },
-                    value: seq.next_element()?,
-                })
-            }
-        }
-
-        deserializer.deserialize_newtype_struct(AT, AtVisitor(PhantomData))
-    }
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Entries<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct EntriesVisitor<T>(PhantomData<T>);
-
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for EntriesVisitor<T> {
-            type Value = Entries<T>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a map")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries<T>, A::Error> {
-                let mut entries = Vec::new();
-                while let Some(entry) = map.next_entry()? {
-                    entries.push(entry);
-                }
-                Ok(Entries(entries))
-            }
-        }
-
-        deserializer.deserialize_map(EntriesVisitor(PhantomData))
-    }
-}
-
-impl<T: JsonSchema> JsonSchema for At<T> {
-    fn inline_schema() -> bool {
-        T::inline_schema()
-    }
-
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        T::schema_name()
-    }
-
-    fn schema_id() -> std::borrow::Cow<'static, str> {
-        T::schema_id()
-    }
-
-    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        T::json_schema(generator)
-    }
-}
-
-impl<T: JsonSchema> JsonSchema for Entries<T> {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        format!("Entries_of_{}", T::schema_name()).into()
-    }
-
-    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        let value = generator.subschema_for::<T>();
-        schemars::json_schema!({ "type": "object", "additionalProperties": value })
-    }
 }

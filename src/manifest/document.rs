@@ -6,20 +6,26 @@ use std::fmt;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 
-use super::decode::{At, Entries, Later, Shorthand};
+use super::at::{At, Entries};
+use super::decode::Grammar;
 use super::rules::{Encoding, Trim};
 use crate::secret::SecretValue;
 
-/// Keys of the design that come with later versions. They get an error that says so.
-pub(super) const LATER: Later = &[
-    ("SecretEntry", "max-age"),
-    ("SecretEntry", "expires-within"),
-    ("GrantEntry", "starts-workers"),
-    ("GrantEntry", "deliver"),
-];
-
-/// A service's entry may be just the list of its secrets.
-pub(super) const SHORTHAND: Shorthand = ("GrantEntry", "secrets");
+/// What the types themselves do not say of how they are written.
+pub(super) const GRAMMAR: Grammar = Grammar {
+    later: &[
+        ("SecretEntry", "max-age"),
+        ("SecretEntry", "expires-within"),
+        ("GrantEntry", "starts-workers"),
+        ("GrantEntry", "deliver"),
+    ],
+    shorthand: ("GrantEntry", "secrets"),
+    no_values: (
+        "SecretEntry",
+        "Values do not belong in this file. Leave the entry empty, or say where the secret is kept: \
+         `from: [env:OTHER_NAME]`.",
+    ),
+};
 
 /// Declares the secrets of a Docker Compose project, where they are looked for, and which services get them.
 #[derive(serde::Deserialize, JsonSchema)]

@@ -40,16 +40,17 @@ impl Finding {
     }
 
     fn text(&self) -> String {
-        let mut text = String::new();
-        if let Some(place) = &self.place {
-            text.push_str(&format!("{place}: "));
-        }
-        text.push_str(&self.fact);
-        if let Some(excerpt) = &self.excerpt {
-            text.push('\n');
-            text.push_str(excerpt);
-        }
-        text
+        let place = self
+            .place
+            .as_ref()
+            .map(|place| format!("{place}: "))
+            .unwrap_or_default();
+        let excerpt = self
+            .excerpt
+            .as_ref()
+            .map(|excerpt| format!("\n{excerpt}"))
+            .unwrap_or_default();
+        format!("{place}{}{excerpt}", self.fact)
     }
 }
 
@@ -84,11 +85,24 @@ pub(super) fn gather(mut findings: Vec<Finding>) -> Error {
     .problems(problems)
 }
 
+/// Everything that is wrong, as far as it has been found.
+pub(super) struct Findings<'a> {
+    pub(super) origin: Origin<'a>,
+    pub(super) all: Vec<Finding>,
+}
+
+impl Findings<'_> {
+    /// Adds one that is about a place in the file.
+    pub(super) fn add(&mut self, mark: Mark, finding: Finding) {
+        self.all.push(self.origin.locate(finding, mark));
+    }
+}
+
 /// The file that findings point into.
 pub(super) struct Origin<'a> {
     path: &'a Path,
-    /// The keys of each line that may be shown, in the order of the text.
-    keys: Vec<(Mark, String)>,
+    /// The keys in the order of the text; the text of those that may be shown.
+    keys: Vec<(Mark, Option<String>)>,
 }
 
 impl<'a> Origin<'a> {
@@ -110,55 +124,59 @@ impl<'a> Origin<'a> {
         }
     }
 
-    /// Gives a finding its place and, under the key it is about, a caret.
-    pub(super) fn locate(&self, finding: Finding, mark: Mark, key: Option<Mark>) -> Finding {
-        let excerpt = self.excerpt(key.filter(|key| key.line == mark.line).unwrap_or(mark));
+    /// Gives a finding its place and an excerpt of the line.
+    pub(super) fn locate(&self, finding: Finding, mark: Mark) -> Finding {
         Finding {
-            excerpt,
+            excerpt: self.excerpt(mark),
             ..finding.at(self.place(mark))
         }
     }
 
-    /// The line's first key and the one at the mark, everything else as `…`, with a caret.
+    /// The line's first key and the last one up to the mark, which is the one that the mark is about or whose value it
+    /// is in, everything else as `…`; a caret under the latter.
     fn excerpt(&self, mark: Mark) -> Option<String> {
-        let on_line: Vec<_> = self
+        let mut on_line = self
             .keys
             .iter()
-            .filter(|(key, _)| key.line == mark.line)
-            .collect();
-        let (first, text) = on_line.first()?;
-        let mut line = format!("{}{text}: …", " ".repeat(first.column.saturating_sub(1).min(40)));
-        let mut caret = (first.column.saturating_sub(1).min(40), text.chars().count());
-        if *first != mark {
-            let (start, length) = (line.chars().count() + 1, 1);
-            match on_line.iter().find(|(key, _)| *key == mark) {
-                Some((_, text)) => {
-                    line.push_str(&format!(" {text}: …"));
-                    caret = (start, text.chars().count());
-                }
-                None => caret = (start - 1 - length, length),
-            }
+            .filter(|(key, _)| key.line == mark.line && key.column <= mark.column);
+        let first = on_line.next()?;
+        let about = on_line.next_back();
+        let indent = first.0.column.saturating_sub(1).min(40);
+        let mut line = " ".repeat(indent) + &entry(first);
+        let mut caret = (indent, key_text(first));
+        if let Some(about) = about {
+            caret = (line.chars().count() + 1, key_text(about));
+            line = format!("{line} {}", entry(about));
         }
         let number = mark.line.to_string();
         let gutter = " ".repeat(number.len());
+        let (start, length) = (caret.0, caret.1.chars().count());
         Some(format!(
             "{number} | {line}\n{gutter} | {}{}",
-            " ".repeat(caret.0),
-            "^".repeat(caret.1)
+            " ".repeat(start),
+            "^".repeat(length)
         ))
     }
 }
 
-fn collect_keys(node: &Node, keys: &mut Vec<(Mark, String)>) {
+fn key_text(key: &(Mark, Option<String>)) -> &str {
+    key.1.as_deref().unwrap_or("…")
+}
+
+fn entry(key: &(Mark, Option<String>)) -> String {
+    format!("{}: …", key_text(key))
+}
+
+fn collect_keys(node: &Node, keys: &mut Vec<(Mark, Option<String>)>) {
     match &node.kind {
         Kind::List(items) => items.iter().for_each(|item| collect_keys(item, keys)),
         Kind::Map(entries) => {
             for (key, value) in entries {
-                if let Kind::Text(text) = &key.kind
-                    && harmless(text)
-                {
-                    keys.push((key.mark, text.to_string()));
-                }
+                let shown = match &key.kind {
+                    Kind::Text(text) if harmless(text) => Some(text.to_string()),
+                    _ => None,
+                };
+                keys.push((key.mark, shown));
                 collect_keys(value, keys);
             }
         }
@@ -167,34 +185,26 @@ fn collect_keys(node: &Node, keys: &mut Vec<(Mark, String)>) {
 }
 
 /// Whether a text that stands where a key or name belongs may be repeated in an error. A misplaced value could stand
-/// there too, so it must look like a word: lower-case words joined by `-` or `_`, or upper-case ones joined by `_`,
-/// no word longer than 16 characters, and digits only after a letter and at most four in a row.
+/// there too, so it must look like words: of lower-case letters, of capitals, or capitalised, joined by `-` or `_`, each
+/// of at most 16 characters, with digits at the end only and no more than four.
 pub(super) fn harmless(text: &str) -> bool {
-    let lower = text
-        .chars()
-        .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_');
-    let upper = text
-        .chars()
-        .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
-    let mut digits = 0;
-    let runs_of_digits_are_short = text.chars().all(|c| {
-        digits = if c.is_ascii_digit() { digits + 1 } else { 0 };
-        digits <= 4
-    });
-    let words = text.split(['-', '_']);
-    (lower || upper)
-        && runs_of_digits_are_short
-        && text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+    let lower = |c: char| c.is_ascii_lowercase();
+    let upper = |c: char| c.is_ascii_uppercase();
+    let in_case = |first: fn(char) -> bool, rest: fn(char) -> bool| {
+        text.split(['-', '_']).all(|word| is_word(word, first, rest))
+    };
+    text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && text.len() <= 64
-        && words
-            .into_iter()
-            .all(|word| word.len() <= 16 && digits_end_it(word))
+        && (in_case(lower, lower) || in_case(upper, upper) || in_case(upper, lower))
 }
 
-/// Whether the digits of a word all stand at its end, as in `v2`; a generated token mixes them.
-fn digits_end_it(word: &str) -> bool {
-    let head = word.trim_end_matches(|c: char| c.is_ascii_digit());
-    !head.contains(|c: char| c.is_ascii_digit())
+fn is_word(word: &str, first: fn(char) -> bool, rest: fn(char) -> bool) -> bool {
+    let letters = word.trim_end_matches(|c: char| c.is_ascii_digit());
+    let mut characters = letters.chars();
+    characters.next().is_none_or(first)
+        && characters.all(rest)
+        && word.len() <= 16
+        && word.len() - letters.len() <= 4
 }
 
 /// A text that stands where a name belongs: quoted when that is harmless, else its length.
@@ -223,18 +233,27 @@ pub(super) fn meant<'k>(text: &str, known: impl IntoIterator<Item = &'k str>) ->
                 word,
             )
         })
-        .filter(|(distance, word)| *distance <= word.len().max(3) / 3)
+        .filter(|(distance, word)| *distance <= word.len() / 3)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, word)| word)
 }
 
 /// `a`, `a and b`, `a, b and c`, each in backticks; `none` when there are none.
 pub(super) fn list<'k>(words: impl IntoIterator<Item = &'k str>) -> String {
+    joined(words, "and")
+}
+
+/// As [`list`], with `or`.
+pub(super) fn choice<'k>(words: impl IntoIterator<Item = &'k str>) -> String {
+    joined(words, "or")
+}
+
+fn joined<'k>(words: impl IntoIterator<Item = &'k str>, last_by: &str) -> String {
     let words: Vec<String> = words.into_iter().map(|word| format!("`{word}`")).collect();
     match words.as_slice() {
         [] => "none".to_owned(),
         [only] => only.clone(),
-        [head @ .., last] => format!("{} and {last}", head.join(", ")),
+        [head @ .., last] => format!("{} {last_by} {last}", head.join(", ")),
     }
 }
 
@@ -280,5 +299,6 @@ mod tests {
         );
         assert_eq!(meant("Required", ["required"]), Some("required"));
         assert_eq!(meant("token", ["required", "from"]), None);
+        assert_eq!(meant("B", ["A"]), None, "short words are alike by chance");
     }
 }

@@ -108,7 +108,7 @@ impl Trimmed<'_> {
             Err(error) => {
                 let mut finding = self.finding(0, format!("there is no secret's name here: {error}"));
                 finding.code = Code::SecretNameInvalid;
-                findings.push(finding.remedy(self.advice(left)));
+                findings.push(finding.remedy(advice(left)));
                 return None;
             }
         };
@@ -151,7 +151,7 @@ impl Trimmed<'_> {
                     sound = false;
                     finding.fact = format!("{}: {}", shown(name), finding.fact);
                     // Whoever wrote a value here needs to know that first.
-                    if !catalog.names_source(part) {
+                    if !part.trim().is_empty() && !catalog.names_source(part) {
                         finding.remedy = Some(NO_VALUES.to_owned());
                     }
                     findings.push(finding.at(self.place(at + blanks)));
@@ -161,32 +161,26 @@ impl Trimmed<'_> {
         }
         sound.then_some(references)
     }
+}
 
-    /// What to do about a line whose name is no name, by what was probably meant.
-    fn advice(&self, left: &str) -> String {
-        let words = |mark: char| {
-            left.split(mark)
-                .all(|part| SecretName::parse(part.trim()).is_ok())
-        };
-        if left.contains(',') && words(',') {
-            return "Write one name a line, without commas.".to_owned();
-        }
-        if left.split_whitespace().count() > 1
-            && left.split_whitespace().all(|p| SecretName::parse(p).is_ok())
-        {
-            return "Write one name a line, and nothing else on it but `= reference`.".to_owned();
-        }
-        if left.starts_with("- ") {
-            return "Write the name without the dash: this is no YAML list.".to_owned();
-        }
-        let name_then_colon = left
-            .split_once(':')
-            .is_some_and(|(name, _)| SecretName::parse(name.trim()).is_ok());
-        if name_then_colon {
-            return "Write `NAME = reference`, with `=` instead of the colon.".to_owned();
-        }
-        "A name has letters (A-Z, a-z), digits and underscores, and starts with no digit. If this is a value: it does \
-         not belong here. Give it to the step's `env:`, and write its name here."
-            .to_owned()
+/// What to do about a line whose name is no name, by what was probably meant.
+fn advice(left: &str) -> &'static str {
+    let name = |text: &str| SecretName::parse(text.trim()).is_ok();
+    if left.starts_with("export ") {
+        return "Write the name without `export`: this is no shell.";
     }
+    if left.starts_with("- ") {
+        return "Write the name without the dash: this is no YAML list.";
+    }
+    if left.contains(',') && left.split(',').all(name) {
+        return "Write one name a line, without commas.";
+    }
+    if left.split_once(':').is_some_and(|(left, _)| name(left)) {
+        return "Write `NAME = reference`, with `=` instead of the colon.";
+    }
+    if left.split_whitespace().count() > 1 && left.split_whitespace().all(name) {
+        return "Write one name a line, and nothing else on it but `= reference`.";
+    }
+    "A name has letters (A-Z, a-z), digits and underscores, and starts with no digit. If this is a value: it does \
+     not belong here. Give it to the step's `env:`, and write its name here."
 }

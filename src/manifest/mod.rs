@@ -3,16 +3,19 @@
 //! Two things declare secrets: the `secrets` input (one a line) and the manifest file. [`read`] takes both as text and
 //! returns one [`Manifest`], or every problem at once. It does no I/O and reads no environment.
 
+mod at;
 mod catalog;
 mod check;
 mod decode;
 mod document;
+mod fault;
 mod finding;
 mod lines;
 mod place;
 mod reference;
 mod rules;
 mod schema;
+mod scope;
 mod tree;
 
 use std::collections::BTreeMap;
@@ -77,12 +80,12 @@ pub struct Grant {
     pub gid: Option<u32>,
 }
 
-/// An entry of `sources`.
+/// An entry of `sources`, with what the run's environment says of it.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct SourceConfig {
     /// The kind of source; `None` when the source's id is its kind.
     pub kind: Option<String>,
-    /// The settings, with `{prefix}` and `{environment}` left as they are, and the named environment's own applied.
+    /// The settings as they are written, those of the run's environment over the others.
     pub settings: BTreeMap<String, String>,
 }
 

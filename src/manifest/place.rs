@@ -15,11 +15,11 @@ pub struct Place {
 }
 
 impl fmt::Display for Place {
-    /// `file:line:column`; the input's name stands for a file.
+    /// `file:line:column`, in words for the input.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.file {
             Some(file) => write!(f, "{}:{}:{}", file.display(), self.line, self.column),
-            None => write!(f, "input `secrets`:{}:{}", self.line, self.column),
+            None => write!(f, "input `secrets`, line {}, column {}", self.line, self.column),
         }
     }
 }

@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use data_encoding::HEXUPPER;
+
 use super::Scope;
 
 /// The kind that `op://` references belong to.
@@ -352,7 +354,8 @@ fn escape(part: &str) -> String {
     let mut text = String::with_capacity(part.len());
     for c in part.chars() {
         if ESCAPED.contains(&c) {
-            text.push_str(&format!("%{:02X}", u32::from(c)));
+            text.push('%');
+            text.push_str(&HEXUPPER.encode(&[c as u8]));
         } else {
             text.push(c);
         }

@@ -140,24 +140,20 @@ impl Rules {
     }
 }
 
-/// Compiles a pattern that the whole value must match. The user's own pattern is compiled first, so that one with
-/// an unbalanced parenthesis cannot get out of the group that is put around it; the line end before the closing
-/// parenthesis ends a comment of a pattern in `x` mode, and is passed over in no other mode, so it is only used there.
+/// Compiles a pattern so that the whole value must match. The user's own pattern is compiled first: one with an
+/// unbalanced parenthesis must not get out of the group that is put around it. A pattern in `x` mode may end in a
+/// comment, which would swallow the closing parenthesis; only then a line end is put before it.
 pub(super) fn whole_value_pattern(pattern: &str) -> Result<Regex, regex_lite::Error> {
     Regex::new(pattern)?;
     Regex::new(&format!("^(?:{pattern})$")).or_else(|_| Regex::new(&format!("^(?:{pattern}\n)$")))
 }
 
 fn decode(encoding: Encoding, raw: &SecretValue) -> Result<SecretValue, String> {
-    let packed: Zeroizing<Vec<u8>> = Zeroizing::new(
-        raw.expose()
-            .iter()
-            .copied()
-            .filter(|b| !b.is_ascii_whitespace())
-            .collect(),
-    );
+    // Room for all of it at once: growing would leave unwiped copies behind.
+    let mut packed = Zeroizing::new(Vec::with_capacity(raw.expose().len()));
+    packed.extend(raw.expose().iter().filter(|b| !b.is_ascii_whitespace()));
     let (decoder, name) = match encoding {
-        Encoding::Base64 if packed.len() % 4 == 0 => (&BASE64, "base64"),
+        Encoding::Base64 if packed.len().is_multiple_of(4) => (&BASE64, "base64"),
         Encoding::Base64 => (&BASE64_NOPAD, "base64"),
         Encoding::Hex => (&HEXLOWER_PERMISSIVE, "hex"),
     };

@@ -1,15 +1,23 @@
 //! The JSON Schema of the manifest file, for completion and checks in editors.
 
 use schemars::generate::SchemaSettings;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::document::Document;
 
 /// The schema (draft 2020-12), made from the types that the parser reads.
 pub fn schema() -> Value {
-    let mut schema = SchemaSettings::draft2020_12()
+    let mut made = SchemaSettings::draft2020_12()
         .into_generator()
         .into_root_schema_for::<Document>();
-    schema.insert("title".to_owned(), "claude-secrets.yml".into());
-    schema.to_value()
+    made.insert("title".to_owned(), "claude-secrets.yml".into());
+    // What says what the file is comes first.
+    let mut ordered = Map::new();
+    for key in ["$schema", "title", "description"] {
+        ordered.extend(made.remove(key).map(|value| (key.to_owned(), value)));
+    }
+    if let Value::Object(rest) = made.to_value() {
+        ordered.extend(rest);
+    }
+    Value::Object(ordered)
 }

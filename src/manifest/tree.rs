@@ -68,7 +68,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Option<Node>, Malformed> {
             max_depth: 32,
             max_nodes: 50_000,
             max_events: 200_000,
-            max_documents: 1,
+            max_documents: 8,
             max_aliases: 1_000,
         },
         // Every duplicate is reported with its place by whoever reads the tree.
@@ -299,7 +299,7 @@ mod tests {
             ),
             (
                 "{1: [x], true: &n 7, z: *n}",
-                "{number 1@1:2 = [text x@1:6]@1:5, true@1:10 = number 7@1:16, text z@1:22 = number 7@1:25}@1:1",
+                "{number 1@1:2 = [text x@1:6]@1:5, true@1:10 = number 7@1:19, text z@1:22 = number 7@1:25}@1:1",
             ),
             ("a: !!str 12", "{text a@1:1 = text 12@1:10}@1:1"),
         ] {
