@@ -22,15 +22,19 @@ images_ensure_test() {
 
 # images_ensure_build: the images that the Dockerfile is built from.
 images_ensure_build() {
-    images_ensure "$(images_named_in_dockerfile rust)" images_stand_in_rust
-    images_ensure "$(images_named_in_dockerfile docker/compose-bin)" images_stand_in_compose
-    images_ensure "$(images_named_in_dockerfile docker)" images_stand_in_cli
+    local rust compose cli
+    rust=$(images_named_in_dockerfile rust)
+    compose=$(images_named_in_dockerfile docker/compose-bin)
+    cli=$(images_named_in_dockerfile docker)
+    images_ensure "$rust" images_stand_in_rust
+    images_ensure "$compose" images_stand_in_compose
+    images_ensure "$cli" images_stand_in_cli
 }
 
 # images_named_in_dockerfile REPOSITORY: prints the one reference to it, tag and all.
 images_named_in_dockerfile() {
     local reference
-    reference=$(sed -n "s|.*\(FROM \|--from=\)\($1:[^ ]*\).*|\2|p" "$PROJECT/Dockerfile" | sort -u)
+    reference=$(sed -nE "s#.*(FROM |--from=)($1:[^ ]*).*#\2#p" "$PROJECT/Dockerfile" | sort -u)
     case $reference in
         '' | *$'\n'*) fail "the Dockerfile names not one but these images of $1: ${reference:-none}" ;;
     esac
@@ -104,7 +108,7 @@ images_stand_in_compose() {
 
 images_stand_in_cli() {
     local program=
-    for program in $(type -aP docker); do
+    for program in $(every docker); do
         if images_is_static "$program"; then
             images_import_program "$1" "$program" /usr/local/bin/docker
             return

@@ -15,6 +15,18 @@ have() {
     command -v "$1" >/dev/null 2>&1
 }
 
+# every PROGRAM: prints the path of each one of that name on the PATH. (`type -aP` stops at one that was run before.)
+every() {
+    local folder
+    local -a folders
+    IFS=: read -ra folders <<<"$PATH"
+    for folder in "${folders[@]}"; do
+        if [ -x "$folder/$1" ]; then
+            printf '%s\n' "$folder/$1"
+        fi
+    done
+}
+
 # at_least VERSION MINIMUM: do dotted numbers compare so? A leading "v" and a suffix after "-" or "+" are left out.
 at_least() {
     local version=${1#v} minimum=$2
