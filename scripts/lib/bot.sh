@@ -6,8 +6,23 @@
 
 # bot_containers PROJECT: one line a container, service, id and start time: changes when one is restarted.
 bot_containers() {
-    docker ps -aq --no-trunc --filter "label=com.docker.compose.project=$1" | xargs -r docker inspect \
-        --format '{{index .Config.Labels "com.docker.compose.service"}} {{.Id}} {{.State.StartedAt}}' | sort
+    bot_inspect "$1" --format '{{index .Config.Labels "com.docker.compose.service"}} {{.Id}} {{.State.StartedAt}}' | sort
+}
+
+# bot_inspect PROJECT OPTION...: `docker inspect` of all its containers.
+bot_inspect() {
+    local label=label=com.docker.compose.project=$1
+    shift
+    docker ps -aq --filter "$label" | xargs -r docker inspect "$@"
+}
+
+# bot_logs PROJECT: what its services printed, one service after the other.
+bot_logs() {
+    local id
+    bot_containers "$1" | while read -r _ id _; do
+        docker logs "$id" 2>&1
+        echo
+    done
 }
 
 # bot_expect PROJECT VALUES SERVICE SECRET...: SERVICE says that it can read exactly these SECRETs, with the content
