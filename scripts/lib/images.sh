@@ -26,6 +26,10 @@ images_ensure_build() {
     rust=$(images_named_in_dockerfile rust)
     compose=$(images_named_in_dockerfile docker/compose-bin)
     cli=$(images_named_in_dockerfile docker)
+    case $rust in
+        rust:"$(rust_version)"-*) ;;
+        *) fail "the Dockerfile builds with $rust, and rust-toolchain.toml names $(rust_version)" ;;
+    esac
     images_ensure "$rust" images_stand_in_rust
     images_ensure "$compose" images_stand_in_compose
     images_ensure "$cli" images_stand_in_cli
