@@ -75,6 +75,11 @@ bot_remove() {
     done
 }
 
+# bot_remove_images PROJECT: the images that Compose built for it; taking a project down leaves them.
+bot_remove_images() {
+    docker image ls -q --filter "label=com.docker.compose.project=$1" | sort -u | xargs -r docker image rm -f >/dev/null
+}
+
 # As bot.sh reckons it.
 bot_fingerprint() {
     { printf '%s' "$BOT_FINGERPRINT_SALT" && cat "$1"; } | sha256sum | cut -c1-8

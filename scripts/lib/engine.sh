@@ -21,14 +21,14 @@ engine_ensure() {
     engine_start
 }
 
-# engine_stop_if_ours: stops the engine that this script started or took over, and no other.
+# engine_stop_if_ours: stops the engine that this script started or took over, and no other. Silent: the tests' closing
+# lines are to stay the last.
 engine_stop_if_ours() {
     local pid owner
     [ -r "$engine_state" ] || return 0
     { read -r pid && read -r owner; } <"$engine_state" || return 0
     [ "$owner" = "$$" ] || return 0
     if engine_lives "$pid"; then
-        say "stopping the engine that was started for this run"
         kill "$pid" 2>/dev/null || true
         local waited=0
         while engine_lives "$pid" && [ "$waited" -lt 60 ]; do
