@@ -1,1 +1,2 @@
-//! x
+//! claude-secrets-action: a Docker Compose project's secrets, from every store, as Docker secrets.
+pub mod sources;

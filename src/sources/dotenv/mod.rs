@@ -1,0 +1,2 @@
+//! The `dotenv` source: files of `NAME=value` lines.
+pub mod parse;

@@ -1,0 +1,2 @@
+//! The places that may hold secrets.
+pub mod dotenv;
