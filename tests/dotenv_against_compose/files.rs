@@ -2,7 +2,7 @@
 
 /// The files, as bytes.
 #[rustfmt::skip]
-pub const FILES: &[&[u8]] = &[
+pub(crate) const FILES: &[&[u8]] = &[
     // Nothing in it
     b"", b"\n", b"\r\n\r\n", b"   \t ", b"# comment", b"# comment\n", b"  # comment\n\n# another\n", b"\xEF\xBB\xBF", b"\xEF\xBB\xBF# c\n",
     b"\xE2\x80\x83\xC2\xA0\n",

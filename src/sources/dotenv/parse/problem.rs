@@ -181,7 +181,7 @@ impl fmt::Display for Warning {
     }
 }
 
-/// As for people: the derived one would show keys that cannot be printed.
+/// The same as `Display`: a derived one would show keys that cannot be printed.
 impl fmt::Debug for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Warning({self})")
