@@ -1,11 +1,13 @@
 //! claude-secrets-action: a Docker Compose project's secrets, from every store, as Docker secrets.
 pub mod access;
+pub mod cli;
 pub mod commands;
 pub mod console;
 pub mod delivery;
 pub mod docker;
 pub mod error;
 pub mod github;
+pub mod harden;
 pub mod interrupt;
 pub mod manifest;
 pub mod mask;
@@ -16,5 +18,3 @@ pub mod secret;
 pub mod settings;
 pub mod sources;
 pub mod tracked;
-pub mod cli;
-pub mod harden;
