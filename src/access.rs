@@ -54,20 +54,35 @@ impl Access {
     /// The services of a secret.
     pub fn services_of(&self, name: &SecretName) -> Vec<String> {
         let has = |access: &ServiceAccess| access.secrets.iter().any(|granted| granted.name == *name);
-        self.services.iter().filter(|(_, access)| has(access)).map(|(service, _)| service.clone()).collect()
+        self.services
+            .iter()
+            .filter(|(_, access)| has(access))
+            .map(|(service, _)| service.clone())
+            .collect()
     }
 }
 
 /// The variables that may hold a secret in the Compose project: its name, and the variables that its references read.
 pub fn variables_of(secret: &Secret) -> BTreeSet<String> {
-    let named = secret.from.iter().flatten().filter(|r| matches!(r.source.as_str(), "env" | "dotenv") && r.field.is_none());
-    named.map(|reference| reference.item.clone()).chain([secret.name.to_string()]).collect()
+    let named = secret
+        .from
+        .iter()
+        .flatten()
+        .filter(|r| matches!(r.source.as_str(), "env" | "dotenv") && r.field.is_none());
+    named
+        .map(|reference| reference.item.clone())
+        .chain([secret.name.to_string()])
+        .collect()
 }
 
 /// Decides for the whole project. Errors: [`Code::ServiceUnknown`] for names that the project does not have,
 /// [`Code::SecretWithoutService`] when nothing says who gets a secret.
 pub fn decide(model: &Model, rules: &Rules) -> Result<Access> {
-    let named = rules.services.into_iter().flat_map(|map| map.keys()).chain(rules.grant_to);
+    let named = rules
+        .services
+        .into_iter()
+        .flat_map(|map| map.keys())
+        .chain(rules.grant_to);
     check_services(model, named, "services` of the manifest or `grant-to")?;
     let mut access = Access::default();
     for name in model.services.keys() {
@@ -86,7 +101,9 @@ pub fn decide(model: &Model, rules: &Rules) -> Result<Access> {
         }
         for service in model.services.values() {
             let held = variables_holding(service, &variables);
-            let Some(own) = access.services.get_mut(&service.name) else { continue };
+            let Some(own) = access.services.get_mut(&service.name) else {
+                continue;
+            };
             if receivers.contains(&service.name) {
                 let mut names: BTreeSet<String> = held;
                 names.insert(secret.name.to_string());
@@ -119,15 +136,22 @@ pub fn decide(model: &Model, rules: &Rules) -> Result<Access> {
 }
 
 /// Checks names of services that the user wrote, with a suggestion for a mistyped one.
-pub fn check_services<'a>(model: &Model, names: impl IntoIterator<Item = &'a String>, input: &str) -> Result<()> {
+pub fn check_services<'a>(
+    model: &Model,
+    names: impl IntoIterator<Item = &'a String>,
+    input: &str,
+) -> Result<()> {
     let problems: Vec<Problem> = names
         .into_iter()
         .filter(|name| !model.services.contains_key(*name))
         .map(|name| {
-            let near = model.services.keys().max_by(|a, b| {
-                strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name))
-            });
-            let problem = Problem::new(format!("`{input}` names the service {name}, which the project does not have"));
+            let near = model
+                .services
+                .keys()
+                .max_by(|a, b| strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name)));
+            let problem = Problem::new(format!(
+                "`{input}` names the service {name}, which the project does not have"
+            ));
             match near.filter(|near| strsim::jaro_winkler(near, name) > 0.8) {
                 Some(near) => problem.remedy(format!("Did you mean `{near}`?")),
                 None => problem,
@@ -143,7 +167,12 @@ pub fn check_services<'a>(model: &Model, names: impl IntoIterator<Item = &'a Str
         .hint(format!("The project's services are: {}.", all.join(", "))))
 }
 
-fn receivers(secret: &Secret, variables: &BTreeSet<String>, model: &Model, rules: &Rules) -> BTreeSet<String> {
+fn receivers(
+    secret: &Secret,
+    variables: &BTreeSet<String>,
+    model: &Model,
+    rules: &Rules,
+) -> BTreeSet<String> {
     let mapped: BTreeSet<String> = rules
         .services
         .into_iter()
@@ -180,10 +209,16 @@ fn receivers(secret: &Secret, variables: &BTreeSet<String>, model: &Model, rules
 /// The service's variables that are the secret: of one of its names, or whose whole value is `${NAME}`.
 fn variables_holding(service: &Service, names: &BTreeSet<String>) -> BTreeSet<String> {
     let written = service.environment.iter().filter(|(name, value)| {
-        let alias = value.as_deref().and_then(whole_reference).is_some_and(|name| names.contains(name));
+        let alias = value
+            .as_deref()
+            .and_then(whole_reference)
+            .is_some_and(|name| names.contains(name));
         names.contains(*name) || alias
     });
-    written.map(|(name, _)| name.clone()).chain(names.intersection(&service.from_env_file).cloned()).collect()
+    written
+        .map(|(name, _)| name.clone())
+        .chain(names.intersection(&service.from_env_file).cloned())
+        .collect()
 }
 
 /// The name in a value that is nothing but `$NAME`, `${NAME}` or `${NAME…}` with an operator of Compose's interpolation
@@ -206,7 +241,10 @@ fn whole_reference(value: &str) -> Option<&str> {
         }
         (depth == 0).then_some(at)
     })?;
-    let operator = rest.starts_with('}') || [":-", "-", ":?", "?", ":+", "+"].iter().any(|op| rest.starts_with(op));
+    let operator = rest.starts_with('}')
+        || [":-", "-", ":?", "?", ":+", "+"]
+            .iter()
+            .any(|op| rest.starts_with(op));
     (closes + 1 == rest.len() && operator && !name.is_empty()).then_some(name)
 }
 

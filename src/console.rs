@@ -50,15 +50,22 @@ struct Pipe {
 impl Console {
     /// The stream for where the run stands.
     pub fn new(platform: &Platform) -> Self {
-        let out: Box<dyn Write + Send> =
-            if platform.actions { Box::new(std::io::stdout()) } else { Box::new(std::io::stderr()) };
+        let out: Box<dyn Write + Send> = if platform.actions {
+            Box::new(std::io::stdout())
+        } else {
+            Box::new(std::io::stderr())
+        };
         Self::to(out, platform)
     }
 
     /// The stream into any writer, as for tests.
     pub fn to(out: Box<dyn Write + Send>, platform: &Platform) -> Self {
         Self {
-            state: Mutex::new(State { out, redactor: None, in_group: false }),
+            state: Mutex::new(State {
+                out,
+                redactor: None,
+                in_group: false,
+            }),
             actions: platform.actions,
             debug: platform.debug,
         }
@@ -68,7 +75,11 @@ impl Console {
     pub fn arm(&self, plan: &Plan) {
         let mut state = self.state();
         if self.actions {
-            for command in plan.workflow_masks().filter_map(workflow::add_mask).map(Zeroizing::new) {
+            for command in plan
+                .workflow_masks()
+                .filter_map(workflow::add_mask)
+                .map(Zeroizing::new)
+            {
                 state.raw(&command);
             }
             let _ = state.out.flush();
@@ -118,7 +129,8 @@ impl Console {
         if !self.debug {
             return;
         }
-        let own = tracing_subscriber::filter::Targets::new().with_target("claude_secrets", tracing::Level::DEBUG);
+        let own =
+            tracing_subscriber::filter::Targets::new().with_target("claude_secrets", tracing::Level::DEBUG);
         let console = self.clone();
         let layer = tracing_subscriber::fmt::layer()
             .without_time()
@@ -137,7 +149,11 @@ impl Console {
     /// Names of the secrets whose values the bytes hold, in any form that is masked.
     pub fn secrets_in(&self, bytes: &[u8]) -> Vec<String> {
         let state = self.state();
-        let names = state.redactor.as_ref().map(|redactor| redactor.names_in(bytes)).unwrap_or_default();
+        let names = state
+            .redactor
+            .as_ref()
+            .map(|redactor| redactor.names_in(bytes))
+            .unwrap_or_default();
         names.into_iter().map(str::to_owned).collect()
     }
 
@@ -145,12 +161,25 @@ impl Console {
     pub fn foreign(&self) -> Foreign<'_> {
         let mut state = self.state();
         // Without random numbers commands stay in force: better an odd line than none at all.
-        let stopped = if self.actions { StopCommands::new().ok() } else { None };
+        let stopped = if self.actions {
+            StopCommands::new().ok()
+        } else {
+            None
+        };
         if let Some(stopped) = &stopped {
             state.raw(stopped.begin().as_bytes());
         }
-        let pipe = || Pipe { stream: state.redactor.as_ref().map(Redactor::stream), line: Vec::new() };
-        Foreign { console: self, out: pipe(), err: pipe(), stopped, tail: VecDeque::new() }
+        let pipe = || Pipe {
+            stream: state.redactor.as_ref().map(Redactor::stream),
+            line: Vec::new(),
+        };
+        Foreign {
+            console: self,
+            out: pipe(),
+            err: pipe(),
+            stopped,
+            tail: VecDeque::new(),
+        }
     }
 
     fn annotated(&self, text: &str, label: &str, command: fn(&str) -> String) {
@@ -165,7 +194,9 @@ impl Console {
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         // A panic while the lock was held leaves a stream that still works.
-        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.state
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
@@ -238,7 +269,9 @@ impl Pipe {
             None => self.line.extend_from_slice(chunk),
         }
         let end = self.line.iter().rposition(|byte| matches!(byte, b'\n' | b'\r'));
-        let end = end.map(|end| end + 1).or_else(|| (self.line.len() > LONGEST_LINE).then_some(self.line.len()));
+        let end = end
+            .map(|end| end + 1)
+            .or_else(|| (self.line.len() > LONGEST_LINE).then_some(self.line.len()));
         let Some(end) = end else { return Vec::new() };
         let rest = self.line.split_off(end);
         split(&std::mem::replace(&mut self.line, rest))
@@ -267,7 +300,10 @@ impl Write for Trace {
 }
 
 fn split(text: &[u8]) -> Vec<Vec<u8>> {
-    text.split(|byte| matches!(byte, b'\n' | b'\r')).filter(|line| !line.is_empty()).map(<[u8]>::to_vec).collect()
+    text.split(|byte| matches!(byte, b'\n' | b'\r'))
+        .filter(|line| !line.is_empty())
+        .map(<[u8]>::to_vec)
+        .collect()
 }
 
 #[cfg(test)]
@@ -290,7 +326,13 @@ mod tests {
 
     fn printed(actions: bool, act: impl FnOnce(&Console)) -> String {
         let sink = Sink::default();
-        let console = Console::to(Box::new(sink.clone()), &Platform { actions, ..Platform::default() });
+        let console = Console::to(
+            Box::new(sink.clone()),
+            &Platform {
+                actions,
+                ..Platform::default()
+            },
+        );
         console.arm(&Plan::new([("KEY", &b"canary-value"[..])]));
         act(&console);
         let bytes = sink.0.lock().unwrap().clone();
@@ -323,8 +365,20 @@ mod tests {
             assert_eq!(child.finish(), ["::error::other", "one *** two", "rest"]);
             console.line("after");
         });
-        let lines: Vec<_> = text.lines().skip_while(|line| !line.starts_with("::stop-commands::")).collect();
+        let lines: Vec<_> = text
+            .lines()
+            .skip_while(|line| !line.starts_with("::stop-commands::"))
+            .collect();
         let token = lines[0].trim_start_matches("::stop-commands::");
-        assert_eq!(lines[1..], ["::error::other", "one *** two", "rest", &format!("::{token}::"), "after"]);
+        assert_eq!(
+            lines[1..],
+            [
+                "::error::other",
+                "one *** two",
+                "rest",
+                &format!("::{token}::"),
+                "after"
+            ]
+        );
     }
 }

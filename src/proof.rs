@@ -15,14 +15,20 @@ pub async fn nothing_leaked(tools: &Tools, console: &Console, project: &str) -> 
             let text = container.raw.to_string();
             let found = console.secrets_in(text.as_bytes());
             found.into_iter().map(move |name| {
-                Problem::new(format!("docker inspect {} shows the value of {name}", container.name))
+                Problem::new(format!(
+                    "docker inspect {} shows the value of {name}",
+                    container.name
+                ))
             })
         })
         .collect();
     if problems.is_empty() {
         return Ok(containers.len());
     }
-    Err(Error::new(Code::Leak, "secret values are visible in the containers' configuration")
-        .problems(problems)
-        .hint("Take the value out of the Compose file, rotate the secret, and deploy again."))
+    Err(Error::new(
+        Code::Leak,
+        "secret values are visible in the containers' configuration",
+    )
+    .problems(problems)
+    .hint("Take the value out of the Compose file, rotate the secret, and deploy again."))
 }

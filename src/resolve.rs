@@ -102,24 +102,42 @@ impl Resolution {
 
     /// The secrets that have a value.
     pub fn available(&self) -> impl Iterator<Item = (&Secret, &SecretValue)> {
-        self.secrets.iter().filter_map(|resolved| Some((&resolved.secret, resolved.value.as_ref()?)))
+        self.secrets
+            .iter()
+            .filter_map(|resolved| Some((&resolved.secret, resolved.value.as_ref()?)))
     }
 
     /// The value of a secret that is not sensitive, when it is text.
     pub fn plain_text(&self, name: &SecretName) -> Option<String> {
-        let resolved = self.secrets.iter().find(|r| r.secret.name == *name && !r.secret.sensitive)?;
+        let resolved = self
+            .secrets
+            .iter()
+            .find(|r| r.secret.name == *name && !r.secret.sensitive)?;
         String::from_utf8(resolved.value.as_ref()?.expose().to_vec()).ok()
     }
 
     /// All problems as one error, if there is any. Call it after the masks are in force.
     pub fn check(&self) -> Result<()> {
-        let grave = [Code::SourceDenied, Code::SourceFailed, Code::SecretsMissing, Code::SecretInvalid];
-        let Some(code) = grave.into_iter().find(|code| self.problems.iter().any(|(c, _)| c == code)) else {
+        let grave = [
+            Code::SourceDenied,
+            Code::SourceFailed,
+            Code::SecretsMissing,
+            Code::SecretInvalid,
+        ];
+        let Some(code) = grave
+            .into_iter()
+            .find(|code| self.problems.iter().any(|(c, _)| c == code))
+        else {
             return Ok(());
         };
         let count = self.problems.len();
-        let fact = if count == 1 { "1 secret has a problem".to_owned() } else { format!("{count} secrets have problems") };
-        Err(Error::new(code, fact).problems(self.problems.iter().map(|(_, problem)| problem.clone()).collect()))
+        let fact = if count == 1 {
+            "1 secret has a problem".to_owned()
+        } else {
+            format!("{count} secrets have problems")
+        };
+        Err(Error::new(code, fact)
+            .problems(self.problems.iter().map(|(_, problem)| problem.clone()).collect()))
     }
 }
 
@@ -130,7 +148,10 @@ pub async fn resolve(manifest: Manifest, sources: &[Box<dyn Source>], settings: 
         .iter()
         .map(|secret| match &secret.from {
             Some(references) => references.clone(),
-            None => sources.iter().map(|source| source.conventional(&secret.name, &manifest.scope)).collect(),
+            None => sources
+                .iter()
+                .map(|source| source.conventional(&secret.name, &manifest.scope))
+                .collect(),
         })
         .collect();
     let answers = ask(&plans, sources, settings.timeout).await;
@@ -142,15 +163,26 @@ pub async fn resolve(manifest: Manifest, sources: &[Box<dyn Source>], settings: 
         problems: Vec::new(),
         seen: Vec::new(),
     };
-    let merge = Merge { sources, answers: &answers, settings };
+    let merge = Merge {
+        sources,
+        answers: &answers,
+        settings,
+    };
     for (secret, references) in manifest.secrets.into_iter().zip(plans) {
         let resolved = merge.one(secret, &references, &mut all);
         all.secrets.push(resolved);
     }
     for source in sources {
-        let asked: Vec<Item> = answers.keys().filter(|(id, _)| id == source.id()).map(|(_, item)| item.clone()).collect();
+        let asked: Vec<Item> = answers
+            .keys()
+            .filter(|(id, _)| id == source.id())
+            .map(|(_, item)| item.clone())
+            .collect();
         let remarks = source.remarks(&asked).into_iter();
-        all.warnings.extend(remarks.map(|remark| Warning { text: remark.text, remedy: remark.remedy }));
+        all.warnings.extend(remarks.map(|remark| Warning {
+            text: remark.text,
+            remedy: remark.remedy,
+        }));
     }
     all
 }
@@ -158,14 +190,21 @@ pub async fn resolve(manifest: Manifest, sources: &[Box<dyn Source>], settings: 
 type Answers = BTreeMap<(SourceId, Item), Reply>;
 
 fn item(reference: &Reference) -> Item {
-    Item { name: reference.item.clone(), version: reference.version.clone() }
+    Item {
+        name: reference.item.clone(),
+        version: reference.version.clone(),
+    }
 }
 
 async fn ask(plans: &[Vec<Reference>], sources: &[Box<dyn Source>], timeout: Duration) -> Answers {
     let asked = sources.iter().map(|source| async move {
         // Two references to one item are one question.
-        let items: BTreeSet<Item> =
-            plans.iter().flatten().filter(|reference| reference.source == *source.id()).map(item).collect();
+        let items: BTreeSet<Item> = plans
+            .iter()
+            .flatten()
+            .filter(|reference| reference.source == *source.id())
+            .map(item)
+            .collect();
         let items: Vec<Item> = items.into_iter().collect();
         if items.is_empty() {
             return (source.id(), Vec::new());
@@ -178,14 +217,21 @@ async fn ask(plans: &[Vec<Reference>], sources: &[Box<dyn Source>], timeout: Dur
     });
     let mut answers = Answers::new();
     for (id, replies) in join_all(asked).await {
-        answers.extend(replies.into_iter().map(|(item, reply)| ((id.clone(), item), reply)));
+        answers.extend(
+            replies
+                .into_iter()
+                .map(|(item, reply)| ((id.clone(), item), reply)),
+        );
     }
     answers
 }
 
 fn late(id: &SourceId, timeout: Duration) -> Reply {
     Reply::Failed(Refusal {
-        fact: format!("{id} did not answer within {}", humantime::format_duration(timeout)),
+        fact: format!(
+            "{id} did not answer within {}",
+            humantime::format_duration(timeout)
+        ),
         remedy: "Look at the store, or give it more time with `timeout`.".to_owned(),
     })
 }
@@ -206,7 +252,13 @@ struct Merge<'a> {
 
 impl Merge<'_> {
     fn one(&self, secret: Secret, references: &[Reference], all: &mut Resolution) -> Resolved {
-        let mut resolved = Resolved { secret, state: State::Found, value: None, origin: None, shadowed: Vec::new() };
+        let mut resolved = Resolved {
+            secret,
+            state: State::Found,
+            value: None,
+            origin: None,
+            shadowed: Vec::new(),
+        };
         let mut winner: Option<(SecretValue, Origin)> = None;
         let mut looked = Vec::new();
         let mut blocked: Option<State> = None;
@@ -219,9 +271,10 @@ impl Merge<'_> {
                     }
                     match &winner {
                         None => winner = Some((value, origin(reference, found))),
-                        Some((best, _)) => resolved
-                            .shadowed
-                            .push(Shadowed { source: reference.source.clone(), differs: *best != value }),
+                        Some((best, _)) => resolved.shadowed.push(Shadowed {
+                            source: reference.source.clone(),
+                            differs: *best != value,
+                        }),
                     }
                     continue;
                 }
@@ -233,17 +286,28 @@ impl Merge<'_> {
                 Outcome::Failed(refusal) => (State::Failed, refusal),
             };
             if winner.is_some() {
-                all.notes.push(format!("{name}: {} (a source below the winner: nothing changes)", refusal.fact));
+                all.notes.push(format!(
+                    "{name}: {} (a source below the winner: nothing changes)",
+                    refusal.fact
+                ));
             } else if self.settings.next_on_source_error {
                 all.degraded = true;
                 all.warnings.push(Warning {
-                    text: format!("{name}: {}; passed over, since on-source-error is `next`", refusal.fact),
+                    text: format!(
+                        "{name}: {}; passed over, since on-source-error is `next`",
+                        refusal.fact
+                    ),
                     remedy: Some(refusal.remedy),
                 });
             } else {
                 blocked.get_or_insert(state);
-                let code = if state == State::Denied { Code::SourceDenied } else { Code::SourceFailed };
-                all.problems.push((code, blocking(&resolved.secret, reference, references, &refusal)));
+                let code = if state == State::Denied {
+                    Code::SourceDenied
+                } else {
+                    Code::SourceFailed
+                };
+                all.problems
+                    .push((code, blocking(&resolved.secret, reference, references, &refusal)));
             }
         }
         if let Some(state) = blocked {
@@ -271,11 +335,17 @@ impl Merge<'_> {
                     Field::Value(value) => Outcome::Found(value, found),
                     Field::Null => Outcome::Absent(format!("{reference} (null)")),
                     Field::Missing(names) => Outcome::Failed(Refusal {
-                        fact: format!("{reference}: there is no field `{name}`; the fields are: {}", names.join(", ")),
+                        fact: format!(
+                            "{reference}: there is no field `{name}`; the fields are: {}",
+                            names.join(", ")
+                        ),
                         remedy: "Correct the part after `#` of the reference.".to_owned(),
                     }),
                     Field::NotAnObject => Outcome::Failed(Refusal {
-                        fact: format!("{reference}: the value is no JSON object ({})", found.value.shape()),
+                        fact: format!(
+                            "{reference}: the value is no JSON object ({})",
+                            found.value.shape()
+                        ),
                         remedy: "Leave `#field` out of the reference, or store a JSON object.".to_owned(),
                     }),
                 },
@@ -299,7 +369,10 @@ impl Merge<'_> {
                 let problem = Problem::new(format!("{name} from {}: {fact}", origin.place));
                 all.problems.push((
                     Code::SecretInvalid,
-                    problem.remedy(format!("Correct the value in {}, or the rule in the manifest.", origin.source)),
+                    problem.remedy(format!(
+                        "Correct the value in {}, or the rule in the manifest.",
+                        origin.source
+                    )),
                 ));
             }
         }
@@ -309,28 +382,46 @@ impl Merge<'_> {
     /// A stale copy somewhere is a warning; where it wins over a store because it is a file lying here, an error, since
     /// that is how old keys get deployed (design rule 2).
     fn compare_with_shadowed(&self, resolved: &Resolved, origin: &Origin, all: &mut Resolution) {
-        let different: Vec<String> =
-            resolved.shadowed.iter().filter(|s| s.differs).map(|s| s.source.to_string()).collect();
+        let different: Vec<String> = resolved
+            .shadowed
+            .iter()
+            .filter(|s| s.differs)
+            .map(|s| s.source.to_string())
+            .collect();
         if different.is_empty() {
             return;
         }
         let (name, losers) = (&resolved.secret.name, different.join(" and "));
-        let text = format!("{name} comes from {} ({}), and {losers} has another value", origin.source, origin.place);
+        let text = format!(
+            "{name} comes from {} ({}), and {losers} has another value",
+            origin.source, origin.place
+        );
         let remedy = format!(
             "Remove the stale copy, or say which one counts: `{name} = {} | …` in `secrets`, or `from` in the manifest.",
             origin.reference
         );
-        let local = self.sources.iter().any(|s| *s.id() == origin.source && s.is_local_file());
+        let local = self
+            .sources
+            .iter()
+            .any(|s| *s.id() == origin.source && s.is_local_file());
         if local && resolved.secret.from.is_none() {
-            all.problems.push((Code::SecretInvalid, Problem::new(text).remedy(remedy)));
+            all.problems
+                .push((Code::SecretInvalid, Problem::new(text).remedy(remedy)));
         } else {
-            all.warnings.push(Warning { text, remedy: Some(remedy) });
+            all.warnings.push(Warning {
+                text,
+                remedy: Some(remedy),
+            });
         }
     }
 
     fn without(&self, resolved: &mut Resolved, looked: &[String], all: &mut Resolution) {
         let secret = &resolved.secret;
-        if let Some(value) = secret.default.clone().and_then(|default| secret.accept(default).ok()) {
+        if let Some(value) = secret
+            .default
+            .clone()
+            .and_then(|default| secret.accept(default).ok())
+        {
             if secret.sensitive {
                 all.seen.push((secret.name.clone(), value.clone()));
             }
@@ -343,9 +434,13 @@ impl Merge<'_> {
             let (fact, remedy) = missing(secret, looked);
             if self.settings.missing_is_warning {
                 all.degraded = true;
-                all.warnings.push(Warning { text: fact, remedy: Some(remedy) });
+                all.warnings.push(Warning {
+                    text: fact,
+                    remedy: Some(remedy),
+                });
             } else {
-                all.problems.push((Code::SecretsMissing, Problem::new(fact).remedy(remedy)));
+                all.problems
+                    .push((Code::SecretsMissing, Problem::new(fact).remedy(remedy)));
             }
         }
     }
@@ -377,7 +472,11 @@ fn not_there<'a>(reference: &Reference) -> Outcome<'a> {
 
 /// Why a secret has no value because of a source above the winner, with both ways out as text to paste.
 fn blocking(secret: &Secret, reference: &Reference, references: &[Reference], refusal: &Refusal) -> Problem {
-    let others: Vec<String> = references.iter().filter(|other| *other != reference).map(ToString::to_string).collect();
+    let others: Vec<String> = references
+        .iter()
+        .filter(|other| *other != reference)
+        .map(ToString::to_string)
+        .collect();
     let mut remedy = refusal.remedy.clone();
     if !others.is_empty() {
         remedy.push_str(&format!(
@@ -390,8 +489,16 @@ fn blocking(secret: &Secret, reference: &Reference, references: &[Reference], re
 }
 
 fn missing(secret: &Secret, looked: &[String]) -> (String, String) {
-    let about = secret.description.as_ref().map(|text| format!(" ({text})")).unwrap_or_default();
-    let places = if looked.is_empty() { "no source is configured".to_owned() } else { format!("looked at: {}", looked.join("; ")) };
+    let about = secret
+        .description
+        .as_ref()
+        .map(|text| format!(" ({text})"))
+        .unwrap_or_default();
+    let places = if looked.is_empty() {
+        "no source is configured".to_owned()
+    } else {
+        format!("looked at: {}", looked.join("; "))
+    };
     (
         format!("{}{about} was not found; {places}", secret.name),
         format!(

@@ -26,9 +26,26 @@ pub(super) async fn files(run: &mut Run) -> Result<Outcome> {
     let images = known_images(run, &prepared, &tools).await;
     let available = secrets
         .iter()
-        .map(|(secret, value)| (secret.name.clone(), Available { value, spec: &secret.file }))
+        .map(|(secret, value)| {
+            (
+                secret.name.clone(),
+                Available {
+                    value,
+                    spec: &secret.file,
+                },
+            )
+        })
         .collect();
-    let plans = plan(&tools, &prepared.project, &prepared.access, &available, &prepared.own, &images, prepared.choice.kind).await?;
+    let plans = plan(
+        &tools,
+        &prepared.project,
+        &prepared.access,
+        &available,
+        &prepared.own,
+        &images,
+        prepared.choice.kind,
+    )
+    .await?;
     let (files, paths) = lay_out(&plans, rustix::process::geteuid().is_root());
     run.check_strict()?;
 
@@ -37,9 +54,14 @@ pub(super) async fn files(run: &mut Run) -> Result<Outcome> {
     let there = prepared.override_file.read()?;
     let done = prepared.secrets_dir.write(&files)?;
     let written = done.new.len() + done.changed.len();
-    run.console.line(&format!("{written} secret files written, {} as they were", done.unchanged.len()));
+    run.console.line(&format!(
+        "{written} secret files written, {} as they were",
+        done.unchanged.len()
+    ));
     let touched = done.new.iter().chain(&done.changed);
-    let names_of: Vec<String> = touched.filter_map(|path| Some(path.file_name()?.to_str()?.to_owned())).collect();
+    let names_of: Vec<String> = touched
+        .filter_map(|path| Some(path.file_name()?.to_str()?.to_owned()))
+        .collect();
     run.report.changed = secrets
         .iter()
         .filter(|(secret, _)| names_of.contains(&secret.file_name()))
@@ -49,12 +71,21 @@ pub(super) async fn files(run: &mut Run) -> Result<Outcome> {
         // What runs keeps its revision as long as its values are the same.
         let name = &prepared.project.model.name;
         let containers = engine::containers(&tools, name).await.unwrap_or_default();
-        let revisions = crate::delivery::standing::revisions(prepared.project.model.services.keys(), &plans, &containers, &[])?;
-        let text = override_file(run, &prepared, &plans, &paths, &BTreeMap::new(), Some(&revisions)).to_yaml();
+        let revisions = crate::delivery::standing::revisions(
+            prepared.project.model.services.keys(),
+            &plans,
+            &containers,
+            &[],
+        )?;
+        let text =
+            override_file(run, &prepared, &plans, &paths, &BTreeMap::new(), Some(&revisions)).to_yaml();
         if bytes != text.as_bytes() {
             planning::check_override(run, &prepared, &names, &tools, &text).await?;
             prepared.override_file.write(text.as_bytes(), 0o644)?;
-            run.console.line(&format!("{} has their revisions", run.settings.override_file.display()));
+            run.console.line(&format!(
+                "{} has their revisions",
+                run.settings.override_file.display()
+            ));
         }
     }
     Ok(Outcome::Created)
@@ -72,9 +103,26 @@ pub(super) async fn compose(run: &mut Run) -> Result<Outcome> {
     let empty = SecretValue::new(Vec::new());
     let available = names
         .iter()
-        .map(|secret| (secret.name.clone(), Available { value: &empty, spec: &secret.file }))
+        .map(|secret| {
+            (
+                secret.name.clone(),
+                Available {
+                    value: &empty,
+                    spec: &secret.file,
+                },
+            )
+        })
         .collect();
-    let plans = plan(&tools, &prepared.project, &prepared.access, &available, &prepared.own, &images, prepared.choice.kind).await?;
+    let plans = plan(
+        &tools,
+        &prepared.project,
+        &prepared.access,
+        &available,
+        &prepared.own,
+        &images,
+        prepared.choice.kind,
+    )
+    .await?;
     let (_, paths) = lay_out(&plans, rustix::process::geteuid().is_root());
     let text = override_file(run, &prepared, &plans, &paths, &BTreeMap::new(), None).to_yaml();
     engine::compose_version(&tools).await?;
@@ -89,14 +137,21 @@ pub(super) async fn compose(run: &mut Run) -> Result<Outcome> {
         return Err(not_ours(run));
     }
     prepared.override_file.write(text.as_bytes(), 0o644)?;
-    run.console.line(&format!("{} written", run.settings.override_file.display()));
+    run.console
+        .line(&format!("{} written", run.settings.override_file.display()));
     Ok(Outcome::Created)
 }
 
 /// The images that the engine has; none when there is no engine, which these modes can do without.
-async fn known_images(run: &Run, prepared: &project::Prepared, tools: &crate::docker::command::Tools) -> Images {
+async fn known_images(
+    run: &Run,
+    prepared: &project::Prepared,
+    tools: &crate::docker::command::Tools,
+) -> Images {
     let services = planning::services_of(run, prepared);
-    images::present(tools, &prepared.project, &services).await.unwrap_or_default()
+    images::present(tools, &prepared.project, &services)
+        .await
+        .unwrap_or_default()
 }
 
 /// Whether an override file was generated by this program: its first line says so.
@@ -107,7 +162,10 @@ pub(super) fn is_ours(bytes: &[u8]) -> bool {
 pub(super) fn not_ours(run: &Run) -> Error {
     Error::new(
         Code::OverrideInvalid,
-        format!("{} is there and was not generated by claude-secrets", run.settings.override_file.display()),
+        format!(
+            "{} is there and was not generated by claude-secrets",
+            run.settings.override_file.display()
+        ),
     )
     .hint("Move it away, or name another `override-file`.")
 }

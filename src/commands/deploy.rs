@@ -50,7 +50,13 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
         planning::check_override(run, &prepared, &names, &tools, &planned.override_text).await?;
     }
     run.report.changed = planning::changed(&planned, &prepared, &secrets);
-    let deployment = Deployment { prepared: &prepared, secrets: &secrets, tools: &tools, host: &host, images: &images };
+    let deployment = Deployment {
+        prepared: &prepared,
+        secrets: &secrets,
+        tools: &tools,
+        host: &host,
+        images: &images,
+    };
     if planned.stale.is_empty() && !has_orphans(run, &prepared, &planned) {
         return deployment.refresh(run, &planned).await;
     }
@@ -75,7 +81,9 @@ async fn images(run: &mut Run, prepared: &Prepared, tools: &Tools) -> Result<Ima
     let settings = settings.clone();
     run.begin_stage("Images");
     let logins = Logins::new(tools, &run.settings.registries).await?;
-    let tools = logins.as_ref().map_or_else(|| tools.clone(), |logins| logins.tools(tools));
+    let tools = logins
+        .as_ref()
+        .map_or_else(|| tools.clone(), |logins| logins.tools(tools));
     images::ensure(&tools, &prepared.project, &settings, &services, present).await
 }
 
@@ -98,12 +106,14 @@ impl Deployment<'_> {
     async fn refresh(&self, run: &mut Run, planned: &Planned) -> Result<Outcome> {
         run.begin_stage("Delivery");
         let same = self.prepared.override_file.read()?.as_deref() == Some(planned.override_text.as_bytes());
-        let files = self.prepared.choice.kind == Kind::File && !self.prepared.secrets_dir.compare(&planned.files)?.is_empty();
+        let files = self.prepared.choice.kind == Kind::File
+            && !self.prepared.secrets_dir.compare(&planned.files)?.is_empty();
         if !same || files {
             let _lock = project_lock(run, self.prepared).await?;
             self.write_files(run, planned)?;
         }
-        run.console.line("every service stands as it shall; nothing is restarted");
+        run.console
+            .line("every service stands as it shall; nothing is restarted");
         if run.settings.compose.wait {
             self.wait(run, &planned.containers, &planned.started).await?;
         }
@@ -127,7 +137,8 @@ impl Deployment<'_> {
         // Another run may have changed the project while this one waited for the lock.
         let now = engine::containers(self.tools, &self.prepared.project.model.name).await?;
         if ids(&now) != ids(&planned.containers) {
-            planned = planning::plan_delivery(run, self.prepared, self.secrets, self.tools, self.images).await?;
+            planned =
+                planning::plan_delivery(run, self.prepared, self.secrets, self.tools, self.images).await?;
         }
         for (service, why) in &planned.stale {
             run.console.line(&format!("{service}: {why}"));
@@ -138,19 +149,31 @@ impl Deployment<'_> {
 
         run.begin_stage("Deployment");
         let stale: BTreeSet<String> = planned.stale.keys().cloned().collect();
-        let scope = if stale == planned.started { Scope::Whole } else { Scope::Only(&stale) };
+        let scope = if stale == planned.started {
+            Scope::Whole
+        } else {
+            Scope::Only(&stale)
+        };
         let project = &self.prepared.project;
         let result = if stale.is_empty() {
             Ok(())
         } else {
-            up::up(self.tools, project, &self.prepared.host_override, &run.settings.compose, &scope).await
+            up::up(
+                self.tools,
+                project,
+                &self.prepared.host_override,
+                &run.settings.compose,
+                &scope,
+            )
+            .await
         };
         let after = engine::containers(&self.tools.uninterrupted(), &project.model.name).await?;
         reporting::services(run, self.prepared, &planned, &after);
         result?;
         if run.settings.compose.remove_orphans {
             for gone in up::remove_orphans(self.tools, project, &after).await? {
-                run.console.line(&format!("removed {gone}, whose service is gone"));
+                run.console
+                    .line(&format!("removed {gone}, whose service is gone"));
             }
         }
         if run.settings.compose.wait {
@@ -161,11 +184,14 @@ impl Deployment<'_> {
 
         run.begin_stage("Proof");
         let count = proof::nothing_leaked(self.tools, &run.console, &project.model.name).await?;
-        run.console.line(&format!("no secret is visible in `docker inspect` of {count} containers"));
+        run.console.line(&format!(
+            "no secret is visible in `docker inspect` of {count} containers"
+        ));
         if self.prepared.choice.kind == Kind::Volume {
             let left = volume::remove_old(self.tools, &project.model.name, &planned.volumes).await?;
             for volume in left {
-                run.report.note(format!("the volume {volume} is still in use and stays for now"));
+                run.report
+                    .note(format!("the volume {volume} is still in use and stays for now"));
             }
         }
         Ok(Outcome::Deployed)
@@ -174,7 +200,15 @@ impl Deployment<'_> {
     async fn wait(&self, run: &Run, before: &[Container], services: &BTreeSet<String>) -> Result<()> {
         let settled = ids(before);
         let name = &self.prepared.project.model.name;
-        health::wait(self.tools, &run.console, name, services, &settled, run.settings.compose.wait_timeout).await
+        health::wait(
+            self.tools,
+            &run.console,
+            name,
+            services,
+            &settled,
+            run.settings.compose.wait_timeout,
+        )
+        .await
     }
 
     /// Files and override; with delivery `volume` the override alone.
@@ -182,12 +216,16 @@ impl Deployment<'_> {
         if self.prepared.choice.kind == Kind::File {
             let done = self.prepared.secrets_dir.write(&planned.files)?;
             let written = done.new.len() + done.changed.len();
-            run.console.line(&format!("{written} secret files written, {} as they were", done.unchanged.len()));
+            run.console.line(&format!(
+                "{written} secret files written, {} as they were",
+                done.unchanged.len()
+            ));
         }
         let text = planned.override_text.as_bytes();
         if self.prepared.override_file.read()?.as_deref() != Some(text) {
             self.prepared.override_file.write(text, 0o644)?;
-            run.console.line(&format!("{} written", run.settings.override_file.display()));
+            run.console
+                .line(&format!("{} written", run.settings.override_file.display()));
         }
         Ok(())
     }
@@ -199,18 +237,35 @@ impl Deployment<'_> {
         let project = &self.prepared.project;
         volume::remove_incomplete(self.tools, &project.model.name).await?;
         for (service, name) in &planned.volumes {
-            let (Some(plan), Some(found)) = (planned.plans.get(service), planned.revisions.get(service)) else {
+            let (Some(plan), Some(found)) = (planned.plans.get(service), planned.revisions.get(service))
+            else {
                 continue;
             };
-            let Some(definition) = project.model.services.get(service).filter(|_| found.volume.is_none()) else {
+            let Some(definition) = project
+                .model
+                .services
+                .get(service)
+                .filter(|_| found.volume.is_none())
+            else {
                 continue;
             };
             // Services that are not started now have no image yet, and any image will do.
-            let image = if self.images.contains_key(&definition.image) { Some(&definition.image) } else { self.images.keys().next() };
-            let Some(image) = image else {
-                return Err(Error::new(Code::DeliveryFailed, format!("there is no image to fill the volume of {service} with")));
+            let image = if self.images.contains_key(&definition.image) {
+                Some(&definition.image)
+            } else {
+                self.images.keys().next()
             };
-            let files: Vec<VolumeFile> = plan.files.iter().map(|file| volume_file(file, plan.reader)).collect();
+            let Some(image) = image else {
+                return Err(Error::new(
+                    Code::DeliveryFailed,
+                    format!("there is no image to fill the volume of {service} with"),
+                ));
+            };
+            let files: Vec<VolumeFile> = plan
+                .files
+                .iter()
+                .map(|file| volume_file(file, plan.reader))
+                .collect();
             let new = NewVolume {
                 name,
                 project: &project.model.name,
@@ -220,7 +275,10 @@ impl Deployment<'_> {
                 files: &files,
             };
             volume::create(self.tools, &new).await?;
-            run.console.line(&format!("{service}: {} secrets in the volume {name}", files.len()));
+            run.console.line(&format!(
+                "{service}: {} secrets in the volume {name}",
+                files.len()
+            ));
         }
         Ok(())
     }
@@ -229,7 +287,13 @@ impl Deployment<'_> {
 fn volume_file(file: &crate::delivery::plan::PlannedFile, reader: Reader) -> VolumeFile<'_> {
     let (owner, mode) = file.permissions(reader, 0o400);
     let (uid, gid) = owner.unwrap_or((0, 0));
-    VolumeFile { name: &file.file, value: &file.value, mode, uid, gid }
+    VolumeFile {
+        name: &file.file,
+        value: &file.value,
+        mode,
+        uid,
+        gid,
+    }
 }
 
 fn ids(containers: &[Container]) -> BTreeSet<String> {

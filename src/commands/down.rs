@@ -39,19 +39,28 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
     up::down(&tools, &project).await?;
     remove_from_engine(&tools, &name).await?;
     for path in secrets_dir.remove()? {
-        run.console.line(&format!("removed {}", run.settings.secrets_dir.join(path).display()));
+        run.console.line(&format!(
+            "removed {}",
+            run.settings.secrets_dir.join(path).display()
+        ));
     }
     if override_file.read()?.is_some_and(|bytes| is_ours(&bytes)) {
         override_file.remove()?;
-        run.console.line(&format!("removed {}", run.settings.override_file.display()));
+        run.console
+            .line(&format!("removed {}", run.settings.override_file.display()));
     }
 
     run.begin_stage("Proof");
     let left = left_over(&tools, &name).await?;
     if !left.is_empty() {
-        return Err(Error::new(Code::RemovalIncomplete, format!("the project {name} is not wholly gone")).problems(left));
+        return Err(Error::new(
+            Code::RemovalIncomplete,
+            format!("the project {name} is not wholly gone"),
+        )
+        .problems(left));
     }
-    run.console.line(&format!("no container and no volume of ours is left of {name}"));
+    run.console
+        .line(&format!("no container and no volume of ours is left of {name}"));
     Ok(Outcome::Removed)
 }
 
@@ -59,9 +68,16 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
 async fn remove_from_engine(tools: &Tools, project: &str) -> Result<()> {
     let label = format!("{PROJECT}={project}");
     for container in engine::with_label(tools, &label).await? {
-        tools.docker(["rm", "--force", "--volumes", &container.id]).output().await?;
+        tools
+            .docker(["rm", "--force", "--volumes", &container.id])
+            .output()
+            .await?;
     }
-    let volumes: Vec<String> = engine::volumes(tools, &label).await?.into_iter().map(|volume| volume.name).collect();
+    let volumes: Vec<String> = engine::volumes(tools, &label)
+        .await?
+        .into_iter()
+        .map(|volume| volume.name)
+        .collect();
     if !volumes.is_empty() {
         tools.docker(["volume", "rm"]).args(&volumes).output().await?;
     }
@@ -80,8 +96,14 @@ async fn left_over(tools: &Tools, project: &str) -> Result<Vec<Problem>> {
             .remedy(format!("docker rm --force {}", container.name))
     });
     let volumes = volumes.iter().map(|volume| {
-        Problem::new(format!("the volume {} is still there: something uses it", volume.name))
-            .remedy(format!("docker ps -a --filter volume={0}; docker volume rm {0}", volume.name))
+        Problem::new(format!(
+            "the volume {} is still there: something uses it",
+            volume.name
+        ))
+        .remedy(format!(
+            "docker ps -a --filter volume={0}; docker volume rm {0}",
+            volume.name
+        ))
     });
     Ok(containers.chain(volumes).collect())
 }

@@ -34,15 +34,30 @@ pub(super) fn declared(run: &mut Run) -> Result<Declared> {
     run.begin_stage("Manifest");
     let (files, profiles) = find_project(&run.settings)?;
     let manifest = read_manifest(&run.settings, &files)?;
-    run.console.line(&format!("{} secrets declared", manifest.secrets.len()));
-    Ok(Declared { files, manifest, profiles })
+    run.console
+        .line(&format!("{} secrets declared", manifest.secrets.len()));
+    Ok(Declared {
+        files,
+        manifest,
+        profiles,
+    })
 }
 
 /// Finds the Compose files and the profiles.
 pub(super) fn find_project(settings: &Settings) -> Result<(ComposeFiles, Vec<String>)> {
-    let start = settings.compose.directory.as_deref().unwrap_or(&settings.workspace);
+    let start = settings
+        .compose
+        .directory
+        .as_deref()
+        .unwrap_or(&settings.workspace);
     let env_file = Environment::from_env_file(&start.join(".env"));
-    let variable = |name: &str| settings.variables.text(name).or_else(|| env_file.text(name)).map(str::to_owned);
+    let variable = |name: &str| {
+        settings
+            .variables
+            .text(name)
+            .or_else(|| env_file.text(name))
+            .map(str::to_owned)
+    };
     let files = discovery::find(&discovery::Wanted {
         named: &settings.compose.files,
         directory: settings.compose.directory.as_deref(),
@@ -53,22 +68,42 @@ pub(super) fn find_project(settings: &Settings) -> Result<(ComposeFiles, Vec<Str
     let mut profiles = settings.compose.profiles.clone();
     if profiles.is_empty() {
         let list = variable("COMPOSE_PROFILES").unwrap_or_default();
-        profiles = list.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect();
+        profiles = list
+            .split(',')
+            .filter(|name| !name.is_empty())
+            .map(str::to_owned)
+            .collect();
     }
     Ok((files, profiles))
 }
 
 /// Reads the manifest and the `secrets` input.
 pub(super) fn read_manifest(settings: &Settings, files: &ComposeFiles) -> Result<Manifest> {
-    let path = settings.config.clone().unwrap_or_else(|| files.directory.join(manifest::FILE_NAME));
+    let path = settings
+        .config
+        .clone()
+        .unwrap_or_else(|| files.directory.join(manifest::FILE_NAME));
     let bytes = match std::fs::read(&path) {
         Ok(bytes) => Some(bytes),
         Err(error) if settings.config.is_none() && error.kind() == std::io::ErrorKind::NotFound => None,
-        Err(error) => return Err(Error::io(Code::ManifestMissing, "read the manifest", &path, &error)),
+        Err(error) => {
+            return Err(Error::io(
+                Code::ManifestMissing,
+                "read the manifest",
+                &path,
+                &error,
+            ));
+        }
     };
-    let shown = path.strip_prefix(&settings.workspace).map_or_else(|_| path.clone(), PathBuf::from);
+    let shown = path
+        .strip_prefix(&settings.workspace)
+        .map_or_else(|_| path.clone(), PathBuf::from);
     let kinds: Vec<&str> = SOURCES.iter().map(|kind| kind.name).collect();
-    let versioned: Vec<&str> = SOURCES.iter().filter(|kind| kind.versioned).map(|kind| kind.name).collect();
+    let versioned: Vec<&str> = SOURCES
+        .iter()
+        .filter(|kind| kind.versioned)
+        .map(|kind| kind.name)
+        .collect();
     let known: Vec<(&str, &[&str])> = SOURCES.iter().map(|kind| (kind.name, kind.settings)).collect();
     manifest::read(&manifest::Given {
         lines: settings.secrets.as_deref(),
@@ -110,17 +145,28 @@ pub(super) async fn host_paths(run: &Run, tools: &Tools) -> Result<HostPaths> {
 /// Asks the sources, puts the masks in force, and only then speaks of what was found.
 pub(super) async fn resolved(run: &mut Run, declared: &Declared) -> Result<Resolution> {
     run.begin_stage("Secrets");
-    let around =
-        Surroundings { project: &declared.files.directory, secrets_dir: &run.settings.secrets_dir };
+    let around = Surroundings {
+        project: &declared.files.directory,
+        secrets_dir: &run.settings.secrets_dir,
+    };
     let opened = sources::open(&run.settings, &declared.manifest, &around)?;
     let resolution = resolve(declared.manifest.clone(), &opened, &run.settings).await;
     run.interrupt.check()?;
-    let passwords = run.settings.registries.iter().map(|login| (login.host.as_str(), login.password.expose()));
-    let values = resolution.values().map(|(name, value)| (name.as_str(), value.expose()));
+    let passwords = run
+        .settings
+        .registries
+        .iter()
+        .map(|login| (login.host.as_str(), login.password.expose()));
+    let values = resolution
+        .values()
+        .map(|(name, value)| (name.as_str(), value.expose()));
     let plan = Plan::new(values.chain(passwords));
     run.console.arm(&plan);
     for (name, why) in plan.unmaskable() {
-        run.warn(format!("{name} cannot be masked: {why}"), Some("Use a longer value, or `sensitive: false` when it is no secret.".to_owned()));
+        run.warn(
+            format!("{name} cannot be masked: {why}"),
+            Some("Use a longer value, or `sensitive: false` when it is no secret.".to_owned()),
+        );
     }
     for warning in &resolution.warnings {
         run.warn(warning.text.clone(), warning.remedy.clone());
@@ -137,14 +183,23 @@ pub(super) async fn resolved(run: &mut Run, declared: &Declared) -> Result<Resol
 /// Docker's programs for the rest of the run: with the step's variables, without any secret, and with a placeholder for
 /// each declared one, so that Compose's interpolation (`${NAME:?}`) passes.
 pub(super) fn tools(run: &Run, secrets: &[&Secret], resolution: Option<&Resolution>) -> Result<Tools> {
-    let values: Vec<&SecretValue> = resolution.into_iter().flat_map(|r| r.values().map(|(_, value)| value)).collect();
+    let values: Vec<&SecretValue> = resolution
+        .into_iter()
+        .flat_map(|r| r.values().map(|(_, value)| value))
+        .collect();
     let mut hidden: BTreeSet<OsString> = run.settings.variables.names_holding(&values);
     let mut placeholders = BTreeMap::new();
     for secret in secrets {
-        let plain = (!secret.sensitive).then(|| resolution.and_then(|r| r.plain_text(&secret.name))).flatten();
+        let plain = (!secret.sensitive)
+            .then(|| resolution.and_then(|r| r.plain_text(&secret.name)))
+            .flatten();
         for variable in variables_of(secret) {
             hidden.insert(OsString::from(format!("{variable}_FILE")));
-            let stands = if secret.sensitive { Some(placeholder(&variable)) } else { plain.clone() };
+            let stands = if secret.sensitive {
+                Some(placeholder(&variable))
+            } else {
+                plain.clone()
+            };
             if let Some(text) = stands {
                 placeholders.insert(variable, text);
             }
@@ -157,7 +212,8 @@ pub(super) fn tools(run: &Run, secrets: &[&Secret], resolution: Option<&Resoluti
 /// The project's socket: missing it is the commonest mistake, and the client's own words for it are long.
 pub(super) fn check_socket(tools: &Tools) -> Result<()> {
     let host = tools.variable("DOCKER_HOST").and_then(|host| host.to_str());
-    let elsewhere = host.is_some_and(|host| !host.starts_with("unix://")) || tools.variable("DOCKER_CONTEXT").is_some();
+    let elsewhere =
+        host.is_some_and(|host| !host.starts_with("unix://")) || tools.variable("DOCKER_CONTEXT").is_some();
     let path = tools.socket();
     if elsewhere || path.exists() {
         return Ok(());

@@ -31,7 +31,13 @@ struct Run {
 pub async fn run(settings: Settings, console: Arc<Console>, interrupt: Interrupt) -> u8 {
     let mut report = Report::new(settings.mode.name());
     report.environment.clone_from(&settings.environment);
-    let mut run = Run { settings, console, interrupt, report, stage: None };
+    let mut run = Run {
+        settings,
+        console,
+        interrupt,
+        report,
+        stage: None,
+    };
     let result = match run.settings.mode {
         Mode::Deploy => deploy::run(&mut run).await,
         Mode::CreateFiles => create::files(&mut run).await,
@@ -71,7 +77,10 @@ impl Run {
     }
 
     fn warn(&mut self, text: impl Into<String>, hint: Option<String>) {
-        self.report.warn(Message { text: text.into(), hint });
+        self.report.warn(Message {
+            text: text.into(),
+            hint,
+        });
     }
 
     /// Under `strict` warnings are errors; called when all of them are known and nothing has been changed.
@@ -83,8 +92,10 @@ impl Run {
             fact: warning.text.clone(),
             remedy: warning.hint.clone(),
         });
-        Err(Error::new(Code::SecretInvalid, "there are warnings, and `strict` makes them errors")
-            .problems(problems.collect()))
+        Err(Error::new(
+            Code::SecretInvalid,
+            "there are warnings, and `strict` makes them errors",
+        )
+        .problems(problems.collect()))
     }
 }
-

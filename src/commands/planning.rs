@@ -52,26 +52,55 @@ pub(super) async fn plan_delivery(
     let name = &project.model.name;
     let kind = prepared.choice.kind;
     let volumes = async {
-        if kind == Kind::Volume { volume::complete(tools, name).await } else { Ok(Vec::new()) }
+        if kind == Kind::Volume {
+            volume::complete(tools, name).await
+        } else {
+            Ok(Vec::new())
+        }
     };
     let (containers, volumes) = tokio::try_join!(engine::containers(tools, name), volumes)?;
     check_environment(run, &containers)?;
     let available: BTreeMap<SecretName, Available> = secrets
         .iter()
-        .map(|(secret, value)| (secret.name.clone(), Available { value, spec: &secret.file }))
+        .map(|(secret, value)| {
+            (
+                secret.name.clone(),
+                Available {
+                    value,
+                    spec: &secret.file,
+                },
+            )
+        })
         .collect();
-    let plans = plan(tools, project, &prepared.access, &available, &prepared.own, images, kind).await?;
+    let plans = plan(
+        tools,
+        project,
+        &prepared.access,
+        &available,
+        &prepared.own,
+        images,
+        kind,
+    )
+    .await?;
     let (files, paths) = lay_out(&plans, rustix::process::geteuid().is_root());
     let revisions = revisions(project.model.services.keys(), &plans, &containers, &volumes)?;
     let volumes = volume_names(name, kind, &plans, &revisions);
     let overriding = override_file(run, prepared, &plans, &paths, &volumes, Some(&revisions));
     let started = project.model.started_by(&run.settings.compose.services);
     let mut stale = BTreeMap::new();
-    for service in project.model.services.values().filter(|service| started.contains(&service.name)) {
+    for service in project
+        .model
+        .services
+        .values()
+        .filter(|service| started.contains(&service.name))
+    {
         let none = BTreeMap::new();
         let wanted = Wanted {
             service,
-            labels: overriding.services.get(&service.name).map_or(&none, |own| &own.labels),
+            labels: overriding
+                .services
+                .get(&service.name)
+                .map_or(&none, |own| &own.labels),
             mounts: standing::mounts(
                 kind,
                 &service.name,
@@ -89,9 +118,20 @@ pub(super) async fn plan_delivery(
     }
     let followers = with_followers(&project.model.services, stale.keys().cloned().collect());
     for follower in followers.intersection(&started) {
-        stale.entry(follower.clone()).or_insert("it follows a service that changes");
+        stale
+            .entry(follower.clone())
+            .or_insert("it follows a service that changes");
     }
-    Ok(Planned { plans, files, revisions, volumes, override_text: overriding.to_yaml(), stale, started, containers })
+    Ok(Planned {
+        plans,
+        files,
+        revisions,
+        volumes,
+        override_text: overriding.to_yaml(),
+        stale,
+        started,
+        containers,
+    })
 }
 
 /// The override file of a project, without revisions when no values are known.
@@ -108,44 +148,80 @@ pub(super) fn override_file(
     let secrets_dir = run.settings.secrets_dir.display();
     for service in model.services.values() {
         let name = &service.name;
-        let Some(access) = prepared.access.services.get(name) else { continue };
-        let mut own = ServiceOverride { environment: Variables::new(service, access), ..Default::default() };
+        let Some(access) = prepared.access.services.get(name) else {
+            continue;
+        };
+        let mut own = ServiceOverride {
+            environment: Variables::new(service, access),
+            ..Default::default()
+        };
         match (plans.get(name), volumes.get(name)) {
             (Some(plan), Some(volume)) => {
                 let key = format!("claude-secrets-{name}");
                 all.volumes.insert(key.clone(), volume.clone());
                 own.volume = Some(key);
                 if !service.secrets.is_empty() {
-                    let moved = |target: &str| plan.files.iter().any(|f| target.strip_prefix("/run/secrets/").unwrap_or(target) == f.file);
-                    own.own_secrets =
-                        Some(service.secrets.iter().filter(|secret| !moved(&secret.target)).cloned().collect());
+                    let moved = |target: &str| {
+                        plan.files
+                            .iter()
+                            .any(|f| target.strip_prefix("/run/secrets/").unwrap_or(target) == f.file)
+                    };
+                    own.own_secrets = Some(
+                        service
+                            .secrets
+                            .iter()
+                            .filter(|secret| !moved(&secret.target))
+                            .cloned()
+                            .collect(),
+                    );
                 }
             }
             (Some(plan), None) => {
                 for file in &plan.files {
-                    let Some(path) = paths.get(&(name.clone(), file.file.clone())) else { continue };
+                    let Some(path) = paths.get(&(name.clone(), file.file.clone())) else {
+                        continue;
+                    };
                     let shared = path.components().count() == 1;
-                    let key = if shared { file.file.clone() } else { format!("{name}--{}", file.file) };
+                    let key = if shared {
+                        file.file.clone()
+                    } else {
+                        format!("{name}--{}", file.file)
+                    };
                     let defined = model.own_secret(&key).is_some();
-                    all.secrets.insert(key.clone(), (format!("./{secrets_dir}/{}", path.display()), defined));
+                    all.secrets.insert(
+                        key.clone(),
+                        (format!("./{secrets_dir}/{}", path.display()), defined),
+                    );
                     own.secrets.push((key, format!("{TARGET}/{}", file.file)));
                 }
                 // Two entries with one target are kept side by side unless they are written alike.
-                let ours = |target: &str| plan.files.iter().any(|f| target.strip_prefix("/run/secrets/").unwrap_or(target) == f.file);
+                let ours = |target: &str| {
+                    plan.files
+                        .iter()
+                        .any(|f| target.strip_prefix("/run/secrets/").unwrap_or(target) == f.file)
+                };
                 if service.secrets.iter().any(|secret| ours(&secret.target)) {
-                    own.own_secrets =
-                        Some(service.secrets.iter().filter(|secret| !ours(&secret.target)).cloned().collect());
+                    own.own_secrets = Some(
+                        service
+                            .secrets
+                            .iter()
+                            .filter(|secret| !ours(&secret.target))
+                            .cloned()
+                            .collect(),
+                    );
                 }
             }
             (None, _) => {}
         }
         if let Some(found) = revisions.and_then(|all| all.get(name)) {
-            own.labels.insert(REVISION.to_owned(), found.revision.label().to_owned());
+            own.labels
+                .insert(REVISION.to_owned(), found.revision.label().to_owned());
             if let Some(environment) = &run.settings.environment {
                 own.labels.insert(ENVIRONMENT.to_owned(), environment.clone());
             }
             let definition = format!("{}\n{}", model.definition(name), own.signature());
-            own.labels.insert(CONFIG.to_owned(), found.revision.seal(&definition));
+            own.labels
+                .insert(CONFIG.to_owned(), found.revision.seal(&definition));
         }
         all.services.insert(name.clone(), own);
     }
@@ -161,8 +237,11 @@ pub(super) async fn check_override(
     text: &str,
 ) -> Result<()> {
     let merged = prepared.project.merged(tools, With::Input(text)).await?;
-    let names: BTreeSet<String> =
-        secrets.iter().filter(|secret| secret.sensitive).flat_map(|secret| variables_of(secret)).collect();
+    let names: BTreeSet<String> = secrets
+        .iter()
+        .filter(|secret| secret.sensitive)
+        .flat_map(|secret| variables_of(secret))
+        .collect();
     check_merged(&merged, &names, &|text| run.console.secrets_in(text.as_bytes()))
 }
 
@@ -172,8 +251,17 @@ pub(super) fn services_of(run: &Run, prepared: &Prepared) -> BTreeSet<String> {
 }
 
 /// What each secret's values did: a secret may have changed when every service that has it gets a new revision.
-pub(super) fn changed(planned: &Planned, prepared: &Prepared, secrets: &[(&Secret, &SecretValue)]) -> Vec<String> {
-    let renewed = |service: &String| planned.revisions.get(service).is_some_and(|revision| !revision.known);
+pub(super) fn changed(
+    planned: &Planned,
+    prepared: &Prepared,
+    secrets: &[(&Secret, &SecretValue)],
+) -> Vec<String> {
+    let renewed = |service: &String| {
+        planned
+            .revisions
+            .get(service)
+            .is_some_and(|revision| !revision.known)
+    };
     secrets
         .iter()
         .map(|(secret, _)| &secret.name)
@@ -207,7 +295,10 @@ fn volume_names(
 /// A project that was deployed for another environment is not ours to change: its secrets are that environment's.
 fn check_environment(run: &Run, containers: &[Container]) -> Result<()> {
     let wanted = run.settings.environment.as_deref();
-    let other = containers.iter().filter_map(|container| container.label(ENVIRONMENT)).find(|found| Some(*found) != wanted);
+    let other = containers
+        .iter()
+        .filter_map(|container| container.label(ENVIRONMENT))
+        .find(|found| Some(*found) != wanted);
     let Some(other) = other else { return Ok(()) };
     Err(Error::new(
         Code::OtherEnvironment,

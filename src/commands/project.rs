@@ -42,26 +42,46 @@ pub(super) async fn prepare(
 ) -> Result<Prepared> {
     run.begin_stage("Project");
     let settings = &run.settings;
-    let docker_host = tools.variable("DOCKER_HOST").and_then(|text| text.to_str()).map(str::to_owned);
+    let docker_host = tools
+        .variable("DOCKER_HOST")
+        .and_then(|text| text.to_str())
+        .map(str::to_owned);
     let choice = choose(settings, docker_host.as_deref())?;
     let directory = &declared.files.directory;
     let secrets_dir = SecretsDir::open(directory, &settings.secrets_dir)?;
     let override_file = ProjectFile::open(directory, &settings.override_file)?;
-    let project =
-        Project::load(tools, &settings.compose, declared.files.clone(), host, &declared.profiles).await?;
+    let project = Project::load(
+        tools,
+        &settings.compose,
+        declared.files.clone(),
+        host,
+        &declared.profiles,
+    )
+    .await?;
     access::check_services(&project.model, &settings.compose.services, "services")?;
     let access = access::decide(
         &project.model,
-        &access::Rules { secrets, services: declared.manifest.services.as_ref(), grant_to: &settings.grant_to },
+        &access::Rules {
+            secrets,
+            services: declared.manifest.services.as_ref(),
+            grant_to: &settings.grant_to,
+        },
     )?;
-    let own = if choice.kind == Kind::Volume { own_secrets(run, &project, &access)? } else { BTreeMap::new() };
+    let own = if choice.kind == Kind::Volume {
+        own_secrets(run, &project, &access)?
+    } else {
+        BTreeMap::new()
+    };
     let host_secrets_dir = project.directory.join(&run.settings.secrets_dir);
     let host_override = project.directory.join(&run.settings.override_file);
     for (text, hint) in &access.warnings {
         run.warn(text.clone(), Some(hint.clone()));
     }
     for row in &mut run.report.secrets {
-        let services = access.services.iter().filter(|(_, own)| own.secrets.iter().any(|s| s.name.as_str() == row.name));
+        let services = access
+            .services
+            .iter()
+            .filter(|(_, own)| own.secrets.iter().any(|s| s.name.as_str() == row.name));
         row.services = services.map(|(service, _)| service.clone()).collect();
     }
     run.console.line(&format!(
@@ -72,23 +92,48 @@ pub(super) async fn prepare(
         choice.reason
     ));
     run.report.project = Some(project.model.name.clone());
-    run.report.delivery = Some(DeliveryRow { kind: choice.kind.name().to_owned(), reason: choice.reason.clone() });
+    run.report.delivery = Some(DeliveryRow {
+        kind: choice.kind.name().to_owned(),
+        reason: choice.reason.clone(),
+    });
     run.report.override_file = Some(host_override.to_string());
     if choice.kind == Kind::File {
         run.report.secrets_dir = Some(host_secrets_dir.to_string());
     }
-    Ok(Prepared { project, access, choice, secrets_dir, override_file, host_secrets_dir, host_override, own })
+    Ok(Prepared {
+        project,
+        access,
+        choice,
+        secrets_dir,
+        override_file,
+        host_secrets_dir,
+        host_override,
+        own,
+    })
 }
 
 /// A volume at `/run/secrets` would hide the project's own secrets there, and Compose cannot mount them into it; so they
 /// move along.
-fn own_secrets(run: &Run, project: &Project, access: &Access) -> Result<BTreeMap<String, Vec<(String, SecretValue)>>> {
+fn own_secrets(
+    run: &Run,
+    project: &Project,
+    access: &Access,
+) -> Result<BTreeMap<String, Vec<(String, SecretValue)>>> {
     let mut all = BTreeMap::new();
     for (name, service_access) in &access.services {
-        let Some(service) = project.model.services.get(name).filter(|_| !service_access.secrets.is_empty()) else {
+        let Some(service) = project
+            .model
+            .services
+            .get(name)
+            .filter(|_| !service_access.secrets.is_empty())
+        else {
             continue;
         };
-        if let Some(taken) = service.mount_targets.iter().find(|target| *target == "/run/secrets" || target.starts_with("/run/secrets/")) {
+        if let Some(taken) = service
+            .mount_targets
+            .iter()
+            .find(|target| *target == "/run/secrets" || target.starts_with("/run/secrets/"))
+        {
             return Err(Error::new(
                 Code::DeliveryFailed,
                 format!("service {name} mounts something of its own at {taken}, where its secrets go"),
@@ -102,7 +147,10 @@ fn own_secrets(run: &Run, project: &Project, access: &Access) -> Result<BTreeMap
             if file.starts_with('/') || replaced {
                 continue;
             }
-            moved.push((file.to_owned(), own_value(run, &project.model, name, &own.source)?));
+            moved.push((
+                file.to_owned(),
+                own_value(run, &project.model, name, &own.source)?,
+            ));
         }
         all.insert(name.clone(), moved);
     }
@@ -111,17 +159,28 @@ fn own_secrets(run: &Run, project: &Project, access: &Access) -> Result<BTreeMap
 
 fn own_value(run: &Run, model: &Model, service: &str, source: &str) -> Result<SecretValue> {
     let failed = |what: String| {
-        Error::new(Code::DeliveryFailed, format!("the Compose secret {source} of service {service} {what}"))
-            .hint("Declare it as a secret of this action, or use `delivery: file`.")
+        Error::new(
+            Code::DeliveryFailed,
+            format!("the Compose secret {source} of service {service} {what}"),
+        )
+        .hint("Declare it as a secret of this action, or use `delivery: file`.")
     };
     match model.own_secret(source) {
         // Compose made the path absolute, in terms of the host; a link leads back to our mount.
         Some((kind, path)) if kind == "file" => std::fs::read(PathBuf::from(&path))
             .map(SecretValue::new)
-            .map_err(|error| failed(format!("cannot be read from {path}: {}", crate::error::plain_reason(&error)))),
-        Some((_, variable)) => {
-            run.settings.variables.value(&variable).cloned().ok_or_else(|| failed(format!("needs the variable {variable}")))
-        }
+            .map_err(|error| {
+                failed(format!(
+                    "cannot be read from {path}: {}",
+                    crate::error::plain_reason(&error)
+                ))
+            }),
+        Some((_, variable)) => run
+            .settings
+            .variables
+            .value(&variable)
+            .cloned()
+            .ok_or_else(|| failed(format!("needs the variable {variable}"))),
         None => Err(failed("is neither a file nor a variable".to_owned())),
     }
 }

@@ -20,7 +20,10 @@ const JOB_TOKEN: &[u8] = b"ghs_";
 /// The rows of the secrets, once they are resolved.
 pub(super) fn secrets(run: &mut Run, resolution: &Resolution) {
     run.report.secrets = resolution.secrets.iter().map(secret_row).collect();
-    let missing = resolution.secrets.iter().filter(|resolved| resolved.state == resolve::State::Missing);
+    let missing = resolution
+        .secrets
+        .iter()
+        .filter(|resolved| resolved.state == resolve::State::Missing);
     run.report.missing = missing.map(|resolved| resolved.secret.name.to_string()).collect();
     for row in &run.report.secrets {
         let place = row.reference.as_deref().unwrap_or("-");
@@ -44,11 +47,16 @@ fn secret_row(resolved: &resolve::Resolved) -> SecretRow {
         source: origin.map(|origin| origin.source.to_string()),
         reference: origin.map(|origin| origin.reference.to_string()),
         version: origin.and_then(|origin| origin.version.clone()),
-        changed_at: origin.and_then(|origin| origin.changed).map(|at| humantime::format_rfc3339_seconds(at).to_string()),
+        changed_at: origin
+            .and_then(|origin| origin.changed)
+            .map(|at| humantime::format_rfc3339_seconds(at).to_string()),
         shadowed: resolved
             .shadowed
             .iter()
-            .map(|shadowed| Shadowed { source: shadowed.source.to_string(), differs: shadowed.differs })
+            .map(|shadowed| Shadowed {
+                source: shadowed.source.to_string(),
+                differs: shadowed.differs,
+            })
             .collect(),
         sensitive: resolved.secret.sensitive,
         file: resolved.secret.file_name(),
@@ -60,7 +68,11 @@ fn secret_row(resolved: &resolve::Resolved) -> SecretRow {
 pub(super) fn services(run: &mut Run, prepared: &Prepared, planned: &Planned, now: &[Container]) {
     let (before, after) = (by_service(&planned.containers), by_service(now));
     let ids = |containers: Option<&Vec<&Container>>| -> BTreeSet<String> {
-        containers.into_iter().flatten().map(|container| container.id.clone()).collect()
+        containers
+            .into_iter()
+            .flatten()
+            .map(|container| container.id.clone())
+            .collect()
     };
     let mut rows = Vec::new();
     for (name, access) in &prepared.access.services {
@@ -79,12 +91,28 @@ pub(super) fn services(run: &mut Run, prepared: &Prepared, planned: &Planned, no
         };
         rows.push(ServiceRow {
             name: name.clone(),
-            secrets: access.secrets.iter().map(|granted| granted.name.to_string()).collect(),
-            state: new.into_iter().flatten().find_map(|container| trouble(container)).unwrap_or(state),
+            secrets: access
+                .secrets
+                .iter()
+                .map(|granted| granted.name.to_string())
+                .collect(),
+            state: new
+                .into_iter()
+                .flatten()
+                .find_map(|container| trouble(container))
+                .unwrap_or(state),
             detail: planned.stale.get(name).map(|why| (*why).to_owned()),
-            user: prepared.project.model.services.get(name).map(|s| s.user.clone()).filter(|user| !user.is_empty()),
+            user: prepared
+                .project
+                .model
+                .services
+                .get(name)
+                .map(|s| s.user.clone())
+                .filter(|user| !user.is_empty()),
         });
-        if matches!(state, ServiceState::Created | ServiceState::Recreated) && !run.report.recreated.contains(name) {
+        if matches!(state, ServiceState::Created | ServiceState::Recreated)
+            && !run.report.recreated.contains(name)
+        {
             run.report.recreated.push(name.clone());
         }
     }
@@ -93,7 +121,8 @@ pub(super) fn services(run: &mut Run, prepared: &Prepared, planned: &Planned, no
 
 fn started_at(containers: Option<&Vec<&Container>>) -> BTreeSet<String> {
     let all = containers.into_iter().flatten();
-    all.filter_map(|container| Some(container.raw.pointer("/State/StartedAt")?.as_str()?.to_owned())).collect()
+    all.filter_map(|container| Some(container.raw.pointer("/State/StartedAt")?.as_str()?.to_owned()))
+        .collect()
 }
 
 fn trouble(container: &Container) -> Option<ServiceState> {
@@ -140,8 +169,12 @@ pub(super) fn write(run: &mut Run) {
             std::fs::write(&path, run.console.redacted(text.as_bytes())).map_err(|error| error.to_string())
         }),
         run.settings.platform.summary_file.as_ref().map(|path| {
-            let text = run.console.redacted(report::summary::markdown(&run.report).as_bytes());
-            github::write_summary(path, &String::from_utf8_lossy(&text)).map(|_| ()).map_err(|e| e.to_string())
+            let text = run
+                .console
+                .redacted(report::summary::markdown(&run.report).as_bytes());
+            github::write_summary(path, &String::from_utf8_lossy(&text))
+                .map(|_| ())
+                .map_err(|e| e.to_string())
         }),
         run.settings.platform.output_file.as_ref().map(|path| {
             report::outputs::outputs(&run.report)
@@ -151,7 +184,8 @@ pub(super) fn write(run: &mut Run) {
         }),
     ];
     for error in written.into_iter().flatten().filter_map(Result::err) {
-        run.console.warning(&format!("a part of the report could not be written: {error}"));
+        run.console
+            .warning(&format!("a part of the report could not be written: {error}"));
     }
 }
 
@@ -166,9 +200,11 @@ fn report_path(run: &Run) -> Option<std::path::PathBuf> {
     let settings = &run.settings;
     match &settings.report_file {
         Some(path) => Some(settings.workspace.join(path)),
-        None if settings.platform.actions => {
-            settings.platform.temporary.as_ref().map(|directory| directory.join("claude-secrets-report.json"))
-        }
+        None if settings.platform.actions => settings
+            .platform
+            .temporary
+            .as_ref()
+            .map(|directory| directory.join("claude-secrets-report.json")),
         None => None,
     }
 }

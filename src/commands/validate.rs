@@ -26,29 +26,46 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
     run.check_strict()?;
 
     run.begin_stage("What a deployment would change");
-    for service in prepared.project.model.services.values().filter(|s| services.contains(&s.name)) {
+    for service in prepared
+        .project
+        .model
+        .services
+        .values()
+        .filter(|s| services.contains(&s.name))
+    {
         if !images.contains_key(&service.image) {
             let verb = if service.build { "build" } else { "pull" };
-            run.console.line(&format!("{verb} the image {} of {}", service.image, service.name));
+            run.console
+                .line(&format!("{verb} the image {} of {}", service.image, service.name));
         }
     }
     if prepared.choice.kind == Kind::File {
         let difference = prepared.secrets_dir.compare(&planned.files)?;
-        for (verb, paths) in
-            [("write", &difference.new), ("replace", &difference.changed), ("remove", &difference.stale)]
-        {
+        for (verb, paths) in [
+            ("write", &difference.new),
+            ("replace", &difference.changed),
+            ("remove", &difference.stale),
+        ] {
             for path in paths {
-                run.console.line(&format!("{verb} {}", run.settings.secrets_dir.join(path).display()));
+                run.console.line(&format!(
+                    "{verb} {}",
+                    run.settings.secrets_dir.join(path).display()
+                ));
             }
         }
     }
     for (service, name) in &planned.volumes {
-        if planned.revisions.get(service).is_some_and(|revision| revision.volume.is_none()) {
+        if planned
+            .revisions
+            .get(service)
+            .is_some_and(|revision| revision.volume.is_none())
+        {
             run.console.line(&format!("create the volume {name}"));
         }
     }
     if prepared.override_file.read()?.as_deref() != Some(planned.override_text.as_bytes()) {
-        run.console.line(&format!("write {}", run.settings.override_file.display()));
+        run.console
+            .line(&format!("write {}", run.settings.override_file.display()));
     }
     for (service, why) in &planned.stale {
         run.console.line(&format!("bring up {service}: {why}"));

@@ -33,9 +33,18 @@ impl Kind {
 
 /// Chooses the safest delivery that works here. `docker_host` is what `DOCKER_HOST` says.
 pub fn choose(settings: &Settings, docker_host: Option<&str>) -> Result<Choice> {
-    let remote = docker_host.is_some_and(|host| ["tcp://", "ssh://", "http://", "https://"].iter().any(|s| host.starts_with(s)));
+    let remote = docker_host.is_some_and(|host| {
+        ["tcp://", "ssh://", "http://", "https://"]
+            .iter()
+            .any(|s| host.starts_with(s))
+    });
     let files_only = matches!(settings.mode, Mode::CreateFiles | Mode::CreateCompose);
-    let given = |kind, reason: &str| Ok(Choice { kind, reason: reason.to_owned() });
+    let given = |kind, reason: &str| {
+        Ok(Choice {
+            kind,
+            reason: reason.to_owned(),
+        })
+    };
     match settings.delivery {
         DeliveryChoice::Volume if files_only => Err(Error::new(
             Code::Usage,

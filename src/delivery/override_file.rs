@@ -50,12 +50,22 @@ impl Variables {
     /// The variables of a service: without the plaintext of what it gets or must not have, with `NAME_FILE` for each
     /// variable that held a secret, and `SECRETS_MODE`.
     pub fn new(service: &Service, access: &ServiceAccess) -> Self {
-        let held = access.secrets.iter().flat_map(|granted| granted.variables.iter().map(move |name| (name, granted)));
-        let gone: Vec<&String> = held.clone().map(|(name, _)| name).chain(&access.withdrawn).collect();
+        let held = access
+            .secrets
+            .iter()
+            .flat_map(|granted| granted.variables.iter().map(move |name| (name, granted)));
+        let gone: Vec<&String> = held
+            .clone()
+            .map(|(name, _)| name)
+            .chain(&access.withdrawn)
+            .collect();
         let replace = gone.iter().any(|name| service.environment.contains_key(*name));
         let mut values = BTreeMap::new();
         if replace {
-            let kept = service.environment.iter().filter(|(name, _)| !gone.contains(name));
+            let kept = service
+                .environment
+                .iter()
+                .filter(|(name, _)| !gone.contains(name));
             values.extend(kept.map(|(name, value)| (name.clone(), value.clone())));
         }
         // An env_file cannot be edited from here; an empty variable wins over what it says.
@@ -84,7 +94,11 @@ impl OverrideFile {
     }
 
     fn write(&self, out: &mut String) -> std::fmt::Result {
-        let sections: Vec<_> = self.services.iter().filter(|(_, service)| !service.is_empty()).collect();
+        let sections: Vec<_> = self
+            .services
+            .iter()
+            .filter(|(_, service)| !service.is_empty())
+            .collect();
         if sections.is_empty() {
             return writeln!(out, "services: {{}}");
         }
@@ -99,13 +113,23 @@ impl OverrideFile {
         for (key, (file, defined)) in &self.secrets {
             // The project's own definition may be of another kind, and the two together are an error.
             let tag = if *defined { " !override" } else { "" };
-            writeln!(out, "  {}:{tag}\n    file: {}", quoted(key), quoted(&literal(file)))?;
+            writeln!(
+                out,
+                "  {}:{tag}\n    file: {}",
+                quoted(key),
+                quoted(&literal(file))
+            )?;
         }
         if !self.volumes.is_empty() {
             writeln!(out, "volumes:")?;
         }
         for (key, name) in &self.volumes {
-            writeln!(out, "  {}:\n    name: {}\n    external: true", quoted(key), quoted(&literal(name)))?;
+            writeln!(
+                out,
+                "  {}:\n    name: {}\n    external: true",
+                quoted(key),
+                quoted(&literal(name))
+            )?;
         }
         Ok(())
     }
@@ -134,15 +158,27 @@ impl ServiceOverride {
         match (replace, values.is_empty()) {
             (true, true) => writeln!(out, "    environment: !override {{}}")?,
             (false, true) => {}
-            _ => writeln!(out, "    environment:{}", if *replace { " !override" } else { "" })?,
+            _ => writeln!(
+                out,
+                "    environment:{}",
+                if *replace { " !override" } else { "" }
+            )?,
         }
         for (name, value) in values {
             let value = value.as_deref().map_or_else(|| "null".to_owned(), quoted);
             writeln!(out, "      {}: {value}", quoted(name))?;
         }
         let own = self.own_secrets.as_deref();
-        let entries = own.unwrap_or_default().iter().map(|own| (&own.source, &own.target));
-        let entries: Vec<_> = self.secrets.iter().map(|(key, target)| (key, target)).chain(entries).collect();
+        let entries = own
+            .unwrap_or_default()
+            .iter()
+            .map(|own| (&own.source, &own.target));
+        let entries: Vec<_> = self
+            .secrets
+            .iter()
+            .map(|(key, target)| (key, target))
+            .chain(entries)
+            .collect();
         match (own.is_some(), entries.is_empty()) {
             (true, true) => writeln!(out, "    secrets: !reset []")?,
             (true, false) => writeln!(out, "    secrets: !override")?,
@@ -150,7 +186,12 @@ impl ServiceOverride {
             (false, true) => {}
         }
         for (key, target) in entries {
-            writeln!(out, "      - source: {}\n        target: {}", quoted(key), quoted(&literal(target)))?;
+            writeln!(
+                out,
+                "      - source: {}\n        target: {}",
+                quoted(key),
+                quoted(&literal(target))
+            )?;
         }
         if let Some(volume) = &self.volume {
             writeln!(
@@ -187,7 +228,10 @@ mod tests {
 
     fn service(environment: &[(&str, Option<&str>)], from_env_file: &[&str]) -> Service {
         Service {
-            environment: environment.iter().map(|(k, v)| ((*k).to_owned(), v.map(str::to_owned))).collect(),
+            environment: environment
+                .iter()
+                .map(|(k, v)| ((*k).to_owned(), v.map(str::to_owned)))
+                .collect(),
             from_env_file: from_env_file.iter().map(|name| (*name).to_owned()).collect(),
             ..Service::default()
         }
@@ -207,13 +251,25 @@ mod tests {
     #[test]
     fn plaintext_variables_give_way_to_file_variables_and_the_others_stay_as_written() {
         let variables = Variables::new(
-            &service(&[("KEY", Some("${KEY:?}")), ("ALIAS", Some("${KEY}")), ("TAG", None), ("A", Some("$$x ${B}"))], &[]),
+            &service(
+                &[
+                    ("KEY", Some("${KEY:?}")),
+                    ("ALIAS", Some("${KEY}")),
+                    ("TAG", None),
+                    ("A", Some("$$x ${B}")),
+                ],
+                &[],
+            ),
             &access(&["KEY", "ALIAS"]),
         );
         let file = OverrideFile {
             services: BTreeMap::from([(
                 "web".to_owned(),
-                ServiceOverride { environment: variables, secrets: vec![("key".into(), "/run/secrets/key".into())], ..Default::default() },
+                ServiceOverride {
+                    environment: variables,
+                    secrets: vec![("key".into(), "/run/secrets/key".into())],
+                    ..Default::default()
+                },
             )]),
             secrets: BTreeMap::from([("key".to_owned(), ("./data/secrets/key".to_owned(), false))]),
             volumes: BTreeMap::new(),

@@ -71,7 +71,9 @@ pub async fn plan(
     let mut plans = BTreeMap::new();
     let mut users = BTreeMap::new();
     for (name, service_access) in &access.services {
-        let Some(service) = project.model.services.get(name) else { continue };
+        let Some(service) = project.model.services.get(name) else {
+            continue;
+        };
         let mut files: Vec<PlannedFile> = service_access
             .secrets
             .iter()
@@ -91,12 +93,24 @@ pub async fn plan(
         for (file, value) in own.get(name).into_iter().flatten() {
             if !files.iter().any(|planned| planned.file == *file) {
                 let (file, value) = (file.clone(), value.clone());
-                files.push(PlannedFile { name: None, file, value, spec: FileSpec::default() });
+                files.push(PlannedFile {
+                    name: None,
+                    file,
+                    value,
+                    spec: FileSpec::default(),
+                });
             }
         }
         let reader = reader(tools, service, service_access, images, &mut users).await?;
         let content = content(&files, kind, reader);
-        plans.insert(name.clone(), ServicePlan { files, reader, content });
+        plans.insert(
+            name.clone(),
+            ServicePlan {
+                files,
+                reader,
+                content,
+            },
+        );
     }
     Ok(plans)
 }
@@ -111,7 +125,11 @@ impl PlannedFile {
         };
         let (uid, gid) = owner.unwrap_or((0, 0));
         let said = self.spec.uid.is_some() || self.spec.gid.is_some();
-        let owner = if said { Some((self.spec.uid.unwrap_or(uid), self.spec.gid.unwrap_or(gid))) } else { owner };
+        let owner = if said {
+            Some((self.spec.uid.unwrap_or(uid), self.spec.gid.unwrap_or(gid)))
+        } else {
+            owner
+        };
         (owner, self.spec.mode.unwrap_or(mode))
     }
 }
@@ -129,7 +147,10 @@ pub fn lay_out(
     for (service, plan) in plans {
         for file in &plan.files {
             let reader = if root { plan.reader } else { Reader::Unknown };
-            by_file.entry(&file.file).or_default().push((service, file, reader));
+            by_file
+                .entry(&file.file)
+                .or_default()
+                .push((service, file, reader));
         }
     }
     let mut files = Vec::new();
@@ -138,12 +159,21 @@ pub fn lay_out(
         let shared = shared_reader(users.iter().map(|(_, _, reader)| *reader));
         for (index, (service, planned, reader)) in users.iter().enumerate() {
             let suits = *reader == shared || *reader == Reader::Anyone || shared == Reader::Unknown;
-            let path = if suits { PathBuf::from(file) } else { PathBuf::from(service).join(file) };
+            let path = if suits {
+                PathBuf::from(file)
+            } else {
+                PathBuf::from(service).join(file)
+            };
             let reader = if suits { shared } else { *reader };
             if index == 0 || !suits {
                 let (owner, mode) = planned.permissions(reader, 0o600);
                 let owner = owner.filter(|_| root);
-                files.push(SecretFile { path: path.clone(), value: planned.value.clone(), mode, owner });
+                files.push(SecretFile {
+                    path: path.clone(),
+                    value: planned.value.clone(),
+                    mode,
+                    owner,
+                });
             }
             paths.insert(((*service).to_owned(), file.to_owned()), path);
         }
@@ -153,7 +183,12 @@ pub fn lay_out(
             && let Some((_, planned, _)) = users.first()
         {
             let (owner, mode) = planned.permissions(shared, 0o600);
-            files.push(SecretFile { path: shared_path, value: planned.value.clone(), mode, owner: owner.filter(|_| root) });
+            files.push(SecretFile {
+                path: shared_path,
+                value: planned.value.clone(),
+                mode,
+                owner: owner.filter(|_| root),
+            });
         }
     }
     (files, paths)
@@ -165,7 +200,9 @@ fn shared_reader(readers: impl Iterator<Item = Reader>) -> Reader {
     if all.contains(&Reader::Unknown) {
         return Reader::Unknown;
     }
-    all.into_iter().find(|reader| *reader != Reader::Anyone).unwrap_or(Reader::Anyone)
+    all.into_iter()
+        .find(|reader| *reader != Reader::Anyone)
+        .unwrap_or(Reader::Anyone)
 }
 
 async fn reader(
@@ -185,7 +222,9 @@ async fn reader(
         // Neither Compose nor an image that is here says who it is.
         (_, None) => return Ok(Reader::Unknown),
     };
-    let (name, group) = user.split_once(':').map_or((user, None), |(name, group)| (name, Some(group)));
+    let (name, group) = user
+        .split_once(':')
+        .map_or((user, None), |(name, group)| (name, Some(group)));
     let known = match name.parse::<u32>() {
         Ok(uid) => Some((uid, uid)),
         Err(_) if name.is_empty() || name == "root" => Some((0, 0)),
@@ -247,7 +286,11 @@ mod tests {
         services
             .iter()
             .map(|(name, reader)| {
-                let plan = ServicePlan { files: vec![file()], reader: *reader, content: Content::default() };
+                let plan = ServicePlan {
+                    files: vec![file()],
+                    reader: *reader,
+                    content: Content::default(),
+                };
                 ((*name).to_owned(), plan)
             })
             .collect()
@@ -256,29 +299,48 @@ mod tests {
     fn laid_out(services: &[(&str, Reader)], root: bool) -> Vec<(String, u32, Option<(u32, u32)>)> {
         let (files, paths) = lay_out(&plans(services), root);
         assert_eq!(paths.len(), services.len());
-        assert!(paths.values().all(|path| files.iter().any(|file| file.path == *path)));
-        files.into_iter().map(|file| (file.path.display().to_string(), file.mode, file.owner)).collect()
+        assert!(
+            paths
+                .values()
+                .all(|path| files.iter().any(|file| file.path == *path))
+        );
+        files
+            .into_iter()
+            .map(|file| (file.path.display().to_string(), file.mode, file.owner))
+            .collect()
     }
 
     #[test]
     fn readers_that_one_owner_suits_share_a_file() {
         let shared = laid_out(&[("a", Reader::Anyone), ("b", Reader::User(1000, 1000))], true);
         assert_eq!(shared, [("key".to_owned(), 0o600, Some((1000, 1000)))]);
-        assert_eq!(laid_out(&[("a", Reader::Anyone)], true), [("key".to_owned(), 0o600, Some((0, 0)))]);
+        assert_eq!(
+            laid_out(&[("a", Reader::Anyone)], true),
+            [("key".to_owned(), 0o600, Some((0, 0)))]
+        );
     }
 
     #[test]
     fn a_reader_that_needs_another_owner_has_a_copy() {
-        let both = laid_out(&[("a", Reader::User(2000, 2000)), ("b", Reader::User(1000, 1000))], true);
+        let both = laid_out(
+            &[("a", Reader::User(2000, 2000)), ("b", Reader::User(1000, 1000))],
+            true,
+        );
         assert_eq!(
             both,
-            [("a/key".to_owned(), 0o600, Some((2000, 2000))), ("key".to_owned(), 0o600, Some((1000, 1000)))]
+            [
+                ("a/key".to_owned(), 0o600, Some((2000, 2000))),
+                ("key".to_owned(), 0o600, Some((1000, 1000)))
+            ]
         );
     }
 
     #[test]
     fn an_unknown_reader_or_no_root_makes_it_readable_inside() {
-        assert_eq!(laid_out(&[("a", Reader::Unknown)], true), [("key".to_owned(), 0o444, None)]);
+        assert_eq!(
+            laid_out(&[("a", Reader::Unknown)], true),
+            [("key".to_owned(), 0o444, None)]
+        );
         let without = laid_out(&[("a", Reader::User(1, 1)), ("b", Reader::User(2, 2))], false);
         assert_eq!(without, [("key".to_owned(), 0o444, None)]);
     }

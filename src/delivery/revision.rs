@@ -63,14 +63,20 @@ impl Revision {
     /// A short name that differs from revision to revision, for names of volumes: lower-case letters and digits.
     pub fn short(&self) -> String {
         let salt = self.label.split('.').next().unwrap_or_default();
-        data_encoding::HEXLOWER.encode(salt.as_bytes()).chars().take(16).collect()
+        data_encoding::HEXLOWER
+            .encode(salt.as_bytes())
+            .chars()
+            .take(16)
+            .collect()
     }
 
     /// A keyed digest of a text that is no secret by itself but may hold other sensitive things: only who knows the
     /// values can tell whether a guess is right.
     pub fn seal(&self, text: &str) -> String {
         // HMAC takes keys of any length (RFC 2104), so that this cannot fail.
-        let Ok(mut mac) = <Hmac<Sha256> as Mac>::new_from_slice(&self.key[..]) else { return String::new() };
+        let Ok(mut mac) = <Hmac<Sha256> as Mac>::new_from_slice(&self.key[..]) else {
+            return String::new();
+        };
         mac.update(text.as_bytes());
         BASE64URL_NOPAD.encode(&mac.finalize().into_bytes()[..SHOWN])
     }
@@ -84,7 +90,11 @@ impl Revision {
             .map_err(fault)?;
         let mut key = Zeroizing::new([0u8; KEY]);
         key.copy_from_slice(&digest[SHOWN..]);
-        let label = format!("{}.{}", BASE64URL_NOPAD.encode(salt), BASE64URL_NOPAD.encode(&digest[..SHOWN]));
+        let label = format!(
+            "{}.{}",
+            BASE64URL_NOPAD.encode(salt),
+            BASE64URL_NOPAD.encode(&digest[..SHOWN])
+        );
         digest.zeroize();
         Ok(Self { label, key })
     }
@@ -103,12 +113,24 @@ mod tests {
     #[test]
     fn a_label_is_confirmed_by_its_content_alone() {
         let revision = Revision::fresh(&content(&["a", "b"])).unwrap();
-        assert!(Revision::confirm(&content(&["a", "b"]), revision.label()).unwrap().is_some());
+        assert!(
+            Revision::confirm(&content(&["a", "b"]), revision.label())
+                .unwrap()
+                .is_some()
+        );
         for other in [&["a", "c"][..], &["ab"], &["a", "b", ""]] {
-            assert!(Revision::confirm(&content(other), revision.label()).unwrap().is_none());
+            assert!(
+                Revision::confirm(&content(other), revision.label())
+                    .unwrap()
+                    .is_none()
+            );
         }
         for nonsense in ["", "x", "x.y", "AAAA.BBBB"] {
-            assert!(Revision::confirm(&content(&["a", "b"]), nonsense).unwrap().is_none());
+            assert!(
+                Revision::confirm(&content(&["a", "b"]), nonsense)
+                    .unwrap()
+                    .is_none()
+            );
         }
     }
 

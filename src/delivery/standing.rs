@@ -44,10 +44,20 @@ pub fn revisions<'a>(
     for service in services {
         let nothing = super::revision::Content::default();
         let content = plans.get(service).map_or(&nothing, |plan| &plan.content);
-        let mut labels: Vec<&str> =
-            containers.iter().filter(|c| c.service == *service).filter_map(|c| c.label(REVISION)).collect();
-        let own_volumes = volumes.iter().filter(|v| v.labels.get(super::volume::SERVICE) == Some(service));
-        labels.extend(own_volumes.clone().filter_map(|v| v.labels.get(REVISION)).map(String::as_str));
+        let mut labels: Vec<&str> = containers
+            .iter()
+            .filter(|c| c.service == *service)
+            .filter_map(|c| c.label(REVISION))
+            .collect();
+        let own_volumes = volumes
+            .iter()
+            .filter(|v| v.labels.get(super::volume::SERVICE) == Some(service));
+        labels.extend(
+            own_volumes
+                .clone()
+                .filter_map(|v| v.labels.get(REVISION))
+                .map(String::as_str),
+        );
         let mut tried = BTreeSet::new();
         let mut known = None;
         for label in labels.into_iter().filter(|label| tried.insert(*label)) {
@@ -62,9 +72,17 @@ pub fn revisions<'a>(
                     .clone()
                     .find(|v| v.labels.get(REVISION).map(String::as_str) == Some(revision.label()))
                     .map(|v| v.name.clone());
-                ServiceRevision { revision, known: true, volume }
+                ServiceRevision {
+                    revision,
+                    known: true,
+                    volume,
+                }
             }
-            None => ServiceRevision { revision: Revision::fresh(content)?, known: false, volume: None },
+            None => ServiceRevision {
+                revision: Revision::fresh(content)?,
+                known: false,
+                volume: None,
+            },
         };
         all.insert(service.clone(), found);
     }
@@ -83,11 +101,19 @@ pub struct Wanted<'a> {
 
 /// Why a service must be brought up again; `None` when it stands as it shall.
 pub fn difference(wanted: &Wanted, containers: &[Container], images: &Images) -> Option<&'static str> {
-    let own: Vec<&Container> = containers.iter().filter(|c| c.service == wanted.service.name).collect();
+    let own: Vec<&Container> = containers
+        .iter()
+        .filter(|c| c.service == wanted.service.name)
+        .collect();
     if own.len() as u64 != wanted.service.replicas {
-        return Some(if own.is_empty() { "it has no container" } else { "the number of its containers differs" });
+        return Some(if own.is_empty() {
+            "it has no container"
+        } else {
+            "the number of its containers differs"
+        });
     }
-    own.into_iter().find_map(|container| differs(wanted, container, images))
+    own.into_iter()
+        .find_map(|container| differs(wanted, container, images))
 }
 
 fn differs(wanted: &Wanted, container: &Container, images: &Images) -> Option<&'static str> {
@@ -98,7 +124,10 @@ fn differs(wanted: &Wanted, container: &Container, images: &Images) -> Option<&'
     if label_differs(CONFIG) || label_differs(ENVIRONMENT) {
         return Some("its definition changed");
     }
-    if images.get(&wanted.service.image).is_some_and(|image| image.id != container.image_id()) {
+    if images
+        .get(&wanted.service.image)
+        .is_some_and(|image| image.id != container.image_id())
+    {
         return Some("its image changed");
     }
     let mounted: BTreeMap<String, String> = container
@@ -107,7 +136,11 @@ fn differs(wanted: &Wanted, container: &Container, images: &Images) -> Option<&'
         .filter(|(_, _, target)| *target == TARGET || target.starts_with("/run/secrets/"))
         .map(|(_, source, target)| (target.to_owned(), source.to_owned()))
         .collect();
-    if wanted.mounts.iter().any(|(target, source)| mounted.get(target) != Some(source)) {
+    if wanted
+        .mounts
+        .iter()
+        .any(|(target, source)| mounted.get(target) != Some(source))
+    {
         return Some("its secrets come from another place");
     }
     match container.state() {
@@ -130,13 +163,19 @@ pub fn mounts(
 ) -> BTreeMap<String, String> {
     let Some(plan) = plan else { return BTreeMap::new() };
     match kind {
-        Kind::Volume => volume.map(|name| (TARGET.to_owned(), name.clone())).into_iter().collect(),
+        Kind::Volume => volume
+            .map(|name| (TARGET.to_owned(), name.clone()))
+            .into_iter()
+            .collect(),
         Kind::File => plan
             .files
             .iter()
             .filter_map(|file| {
                 let path = paths.get(&(service.to_owned(), file.file.clone()))?;
-                Some((format!("{TARGET}/{}", file.file), secrets_dir.join(path).to_string()))
+                Some((
+                    format!("{TARGET}/{}", file.file),
+                    secrets_dir.join(path).to_string(),
+                ))
             })
             .collect(),
     }
@@ -149,7 +188,9 @@ pub fn with_followers(services: &BTreeMap<String, Service>, changed: BTreeSet<St
     loop {
         let more: Vec<String> = services
             .values()
-            .filter(|service| !all.contains(&service.name) && service.follows.iter().any(|other| all.contains(other)))
+            .filter(|service| {
+                !all.contains(&service.name) && service.follows.iter().any(|other| all.contains(other))
+            })
             .map(|service| service.name.clone())
             .collect();
         if more.is_empty() {

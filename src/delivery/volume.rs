@@ -65,8 +65,21 @@ pub async fn create(tools: &Tools, new: &NewVolume<'_>) -> Result<()> {
     ]
     .join(",");
     let helper = tools
-        .docker(["create", "--network", "none", "--pull", "never", "--mount", &mount])
-        .args(["--label", &format!("{PROJECT}={}", new.project), "--label", &format!("{FILLS}={}", new.name)])
+        .docker([
+            "create",
+            "--network",
+            "none",
+            "--pull",
+            "never",
+            "--mount",
+            &mount,
+        ])
+        .args([
+            "--label",
+            &format!("{PROJECT}={}", new.project),
+            "--label",
+            &format!("{FILLS}={}", new.name),
+        ])
         // Never started; an image without a command needs one all the same.
         .args(["--entrypoint", "/claude-secrets-never-started", new.image])
         .output()
@@ -80,7 +93,11 @@ pub async fn create(tools: &Tools, new: &NewVolume<'_>) -> Result<()> {
         .output()
         .await?
         .or_fail(Code::DeliveryFailed, &failed("fill"))?;
-    tools.docker(["rm", "--volumes", &id]).output().await?.or_fail(Code::DeliveryFailed, &failed("finish"))?;
+    tools
+        .docker(["rm", "--volumes", &id])
+        .output()
+        .await?
+        .or_fail(Code::DeliveryFailed, &failed("finish"))?;
     Ok(())
 }
 
@@ -92,14 +109,20 @@ pub async fn complete(tools: &Tools, project: &str) -> Result<Vec<Volume>> {
         .iter()
         .filter_map(|helper| Some((helper.label(FILLS)?.to_owned(), helper.id.clone())))
         .collect();
-    Ok(all.into_iter().filter(|volume| !filling.contains_key(&volume.name)).collect())
+    Ok(all
+        .into_iter()
+        .filter(|volume| !filling.contains_key(&volume.name))
+        .collect())
 }
 
 /// Removes what a killed run left: containers that fill volumes, and those volumes. Call it under the lock.
 pub async fn remove_incomplete(tools: &Tools, project: &str) -> Result<()> {
     for helper in engine::with_label(tools, &format!("{PROJECT}={project}")).await? {
         if let Some(volume) = helper.label(FILLS) {
-            tools.docker(["rm", "--force", "--volumes", &helper.id]).output().await?;
+            tools
+                .docker(["rm", "--force", "--volumes", &helper.id])
+                .output()
+                .await?;
             tools.docker(["volume", "rm", volume]).output().await?;
         }
     }
@@ -108,7 +131,11 @@ pub async fn remove_incomplete(tools: &Tools, project: &str) -> Result<()> {
 
 /// Of a service's volumes, keeps the current one and the one before it, and removes the older ones. Returns the names
 /// of those that are still in use and stay for now.
-pub async fn remove_old(tools: &Tools, project: &str, current: &BTreeMap<String, String>) -> Result<Vec<String>> {
+pub async fn remove_old(
+    tools: &Tools,
+    project: &str,
+    current: &BTreeMap<String, String>,
+) -> Result<Vec<String>> {
     let mut by_service: BTreeMap<String, Vec<Volume>> = BTreeMap::new();
     for volume in complete(tools, project).await? {
         let service = volume.labels.get(SERVICE).cloned().unwrap_or_default();
@@ -127,7 +154,11 @@ pub async fn remove_old(tools: &Tools, project: &str, current: &BTreeMap<String,
     // One that a stopped container still refers to cannot go yet; the next deployment tries again.
     tools.docker(["volume", "rm"]).args(&old).output().await?;
     let left = engine::volumes(tools, &format!("{PROJECT}={project}")).await?;
-    Ok(left.into_iter().map(|volume| volume.name).filter(|name| old.contains(name)).collect())
+    Ok(left
+        .into_iter()
+        .map(|volume| volume.name)
+        .filter(|name| old.contains(name))
+        .collect())
 }
 
 /// The files as a tar archive that carries owners and modes, as `docker cp -` takes it.
@@ -145,7 +176,8 @@ fn archive(files: &[VolumeFile]) -> Result<Zeroizing<Vec<u8>>> {
             header.set_uid(file.uid.into());
             header.set_gid(file.gid.into());
             header.set_mtime(0);
-            tar.append_data(&mut header, file.name, file.value.expose()).map_err(fault)?;
+            tar.append_data(&mut header, file.name, file.value.expose())
+                .map_err(fault)?;
         }
         tar.finish().map_err(fault)?;
     }
@@ -161,8 +193,20 @@ mod tests {
         let value = SecretValue::new(b"a\0b\n".to_vec());
         let long = "x".repeat(180);
         let files = [
-            VolumeFile { name: "key", value: &value, mode: 0o400, uid: 1000, gid: 2000 },
-            VolumeFile { name: &long, value: &value, mode: 0o440, uid: 0, gid: 0 },
+            VolumeFile {
+                name: "key",
+                value: &value,
+                mode: 0o400,
+                uid: 1000,
+                gid: 2000,
+            },
+            VolumeFile {
+                name: &long,
+                value: &value,
+                mode: 0o440,
+                uid: 0,
+                gid: 0,
+            },
         ];
         let bytes = archive(&files).unwrap();
         let mut tar = tar::Archive::new(&bytes[..]);
@@ -173,8 +217,16 @@ mod tests {
             std::io::Read::read_to_end(&mut entry, &mut text).unwrap();
             assert_eq!(text, b"a\0b\n");
             let header = entry.header();
-            seen.push((header.mode().unwrap(), header.uid().unwrap(), header.gid().unwrap(), entry.path().unwrap().display().to_string()));
+            seen.push((
+                header.mode().unwrap(),
+                header.uid().unwrap(),
+                header.gid().unwrap(),
+                entry.path().unwrap().display().to_string(),
+            ));
         }
-        assert_eq!(seen, [(0o400, 1000, 2000, "key".to_owned()), (0o440, 0, 0, long.clone())]);
+        assert_eq!(
+            seen,
+            [(0o400, 1000, 2000, "key".to_owned()), (0o440, 0, 0, long.clone())]
+        );
     }
 }

@@ -8,7 +8,12 @@ use std::path::{Path, PathBuf};
 use crate::error::{Code, Error, Result};
 
 /// In the order in which Compose prefers them.
-const FILES: &[&str] = &["compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"];
+const FILES: &[&str] = &[
+    "compose.yaml",
+    "compose.yml",
+    "docker-compose.yml",
+    "docker-compose.yaml",
+];
 const OVERRIDES: &[&str] = &[
     "compose.override.yml",
     "compose.override.yaml",
@@ -46,7 +51,10 @@ pub fn find(wanted: &Wanted) -> Result<ComposeFiles> {
         wanted.named.to_vec()
     } else if let Some(list) = (wanted.variable)("COMPOSE_FILE").filter(|list| !list.is_empty()) {
         let separator = (wanted.variable)("COMPOSE_PATH_SEPARATOR").unwrap_or_else(|| ":".to_owned());
-        list.split(separator.as_str()).filter(|file| !file.is_empty()).map(|file| start.join(file)).collect()
+        list.split(separator.as_str())
+            .filter(|file| !file.is_empty())
+            .map(|file| start.join(file))
+            .collect()
     } else {
         discover(start)?
     };
@@ -56,25 +64,40 @@ pub fn find(wanted: &Wanted) -> Result<ComposeFiles> {
     let generated = directory.join(wanted.override_file);
     files.retain(|file| *file != generated);
     if files.is_empty() {
-        return Err(Error::new(Code::ComposeFileMissing, "compose-files names only the generated override file")
-            .hint("Name the project's own Compose files as well, or leave the input out."));
+        return Err(Error::new(
+            Code::ComposeFileMissing,
+            "compose-files names only the generated override file",
+        )
+        .hint("Name the project's own Compose files as well, or leave the input out."));
     }
     if let Some(missing) = files.iter().find(|file| !file.is_file()) {
-        return Err(Error::new(Code::ComposeFileMissing, format!("the Compose file {} does not exist", missing.display()))
-            .hint("Correct `compose-files`; is the repository checked out before this step?"));
+        return Err(Error::new(
+            Code::ComposeFileMissing,
+            format!("the Compose file {} does not exist", missing.display()),
+        )
+        .hint("Correct `compose-files`; is the repository checked out before this step?"));
     }
     Ok(ComposeFiles { directory, files })
 }
 
 fn discover(start: &Path) -> Result<Vec<PathBuf>> {
     let found = start.ancestors().find_map(|directory| {
-        let there = |names: &[&str]| names.iter().map(|name| directory.join(name)).find(|path| path.is_file());
+        let there = |names: &[&str]| {
+            names
+                .iter()
+                .map(|name| directory.join(name))
+                .find(|path| path.is_file())
+        };
         there(FILES).map(|file| std::iter::once(file).chain(there(OVERRIDES)).collect::<Vec<_>>())
     });
     found.ok_or_else(|| {
         Error::new(
             Code::ComposeFileMissing,
-            format!("there is no Compose file in {} or above it (looked for {})", start.display(), FILES.join(", ")),
+            format!(
+                "there is no Compose file in {} or above it (looked for {})",
+                start.display(),
+                FILES.join(", ")
+            ),
         )
         .hint("Check the repository out before this step, or set `project-directory` or `compose-files`.")
     })
@@ -110,14 +133,25 @@ mod tests {
 
     #[test]
     fn composes_own_names_and_overrides_are_found_in_its_order() {
-        let root = project(&["docker-compose.yml", "compose.yaml", "compose.override.yml", "docker-compose.override.yml"]);
-        assert_eq!(found(root.path(), &[], None).unwrap(), ["compose.yaml", "compose.override.yml"]);
+        let root = project(&[
+            "docker-compose.yml",
+            "compose.yaml",
+            "compose.override.yml",
+            "docker-compose.override.yml",
+        ]);
+        assert_eq!(
+            found(root.path(), &[], None).unwrap(),
+            ["compose.yaml", "compose.override.yml"]
+        );
     }
 
     #[test]
     fn compose_file_names_several() {
         let root = project(&["a.yml", "b.yml"]);
-        assert_eq!(found(root.path(), &[], Some("a.yml:b.yml")).unwrap(), ["a.yml", "b.yml"]);
+        assert_eq!(
+            found(root.path(), &[], Some("a.yml:b.yml")).unwrap(),
+            ["a.yml", "b.yml"]
+        );
     }
 
     #[test]
@@ -125,7 +159,10 @@ mod tests {
         let root = project(&["docker-compose.yml", "docker-compose.secrets.yml"]);
         let both = ["docker-compose.yml", "docker-compose.secrets.yml"];
         assert_eq!(found(root.path(), &both, None).unwrap(), ["docker-compose.yml"]);
-        assert_eq!(found(root.path(), &both[1..], None).err().unwrap().code, Code::ComposeFileMissing);
+        assert_eq!(
+            found(root.path(), &both[1..], None).err().unwrap().code,
+            Code::ComposeFileMissing
+        );
     }
 
     #[test]

@@ -42,7 +42,10 @@ pub async fn wait(
     let mut running_since: BTreeMap<String, (Instant, u64)> = BTreeMap::new();
     loop {
         let containers = engine::containers(tools, project).await?;
-        let ours: Vec<&Container> = containers.iter().filter(|c| services.contains(&c.service)).collect();
+        let ours: Vec<&Container> = containers
+            .iter()
+            .filter(|c| services.contains(&c.service))
+            .collect();
         let mut pending = Vec::new();
         let mut failed: Vec<(&Container, String)> = Vec::new();
         for container in &ours {
@@ -51,10 +54,14 @@ pub async fn wait(
                 Verdict::Running if settled.contains(&container.id) => {}
                 Verdict::Running => {
                     let restarts = container.restart_count();
-                    let (since, before) =
-                        *running_since.entry(container.id.clone()).or_insert((Instant::now(), restarts));
+                    let (since, before) = *running_since
+                        .entry(container.id.clone())
+                        .or_insert((Instant::now(), restarts));
                     if restarts > before {
-                        failed.push((container, format!("ended and was restarted {} times", restarts - before)));
+                        failed.push((
+                            container,
+                            format!("ended and was restarted {} times", restarts - before),
+                        ));
                     } else if since.elapsed() < STAYS_UP {
                         pending.push(container);
                     }
@@ -70,7 +77,10 @@ pub async fn wait(
         }
         if !failed.is_empty() || start.elapsed() >= timeout {
             for container in pending {
-                failed.push((container, format!("is not ready after {}", humantime::format_duration(timeout))));
+                failed.push((
+                    container,
+                    format!("is not ready after {}", humantime::format_duration(timeout)),
+                ));
             }
             return Err(failure(tools, console, &failed).await?);
         }
@@ -93,7 +103,10 @@ fn verdict(container: &Container) -> Verdict {
 
 /// Whether the engine starts it again when it ends with status 0.
 pub fn restarts(container: &Container) -> bool {
-    let policy = container.raw.pointer("/HostConfig/RestartPolicy/Name").and_then(|name| name.as_str());
+    let policy = container
+        .raw
+        .pointer("/HostConfig/RestartPolicy/Name")
+        .and_then(|name| name.as_str());
     matches!(policy, Some("always" | "unless-stopped"))
 }
 
@@ -107,14 +120,26 @@ fn describe(container: &Container, why: &str) -> String {
 async fn failure(tools: &Tools, console: &Console, failed: &[(&Container, String)]) -> Result<Error> {
     for (container, _) in failed {
         console.group(&format!("last lines of {}", container.name));
-        tools.docker(["logs", "--tail", "20", &container.id]).stream().await?;
+        tools
+            .docker(["logs", "--tail", "20", &container.id])
+            .stream()
+            .await?;
         console.end_group();
     }
     let problems = failed
         .iter()
-        .map(|(container, why)| Problem::new(format!("service {} ({}) {why}", container.service, container.name)))
+        .map(|(container, why)| {
+            Problem::new(format!(
+                "service {} ({}) {why}",
+                container.service, container.name
+            ))
+        })
         .collect::<Vec<_>>();
-    let fact = if problems.is_empty() { "a service has no container" } else { "services did not come up" };
+    let fact = if problems.is_empty() {
+        "a service has no container"
+    } else {
+        "services did not come up"
+    };
     Ok(Error::new(Code::Unhealthy, fact)
         .problems(problems)
         .hint("The last lines of each are in the log above. `wait-timeout` gives slow ones more time."))
@@ -127,23 +152,56 @@ mod tests {
 
     fn container(state: serde_json::Value, policy: &str) -> Container {
         let raw = json!({"State": state, "HostConfig": {"RestartPolicy": {"Name": policy}}});
-        Container { id: "i".into(), name: "n".into(), service: "s".into(), raw }
+        Container {
+            id: "i".into(),
+            name: "n".into(),
+            service: "s".into(),
+            raw,
+        }
     }
 
     #[test]
     fn a_one_shot_that_ended_well_is_good_and_a_daemon_that_ended_is_not() {
         for (state, policy, expected) in [
             (json!({"Status": "exited", "ExitCode": 0}), "no", Verdict::Good),
-            (json!({"Status": "exited", "ExitCode": 3}), "no", Verdict::Bad("ended")),
-            (json!({"Status": "exited", "ExitCode": 0}), "on-failure", Verdict::Good),
-            (json!({"Status": "exited", "ExitCode": 0}), "always", Verdict::Bad("ended and is restarted again and again")),
+            (
+                json!({"Status": "exited", "ExitCode": 3}),
+                "no",
+                Verdict::Bad("ended"),
+            ),
+            (
+                json!({"Status": "exited", "ExitCode": 0}),
+                "on-failure",
+                Verdict::Good,
+            ),
+            (
+                json!({"Status": "exited", "ExitCode": 0}),
+                "always",
+                Verdict::Bad("ended and is restarted again and again"),
+            ),
             (json!({"Status": "running"}), "no", Verdict::Running),
-            (json!({"Status": "running", "Health": {"Status": "starting"}}), "no", Verdict::Wait),
-            (json!({"Status": "running", "Health": {"Status": "healthy"}}), "no", Verdict::Good),
-            (json!({"Status": "running", "Health": {"Status": "unhealthy"}}), "no", Verdict::Bad("is unhealthy")),
+            (
+                json!({"Status": "running", "Health": {"Status": "starting"}}),
+                "no",
+                Verdict::Wait,
+            ),
+            (
+                json!({"Status": "running", "Health": {"Status": "healthy"}}),
+                "no",
+                Verdict::Good,
+            ),
+            (
+                json!({"Status": "running", "Health": {"Status": "unhealthy"}}),
+                "no",
+                Verdict::Bad("is unhealthy"),
+            ),
             (json!({"Status": "created"}), "no", Verdict::Wait),
         ] {
-            assert_eq!(verdict(&container(state.clone(), policy)), expected, "{state} {policy}");
+            assert_eq!(
+                verdict(&container(state.clone(), policy)),
+                expected,
+                "{state} {policy}"
+            );
         }
     }
 }

@@ -49,16 +49,32 @@ impl HostPaths {
     /// Finds out. Outside of a container both sides are the same.
     pub async fn find(tools: &Tools, platform: &Platform) -> Result<Self> {
         if !platform.in_container || engine_is_beside_us(tools) {
-            return Ok(Self { mounts: None, log_driver: None, own_id: None });
+            return Ok(Self {
+                mounts: None,
+                log_driver: None,
+                own_id: None,
+            });
         }
         let us = Traces::read(platform);
         let Some(own) = us.find(tools).await? else {
-            return Ok(Self { mounts: Some(Vec::new()), log_driver: None, own_id: None });
+            return Ok(Self {
+                mounts: Some(Vec::new()),
+                log_driver: None,
+                own_id: None,
+            });
         };
         let mut mounts: Vec<(PathBuf, PathBuf)> = mount_sources(&own);
         mounts.sort_by_key(|(here, _)| std::cmp::Reverse(here.as_os_str().len()));
-        let log_driver = own.raw.pointer("/HostConfig/LogConfig/Type").and_then(|v| v.as_str()).map(str::to_owned);
-        Ok(Self { mounts: Some(mounts), log_driver, own_id: Some(own.id) })
+        let log_driver = own
+            .raw
+            .pointer("/HostConfig/LogConfig/Type")
+            .and_then(|v| v.as_str())
+            .map(str::to_owned);
+        Ok(Self {
+            mounts: Some(mounts),
+            log_driver,
+            own_id: Some(own.id),
+        })
     }
 
     /// The host's path of a path here, or an error that says why there is none.
@@ -68,7 +84,11 @@ impl HostPaths {
         };
         mounts
             .iter()
-            .find_map(|(ours, host)| here.strip_prefix(ours).ok().map(|rest| HostPath(joined(host, rest))))
+            .find_map(|(ours, host)| {
+                here.strip_prefix(ours)
+                    .ok()
+                    .map(|rest| HostPath(joined(host, rest)))
+            })
             .ok_or_else(|| not_mapped(here, self.own_id.is_some()))
     }
 
@@ -76,8 +96,12 @@ impl HostPaths {
     /// where the path already leads to the same place.
     pub fn link(&self, here: &Path) -> Result<HostPath> {
         let host = self.to_host(here)?;
-        let Some(mounts) = &self.mounts else { return Ok(host) };
-        let Some((ours, source)) = mounts.iter().find(|(ours, _)| here.starts_with(ours)) else { return Ok(host) };
+        let Some(mounts) = &self.mounts else {
+            return Ok(host);
+        };
+        let Some((ours, source)) = mounts.iter().find(|(ours, _)| here.starts_with(ours)) else {
+            return Ok(host);
+        };
         if same_place(source, ours) {
             return Ok(host);
         }
@@ -86,8 +110,13 @@ impl HostPaths {
                 .map_err(|error| Error::io(Code::WorkspaceNotOnHost, "make the directory", parent, &error))?;
         }
         std::os::unix::fs::symlink(ours, source).map_err(|error| {
-            Error::io(Code::WorkspaceNotOnHost, "put a link to the workspace at the host's path", source, &error)
-                .hint("The action's container must run as root, as GitHub's runner starts it.")
+            Error::io(
+                Code::WorkspaceNotOnHost,
+                "put a link to the workspace at the host's path",
+                source,
+                &error,
+            )
+            .hint("The action's container must run as root, as GitHub's runner starts it.")
         })?;
         Ok(host)
     }
@@ -125,7 +154,11 @@ struct Traces {
 impl Traces {
     fn read(platform: &Platform) -> Self {
         let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
-        let mut this = Self::parse(&read("/proc/self/mountinfo"), &read("/proc/self/cgroup"), &read("/proc/1/cmdline"));
+        let mut this = Self::parse(
+            &read("/proc/self/mountinfo"),
+            &read("/proc/self/cgroup"),
+            &read("/proc/1/cmdline"),
+        );
         this.candidates.extend(platform.host_name.clone());
         this
     }
@@ -135,12 +168,18 @@ impl Traces {
         let fields = |line: &str| line.split(' ').nth(4).map(unescape_octal);
         let root = mountinfo.lines().find(|line| line.split(' ').nth(4) == Some("/"));
         let upper_directory = root
-            .and_then(|line| line.split([' ', ',']).find_map(|option| option.strip_prefix("upperdir=")))
+            .and_then(|line| {
+                line.split([' ', ','])
+                    .find_map(|option| option.strip_prefix("upperdir="))
+            })
             .map(unescape_octal);
         let mut candidates = Vec::new();
         for text in [mountinfo, cgroup] {
             for word in text.split(['/', '-', '.', ':', '\n', ' ']) {
-                if word.len() == 64 && word.bytes().all(|b| b.is_ascii_hexdigit()) && !candidates.iter().any(|c| c == word) {
+                if word.len() == 64
+                    && word.bytes().all(|b| b.is_ascii_hexdigit())
+                    && !candidates.iter().any(|c| c == word)
+                {
                     candidates.push(word.to_owned());
                 }
             }
@@ -175,33 +214,58 @@ impl Traces {
     /// The writable layer is proof. Where the storage driver shows none, the program that runs as PID 1 and every mount
     /// point must be ours.
     fn is_me(&self, container: &Container) -> bool {
-        let theirs = container.raw.pointer("/GraphDriver/Data/UpperDir").and_then(|v| v.as_str());
+        let theirs = container
+            .raw
+            .pointer("/GraphDriver/Data/UpperDir")
+            .and_then(|v| v.as_str());
         if let (Some(ours), Some(theirs)) = (&self.upper_directory, theirs) {
             return ours == theirs;
         }
         let text = |value: Option<&serde_json::Value>| value.and_then(|v| v.as_str()).map(str::to_owned);
-        let arguments = container.raw.get("Args").and_then(|v| v.as_array()).cloned().unwrap_or_default();
-        let command: Vec<String> =
-            text(container.raw.get("Path")).into_iter().chain(arguments.iter().filter_map(|v| text(Some(v)))).collect();
+        let arguments = container
+            .raw
+            .get("Args")
+            .and_then(|v| v.as_array())
+            .cloned()
+            .unwrap_or_default();
+        let command: Vec<String> = text(container.raw.get("Path"))
+            .into_iter()
+            .chain(arguments.iter().filter_map(|v| text(Some(v))))
+            .collect();
         !command.is_empty()
             && command == self.command_line
-            && container.mounts().iter().all(|(_, _, destination)| self.mount_points.contains(*destination))
+            && container
+                .mounts()
+                .iter()
+                .all(|(_, _, destination)| self.mount_points.contains(*destination))
     }
 }
 
 fn mount_sources(container: &Container) -> Vec<(PathBuf, PathBuf)> {
-    let list = container.raw.get("Mounts").and_then(|v| v.as_array()).cloned().unwrap_or_default();
+    let list = container
+        .raw
+        .get("Mounts")
+        .and_then(|v| v.as_array())
+        .cloned()
+        .unwrap_or_default();
     list.iter()
         .filter_map(|mount| {
             let text = |key: &str| mount.get(key).and_then(|v| v.as_str());
-            Some((PathBuf::from(text("Destination")?), PathBuf::from(text("Source")?)))
+            Some((
+                PathBuf::from(text("Destination")?),
+                PathBuf::from(text("Source")?),
+            ))
         })
         .filter(|(here, _)| !here.ends_with("docker.sock"))
         .collect()
 }
 
 fn joined(host: &Path, rest: &Path) -> PathBuf {
-    if rest.as_os_str().is_empty() { host.to_owned() } else { host.join(rest) }
+    if rest.as_os_str().is_empty() {
+        host.to_owned()
+    } else {
+        host.join(rest)
+    }
 }
 
 fn same_place(a: &Path, b: &Path) -> bool {
@@ -217,7 +281,9 @@ fn unescape_octal(text: &str) -> String {
     let mut rest = text;
     while let Some(at) = rest.find('\\') {
         out.push_str(&rest[..at]);
-        let code = rest.get(at + 1..at + 4).and_then(|digits| u8::from_str_radix(digits, 8).ok());
+        let code = rest
+            .get(at + 1..at + 4)
+            .and_then(|digits| u8::from_str_radix(digits, 8).ok());
         match code {
             Some(byte) => {
                 out.push(char::from(byte));
@@ -266,15 +332,25 @@ mod tests {
         if let (Some(full), serde_json::Value::Object(raw)) = (full.as_object_mut(), raw) {
             full.extend(raw);
         }
-        Container { id: ID.into(), name: "x".into(), service: String::new(), raw: full }
+        Container {
+            id: ID.into(),
+            name: "x".into(),
+            service: String::new(),
+            raw: full,
+        }
     }
 
     #[test]
     fn the_writable_layer_is_proof() {
         let us = traces("/var/lib/docker/overlay2/a/diff");
         assert_eq!(us.candidates, [ID]);
-        for (upper, same) in [("/var/lib/docker/overlay2/a/diff", true), ("/var/lib/docker/overlay2/b/diff", false)] {
-            let other = container(json!({"GraphDriver": {"Data": {"UpperDir": upper}}, "Path": "/bin/x", "Args": ["deploy"]}));
+        for (upper, same) in [
+            ("/var/lib/docker/overlay2/a/diff", true),
+            ("/var/lib/docker/overlay2/b/diff", false),
+        ] {
+            let other = container(
+                json!({"GraphDriver": {"Data": {"UpperDir": upper}}, "Path": "/bin/x", "Args": ["deploy"]}),
+            );
             assert_eq!(us.is_me(&other), same);
         }
     }
@@ -283,7 +359,9 @@ mod tests {
     fn without_a_layer_the_program_and_the_mounts_must_be_ours() {
         let us = traces("/a");
         let with = |path: &str, destination: &str| {
-            container(json!({"Path": path, "Args": ["deploy"], "Mounts": [{"Destination": destination, "Source": "/h"}]}))
+            container(
+                json!({"Path": path, "Args": ["deploy"], "Mounts": [{"Destination": destination, "Source": "/h"}]}),
+            )
         };
         assert!(us.is_me(&with("/bin/x", "/github/workspace")));
         assert!(!us.is_me(&with("/bin/y", "/github/workspace")));
@@ -293,13 +371,28 @@ mod tests {
     #[test]
     fn the_longest_mount_maps_a_path() {
         let paths = HostPaths {
-            mounts: Some(vec![("/github/workspace".into(), "/home/r/w".into()), ("/github".into(), "/other".into())]),
+            mounts: Some(vec![
+                ("/github/workspace".into(), "/home/r/w".into()),
+                ("/github".into(), "/other".into()),
+            ]),
             log_driver: None,
             own_id: None,
         };
-        assert_eq!(paths.to_host(Path::new("/github/workspace/a b")).unwrap().to_string(), "/home/r/w/a b");
-        assert_eq!(paths.to_host(Path::new("/github/workspace")).unwrap().to_string(), "/home/r/w");
-        assert_eq!(paths.to_host(Path::new("/tmp/x")).err().unwrap().code, Code::WorkspaceNotOnHost);
+        assert_eq!(
+            paths
+                .to_host(Path::new("/github/workspace/a b"))
+                .unwrap()
+                .to_string(),
+            "/home/r/w/a b"
+        );
+        assert_eq!(
+            paths.to_host(Path::new("/github/workspace")).unwrap().to_string(),
+            "/home/r/w"
+        );
+        assert_eq!(
+            paths.to_host(Path::new("/tmp/x")).err().unwrap().code,
+            Code::WorkspaceNotOnHost
+        );
     }
 
     #[test]

@@ -14,7 +14,9 @@ pub type Images = BTreeMap<String, Image>;
 
 /// The images that the engine has now, without pulling or building any.
 pub async fn present(tools: &Tools, project: &Project, services: &BTreeSet<String>) -> Result<Images> {
-    let names: BTreeSet<String> = chosen(project, services).map(|service| service.image.clone()).collect();
+    let names: BTreeSet<String> = chosen(project, services)
+        .map(|service| service.image.clone())
+        .collect();
     engine::images(tools, &names.into_iter().collect::<Vec<_>>()).await
 }
 
@@ -49,7 +51,10 @@ pub async fn ensure(
         let call = project.call(tools, With::NoOverride, &["*".to_owned()]);
         let (success, tail) = call.args(words).args(names).stream().await?;
         if !success {
-            return Err(unavailable(names, &format!("could not be had:\n{}", tail.join("\n"))));
+            return Err(unavailable(
+                names,
+                &format!("could not be had:\n{}", tail.join("\n")),
+            ));
         }
     }
     let images = present(tools, project, services).await?;
@@ -57,19 +62,37 @@ pub async fn ensure(
         .filter(|service| !images.contains_key(&service.image))
         .map(|service| service.name.as_str())
         .collect();
-    if missing.is_empty() { Ok(images) } else { Err(unavailable(&missing, "is still not there")) }
+    if missing.is_empty() {
+        Ok(images)
+    } else {
+        Err(unavailable(&missing, "is still not there"))
+    }
 }
 
 /// Who the image's `/etc/passwd` says a user is: `(uid, gid)`. `None` when there is no such file or user.
 pub async fn user_of(tools: &Tools, image: &str, user: &str) -> Result<Option<(u32, u32)>> {
     let created = tools
-        .docker(["create", "--network", "none", "--pull", "never", "--entrypoint", "/claude-secrets-never-started"])
+        .docker([
+            "create",
+            "--network",
+            "none",
+            "--pull",
+            "never",
+            "--entrypoint",
+            "/claude-secrets-never-started",
+        ])
         .args([image])
         .output()
         .await?
-        .or_fail(Code::DeliveryFailed, &format!("cannot look into the image {image}"))?;
+        .or_fail(
+            Code::DeliveryFailed,
+            &format!("cannot look into the image {image}"),
+        )?;
     let id = created.text().trim().to_owned();
-    let copied = tools.docker(["cp", "--follow-link", &format!("{id}:/etc/passwd"), "-"]).output().await;
+    let copied = tools
+        .docker(["cp", "--follow-link", &format!("{id}:/etc/passwd"), "-"])
+        .output()
+        .await;
     tools.docker(["rm", "--volumes", &id]).output().await?;
     let copied = copied?;
     if !copied.success {
@@ -89,16 +112,28 @@ fn find_user(passwd: &str, user: &str) -> Option<(u32, u32)> {
         let mut fields = line.split(':');
         let name = fields.next()?;
         let (uid, gid) = (fields.nth(1)?, fields.next()?);
-        if name == user { Some((uid.parse().ok()?, gid.parse().ok()?)) } else { None }
+        if name == user {
+            Some((uid.parse().ok()?, gid.parse().ok()?))
+        } else {
+            None
+        }
     })
 }
 
 fn chosen<'a>(project: &'a Project, services: &'a BTreeSet<String>) -> impl Iterator<Item = &'a Service> {
-    project.model.services.values().filter(|service| services.contains(&service.name))
+    project
+        .model
+        .services
+        .values()
+        .filter(|service| services.contains(&service.name))
 }
 
 fn unavailable(services: &[&str], what: &str) -> Error {
-    let (noun, verb) = if services.len() == 1 { ("image", "") } else { ("images", " (one or more)") };
+    let (noun, verb) = if services.len() == 1 {
+        ("image", "")
+    } else {
+        ("images", " (one or more)")
+    };
     Error::new(Code::ImageUnavailable, format!("the {noun} of {}{verb} {what}", services.join(", ")))
         .hint("Is the name right, and does the engine have access? Logins go to the input `registries`: a `docker login` of an earlier step does not reach a container action.")
 }

@@ -30,8 +30,16 @@ pub struct Holder {
 impl Holder {
     /// This process.
     pub fn me(container: Option<&str>) -> Self {
-        let process = format!("{}/{}/{}", boot_id(), std::process::id(), start_time(std::process::id()));
-        Self { container: container.unwrap_or_default().to_owned(), process }
+        let process = format!(
+            "{}/{}/{}",
+            boot_id(),
+            std::process::id(),
+            start_time(std::process::id())
+        );
+        Self {
+            container: container.unwrap_or_default().to_owned(),
+            process,
+        }
     }
 
     fn label(&self) -> String {
@@ -42,25 +50,41 @@ impl Holder {
 impl EngineLock {
     /// Takes the project's lock, waiting up to `wait` for another run. `image` is any image that the engine has. A lock
     /// whose holder is gone is taken over. Errors: [`Code::Locked`].
-    pub async fn take(tools: &Tools, project: &str, image: &str, holder: &Holder, wait: Duration) -> Result<Self> {
+    pub async fn take(
+        tools: &Tools,
+        project: &str,
+        image: &str,
+        holder: &Holder,
+        wait: Duration,
+    ) -> Result<Self> {
         let name = format!("claude-secrets-lock-{project}");
         let start = Instant::now();
         loop {
             let made = tools
                 .docker(["create", "--name", &name, "--network", "none", "--pull", "never"])
-                .args(["--label", &format!("{PROJECT}={project}"), "--label", &format!("{HOLDER}={}", holder.label())])
+                .args([
+                    "--label",
+                    &format!("{PROJECT}={project}"),
+                    "--label",
+                    &format!("{HOLDER}={}", holder.label()),
+                ])
                 .args(["--entrypoint", "/claude-secrets-never-started", image])
                 .output()
                 .await?;
             if made.success {
-                return Ok(Self { id: made.text().trim().to_owned() });
+                return Ok(Self {
+                    id: made.text().trim().to_owned(),
+                });
             }
             let others = engine::inspect(tools, std::slice::from_ref(&name)).await?;
             let Some(other) = others.first() else {
                 if made.stderr.contains("is already in use") {
                     continue; // It was released between the two calls.
                 }
-                return Err(Error::new(Code::Locked, format!("cannot take the lock of {project}: {}", made.stderr)));
+                return Err(Error::new(
+                    Code::Locked,
+                    format!("cannot take the lock of {project}: {}", made.stderr),
+                ));
             };
             let theirs = other.label(HOLDER).unwrap_or_default().to_owned();
             if is_gone(tools, &theirs, holder).await? {
@@ -69,9 +93,12 @@ impl EngineLock {
                 continue;
             }
             if start.elapsed() >= wait {
-                return Err(Error::new(Code::Locked, format!("another run is changing the project {project}"))
-                    .hint("Wait for it; in a workflow, `concurrency:` keeps two runs apart.")
-                    .hint(format!("If no other run is under way: docker rm {name}")));
+                return Err(Error::new(
+                    Code::Locked,
+                    format!("another run is changing the project {project}"),
+                )
+                .hint("Wait for it; in a workflow, `concurrency:` keeps two runs apart.")
+                .hint(format!("If no other run is under way: docker rm {name}")));
             }
             sleep(POLL).await;
         }
@@ -80,7 +107,11 @@ impl EngineLock {
     /// Gives the lock back.
     pub async fn release(self, tools: &Tools) {
         // Left behind it is taken over by the next run, since its holder is gone.
-        let _ = tools.uninterrupted().docker(["rm", "--volumes", &self.id]).output().await;
+        let _ = tools
+            .uninterrupted()
+            .docker(["rm", "--volumes", &self.id])
+            .output()
+            .await;
     }
 }
 
@@ -88,11 +119,17 @@ async fn is_gone(tools: &Tools, theirs: &str, me: &Holder) -> Result<bool> {
     let (container, process) = theirs.split_once('|').unwrap_or((theirs, ""));
     if !container.is_empty() {
         let found = engine::inspect(tools, &[container.to_owned()]).await?;
-        return Ok(!found.first().is_some_and(|c| matches!(c.state(), engine::State::Running(_))));
+        return Ok(!found
+            .first()
+            .is_some_and(|c| matches!(c.state(), engine::State::Running(_))));
     }
     // Of a process of another machine nothing can be known.
     let mut parts = process.split('/');
-    let (boot, id, start) = (parts.next(), parts.next().and_then(|id| id.parse().ok()), parts.next());
+    let (boot, id, start) = (
+        parts.next(),
+        parts.next().and_then(|id| id.parse().ok()),
+        parts.next(),
+    );
     let same_machine = boot.is_some_and(|boot| !boot.is_empty() && me.process.starts_with(boot));
     Ok(same_machine && id.is_some_and(|id: u32| Some(start_time(id).as_str()) != start))
 }

@@ -51,11 +51,22 @@ impl Project {
         for file in &files.files {
             words.extend(["-f".into(), host_file(host, file)?.as_path().into()]);
         }
-        let mut this = Self { model: Model::empty(), files, directory, words, name: settings.name.clone() };
+        let mut this = Self {
+            model: Model::empty(),
+            files,
+            directory,
+            words,
+            name: settings.name.clone(),
+        };
         let all = ["config", "--format", "json"];
         let (plain, resolved) = tokio::join!(
-            this.call(tools, With::NoOverride, &["*".to_owned()]).args(all).args(["--no-interpolate"]).output(),
-            this.call(tools, With::NoOverride, &["*".to_owned()]).args(all).output(),
+            this.call(tools, With::NoOverride, &["*".to_owned()])
+                .args(all)
+                .args(["--no-interpolate"])
+                .output(),
+            this.call(tools, With::NoOverride, &["*".to_owned()])
+                .args(all)
+                .output(),
         );
         let (plain, resolved) = (plain?, resolved?);
         for answer in [&resolved, &plain] {
@@ -64,7 +75,10 @@ impl Project {
             }
         }
         let format = || Error::new(Code::Internal, "Docker Compose printed a model that is no JSON");
-        let (plain, resolved) = (plain.json().ok_or_else(format)?, resolved.json().ok_or_else(format)?);
+        let (plain, resolved) = (
+            plain.json().ok_or_else(format)?,
+            resolved.json().ok_or_else(format)?,
+        );
         let active = active_services(&resolved, profiles);
         this.model = Model::new(&plain, resolved, &active).map_err(|_| format())?;
         Ok(this)
@@ -79,7 +93,9 @@ impl Project {
                 call = call.args([OsString::from("-f"), path.as_path().into()]);
             }
             With::Input(text) => {
-                call = call.args(["-f", "-"]).input(Zeroizing::new(text.as_bytes().to_vec()));
+                call = call
+                    .args(["-f", "-"])
+                    .input(Zeroizing::new(text.as_bytes().to_vec()));
             }
         }
         if let Some(name) = &self.name {
@@ -90,12 +106,16 @@ impl Project {
 
     /// The merged model of the project and an override, interpolated; nothing on disk is needed for it.
     pub async fn merged(&self, tools: &Tools, with: With<'_>) -> Result<serde_json::Value> {
-        let call = self.call(tools, with, &["*".to_owned()]).args(["config", "--format", "json"]);
+        let call = self
+            .call(tools, with, &["*".to_owned()])
+            .args(["config", "--format", "json"]);
         let answer = call.output().await?;
         if !answer.success {
             return Err(rejected(&answer.stderr));
         }
-        answer.json().ok_or_else(|| Error::new(Code::Internal, "Docker Compose printed a model that is no JSON"))
+        answer
+            .json()
+            .ok_or_else(|| Error::new(Code::Internal, "Docker Compose printed a model that is no JSON"))
     }
 }
 
@@ -115,20 +135,25 @@ pub fn check_merged(
 ) -> Result<()> {
     let mut problems = Vec::new();
     Model::texts(model, &mut |path, text| {
-        let variable = path.strip_prefix("services.").and_then(|rest| rest.split_once(".environment."));
+        let variable = path
+            .strip_prefix("services.")
+            .and_then(|rest| rest.split_once(".environment."));
         if variable.is_some_and(|(_, name)| names.contains(name)) && !text.is_empty() {
             problems.push(Problem::new(format!("{path} still has a value")));
             return;
         }
         for (at, _) in text.match_indices(&placeholder("")) {
             let rest = &text[at + placeholder("").len()..];
-            let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(rest.len());
+            let end = rest
+                .find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+                .unwrap_or(rest.len());
             problems.push(larger_value(path, &rest[..end]));
         }
         for name in secrets_in(text) {
             problems.push(
-                Problem::new(format!("{path} holds the value of {name}, written in clear"))
-                    .remedy("Take the value out of the Compose file or the file it comes from, and rotate it."),
+                Problem::new(format!("{path} holds the value of {name}, written in clear")).remedy(
+                    "Take the value out of the Compose file or the file it comes from, and rotate it.",
+                ),
             );
         }
     });
@@ -147,16 +172,22 @@ pub fn check_merged(
 fn larger_value(path: &str, name: &str) -> Problem {
     let place = path.strip_prefix("services.").unwrap_or(path);
     if let Some((service, _)) = place.split_once(".build.") {
-        return Problem::new(format!("{path}: the declared secret {name} is a build argument of {service}"))
-            .remedy("Build arguments stay in the image: use a build secret (`build.secrets`) instead.");
+        return Problem::new(format!(
+            "{path}: the declared secret {name} is a build argument of {service}"
+        ))
+        .remedy("Build arguments stay in the image: use a build secret (`build.secrets`) instead.");
     }
-    Problem::new(format!("{path}: the declared secret {name} is interpolated into it"))
+    Problem::new(format!(
+        "{path}: the declared secret {name} is interpolated into it"
+    ))
 }
 
 fn host_file(host: &HostPaths, file: &std::path::Path) -> Result<HostPath> {
     // A Compose file may lie outside of the project directory, in another mount.
     match file.parent() {
-        Some(directory) => host.link(directory).map(|path| path.join(file.file_name().unwrap_or_default())),
+        Some(directory) => host
+            .link(directory)
+            .map(|path| path.join(file.file_name().unwrap_or_default())),
         None => host.to_host(&PathBuf::from(file)),
     }
 }
@@ -166,19 +197,24 @@ fn active_services(resolved: &serde_json::Value, profiles: &[String]) -> BTreeSe
     services
         .into_iter()
         .flatten()
-        .filter(|(_, definition)| match definition.get("profiles").and_then(|list| list.as_array()) {
-            Some(own) if !own.is_empty() => profiles
-                .iter()
-                .any(|chosen| chosen == "*" || own.iter().any(|profile| profile.as_str() == Some(chosen))),
-            _ => true,
-        })
+        .filter(
+            |(_, definition)| match definition.get("profiles").and_then(|list| list.as_array()) {
+                Some(own) if !own.is_empty() => profiles.iter().any(|chosen| {
+                    chosen == "*" || own.iter().any(|profile| profile.as_str() == Some(chosen))
+                }),
+                _ => true,
+            },
+        )
         .map(|(name, _)| name.clone())
         .collect()
 }
 
 fn rejected(stderr: &str) -> Error {
-    Error::new(Code::ComposeFileInvalid, format!("Docker Compose rejects the project:\n{stderr}"))
-        .hint("`docker compose config` shows the same. A variable that is not set can be given under `env:`.")
+    Error::new(
+        Code::ComposeFileInvalid,
+        format!("Docker Compose rejects the project:\n{stderr}"),
+    )
+    .hint("`docker compose config` shows the same. A variable that is not set can be given under `env:`.")
 }
 
 #[cfg(test)]
@@ -193,10 +229,23 @@ mod tests {
             "job": {"build": {"args": {"T": placeholder("TOKEN")}}, "command": ["--key", "s3cret"]},
         }});
         let names = BTreeSet::from(["LEFT".to_owned()]);
-        let find = |text: &str| if text == "s3cret" { vec!["KEY".to_owned()] } else { vec![] };
+        let find = |text: &str| {
+            if text == "s3cret" {
+                vec!["KEY".to_owned()]
+            } else {
+                vec![]
+            }
+        };
         let error = check_merged(&model, &names, &find).err().unwrap();
         let text = error.to_string();
-        for part in ["services.web.environment.URL", "PW", "build argument of job", "services.job.command[1]", "KEY", "environment.LEFT"] {
+        for part in [
+            "services.web.environment.URL",
+            "PW",
+            "build argument of job",
+            "services.job.command[1]",
+            "KEY",
+            "environment.LEFT",
+        ] {
             assert!(text.contains(part), "{part} in {text}");
         }
         assert!(!text.contains("s3cret"));

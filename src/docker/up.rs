@@ -43,9 +43,17 @@ pub async fn up(
     if success {
         return Ok(());
     }
-    let said = tail.iter().rev().find(|line| !line.trim().is_empty()).cloned().unwrap_or_default();
-    Err(Error::new(Code::DeployFailed, format!("docker compose up failed: {}", said.trim()))
-        .hint("What Compose printed is in the log above."))
+    let said = tail
+        .iter()
+        .rev()
+        .find(|line| !line.trim().is_empty())
+        .cloned()
+        .unwrap_or_default();
+    Err(Error::new(
+        Code::DeployFailed,
+        format!("docker compose up failed: {}", said.trim()),
+    )
+    .hint("What Compose printed is in the log above."))
 }
 
 /// Takes the project down: containers and networks. Its own volumes and images stay.
@@ -55,13 +63,22 @@ pub async fn down(tools: &Tools, project: &Project) -> Result<()> {
     if success {
         return Ok(());
     }
-    Err(Error::new(Code::DeployFailed, format!("docker compose down failed: {}", tail.join("\n"))))
+    Err(Error::new(
+        Code::DeployFailed,
+        format!("docker compose down failed: {}", tail.join("\n")),
+    ))
 }
 
 /// Removes containers of services that the project no longer has. Returns their names.
-pub async fn remove_orphans(tools: &Tools, project: &Project, containers: &[Container]) -> Result<Vec<String>> {
-    let orphans: Vec<&Container> =
-        containers.iter().filter(|c| !project.model.services.contains_key(&c.service)).collect();
+pub async fn remove_orphans(
+    tools: &Tools,
+    project: &Project,
+    containers: &[Container],
+) -> Result<Vec<String>> {
+    let orphans: Vec<&Container> = containers
+        .iter()
+        .filter(|c| !project.model.services.contains_key(&c.service))
+        .collect();
     if orphans.is_empty() {
         return Ok(Vec::new());
     }
@@ -71,7 +88,10 @@ pub async fn remove_orphans(tools: &Tools, project: &Project, containers: &[Cont
         .args(ids)
         .output()
         .await?
-        .or_fail(Code::DeployFailed, "cannot remove the containers of services that are gone")?;
+        .or_fail(
+            Code::DeployFailed,
+            "cannot remove the containers of services that are gone",
+        )?;
     Ok(orphans.iter().map(|container| container.name.clone()).collect())
 }
 
@@ -89,15 +109,34 @@ impl Logins {
         let directory = tempfile::Builder::new()
             .prefix("claude-secrets-login-")
             .tempdir()
-            .map_err(|error| Error::io(Code::RegistryLoginFailed, "make a directory in", &std::env::temp_dir(), &error))?;
+            .map_err(|error| {
+                Error::io(
+                    Code::RegistryLoginFailed,
+                    "make a directory in",
+                    &std::env::temp_dir(),
+                    &error,
+                )
+            })?;
         let logins = Self { directory };
         for login in registries {
-            let call = logins.tools(tools).docker(["login", "--username", &login.user, "--password-stdin", &login.host]);
-            let answer = call.input(login.password.expose().to_vec().into()).output().await?;
+            let call = logins.tools(tools).docker([
+                "login",
+                "--username",
+                &login.user,
+                "--password-stdin",
+                &login.host,
+            ]);
+            let answer = call
+                .input(login.password.expose().to_vec().into())
+                .output()
+                .await?;
             if !answer.success {
                 return Err(Error::new(
                     Code::RegistryLoginFailed,
-                    format!("the registry {} refused the login of {}: {}", login.host, login.user, answer.stderr),
+                    format!(
+                        "the registry {} refused the login of {}: {}",
+                        login.host, login.user, answer.stderr
+                    ),
                 )
                 .hint("Check the user and the token in the input `registries`."));
             }
@@ -107,7 +146,9 @@ impl Logins {
 
     /// The tools with these logins.
     pub fn tools(&self, tools: &Tools) -> Tools {
-        tools.clone().with_variable("DOCKER_CONFIG", self.directory.path().as_os_str())
+        tools
+            .clone()
+            .with_variable("DOCKER_CONFIG", self.directory.path().as_os_str())
     }
 }
 
@@ -117,7 +158,11 @@ pub async fn started(tools: &Tools, project: &str) -> Result<Vec<(String, String
     Ok(containers
         .iter()
         .map(|c| {
-            let at = c.raw.pointer("/State/StartedAt").and_then(|at| at.as_str()).unwrap_or_default();
+            let at = c
+                .raw
+                .pointer("/State/StartedAt")
+                .and_then(|at| at.as_str())
+                .unwrap_or_default();
             (c.service.clone(), c.id.clone(), at.to_owned())
         })
         .collect())

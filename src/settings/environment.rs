@@ -91,7 +91,9 @@ impl Environment {
         let needed = |name: &OsStr| {
             let bytes = name.as_bytes();
             bytes.starts_with(b"DOCKER_")
-                || ["PATH", "HOME", "XDG_RUNTIME_DIR", "SSH_AUTH_SOCK", "TMPDIR"].iter().any(|n| n.as_bytes() == bytes)
+                || ["PATH", "HOME", "XDG_RUNTIME_DIR", "SSH_AUTH_SOCK", "TMPDIR"]
+                    .iter()
+                    .any(|n| n.as_bytes() == bytes)
         };
         self.0
             .iter()

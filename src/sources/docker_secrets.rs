@@ -20,7 +20,12 @@ pub struct DockerSecrets {
 }
 
 /// Opens it: the directory that the manifest names, else `/run/secrets` when it is there. `None` when there is neither.
-pub fn open(id: &SourceId, config: &SourceConfig, settings: &Settings, around: &Surroundings) -> Result<Option<DockerSecrets>> {
+pub fn open(
+    id: &SourceId,
+    config: &SourceConfig,
+    settings: &Settings,
+    around: &Surroundings,
+) -> Result<Option<DockerSecrets>> {
     let directory = match config.settings.get("dir") {
         Some(dir) => absolute(around, Path::new(dir)),
         None if settings.platform.actions => return Ok(None),
@@ -30,7 +35,10 @@ pub fn open(id: &SourceId, config: &SourceConfig, settings: &Settings, around: &
     if named && same(&directory, &absolute(around, around.secrets_dir)) {
         return Err(Error::new(
             Code::ManifestInvalid,
-            format!("sources.{id}.dir is the secrets-dir {}: what we wrote would be read back", directory.display()),
+            format!(
+                "sources.{id}.dir is the secrets-dir {}: what we wrote would be read back",
+                directory.display()
+            ),
         )
         .hint("Name another directory, or remove the source: our own output is never our own input."));
     }
@@ -52,7 +60,12 @@ impl Source for DockerSecrets {
     }
 
     fn conventional(&self, name: &SecretName, _: &Scope) -> Reference {
-        Reference { source: self.id.clone(), item: name.file_name(), field: None, version: None }
+        Reference {
+            source: self.id.clone(),
+            item: name.file_name(),
+            field: None,
+            version: None,
+        }
     }
 
     fn is_local_file(&self) -> bool {

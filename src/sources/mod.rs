@@ -150,9 +150,13 @@ pub fn open(settings: &Settings, manifest: &Manifest, around: &Surroundings) -> 
     let none = SourceConfig::default();
     for kind in SOURCES {
         let own = id(kind.name)?;
-        let named = manifest.sources.iter().filter(|(_, config)| config.kind.as_deref() == Some(kind.name));
+        let named = manifest
+            .sources
+            .iter()
+            .filter(|(_, config)| config.kind.as_deref() == Some(kind.name));
         let plain = manifest.sources.get(&own).unwrap_or(&none);
-        let candidates = std::iter::once((own.clone(), plain)).chain(named.map(|(id, c)| (id.clone(), c)).filter(|(id, _)| *id != own));
+        let candidates = std::iter::once((own.clone(), plain))
+            .chain(named.map(|(id, c)| (id.clone(), c)).filter(|(id, _)| *id != own));
         for (id, config) in candidates {
             if let Some(source) = open_one(kind, &id, config, settings, around)? {
                 order.push(id.clone());
@@ -161,7 +165,11 @@ pub fn open(settings: &Settings, manifest: &Manifest, around: &Surroundings) -> 
         }
     }
     if !settings.sources.is_empty() {
-        order = settings.sources.iter().map(|text| id(text)).collect::<Result<_>>()?;
+        order = settings
+            .sources
+            .iter()
+            .map(|text| id(text))
+            .collect::<Result<_>>()?;
     }
     let there: Vec<String> = configured.keys().map(ToString::to_string).collect();
     order
@@ -215,7 +223,11 @@ fn not_configured(id: &SourceId, there: &[String]) -> Error {
 fn read_file(path: &Path) -> std::io::Result<(SecretValue, Option<SystemTime>)> {
     let meta = std::fs::metadata(path)?;
     if !meta.is_file() {
-        return Err(std::io::Error::other(if meta.is_dir() { "it is a directory" } else { "it is no regular file" }));
+        return Err(std::io::Error::other(if meta.is_dir() {
+            "it is a directory"
+        } else {
+            "it is no regular file"
+        }));
     }
     Ok((SecretValue::new(std::fs::read(path)?), meta.modified().ok()))
 }
