@@ -1,6 +1,14 @@
 //! The Report stage: what a run did, told as log, annotations, job summary, outputs and JSON, without a value.
 
+pub mod json;
+pub mod log;
+mod markdown;
 mod model;
+pub mod notes;
+pub mod outputs;
+mod picture;
+pub mod summary;
+mod text;
 
 pub use model::{
     DeliveryRow, ErrorRow, Message, Outcome, ProblemRow, Report, SecretRow, SecretState, ServiceRow,

@@ -290,6 +290,20 @@ impl Report {
     }
 }
 
+impl SecretState {
+    /// Whether the secret cannot be delivered, though it should be.
+    pub fn is_problem(self) -> bool {
+        matches!(self, Self::Missing | Self::Denied | Self::Failed | Self::Invalid)
+    }
+}
+
+impl ServiceState {
+    /// Whether the service does not run as it should.
+    pub fn is_problem(self) -> bool {
+        matches!(self, Self::Unhealthy | Self::Exited)
+    }
+}
+
 impl SecretRow {
     /// The row of a declared secret of which nothing else is known yet: missing, sensitive, in its usual file.
     pub fn new(name: &SecretName) -> Self {
@@ -306,6 +320,11 @@ impl SecretRow {
             sensitive: true,
             file: name.file_name(),
         }
+    }
+
+    /// Whether a source that lost holds another value than the one that won, so that one of the two is stale.
+    pub fn is_stale_somewhere(&self) -> bool {
+        self.shadowed.iter().any(|other| other.differs)
     }
 }
 

@@ -1,0 +1,408 @@
+//! The closing lines of the readable log, and the annotations that GitHub shows beside a run.
+
+use std::fmt::Write as _;
+
+use super::model::{ErrorRow, Message, Outcome, Report, SecretRow, SecretState, ServiceRow, ServiceState};
+use super::text::{count, duration, list, one_line, shortened, visible};
+
+/// GitHub shows so many errors, and as many warnings, of one step (`_maxIssueCount` in the runner's `ExecutionContext`).
+const MOST_ANNOTATIONS: usize = 10;
+
+/// The runner cuts an annotation at 4096 characters; this leaves room for the remedy.
+const LONGEST_ROLL_UP: usize = 3000;
+
+/// No more names than this in a sentence; the table has them all.
+const MOST_NAMES: usize = 5;
+
+/// The widest cell of a table; longer ones are shortened, the JSON report has them whole.
+const WIDEST_CELL: usize = 64;
+
+/// The closing lines of the log: the secrets and the services in aligned columns, the time each stage took, and last
+/// the [`sentence`]. No line can be taken for a workflow command.
+pub fn table(report: &Report) -> Vec<String> {
+    let mut lines = Vec::new();
+    if !report.secrets.is_empty() {
+        let rows = report.secrets.iter().map(secret_cells).collect();
+        lines.extend(aligned(["SECRET", "STATE", "SOURCE", "SERVICES"], rows));
+        lines.push(String::new());
+    }
+    if !report.services.is_empty() {
+        let rows = report.services.iter().map(service_cells).collect();
+        lines.extend(aligned(["SERVICE", "STATE", "USER", "SECRETS"], rows));
+        lines.push(String::new());
+    }
+    if report.secrets.iter().any(SecretRow::is_stale_somewhere) {
+        lines.push("(!) a source that lost holds another value than the one that won".to_owned());
+    }
+    if let Some(delivery) = &report.delivery {
+        lines.push(format!(
+            "delivery: {} ({})",
+            one_line(&delivery.kind),
+            one_line(&delivery.reason)
+        ));
+    }
+    if !report.stages.is_empty() {
+        lines.push(stages(report));
+    }
+    lines.push(sentence(report));
+    lines.iter().map(|line| without_command(line)).collect()
+}
+
+/// The one sentence that says how the run ended, without a full stop, e.g.
+/// `deployed: 3 services, 7 secrets from 2 sources; recreated worker-a`.
+pub fn sentence(report: &Report) -> String {
+    let degraded = if report.degraded { ", degraded" } else { "" };
+    let state = format!("{}{degraded}", report.result);
+    let because = report.error.as_ref().map(|error| {
+        let first = error.fact.lines().next().unwrap_or_default();
+        let problems = match error.problems.len() {
+            0 => String::new(),
+            number => format!(" ({})", count(number, "problem")),
+        };
+        (
+            &error.code,
+            format!("{}{problems}", one_line(first).trim_end_matches(['.', ':'])),
+        )
+    });
+    match (report.result, because) {
+        (Outcome::Failed, Some((code, fact))) => format!("{state} ({code}): {fact}"),
+        (Outcome::Failed, None) => format!("{state}: the run stopped before its end"),
+        (Outcome::RolledBack, Some((code, fact))) => {
+            format!("{state} ({code}): {fact}; the last good state is running again")
+        }
+        (Outcome::RolledBack, None) => format!("{state}: the last good state is running again"),
+        (Outcome::Removed, _) => format!("{state}: the project is stopped, and nothing of ours is left"),
+        _ => {
+            let amounts = if report.services.is_empty() {
+                secret_counts(report)
+            } else {
+                format!(
+                    "{}, {}",
+                    count(report.services.len(), "service"),
+                    secret_counts(report)
+                )
+            };
+            match doings(report) {
+                doings if doings.is_empty() => format!("{state}: {amounts}"),
+                doings => format!("{state}: {amounts}; {doings}"),
+            }
+        }
+    }
+}
+
+/// At most ten messages: GitHub drops what comes after. Of more than ten, the first nine stay and the tenth tells the
+/// others in short.
+pub fn annotations(messages: &[Message]) -> Vec<Message> {
+    if messages.len() <= MOST_ANNOTATIONS {
+        return messages.to_vec();
+    }
+    let (kept, rest) = messages.split_at(MOST_ANNOTATIONS - 1);
+    let mut text = format!("and {} more:", rest.len());
+    for (index, message) in rest.iter().enumerate() {
+        let line = format!("\n- {}", one_line(&message.text));
+        if text.len() + line.len() > LONGEST_ROLL_UP {
+            let _ = write!(text, "\n- … and {} that do not fit here", rest.len() - index);
+            break;
+        }
+        text.push_str(&line);
+    }
+    let rolled_up =
+        Message::new(text).hint("The job summary and the log have them all, with their remedies.");
+    kept.iter().cloned().chain([rolled_up]).collect()
+}
+
+/// An error as messages for [`annotations`]: the fact with its remedies first, then each problem with its own.
+pub fn error_messages(error: &ErrorRow) -> Vec<Message> {
+    let hint = (!error.hints.is_empty()).then(|| error.hints.join("\n"));
+    let fact = Message {
+        text: error.fact.clone(),
+        hint,
+    };
+    let problem = error.problems.iter().map(|row| Message {
+        text: row.fact.clone(),
+        hint: row.remedy.clone(),
+    });
+    [fact].into_iter().chain(problem).collect()
+}
+
+/// How long each stage took, and all of them.
+pub(super) fn stages(report: &Report) -> String {
+    let total = report.stages.iter().map(|stage| stage.milliseconds).sum();
+    let each: Vec<String> = report
+        .stages
+        .iter()
+        .map(|stage| format!("{} {}", one_line(&stage.name), duration(stage.milliseconds)))
+        .collect();
+    format!("took {}: {}", duration(total), each.join(", "))
+}
+
+/// `7 secrets from 2 sources, 1 default, 1 missing`.
+fn secret_counts(report: &Report) -> String {
+    let with = |state| report.secrets.iter().filter(move |secret| secret.state == state);
+    let mut sources: Vec<_> = with(SecretState::Found)
+        .filter_map(|secret| secret.source.as_ref())
+        .collect();
+    sources.sort_unstable();
+    sources.dedup();
+    let mut parts = vec![count(with(SecretState::Found).count(), "secret")];
+    if !sources.is_empty() {
+        parts = vec![format!("{} from {}", parts[0], count(sources.len(), "source"))];
+    }
+    for (state, word) in [
+        (SecretState::Default, "default"),
+        (SecretState::Absent, "optional one absent"),
+        (SecretState::Missing, "missing"),
+        (SecretState::Denied, "denied"),
+        (SecretState::Failed, "failed"),
+        (SecretState::Invalid, "invalid"),
+    ] {
+        match (with(state).count(), state) {
+            (0, _) => {}
+            (number, SecretState::Default) => parts.push(count(number, word)),
+            (number, SecretState::Absent) if number > 1 => {
+                parts.push(format!("{number} optional ones absent"));
+            }
+            (number, _) => parts.push(format!("{number} {word}")),
+        }
+    }
+    parts.join(", ")
+}
+
+/// What was done to services, or that nothing was.
+fn doings(report: &Report) -> String {
+    match report.result {
+        Outcome::Unchanged => return "nothing was restarted".to_owned(),
+        Outcome::Validated => return "nothing was changed".to_owned(),
+        _ => {}
+    }
+    let named = |names: &[String]| {
+        list(
+            &names.iter().map(|name| visible(name)).collect::<Vec<_>>(),
+            MOST_NAMES,
+        )
+    };
+    let created: Vec<String> = (report.services.iter())
+        .filter(|service| service.state == ServiceState::Created)
+        .map(|service| service.name.clone())
+        .collect();
+    let mut parts = Vec::new();
+    if !created.is_empty() {
+        parts.push(format!("created {}", named(&created)));
+    }
+    if !report.recreated.is_empty() {
+        parts.push(format!("recreated {}", named(&report.recreated)));
+    }
+    parts.join(", ")
+}
+
+fn secret_cells(secret: &SecretRow) -> [String; 4] {
+    let mut source = match (&secret.reference, &secret.source) {
+        (Some(reference), Some(source)) if !reference.starts_with(source.as_str()) => {
+            format!("{source} {reference}")
+        }
+        (Some(reference), _) => reference.clone(),
+        (None, Some(source)) => source.clone(),
+        (None, None) => "-".to_owned(),
+    };
+    if secret.is_stale_somewhere() {
+        source.push_str(" (!)");
+    }
+    [
+        secret.name.clone(),
+        secret.state.to_string(),
+        source,
+        joined(&secret.services),
+    ]
+}
+
+fn service_cells(service: &ServiceRow) -> [String; 4] {
+    let state = match &service.detail {
+        Some(detail) => format!("{} ({detail})", service.state),
+        None => service.state.to_string(),
+    };
+    [
+        service.name.clone(),
+        state,
+        service.user.clone().unwrap_or("-".to_owned()),
+        joined(&service.secrets),
+    ]
+}
+
+fn joined(names: &[String]) -> String {
+    if names.is_empty() {
+        "-".to_owned()
+    } else {
+        names.join(", ")
+    }
+}
+
+/// The rows under their heads, each column as wide as its widest cell. The last one may be longer.
+fn aligned(heads: [&str; 4], rows: Vec<[String; 4]>) -> Vec<String> {
+    let mut all = vec![heads.map(str::to_owned)];
+    all.extend(rows.into_iter().map(|row| {
+        let [a, b, c, d] = row.map(|cell| visible(&cell));
+        let [a, b, c] = [a, b, c].map(|cell| shortened(&cell, WIDEST_CELL));
+        [a, b, c, d]
+    }));
+    let width = |column: usize| {
+        all.iter()
+            .map(|row| row[column].chars().count())
+            .max()
+            .unwrap_or(0)
+    };
+    let (a, b, c) = (width(0), width(1), width(2));
+    all.iter()
+        .map(|row| format!("{:a$}  {:b$}  {:c$}  {}", row[0], row[1], row[2], row[3]))
+        .collect()
+}
+
+/// The line with its marks broken, should it be one that the runner would obey: `::` at its start (blanks before it do
+/// not matter) or the older `##[` anywhere (`ActionCommand.TryParseV2` and `TryParse` in the runner).
+fn without_command(line: &str) -> String {
+    let line = line.replace("##[", "##\\[");
+    if line.trim_start().starts_with("::") {
+        format!("\\{}", line.trim_start())
+    } else {
+        line
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::ProblemRow;
+
+    fn messages(number: usize) -> Vec<Message> {
+        (1..=number)
+            .map(|n| Message::new(format!("warning {n}")))
+            .collect()
+    }
+
+    #[test]
+    fn ten_messages_stay_as_they_are() {
+        assert_eq!(annotations(&messages(10)), messages(10));
+        assert!(annotations(&[]).is_empty());
+    }
+
+    #[test]
+    fn of_eleven_messages_nine_stay_and_the_tenth_tells_the_others() {
+        let rolled_up = annotations(&messages(11));
+        assert_eq!(rolled_up.len(), 10);
+        assert_eq!(rolled_up[..9], messages(9));
+        assert_eq!(rolled_up[9].text, "and 2 more:\n- warning 10\n- warning 11");
+    }
+
+    #[test]
+    fn the_rolled_up_message_stays_within_what_the_runner_keeps() {
+        let many: Vec<Message> = (0..500)
+            .map(|n| Message::new(format!("{n} {}", "x".repeat(50))))
+            .collect();
+        let last = annotations(&many).pop().unwrap();
+        assert!(last.text.len() < 3100, "{}", last.text.len());
+        let listed = last.text.matches("\n- ").count() - 1;
+        assert!(
+            last.text
+                .ends_with(&format!("and {} that do not fit here", 491 - listed)),
+            "{}",
+            last.text
+        );
+    }
+
+    #[test]
+    fn an_error_is_its_fact_and_then_each_problem() {
+        let row = ErrorRow {
+            code: "secrets-missing".into(),
+            fact: "2 secrets are missing".into(),
+            problems: vec![
+                ProblemRow {
+                    fact: "A".into(),
+                    remedy: Some("set A".into()),
+                },
+                ProblemRow {
+                    fact: "B".into(),
+                    remedy: None,
+                },
+            ],
+            hints: vec!["one".into(), "two".into()],
+        };
+        assert_eq!(
+            error_messages(&row),
+            [
+                Message::new("2 secrets are missing").hint("one\ntwo"),
+                Message::new("A").hint("set A"),
+                Message::new("B")
+            ]
+        );
+    }
+
+    #[test]
+    fn the_sentence_fits_the_result() {
+        let error = |code: &str| {
+            Some(ErrorRow {
+                code: code.into(),
+                fact: "it broke.\nmore".into(),
+                problems: vec![],
+                hints: vec![],
+            })
+        };
+        for (result, error, degraded, expected) in [
+            (
+                Outcome::Failed,
+                None,
+                false,
+                "failed: the run stopped before its end",
+            ),
+            (
+                Outcome::Failed,
+                error("deploy-failed"),
+                false,
+                "failed (deploy-failed): it broke",
+            ),
+            (
+                Outcome::RolledBack,
+                error("unhealthy"),
+                false,
+                "rolled-back (unhealthy): it broke; the last good state is running again",
+            ),
+            (
+                Outcome::Removed,
+                None,
+                false,
+                "removed: the project is stopped, and nothing of ours is left",
+            ),
+            (
+                Outcome::Validated,
+                None,
+                false,
+                "validated: 0 secrets; nothing was changed",
+            ),
+            (
+                Outcome::Unchanged,
+                None,
+                true,
+                "unchanged, degraded: 0 secrets; nothing was restarted",
+            ),
+            (Outcome::Created, None, false, "created: 0 secrets"),
+        ] {
+            let report = Report {
+                result,
+                error,
+                degraded,
+                ..Report::default()
+            };
+            assert_eq!(sentence(&report), expected);
+        }
+    }
+
+    #[test]
+    fn no_line_is_a_workflow_command() {
+        for (line, safe) in [
+            ("::error::x", "\\::error::x"),
+            ("  ::add-mask::x", "\\::add-mask::x"),
+            ("a ##[group]x", "a ##\\[group]x"),
+            ("a ::error::", "a ::error::"),
+        ] {
+            assert_eq!(without_command(line), safe);
+        }
+    }
+}
