@@ -150,6 +150,10 @@ pub(super) fn deployment_notes(run: &mut Run, secrets: &[(&Secret, &SecretValue)
 /// Writes everything that a run leaves to read. What cannot be written is said and fails nothing.
 pub(super) fn write(run: &mut Run) {
     run.console.end_group();
+    // Before anything is rendered: what the summary escapes no mask would match any more.
+    let console = run.console.clone();
+    run.report
+        .redact(|text| String::from_utf8_lossy(&console.redacted(text.as_bytes())).into_owned());
     let path = report_path(run);
     run.report.report_file = path.as_ref().map(|path| path.display().to_string());
     for warning in report::log::annotations(&run.report.warnings) {
