@@ -42,7 +42,7 @@ pub struct Service {
     /// name spaces or volumes, or `depends_on` them with `restart: true`.
     pub follows: BTreeSet<String>,
     /// Names of the networks, volumes, configs and secrets that it refers to, with their section.
-    refers_to: Vec<(&'static str, String)>,
+    pub(crate) refers_to: Vec<(&'static str, String)>,
 }
 
 /// The project.
