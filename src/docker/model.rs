@@ -374,9 +374,9 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn model(plain: Value, resolved: Value) -> Model {
+    fn model(plain: &Value, resolved: Value) -> Model {
         let active = keys(resolved.get("services")).collect();
-        Model::new(&plain, resolved, &active).ok().unwrap()
+        Model::new(plain, resolved, &active).ok().unwrap()
     }
 
     #[test]
@@ -390,7 +390,7 @@ mod tests {
     #[test]
     fn names_that_only_an_env_file_brings_are_told_apart() {
         let model = model(
-            json!({"services": {"web": {"environment": ["A=1"]}}}),
+            &json!({"services": {"web": {"environment": ["A=1"]}}}),
             json!({"name": "p", "services": {"web": {"environment": {"A": "1", "F": "x"}}}}),
         );
         let web = &model.services["web"];
@@ -402,7 +402,7 @@ mod tests {
     fn a_definition_changes_with_what_the_service_refers_to_and_not_with_its_scale() {
         let with = |replicas: u64, driver: &str| {
             model(
-                json!({}),
+                &json!({}),
                 json!({"name": "p", "services": {"web": {"scale": replicas, "networks": {"n": null}}}, "networks": {"n": {"driver": driver}}}),
             )
             .definition("web")
@@ -414,7 +414,7 @@ mod tests {
     #[test]
     fn starting_a_service_starts_what_it_depends_on() {
         let model = model(
-            json!({}),
+            &json!({}),
             json!({"name": "p", "services": {"a": {"depends_on": {"b": {}}}, "b": {"depends_on": {"c": {}}}, "c": {}, "d": {}}}),
         );
         assert_eq!(
