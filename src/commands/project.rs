@@ -47,11 +47,8 @@ pub(super) async fn prepare(
 ) -> Result<Prepared> {
     run.begin_stage("Project");
     let settings = &run.settings;
-    let docker_host = tools
-        .variable("DOCKER_HOST")
-        .and_then(|text| text.to_str())
-        .map(str::to_owned);
-    let choice = choose(settings, docker_host.as_deref())?;
+    let endpoint = engine::endpoint(tools).await?;
+    let choice = choose(settings, endpoint.as_deref())?;
     let directory = &declared.files.directory;
     let secrets_dir = SecretsDir::open(directory, &settings.secrets_dir)?;
     let override_file = ProjectFile::open(directory, &settings.override_file)?;
