@@ -1,5 +1,7 @@
 //! The three sources as a run opens them: what each finds, what it calls absent, denied or failed, and what it warns of.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
