@@ -111,12 +111,6 @@ impl Engine {
         names
     }
 
-    /// The bytes of a file in a running container, read as the container's own user; `None` when it cannot be read.
-    pub fn read(&self, container: &str, path: &str) -> Option<Vec<u8>> {
-        let done = self.run(&["exec", container, "cat", path]);
-        done.success.then_some(done.stdout)
-    }
-
     /// Removes what a Compose project and our runs for it made.
     pub fn remove_project(&self, project: &str) {
         for label in [
