@@ -16,7 +16,7 @@ const DELIVERIES: [&str; 2] = ["file", "volume"];
 const PROJECT: &str = "
 services:
   a: { image: IMAGE, command: SLEEP, environment: [ KEY_A ] }
-  b: { image: IMAGE, command: SLEEP, environment: { KEY_B:, TAG: '${TAG:-v1}' } }
+  b: { image: IMAGE, command: SLEEP, environment: { KEY_B: null, TAG: '${TAG:-v1}' } }
   both: { image: IMAGE, command: SLEEP, environment: [ KEY_A, KEY_B ] }
   once: { image: IMAGE, command: [ sh, -c, 'cat /run/secrets/key_b > /dev/null' ], environment: [ KEY_B ] }
   plain: { image: IMAGE, command: SLEEP }
