@@ -33,16 +33,17 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
     let early = gather::early_tools(run)?;
     let host = gather::host_paths(run, &early).await?;
     let declared = gather::declared(run)?;
-    let resolution = gather::resolved(run, &declared).await?;
+    let resolution = gather::resolved(run, &declared, &early, &host).await?;
     let secrets: Vec<(&Secret, &SecretValue)> = resolution.available().collect();
     let names: Vec<&Secret> = secrets.iter().map(|(secret, _)| *secret).collect();
     let tools = gather::tools(run, &names, Some(&resolution))?;
     gather::check_socket(&tools)?;
-    let prepared = project::prepare(run, &declared, &names, &tools, &host).await?;
+    let mut prepared = project::prepare(run, &declared, &names, &tools, &host).await?;
     reporting::deployment_notes(run, &secrets);
 
     let images = images(run, &prepared, &tools).await?;
-    let planned = planning::plan_delivery(run, &prepared, &secrets, &tools, &images).await?;
+    let containers = std::mem::take(&mut prepared.containers);
+    let planned = planning::plan_delivery(run, &prepared, &secrets, &tools, &images, containers).await?;
     run.check_strict()?;
     let same_override = prepared.override_file.read()?.as_deref() == Some(planned.override_text.as_bytes());
     if !planned.stale.is_empty() || !same_override {
@@ -115,7 +116,7 @@ impl Deployment<'_> {
         run.console
             .line("every service stands as it shall; nothing is restarted");
         reporting::services(run, self.prepared, planned, &planned.containers);
-        if run.settings.compose.wait {
+        if run.settings.compose.wait && !health::all_well(&planned.containers, &planned.started) {
             self.wait(run, &planned.containers, &planned.started).await?;
         }
         Ok(Outcome::Unchanged)
@@ -137,8 +138,8 @@ impl Deployment<'_> {
         // Another run may have changed the project while this one waited for the lock.
         let now = engine::containers(self.tools, &self.prepared.project.model.name).await?;
         if ids(&now) != ids(&planned.containers) {
-            planned =
-                planning::plan_delivery(run, self.prepared, self.secrets, self.tools, self.images).await?;
+            planned = planning::plan_delivery(run, self.prepared, self.secrets, self.tools, self.images, now)
+                .await?;
         }
         for (service, why) in &planned.stale {
             run.console.line(&format!("{service}: {why}"));
@@ -200,16 +201,25 @@ impl Deployment<'_> {
         Ok(Outcome::Deployed)
     }
 
+    /// The health gate, for services that shall have containers at all.
     async fn wait(&self, run: &Run, before: &[Container], services: &BTreeSet<String>) -> Result<()> {
         let settled = ids(before);
-        let name = &self.prepared.project.model.name;
+        let model = &self.prepared.project.model;
+        let scaled = |name: &&String| {
+            model
+                .services
+                .get(*name)
+                .is_some_and(|service| service.replicas > 0)
+        };
+        let services: BTreeSet<String> = services.iter().filter(scaled).cloned().collect();
+        let timeout = run.settings.compose.wait_timeout;
         health::wait(
             self.tools,
             &run.console,
-            name,
-            services,
+            &model.name,
+            &services,
             &settled,
-            run.settings.compose.wait_timeout,
+            timeout,
         )
         .await
     }

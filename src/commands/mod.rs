@@ -104,10 +104,9 @@ impl Run {
             fact: warning.text.clone(),
             remedy: warning.hint.clone(),
         });
-        Err(Error::new(
-            Code::SecretInvalid,
-            "there are warnings, and `strict` makes them errors",
+        Err(
+            Error::new(Code::Strict, "there are warnings, and `strict` makes them errors")
+                .problems(problems.collect()),
         )
-        .problems(problems.collect()))
     }
 }

@@ -48,7 +48,12 @@ impl Engine {
 
     /// Runs `docker`, whatever its end.
     pub fn run(&self, words: &[&str]) -> Done {
-        let output = self.command().args(words).stdin(Stdio::null()).output().expect("docker starts");
+        let output = self
+            .command()
+            .args(words)
+            .stdin(Stdio::null())
+            .output()
+            .expect("docker starts");
         Done {
             success: output.status.success(),
             stdout: output.stdout,
@@ -111,6 +116,12 @@ impl Engine {
         names
     }
 
+    /// The bytes of a file in a running container, read as the container's own user; `None` when it cannot be read.
+    pub fn read(&self, container: &str, path: &str) -> Option<Vec<u8>> {
+        let done = self.run(&["exec", container, "cat", path]);
+        done.success.then_some(done.stdout)
+    }
+
     /// Removes what a Compose project and our runs for it made.
     pub fn remove_project(&self, project: &str) {
         for label in [
@@ -118,12 +129,21 @@ impl Engine {
             format!("claude-secrets.project={project}"),
         ] {
             let filter = format!("label={label}");
-            self.remove(&["ps", "-aq", "--filter", &filter], &["rm", "--force", "--volumes"]);
+            self.remove(
+                &["ps", "-aq", "--filter", &filter],
+                &["rm", "--force", "--volumes"],
+            );
             self.remove(&["network", "ls", "-q", "--filter", &filter], &["network", "rm"]);
-            self.remove(&["volume", "ls", "-q", "--filter", &filter], &["volume", "rm", "--force"]);
+            self.remove(
+                &["volume", "ls", "-q", "--filter", &filter],
+                &["volume", "rm", "--force"],
+            );
         }
         let images = format!("reference={project}*");
-        self.remove(&["image", "ls", "-q", "--filter", &images], &["image", "rm", "--force"]);
+        self.remove(
+            &["image", "ls", "-q", "--filter", &images],
+            &["image", "rm", "--force"],
+        );
     }
 
     fn remove(&self, list: &[&str], remove: &[&str]) {
