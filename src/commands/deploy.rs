@@ -115,10 +115,10 @@ impl Deployment<'_> {
         }
         run.console
             .line("every service stands as it shall; nothing is restarted");
+        reporting::services(run, self.prepared, planned, &planned.containers);
         if run.settings.compose.wait && !health::all_well(&planned.containers, &planned.started) {
             self.wait(run, &planned.containers, &planned.started).await?;
         }
-        reporting::services(run, self.prepared, planned, &planned.containers);
         Ok(Outcome::Unchanged)
     }
 
@@ -177,11 +177,14 @@ impl Deployment<'_> {
                     .line(&format!("removed {gone}, whose service is gone"));
             }
         }
-        if run.settings.compose.wait {
-            self.wait(run, &planned.containers, &planned.started).await?;
-        }
-        let after = engine::containers(self.tools, &project.model.name).await?;
+        let waited = if run.settings.compose.wait {
+            self.wait(run, &planned.containers, &planned.started).await
+        } else {
+            Ok(())
+        };
+        let after = engine::containers(&self.tools.uninterrupted(), &project.model.name).await?;
         reporting::services(run, self.prepared, &planned, &after);
+        waited?;
 
         run.begin_stage("Proof");
         let count = proof::nothing_leaked(self.tools, &run.console, &project.model.name).await?;
