@@ -8,7 +8,7 @@
 #[path = "act/site.rs"]
 mod site;
 
-use site::{Run, Runner, Site};
+use site::{Run, Runner, Site, secrets};
 
 #[test]
 fn a_push_deploys_files_and_the_next_one_restarts_nothing() {
@@ -26,7 +26,7 @@ fn a_push_deploys_volumes_and_the_next_one_from_a_new_checkout_restarts_nothing(
 fn a_dispatch_deploys_the_environment_that_its_input_names_and_takes_it_down() {
     let site = Site::new("dispatch-volume", Runner::Container, "volume");
     dispatches_deploy(&site);
-    let run = site.dispatch(&[("mode", "deploy"), ("environment", "staging")], &site.secrets());
+    let run = site.dispatch(&[("mode", "deploy"), ("environment", "staging")], &secrets());
     assert_eq!(run.outputs()["result"], "unchanged", "{}", run.log);
     taken_down(&site);
 }
@@ -41,12 +41,12 @@ fn a_dispatch_deploys_files_from_a_checkout_that_is_new_each_time() {
 #[test]
 fn a_missing_secret_fails_the_job_and_touches_nothing_that_runs() {
     let site = Site::new("missing", Runner::Container, "volume");
-    expect_deployed(&site, &site.push(&site.secrets()));
+    expect_deployed(&site, &site.push(&secrets()));
     let before = site.standing();
 
-    let mut secrets = site.secrets();
-    secrets.remove("KEY_PEM");
-    let run = site.push(&secrets);
+    let mut incomplete = secrets();
+    incomplete.remove("KEY_PEM");
+    let run = site.push(&incomplete);
 
     assert!(!run.succeeded, "{}", run.log);
     assert_eq!(run.said("outcome "), "failure");
@@ -66,7 +66,7 @@ fn a_missing_secret_fails_the_job_and_touches_nothing_that_runs() {
 
 /// Two pushes: the first deploys, the second finds everything as it shall be.
 fn pushes_deploy(site: &Site) {
-    let run = site.push(&site.secrets());
+    let run = site.push(&secrets());
     expect_deployed(site, &run);
     // The careless step printed both secrets: what is left of them are masks and the frame of the key.
     run.said("printed");
@@ -77,7 +77,7 @@ fn pushes_deploy(site: &Site) {
     );
 
     let before = site.standing();
-    let run = site.push(&site.secrets());
+    let run = site.push(&secrets());
     assert!(run.succeeded, "{}", run.log);
     assert_eq!(run.outputs()["result"], "unchanged", "{}", run.log);
     assert_eq!(run.outputs()["recreated"], "[]");
@@ -87,20 +87,17 @@ fn pushes_deploy(site: &Site) {
 
 /// By hand for staging; production is then refused, since the project of that name is staging's.
 fn dispatches_deploy(site: &Site) {
-    let run = site.dispatch(&[("mode", "deploy"), ("environment", "staging")], &site.secrets());
+    let run = site.dispatch(&[("mode", "deploy"), ("environment", "staging")], &secrets());
     expect_deployed(site, &run);
     let before = site.standing();
-    let run = site.dispatch(
-        &[("mode", "deploy"), ("environment", "production")],
-        &site.secrets(),
-    );
+    let run = site.dispatch(&[("mode", "deploy"), ("environment", "production")], &secrets());
     assert!(!run.succeeded, "{}", run.log);
     assert_eq!(run.outputs()["error-code"], "other-environment");
     assert_eq!(site.standing(), before, "a refused run touched the project");
 }
 
 fn taken_down(site: &Site) {
-    let run = site.dispatch(&[("mode", "down"), ("environment", "staging")], &site.secrets());
+    let run = site.dispatch(&[("mode", "down"), ("environment", "staging")], &secrets());
     assert!(run.succeeded, "{}", run.log);
     assert_eq!(run.outputs()["result"], "removed");
     assert_eq!(site.left_in_engine(), []);
@@ -128,7 +125,7 @@ fn expect_deployed(site: &Site, run: &Run) {
 
 /// Each service reads exactly its secrets, byte for byte.
 fn expect_reads(site: &Site) {
-    let secrets = site.secrets();
+    let secrets = secrets();
     let (api, pem, webhook) = (&secrets["API_KEY"], &secrets["KEY_PEM"], &site.webhook_secret());
     site.expect_reads("web", &[("api_key", api), ("key_pem", pem)]);
     site.expect_reads("worker", &[("key_pem", pem), ("webhook_secret", webhook)]);

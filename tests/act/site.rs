@@ -30,7 +30,7 @@ const ACTION_IMAGE: &str = "act-dockeraction:latest";
 const ACT_VOLUME: &str = "act-toolcache";
 
 /// More than ten times what the longest run takes.
-const LONGEST_RUN: Duration = Duration::from_secs(180);
+const LONGEST_RUN: Duration = Duration::from_mins(3);
 
 /// One after the other: act's image has one name for all, and a test waits for the engine most of the time anyway.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
@@ -104,22 +104,10 @@ impl Site {
         self.home.path().join("repository")
     }
 
-    /// The secrets that the workflows name, each with a mark in every line that is no frame.
-    pub(crate) fn secrets(&self) -> Secrets {
-        BTreeMap::from([
-            ("API_KEY", "canary-api $HOME ${PATH} 'single' \"double\" \\n %0A é".to_owned()),
-            (
-                "KEY_PEM",
-                "-----BEGIN TEST KEY-----\ncanary+first/line==\n  canary+second $line\n-----END TEST KEY-----\n\n".to_owned(),
-            ),
-        ])
-    }
-
     /// What the workflows put into `.env`.
     pub(crate) fn webhook_secret(&self) -> String {
         let digest = Sha256::digest(self.project.as_bytes());
-        let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("canary-{}", &hex[..40])
+        format!("canary-{}", &data_encoding::HEXLOWER.encode(&digest)[..40])
     }
 
     /// Runs the push event's workflow.
@@ -204,7 +192,7 @@ impl Site {
 
     /// No value of ours is in the bytes, neither as it is nor in any form that is masked.
     pub(crate) fn expect_clean(&self, what: &str, bytes: &[u8]) {
-        let secrets = self.secrets();
+        let secrets = secrets();
         let webhook = self.webhook_secret();
         let values = secrets
             .iter()
@@ -383,6 +371,17 @@ impl Run {
             .filter_map(|line| line.split_once("]   | ").map(|(_, text)| text))
             .collect()
     }
+}
+
+/// The secrets that the workflows name, each with a mark in every line that is no frame.
+pub(crate) fn secrets() -> Secrets {
+    BTreeMap::from([
+        ("API_KEY", "canary-api $HOME ${PATH} 'single' \"double\" \\n %0A é".to_owned()),
+        (
+            "KEY_PEM",
+            "-----BEGIN TEST KEY-----\ncanary+first/line==\n  canary+second $line\n-----END TEST KEY-----\n\n".to_owned(),
+        ),
+    ])
 }
 
 fn find_act() -> PathBuf {
