@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::deploy::project_lock;
 use super::planning::{self, override_file};
 use super::{Run, gather, project};
-use crate::delivery::plan::{Available, lay_out, plan};
+use crate::delivery::plan::{Available, Basis, Users, lay_out, plan};
 use crate::docker::engine;
 use crate::docker::images::{self, Images};
 use crate::error::{Code, Error, Result};
@@ -18,33 +18,33 @@ pub(super) async fn files(run: &mut Run) -> Result<Outcome> {
     let early = gather::early_tools(run)?;
     let host = gather::host_paths(run, &early).await?;
     let declared = gather::declared(run)?;
-    let resolution = gather::resolved(run, &declared).await?;
+    let resolution = gather::resolved(run, &declared, &early, &host).await?;
     let secrets: Vec<(&Secret, &SecretValue)> = resolution.available().collect();
     let names: Vec<&Secret> = secrets.iter().map(|(secret, _)| *secret).collect();
     let tools = gather::tools(run, &names, Some(&resolution))?;
     let prepared = project::prepare(run, &declared, &names, &tools, &host).await?;
     let images = known_images(run, &prepared, &tools).await;
-    let available = secrets
-        .iter()
-        .map(|(secret, value)| {
-            (
-                secret.name.clone(),
-                Available {
-                    value,
-                    spec: &secret.file,
-                },
-            )
-        })
-        .collect();
-    let plans = plan(
-        &tools,
-        &prepared.project,
-        &prepared.access,
-        &available,
-        &prepared.own,
-        &images,
-        prepared.choice.kind,
-    )
+    let plans = plan(Basis {
+        tools: &tools,
+        project: &prepared.project,
+        access: &prepared.access,
+        available: secrets
+            .iter()
+            .map(|(secret, value)| {
+                (
+                    secret.name.clone(),
+                    Available {
+                        value,
+                        spec: &secret.file,
+                    },
+                )
+            })
+            .collect(),
+        own: &prepared.own,
+        images: &images,
+        kind: prepared.choice.kind,
+        users: Users::new(),
+    })
     .await?;
     let (files, paths) = lay_out(&plans, rustix::process::geteuid().is_root());
     run.check_strict()?;
@@ -101,27 +101,27 @@ pub(super) async fn compose(run: &mut Run) -> Result<Outcome> {
     let prepared = project::prepare(run, &declared, &names, &tools, &host).await?;
     let images = known_images(run, &prepared, &tools).await;
     let empty = SecretValue::new(Vec::new());
-    let available = names
-        .iter()
-        .map(|secret| {
-            (
-                secret.name.clone(),
-                Available {
-                    value: &empty,
-                    spec: &secret.file,
-                },
-            )
-        })
-        .collect();
-    let plans = plan(
-        &tools,
-        &prepared.project,
-        &prepared.access,
-        &available,
-        &prepared.own,
-        &images,
-        prepared.choice.kind,
-    )
+    let plans = plan(Basis {
+        tools: &tools,
+        project: &prepared.project,
+        access: &prepared.access,
+        available: names
+            .iter()
+            .map(|secret| {
+                (
+                    secret.name.clone(),
+                    Available {
+                        value: &empty,
+                        spec: &secret.file,
+                    },
+                )
+            })
+            .collect(),
+        own: &prepared.own,
+        images: &images,
+        kind: prepared.choice.kind,
+        users: Users::new(),
+    })
     .await?;
     let (_, paths) = lay_out(&plans, rustix::process::geteuid().is_root());
     let text = override_file(run, &prepared, &plans, &paths, &BTreeMap::new(), None).to_yaml();

@@ -33,16 +33,17 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
     let early = gather::early_tools(run)?;
     let host = gather::host_paths(run, &early).await?;
     let declared = gather::declared(run)?;
-    let resolution = gather::resolved(run, &declared).await?;
+    let resolution = gather::resolved(run, &declared, &early, &host).await?;
     let secrets: Vec<(&Secret, &SecretValue)> = resolution.available().collect();
     let names: Vec<&Secret> = secrets.iter().map(|(secret, _)| *secret).collect();
     let tools = gather::tools(run, &names, Some(&resolution))?;
     gather::check_socket(&tools)?;
-    let prepared = project::prepare(run, &declared, &names, &tools, &host).await?;
+    let mut prepared = project::prepare(run, &declared, &names, &tools, &host).await?;
     reporting::deployment_notes(run, &secrets);
 
     let images = images(run, &prepared, &tools).await?;
-    let planned = planning::plan_delivery(run, &prepared, &secrets, &tools, &images).await?;
+    let containers = std::mem::take(&mut prepared.containers);
+    let planned = planning::plan_delivery(run, &prepared, &secrets, &tools, &images, containers).await?;
     run.check_strict()?;
     let same_override = prepared.override_file.read()?.as_deref() == Some(planned.override_text.as_bytes());
     if !planned.stale.is_empty() || !same_override {
@@ -114,7 +115,7 @@ impl Deployment<'_> {
         }
         run.console
             .line("every service stands as it shall; nothing is restarted");
-        if run.settings.compose.wait {
+        if run.settings.compose.wait && !health::all_well(&planned.containers, &planned.started) {
             self.wait(run, &planned.containers, &planned.started).await?;
         }
         reporting::services(run, self.prepared, planned, &planned.containers);
@@ -137,8 +138,8 @@ impl Deployment<'_> {
         // Another run may have changed the project while this one waited for the lock.
         let now = engine::containers(self.tools, &self.prepared.project.model.name).await?;
         if ids(&now) != ids(&planned.containers) {
-            planned =
-                planning::plan_delivery(run, self.prepared, self.secrets, self.tools, self.images).await?;
+            planned = planning::plan_delivery(run, self.prepared, self.secrets, self.tools, self.images, now)
+                .await?;
         }
         for (service, why) in &planned.stale {
             run.console.line(&format!("{service}: {why}"));

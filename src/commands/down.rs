@@ -16,7 +16,7 @@ use crate::report::Outcome;
 pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
     let early = gather::early_tools(run)?;
     let host = gather::host_paths(run, &early).await?;
-    let (files, profiles) = gather::find_project(&run.settings)?;
+    let gather::Found { files, profiles, .. } = gather::find_project(&run.settings)?;
     // Which secrets there are is of no matter here, but `${NAME:?}` must pass.
     let declared = match gather::read_manifest(&run.settings, &files) {
         Ok(manifest) => manifest.secrets,

@@ -9,13 +9,15 @@ use crate::access::{self, Access};
 use crate::delivery::choose::{Choice, Kind, choose};
 use crate::delivery::{ProjectFile, SecretsDir};
 use crate::docker::command::Tools;
+use crate::docker::engine::{self, Container};
 use crate::docker::host_paths::{HostPath, HostPaths};
 use crate::docker::model::Model;
-use crate::docker::project::Project;
+use crate::docker::project::{Project, likely_name};
 use crate::error::{Code, Error, Result};
 use crate::manifest::Secret;
 use crate::report::DeliveryRow;
 use crate::secret::SecretValue;
+use crate::settings::Mode;
 
 /// The project with everything that is decided before the first value is handed out.
 pub(super) struct Prepared {
@@ -28,6 +30,8 @@ pub(super) struct Prepared {
     pub(super) host_secrets_dir: HostPath,
     /// The override file on the Docker host.
     pub(super) host_override: HostPath,
+    /// The project's containers, before anything was changed; none in modes that do without an engine.
+    pub(super) containers: Vec<Container>,
     /// The project's own secrets that move into a service's volume: by service, file name and value.
     pub(super) own: BTreeMap<String, Vec<(String, SecretValue)>>,
 }
@@ -50,14 +54,8 @@ pub(super) async fn prepare(
     let directory = &declared.files.directory;
     let secrets_dir = SecretsDir::open(directory, &settings.secrets_dir)?;
     let override_file = ProjectFile::open(directory, &settings.override_file)?;
-    let project = Project::load(
-        tools,
-        &settings.compose,
-        declared.files.clone(),
-        host,
-        &declared.profiles,
-    )
-    .await?;
+    let (project, containers) = load(run, declared, tools, host).await?;
+    let settings = &run.settings;
     access::check_services(&project.model, &settings.compose.services, "services")?;
     let access = access::decide(
         &project.model,
@@ -108,8 +106,42 @@ pub(super) async fn prepare(
         override_file,
         host_secrets_dir,
         host_override,
+        containers,
         own,
     })
+}
+
+/// Reads the project and, where an engine is needed, what runs of it: both at the same time, under the name that the
+/// project most likely has.
+async fn load(
+    run: &Run,
+    declared: &Declared,
+    tools: &Tools,
+    host: &HostPaths,
+) -> Result<(Project, Vec<Container>)> {
+    let settings = &run.settings;
+    let load = Project::load(
+        tools,
+        &settings.compose,
+        declared.files.clone(),
+        host,
+        &declared.profiles,
+    );
+    if !matches!(settings.mode, Mode::Deploy | Mode::Validate) {
+        return Ok((load.await?, Vec::new()));
+    }
+    let directory = host.to_host(&declared.files.directory)?;
+    let likely = likely_name(
+        settings.compose.name.as_deref().or(declared.name.as_deref()),
+        &directory,
+    );
+    let (project, containers) = tokio::join!(load, engine::containers(tools, &likely));
+    let project = project?;
+    if project.model.name == likely {
+        return Ok((project, containers?));
+    }
+    let containers = engine::containers(tools, &project.model.name).await?;
+    Ok((project, containers))
 }
 
 /// A volume at `/run/secrets` would hide the project's own secrets there, and Compose cannot mount them into it; so they
