@@ -198,16 +198,25 @@ impl Deployment<'_> {
         Ok(Outcome::Deployed)
     }
 
+    /// The health gate, for services that shall have containers at all.
     async fn wait(&self, run: &Run, before: &[Container], services: &BTreeSet<String>) -> Result<()> {
         let settled = ids(before);
-        let name = &self.prepared.project.model.name;
+        let model = &self.prepared.project.model;
+        let scaled = |name: &&String| {
+            model
+                .services
+                .get(*name)
+                .is_some_and(|service| service.replicas > 0)
+        };
+        let services: BTreeSet<String> = services.iter().filter(scaled).cloned().collect();
+        let timeout = run.settings.compose.wait_timeout;
         health::wait(
             self.tools,
             &run.console,
-            name,
-            services,
+            &model.name,
+            &services,
             &settled,
-            run.settings.compose.wait_timeout,
+            timeout,
         )
         .await
     }

@@ -1,8 +1,8 @@
 //! `down`: stops the project, removes what is ours, and proves that it is gone. Everything else stays.
 
-use super::create::is_ours;
 use super::deploy::lock_directory;
 use super::{Run, gather};
+use crate::delivery::override_file::OverrideFile;
 use crate::delivery::volume::PROJECT;
 use crate::delivery::{ProjectFile, SecretsDir};
 use crate::docker::command::Tools;
@@ -44,7 +44,10 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
             run.settings.secrets_dir.join(path).display()
         ));
     }
-    if override_file.read()?.is_some_and(|bytes| is_ours(&bytes)) {
+    if override_file
+        .read()?
+        .is_some_and(|bytes| OverrideFile::is_ours(&bytes))
+    {
         override_file.remove()?;
         run.console
             .line(&format!("removed {}", run.settings.override_file.display()));

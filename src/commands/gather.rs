@@ -142,12 +142,18 @@ pub(super) fn early_tools(run: &Run) -> Result<Tools> {
 }
 
 /// Finds our own container, if we are in one, and refuses to print masks where its output leaves the machine.
-pub(super) async fn host_paths(run: &Run, tools: &Tools) -> Result<HostPaths> {
+pub(super) async fn host_paths(run: &mut Run, tools: &Tools) -> Result<HostPaths> {
     let platform = &run.settings.platform;
     if platform.in_container {
         check_socket(tools)?;
     }
     let host = HostPaths::find(tools, platform).await?;
+    let temporary = platform
+        .temporary
+        .as_ref()
+        .and_then(|path| host.to_host(path).ok());
+    run.host_temporary = temporary.map(|path| path.as_path().to_owned());
+    let platform = &run.settings.platform;
     match host.log_driver.as_deref() {
         Some(driver) if platform.actions && !LOCAL_LOG_DRIVERS.contains(&driver) => Err(Error::new(
             Code::UnsafeLogDriver,

@@ -9,6 +9,7 @@ mod project;
 mod reporting;
 mod validate;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -25,6 +26,8 @@ struct Run {
     interrupt: Interrupt,
     report: Report,
     stage: Option<(String, Instant)>,
+    /// The runner's temporary directory on the Docker host, once it is known.
+    host_temporary: Option<PathBuf>,
 }
 
 /// Runs the mode that the settings name, writes the report, also of a failed run, and returns the exit status.
@@ -37,6 +40,7 @@ pub async fn run(settings: Settings, console: Arc<Console>, interrupt: Interrupt
         interrupt,
         report,
         stage: None,
+        host_temporary: None,
     };
     let result = match run.settings.mode {
         Mode::Deploy => deploy::run(&mut run).await,
@@ -92,10 +96,9 @@ impl Run {
             fact: warning.text.clone(),
             remedy: warning.hint.clone(),
         });
-        Err(Error::new(
-            Code::SecretInvalid,
-            "there are warnings, and `strict` makes them errors",
+        Err(
+            Error::new(Code::Strict, "there are warnings, and `strict` makes them errors")
+                .problems(problems.collect()),
         )
-        .problems(problems.collect()))
     }
 }

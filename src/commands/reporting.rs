@@ -2,6 +2,7 @@
 //! and the JSON file.
 
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use super::Run;
 use super::deploy::by_service;
@@ -13,6 +14,7 @@ use crate::manifest::Secret;
 use crate::report::{self, Message, SecretRow, SecretState, ServiceRow, ServiceState, Shadowed};
 use crate::resolve::{self, Resolution};
 use crate::secret::SecretValue;
+use crate::settings::DeliveryChoice;
 
 /// What a token of the job itself starts with.
 const JOB_TOKEN: &[u8] = b"ghs_";
@@ -140,6 +142,14 @@ pub(super) fn deployment_notes(run: &mut Run, secrets: &[(&Secret, &SecretValue)
     if platform.actions && platform.runner_environment.as_deref() == Some("github-hosted") {
         run.report.note(report::notes::hosted_runner());
     }
+    let kept = platform.actions && platform.runner_environment.as_deref() == Some("self-hosted");
+    if kept && run.settings.delivery == DeliveryChoice::File {
+        run.report.warn(
+            Message::new("the next checkout wipes the secret files from this self-hosted runner's workspace, and a service that then restarts stays down")
+                .hint("Leave `delivery` out, or set it to `volume`."),
+        );
+    }
+    let platform = &run.settings.platform;
     for (secret, value) in secrets {
         if platform.actions && value.expose().starts_with(JOB_TOKEN) {
             run.report.warn(report::notes::job_token(&secret.name));
@@ -155,7 +165,8 @@ pub(super) fn write(run: &mut Run) {
     run.report
         .redact(|text| String::from_utf8_lossy(&console.redacted(text.as_bytes())).into_owned());
     let path = report_path(run);
-    run.report.report_file = path.as_ref().map(|path| path.display().to_string());
+    let shown = path.as_deref().map(|path| on_host(run, path));
+    run.report.report_file = shown.map(|path| path.display().to_string());
     for warning in report::log::annotations(&run.report.warnings) {
         run.console.warning(&with_hint(&warning));
     }
@@ -200,7 +211,19 @@ fn with_hint(message: &Message) -> String {
     }
 }
 
-fn report_path(run: &Run) -> Option<std::path::PathBuf> {
+/// A path as the host sees it, where that is known.
+fn on_host(run: &Run, path: &Path) -> PathBuf {
+    let temporary = run
+        .settings
+        .platform
+        .temporary
+        .as_deref()
+        .zip(run.host_temporary.as_deref());
+    let moved = temporary.and_then(|(here, there)| Some(there.join(path.strip_prefix(here).ok()?)));
+    moved.unwrap_or_else(|| path.to_owned())
+}
+
+fn report_path(run: &Run) -> Option<PathBuf> {
     let settings = &run.settings;
     match &settings.report_file {
         Some(path) => Some(settings.workspace.join(path)),

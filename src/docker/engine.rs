@@ -189,7 +189,10 @@ pub async fn compose_version(tools: &Tools) -> Result<String> {
 
 /// The project's containers, stopped ones too.
 pub async fn containers(tools: &Tools, project: &str) -> Result<Vec<Container>> {
-    with_label(tools, &format!("com.docker.compose.project={project}")).await
+    let mut all = with_label(tools, &format!("com.docker.compose.project={project}")).await?;
+    // What `docker compose run` started belongs to no service.
+    all.retain(|container| container.label("com.docker.compose.oneoff") != Some("True"));
+    Ok(all)
 }
 
 /// All containers with a label (`name` or `name=value`), stopped ones too.

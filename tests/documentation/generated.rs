@@ -55,7 +55,12 @@ fn action_inputs() -> String {
     let mut out = String::new();
     for input in INPUTS {
         let description = quoted(&without_expressions(input.help));
-        writeln!(out, "  {}:\n    description: {description}\n    required: false", input.name).unwrap();
+        writeln!(
+            out,
+            "  {}:\n    description: {description}\n    required: false",
+            input.name
+        )
+        .unwrap();
         if !input.default.is_empty() {
             writeln!(out, "    default: {}", quoted(input.default)).unwrap();
         }
@@ -94,7 +99,8 @@ fn outputs() -> String {
 }
 
 fn sources() -> String {
-    let mut out = row(&["priority", "source", "what it reads", "settings in `sources:`"]) + "|---|---|---|---|\n";
+    let mut out =
+        row(&["priority", "source", "what it reads", "settings in `sources:`"]) + "|---|---|---|---|\n";
     for (index, kind) in SOURCES.iter().enumerate() {
         let settings: Vec<String> = kind.settings.iter().map(|name| format!("`{name}`")).collect();
         let settings = match settings.is_empty() {
