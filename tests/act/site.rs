@@ -329,6 +329,8 @@ impl Drop for Site {
                 docker_status(words.iter().copied().chain([name.as_str()]));
             }
         }
+        // What Compose built for the service `web`.
+        docker_status(["image", "rm", &format!("{}-web", self.project)]);
         // Only the name: the image is the one under test.
         docker_status(["image", "rm", ACTION_IMAGE]);
         if !self.had_act_volume {
