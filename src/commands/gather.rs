@@ -148,11 +148,8 @@ pub(super) async fn host_paths(run: &mut Run, tools: &Tools) -> Result<HostPaths
         check_socket(tools)?;
     }
     let host = HostPaths::find(tools, platform).await?;
-    let temporary = platform
-        .temporary
-        .as_ref()
-        .and_then(|path| host.to_host(path).ok());
-    run.host_temporary = temporary.map(|path| path.as_path().to_owned());
+    let report = reporting::report_path(&run.settings);
+    run.report_on_host = report.and_then(|path| host.to_host(&path).ok());
     let platform = &run.settings.platform;
     match host.log_driver.as_deref() {
         Some(driver) if platform.actions && !LOCAL_LOG_DRIVERS.contains(&driver) => Err(Error::new(

@@ -9,15 +9,15 @@ mod project;
 mod reporting;
 mod validate;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
 use crate::console::Console;
+use crate::docker::host_paths::HostPath;
 use crate::error::{Code, Error, Problem, Result};
 use crate::interrupt::Interrupt;
 use crate::report::{Message, Report, StageTime};
-use crate::settings::{Mode, Settings};
+use crate::settings::{Mode, Platform, Settings};
 
 /// A run: what the user said, where it prints, and the report that its stages fill.
 struct Run {
@@ -25,9 +25,9 @@ struct Run {
     console: Arc<Console>,
     interrupt: Interrupt,
     report: Report,
+    /// The JSON report's path on the Docker host, once that is known.
+    report_on_host: Option<HostPath>,
     stage: Option<(String, Instant)>,
-    /// The runner's temporary directory on the Docker host, once it is known.
-    host_temporary: Option<PathBuf>,
 }
 
 /// Runs the mode that the settings name, writes the report, also of a failed run, and returns the exit status.
@@ -39,8 +39,8 @@ pub async fn run(settings: Settings, console: Arc<Console>, interrupt: Interrupt
         console,
         interrupt,
         report,
+        report_on_host: None,
         stage: None,
-        host_temporary: None,
     };
     let result = match run.settings.mode {
         Mode::Deploy => deploy::run(&mut run).await,
@@ -62,6 +62,14 @@ pub async fn run(settings: Settings, console: Arc<Console>, interrupt: Interrupt
     };
     reporting::write(&mut run);
     status
+}
+
+/// Reports a run that ended before it began, since what the user said cannot be understood. Returns the exit status.
+pub fn refuse(error: &Error, platform: &Platform, console: &Arc<Console>) -> u8 {
+    let mut report = Report::new("");
+    report.fail(error);
+    reporting::write_to(&mut report, platform, console, None);
+    error.code.exit_status()
 }
 
 impl Run {
