@@ -229,8 +229,13 @@ pub async fn compose_version(tools: &Tools) -> Result<String> {
 /// The project's containers, stopped ones too.
 pub async fn containers(tools: &Tools, project: &str) -> Result<Vec<Container>> {
     let mut all = with_label(tools, &format!("com.docker.compose.project={project}")).await?;
-    // What `docker compose run` started belongs to no service.
-    all.retain(|container| container.label("com.docker.compose.oneoff") != Some("True"));
+    // What `docker compose run` started belongs to no service. And images that Compose built carry the labels of their
+    // project and service on to every container made from them, our locks and helpers too: as Compose does, only those
+    // that have the hash of a definition count.
+    all.retain(|container| {
+        container.label("com.docker.compose.oneoff") != Some("True")
+            && container.label("com.docker.compose.config-hash").is_some()
+    });
     Ok(all)
 }
 
