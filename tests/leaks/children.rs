@@ -1,0 +1,1 @@
+//! What children of the program get: no value in any argument or variable.

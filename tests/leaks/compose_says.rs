@@ -1,0 +1,1 @@
+//! What Compose prints of values by itself.

@@ -1,0 +1,1 @@
+//! A service that prints its secrets while it dies.
