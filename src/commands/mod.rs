@@ -46,6 +46,7 @@ pub async fn run(settings: Settings, console: Arc<Console>, interrupt: Interrupt
         Mode::Down => down::run(&mut run).await,
     };
     run.end_stage();
+    run.console.release();
     let status = match result {
         Ok(outcome) => {
             run.report.result = outcome;
