@@ -3,6 +3,7 @@
 //! of services, in both deliveries, against the real engine.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // clippy.toml allows it in test functions, and the rest here serves these
+#![allow(unreachable_pub, dead_code)] // the support files serve several test programs
 
 #[path = "support/forms.rs"]
 mod forms;
