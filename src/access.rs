@@ -87,9 +87,11 @@ pub fn decide(model: &Model, rules: &Rules) -> Result<Access> {
     let mut access = Access::default();
     for name in model.services.keys() {
         let grant = rules.services.and_then(|map| map.get(name));
-        let mut own = ServiceAccess::default();
-        own.uid = grant.and_then(|grant| grant.uid);
-        own.gid = grant.and_then(|grant| grant.gid);
+        let own = ServiceAccess {
+            uid: grant.and_then(|grant| grant.uid),
+            gid: grant.and_then(|grant| grant.gid),
+            ..ServiceAccess::default()
+        };
         access.services.insert(name.clone(), own);
     }
     let mut homeless = Vec::new();
@@ -105,17 +107,17 @@ pub fn decide(model: &Model, rules: &Rules) -> Result<Access> {
                 continue;
             };
             if receivers.contains(&service.name) {
-                let mut names: BTreeSet<String> = held;
-                names.insert(secret.name.to_string());
+                let mut replaced: BTreeSet<String> = held;
+                replaced.insert(secret.name.to_string());
                 own.secrets.push(Granted {
                     name: secret.name.clone(),
                     file: secret.file_name(),
-                    variables: names.into_iter().collect(),
+                    variables: replaced.into_iter().collect(),
                 });
             } else if !held.is_empty() && secret.sensitive {
                 access.warnings.push((
                     format!("service {} names {} in its environment and is not granted it", service.name, secret.name),
-                    format!("Grant it in the manifest's `services:`, or take the variable out of the Compose file. It is empty now."),
+                    "Grant it in the manifest's `services:`, or take the variable out of the Compose file; the container does not get it.".to_owned(),
                 ));
                 own.withdrawn.extend(held);
             }

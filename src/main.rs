@@ -33,7 +33,8 @@ fn start(mode: Option<settings::Mode>, matches: &clap::ArgMatches) -> ExitCode {
         current_directory: &here,
         verbose: cli::is_verbose(matches),
     };
-    let console = Arc::new(Console::new(&settings::platform(&given)));
+    let platform = settings::platform(&given);
+    let console = Arc::new(Console::new(&platform));
     console.take_log_of_this_process();
     let status = match Settings::read(mode, &given) {
         Ok(settings) => run(settings, &console),
@@ -41,10 +42,7 @@ fn start(mode: Option<settings::Mode>, matches: &clap::ArgMatches) -> ExitCode {
     };
     match status {
         Ok(status) => ExitCode::from(status),
-        Err(error) => {
-            console.error(&error.to_string());
-            ExitCode::from(error.code.exit_status())
-        }
+        Err(error) => ExitCode::from(commands::refuse(&error, &platform, &console)),
     }
 }
 

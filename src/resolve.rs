@@ -1,6 +1,7 @@
 //! Who has each secret, who wins, and what is wrong: asks all sources at once and merges by priority.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
 use futures_util::future::join_all;
@@ -479,11 +480,12 @@ fn blocking(secret: &Secret, reference: &Reference, references: &[Reference], re
         .collect();
     let mut remedy = refusal.remedy.clone();
     if !others.is_empty() {
-        remedy.push_str(&format!(
+        let _ = write!(
+            remedy,
             "\nOr, when the secret is not kept there, say so: `{} = {}`",
             secret.name,
             others.join(" | ")
-        ));
+        );
     }
     Problem::new(format!("{}: {}", secret.name, refusal.fact)).remedy(remedy)
 }

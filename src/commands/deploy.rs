@@ -27,7 +27,7 @@ use crate::secret::SecretValue;
 use crate::settings::Pull;
 
 /// How long a run waits for another one that changes the same project.
-const LOCK_WAIT: Duration = Duration::from_secs(300);
+const LOCK_WAIT: Duration = Duration::from_mins(5);
 
 pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
     let early = gather::early_tools(run)?;

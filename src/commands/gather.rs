@@ -123,12 +123,13 @@ pub(super) fn early_tools(run: &Run) -> Result<Tools> {
 }
 
 /// Finds our own container, if we are in one, and refuses to print masks where its output leaves the machine.
-pub(super) async fn host_paths(run: &Run, tools: &Tools) -> Result<HostPaths> {
+pub(super) async fn host_paths(run: &mut Run, tools: &Tools) -> Result<HostPaths> {
     let platform = &run.settings.platform;
     if platform.in_container {
         check_socket(tools)?;
     }
     let host = HostPaths::find(tools, platform).await?;
+    run.report_on_host = reporting::report_path(&run.settings).and_then(|path| host.to_host(&path).ok());
     match host.log_driver.as_deref() {
         Some(driver) if platform.actions && !LOCAL_LOG_DRIVERS.contains(&driver) => Err(Error::new(
             Code::UnsafeLogDriver,

@@ -13,10 +13,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::console::Console;
+use crate::docker::host_paths::HostPath;
 use crate::error::{Code, Error, Problem, Result};
 use crate::interrupt::Interrupt;
 use crate::report::{Message, Report, StageTime};
-use crate::settings::{Mode, Settings};
+use crate::settings::{Mode, Platform, Settings};
 
 /// A run: what the user said, where it prints, and the report that its stages fill.
 struct Run {
@@ -24,6 +25,8 @@ struct Run {
     console: Arc<Console>,
     interrupt: Interrupt,
     report: Report,
+    /// The JSON report's path on the Docker host, once that is known.
+    report_on_host: Option<HostPath>,
     stage: Option<(String, Instant)>,
 }
 
@@ -36,6 +39,7 @@ pub async fn run(settings: Settings, console: Arc<Console>, interrupt: Interrupt
         console,
         interrupt,
         report,
+        report_on_host: None,
         stage: None,
     };
     let result = match run.settings.mode {
@@ -59,6 +63,15 @@ pub async fn run(settings: Settings, console: Arc<Console>, interrupt: Interrupt
     };
     reporting::write(&mut run);
     status
+}
+
+/// Reports a run that ended before it began, since what the user said cannot be understood. Returns the exit status.
+pub fn refuse(error: &Error, platform: &Platform, console: &Arc<Console>) -> u8 {
+    let mut report = Report::new("");
+    report.fail(error);
+    console.release();
+    reporting::write_to(&mut report, platform, console, None);
+    error.code.exit_status()
 }
 
 impl Run {

@@ -2,17 +2,20 @@
 //! and the JSON file.
 
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use super::Run;
 use super::deploy::by_service;
 use super::planning::Planned;
 use super::project::Prepared;
+use crate::console::Console;
 use crate::docker::engine::{Container, Health, State};
 use crate::github::files as github;
 use crate::manifest::Secret;
-use crate::report::{self, Message, SecretRow, SecretState, ServiceRow, ServiceState, Shadowed};
+use crate::report::{self, Message, Report, SecretRow, SecretState, ServiceRow, ServiceState, Shadowed};
 use crate::resolve::{self, Resolution};
 use crate::secret::SecretValue;
+use crate::settings::{Platform, Settings};
 
 /// What a token of the job itself starts with.
 const JOB_TOKEN: &[u8] = b"ghs_";
@@ -150,42 +153,56 @@ pub(super) fn deployment_notes(run: &mut Run, secrets: &[(&Secret, &SecretValue)
 /// Writes everything that a run leaves to read. What cannot be written is said and fails nothing.
 pub(super) fn write(run: &mut Run) {
     run.console.end_group();
-    let path = report_path(run);
-    run.report.report_file = path.as_ref().map(|path| path.display().to_string());
-    for warning in report::log::annotations(&run.report.warnings) {
-        run.console.warning(&with_hint(&warning));
+    let path = report_path(&run.settings);
+    run.report.report_file = match &run.report_on_host {
+        Some(path) => Some(path.to_string()),
+        // In a container a path of ours says nothing to later steps.
+        None if run.settings.platform.in_container => None,
+        None => path.as_ref().map(|path| path.display().to_string()),
+    };
+    write_to(
+        &mut run.report,
+        &run.settings.platform,
+        &run.console,
+        path.as_deref(),
+    );
+}
+
+/// Writes a report to the log, the summary, the outputs, and to `path` as JSON.
+pub(super) fn write_to(report: &mut Report, platform: &Platform, console: &Console, path: Option<&Path>) {
+    // Before anything is rendered: what the summary escapes no mask would match any more.
+    report.redact(|text| String::from_utf8_lossy(&console.redacted(text.as_bytes())).into_owned());
+    for warning in report::log::annotations(&report.warnings) {
+        console.warning(&with_hint(&warning));
     }
-    for line in report::log::table(&run.report) {
-        run.console.line(&line);
+    for line in report::log::table(report) {
+        console.line(&line);
     }
-    if let Some(error) = &run.report.error {
+    if let Some(error) = &report.error {
         for message in report::log::annotations(&report::log::error_messages(error)) {
-            run.console.error(&with_hint(&message));
+            console.error(&with_hint(&message));
         }
     }
     let written = [
         path.map(|path| {
-            let text = report::json::to_string(&run.report).map_err(|error| error.to_string())?;
-            std::fs::write(&path, run.console.redacted(text.as_bytes())).map_err(|error| error.to_string())
+            let text = report::json::to_string(report).map_err(|error| error.to_string())?;
+            std::fs::write(path, console.redacted(text.as_bytes())).map_err(|error| error.to_string())
         }),
-        run.settings.platform.summary_file.as_ref().map(|path| {
-            let text = run
-                .console
-                .redacted(report::summary::markdown(&run.report).as_bytes());
+        platform.summary_file.as_ref().map(|path| {
+            let text = console.redacted(report::summary::markdown(report).as_bytes());
             github::write_summary(path, &String::from_utf8_lossy(&text))
                 .map(|_| ())
                 .map_err(|e| e.to_string())
         }),
-        run.settings.platform.output_file.as_ref().map(|path| {
-            report::outputs::outputs(&run.report)
+        platform.output_file.as_ref().map(|path| {
+            report::outputs::outputs(report)
                 .into_iter()
                 .try_for_each(|(name, value)| github::write_output(path, name, &value))
                 .map_err(|e| e.to_string())
         }),
     ];
     for error in written.into_iter().flatten().filter_map(Result::err) {
-        run.console
-            .warning(&format!("a part of the report could not be written: {error}"));
+        console.warning(&format!("a part of the report could not be written: {error}"));
     }
 }
 
@@ -196,8 +213,8 @@ fn with_hint(message: &Message) -> String {
     }
 }
 
-fn report_path(run: &Run) -> Option<std::path::PathBuf> {
-    let settings = &run.settings;
+/// Where the JSON report goes, as a path of ours; `None` when none is asked for.
+pub(super) fn report_path(settings: &Settings) -> Option<PathBuf> {
     match &settings.report_file {
         Some(path) => Some(settings.workspace.join(path)),
         None if settings.platform.actions => settings

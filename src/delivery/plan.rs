@@ -231,13 +231,12 @@ async fn reader(
         Err(_) => match image {
             Some(image) => {
                 let key = (image.id.clone(), name.to_owned());
-                match users.get(&key) {
-                    Some(known) => *known,
-                    None => {
-                        let known = user_of(tools, &service.image, name).await?;
-                        users.insert(key, known);
-                        known
-                    }
+                if let Some(known) = users.get(&key) {
+                    *known
+                } else {
+                    let known = user_of(tools, &service.image, name).await?;
+                    users.insert(key, known);
+                    known
                 }
             }
             None => None,
@@ -276,6 +275,9 @@ fn content(files: &[PlannedFile], kind: Kind, reader: Reader) -> Content {
 mod tests {
     use super::*;
 
+    /// Path, mode and owner of a file.
+    type LaidOut = (String, u32, Option<(u32, u32)>);
+
     fn plans(services: &[(&str, Reader)]) -> BTreeMap<String, ServicePlan> {
         let file = || PlannedFile {
             name: None,
@@ -296,7 +298,7 @@ mod tests {
             .collect()
     }
 
-    fn laid_out(services: &[(&str, Reader)], root: bool) -> Vec<(String, u32, Option<(u32, u32)>)> {
+    fn laid_out(services: &[(&str, Reader)], root: bool) -> Vec<LaidOut> {
         let (files, paths) = lay_out(&plans(services), root);
         assert_eq!(paths.len(), services.len());
         assert!(

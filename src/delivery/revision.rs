@@ -106,7 +106,9 @@ mod tests {
 
     fn content(parts: &[&str]) -> Content {
         let mut content = Content::default();
-        parts.iter().for_each(|part| content.add(part.as_bytes()));
+        for part in parts {
+            content.add(part.as_bytes());
+        }
         content
     }
 

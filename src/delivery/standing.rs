@@ -10,7 +10,7 @@ use super::override_file::TARGET;
 use super::plan::ServicePlan;
 use super::revision::Revision;
 use super::volume::REVISION;
-use crate::docker::engine::{Container, Health, State, Volume};
+use crate::docker::engine::{Container, State, Volume};
 use crate::docker::health::restarts;
 use crate::docker::host_paths::HostPath;
 use crate::docker::images::Images;
@@ -144,7 +144,7 @@ fn differs(wanted: &Wanted, container: &Container, images: &Images) -> Option<&'
         return Some("its secrets come from another place");
     }
     match container.state() {
-        State::Running(Health::Unhealthy) => None,
+        // A service that is up and not well is for the health gate to tell, not for a restart to hide.
         State::Running(_) | State::Restarting => None,
         State::Exited(0) if !restarts(container) => None,
         State::Exited(_) => Some("it has ended"),

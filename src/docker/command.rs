@@ -38,10 +38,13 @@ pub struct Tools {
     interrupt: Interrupt,
 }
 
+/// What a program reads on its standard input; it may hold values.
+type Input = Zeroizing<Vec<u8>>;
+
 /// One call of a program, before it is started.
 pub struct Call {
     words: Vec<OsString>,
-    input: Option<Zeroizing<Vec<u8>>>,
+    input: Option<Input>,
     /// What is changed in the lines that it prints.
     edit: Option<Edit>,
     tools: Tools,
@@ -140,7 +143,7 @@ impl Call {
 
     /// Gives the program these bytes on its standard input.
     #[must_use]
-    pub fn input(mut self, bytes: Zeroizing<Vec<u8>>) -> Self {
+    pub fn input(mut self, bytes: Input) -> Self {
         self.input = Some(bytes);
         self
     }
@@ -207,7 +210,7 @@ impl Call {
         let (mut out, mut err) = (child.stdout.take(), child.stderr.take());
         drop(child.stdin.take());
         let mut foreign = tools.console.foreign().edited(edit);
-        let (mut from_out, mut from_err) = ([0u8; 8192], [0u8; 8192]);
+        let (mut from_out, mut from_err) = (vec![0u8; 8192], vec![0u8; 8192]);
         while out.is_some() || err.is_some() {
             tokio::select! {
                 read = read_some(&mut out, &mut from_out) => foreign.stdout(&from_out[..read]),
@@ -223,7 +226,7 @@ impl Call {
         Ok((status.success(), tail))
     }
 
-    fn start(self) -> Result<(Child, Option<Zeroizing<Vec<u8>>>, Tools)> {
+    fn start(self) -> Result<(Child, Option<Input>, Tools)> {
         let Some((program, words)) = self.words.split_first() else {
             return Err(compose_missing());
         };

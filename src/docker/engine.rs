@@ -278,9 +278,8 @@ pub async fn images(tools: &Tools, names: &[String]) -> Result<BTreeMap<String, 
         return Ok(BTreeMap::new());
     }
     let answer = tools.docker(["image", "inspect"]).args(names).output().await?;
-    let list = match answer.json() {
-        Some(Value::Array(list)) => list,
-        _ => return Err(unreachable(&answer.stderr)),
+    let Some(Value::Array(list)) = answer.json() else {
+        return Err(unreachable(&answer.stderr));
     };
     let found: Vec<Image> = list.iter().filter_map(image).collect();
     // The answer is in the order asked, so that it is complete when it is as long; else names tell which are missing.

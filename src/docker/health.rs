@@ -91,13 +91,12 @@ pub async fn wait(
 fn verdict(container: &Container) -> Verdict {
     match container.state() {
         State::Running(Health::Healthy) => Verdict::Good,
-        State::Running(Health::Starting) => Verdict::Wait,
         State::Running(Health::Unhealthy) => Verdict::Bad("is unhealthy"),
         State::Running(Health::None) => Verdict::Running,
         State::Exited(0) if !restarts(container) => Verdict::Good,
         State::Exited(_) if !restarts(container) => Verdict::Bad("ended"),
         State::Exited(_) | State::Restarting => Verdict::Bad("ended and is restarted again and again"),
-        State::Other => Verdict::Wait,
+        State::Running(Health::Starting) | State::Other => Verdict::Wait,
     }
 }
 
@@ -150,7 +149,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn container(state: serde_json::Value, policy: &str) -> Container {
+    fn container(state: &serde_json::Value, policy: &str) -> Container {
         let raw = json!({"State": state, "HostConfig": {"RestartPolicy": {"Name": policy}}});
         Container {
             id: "i".into(),
@@ -197,11 +196,7 @@ mod tests {
             ),
             (json!({"Status": "created"}), "no", Verdict::Wait),
         ] {
-            assert_eq!(
-                verdict(&container(state.clone(), policy)),
-                expected,
-                "{state} {policy}"
-            );
+            assert_eq!(verdict(&container(&state, policy)), expected, "{state} {policy}");
         }
     }
 }

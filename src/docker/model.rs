@@ -28,7 +28,7 @@ pub struct Service {
     pub no_capabilities: bool,
     /// `environment` as written, not interpolated: `None` for a name without a value.
     pub environment: BTreeMap<String, Option<String>>,
-    /// Names that come from `env_file` alone.
+    /// Names that `env_file` brings, or may bring beside `environment`.
     pub from_env_file: BTreeSet<String>,
     /// `secrets`.
     pub secrets: Vec<OwnSecret>,
@@ -42,7 +42,7 @@ pub struct Service {
     /// name spaces or volumes, or `depends_on` them with `restart: true`.
     pub follows: BTreeSet<String>,
     /// Names of the networks, volumes, configs and secrets that it refers to, with their section.
-    refers_to: Vec<(&'static str, String)>,
+    pub(crate) refers_to: Vec<(&'static str, String)>,
 }
 
 /// The project.
@@ -376,9 +376,9 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn model(plain: Value, resolved: Value) -> Model {
+    fn model(plain: &Value, resolved: Value) -> Model {
         let active = keys(resolved.get("services")).collect();
-        Model::new(&plain, resolved, &active).ok().unwrap()
+        Model::new(plain, resolved, &active).ok().unwrap()
     }
 
     #[test]
@@ -392,7 +392,7 @@ mod tests {
     #[test]
     fn names_that_only_an_env_file_brings_are_told_apart() {
         let model = model(
-            json!({"services": {"web": {"environment": ["A=1"]}}}),
+            &json!({"services": {"web": {"environment": ["A=1"]}}}),
             json!({"name": "p", "services": {"web": {"environment": {"A": "1", "F": "x"}}}}),
         );
         let web = &model.services["web"];
@@ -404,7 +404,7 @@ mod tests {
     fn a_definition_changes_with_what_the_service_refers_to_and_not_with_its_scale() {
         let with = |replicas: u64, driver: &str| {
             model(
-                json!({}),
+                &json!({}),
                 json!({"name": "p", "services": {"web": {"scale": replicas, "networks": {"n": null}}}, "networks": {"n": {"driver": driver}}}),
             )
             .definition("web")
@@ -416,7 +416,7 @@ mod tests {
     #[test]
     fn starting_a_service_starts_what_it_depends_on() {
         let model = model(
-            json!({}),
+            &json!({}),
             json!({"name": "p", "services": {"a": {"depends_on": {"b": {}}}, "b": {"depends_on": {"c": {}}}, "c": {}, "d": {}}}),
         );
         assert_eq!(

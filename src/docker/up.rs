@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use tempfile::TempDir;
 
 use super::command::Tools;
-use super::engine::{self, Container};
+use super::engine::Container;
 use super::host_paths::HostPath;
 use super::project::{Project, With};
 use crate::error::{Code, Error, Result};
@@ -150,20 +150,4 @@ impl Logins {
             .clone()
             .with_variable("DOCKER_CONFIG", self.directory.path().as_os_str())
     }
-}
-
-/// Waits for nothing and changes nothing: the ids of the project's containers with the time at which each was started.
-pub async fn started(tools: &Tools, project: &str) -> Result<Vec<(String, String, String)>> {
-    let containers = engine::containers(tools, project).await?;
-    Ok(containers
-        .iter()
-        .map(|c| {
-            let at = c
-                .raw
-                .pointer("/State/StartedAt")
-                .and_then(|at| at.as_str())
-                .unwrap_or_default();
-            (c.service.clone(), c.id.clone(), at.to_owned())
-        })
-        .collect())
 }

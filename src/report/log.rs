@@ -1,5 +1,7 @@
 //! The closing lines of the readable log, and the annotations that GitHub shows beside a run.
 
+use std::fmt::Write as _;
+
 use super::model::{ErrorRow, Message, Outcome, Report, SecretRow, SecretState, ServiceRow, ServiceState};
 use super::text::{count, duration, list, one_line, shortened, visible};
 
@@ -28,6 +30,9 @@ pub fn table(report: &Report) -> Vec<String> {
         let rows = report.services.iter().map(service_cells).collect();
         lines.extend(aligned(["SERVICE", "STATE", "USER", "SECRETS"], rows));
         lines.push(String::new());
+    }
+    if report.secrets.iter().any(SecretRow::is_stale_somewhere) {
+        lines.push("(!) a source that lost holds another value than the one that won".to_owned());
     }
     if let Some(delivery) = &report.delivery {
         lines.push(format!(
@@ -96,7 +101,7 @@ pub fn annotations(messages: &[Message]) -> Vec<Message> {
     for (index, message) in rest.iter().enumerate() {
         let line = format!("\n- {}", one_line(&message.text));
         if text.len() + line.len() > LONGEST_ROLL_UP {
-            text.push_str(&format!("\n- … and {} that do not fit here", rest.len() - index));
+            let _ = write!(text, "\n- … and {} that do not fit here", rest.len() - index);
             break;
         }
         text.push_str(&line);
@@ -155,7 +160,7 @@ fn secret_counts(report: &Report) -> String {
             (0, _) => {}
             (number, SecretState::Default) => parts.push(count(number, word)),
             (number, SecretState::Absent) if number > 1 => {
-                parts.push(format!("{number} optional ones absent"))
+                parts.push(format!("{number} optional ones absent"));
             }
             (number, _) => parts.push(format!("{number} {word}")),
         }
@@ -199,7 +204,7 @@ fn secret_cells(secret: &SecretRow) -> [String; 4] {
         (None, Some(source)) => source.clone(),
         (None, None) => "-".to_owned(),
     };
-    if secret.shadowed.iter().any(|other| other.differs) {
+    if secret.is_stale_somewhere() {
         source.push_str(" (!)");
     }
     [

@@ -65,7 +65,7 @@ pub(super) fn block(fact: &str) -> String {
 }
 
 /// Everything but letters, digits, blanks and a few harmless marks as character references, which Markdown never takes
-/// for structure (CommonMark 0.31, section 2.5).
+/// for structure (`CommonMark` 0.31, section 2.5).
 fn entities(text: &str) -> String {
     text.chars()
         .fold(String::with_capacity(text.len() * 2), |out, c| match c {
@@ -148,10 +148,15 @@ fn address(text: &str) -> Option<usize> {
     (length > scheme && host.starts_with(|c: char| c.is_ascii_alphanumeric())).then_some(length)
 }
 
-/// Whether what follows a colon ends an emoji's short name, as in `:key:`.
+/// Whether what follows a colon ends an emoji's short name, as in `:key:`. Numbers are lines of a file far more often,
+/// and only two of them are emoji.
 fn is_emoji(after_colon: &str) -> bool {
     let end = after_colon.find(|c: char| !(c.is_ascii_alphanumeric() || "_+-".contains(c)));
-    end.is_some_and(|end| end > 0 && after_colon[end..].starts_with(':'))
+    end.is_some_and(|end| {
+        let (name, rest) = after_colon.split_at(end);
+        let number = name.bytes().all(|b| b.is_ascii_digit());
+        rest.starts_with(':') && (!number || matches!(name, "100" | "1234"))
+    })
 }
 
 #[cfg(test)]
@@ -190,6 +195,10 @@ mod tests {
             (
                 "${PW} and :key: and a:b",
                 "<span>$</span>{PW} and <span>:</span>key: and a:b",
+            ),
+            (
+                "a.yml:3: b, a.yml:100: c",
+                "a.yml:3: b, a.yml<span>:</span>100: c",
             ),
             ("# no heading", "\\# no heading"),
             ("- no list", "\\- no list"),

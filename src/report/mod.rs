@@ -7,6 +7,7 @@ mod model;
 pub mod notes;
 pub mod outputs;
 mod picture;
+mod redact;
 pub mod summary;
 mod text;
 

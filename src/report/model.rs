@@ -321,6 +321,11 @@ impl SecretRow {
             file: name.file_name(),
         }
     }
+
+    /// Whether a source that lost holds another value than the one that won, so that one of the two is stale.
+    pub fn is_stale_somewhere(&self) -> bool {
+        self.shadowed.iter().any(|other| other.differs)
+    }
 }
 
 impl ServiceRow {

@@ -7,7 +7,7 @@ use crate::secret::SecretName;
 /// On a GitHub-hosted runner the machine, and the engine with it, ends with the job.
 pub fn hosted_runner() -> String {
     "This is a GitHub-hosted runner: the stack dies with the job. To keep it running, run this job on a self-hosted \
-     runner, or name the engine that shall run it in `docker-host`."
+     runner."
         .to_owned()
 }
 

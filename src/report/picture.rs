@@ -186,7 +186,25 @@ mod tests {
             services: vec![bot],
             ..Report::default()
         };
-        insta::assert_snapshot!(picture(&report).unwrap(), @"");
+        insta::assert_snapshot!(picture(&report).unwrap(), @r#"
+        ```mermaid
+        flowchart LR
+          n0[("vault")]
+          n1["KEY_A"]
+          n2[("dotenv")]
+          n3(["bot"]):::problem
+          n4(["worker-a"])
+          n5[("aws")]
+          n6["KEY_B"]:::problem
+          n0 --> n1
+          n2 -.-> n1
+          n1 --> n3
+          n1 --> n4
+          n5 -.-x n6
+          n6 --> n3
+          classDef problem stroke:red,stroke-width:2px,stroke-dasharray:4
+        ```
+        "#);
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub fn markdown(report: &Report) -> String {
         sections.push("### Secrets".to_owned());
         sections.push(secrets(report));
     }
-    if report.secrets.iter().any(differs) {
+    if report.secrets.iter().any(SecretRow::is_stale_somewhere) {
         sections.push(
             "**differs**: a source that lost holds another value than the one that won, so one of the two is stale."
                 .to_owned(),
@@ -90,8 +90,13 @@ fn heading(report: &Report) -> String {
     if !about.is_empty() {
         lines.extend([about.join(" · "), String::new()]);
     }
-    lines.push(text(&sentence(report)));
-    lines.join("\n")
+    // The error follows with its fact; it need not be told twice.
+    match (report.result, &report.error) {
+        (Outcome::Failed, Some(_)) => {}
+        (Outcome::RolledBack, Some(_)) => lines.push("The last good state is running again.".to_owned()),
+        _ => lines.push(text(&sentence(report))),
+    }
+    lines.join("\n").trim_end().to_owned()
 }
 
 /// The error's code and fact, its problems, its remedies.
@@ -209,10 +214,6 @@ fn service_state(service: &ServiceRow) -> String {
         Some(detail) => format!("{state}: {}", text(&shortened(detail, LONGEST_FACT))),
         None => state,
     }
-}
-
-fn differs(secret: &SecretRow) -> bool {
-    secret.shadowed.iter().any(|other| other.differs)
 }
 
 /// Paths, times and the program, for whoever looks for them.

@@ -81,6 +81,10 @@ pub struct RegistryLogin {
 
 /// What is said to Docker Compose.
 #[derive(Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of its own, as in Compose"
+)]
 pub struct ComposeSettings {
     /// `project-directory`, absolute; when not given, the directory of the first Compose file.
     pub directory: Option<PathBuf>,
@@ -273,15 +277,6 @@ impl Given<'_> {
         }
         Ok(self.variables.value(&input_variable(name)).cloned())
     }
-
-    /// A path that exists from the workspace, or else is meant from the project directory.
-    fn path(&self, text: &str, workspace: &Path, project: Option<&Path>) -> PathBuf {
-        let from_workspace = workspace.join(text);
-        match project {
-            Some(project) if !from_workspace.exists() && project.join(text).exists() => project.join(text),
-            _ => from_workspace,
-        }
-    }
 }
 
 impl Settings {
@@ -320,7 +315,7 @@ impl Settings {
             secrets: given.text("secrets"),
             config: given
                 .optional("config")
-                .map(|text| given.path(&text, &workspace, project)),
+                .map(|text| path(&text, &workspace, project)),
             github_secrets: given.secret("github-secrets")?,
             sources: given.list("sources"),
             env_files: given.list("env-file").into_iter().map(PathBuf::from).collect(),
@@ -335,7 +330,7 @@ impl Settings {
                 files: given
                     .list("compose-files")
                     .iter()
-                    .map(|text| given.path(text, &workspace, project))
+                    .map(|text| path(text, &workspace, project))
                     .collect(),
                 directory,
                 name: given.optional("project-name"),
@@ -395,6 +390,15 @@ pub fn platform(given: &Given) -> Platform {
             .iter()
             .any(|mark| Path::new(mark).exists()),
         host_name: given.variables.text("HOSTNAME").map(str::to_owned),
+    }
+}
+
+/// A path that exists from the workspace, or else is meant from the project directory.
+fn path(text: &str, workspace: &Path, project: Option<&Path>) -> PathBuf {
+    let from_workspace = workspace.join(text);
+    match project {
+        Some(project) if !from_workspace.exists() && project.join(text).exists() => project.join(text),
+        _ => from_workspace,
     }
 }
 
@@ -471,7 +475,7 @@ mod tests {
         assert_eq!(settings.mode, Mode::Validate);
         assert_eq!(settings.grant_to, ["web", "worker", "api"]);
         assert!(settings.compose.wait, "an empty input counts as not given");
-        assert_eq!(settings.timeout, Duration::from_secs(120));
+        assert_eq!(settings.timeout, Duration::from_mins(2));
     }
 
     #[test]
