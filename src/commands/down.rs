@@ -24,6 +24,7 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
         Err(error) => return Err(error),
     };
     let names: Vec<&Secret> = declared.iter().collect();
+    run.console.release();
     let tools = gather::tools(run, &names, None)?;
     gather::check_socket(&tools)?;
     let directory = files.directory.clone();
