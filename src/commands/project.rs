@@ -85,8 +85,12 @@ pub(super) async fn prepare(
     let host_override = project.directory.join(&run.settings.override_file);
     for name in &project.unset {
         run.warn(
-            format!("the Compose files name the variable {name}, which is not set: Compose takes it as empty"),
-            Some(format!("Give it under the step's `env:`, or write `${{{name}:-}}`.")),
+            format!(
+                "the Compose files name the variable {name}, which is not set: Compose takes it as empty"
+            ),
+            Some(format!(
+                "Give it under the step's `env:`, or write `${{{name}:-}}`."
+            )),
         );
     }
     for (text, hint) in &access.warnings {

@@ -113,7 +113,9 @@ pub(super) fn services(run: &mut Run, prepared: &Prepared, planned: &Planned, no
                 .map(|s| s.user.clone())
                 .filter(|user| !user.is_empty()),
         });
-        if state == ServiceState::Recreated && !run.report.recreated.contains(name) {
+        if matches!(state, ServiceState::Created | ServiceState::Recreated)
+            && !run.report.recreated.contains(name)
+        {
             run.report.recreated.push(name.clone());
         }
     }

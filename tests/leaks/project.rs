@@ -28,15 +28,26 @@ impl Given {
     pub fn new(kind: &str) -> Self {
         let scene = Scene::new(kind);
         let secrets = values();
-        let scanner = Scanner::new(secrets.iter().map(|secret| (secret.name.as_str(), secret.value.as_slice())));
-        let this = Self { scene, secrets, scanner };
+        let scanner = Scanner::new(
+            secrets
+                .iter()
+                .map(|secret| (secret.name.as_str(), secret.value.as_slice())),
+        );
+        let this = Self {
+            scene,
+            secrets,
+            scanner,
+        };
         this.write();
         this
     }
 
     fn write(&self) {
         let names: Vec<&str> = self.secrets.iter().map(|secret| secret.name.as_str()).collect();
-        let map: String = names.iter().map(|name| format!("      {name}: ${{{name}}}\n")).collect();
+        let map: String = names
+            .iter()
+            .map(|name| format!("      {name}: ${{{name}}}\n"))
+            .collect();
         let list: String = names.iter().map(|name| format!("      - {name}\n")).collect();
         // Each service prints all that it can read, plainly and encoded: that is its own log, not ours.
         let common = "    image: IMAGE\n    stop_signal: SIGKILL\n    \
@@ -47,7 +58,10 @@ impl Given {
              cap_drop: [ALL]\n    environment:\n{map}"
         ));
         let all = names.join(", ");
-        let services: String = SERVICES.iter().map(|service| format!("  {service}: [{all}]\n")).collect();
+        let services: String = SERVICES
+            .iter()
+            .map(|service| format!("  {service}: [{all}]\n"))
+            .collect();
         let secrets: String = names.iter().map(|name| format!("  {name}: {{}}\n")).collect();
         self.scene.write(
             "claude-secrets.yml",
@@ -66,10 +80,12 @@ impl Given {
                     github.insert(secret.name.clone(), text.into());
                 }
                 From::DockerSecrets => {
-                    self.scene.write(&format!("given/{}", secret.file()), &secret.value);
+                    self.scene
+                        .write(&format!("given/{}", secret.file()), &secret.value);
                 }
                 From::File => {
-                    self.scene.write(&format!("files/{}", secret.file()), &secret.value);
+                    self.scene
+                        .write(&format!("files/{}", secret.file()), &secret.value);
                 }
                 From::Variable => {}
             }
@@ -86,10 +102,16 @@ impl Given {
         for secret in &self.secrets {
             match secret.from {
                 From::Variable => {
-                    all.insert(secret.name.clone(), std::ffi::OsString::from_vec(secret.value.clone()));
+                    all.insert(
+                        secret.name.clone(),
+                        std::ffi::OsString::from_vec(secret.value.clone()),
+                    );
                 }
                 From::File => {
-                    all.insert(format!("{}_FILE", secret.name), format!("files/{}", secret.file()).into());
+                    all.insert(
+                        format!("{}_FILE", secret.name),
+                        format!("files/{}", secret.file()).into(),
+                    );
                 }
                 _ => {}
             }
@@ -147,10 +169,20 @@ impl Deployed {
             .filter_map(|line| line.split_once(' '))
             .map(|(file, text)| (file, data_encoding::BASE64.decode(text.as_bytes()).unwrap()))
             .collect();
-        assert_eq!(read.len(), self.given.secrets.len(), "{service} has other files: {:?}", read.keys());
+        assert_eq!(
+            read.len(),
+            self.given.secrets.len(),
+            "{service} has other files: {:?}",
+            read.keys()
+        );
         for secret in &self.given.secrets {
             let found = read.get(secret.file().as_str());
-            assert!(found == Some(&secret.value), "{service} reads another {} ({:?})", secret.name, secret.from);
+            assert!(
+                found == Some(&secret.value),
+                "{service} reads another {} ({:?})",
+                secret.name,
+                secret.from
+            );
         }
     }
 
@@ -178,12 +210,18 @@ impl Deployed {
             clean("the environment and arguments of a service", processes.as_bytes());
             // Every service ran, and each prints its values: the scanner would find them.
             let own = Command::new("docker").args(["logs", &id]).output().unwrap();
-            assert!(self.given.scanner.find(&own.stdout).len() > 100, "the scanner finds nothing in {service}'s log");
+            assert!(
+                self.given.scanner.find(&own.stdout).len() > 100,
+                "the scanner finds nothing in {service}'s log"
+            );
         }
         for kind in ["volume", "network"] {
             let ids = docker([kind, "ls", "-q"]);
             for id in ids.split_whitespace() {
-                clean("labels of a volume or network", docker([kind, "inspect", id]).as_bytes());
+                clean(
+                    "labels of a volume or network",
+                    docker([kind, "inspect", id]).as_bytes(),
+                );
             }
         }
     }
@@ -204,17 +242,27 @@ impl Deployed {
             if path.starts_with(&secrets_dir) && name.starts_with("nasty_") {
                 secret_files += 1;
             } else {
-                self.given.scanner.assert_clean(&path.display().to_string(), &content);
+                self.given
+                    .scanner
+                    .assert_clean(&path.display().to_string(), &content);
             }
         }
         println!("{secret_files} secret files");
         for format in ["json", "yaml"] {
             let mut compose = Command::new("docker");
-            compose.args(["compose", "-f", "compose.yaml", "-f", "docker-compose.secrets.yml"]);
+            compose.args([
+                "compose",
+                "-f",
+                "compose.yaml",
+                "-f",
+                "docker-compose.secrets.yml",
+            ]);
             compose.args(["--profile", "*", "config", "--format", format]);
             let shown = done(scene.scrubbed(compose)).expect(0);
             assert!(!shown.stdout.is_empty());
-            self.given.scanner.assert_clean("docker compose config", &shown.stdout);
+            self.given
+                .scanner
+                .assert_clean("docker compose config", &shown.stdout);
         }
     }
 }
