@@ -47,6 +47,8 @@ pub struct Access {
 pub struct Rules<'a> {
     /// The secrets that are to be handed out.
     pub secrets: &'a [&'a Secret],
+    /// Declared secrets that have no value: nobody gets them, and no variable of theirs may have one by another way.
+    pub absent: &'a [&'a Secret],
     /// The manifest's `services:`.
     pub services: Option<&'a BTreeMap<String, Grant>>,
     /// `grant-to`.
@@ -124,6 +126,17 @@ pub fn decide(model: &Model, rules: &Rules) -> Result<Access> {
                     "Grant it in the manifest's `services:`, or take the variable out of the Compose file; the container does not get it.".to_owned(),
                 ));
                 own.withdrawn.extend(held);
+            }
+        }
+    }
+    for secret in rules.absent.iter().filter(|secret| secret.sensitive) {
+        let variables = variables_of(secret);
+        for service in model.services.values() {
+            let left = service.environment.iter().filter(|(name, value)| {
+                variables.contains(*name) && value.as_ref().is_some_and(|value| !value.is_empty())
+            });
+            if let Some(own) = access.services.get_mut(&service.name) {
+                own.withdrawn.extend(left.map(|(name, _)| name.clone()));
             }
         }
     }

@@ -29,6 +29,7 @@ fn decided(lines: &str, manifest: &str, grant_to: &[&str], services: &Value) -> 
         &model,
         &Rules {
             secrets: &secrets,
+            absent: &[],
             services: manifest.services.as_ref(),
             grant_to: &grant_to,
         },

@@ -21,8 +21,14 @@ pub(super) async fn files(run: &mut Run) -> Result<Outcome> {
     let resolution = gather::resolved(run, &declared, &early, &host).await?;
     let secrets: Vec<(&Secret, &SecretValue)> = resolution.available().collect();
     let names: Vec<&Secret> = secrets.iter().map(|(secret, _)| *secret).collect();
-    let tools = gather::tools(run, &names, Some(&resolution))?;
-    let mut prepared = project::prepare(run, &declared, &names, &tools, &host).await?;
+    let absent: Vec<&Secret> = resolution.without_value().collect();
+    let declared_secrets: Vec<&Secret> = resolution
+        .secrets
+        .iter()
+        .map(|resolved| &resolved.secret)
+        .collect();
+    let tools = gather::tools(run, &declared_secrets, Some(&resolution))?;
+    let mut prepared = project::prepare(run, &declared, &names, &absent, &tools, &host).await?;
     let images = known_images(run, &prepared, &tools).await;
     let plans = plan(Basis {
         tools: &tools,
@@ -102,7 +108,7 @@ pub(super) async fn compose(run: &mut Run) -> Result<Outcome> {
     let names: Vec<&Secret> = declared.manifest.secrets.iter().collect();
     run.console.release();
     let tools = gather::tools(run, &names, None)?;
-    let mut prepared = project::prepare(run, &declared, &names, &tools, &host).await?;
+    let mut prepared = project::prepare(run, &declared, &names, &[], &tools, &host).await?;
     prepared.project.read_as_written(&tools).await?;
     let images = known_images(run, &prepared, &tools).await;
     let empty = SecretValue::new(Vec::new());

@@ -10,6 +10,7 @@ use super::project::{self, Prepared};
 use super::{Run, gather, reporting};
 use crate::delivery::ProjectLock;
 use crate::delivery::choose::Kind;
+use crate::delivery::override_file::TARGET;
 use crate::delivery::plan::Reader;
 use crate::delivery::volume::{self, NewVolume, VolumeFile};
 use crate::docker::command::Tools;
@@ -36,9 +37,15 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
     let resolution = gather::resolved(run, &declared, &early, &host).await?;
     let secrets: Vec<(&Secret, &SecretValue)> = resolution.available().collect();
     let names: Vec<&Secret> = secrets.iter().map(|(secret, _)| *secret).collect();
-    let tools = gather::tools(run, &names, Some(&resolution))?;
+    let absent: Vec<&Secret> = resolution.without_value().collect();
+    let declared_secrets: Vec<&Secret> = resolution
+        .secrets
+        .iter()
+        .map(|resolved| &resolved.secret)
+        .collect();
+    let tools = gather::tools(run, &declared_secrets, Some(&resolution))?;
     gather::check_socket(&tools)?;
-    let mut prepared = project::prepare(run, &declared, &names, &tools, &host).await?;
+    let mut prepared = project::prepare(run, &declared, &names, &absent, &tools, &host).await?;
     reporting::deployment_notes(run, &secrets);
 
     let images = images(run, &mut prepared, &tools).await?;
@@ -49,9 +56,8 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
     let stands = planned.stale.is_empty() && !has_orphans(run, &prepared, &planned);
     if !stands || !planning::override_is_current(&prepared, &planned)? {
         engine::check_versions(&tools).await?;
-        prepared.project.read_as_written(&tools).await?;
-        let text = planning::override_text(run, &prepared, &planned);
-        planning::check_override(run, &prepared, &names, &tools, &text).await?;
+        let text =
+            planning::checked_override(run, &mut prepared, &planned, &declared_secrets, &tools).await?;
         planned.override_text = Some(text);
     }
     let deployment = Deployment {
@@ -179,6 +185,9 @@ impl Deployment<'_> {
         };
         let after = engine::containers(&self.tools.uninterrupted(), &project.model.name).await?;
         reporting::services(run, self.prepared, &planned, &after);
+        if result.is_err() {
+            health::show_troubled(&self.tools.uninterrupted(), &run.console, &after).await?;
+        }
         result?;
         if run.settings.compose.remove_orphans {
             for gone in up::remove_orphans(self.tools, project, &after).await? {
@@ -207,7 +216,14 @@ impl Deployment<'_> {
     /// Removes what the delivery no longer uses: older volumes, and files of a delivery by files before this one.
     async fn tidy(&self, run: &mut Run, planned: &Planned) -> Result<()> {
         let project = &self.prepared.project.model.name;
-        for volume in volume::remove_old(self.tools, project, &planned.volumes).await? {
+        for volume in volume::remove_old(
+            self.tools,
+            project,
+            &planned.volumes,
+            &volumes_of(&planned.containers),
+        )
+        .await?
+        {
             run.report
                 .note(format!("the volume {volume} is still in use and stays for now"));
         }
@@ -224,7 +240,7 @@ impl Deployment<'_> {
 
     /// The health gate, for services that shall have containers at all.
     async fn wait(&self, run: &Run, before: &[Container], services: &BTreeSet<String>) -> Result<()> {
-        let settled = ids(before);
+        let settled = before.iter().map(health::run_of).collect();
         let model = &self.prepared.project.model;
         let scaled = |name: &&String| {
             model
@@ -328,6 +344,15 @@ fn volume_file(file: &crate::delivery::plan::PlannedFile, reader: Reader) -> Vol
         uid,
         gid,
     }
+}
+
+/// The volumes of ours that containers mount.
+fn volumes_of(containers: &[Container]) -> BTreeSet<String> {
+    let mounts = containers.iter().flat_map(Container::mounts);
+    mounts
+        .filter(|(kind, _, target)| *kind == "volume" && *target == TARGET)
+        .map(|(_, name, _)| name.to_owned())
+        .collect()
 }
 
 fn ids(containers: &[Container]) -> BTreeSet<String> {

@@ -80,6 +80,15 @@ pub(super) fn find_project(settings: &Settings) -> Result<Found> {
         variable: &variable,
         override_file: &settings.override_file,
     })?;
+    // Compose reads the `.env` of the project directory, which the Compose files may just have decided.
+    let env_file = Environment::from_env_file(&files.directory.join(".env"));
+    let variable = |name: &str| {
+        settings
+            .variables
+            .text(name)
+            .or_else(|| env_file.text(name))
+            .map(str::to_owned)
+    };
     let mut profiles = settings.compose.profiles.clone();
     if profiles.is_empty() {
         let list = variable("COMPOSE_PROFILES").unwrap_or_default();
@@ -151,6 +160,10 @@ pub(super) async fn host_paths(run: &mut Run, tools: &Tools) -> Result<HostPaths
     let report = reporting::report_path(&run.settings);
     run.report_on_host = report.and_then(|path| host.to_host(&path).ok());
     let platform = &run.settings.platform;
+    if platform.actions && host.is_lost() {
+        // Where our output goes is not known either, so that no mask may be printed.
+        host.to_host(&run.settings.workspace)?;
+    }
     match host.log_driver.as_deref() {
         Some(driver) if platform.actions && !LOCAL_LOG_DRIVERS.contains(&driver) => Err(Error::new(
             Code::UnsafeLogDriver,
@@ -225,15 +238,22 @@ pub(super) fn tools(run: &Run, secrets: &[&Secret], resolution: Option<&Resoluti
     let mut hidden: BTreeSet<OsString> = run.settings.variables.names_holding(&values);
     let mut placeholders = BTreeMap::new();
     for secret in secrets {
-        let plain = (!secret.sensitive)
-            .then(|| resolution.and_then(|r| r.plain_text(&secret.name)))
-            .flatten();
+        // What a reference reads a field of is hidden as a whole.
+        hidden.extend(
+            secret
+                .from
+                .iter()
+                .flatten()
+                .map(|reference| OsString::from(&reference.item)),
+        );
         for variable in variables_of(secret) {
             hidden.insert(OsString::from(format!("{variable}_FILE")));
-            let stands = if secret.sensitive {
-                Some(placeholder(&variable))
-            } else {
-                plain.clone()
+            let known = resolution.is_none_or(|r| r.has_value(&secret.name));
+            let stands = match (secret.sensitive, known) {
+                (true, true) => Some(placeholder(&variable)),
+                // Whatever the step's environment has under this name, this run was told not to take it.
+                (true, false) => Some(String::new()),
+                (false, _) => resolution.and_then(|r| r.plain_text(&secret.name)),
             };
             if let Some(text) = stands {
                 placeholders.insert(variable, text);
@@ -247,8 +267,7 @@ pub(super) fn tools(run: &Run, secrets: &[&Secret], resolution: Option<&Resoluti
 /// The project's socket: missing it is the commonest mistake, and the client's own words for it are long.
 pub(super) fn check_socket(tools: &Tools) -> Result<()> {
     let host = tools.variable("DOCKER_HOST").and_then(|host| host.to_str());
-    let elsewhere =
-        host.is_some_and(|host| !host.starts_with("unix://")) || tools.variable("DOCKER_CONTEXT").is_some();
+    let elsewhere = host.is_some_and(|host| !host.starts_with("unix://"));
     let path = tools.socket();
     if elsewhere || path.exists() {
         return Ok(());

@@ -20,6 +20,7 @@ use crate::delivery::volume::{self, REVISION};
 use crate::docker::command::Tools;
 use crate::docker::engine::Container;
 use crate::docker::images::Images;
+use crate::docker::model::Model;
 use crate::docker::project::{With, check_merged};
 use crate::error::{Code, Error, Result};
 use crate::manifest::Secret;
@@ -157,6 +158,13 @@ pub(super) fn labels(
     paths: &BTreeMap<(String, String), PathBuf>,
     revisions: &BTreeMap<String, ServiceRevision>,
 ) -> Labels {
+    // A service that is not started and has nothing yet has nothing to remember a label by: each run would give it a new
+    // one, and the override file a new text.
+    let started = prepared.project.model.started_by(&run.settings.compose.services);
+    let remembered = |(name, found): &(&String, &ServiceRevision)| {
+        let in_volume = prepared.choice.kind == Kind::Volume && plans.contains_key(*name);
+        found.known || in_volume || started.contains(*name)
+    };
     let label = |(name, found): (&String, &ServiceRevision)| {
         let mut own = BTreeMap::from([(REVISION.to_owned(), found.revision.label().to_owned())]);
         if let Some(user) = plans.get(name).and_then(|plan| plan.user.clone()) {
@@ -178,12 +186,13 @@ pub(super) fn labels(
             })
             .collect();
         let withdrawn = access.map(|access| &access.withdrawn);
-        let how = json!([prepared.choice.kind.name(), granted, withdrawn]);
+        let place = (prepared.choice.kind == Kind::File).then(|| prepared.host_secrets_dir.to_string());
+        let how = json!([prepared.choice.kind.name(), place, granted, withdrawn]);
         let definition = format!("{}\n{how}", prepared.project.model.definition(name));
         own.insert(CONFIG.to_owned(), found.revision.seal(&definition));
         (name.clone(), own)
     };
-    revisions.iter().map(label).collect()
+    revisions.iter().filter(remembered).map(label).collect()
 }
 
 /// A digest of everything that the override file is made from: labels and names, no values.
@@ -206,22 +215,25 @@ pub(super) fn override_is_current(prepared: &Prepared, planned: &Planned) -> Res
         .is_some_and(|bytes| OverrideFile::is_current(&bytes, &planned.stamp)))
 }
 
-/// The text of the override file for a plan; [`Project::read_as_written`] must have been called.
-///
-/// [`Project::read_as_written`]: crate::docker::project::Project::read_as_written
+/// The text of the override file for a plan that is made anew; [`checked_override`] must have been called for the project.
 pub(super) fn override_text(run: &Run, prepared: &Prepared, planned: &Planned) -> String {
+    overriding(run, prepared, planned).to_yaml(&planned.stamp)
+}
+
+fn overriding(run: &Run, prepared: &Prepared, planned: &Planned) -> OverrideFile {
     let Planned {
         plans,
         paths,
         volumes,
         labels,
-        stamp,
         ..
     } = planned;
-    override_file(run, prepared, plans, paths, volumes, labels).to_yaml(stamp)
+    override_file(run, prepared, plans, paths, volumes, labels)
 }
 
-/// The override file of a project; like [`override_text`] for modes that plan no deployment.
+/// The override file of a project, for what is to be handed out; [`Project::read_as_written`] must have been called.
+///
+/// [`Project::read_as_written`]: crate::docker::project::Project::read_as_written
 pub(super) fn override_file(
     run: &Run,
     prepared: &Prepared,
@@ -306,7 +318,60 @@ pub(super) fn override_file(
     all
 }
 
-/// Reads the merged model, before anything is written, and checks that no secret is left in it.
+/// The text of the override file for a plan, checked: Compose merges it with the project, before anything is written, and
+/// no secret may be left in the outcome.
+pub(super) async fn checked_override(
+    run: &Run,
+    prepared: &mut Prepared,
+    planned: &Planned,
+    secrets: &[&Secret],
+    tools: &Tools,
+) -> Result<String> {
+    prepared.project.read_as_written(tools).await?;
+    let mut all = overriding(run, prepared, planned);
+    let mut merged = prepared
+        .project
+        .merged(tools, With::Input(&all.to_yaml(&planned.stamp)))
+        .await?;
+    let astray = astray(&all, &prepared.project.model, &merged);
+    if !astray.is_empty() {
+        prepared.project.model.keep_environment(&astray);
+        all = overriding(run, prepared, planned);
+        merged = prepared
+            .project
+            .merged(tools, With::Input(&all.to_yaml(&planned.stamp)))
+            .await?;
+    }
+    check(run, secrets, &merged)?;
+    Ok(all.to_yaml(&planned.stamp))
+}
+
+/// Services of which a variable that the override repeats word for word reads differently there, since the words stand in
+/// a project that is included with an env file of its own. These must keep their own environment.
+fn astray(overriding: &OverrideFile, model: &Model, merged: &serde_json::Value) -> BTreeSet<String> {
+    let differs = |(name, own): &(&String, &ServiceOverride)| {
+        let Some(service) = model.services.get(*name).filter(|_| own.environment.replace) else {
+            return false;
+        };
+        let there = Model::environment(merged, name);
+        let repeated = own
+            .environment
+            .values
+            .iter()
+            .filter(|(v, text)| service.written.environment.get(*v) == Some(*text));
+        repeated
+            .into_iter()
+            .any(|(variable, _)| there.get(variable) != service.environment.get(variable))
+    };
+    overriding
+        .services
+        .iter()
+        .filter(differs)
+        .map(|(name, _)| name.clone())
+        .collect()
+}
+
+/// Like [`checked_override`] for a text that is made already.
 pub(super) async fn check_override(
     run: &Run,
     prepared: &Prepared,
@@ -315,12 +380,16 @@ pub(super) async fn check_override(
     text: &str,
 ) -> Result<()> {
     let merged = prepared.project.merged(tools, With::Input(text)).await?;
+    check(run, secrets, &merged)
+}
+
+fn check(run: &Run, secrets: &[&Secret], merged: &serde_json::Value) -> Result<()> {
     let names: BTreeSet<String> = secrets
         .iter()
         .filter(|secret| secret.sensitive)
         .flat_map(|secret| variables_of(secret))
         .collect();
-    check_merged(&merged, &names, &|text| run.console.secrets_in(text.as_bytes()))
+    check_merged(merged, &names, &|text| run.console.secrets_in(text.as_bytes()))
 }
 
 /// The images of the services that this run starts, without pulling any.
@@ -373,17 +442,21 @@ fn volume_names(
 /// A project that was deployed for another environment is not ours to change: its secrets are that environment's.
 fn check_environment(run: &Run, containers: &[Container]) -> Result<()> {
     let wanted = run.settings.environment.as_deref();
-    let other = containers
+    let deployed = containers
         .iter()
-        .filter_map(|container| container.label(ENVIRONMENT))
-        .find(|found| Some(*found) != wanted);
+        .filter(|container| container.label(REVISION).is_some());
+    let other = deployed
+        .map(|container| container.label(ENVIRONMENT))
+        .find(|found| *found != wanted);
     let Some(other) = other else { return Ok(()) };
+    let named = |name: Option<&str>| {
+        name.map_or("no environment".to_owned(), |name| {
+            format!("the environment `{name}`")
+        })
+    };
     Err(Error::new(
         Code::OtherEnvironment,
-        format!(
-            "the running project was deployed for the environment `{other}`, this run is for {}",
-            wanted.map_or("none".to_owned(), |name| format!("`{name}`"))
-        ),
+        format!("the running project was deployed for {}, this run is for {}", named(other), named(wanted)),
     )
     .hint("Give the two environments different project names (`project-name`), or take the other one down first (`mode: down`)."))
 }

@@ -40,11 +40,12 @@ pub(super) struct Prepared {
     pub(super) own: BTreeMap<String, Vec<(String, SecretValue)>>,
 }
 
-/// Reads the project and decides. `secrets` are those that are to be handed out.
+/// Reads the project and decides. `secrets` are those that are to be handed out, `absent` those that have no value.
 pub(super) async fn prepare(
     run: &mut Run,
     declared: &Declared,
     secrets: &[&Secret],
+    absent: &[&Secret],
     tools: &Tools,
     host: &HostPaths,
 ) -> Result<Prepared> {
@@ -75,6 +76,7 @@ pub(super) async fn prepare(
         &project.model,
         &access::Rules {
             secrets,
+            absent,
             services: declared.manifest.services.as_ref(),
             grant_to: &settings.grant_to,
         },

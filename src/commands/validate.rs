@@ -15,8 +15,14 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
     let resolution = gather::resolved(run, &declared, &early, &host).await?;
     let secrets: Vec<(&Secret, &SecretValue)> = resolution.available().collect();
     let names: Vec<&Secret> = secrets.iter().map(|(secret, _)| *secret).collect();
-    let tools = gather::tools(run, &names, Some(&resolution))?;
-    let mut prepared = project::prepare(run, &declared, &names, &tools, &host).await?;
+    let absent: Vec<&Secret> = resolution.without_value().collect();
+    let declared_secrets: Vec<&Secret> = resolution
+        .secrets
+        .iter()
+        .map(|resolved| &resolved.secret)
+        .collect();
+    let tools = gather::tools(run, &declared_secrets, Some(&resolution))?;
+    let mut prepared = project::prepare(run, &declared, &names, &absent, &tools, &host).await?;
     reporting::deployment_notes(run, &secrets);
     engine::check_versions(&tools).await?;
     let services = planning::services_of(run, &prepared);
@@ -29,9 +35,7 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
     .await?;
     let containers = std::mem::take(&mut prepared.containers);
     let planned = planning::plan_delivery(run, &prepared, &secrets, &tools, &images, containers).await?;
-    prepared.project.read_as_written(&tools).await?;
-    let text = planning::override_text(run, &prepared, &planned);
-    planning::check_override(run, &prepared, &names, &tools, &text).await?;
+    planning::checked_override(run, &mut prepared, &planned, &declared_secrets, &tools).await?;
     run.check_strict()?;
 
     run.begin_stage("What a deployment would change");

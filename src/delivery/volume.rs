@@ -1,7 +1,7 @@
 //! Delivery by volumes: one immutable volume for each service and revision, filled through the engine before anything
 //! refers to it, and mounted read-only at `/run/secrets`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use zeroize::Zeroizing;
 
@@ -101,7 +101,7 @@ pub async fn create(tools: &Tools, new: &NewVolume<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Our volumes of a project that are complete. What a killed run left half-filled is removed.
+/// Our volumes of a project that are complete: not those that a killed run left half-filled.
 pub async fn complete(tools: &Tools, project: &str) -> Result<Vec<Volume>> {
     let label = format!("{PROJECT}={project}");
     let (all, helpers) = tokio::try_join!(engine::volumes(tools, &label), engine::with_label(tools, &label))?;
@@ -129,24 +129,31 @@ pub async fn remove_incomplete(tools: &Tools, project: &str) -> Result<()> {
     Ok(())
 }
 
-/// Of a service's volumes, keeps the current one and the one before it, and removes the older ones. Returns the names
-/// of those that are still in use and stay for now.
+/// Removes a project's volumes but the current ones and those that its containers mounted before this deployment
+/// (`before`), which are kept to go back to. Returns the names of those that are still in use and stay for now.
 pub async fn remove_old(
     tools: &Tools,
     project: &str,
     current: &BTreeMap<String, String>,
+    before: &BTreeSet<String>,
 ) -> Result<Vec<String>> {
+    let keep = |name: &String| current.values().any(|other| other == name) || before.contains(name);
     let mut by_service: BTreeMap<String, Vec<Volume>> = BTreeMap::new();
     for volume in complete(tools, project).await? {
         let service = volume.labels.get(SERVICE).cloned().unwrap_or_default();
-        if current.get(&service) != Some(&volume.name) {
-            by_service.entry(service).or_default().push(volume);
-        }
+        by_service.entry(service).or_default().push(volume);
     }
     let mut old = Vec::new();
-    for volumes in by_service.values_mut() {
-        volumes.sort_by(|a, b| b.created.cmp(&a.created));
-        old.extend(volumes.drain(..).skip(1).map(|volume| volume.name));
+    for mut volumes in by_service.into_values() {
+        volumes.retain(|volume| !current.values().any(|name| *name == volume.name));
+        if volumes.iter().any(|volume| before.contains(&volume.name)) {
+            volumes.retain(|volume| !keep(&volume.name));
+        } else if !volumes.is_empty() {
+            // This deployment changed nothing for the service: the newest of its older volumes is the one before.
+            volumes.sort_by(|a, b| b.created.cmp(&a.created));
+            volumes.remove(0);
+        }
+        old.extend(volumes.into_iter().map(|volume| volume.name));
     }
     if old.is_empty() {
         return Ok(Vec::new());

@@ -205,6 +205,18 @@ impl Call {
     /// Runs the program, prints both of its streams on the one stream of ours as they come, and returns whether it
     /// ended with status 0, with the last lines that it printed (redacted).
     pub async fn stream(self) -> Result<(bool, Vec<String>)> {
+        self.stream_within(None).await.map(Option::unwrap_or_default)
+    }
+
+    /// Like [`Call::stream`], but stops the program when it has not ended in this time, and then returns `None`.
+    pub async fn stream_within(self, limit: Option<Duration>) -> Result<Option<(bool, Vec<String>)>> {
+        let late = async {
+            match limit {
+                Some(limit) => tokio::time::sleep(limit).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::pin!(late);
         let edit = self.edit;
         let (mut child, _, tools) = self.start()?;
         let (mut out, mut err) = (child.stdout.take(), child.stderr.take());
@@ -219,11 +231,16 @@ impl Call {
                     foreign.finish();
                     return Err(stop(&mut child, &tools.interrupt).await);
                 }
+                () = &mut late => {
+                    foreign.finish();
+                    stop(&mut child, &tools.interrupt).await;
+                    return Ok(None);
+                }
             }
         }
         let tail = foreign.finish();
         let status = child.wait().await.map_err(|error| cannot_run(&error))?;
-        Ok((status.success(), tail))
+        Ok(Some((status.success(), tail)))
     }
 
     fn start(self) -> Result<(Child, Option<Input>, Tools)> {

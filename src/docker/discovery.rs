@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::error::{Code, Error, Result};
+use crate::settings::clean;
 
 /// In the order in which Compose prefers them.
 const FILES: &[&str] = &[
@@ -53,7 +54,7 @@ pub fn find(wanted: &Wanted) -> Result<ComposeFiles> {
         let separator = (wanted.variable)("COMPOSE_PATH_SEPARATOR").unwrap_or_else(|| ":".to_owned());
         list.split(separator.as_str())
             .filter(|file| !file.is_empty())
-            .map(|file| start.join(file))
+            .map(|file| clean(&start.join(file)))
             .collect()
     } else {
         discover(start)?

@@ -15,6 +15,9 @@ use crate::error::{Code, Error, Problem, Result};
 
 /// How long a service without a health check must run to count as staying up.
 const STAYS_UP: Duration = Duration::from_secs(3);
+/// How many restarts are too many.
+const TOO_OFTEN: u64 = 3;
+const AGAIN_AND_AGAIN: &str = "ended and is restarted again and again";
 const POLL: Duration = Duration::from_millis(250);
 
 /// Where a container stands at the gate.
@@ -35,19 +38,19 @@ pub fn all_well(containers: &[Container], services: &BTreeSet<String>) -> bool {
         .all(|container| matches!(verdict(container), Verdict::Good | Verdict::Running))
 }
 
-/// Waits for the containers of `services`, which must be there. `settled` are the ids of containers that ran before this
-/// deployment and were not touched: they need not show again that they stay up. Errors have the code
+/// Waits for the containers of `services`, which must be there. `settled` are containers that ran before this deployment,
+/// by id and start: as long as they were not touched they need not show again that they stay up. Errors have the code
 /// [`Code::Unhealthy`] and name each service that failed; what its container printed last goes to the log.
 pub async fn wait(
     tools: &Tools,
     console: &Console,
     project: &str,
     services: &BTreeSet<String>,
-    settled: &BTreeSet<String>,
+    settled: &BTreeSet<(String, String)>,
     timeout: Duration,
 ) -> Result<()> {
     let start = Instant::now();
-    let mut running_since: BTreeMap<String, (Instant, u64)> = BTreeMap::new();
+    let mut watched: BTreeMap<String, Watched> = BTreeMap::new();
     loop {
         let containers = engine::containers(tools, project).await?;
         let ours: Vec<&Container> = containers
@@ -57,42 +60,84 @@ pub async fn wait(
         let mut pending = Vec::new();
         let mut failed: Vec<(&Container, String)> = Vec::new();
         for container in &ours {
-            match verdict(container) {
-                Verdict::Good => {}
-                Verdict::Running if settled.contains(&container.id) => {}
-                Verdict::Running => {
-                    let restarts = container.restart_count();
-                    let (since, before) = *running_since
-                        .entry(container.id.clone())
-                        .or_insert((Instant::now(), restarts));
-                    if restarts > before {
-                        failed.push((
-                            container,
-                            format!("ended and was restarted {} times", restarts - before),
-                        ));
-                    } else if since.elapsed() < STAYS_UP {
-                        pending.push(container);
-                    }
-                }
-                Verdict::Wait => pending.push(container),
+            let watched = watched
+                .entry(container.id.clone())
+                .or_insert_with(|| Watched::new(container));
+            match watched.judge(container, settled.contains(&run_of(container))) {
+                Verdict::Good | Verdict::Running => {}
+                Verdict::Wait => pending.push(*container),
                 Verdict::Bad(why) => failed.push((container, describe(container, why))),
             }
         }
         let there: BTreeSet<&str> = ours.iter().map(|c| c.service.as_str()).collect();
-        let absent = services.iter().any(|service| !there.contains(service.as_str()));
-        if failed.is_empty() && pending.is_empty() && !absent {
+        let absent: Vec<&str> = services
+            .iter()
+            .map(String::as_str)
+            .filter(|service| !there.contains(service))
+            .collect();
+        if failed.is_empty() && pending.is_empty() && absent.is_empty() {
             return Ok(());
         }
         if !failed.is_empty() || start.elapsed() >= timeout {
-            for container in pending {
-                failed.push((
-                    container,
-                    format!("is not ready after {}", humantime::format_duration(timeout)),
-                ));
-            }
-            return Err(failure(tools, console, &failed).await?);
+            let late = format!("is not ready after {}", humantime::format_duration(timeout));
+            failed.extend(pending.into_iter().map(|container| (container, late.clone())));
+            return Err(failure(tools, console, &failed, &absent).await?);
         }
         sleep(POLL).await;
+    }
+}
+
+/// Which run of a container this is: its id, and when it was started.
+pub fn run_of(container: &Container) -> (String, String) {
+    let started = container
+        .raw
+        .pointer("/State/StartedAt")
+        .and_then(|at| at.as_str());
+    (container.id.clone(), started.unwrap_or_default().to_owned())
+}
+
+/// Prints the last lines of the containers that are not well, for an `up` that did not come to its end.
+pub async fn show_troubled(tools: &Tools, console: &Console, containers: &[Container]) -> Result<()> {
+    for container in containers
+        .iter()
+        .filter(|c| !matches!(verdict(c), Verdict::Good | Verdict::Running))
+    {
+        last_lines(tools, console, container).await?;
+    }
+    Ok(())
+}
+
+/// A container at the gate, over time.
+struct Watched {
+    since: Instant,
+    restarts: u64,
+    restarts_at_first: u64,
+}
+
+impl Watched {
+    fn new(container: &Container) -> Self {
+        let restarts = container.restart_count();
+        Self {
+            since: Instant::now(),
+            restarts,
+            restarts_at_first: restarts,
+        }
+    }
+
+    /// A service that ended once, because what it needs was not up yet, may come up at the next try.
+    fn judge(&mut self, container: &Container, settled: bool) -> Verdict {
+        let restarts = container.restart_count();
+        if restarts > self.restarts {
+            (self.restarts, self.since) = (restarts, Instant::now());
+        }
+        let again_and_again = restarts - self.restarts_at_first.min(restarts) >= TOO_OFTEN;
+        match verdict(container) {
+            Verdict::Running if settled => Verdict::Good,
+            Verdict::Running if again_and_again => Verdict::Bad(AGAIN_AND_AGAIN),
+            Verdict::Running if self.since.elapsed() < STAYS_UP => Verdict::Wait,
+            Verdict::Bad(AGAIN_AND_AGAIN) if !again_and_again => Verdict::Wait,
+            other => other,
+        }
     }
 }
 
@@ -103,7 +148,7 @@ fn verdict(container: &Container) -> Verdict {
         State::Running(Health::None) => Verdict::Running,
         State::Exited(0) if !restarts(container) => Verdict::Good,
         State::Exited(_) if !restarts(container) => Verdict::Bad("ended"),
-        State::Exited(_) | State::Restarting => Verdict::Bad("ended and is restarted again and again"),
+        State::Exited(_) | State::Restarting => Verdict::Bad(AGAIN_AND_AGAIN),
         State::Running(Health::Starting) | State::Other => Verdict::Wait,
     }
 }
@@ -124,31 +169,36 @@ fn describe(container: &Container, why: &str) -> String {
     }
 }
 
-async fn failure(tools: &Tools, console: &Console, failed: &[(&Container, String)]) -> Result<Error> {
+async fn last_lines(tools: &Tools, console: &Console, container: &Container) -> Result<()> {
+    console.group(&format!("last lines of {}", container.name));
+    tools
+        .docker(["logs", "--tail", "20", &container.id])
+        .stream()
+        .await?;
+    console.end_group();
+    Ok(())
+}
+
+async fn failure(
+    tools: &Tools,
+    console: &Console,
+    failed: &[(&Container, String)],
+    absent: &[&str],
+) -> Result<Error> {
     for (container, _) in failed {
-        console.group(&format!("last lines of {}", container.name));
-        tools
-            .docker(["logs", "--tail", "20", &container.id])
-            .stream()
-            .await?;
-        console.end_group();
+        last_lines(tools, console, container).await?;
     }
-    let problems = failed
+    let ended = failed.iter().map(|(container, why)| {
+        Problem::new(format!(
+            "service {} ({}) {why}",
+            container.service, container.name
+        ))
+    });
+    let missing = absent
         .iter()
-        .map(|(container, why)| {
-            Problem::new(format!(
-                "service {} ({}) {why}",
-                container.service, container.name
-            ))
-        })
-        .collect::<Vec<_>>();
-    let fact = if problems.is_empty() {
-        "a service has no container"
-    } else {
-        "services did not come up"
-    };
-    Ok(Error::new(Code::Unhealthy, fact)
-        .problems(problems)
+        .map(|service| Problem::new(format!("service {service} has no container")));
+    Ok(Error::new(Code::Unhealthy, "services did not come up")
+        .problems(ended.chain(missing).collect())
         .hint("The last lines of each are in the log above. `wait-timeout` gives slow ones more time."))
 }
 
@@ -184,7 +234,7 @@ mod tests {
             (
                 json!({"Status": "exited", "ExitCode": 0}),
                 "always",
-                Verdict::Bad("ended and is restarted again and again"),
+                Verdict::Bad(AGAIN_AND_AGAIN),
             ),
             (json!({"Status": "running"}), "no", Verdict::Running),
             (

@@ -126,9 +126,9 @@ impl HostPaths {
         Ok(host)
     }
 
-    /// Whether the engine's host shares our files: true outside of a container, too, unless the engine is remote.
-    pub fn shares(&self, here: &Path) -> bool {
-        self.to_host(here).is_ok()
+    /// Whether we are in a container and the engine knows nothing of it.
+    pub fn is_lost(&self) -> bool {
+        self.mounts.is_some() && self.own_id.is_none()
     }
 }
 

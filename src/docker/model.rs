@@ -106,6 +106,30 @@ impl Model {
         }
     }
 
+    /// The variables of a service in any answer of `docker compose config`.
+    pub fn environment(answer: &Value, service: &str) -> BTreeMap<String, Option<String>> {
+        variables(
+            answer
+                .get("services")
+                .and_then(|all| all.get(service))
+                .and_then(|s| s.get("environment")),
+        )
+    }
+
+    /// Forgets what is written of these services' variables, so that an override empties single ones and replaces none.
+    pub fn keep_environment(&mut self, services: &BTreeSet<String>) {
+        for service in self
+            .services
+            .values_mut()
+            .filter(|service| services.contains(&service.name))
+        {
+            service.written = Written {
+                environment: BTreeMap::new(),
+                has_env_file: true,
+            };
+        }
+    }
+
     /// A model without anything, before the first answer is there.
     pub(super) fn empty() -> Self {
         Self {

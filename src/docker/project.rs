@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use super::command::{Call, Tools};
 use super::discovery::ComposeFiles;
+use super::engine;
 use super::host_paths::{HostPath, HostPaths};
 use super::model::Model;
 use crate::error::{Code, Error, Problem, Result};
@@ -68,6 +69,8 @@ impl Project {
             .args(["config", "--format", "json"]);
         let answer = call.output().await?;
         if !answer.success {
+            // A Compose that is missing or too old must not put the blame on the file.
+            engine::compose_version(tools).await?;
             return Err(rejected(&answer.stderr));
         }
         let resolved = answer.json().ok_or_else(no_json)?;

@@ -39,7 +39,18 @@ pub async fn up(
         Scope::Whole => call.args(&settings.services),
         Scope::Only(names) => call.args(["--no-deps"]).args(*names),
     };
-    let (success, tail) = call.stream().await?;
+    // Compose waits by itself for what others depend on, without an end.
+    let limit = settings.wait.then_some(settings.wait_timeout);
+    let Some((success, tail)) = call.stream_within(limit).await? else {
+        return Err(Error::new(
+            Code::Unhealthy,
+            format!(
+                "docker compose up did not end within {}",
+                humantime::format_duration(settings.wait_timeout)
+            ),
+        )
+        .hint("A service that others depend on is not ready. `wait-timeout` gives slow ones more time."));
+    };
     if success {
         return Ok(());
     }

@@ -111,6 +111,21 @@ impl Resolution {
             .filter_map(|resolved| Some((&resolved.secret, resolved.value.as_ref()?)))
     }
 
+    /// Whether a secret has a value in this run.
+    pub fn has_value(&self, name: &SecretName) -> bool {
+        self.secrets
+            .iter()
+            .any(|resolved| resolved.secret.name == *name && resolved.value.is_some())
+    }
+
+    /// The secrets that have no value in this run.
+    pub fn without_value(&self) -> impl Iterator<Item = &Secret> {
+        self.secrets
+            .iter()
+            .filter(|resolved| resolved.value.is_none())
+            .map(|resolved| &resolved.secret)
+    }
+
     /// The value of a secret that is not sensitive, when it is text.
     pub fn plain_text(&self, name: &SecretName) -> Option<String> {
         let resolved = self

@@ -16,6 +16,22 @@ const NOT_FOR_CHILDREN: &[&str] = &[
     "GITHUB_STEP_SUMMARY",
 ];
 
+/// What a Docker client needs to find its engine, its plugins and its settings.
+const NEEDED_BY_PROGRAMS: &[&str] = &[
+    "PATH",
+    "HOME",
+    "TMPDIR",
+    "XDG_RUNTIME_DIR",
+    "XDG_CONFIG_HOME",
+    "SSH_AUTH_SOCK",
+    "DOCKER_HOST",
+    "DOCKER_CONTEXT",
+    "DOCKER_CONFIG",
+    "DOCKER_CERT_PATH",
+    "DOCKER_TLS_VERIFY",
+    "DOCKER_API_VERSION",
+];
+
 /// Variables of the process, by name. It has no `Debug`: any of them may hold a secret.
 #[derive(Clone, Default)]
 pub struct Environment(BTreeMap<OsString, SecretValue>);
@@ -53,12 +69,13 @@ impl Environment {
     }
 
     /// Names of the variables whose value is or holds one of `values`. Values under 6 bytes are left out, or a secret
-    /// `true` would take `CI` away.
+    /// `true` would take `CI` away; and so are the variables without which no program finds anything.
     pub fn names_holding(&self, values: &[&SecretValue]) -> BTreeSet<OsString> {
         let holds =
             |text: &[u8], value: &[u8]| value.len() >= 6 && text.windows(value.len()).any(|w| w == value);
         self.0
             .iter()
+            .filter(|(name, _)| !needed_by_programs(name))
             .filter(|(_, text)| values.iter().any(|value| holds(text.expose(), value.expose())))
             .map(|(name, _)| name.clone())
             .collect()
@@ -88,19 +105,18 @@ impl Environment {
     /// The variables that a Docker client needs to reach its engine; for calls before it is known which others are
     /// secrets.
     pub fn for_docker_alone(&self) -> Vec<(OsString, OsString)> {
-        let needed = |name: &OsStr| {
-            let bytes = name.as_bytes();
-            bytes.starts_with(b"DOCKER_")
-                || ["PATH", "HOME", "XDG_RUNTIME_DIR", "SSH_AUTH_SOCK", "TMPDIR"]
-                    .iter()
-                    .any(|n| n.as_bytes() == bytes)
-        };
         self.0
             .iter()
-            .filter(|(name, _)| needed(name))
+            .filter(|(name, _)| needed_by_programs(name))
             .map(|(name, value)| (name.clone(), OsString::from_vec(value.expose().to_vec())))
             .collect()
     }
+}
+
+fn needed_by_programs(name: &OsStr) -> bool {
+    NEEDED_BY_PROGRAMS
+        .iter()
+        .any(|other| other.as_bytes() == name.as_bytes())
 }
 
 fn is_ours_alone(name: &OsStr) -> bool {

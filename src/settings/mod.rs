@@ -290,7 +290,7 @@ impl Settings {
         };
         let directory = given
             .optional("project-directory")
-            .map(|text| workspace.join(text));
+            .map(|text| clean(&workspace.join(text)));
         if let Some(path) = &directory
             && !path.is_dir()
         {
@@ -358,8 +358,8 @@ impl Settings {
                     ("volume", DeliveryChoice::Volume),
                 ],
             )?,
-            secrets_dir: given.required("secrets-dir").into(),
-            override_file: given.required("override-file").into(),
+            secrets_dir: clean_relative(&given.required("secrets-dir")),
+            override_file: clean_relative(&given.required("override-file")),
             registries: registries(given.secret("registries")?)?,
             report_file: given.optional("report-file").map(PathBuf::from),
             workspace,
@@ -393,12 +393,39 @@ pub fn platform(given: &Given) -> Platform {
     }
 }
 
+/// A path without `.` and, as far as its text tells, without `..`: as Compose writes paths (Go's `filepath.Clean`), so that
+/// two of them can be compared.
+pub fn clean(path: &Path) -> PathBuf {
+    use std::path::Component;
+    let mut clean = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir if matches!(clean.components().next_back(), Some(Component::Normal(_))) => {
+                clean.pop();
+            }
+            other => clean.push(other),
+        }
+    }
+    clean
+}
+
+/// A relative path without `.`; a `..` stays, for whoever refuses it to see.
+fn clean_relative(text: &str) -> PathBuf {
+    Path::new(text)
+        .components()
+        .filter(|part| !matches!(part, std::path::Component::CurDir))
+        .collect()
+}
+
 /// A path that exists from the workspace, or else is meant from the project directory.
 fn path(text: &str, workspace: &Path, project: Option<&Path>) -> PathBuf {
     let from_workspace = workspace.join(text);
     match project {
-        Some(project) if !from_workspace.exists() && project.join(text).exists() => project.join(text),
-        _ => from_workspace,
+        Some(project) if !from_workspace.exists() && project.join(text).exists() => {
+            clean(&project.join(text))
+        }
+        _ => clean(&from_workspace),
     }
 }
 
@@ -476,6 +503,24 @@ mod tests {
         assert_eq!(settings.grant_to, ["web", "worker", "api"]);
         assert!(settings.compose.wait, "an empty input counts as not given");
         assert_eq!(settings.timeout, Duration::from_mins(2));
+    }
+
+    #[test]
+    fn paths_are_written_as_compose_writes_them() {
+        for (path, expected) in [
+            ("/a/./b/../c", "/a/c"),
+            ("/../a", "/../a"),
+            ("a/..", ""),
+            ("./x", "x"),
+        ] {
+            assert_eq!(clean(Path::new(path)), Path::new(expected), "{path}");
+        }
+        assert_eq!(
+            read(&[("INPUT_SECRETS-DIR", "./data/secrets")])
+                .unwrap()
+                .secrets_dir,
+            Path::new("data/secrets")
+        );
     }
 
     #[test]
