@@ -11,7 +11,10 @@ mod forms;
 mod nasty;
 #[path = "support/scene.rs"]
 mod scene;
+mod support;
 
+#[path = "leaks/by_the_runner.rs"]
+mod by_the_runner;
 #[path = "leaks/children.rs"]
 mod children;
 #[path = "leaks/compose_says.rs"]
