@@ -143,8 +143,24 @@ impl Deployment<'_> {
         for (service, why) in &planned.stale {
             run.console.line(&format!("{service}: {why}"));
         }
-        self.write_volumes(run, &planned).await?;
-        self.write_files(run, &planned)?;
+        let written = match self.write_volumes(run, &planned).await {
+            Ok(()) => self.write_files(run, &planned),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = written {
+            // Nothing refers to the new volumes yet.
+            for (service, name) in &planned.volumes {
+                if planned
+                    .revisions
+                    .get(service)
+                    .is_some_and(|found| found.volume.is_none())
+                {
+                    let tools = self.tools.uninterrupted();
+                    tools.docker(["volume", "rm", "--force", name]).output().await?;
+                }
+            }
+            return Err(error);
+        }
         run.interrupt.check()?;
 
         run.begin_stage("Deployment");

@@ -11,7 +11,7 @@ use crate::delivery::{ProjectFile, SecretsDir};
 use crate::docker::command::Tools;
 use crate::docker::host_paths::{HostPath, HostPaths};
 use crate::docker::model::Model;
-use crate::docker::project::Project;
+use crate::docker::project::{Project, check_own};
 use crate::error::{Code, Error, Result};
 use crate::manifest::Secret;
 use crate::report::DeliveryRow;
@@ -58,6 +58,9 @@ pub(super) async fn prepare(
         &declared.profiles,
     )
     .await?;
+    check_own(project.model.resolved(), &|text| {
+        run.console.secrets_in(text.as_bytes())
+    })?;
     access::check_services(&project.model, &settings.compose.services, "services")?;
     let access = access::decide(
         &project.model,
@@ -76,8 +79,12 @@ pub(super) async fn prepare(
     let host_override = project.directory.join(&run.settings.override_file);
     for name in &project.unset {
         run.warn(
-            format!("the Compose files name the variable {name}, which is not set: Compose takes it as empty"),
-            Some(format!("Give it under the step's `env:`, or write `${{{name}:-}}`.")),
+            format!(
+                "the Compose files name the variable {name}, which is not set: Compose takes it as empty"
+            ),
+            Some(format!(
+                "Give it under the step's `env:`, or write `${{{name}:-}}`."
+            )),
         );
     }
     for (text, hint) in &access.warnings {

@@ -58,6 +58,11 @@ pub struct Model {
 pub struct NotAModel;
 
 impl Model {
+    /// The interpolated model as Compose printed it, of the project's own files.
+    pub fn resolved(&self) -> &Value {
+        &self.resolved
+    }
+
     /// Makes the model from two answers of `docker compose config --format json`, both with all profiles: one with
     /// `--no-interpolate`, one without. `active` names the services that the chosen profiles start.
     pub fn new(plain: &Value, resolved: Value, active: &BTreeSet<String>) -> Result<Self, NotAModel> {

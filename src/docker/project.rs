@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use super::command::{Call, Tools};
 use super::discovery::ComposeFiles;
+use super::engine;
 use super::host_paths::{HostPath, HostPaths};
 use super::model::Model;
 use crate::error::{Code, Error, Problem, Result};
@@ -74,7 +75,9 @@ impl Project {
         let (plain, resolved) = (plain?, resolved?);
         for answer in [&resolved, &plain] {
             if !answer.success {
-                return Err(rejected(&answer.stderr));
+                // A Compose that is missing or too old does not understand the question.
+                engine::compose_version(tools).await?;
+                return Err(rejected(&answer.stderr, &this.files));
             }
         }
         let mut unset = resolved.unset.clone();
@@ -118,7 +121,7 @@ impl Project {
             .args(["config", "--format", "json"]);
         let answer = call.output().await?;
         if !answer.success {
-            return Err(rejected(&answer.stderr));
+            return Err(rejected(&answer.stderr, &self.files));
         }
         answer
             .json()
@@ -130,6 +133,23 @@ impl Project {
 /// on its account, and unlike anything that a project has, so that it can be found where it must not be.
 pub fn placeholder(variable: &str) -> String {
     format!("claude-secrets-placeholder-{variable}")
+}
+
+/// Checks the project's own model (interpolated, with placeholders), before images are built from it: a declared secret
+/// may only be the whole value of a service's variable. What the override takes away is no matter here.
+pub fn check_own(model: &serde_json::Value, secrets_in: &dyn Fn(&str) -> Vec<String>) -> Result<()> {
+    let mut problems = Vec::new();
+    Model::texts(model, &mut |path, text| {
+        let variable = path
+            .strip_prefix("services.")
+            .is_some_and(|rest| rest.contains(".environment."));
+        if !variable {
+            problems.extend(problems_of(path, text, secrets_in));
+        } else if !is_placeholder(text) {
+            problems.extend(problems_of(path, text, &|_| Vec::new()));
+        }
+    });
+    visible(problems)
 }
 
 /// Checks the merged model before anything changes: no declared secret may be left in it, neither by its placeholder
@@ -149,21 +169,35 @@ pub fn check_merged(
             problems.push(Problem::new(format!("{path} still has a value")));
             return;
         }
-        for (at, _) in text.match_indices(&placeholder("")) {
-            let rest = &text[at + placeholder("").len()..];
-            let end = rest
-                .find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
-                .unwrap_or(rest.len());
-            problems.push(larger_value(path, &rest[..end]));
-        }
-        for name in secrets_in(text) {
-            problems.push(
-                Problem::new(format!("{path} holds the value of {name}, written in clear")).remedy(
-                    "Take the value out of the Compose file or the file it comes from, and rotate it.",
-                ),
-            );
-        }
+        problems.extend(problems_of(path, text, secrets_in));
     });
+    visible(problems)
+}
+
+fn is_placeholder(text: &str) -> bool {
+    let name = text.strip_prefix(&placeholder(""));
+    name.is_some_and(|name| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'))
+}
+
+fn problems_of(path: &str, text: &str, secrets_in: &dyn Fn(&str) -> Vec<String>) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (at, _) in text.match_indices(&placeholder("")) {
+        let rest = &text[at + placeholder("").len()..];
+        let end = rest
+            .find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+            .unwrap_or(rest.len());
+        problems.push(larger_value(path, &rest[..end]));
+    }
+    for name in secrets_in(text) {
+        problems.push(
+            Problem::new(format!("{path} holds the value of {name}, written in clear"))
+                .remedy("Take the value out of the Compose file or the file it comes from, and rotate it."),
+        );
+    }
+    problems
+}
+
+fn visible(mut problems: Vec<Problem>) -> Result<()> {
     problems.dedup();
     if problems.is_empty() {
         return Ok(());
@@ -230,10 +264,19 @@ fn active_services(resolved: &serde_json::Value, profiles: &[String]) -> BTreeSe
         .collect()
 }
 
-fn rejected(stderr: &str) -> Error {
+fn rejected(stderr: &str, files: &ComposeFiles) -> Error {
+    // Compose does not name the file in most of its messages.
+    let names: Vec<String> = files
+        .files
+        .iter()
+        .map(|file| file.display().to_string())
+        .collect();
     Error::new(
         Code::ComposeFileInvalid,
-        format!("Docker Compose rejects the project:\n{stderr}"),
+        format!(
+            "Docker Compose rejects the project of {}:\n{stderr}",
+            names.join(", ")
+        ),
     )
     .hint("`docker compose config` shows the same. A variable that is not set can be given under `env:`.")
 }

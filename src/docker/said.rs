@@ -57,10 +57,22 @@ mod tests {
     #[test]
     fn nothing_of_an_env_file_is_quoted() {
         for (said, kept) in [
-            (r#"failed to read /p/.env: line 3: unterminated quoted value "canary"#, "failed to read /p/.env: line 3: unterminated quoted value"),
-            (r#"failed to read /p/a.env: Invalid template: "abc${canary""#, "failed to read /p/a.env: Invalid template"),
-            ("failed to read /p/.env: required variable V is missing a value: canary", "failed to read /p/.env: required variable"),
-            ("failed to read /p/.env: something new: canary", "failed to read /p/.env: it is malformed"),
+            (
+                r#"failed to read /p/.env: line 3: unterminated quoted value "canary"#,
+                "failed to read /p/.env: line 3: unterminated quoted value",
+            ),
+            (
+                r#"failed to read /p/a.env: Invalid template: "abc${canary""#,
+                "failed to read /p/a.env: Invalid template",
+            ),
+            (
+                "failed to read /p/.env: required variable V is missing a value: canary",
+                "failed to read /p/.env: required variable",
+            ),
+            (
+                "failed to read /p/.env: something new: canary",
+                "failed to read /p/.env: it is malformed",
+            ),
             ("Container x  Started", "Container x  Started"),
         ] {
             assert_eq!(without_quotes(said).as_deref(), Some(kept));

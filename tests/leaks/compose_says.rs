@@ -3,22 +3,30 @@
 use crate::forms::Scanner;
 use crate::scene::{Scene, done};
 
-const BARE: &str = "services:\n  web:\n    image: IMAGE\n    stop_signal: SIGKILL\n    command: [sleep, '3000']\n";
+const BARE: &str =
+    "services:\n  web:\n    image: IMAGE\n    stop_signal: SIGKILL\n    command: [sleep, '3000']\n";
 
 /// What Compose prints of such a value when it is left alone: the tail, which is not the value.
 #[test]
 fn the_tail_of_a_value_with_a_dollar_is_not_told_by_composes_warning() {
     let scene = Scene::new("leaks");
-    scene.compose(&format!("{BARE}    env_file: [app.env]\n    environment: {{ KEY: '${{KEY}}', TAG: '${{TAG_NOT_SET}}' }}\n"));
+    scene.compose(&format!(
+        "{BARE}    env_file: [app.env]\n    environment: {{ KEY: '${{KEY}}', TAG: '${{TAG_NOT_SET}}' }}\n"
+    ));
     scene.write(".env", "KEY=p$w0rdTail\nOTHER=${an0therTail}x\n");
     scene.write("app.env", "KEY=p$w0rdTail\n");
     for mode in ["validate", "create-compose", "deploy", "deploy", "down"] {
-        let said = done(scene.cli([mode, "--secrets", "KEY\nOTHER", "--verbose", "--wait=false"])).expect(0).stderr;
+        let said = done(scene.cli([mode, "--secrets", "KEY\nOTHER", "--verbose", "--wait=false"]))
+            .expect(0)
+            .stderr;
         for tail in ["w0rdTail", "an0therTail"] {
             assert!(!said.contains(tail), "{mode} tells {tail}:\n{said}");
         }
         if ["validate", "create-compose"].contains(&mode) {
-            assert!(said.contains("TAG_NOT_SET"), "{mode}: what the Compose file names is told:\n{said}");
+            assert!(
+                said.contains("TAG_NOT_SET"),
+                "{mode}: what the Compose file names is told:\n{said}"
+            );
         }
     }
 }
@@ -50,7 +58,11 @@ fn an_env_file_that_compose_rejects_is_not_quoted() {
             }
             let done = done(command);
             assert!(done.code != 0, "{text:?} in {file}");
-            assert!(!done.stderr.contains("canary"), "{text:?} in {file}:\n{}", done.stderr);
+            assert!(
+                !done.stderr.contains("canary"),
+                "{text:?} in {file}:\n{}",
+                done.stderr
+            );
             assert!(scene.containers().is_empty());
         }
     }
@@ -58,7 +70,13 @@ fn an_env_file_that_compose_rejects_is_not_quoted() {
 
 #[test]
 fn a_type_error_of_compose_tells_no_value() {
-    for definition in ["ports: ['${KEY}:80']", "cpus: '${KEY}'", "mem_limit: '${KEY}'", "restart: '${KEY}'", "user: '${KEY}'"] {
+    for definition in [
+        "ports: ['${KEY}:80']",
+        "cpus: '${KEY}'",
+        "mem_limit: '${KEY}'",
+        "restart: '${KEY}'",
+        "user: '${KEY}'",
+    ] {
         let scene = Scene::new("leaks");
         scene.compose(&format!("{BARE}    {definition}\n"));
         scene.write(".env", "KEY='canary-value-of-dotenv'\n");

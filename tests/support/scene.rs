@@ -95,7 +95,8 @@ impl Scene {
         let ids = docker(["ps", "-aq", "--filter", &self.label()]);
         let mut all = BTreeMap::new();
         for id in ids.split_whitespace() {
-            let format = r#"{{index .Config.Labels "com.docker.compose.service"}} {{.Id}} {{.State.StartedAt}}"#;
+            let format =
+                r#"{{index .Config.Labels "com.docker.compose.service"}} {{.Id}} {{.State.StartedAt}}"#;
             let line = docker(["inspect", "--format", format, id]);
             let mut words = line.split_whitespace().map(str::to_owned);
             if let (Some(service), Some(id), Some(at)) = (words.next(), words.next(), words.next()) {
@@ -123,7 +124,11 @@ impl Drop for Scene {
         for filter in [&self.label(), &own] {
             let ids = docker(["ps", "-aq", "--filter", filter]);
             if !ids.trim().is_empty() {
-                docker(["rm", "--force", "--volumes"].into_iter().chain(ids.split_whitespace()));
+                docker(
+                    ["rm", "--force", "--volumes"]
+                        .into_iter()
+                        .chain(ids.split_whitespace()),
+                );
             }
             for kind in ["network", "volume"] {
                 let ids = docker([kind, "ls", "-q", "--filter", filter]);
@@ -176,7 +181,11 @@ pub fn write_script(path: &Path, text: &str) {
 
 /// The PATH of a child that finds a directory's programs first.
 pub fn path_with(first: &Path) -> String {
-    format!("{}:{}", first.display(), std::env::var("PATH").unwrap_or_default())
+    format!(
+        "{}:{}",
+        first.display(),
+        std::env::var("PATH").unwrap_or_default()
+    )
 }
 
 /// Whether this process is root, which mounts and other users need.
@@ -185,10 +194,16 @@ pub fn is_root() -> bool {
 }
 
 fn walk(directory: &Path, all: &mut BTreeMap<PathBuf, (u32, u32, Vec<u8>)>) {
-    let Ok(entries) = fs::read_dir(directory) else { return };
+    let Ok(entries) = fs::read_dir(directory) else {
+        return;
+    };
     for path in entries.map(|entry| entry.unwrap().path()) {
         let meta = fs::symlink_metadata(&path).unwrap();
-        let content = if meta.is_file() { fs::read(&path).unwrap_or_default() } else { Vec::new() };
+        let content = if meta.is_file() {
+            fs::read(&path).unwrap_or_default()
+        } else {
+            Vec::new()
+        };
         all.insert(path.clone(), (meta.mode(), meta.uid(), content));
         if meta.is_dir() {
             walk(&path, all);
