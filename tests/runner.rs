@@ -9,8 +9,7 @@ const DELIVERIES: [&str; 2] = ["file", "volume"];
 
 /// Two secrets with bytes that are easily lost on the way.
 const API_KEY: &str = "sk-ant-\u{fc}ml\u{e4}ut $HOME ${X} %0A 'q' \"q\" \\n `id` end ";
-const PEM: &str =
-    "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASC\n-----END PRIVATE KEY-----\n";
+const PEM: &str = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASC\n-----END PRIVATE KEY-----\n";
 
 /// Checks that a service reads these secrets, byte for byte, and that nothing else is there.
 fn assert_reads(workspace: &Workspace, service: &str, expected: &[(&str, &str)]) {
@@ -19,36 +18,17 @@ fn assert_reads(workspace: &Workspace, service: &str, expected: &[(&str, &str)])
     for (file, value) in expected {
         let read = workspace.secret(service, file);
         assert!(read.is_some(), "{service} cannot read {file}");
-        assert!(
-            read.as_deref() == Some(value.as_bytes()),
-            "{service} reads other bytes in {file}"
-        );
+        assert!(read.as_deref() == Some(value.as_bytes()), "{service} reads other bytes in {file}");
     }
     let variables = workspace.variables(service);
     for (file, value) in expected {
         let name = file.to_uppercase();
-        assert_eq!(
-            variables.get(&name).map_or("", String::as_str),
-            "",
-            "{service}: {name}"
-        );
-        assert_eq!(
-            variables[&format!("{name}_FILE")],
-            format!("/run/secrets/{file}"),
-            "{service}"
-        );
+        assert_eq!(variables.get(&name).map_or("", String::as_str), "", "{service}: {name}");
+        assert_eq!(variables[&format!("{name}_FILE")], format!("/run/secrets/{file}"), "{service}");
         assert!(variables.values().all(|text| !text.contains(value)), "{service}");
     }
-    let mode = if expected.is_empty() {
-        None
-    } else {
-        Some("docker_secrets")
-    };
-    assert_eq!(
-        variables.get("SECRETS_MODE").map(String::as_str),
-        mode,
-        "{service}"
-    );
+    let mode = if expected.is_empty() { None } else { Some("docker_secrets") };
+    assert_eq!(variables.get("SECRETS_MODE").map(String::as_str), mode, "{service}");
 }
 
 #[test]
@@ -56,10 +36,7 @@ fn each_kind_of_service_reads_exactly_its_secrets() {
     for delivery in DELIVERIES {
         let workspace = Workspace::new();
         let image = format!("{}-user", workspace.project);
-        workspace.engine.build(
-            &image,
-            "RUN echo app:x:1500:1600::/:/bin/sh >> /etc/passwd\nUSER app",
-        );
+        workspace.engine.build(&image, "RUN echo app:x:1500:1600::/:/bin/sh >> /etc/passwd\nUSER app");
         workspace.compose(&format!(
             "
 x-common: &common

@@ -110,11 +110,7 @@ impl Workspace {
     /// Runs `git` in the workspace, which must end well.
     pub fn git(&self, words: &[&str]) {
         let mut command = Command::new("git");
-        self.run_git(
-            command
-                .args(["-c", "user.name=t", "-c", "user.email=t@example.org"])
-                .args(words),
-        );
+        self.run_git(command.args(["-c", "user.name=t", "-c", "user.email=t@example.org"]).args(words));
     }
 
     /// Commits all that is there.
@@ -140,24 +136,16 @@ impl Workspace {
             .env("GIT_CONFIG_SYSTEM", "/dev/null")
             .output()
             .expect("git starts");
-        assert!(
-            output.status.success(),
-            "git: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        assert!(output.status.success(), "git: {}", String::from_utf8_lossy(&output.stderr));
     }
 
     /// Ids of the project's containers by service; the single one of each.
     pub fn containers(&self) -> BTreeMap<String, String> {
-        let all = self
-            .engine
-            .containers(&format!("com.docker.compose.project={}", self.project));
+        let all = self.engine.containers(&format!("com.docker.compose.project={}", self.project));
         all.into_iter()
             .map(|id| {
                 let raw = self.engine.inspect(&id);
-                let service = raw["Config"]["Labels"]["com.docker.compose.service"]
-                    .as_str()
-                    .unwrap();
+                let service = raw["Config"]["Labels"]["com.docker.compose.service"].as_str().unwrap();
                 (service.to_owned(), id)
             })
             .collect()
@@ -166,9 +154,7 @@ impl Workspace {
     /// The id of a service's container.
     pub fn container(&self, service: &str) -> String {
         let all = self.containers();
-        all.get(service)
-            .unwrap_or_else(|| panic!("{service} has no container"))
-            .clone()
+        all.get(service).unwrap_or_else(|| panic!("{service} has no container")).clone()
     }
 
     /// How every service stands: what must not change when nothing is to change.
@@ -199,8 +185,7 @@ impl Workspace {
 
     /// A secret's bytes, as the service's own user reads them.
     pub fn secret(&self, service: &str, file: &str) -> Option<Vec<u8>> {
-        self.engine
-            .read(&self.container(service), &format!("/run/secrets/{file}"))
+        self.engine.read(&self.container(service), &format!("/run/secrets/{file}"))
     }
 
     /// The names that a service finds in `/run/secrets`, sorted; empty when there is no such directory.
@@ -213,14 +198,12 @@ impl Workspace {
 
     /// Our volumes of the project, sorted.
     pub fn volumes(&self) -> Vec<String> {
-        self.engine
-            .volumes(&format!("claude-secrets.project={}", self.project))
+        self.engine.volumes(&format!("claude-secrets.project={}", self.project))
     }
 
     /// Our own containers of the project: locks, and those through which volumes are filled. None when no run is on.
     pub fn own_containers(&self) -> Vec<String> {
-        self.engine
-            .containers(&format!("claude-secrets.project={}", self.project))
+        self.engine.containers(&format!("claude-secrets.project={}", self.project))
     }
 }
 
