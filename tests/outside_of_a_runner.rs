@@ -19,6 +19,9 @@ use scene::{Scene, docker, done, is_root, write_private};
 
 const VALUE: &str = "canary-Zq7$value 'of' a\nsecond canary line%0A";
 
+/// A user with no rights of its own but those of the engine's socket.
+const SOMEBODY: u32 = 4242;
+
 /// A service that prints its secret and dies when it is told to.
 const PROJECT: &str = "services:\n  web:\n    image: IMAGE\n    stop_signal: SIGKILL\n    \
                        command: [sh, -c, 'cat /run/secrets/key; [ ! -e /run/secrets/die ] || exit 3; sleep 3000']\n    \
@@ -76,7 +79,6 @@ fn a_user_who_is_not_root_deploys_files_that_any_service_user_reads() {
         eprintln!("skipped: only root may run as somebody else");
         return;
     }
-    const SOMEBODY: u32 = 4242;
     let scene = Scene::new("outside");
     scene.compose(&format!("{PROJECT}    user: '7777:7777'\n"));
     chown(scene.project(), Some(SOMEBODY), Some(SOMEBODY)).unwrap();

@@ -406,6 +406,16 @@ mod tests {
     }
 
     #[test]
+    fn what_environment_gives_may_stand_in_an_env_file_as_well() {
+        let model = model(
+            &json!({"services": {"web": {"environment": ["A=1"], "env_file": [{"path": "/a.env"}]}}}),
+            json!({"name": "p", "services": {"web": {"environment": {"A": "1", "F": "x"}}}}),
+        );
+        let names: Vec<_> = model.services["web"].from_env_file.iter().collect();
+        assert_eq!(names, ["A", "F"]);
+    }
+
+    #[test]
     fn a_definition_changes_with_what_the_service_refers_to_and_not_with_its_scale() {
         let with = |replicas: u64, driver: &str| {
             model(

@@ -315,4 +315,19 @@ mod tests {
         assert!(!text.contains("s3cret"));
         assert!(check_merged(&json!({"a": "b"}), &names, &|_| vec![]).is_ok());
     }
+
+    #[test]
+    fn in_the_own_model_a_secret_may_be_a_variable_and_no_part_of_one() {
+        let of = |service: serde_json::Value| {
+            let found = check_own(&json!({"services": {"web": service}}), &|text| {
+                text.contains("s3cret").then(|| "KEY".to_owned()).into_iter().collect()
+            });
+            found.err().map(|error| error.to_string()).unwrap_or_default()
+        };
+        assert_eq!(of(json!({"environment": {"A": placeholder("PW"), "B": "s3cret"}})), "");
+        let larger = format!("u:{}@db", placeholder("PW"));
+        assert!(of(json!({"environment": {"PW": larger}})).contains("services.web.environment.PW"));
+        assert!(of(json!({"labels": {"x": placeholder("PW")}})).contains("services.web.labels.x"));
+        assert!(of(json!({"labels": {"x": "s3cret"}})).contains("holds the value of KEY"));
+    }
 }

@@ -17,7 +17,6 @@ fn nothing_is_masked_where_the_log_leaves_the_machine() {
     let workspace = project();
     let ran = workspace
         .deploy("file")
-            .option("--network=none")
         .input("secrets", "KEY")
         .env("KEY", CANARY)
         .option("--log-driver=syslog")
@@ -41,7 +40,6 @@ fn a_workspace_that_the_host_does_not_have_is_refused() {
     let mount = format!("-v={}:/elsewhere/docker-compose.yml:ro", file.display());
     let ran = workspace
         .deploy("file")
-            .option("--network=none")
         .input("secrets", "KEY")
         .input("project-directory", "/elsewhere")
         .env("KEY", CANARY)
@@ -63,7 +61,6 @@ fn a_failed_run_has_one_error_annotation() {
     ] {
         let ran = workspace
             .deploy("file")
-            .option("--network=none")
             .input("secrets", secrets)
             .env("KEY", CANARY)
             .fail(status, code);
