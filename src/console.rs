@@ -401,7 +401,10 @@ mod tests {
         let (last, masks) = lines.split_last().unwrap();
         assert_eq!(*last, "early ***");
         assert!(masks.contains(&"::add-mask::canary-value"), "{text}");
-        assert!(masks.iter().all(|line| line.starts_with("::add-mask::")), "{text}");
+        assert!(
+            masks.iter().all(|line| line.starts_with("::add-mask::")),
+            "{text}"
+        );
     }
 
     #[test]

@@ -52,6 +52,7 @@ codes! {
     OverrideInvalid "override-invalid" 2 "The existing override file cannot be used.";
     SecretsMissing "secrets-missing" 3 "Required secrets were found in no source.";
     SecretInvalid "secret-invalid" 3 "A secret's value breaks a rule of the manifest, or cannot be delivered.";
+    Strict "strict" 3 "There are warnings, and `strict` makes them errors.";
     SourceDenied "source-denied" 4 "A source that stands above the winner refused access.";
     SourceFailed "source-failed" 4 "A source that stands above the winner could not be read.";
     PathUnsafe "path-unsafe" 5 "A path to write to is or passes a symbolic link, lies outside the project, or is tracked by git.";

@@ -132,6 +132,6 @@ runner_output() {
 
 # runner_log LOG: prints it the way that GitHub shows a step, without the commands that only the runner reads.
 runner_log() {
-    sed -e '/^::add-mask::/d' -e '/^::stop-commands::/d' -e '/^::endgroup::/d' \
-        -e 's/^::group::/▸ /' -e 's/^::\([a-z]*\)[^:]*::/\1: /' "$1" | sed 's/^/   | /'
+    sed -E -e '/^::add-mask::/d' -e '/^::stop-commands::/d' -e '/^::[0-9a-f]{32}::$/d' -e '/^::endgroup::/d' \
+        -e 's/^::group::/▸ /' -e 's/^::([a-z]+)[^:]*::/\1: /' -e 's/%0A/\n      /g' "$1" | sed 's/^/   | /'
 }

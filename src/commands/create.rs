@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use super::deploy::project_lock;
 use super::planning::{self, override_file};
 use super::{Run, gather, project};
-use crate::delivery::plan::{Available, lay_out, plan};
+use crate::delivery::plan::{Available, Basis, Users, lay_out, plan};
 use crate::docker::engine;
 use crate::docker::images::{self, Images};
-use crate::error::{Code, Error, Result};
+use crate::error::Result;
 use crate::manifest::Secret;
 use crate::report::Outcome;
 use crate::secret::SecretValue;
@@ -18,33 +18,33 @@ pub(super) async fn files(run: &mut Run) -> Result<Outcome> {
     let early = gather::early_tools(run)?;
     let host = gather::host_paths(run, &early).await?;
     let declared = gather::declared(run)?;
-    let resolution = gather::resolved(run, &declared).await?;
+    let resolution = gather::resolved(run, &declared, &early, &host).await?;
     let secrets: Vec<(&Secret, &SecretValue)> = resolution.available().collect();
     let names: Vec<&Secret> = secrets.iter().map(|(secret, _)| *secret).collect();
     let tools = gather::tools(run, &names, Some(&resolution))?;
     let prepared = project::prepare(run, &declared, &names, &tools, &host).await?;
     let images = known_images(run, &prepared, &tools).await;
-    let available = secrets
-        .iter()
-        .map(|(secret, value)| {
-            (
-                secret.name.clone(),
-                Available {
-                    value,
-                    spec: &secret.file,
-                },
-            )
-        })
-        .collect();
-    let plans = plan(
-        &tools,
-        &prepared.project,
-        &prepared.access,
-        &available,
-        &prepared.own,
-        &images,
-        prepared.choice.kind,
-    )
+    let plans = plan(Basis {
+        tools: &tools,
+        project: &prepared.project,
+        access: &prepared.access,
+        available: secrets
+            .iter()
+            .map(|(secret, value)| {
+                (
+                    secret.name.clone(),
+                    Available {
+                        value,
+                        spec: &secret.file,
+                    },
+                )
+            })
+            .collect(),
+        own: &prepared.own,
+        images: &images,
+        kind: prepared.choice.kind,
+        users: Users::new(),
+    })
     .await?;
     let (files, paths) = lay_out(&plans, rustix::process::geteuid().is_root());
     run.check_strict()?;
@@ -67,7 +67,7 @@ pub(super) async fn files(run: &mut Run) -> Result<Outcome> {
         .filter(|(secret, _)| names_of.contains(&secret.file_name()))
         .map(|(secret, _)| secret.name.to_string())
         .collect();
-    if let Some(bytes) = there.filter(|bytes| is_ours(bytes)) {
+    if let Some(bytes) = there {
         // What runs keeps its revision as long as its values are the same.
         let name = &prepared.project.model.name;
         let containers = engine::containers(&tools, name).await.unwrap_or_default();
@@ -102,27 +102,27 @@ pub(super) async fn compose(run: &mut Run) -> Result<Outcome> {
     let prepared = project::prepare(run, &declared, &names, &tools, &host).await?;
     let images = known_images(run, &prepared, &tools).await;
     let empty = SecretValue::new(Vec::new());
-    let available = names
-        .iter()
-        .map(|secret| {
-            (
-                secret.name.clone(),
-                Available {
-                    value: &empty,
-                    spec: &secret.file,
-                },
-            )
-        })
-        .collect();
-    let plans = plan(
-        &tools,
-        &prepared.project,
-        &prepared.access,
-        &available,
-        &prepared.own,
-        &images,
-        prepared.choice.kind,
-    )
+    let plans = plan(Basis {
+        tools: &tools,
+        project: &prepared.project,
+        access: &prepared.access,
+        available: names
+            .iter()
+            .map(|secret| {
+                (
+                    secret.name.clone(),
+                    Available {
+                        value: &empty,
+                        spec: &secret.file,
+                    },
+                )
+            })
+            .collect(),
+        own: &prepared.own,
+        images: &images,
+        kind: prepared.choice.kind,
+        users: Users::new(),
+    })
     .await?;
     let (_, paths) = lay_out(&plans, rustix::process::geteuid().is_root());
     let text = override_file(run, &prepared, &plans, &paths, &BTreeMap::new(), None).to_yaml();
@@ -132,11 +132,6 @@ pub(super) async fn compose(run: &mut Run) -> Result<Outcome> {
 
     run.begin_stage("Delivery");
     let _lock = project_lock(run, &prepared).await?;
-    if let Some(bytes) = prepared.override_file.read()?
-        && !is_ours(&bytes)
-    {
-        return Err(not_ours(run));
-    }
     prepared.override_file.write(text.as_bytes(), 0o644)?;
     run.console
         .line(&format!("{} written", run.settings.override_file.display()));
@@ -153,20 +148,4 @@ async fn known_images(
     images::present(tools, &prepared.project, &services)
         .await
         .unwrap_or_default()
-}
-
-/// Whether an override file was generated by this program: its first line says so.
-pub(super) fn is_ours(bytes: &[u8]) -> bool {
-    bytes.starts_with(b"# Generated by claude-secrets")
-}
-
-pub(super) fn not_ours(run: &Run) -> Error {
-    Error::new(
-        Code::OverrideInvalid,
-        format!(
-            "{} is there and was not generated by claude-secrets",
-            run.settings.override_file.display()
-        ),
-    )
-    .hint("Move it away, or name another `override-file`.")
 }

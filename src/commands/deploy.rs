@@ -33,16 +33,17 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
     let early = gather::early_tools(run)?;
     let host = gather::host_paths(run, &early).await?;
     let declared = gather::declared(run)?;
-    let resolution = gather::resolved(run, &declared).await?;
+    let resolution = gather::resolved(run, &declared, &early, &host).await?;
     let secrets: Vec<(&Secret, &SecretValue)> = resolution.available().collect();
     let names: Vec<&Secret> = secrets.iter().map(|(secret, _)| *secret).collect();
     let tools = gather::tools(run, &names, Some(&resolution))?;
     gather::check_socket(&tools)?;
-    let prepared = project::prepare(run, &declared, &names, &tools, &host).await?;
+    let mut prepared = project::prepare(run, &declared, &names, &tools, &host).await?;
     reporting::deployment_notes(run, &secrets);
 
     let images = images(run, &prepared, &tools).await?;
-    let planned = planning::plan_delivery(run, &prepared, &secrets, &tools, &images).await?;
+    let containers = std::mem::take(&mut prepared.containers);
+    let planned = planning::plan_delivery(run, &prepared, &secrets, &tools, &images, containers).await?;
     run.check_strict()?;
     let same_override = prepared.override_file.read()?.as_deref() == Some(planned.override_text.as_bytes());
     if !planned.stale.is_empty() || !same_override {
@@ -114,10 +115,10 @@ impl Deployment<'_> {
         }
         run.console
             .line("every service stands as it shall; nothing is restarted");
-        if run.settings.compose.wait {
+        reporting::services(run, self.prepared, planned, &planned.containers);
+        if run.settings.compose.wait && !health::all_well(&planned.containers, &planned.started) {
             self.wait(run, &planned.containers, &planned.started).await?;
         }
-        reporting::services(run, self.prepared, planned, &planned.containers);
         Ok(Outcome::Unchanged)
     }
 
@@ -137,8 +138,8 @@ impl Deployment<'_> {
         // Another run may have changed the project while this one waited for the lock.
         let now = engine::containers(self.tools, &self.prepared.project.model.name).await?;
         if ids(&now) != ids(&planned.containers) {
-            planned =
-                planning::plan_delivery(run, self.prepared, self.secrets, self.tools, self.images).await?;
+            planned = planning::plan_delivery(run, self.prepared, self.secrets, self.tools, self.images, now)
+                .await?;
         }
         for (service, why) in &planned.stale {
             run.console.line(&format!("{service}: {why}"));
@@ -192,37 +193,61 @@ impl Deployment<'_> {
                     .line(&format!("removed {gone}, whose service is gone"));
             }
         }
-        if run.settings.compose.wait {
-            self.wait(run, &planned.containers, &planned.started).await?;
-        }
-        let after = engine::containers(self.tools, &project.model.name).await?;
+        let waited = if run.settings.compose.wait {
+            self.wait(run, &planned.containers, &planned.started).await
+        } else {
+            Ok(())
+        };
+        let after = engine::containers(&self.tools.uninterrupted(), &project.model.name).await?;
         reporting::services(run, self.prepared, &planned, &after);
+        waited?;
 
         run.begin_stage("Proof");
         let count = proof::nothing_leaked(self.tools, &run.console, &project.model.name).await?;
         run.console.line(&format!(
             "no secret is visible in `docker inspect` of {count} containers"
         ));
-        if self.prepared.choice.kind == Kind::Volume {
-            let left = volume::remove_old(self.tools, &project.model.name, &planned.volumes).await?;
-            for volume in left {
-                run.report
-                    .note(format!("the volume {volume} is still in use and stays for now"));
-            }
-        }
+        self.tidy(run, &planned).await?;
         Ok(Outcome::Deployed)
     }
 
+    /// Removes what the delivery no longer uses: older volumes, and files of a delivery by files before this one.
+    async fn tidy(&self, run: &mut Run, planned: &Planned) -> Result<()> {
+        let project = &self.prepared.project.model.name;
+        for volume in volume::remove_old(self.tools, project, &planned.volumes).await? {
+            run.report
+                .note(format!("the volume {volume} is still in use and stays for now"));
+        }
+        if self.prepared.choice.kind == Kind::Volume {
+            for path in self.prepared.secrets_dir.remove()? {
+                run.console.line(&format!(
+                    "removed {}: the secrets are in volumes now",
+                    path.display()
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// The health gate, for services that shall have containers at all.
     async fn wait(&self, run: &Run, before: &[Container], services: &BTreeSet<String>) -> Result<()> {
         let settled = ids(before);
-        let name = &self.prepared.project.model.name;
+        let model = &self.prepared.project.model;
+        let scaled = |name: &&String| {
+            model
+                .services
+                .get(*name)
+                .is_some_and(|service| service.replicas > 0)
+        };
+        let services: BTreeSet<String> = services.iter().filter(scaled).cloned().collect();
+        let timeout = run.settings.compose.wait_timeout;
         health::wait(
             self.tools,
             &run.console,
-            name,
-            services,
+            &model.name,
+            &services,
             &settled,
-            run.settings.compose.wait_timeout,
+            timeout,
         )
         .await
     }

@@ -1,8 +1,8 @@
 //! `down`: stops the project, removes what is ours, and proves that it is gone. Everything else stays.
 
-use super::create::is_ours;
 use super::deploy::lock_directory;
 use super::{Run, gather};
+use crate::delivery::override_file::OverrideFile;
 use crate::delivery::volume::PROJECT;
 use crate::delivery::{ProjectFile, SecretsDir};
 use crate::docker::command::Tools;
@@ -16,7 +16,7 @@ use crate::report::Outcome;
 pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
     let early = gather::early_tools(run)?;
     let host = gather::host_paths(run, &early).await?;
-    let (files, profiles) = gather::find_project(&run.settings)?;
+    let gather::Found { files, profiles, .. } = gather::find_project(&run.settings)?;
     // Which secrets there are is of no matter here, but `${NAME:?}` must pass.
     let declared = match gather::read_manifest(&run.settings, &files) {
         Ok(manifest) => manifest.secrets,
@@ -40,12 +40,12 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
     up::down(&tools, &project).await?;
     remove_from_engine(&tools, &name).await?;
     for path in secrets_dir.remove()? {
-        run.console.line(&format!(
-            "removed {}",
-            run.settings.secrets_dir.join(path).display()
-        ));
+        run.console.line(&format!("removed {}", path.display()));
     }
-    if override_file.read()?.is_some_and(|bytes| is_ours(&bytes)) {
+    if override_file
+        .read()?
+        .is_some_and(|bytes| OverrideFile::is_ours(&bytes))
+    {
         override_file.remove()?;
         run.console
             .line(&format!("removed {}", run.settings.override_file.display()));

@@ -8,6 +8,7 @@ use super::{Run, reporting};
 use crate::access::variables_of;
 use crate::docker::command::Tools;
 use crate::docker::discovery::{self, ComposeFiles};
+use crate::docker::host_directory;
 use crate::docker::host_paths::HostPaths;
 use crate::docker::project::placeholder;
 use crate::error::{Code, Error, Result};
@@ -16,7 +17,7 @@ use crate::mask::Plan;
 use crate::resolve::{Resolution, resolve};
 use crate::secret::SecretValue;
 use crate::settings::{Environment, Settings};
-use crate::sources::{self, SOURCES, Surroundings, dotenv};
+use crate::sources::{self, SOURCES, Surroundings, docker_secrets, dotenv};
 
 /// What is declared, and where the project is.
 pub(super) struct Declared {
@@ -24,6 +25,8 @@ pub(super) struct Declared {
     pub(super) manifest: Manifest,
     /// The profiles to start: `profiles`, else `COMPOSE_PROFILES`.
     pub(super) profiles: Vec<String>,
+    /// `COMPOSE_PROJECT_NAME`.
+    pub(super) name: Option<String>,
 }
 
 /// Log drivers that keep a container's output on this machine.
@@ -32,7 +35,11 @@ const LOCAL_LOG_DRIVERS: &[&str] = &["json-file", "local", "none"];
 /// Finds the project and reads the manifest.
 pub(super) fn declared(run: &mut Run) -> Result<Declared> {
     run.begin_stage("Manifest");
-    let (files, profiles) = find_project(&run.settings)?;
+    let Found {
+        files,
+        profiles,
+        name,
+    } = find_project(&run.settings)?;
     let manifest = read_manifest(&run.settings, &files)?;
     run.console
         .line(&format!("{} secrets declared", manifest.secrets.len()));
@@ -40,11 +47,19 @@ pub(super) fn declared(run: &mut Run) -> Result<Declared> {
         files,
         manifest,
         profiles,
+        name,
     })
 }
 
-/// Finds the Compose files and the profiles.
-pub(super) fn find_project(settings: &Settings) -> Result<(ComposeFiles, Vec<String>)> {
+/// Where the project is, and what Compose is told of it by variables.
+pub(super) struct Found {
+    pub(super) files: ComposeFiles,
+    pub(super) profiles: Vec<String>,
+    pub(super) name: Option<String>,
+}
+
+/// Finds the Compose files, the profiles and the name.
+pub(super) fn find_project(settings: &Settings) -> Result<Found> {
     let start = settings
         .compose
         .directory
@@ -74,7 +89,11 @@ pub(super) fn find_project(settings: &Settings) -> Result<(ComposeFiles, Vec<Str
             .map(str::to_owned)
             .collect();
     }
-    Ok((files, profiles))
+    Ok(Found {
+        files,
+        profiles,
+        name: variable("COMPOSE_PROJECT_NAME"),
+    })
 }
 
 /// Reads the manifest and the `secrets` input.
@@ -129,7 +148,9 @@ pub(super) async fn host_paths(run: &mut Run, tools: &Tools) -> Result<HostPaths
         check_socket(tools)?;
     }
     let host = HostPaths::find(tools, platform).await?;
-    run.report_on_host = reporting::report_path(&run.settings).and_then(|path| host.to_host(&path).ok());
+    let report = reporting::report_path(&run.settings);
+    run.report_on_host = report.and_then(|path| host.to_host(&path).ok());
+    let platform = &run.settings.platform;
     match host.log_driver.as_deref() {
         Some(driver) if platform.actions && !LOCAL_LOG_DRIVERS.contains(&driver) => Err(Error::new(
             Code::UnsafeLogDriver,
@@ -144,11 +165,24 @@ pub(super) async fn host_paths(run: &mut Run, tools: &Tools) -> Result<HostPaths
 }
 
 /// Asks the sources, puts the masks in force, and only then speaks of what was found.
-pub(super) async fn resolved(run: &mut Run, declared: &Declared) -> Result<Resolution> {
+pub(super) async fn resolved(
+    run: &mut Run,
+    declared: &Declared,
+    early: &Tools,
+    host: &HostPaths,
+) -> Result<Resolution> {
     run.begin_stage("Secrets");
+    let mut host_directories = BTreeMap::new();
+    if let Some(image) = &host.own_image {
+        for directory in docker_secrets::unseen_directories(&declared.manifest) {
+            let files = host_directory::read(early, image, &directory).await?;
+            host_directories.insert(directory, files);
+        }
+    }
     let around = Surroundings {
         project: &declared.files.directory,
         secrets_dir: &run.settings.secrets_dir,
+        host_directories: &host_directories,
     };
     let opened = sources::open(&run.settings, &declared.manifest, &around)?;
     let resolution = resolve(declared.manifest.clone(), &opened, &run.settings).await;

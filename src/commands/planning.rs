@@ -9,13 +9,13 @@ use crate::access::variables_of;
 use crate::delivery::SecretFile;
 use crate::delivery::choose::Kind;
 use crate::delivery::override_file::{OverrideFile, ServiceOverride, TARGET, Variables};
-use crate::delivery::plan::{Available, ServicePlan, lay_out, plan};
+use crate::delivery::plan::{Available, Basis, ServicePlan, lay_out, plan};
 use crate::delivery::standing::{
-    self, CONFIG, ENVIRONMENT, ServiceRevision, Wanted, difference, revisions, with_followers,
+    self, CONFIG, ENVIRONMENT, ServiceRevision, Wanted, difference, with_followers,
 };
 use crate::delivery::volume::{self, REVISION};
 use crate::docker::command::Tools;
-use crate::docker::engine::{self, Container};
+use crate::docker::engine::Container;
 use crate::docker::images::Images;
 use crate::docker::project::{With, check_merged};
 use crate::error::{Code, Error, Result};
@@ -47,18 +47,11 @@ pub(super) async fn plan_delivery(
     secrets: &[(&Secret, &SecretValue)],
     tools: &Tools,
     images: &Images,
+    containers: Vec<Container>,
 ) -> Result<Planned> {
     let project = &prepared.project;
     let name = &project.model.name;
     let kind = prepared.choice.kind;
-    let volumes = async {
-        if kind == Kind::Volume {
-            volume::complete(tools, name).await
-        } else {
-            Ok(Vec::new())
-        }
-    };
-    let (containers, volumes) = tokio::try_join!(engine::containers(tools, name), volumes)?;
     check_environment(run, &containers)?;
     let available: BTreeMap<SecretName, Available> = secrets
         .iter()
@@ -72,18 +65,26 @@ pub(super) async fn plan_delivery(
             )
         })
         .collect();
-    let plans = plan(
+    let users = standing::known_users(&containers);
+    let (access, own) = (&prepared.access, &prepared.own);
+    let plans = plan(Basis {
         tools,
         project,
-        &prepared.access,
-        &available,
-        &prepared.own,
+        access,
+        available,
+        own,
         images,
         kind,
-    )
+        users,
+    })
     .await?;
     let (files, paths) = lay_out(&plans, rustix::process::geteuid().is_root());
-    let revisions = revisions(project.model.services.keys(), &plans, &containers, &volumes)?;
+    let services = || project.model.services.keys();
+    let mut revisions = standing::revisions(services(), &plans, &containers, &[])?;
+    if kind == Kind::Volume && !standing::all_known(kind, &plans, &revisions) {
+        let volumes = volume::complete(tools, name).await?;
+        revisions = standing::revisions(services(), &plans, &containers, &volumes)?;
+    }
     let volumes = volume_names(name, kind, &plans, &revisions);
     let overriding = override_file(run, prepared, &plans, &paths, &volumes, Some(&revisions));
     let started = project.model.started_by(&run.settings.compose.services);
@@ -216,6 +217,9 @@ pub(super) fn override_file(
         if let Some(found) = revisions.and_then(|all| all.get(name)) {
             own.labels
                 .insert(REVISION.to_owned(), found.revision.label().to_owned());
+            if let Some(user) = plans.get(name).and_then(|plan| plan.user.clone()) {
+                own.labels.insert(standing::USER.to_owned(), user);
+            }
             if let Some(environment) = &run.settings.environment {
                 own.labels.insert(ENVIRONMENT.to_owned(), environment.clone());
             }

@@ -15,7 +15,7 @@ use crate::manifest::Secret;
 use crate::report::{self, Message, Report, SecretRow, SecretState, ServiceRow, ServiceState, Shadowed};
 use crate::resolve::{self, Resolution};
 use crate::secret::SecretValue;
-use crate::settings::{Platform, Settings};
+use crate::settings::{DeliveryChoice, Platform, Settings};
 
 /// What a token of the job itself starts with.
 const JOB_TOKEN: &[u8] = b"ghs_";
@@ -143,6 +143,14 @@ pub(super) fn deployment_notes(run: &mut Run, secrets: &[(&Secret, &SecretValue)
     if platform.actions && platform.runner_environment.as_deref() == Some("github-hosted") {
         run.report.note(report::notes::hosted_runner());
     }
+    let kept = platform.actions && platform.runner_environment.as_deref() == Some("self-hosted");
+    if kept && run.settings.delivery == DeliveryChoice::File {
+        run.report.warn(
+            Message::new("the next checkout wipes the secret files from this self-hosted runner's workspace, and a service that then restarts stays down")
+                .hint("Leave `delivery` out, or set it to `volume`."),
+        );
+    }
+    let platform = &run.settings.platform;
     for (secret, value) in secrets {
         if platform.actions && value.expose().starts_with(JOB_TOKEN) {
             run.report.warn(report::notes::job_token(&secret.name));

@@ -12,16 +12,17 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
     let early = gather::early_tools(run)?;
     let host = gather::host_paths(run, &early).await?;
     let declared = gather::declared(run)?;
-    let resolution = gather::resolved(run, &declared).await?;
+    let resolution = gather::resolved(run, &declared, &early, &host).await?;
     let secrets: Vec<(&Secret, &SecretValue)> = resolution.available().collect();
     let names: Vec<&Secret> = secrets.iter().map(|(secret, _)| *secret).collect();
     let tools = gather::tools(run, &names, Some(&resolution))?;
-    let prepared = project::prepare(run, &declared, &names, &tools, &host).await?;
+    let mut prepared = project::prepare(run, &declared, &names, &tools, &host).await?;
     reporting::deployment_notes(run, &secrets);
     engine::check_versions(&tools).await?;
     let services = planning::services_of(run, &prepared);
     let images = images::present(&tools, &prepared.project, &services).await?;
-    let planned = planning::plan_delivery(run, &prepared, &secrets, &tools, &images).await?;
+    let containers = std::mem::take(&mut prepared.containers);
+    let planned = planning::plan_delivery(run, &prepared, &secrets, &tools, &images, containers).await?;
     planning::check_override(run, &prepared, &names, &tools, &planned.override_text).await?;
     run.check_strict()?;
 

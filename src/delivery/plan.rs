@@ -47,7 +47,12 @@ pub struct ServicePlan {
     pub reader: Reader,
     /// What the service's revision covers.
     pub content: Content,
+    /// Who the service's user is, where that had to be looked up: `name=uid:gid`.
+    pub user: Option<String>,
 }
+
+/// Users by image id and name: who they are, or that the image does not say.
+pub type Users = BTreeMap<(String, String), Option<(u32, u32)>>;
 
 /// A secret's value with what the manifest says of its file.
 pub struct Available<'a> {
@@ -57,19 +62,39 @@ pub struct Available<'a> {
     pub spec: &'a FileSpec,
 }
 
-/// Plans every service that gets something. `own` are the project's own secrets that move into a volume: for each
-/// service, file name and value.
-pub async fn plan(
-    tools: &Tools,
-    project: &Project,
-    access: &Access,
-    available: &BTreeMap<SecretName, Available<'_>>,
-    own: &BTreeMap<String, Vec<(String, SecretValue)>>,
-    images: &Images,
-    kind: Kind,
-) -> Result<BTreeMap<String, ServicePlan>> {
+/// What a plan is made from.
+pub struct Basis<'a> {
+    /// Docker's programs.
+    pub tools: &'a Tools,
+    /// The project.
+    pub project: &'a Project,
+    /// Who gets what.
+    pub access: &'a Access,
+    /// The values, by secret.
+    pub available: BTreeMap<SecretName, Available<'a>>,
+    /// The project's own secrets that move into a volume: for each service, file name and value.
+    pub own: &'a BTreeMap<String, Vec<(String, SecretValue)>>,
+    /// The images that the engine has.
+    pub images: &'a Images,
+    /// The delivery.
+    pub kind: Kind,
+    /// Users that are known already.
+    pub users: Users,
+}
+
+/// Plans every service that gets something.
+pub async fn plan(basis: Basis<'_>) -> Result<BTreeMap<String, ServicePlan>> {
+    let Basis {
+        tools,
+        project,
+        access,
+        available,
+        own,
+        images,
+        kind,
+        mut users,
+    } = basis;
     let mut plans = BTreeMap::new();
-    let mut users = BTreeMap::new();
     for (name, service_access) in &access.services {
         let Some(service) = project.model.services.get(name) else {
             continue;
@@ -101,7 +126,7 @@ pub async fn plan(
                 });
             }
         }
-        let reader = reader(tools, service, service_access, images, &mut users).await?;
+        let (reader, user) = reader(tools, service, service_access, images, &mut users).await?;
         let content = content(&files, kind, reader);
         plans.insert(
             name.clone(),
@@ -109,6 +134,7 @@ pub async fn plan(
                 files,
                 reader,
                 content,
+                user,
             },
         );
     }
@@ -210,44 +236,46 @@ async fn reader(
     service: &Service,
     access: &ServiceAccess,
     images: &Images,
-    users: &mut BTreeMap<(String, String), Option<(u32, u32)>>,
-) -> Result<Reader> {
+    users: &mut Users,
+) -> Result<(Reader, Option<String>)> {
     if let Some(uid) = access.uid {
-        return Ok(Reader::User(uid, access.gid.unwrap_or(uid)));
+        return Ok((Reader::User(uid, access.gid.unwrap_or(uid)), None));
     }
     let image = images.get(&service.image);
     let user = match (&service.user, image) {
         (user, _) if !user.is_empty() => user.as_str(),
         (_, Some(image)) => image.user.as_str(),
         // Neither Compose nor an image that is here says who it is.
-        (_, None) => return Ok(Reader::Unknown),
+        (_, None) => return Ok((Reader::Unknown, None)),
     };
     let (name, group) = user
         .split_once(':')
         .map_or((user, None), |(name, group)| (name, Some(group)));
+    let mut looked_up = None;
     let known = match name.parse::<u32>() {
         Ok(uid) => Some((uid, uid)),
         Err(_) if name.is_empty() || name == "root" => Some((0, 0)),
         Err(_) => match image {
             Some(image) => {
                 let key = (image.id.clone(), name.to_owned());
-                if let Some(known) = users.get(&key) {
-                    *known
-                } else {
-                    let known = user_of(tools, &service.image, name).await?;
-                    users.insert(key, known);
-                    known
-                }
+                let known = match users.get(&key) {
+                    Some(known) => *known,
+                    None => user_of(tools, &service.image, name).await?,
+                };
+                users.insert(key, known);
+                looked_up = known.map(|(uid, gid)| format!("{name}={uid}:{gid}"));
+                known
             }
             None => None,
         },
     };
     let gid = group.and_then(|group| group.parse().ok());
-    Ok(match known {
+    let reader = match known {
         None => Reader::Unknown,
         Some((0, _)) if !service.no_capabilities => Reader::Anyone,
         Some((uid, own)) => Reader::User(uid, access.gid.or(gid).unwrap_or(own)),
-    })
+    };
+    Ok((reader, looked_up))
 }
 
 /// What a revision covers: the values and how they are delivered.
@@ -292,6 +320,7 @@ mod tests {
                     files: vec![file()],
                     reader: *reader,
                     content: Content::default(),
+                    user: None,
                 };
                 ((*name).to_owned(), plan)
             })

@@ -7,18 +7,20 @@ use std::path::PathBuf;
 
 use super::choose::Kind;
 use super::override_file::TARGET;
-use super::plan::ServicePlan;
-use super::revision::Revision;
+use super::plan::{ServicePlan, Users};
+use super::revision::{Content, Revision};
 use super::volume::REVISION;
 use crate::docker::engine::{Container, State, Volume};
 use crate::docker::health::restarts;
 use crate::docker::host_paths::HostPath;
 use crate::docker::images::Images;
 use crate::docker::model::Service;
-use crate::error::Result;
+use crate::error::{Code, Error, Result};
 
 /// Label of the services' containers: a sealed digest of the service's definition.
 pub const CONFIG: &str = "claude-secrets.config";
+/// Label of the services' containers: who the image says a user's name is, as `name=uid:gid`.
+pub const USER: &str = "claude-secrets.user";
 /// Label of the services' containers: the deployment environment.
 pub const ENVIRONMENT: &str = "claude-secrets.environment";
 
@@ -32,61 +34,105 @@ pub struct ServiceRevision {
     pub volume: Option<String>,
 }
 
+/// Digests that are computed at the same time: each takes 7 MiB.
+const AT_ONCE: usize = 2;
+
 /// The revision of each service: the one that the engine knows, if the values are still the same, else a fresh one.
 /// `plans` may lack services that get nothing; they have a revision of nothing, which seals their definitions.
+/// `volumes` may be left empty as long as every service's containers know its revision ([`all_known`]).
 pub fn revisions<'a>(
     services: impl IntoIterator<Item = &'a String>,
     plans: &BTreeMap<String, ServicePlan>,
     containers: &[Container],
     volumes: &[Volume],
 ) -> Result<BTreeMap<String, ServiceRevision>> {
-    let mut all = BTreeMap::new();
-    for service in services {
-        let nothing = super::revision::Content::default();
-        let content = plans.get(service).map_or(&nothing, |plan| &plan.content);
-        let mut labels: Vec<&str> = containers
-            .iter()
-            .filter(|c| c.service == *service)
-            .filter_map(|c| c.label(REVISION))
-            .collect();
-        let own_volumes = volumes
-            .iter()
-            .filter(|v| v.labels.get(super::volume::SERVICE) == Some(service));
-        labels.extend(
-            own_volumes
-                .clone()
-                .filter_map(|v| v.labels.get(REVISION))
-                .map(String::as_str),
-        );
-        let mut tried = BTreeSet::new();
-        let mut known = None;
-        for label in labels.into_iter().filter(|label| tried.insert(*label)) {
-            if let Some(revision) = Revision::confirm(content, label)? {
-                known = Some(revision);
-                break;
-            }
+    let services: Vec<&String> = services.into_iter().collect();
+    let part = |first: usize| {
+        let mine = services.iter().skip(first).step_by(AT_ONCE);
+        mine.map(|service| {
+            Ok((
+                (*service).clone(),
+                revision(service, plans.get(*service), containers, volumes)?,
+            ))
+        })
+        .collect::<Result<Vec<_>>>()
+    };
+    std::thread::scope(|scope| {
+        let other = scope.spawn(|| part(1));
+        let mut all: BTreeMap<_, _> = part(0)?.into_iter().collect();
+        let fault = |_| Error::new(Code::Internal, "the revisions could not be computed");
+        all.extend(other.join().map_err(fault)??);
+        Ok(all)
+    })
+}
+
+/// Whether the engine knows the revision of every service that gets something, and its volume where there shall be one.
+pub fn all_known(
+    kind: Kind,
+    plans: &BTreeMap<String, ServicePlan>,
+    revisions: &BTreeMap<String, ServiceRevision>,
+) -> bool {
+    plans.keys().all(|service| {
+        revisions
+            .get(service)
+            .is_some_and(|found| found.known && (kind == Kind::File || found.volume.is_some()))
+    })
+}
+
+fn revision(
+    service: &str,
+    plan: Option<&ServicePlan>,
+    containers: &[Container],
+    volumes: &[Volume],
+) -> Result<ServiceRevision> {
+    let nothing = Content::default();
+    let content = plan.map_or(&nothing, |plan| &plan.content);
+    // Label and volume: what containers mount, then volumes that none mounts (yet, or any more).
+    let of_containers = containers
+        .iter()
+        .filter(|c| c.service == service)
+        .filter_map(|container| {
+            let volume = container
+                .mounts()
+                .into_iter()
+                .find(|(kind, _, target)| *kind == "volume" && *target == TARGET);
+            Some((
+                container.label(REVISION)?,
+                volume.map(|(_, name, _)| name.to_owned()),
+            ))
+        });
+    let of_volumes = volumes
+        .iter()
+        .filter(|volume| {
+            volume
+                .labels
+                .get(super::volume::SERVICE)
+                .is_some_and(|name| name == service)
+        })
+        .filter_map(|volume| Some((volume.labels.get(REVISION)?.as_str(), Some(volume.name.clone()))));
+    let standing: Vec<(&str, Option<String>)> = of_containers.chain(of_volumes).collect();
+    let mut tried = BTreeSet::new();
+    for (label, _) in &standing {
+        if !tried.insert(*label) {
+            continue;
         }
-        let found = match known {
-            Some(revision) => {
-                let volume = own_volumes
-                    .clone()
-                    .find(|v| v.labels.get(REVISION).map(String::as_str) == Some(revision.label()))
-                    .map(|v| v.name.clone());
-                ServiceRevision {
-                    revision,
-                    known: true,
-                    volume,
-                }
-            }
-            None => ServiceRevision {
-                revision: Revision::fresh(content)?,
-                known: false,
-                volume: None,
-            },
-        };
-        all.insert(service.clone(), found);
+        if let Some(revision) = Revision::confirm(content, label)? {
+            let volume = standing
+                .iter()
+                .filter(|(other, _)| other == label)
+                .find_map(|(_, volume)| volume.clone());
+            return Ok(ServiceRevision {
+                revision,
+                known: true,
+                volume,
+            });
+        }
     }
-    Ok(all)
+    Ok(ServiceRevision {
+        revision: Revision::fresh(content)?,
+        known: false,
+        volume: None,
+    })
 }
 
 /// How a service shall stand.
@@ -150,6 +196,19 @@ fn differs(wanted: &Wanted, container: &Container, images: &Images) -> Option<&'
         State::Exited(_) => Some("it has ended"),
         State::Other => Some("it was not started"),
     }
+}
+
+/// Who the users are whose names stand in images, as far as containers of the same images tell.
+pub fn known_users(containers: &[Container]) -> Users {
+    containers
+        .iter()
+        .filter_map(|container| {
+            let (name, ids) = container.label(USER)?.rsplit_once('=')?;
+            let (uid, gid) = ids.split_once(':')?;
+            let key = (container.image_id().to_owned(), name.to_owned());
+            Some((key, Some((uid.parse().ok()?, gid.parse().ok()?))))
+        })
+        .collect()
 }
 
 /// What must be mounted in a service's containers, for [`Wanted::mounts`].

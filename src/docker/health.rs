@@ -27,6 +27,14 @@ enum Verdict {
     Bad(&'static str),
 }
 
+/// Whether containers that were not touched are all well: nothing to wait for.
+pub fn all_well(containers: &[Container], services: &BTreeSet<String>) -> bool {
+    containers
+        .iter()
+        .filter(|container| services.contains(&container.service))
+        .all(|container| matches!(verdict(container), Verdict::Good | Verdict::Running))
+}
+
 /// Waits for the containers of `services`, which must be there. `settled` are the ids of containers that ran before this
 /// deployment and were not touched: they need not show again that they stay up. Errors have the code
 /// [`Code::Unhealthy`] and name each service that failed; what its container printed last goes to the log.

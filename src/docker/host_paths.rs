@@ -43,6 +43,8 @@ pub struct HostPaths {
     pub log_driver: Option<String>,
     /// The id of our container, when we are in one.
     pub own_id: Option<String>,
+    /// The id of our container's image: an image that the engine surely has.
+    pub own_image: Option<String>,
 }
 
 impl HostPaths {
@@ -53,6 +55,7 @@ impl HostPaths {
                 mounts: None,
                 log_driver: None,
                 own_id: None,
+                own_image: None,
             });
         }
         let us = Traces::read(platform);
@@ -61,6 +64,7 @@ impl HostPaths {
                 mounts: Some(Vec::new()),
                 log_driver: None,
                 own_id: None,
+                own_image: None,
             });
         };
         let mut mounts: Vec<(PathBuf, PathBuf)> = mount_sources(&own);
@@ -73,6 +77,7 @@ impl HostPaths {
         Ok(Self {
             mounts: Some(mounts),
             log_driver,
+            own_image: Some(own.image_id().to_owned()),
             own_id: Some(own.id),
         })
     }
@@ -377,6 +382,7 @@ mod tests {
             ]),
             log_driver: None,
             own_id: None,
+            own_image: None,
         };
         assert_eq!(
             paths

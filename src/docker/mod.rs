@@ -4,6 +4,7 @@ pub mod command;
 pub mod discovery;
 pub mod engine;
 pub mod health;
+pub mod host_directory;
 pub mod host_paths;
 pub mod images;
 pub mod lock;

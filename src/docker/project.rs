@@ -129,6 +129,22 @@ impl Project {
     }
 }
 
+/// The name that Compose will most likely give the project: what it is told, else the directory's name, lower-cased,
+/// without what may not be in a name (compose-go `loader.NormalizeProjectName`). A `name:` in a Compose file is not
+/// known before the file is read.
+pub fn likely_name(told: Option<&str>, directory: &HostPath) -> String {
+    let name = told
+        .map(str::to_owned)
+        .or_else(|| Some(directory.as_path().file_name()?.to_string_lossy().into_owned()));
+    let name: String = name.unwrap_or_default().to_lowercase();
+    let allowed = |c: &char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_');
+    name.chars()
+        .filter(allowed)
+        .collect::<String>()
+        .trim_start_matches(['-', '_'])
+        .to_owned()
+}
+
 /// What Compose is told to put in a declared secret's place. It is the same in every run, so that nothing is recreated
 /// on its account, and unlike anything that a project has, so that it can be found where it must not be.
 pub fn placeholder(variable: &str) -> String {
@@ -320,11 +336,17 @@ mod tests {
     fn in_the_own_model_a_secret_may_be_a_variable_and_no_part_of_one() {
         let of = |service: serde_json::Value| {
             let found = check_own(&json!({"services": {"web": service}}), &|text| {
-                text.contains("s3cret").then(|| "KEY".to_owned()).into_iter().collect()
+                text.contains("s3cret")
+                    .then(|| "KEY".to_owned())
+                    .into_iter()
+                    .collect()
             });
             found.err().map(|error| error.to_string()).unwrap_or_default()
         };
-        assert_eq!(of(json!({"environment": {"A": placeholder("PW"), "B": "s3cret"}})), "");
+        assert_eq!(
+            of(json!({"environment": {"A": placeholder("PW"), "B": "s3cret"}})),
+            ""
+        );
         let larger = format!("u:{}@db", placeholder("PW"));
         assert!(of(json!({"environment": {"PW": larger}})).contains("services.web.environment.PW"));
         assert!(of(json!({"labels": {"x": placeholder("PW")}})).contains("services.web.labels.x"));

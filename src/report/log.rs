@@ -197,8 +197,13 @@ fn doings(report: &Report) -> String {
     if !created.is_empty() {
         parts.push(format!("created {}", named(&created)));
     }
-    if !report.recreated.is_empty() {
-        parts.push(format!("recreated {}", named(&report.recreated)));
+    // In the output, what was created counts as made anew too.
+    let recreated: Vec<String> = (report.recreated.iter())
+        .filter(|name| !created.contains(name))
+        .cloned()
+        .collect();
+    if !recreated.is_empty() {
+        parts.push(format!("recreated {}", named(&recreated)));
     }
     parts.join(", ")
 }

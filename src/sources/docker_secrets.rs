@@ -1,13 +1,14 @@
 //! The `docker-secrets` source: a directory with a file for each secret, as Docker mounts it at `/run/secrets`.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 
 use super::{Found, Item, Refusal, Reply, Source, Surroundings, absolute, read_file};
 use crate::error::{Code, Error, Result, plain_reason};
-use crate::manifest::{Reference, Scope, SourceConfig, SourceId};
-use crate::secret::SecretName;
+use crate::manifest::{Manifest, Reference, Scope, SourceConfig, SourceId};
+use crate::secret::{SecretName, SecretValue};
 use crate::settings::Settings;
 
 /// Where Docker mounts the secrets of a container.
@@ -17,6 +18,22 @@ const RUN_SECRETS: &str = "/run/secrets";
 pub struct DockerSecrets {
     id: SourceId,
     directory: PathBuf,
+    /// The files of a directory of the Docker host that this process does not see.
+    on_host: Option<BTreeMap<String, SecretValue>>,
+}
+
+/// The directories that the manifest names and this process does not see: they may be the Docker host's.
+pub fn unseen_directories(manifest: &Manifest) -> Vec<PathBuf> {
+    let configured = manifest
+        .sources
+        .iter()
+        .filter(|(id, _)| manifest.kind(id) == "docker-secrets");
+    let named = configured
+        .filter_map(|(_, config)| config.settings.get("dir"))
+        .map(PathBuf::from);
+    named
+        .filter(|path| path.is_absolute() && !path.exists())
+        .collect()
 }
 
 /// Opens it: the directory that the manifest names, else `/run/secrets` when it is there. `None` when there is neither.
@@ -42,14 +59,29 @@ pub fn open(
         )
         .hint("Name another directory, or remove the source: our own output is never our own input."));
     }
+    if let Some(files) = around.host_directories.get(&directory) {
+        return Ok(Some(DockerSecrets {
+            id: id.clone(),
+            directory,
+            on_host: Some(files.clone()),
+        }));
+    }
     match std::fs::read_dir(&directory) {
-        Ok(_) => Ok(Some(DockerSecrets { id: id.clone(), directory })),
+        Ok(_) => Ok(Some(DockerSecrets {
+            id: id.clone(),
+            directory,
+            on_host: None,
+        })),
         Err(error) if !named && error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Error::new(
             Code::SourceFailed,
-            format!("sources.{id}.dir: cannot read {}: {}", directory.display(), plain_reason(&error)),
+            format!(
+                "sources.{id}.dir: cannot read {}: {}",
+                directory.display(),
+                plain_reason(&error)
+            ),
         )
-        .hint("The directory must be one that this process sees; in the action's container that is the workspace.")),
+        .hint("It must be a directory of the workspace, or an absolute path of the Docker host.")),
     }
 }
 
@@ -86,6 +118,19 @@ impl DockerSecrets {
             });
         }
         let path = self.directory.join(name);
+        if let Some(files) = &self.on_host {
+            let place = format!("{} of the host", path.display());
+            return match files.get(name) {
+                Some(value) => Reply::Found(Found {
+                    value: value.clone(),
+                    place,
+                    version: None,
+                    changed: None,
+                    expires: None,
+                }),
+                None => Reply::Absent(place),
+            };
+        }
         match read_file(&path) {
             Ok((value, changed)) => Reply::Found(Found {
                 value,

@@ -141,6 +141,8 @@ pub struct Surroundings<'a> {
     pub project: &'a Path,
     /// Our own `secrets-dir`: never read as a source (design rule 7).
     pub secrets_dir: &'a Path,
+    /// Directories of the Docker host that this process does not see, with their files: read through the engine.
+    pub host_directories: &'a BTreeMap<PathBuf, BTreeMap<String, SecretValue>>,
 }
 
 /// Opens the sources of a run, highest priority first: those that `sources` names, else all that are configured.

@@ -237,7 +237,7 @@ const ROWS: &[Row] = &[
     },
     Row {
         what: "a secret inside a larger variable",
-        change: |scene| scene.compose(&format!("{GOOD}").replace("'${KEY}'", "'postgres://u:${KEY}@db'")),
+        change: |scene| scene.compose(&GOOD.replace("'${KEY}'", "'postgres://u:${KEY}@db'")),
         words: KEY,
         variables: &[],
         wanted: refusal(

@@ -122,7 +122,12 @@ impl<'a> Step<'a> {
     /// Runs the step, which must end with this exit status and error code, and show that nothing was exported.
     pub fn fail(self, status: i32, code: &str) -> Ran {
         let ran = self.run();
-        assert_eq!((ran.status, ran.output("error-code")), (status, code), "{}", ran.log);
+        assert_eq!(
+            (ran.status, ran.output("error-code")),
+            (status, code),
+            "{}",
+            ran.log
+        );
         assert_eq!(ran.output("result"), "failed");
         assert_eq!(ran.exported, "");
         ran
@@ -154,7 +159,10 @@ impl<'a> Step<'a> {
         }
         command.args(["-e", "GITHUB_ACTIONS=true", "-e", "CI=true"]);
         command.args(&self.options);
-        command.args(["-v", &format!("{}:/var/run/docker.sock", workspace.engine.socket())]);
+        command.args([
+            "-v",
+            &format!("{}:/var/run/docker.sock", workspace.engine.socket()),
+        ]);
         for (host, here) in mounts.0.iter().rev() {
             command.arg("-v").arg(format!("{}:{here}", host.display()));
         }
@@ -222,7 +230,8 @@ impl Running<'_> {
         let outputs = parse_outputs(&read("GITHUB_OUTPUT"));
         let report = outputs.get("report").filter(|path| !path.is_empty());
         let report_text = report.map_or_else(String::new, |path| {
-            std::fs::read_to_string(path).unwrap_or_else(|error| panic!("the output `report` names {path}: {error}"))
+            std::fs::read_to_string(path)
+                .unwrap_or_else(|error| panic!("the output `report` names {path}: {error}"))
         });
         Ran {
             status,
@@ -331,9 +340,15 @@ fn runners_variables(workspace: &Workspace) -> BTreeMap<String, OsString> {
     ]
     .map(|(name, value)| (name.to_owned(), value.into()))
     .into();
-    all.insert("GITHUB_REPOSITORY".into(), format!("octo-org/{}", workspace.repository).into());
+    all.insert(
+        "GITHUB_REPOSITORY".into(),
+        format!("octo-org/{}", workspace.repository).into(),
+    );
     all.insert("GITHUB_WORKSPACE".into(), path(workspace.path()));
-    all.insert("GITHUB_EVENT_PATH".into(), path(&temp.join("_github_workflow/event.json")));
+    all.insert(
+        "GITHUB_EVENT_PATH".into(),
+        path(&temp.join("_github_workflow/event.json")),
+    );
     all.insert("HOME".into(), path(&temp.join("_github_home")));
     all.insert("RUNNER_TEMP".into(), path(&temp));
     all.insert("RUNNER_WORKSPACE".into(), path(workspace.runner_workspace()));
@@ -345,7 +360,9 @@ fn parse_outputs(text: &str) -> BTreeMap<String, String> {
     let mut all = BTreeMap::new();
     let mut lines = text.lines();
     while let Some(line) = lines.next() {
-        let heredoc = line.find("<<").filter(|at| line.find('=').is_none_or(|equals| *at < equals));
+        let heredoc = line
+            .find("<<")
+            .filter(|at| line.find('=').is_none_or(|equals| *at < equals));
         if let Some(at) = heredoc {
             let mark = &line[at + 2..];
             let value: Vec<&str> = lines.by_ref().take_while(|line| *line != mark).collect();

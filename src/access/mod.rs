@@ -16,6 +16,8 @@ pub struct Granted {
     pub file: String,
     /// Variables that held the value and now name the file: the secret's own name, and aliases.
     pub variables: Vec<String>,
+    /// Whether those variables stay as they are: the secret is not sensitive.
+    pub keeps_variables: bool,
 }
 
 /// What one service gets.
@@ -113,6 +115,7 @@ pub fn decide(model: &Model, rules: &Rules) -> Result<Access> {
                     name: secret.name.clone(),
                     file: secret.file_name(),
                     variables: replaced.into_iter().collect(),
+                    keeps_variables: !secret.sensitive,
                 });
             } else if !held.is_empty() && secret.sensitive {
                 access.warnings.push((
@@ -251,24 +254,4 @@ fn whole_reference(value: &str) -> Option<&str> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_whole_value_is_an_alias() {
-        for (value, expected) in [
-            ("$KEY", Some("KEY")),
-            ("${KEY}", Some("KEY")),
-            ("${KEY:?must be set}", Some("KEY")),
-            ("${KEY:-${OTHER:-x}}", Some("KEY")),
-            ("${KEY}-${KEY}", None),
-            ("x${KEY}", None),
-            ("${KEY}x", None),
-            ("$$KEY", None),
-            ("KEY", None),
-            ("${}", None),
-        ] {
-            assert_eq!(whole_reference(value), expected, "{value}");
-        }
-    }
-}
+mod tests;

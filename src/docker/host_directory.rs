@@ -1,0 +1,68 @@
+//! Reads a directory of the Docker host that this container does not see: through the engine, by a container that mounts
+//! it and is never started.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::command::Tools;
+use crate::error::{Code, Error, Result};
+use crate::secret::SecretValue;
+
+/// The regular files right in the host's `directory`, by name. `image` is any image that the engine has. Errors:
+/// [`Code::SourceFailed`], also when the host has no such directory.
+pub async fn read(tools: &Tools, image: &str, directory: &Path) -> Result<BTreeMap<String, SecretValue>> {
+    let failed = format!("cannot read {} of the Docker host", directory.display());
+    let source = directory
+        .to_str()
+        .filter(|path| !path.contains(','))
+        .ok_or_else(|| {
+            Error::new(
+                Code::SourceFailed,
+                format!("{failed}: its name holds a comma or is not UTF-8"),
+            )
+        })?;
+    let created = tools
+        .docker(["create", "--network", "none", "--pull", "never", "--mount"])
+        .args([
+            &format!("type=bind,source={source},target=/read,readonly"),
+            "--entrypoint",
+            "/never-started",
+            image,
+        ])
+        .output()
+        .await?
+        .or_fail(Code::SourceFailed, &failed)?;
+    let id = created.text().trim().to_owned();
+    let copied = tools.docker(["cp", &format!("{id}:/read/."), "-"]).output().await;
+    tools
+        .uninterrupted()
+        .docker(["rm", "--volumes", &id])
+        .output()
+        .await?;
+    let archive = copied?.or_fail(Code::SourceFailed, &failed)?;
+    let mut files = BTreeMap::new();
+    let mut entries = tar::Archive::new(&archive.stdout[..]);
+    let broken = |_| {
+        Error::new(
+            Code::SourceFailed,
+            format!("{failed}: the engine's archive is broken"),
+        )
+    };
+    for entry in entries.entries().map_err(broken)? {
+        let mut entry = entry.map_err(broken)?;
+        let path = entry.path().map_err(broken)?.into_owned();
+        let name = path
+            .strip_prefix(".")
+            .unwrap_or(&path)
+            .to_str()
+            .map(str::to_owned);
+        let Some(name) = name.filter(|name| entry.header().entry_type().is_file() && !name.contains('/'))
+        else {
+            continue;
+        };
+        let mut value = Vec::with_capacity(usize::try_from(entry.size()).unwrap_or(0));
+        std::io::Read::read_to_end(&mut entry, &mut value).map_err(broken)?;
+        files.insert(name, SecretValue::new(value));
+    }
+    Ok(files)
+}

@@ -1,0 +1,241 @@
+//! Who has each secret, who wins, and what is wrong: asks all sources at once and merges by priority.
+
+mod merge;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, SystemTime};
+
+use futures_util::future::join_all;
+
+use self::merge::Merge;
+use crate::error::{Code, Error, Problem, Result};
+use crate::manifest::{Manifest, Reference, Secret, SourceId};
+use crate::secret::{SecretName, SecretValue};
+use crate::settings::Settings;
+use crate::sources::{Item, Refusal, Reply, Source};
+
+/// Where a secret's value came from.
+#[derive(Clone)]
+pub struct Origin {
+    /// The winning source.
+    pub source: SourceId,
+    /// The reference that was asked.
+    pub reference: Reference,
+    /// Where exactly the source had it.
+    pub place: String,
+    /// The version that the store names.
+    pub version: Option<String>,
+    /// When the value was written.
+    pub changed: Option<SystemTime>,
+    /// When it expires.
+    pub expires: Option<SystemTime>,
+}
+
+/// A source that has the secret as well and lost.
+#[derive(Clone)]
+pub struct Shadowed {
+    /// The source.
+    pub source: SourceId,
+    /// Whether its value is another one.
+    pub differs: bool,
+}
+
+/// How a secret ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum State {
+    /// A source had it.
+    Found,
+    /// No source had it, and the manifest has a default.
+    Default,
+    /// No source had it, and it is optional.
+    Absent,
+    /// No source had it, and it is required.
+    Missing,
+    /// A source above the others refused.
+    Denied,
+    /// A source above the others could not be read.
+    Failed,
+    /// The value breaks a rule of the manifest.
+    Invalid,
+}
+
+/// One secret after all sources were asked. It has no `Debug`: it holds the value.
+pub struct Resolved {
+    /// The declaration.
+    pub secret: Secret,
+    /// How it ended.
+    pub state: State,
+    /// The value, when it was found or has a default.
+    pub value: Option<SecretValue>,
+    /// Where the value came from; `None` for a default.
+    pub origin: Option<Origin>,
+    /// Who else has it.
+    pub shadowed: Vec<Shadowed>,
+}
+
+/// Something worth saying, with its remedy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Warning {
+    /// The fact.
+    pub text: String,
+    /// The remedy.
+    pub remedy: Option<String>,
+}
+
+/// All secrets, and everything that is wrong with them.
+pub struct Resolution {
+    /// In the order in which they were declared.
+    pub secrets: Vec<Resolved>,
+    /// What is to be warned of.
+    pub warnings: Vec<Warning>,
+    /// Facts that change nothing, such as a failed source below the winner.
+    pub notes: Vec<String>,
+    /// Whether a secret is missing or a source was passed over with the user's leave.
+    pub degraded: bool,
+    problems: Vec<(Code, Problem)>,
+    seen: Vec<(SecretName, SecretValue)>,
+}
+
+impl Resolution {
+    /// Every value that any source handed out for a sensitive secret, for the masks: also those that lost.
+    pub fn values(&self) -> impl Iterator<Item = (&SecretName, &SecretValue)> {
+        self.seen.iter().map(|(name, value)| (name, value))
+    }
+
+    /// The secrets that have a value.
+    pub fn available(&self) -> impl Iterator<Item = (&Secret, &SecretValue)> {
+        self.secrets
+            .iter()
+            .filter_map(|resolved| Some((&resolved.secret, resolved.value.as_ref()?)))
+    }
+
+    /// The value of a secret that is not sensitive, when it is text.
+    pub fn plain_text(&self, name: &SecretName) -> Option<String> {
+        let resolved = self
+            .secrets
+            .iter()
+            .find(|r| r.secret.name == *name && !r.secret.sensitive)?;
+        String::from_utf8(resolved.value.as_ref()?.expose().to_vec()).ok()
+    }
+
+    /// All problems as one error, if there is any. Call it after the masks are in force.
+    pub fn check(&self) -> Result<()> {
+        let grave = [
+            Code::SourceDenied,
+            Code::SourceFailed,
+            Code::SecretsMissing,
+            Code::SecretInvalid,
+        ];
+        let Some(code) = grave
+            .into_iter()
+            .find(|code| self.problems.iter().any(|(c, _)| c == code))
+        else {
+            return Ok(());
+        };
+        let count = self.problems.len();
+        let fact = if count == 1 {
+            "1 secret has a problem".to_owned()
+        } else {
+            format!("{count} secrets have problems")
+        };
+        Err(Error::new(code, fact)
+            .problems(self.problems.iter().map(|(_, problem)| problem.clone()).collect()))
+    }
+}
+
+/// Asks every source at the same time, each once for all that it may have, and merges the answers (design rules 1 to 4).
+pub async fn resolve(manifest: Manifest, sources: &[Box<dyn Source>], settings: &Settings) -> Resolution {
+    let plans: Vec<Vec<Reference>> = manifest
+        .secrets
+        .iter()
+        .map(|secret| match &secret.from {
+            Some(references) => references.clone(),
+            None => sources
+                .iter()
+                .map(|source| source.conventional(&secret.name, &manifest.scope))
+                .collect(),
+        })
+        .collect();
+    let answers = ask(&plans, sources, settings.timeout).await;
+    let mut all = Resolution {
+        secrets: Vec::new(),
+        warnings: Vec::new(),
+        notes: Vec::new(),
+        degraded: false,
+        problems: Vec::new(),
+        seen: Vec::new(),
+    };
+    let merge = Merge {
+        sources,
+        answers: &answers,
+        settings,
+    };
+    for (secret, references) in manifest.secrets.into_iter().zip(plans) {
+        let resolved = merge.one(secret, &references, &mut all);
+        all.secrets.push(resolved);
+    }
+    for source in sources {
+        let asked: Vec<Item> = answers
+            .keys()
+            .filter(|(id, _)| id == source.id())
+            .map(|(_, item)| item.clone())
+            .collect();
+        let remarks = source.remarks(&asked).into_iter();
+        all.warnings.extend(remarks.map(|remark| Warning {
+            text: remark.text,
+            remedy: remark.remedy,
+        }));
+    }
+    all
+}
+
+type Answers = BTreeMap<(SourceId, Item), Reply>;
+
+fn item(reference: &Reference) -> Item {
+    Item {
+        name: reference.item.clone(),
+        version: reference.version.clone(),
+    }
+}
+
+async fn ask(plans: &[Vec<Reference>], sources: &[Box<dyn Source>], timeout: Duration) -> Answers {
+    let asked = sources.iter().map(|source| async move {
+        // Two references to one item are one question.
+        let items: BTreeSet<Item> = plans
+            .iter()
+            .flatten()
+            .filter(|reference| reference.source == *source.id())
+            .map(item)
+            .collect();
+        let items: Vec<Item> = items.into_iter().collect();
+        if items.is_empty() {
+            return (source.id(), Vec::new());
+        }
+        let replies = match tokio::time::timeout(timeout, source.read(&items)).await {
+            Ok(replies) => replies,
+            Err(_) => items.iter().map(|_| late(source.id(), timeout)).collect(),
+        };
+        (source.id(), items.into_iter().zip(replies).collect())
+    });
+    let mut answers = Answers::new();
+    for (id, replies) in join_all(asked).await {
+        answers.extend(
+            replies
+                .into_iter()
+                .map(|(item, reply)| ((id.clone(), item), reply)),
+        );
+    }
+    answers
+}
+
+fn late(id: &SourceId, timeout: Duration) -> Reply {
+    Reply::Failed(Refusal {
+        fact: format!(
+            "{id} did not answer within {}",
+            humantime::format_duration(timeout)
+        ),
+        remedy: "Look at the store, or give it more time with `timeout`.".to_owned(),
+    })
+}

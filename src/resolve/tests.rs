@@ -1,0 +1,277 @@
+//! The rules of resolution, with sources that say what a test tells them to.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+
+use super::{Resolution, State, resolve};
+use crate::error::Code;
+use crate::manifest::{self, Manifest, Reference, Scope, SourceId};
+use crate::secret::{SecretName, SecretValue};
+use crate::settings::{Environment, Given, Settings};
+use crate::sources::{Found, Item, Refusal, Reply, Source};
+
+/// What a source says of every item, or of the items it knows.
+#[derive(Clone)]
+enum Says {
+    Value(&'static str),
+    Nothing,
+    Denied,
+    Failed,
+    Never,
+}
+
+struct Told {
+    id: SourceId,
+    says: Says,
+    local: bool,
+    asked: &'static AtomicUsize,
+}
+
+#[async_trait]
+impl Source for Told {
+    fn id(&self) -> &SourceId {
+        &self.id
+    }
+
+    fn conventional(&self, name: &SecretName, _: &Scope) -> Reference {
+        Reference {
+            source: self.id.clone(),
+            item: name.to_string(),
+            field: None,
+            version: None,
+        }
+    }
+
+    fn is_local_file(&self) -> bool {
+        self.local
+    }
+
+    async fn read(&self, items: &[Item]) -> Vec<Reply> {
+        self.asked.fetch_add(items.len(), Ordering::SeqCst);
+        if matches!(self.says, Says::Never) {
+            std::future::pending::<()>().await;
+        }
+        let refusal = || Refusal {
+            fact: format!("{} is shut", self.id),
+            remedy: "open it".into(),
+        };
+        let reply = |_: &Item| match self.says {
+            Says::Value(text) => Reply::Found(Found {
+                value: SecretValue::new(text.as_bytes().to_vec()),
+                place: format!("{} place", self.id),
+                version: None,
+                changed: None,
+                expires: None,
+            }),
+            Says::Nothing | Says::Never => Reply::Absent("nowhere".into()),
+            Says::Denied => Reply::Denied(refusal()),
+            Says::Failed => Reply::Failed(refusal()),
+        };
+        items.iter().map(reply).collect()
+    }
+}
+
+fn settings(pairs: &[(&str, &str)]) -> Settings {
+    let variables = Environment::from_pairs(pairs.iter().map(|(k, v)| (*k, *v)));
+    let given = Given {
+        flags: &|_| None,
+        variables: &variables,
+        current_directory: Path::new("/"),
+        verbose: false,
+    };
+    Settings::read(None, &given).unwrap()
+}
+
+fn declared(lines: &str) -> Manifest {
+    let kinds = ["docker-secrets", "dotenv", "env"];
+    let given = manifest::Given {
+        lines: Some(lines),
+        known_kinds: &kinds,
+        ..manifest::Given::default()
+    };
+    manifest::read(&given).unwrap()
+}
+
+/// Resolves with the sources `docker-secrets` (a local file), `dotenv` (local) and `env`, in this order.
+async fn told(lines: &str, inputs: &[(&str, &str)], says: [Says; 3]) -> (Resolution, usize) {
+    let asked: &'static AtomicUsize = Box::leak(Box::default());
+    let ids = [("docker-secrets", true), ("dotenv", true), ("env", false)];
+    let sources: Vec<Box<dyn Source>> = ids
+        .into_iter()
+        .zip(says)
+        .map(|((id, local), says)| {
+            Box::new(Told {
+                id: SourceId::parse(id).unwrap(),
+                says,
+                local,
+                asked,
+            }) as Box<dyn Source>
+        })
+        .collect();
+    let resolution = resolve(declared(lines), &sources, &settings(inputs)).await;
+    (resolution, asked.load(Ordering::SeqCst))
+}
+
+fn value(resolution: &Resolution) -> Option<String> {
+    let value = resolution.secrets[0].value.as_ref()?;
+    Some(String::from_utf8(value.expose().to_vec()).unwrap())
+}
+
+fn code(resolution: &Resolution) -> Option<Code> {
+    resolution.check().err().map(|error| error.code)
+}
+
+use Says::{Denied, Failed, Never, Nothing, Value};
+
+#[tokio::test]
+async fn the_highest_source_that_has_it_wins_and_only_absent_lets_a_lower_one_win() {
+    let (found, _) = told("A", &[], [Nothing, Nothing, Value("low")]).await;
+    assert_eq!(value(&found).as_deref(), Some("low"));
+    assert_eq!(found.secrets[0].origin.as_ref().unwrap().source.as_str(), "env");
+    let (found, _) = told("A", &[], [Value("same"), Nothing, Value("same")]).await;
+    assert_eq!(found.secrets[0].shadowed.len(), 1);
+    assert!(!found.secrets[0].shadowed[0].differs && found.warnings.is_empty() && code(&found).is_none());
+}
+
+#[tokio::test]
+async fn a_denied_or_failed_source_above_the_winner_blocks_it() {
+    for (says, expected, state) in [
+        (Denied, Code::SourceDenied, State::Denied),
+        (Failed, Code::SourceFailed, State::Failed),
+    ] {
+        let (blocked, _) = told("A", &[], [says, Nothing, Value("stale")]).await;
+        assert_eq!(code(&blocked), Some(expected));
+        assert_eq!((blocked.secrets[0].state, value(&blocked)), (state, None));
+        let text = blocked.check().unwrap_err().to_string();
+        assert!(
+            text.contains("docker-secrets is shut") && text.contains("open it"),
+            "{text}"
+        );
+        assert!(
+            text.contains("`A = dotenv:A | env:A`"),
+            "the other way out as text to paste: {text}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn with_next_a_blocked_source_is_passed_over_and_the_run_is_degraded() {
+    let (passed, _) = told(
+        "A",
+        &[("INPUT_ON-SOURCE-ERROR", "next")],
+        [Failed, Nothing, Value("low")],
+    )
+    .await;
+    assert_eq!(
+        (code(&passed), value(&passed).as_deref(), passed.degraded),
+        (None, Some("low"), true)
+    );
+    assert_eq!(passed.warnings.len(), 1);
+}
+
+#[tokio::test]
+async fn a_failed_source_below_the_winner_is_a_note() {
+    let (found, _) = told("A", &[], [Value("v"), Nothing, Failed]).await;
+    assert_eq!(
+        (
+            code(&found),
+            found.degraded,
+            found.warnings.len(),
+            found.notes.len()
+        ),
+        (None, false, 0, 1)
+    );
+}
+
+#[tokio::test]
+async fn a_local_file_that_wins_over_another_value_is_an_error_unless_it_is_pinned() {
+    let both = [Nothing, Value("old"), Value("new")];
+    let (stale, _) = told("A", &[], both.clone()).await;
+    assert_eq!(code(&stale), Some(Code::SecretInvalid));
+    let text = stale.check().unwrap_err().to_string();
+    assert!(
+        text.contains("dotenv") && text.contains("env") && !text.contains("old") && !text.contains("new")
+    );
+    let (pinned, _) = told("A = dotenv:A | env:A", &[], both).await;
+    assert_eq!((code(&pinned), value(&pinned).as_deref()), (None, Some("old")));
+    assert_eq!(pinned.warnings.len(), 1, "different and shadowed is a warning");
+}
+
+#[tokio::test]
+async fn a_source_that_never_answers_fails_at_the_deadline() {
+    let (late, _) = told("A", &[("INPUT_TIMEOUT", "50ms")], [Never, Nothing, Value("low")]).await;
+    assert_eq!(code(&late), Some(Code::SourceFailed));
+    assert!(
+        late.check()
+            .unwrap_err()
+            .to_string()
+            .contains("did not answer within 50ms")
+    );
+}
+
+#[tokio::test]
+async fn two_references_to_one_item_are_one_question() {
+    let (found, asked) = told(
+        "A = env:J#a\nB = env:J#b",
+        &[],
+        [Nothing, Nothing, Value(r#"{"a":"1","b":2}"#)],
+    )
+    .await;
+    assert_eq!((code(&found), asked), (None, 1));
+    let values: BTreeMap<_, _> = found
+        .available()
+        .map(|(secret, value)| (secret.name.to_string(), value.expose().to_vec()))
+        .collect();
+    assert_eq!(values["A"], b"1");
+    assert_eq!(values["B"], b"2");
+}
+
+#[tokio::test]
+async fn a_missing_field_names_the_fields_that_there_are_and_a_null_is_absent() {
+    let json = Value(r#"{"user":"canary-a","empty":null}"#);
+    let (wrong, _) = told("A = env:J#pass", &[], [Nothing, Nothing, json.clone()]).await;
+    let text = wrong.check().unwrap_err().to_string();
+    assert!(
+        text.contains("user") && text.contains("empty") && !text.contains("canary"),
+        "{text}"
+    );
+    let (null, _) = told("A? = env:J#empty", &[], [Nothing, Nothing, json]).await;
+    assert_eq!((code(&null), null.secrets[0].state), (None, State::Absent));
+}
+
+#[tokio::test]
+async fn all_problems_come_at_once_and_missing_secrets_say_where_was_looked() {
+    let (none, _) = told("A\nB\nC?", &[], [Nothing, Nothing, Nothing]).await;
+    let error = none.check().unwrap_err();
+    assert_eq!((error.code, error.problems.len()), (Code::SecretsMissing, 2));
+    assert!(error.problems[0].fact.contains("nowhere"));
+    let (warned, _) = told("A", &[("INPUT_ON-MISSING", "warn")], [Nothing, Nothing, Nothing]).await;
+    assert_eq!(
+        (code(&warned), warned.degraded, warned.warnings.len()),
+        (None, true, 1)
+    );
+}
+
+#[tokio::test]
+async fn values_that_lost_are_masked_too() {
+    let (found, _) = told(
+        "A = dotenv:A | env:A",
+        &[],
+        [Nothing, Value("winner-1"), Value("loser-1")],
+    )
+    .await;
+    let seen: Vec<_> = found.values().map(|(_, value)| value.expose().to_vec()).collect();
+    assert!(seen.contains(&b"winner-1".to_vec()) && seen.contains(&b"loser-1".to_vec()));
+}
+
+#[tokio::test]
+async fn a_source_that_is_not_there_is_absent_if_it_is_a_file_and_failed_if_it_is_a_store() {
+    let sources: Vec<Box<dyn Source>> = Vec::new();
+    for (lines, expected) in [("A? = dotenv:A", None), ("A? = env:A", Some(Code::SourceFailed))] {
+        let resolution = resolve(declared(lines), &sources, &settings(&[])).await;
+        assert_eq!(code(&resolution), expected, "{lines}");
+    }
+}
