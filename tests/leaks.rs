@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // clippy.toml allows it in test functions, and the rest here serves these
 #![allow(unreachable_pub, dead_code)] // the support files serve several test programs
+#![allow(clippy::format_collect, clippy::format_push_string)] // the texts of test projects are short
 
 #[path = "support/forms.rs"]
 mod forms;
@@ -11,7 +12,10 @@ mod forms;
 mod nasty;
 #[path = "support/scene.rs"]
 mod scene;
+mod support;
 
+#[path = "leaks/by_the_runner.rs"]
+mod by_the_runner;
 #[path = "leaks/children.rs"]
 mod children;
 #[path = "leaks/compose_says.rs"]

@@ -105,7 +105,12 @@ pub(super) async fn compose(run: &mut Run) -> Result<Outcome> {
     let early = gather::early_tools(run)?;
     let host = gather::host_paths(run, &early).await?;
     let declared = gather::declared(run)?;
-    let names: Vec<&Secret> = declared.manifest.secrets.iter().collect();
+    // An optional secret without a file would be a mount of nothing, and the project could not start.
+    let directory = declared.files.directory.join(&run.settings.secrets_dir);
+    let there = |secret: &&Secret| {
+        secret.required || secret.default.is_some() || directory.join(secret.file_name()).exists()
+    };
+    let names: Vec<&Secret> = declared.manifest.secrets.iter().filter(there).collect();
     run.console.release();
     let tools = gather::tools(run, &names, None)?;
     let mut prepared = project::prepare(run, &declared, &names, &[], &tools, &host).await?;

@@ -25,10 +25,9 @@ use crate::manifest::Secret;
 use crate::proof;
 use crate::report::Outcome;
 use crate::secret::SecretValue;
-use crate::settings::Pull;
 
 /// How long a run waits for another one that changes the same project.
-const LOCK_WAIT: Duration = Duration::from_mins(5);
+pub(super) const LOCK_WAIT: Duration = Duration::from_mins(5);
 
 pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
     let early = gather::early_tools(run)?;
@@ -84,14 +83,7 @@ async fn images(run: &mut Run, prepared: &mut Prepared, tools: &Tools) -> Result
     )
     .await?;
     let settings = &run.settings.compose;
-    let complete = prepared
-        .project
-        .model
-        .services
-        .values()
-        .filter(|service| services.contains(&service.name))
-        .all(|service| present.contains_key(&service.image));
-    if complete && settings.pull != Pull::Always && !settings.build {
+    if images::missing(&prepared.project, settings, &services, &present) == (Vec::new(), Vec::new()) {
         return Ok(present);
     }
     let settings = settings.clone();
@@ -159,8 +151,24 @@ impl Deployment<'_> {
         for (service, why) in &planned.stale {
             run.console.line(&format!("{service}: {why}"));
         }
-        self.write_volumes(run, &planned).await?;
-        self.write_files(run, &planned)?;
+        let written = match self.write_volumes(run, &planned).await {
+            Ok(()) => self.write_files(run, &planned),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = written {
+            // Nothing refers to the new volumes yet.
+            for (service, name) in &planned.volumes {
+                if planned
+                    .revisions
+                    .get(service)
+                    .is_some_and(|found| found.volume.is_none())
+                {
+                    let tools = self.tools.uninterrupted();
+                    tools.docker(["volume", "rm", "--force", name]).output().await?;
+                }
+            }
+            return Err(error);
+        }
         run.interrupt.check()?;
 
         run.begin_stage("Deployment");

@@ -1,13 +1,15 @@
 //! `down`: stops the project, removes what is ours, and proves that it is gone. Everything else stays.
 
-use super::deploy::lock_directory;
+use super::deploy::{LOCK_WAIT, lock_directory};
 use super::{Run, gather};
 use crate::delivery::override_file::OverrideFile;
 use crate::delivery::volume::PROJECT;
 use crate::delivery::{ProjectFile, SecretsDir};
-use crate::docker::command::Tools;
+use crate::docker::command::{Call, Tools};
 use crate::docker::engine;
-use crate::docker::project::Project;
+use crate::docker::host_paths::HostPaths;
+use crate::docker::lock::{EngineLock, HOLDER, Holder};
+use crate::docker::project::{Project, With, likely_name};
 use crate::docker::up;
 use crate::error::{Code, Error, Problem, Result};
 use crate::manifest::Secret;
@@ -16,7 +18,11 @@ use crate::report::Outcome;
 pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
     let early = gather::early_tools(run)?;
     let host = gather::host_paths(run, &early).await?;
-    let gather::Found { files, profiles, .. } = gather::find_project(&run.settings)?;
+    let gather::Found {
+        files,
+        profiles,
+        name,
+    } = gather::find_project(&run.settings)?;
     // Which secrets there are is of no matter here, but `${NAME:?}` must pass.
     let declared = match gather::read_manifest(&run.settings, &files) {
         Ok(manifest) => manifest.secrets,
@@ -31,14 +37,60 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
     let secrets_dir = SecretsDir::open(&directory, &run.settings.secrets_dir)?;
     let override_file = ProjectFile::open(&directory, &run.settings.override_file)?;
     engine::check_engine(&tools).await?;
-    let project = Project::load(&tools, &run.settings.compose, files, &host, &profiles).await?;
-    let name = project.model.name.clone();
+    let told = run.settings.compose.name.clone().or(name);
+    let likely = likely_name(told.as_deref(), &host.to_host(&directory)?);
+    let (name, call) = match Project::load(&tools, &run.settings.compose, files, &host, &profiles).await {
+        Ok(project) => {
+            let call = project.call(&tools, With::NoOverride, &["*".to_owned()]);
+            (project.model.name, call)
+        }
+        // What a file needs to be read (`${IMAGE_TAG:?}`) is not needed to stop what runs.
+        Err(error) if error.code == Code::ComposeFileInvalid => {
+            run.warn(
+                format!("the project is taken down by its name {likely}: {}", error.fact),
+                None,
+            );
+            (likely.clone(), tools.compose(["--project-name", &likely]))
+        }
+        Err(error) => return Err(error),
+    };
     run.report.project = Some(name.clone());
 
     run.begin_stage("Down");
     let _lock = lock_directory(run, &directory).await?;
-    up::down(&tools, &project).await?;
-    remove_from_engine(&tools, &name).await?;
+    let lock = lock_engine(&tools, &host, &name).await?;
+    let result = take_down(run, &tools, &name, call, &secrets_dir, &override_file).await;
+    if let Some(lock) = lock {
+        lock.release(&tools).await;
+    }
+    result
+}
+
+/// The engine's lock, unless there is no image to make it of: then nothing of the project can run either.
+async fn lock_engine(tools: &Tools, host: &HostPaths, project: &str) -> Result<Option<EngineLock>> {
+    let listed = tools
+        .docker(["image", "ls", "--quiet", "--no-trunc"])
+        .output()
+        .await?;
+    let Some(image) = listed.text().lines().next() else {
+        return Ok(None);
+    };
+    let holder = Holder::me(host.own_id.as_deref());
+    EngineLock::take(tools, project, image, &holder, LOCK_WAIT)
+        .await
+        .map(Some)
+}
+
+async fn take_down(
+    run: &mut Run,
+    tools: &Tools,
+    name: &str,
+    call: Call,
+    secrets_dir: &SecretsDir,
+    override_file: &ProjectFile,
+) -> Result<Outcome> {
+    up::down(call).await?;
+    remove_from_engine(tools, name).await?;
     for path in secrets_dir.remove()? {
         run.console.line(&format!("removed {}", path.display()));
     }
@@ -52,7 +104,7 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
     }
 
     run.begin_stage("Proof");
-    let left = left_over(&tools, &name).await?;
+    let left = left_over(tools, name).await?;
     if !left.is_empty() {
         return Err(Error::new(
             Code::RemovalIncomplete,
@@ -68,7 +120,11 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
 /// Our volumes, and what a killed run may have left: locks and containers that fill volumes.
 async fn remove_from_engine(tools: &Tools, project: &str) -> Result<()> {
     let label = format!("{PROJECT}={project}");
-    for container in engine::with_label(tools, &label).await? {
+    for container in engine::with_label(tools, &label)
+        .await?
+        .iter()
+        .filter(|c| c.label(HOLDER).is_none())
+    {
         tools
             .docker(["rm", "--force", "--volumes", &container.id])
             .output()
@@ -92,7 +148,8 @@ async fn left_over(tools: &Tools, project: &str) -> Result<Vec<Problem>> {
         engine::with_label(tools, &label),
         engine::volumes(tools, &label),
     )?;
-    let containers = containers.iter().chain(&ours).map(|container| {
+    let ours = ours.iter().filter(|container| container.label(HOLDER).is_none());
+    let containers = containers.iter().chain(ours).map(|container| {
         Problem::new(format!("the container {} is still there", container.name))
             .remedy(format!("docker rm --force {}", container.name))
     });

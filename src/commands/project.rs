@@ -14,7 +14,7 @@ use crate::docker::engine::{self, Container};
 use crate::docker::host_paths::{HostPath, HostPaths};
 use crate::docker::images::Images;
 use crate::docker::model::Model;
-use crate::docker::project::{Project, likely_name};
+use crate::docker::project::{Project, check_own, likely_name};
 use crate::error::{Code, Error, Result};
 use crate::manifest::Secret;
 use crate::report::DeliveryRow;
@@ -70,6 +70,9 @@ pub(super) async fn prepare(
         .hint("Move it away, or name another `override-file`."));
     }
     let (project, Standing { containers, images }) = load(run, declared, tools, host).await?;
+    check_own(project.model.resolved(), &|text| {
+        run.console.secrets_in(text.as_bytes())
+    })?;
     let settings = &run.settings;
     access::check_services(&project.model, &settings.compose.services, "services")?;
     let access = access::decide(

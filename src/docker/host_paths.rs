@@ -206,6 +206,9 @@ impl Traces {
             }
         }
         let running = tools.docker(["ps", "-q", "--no-trunc"]).output().await?;
+        if !running.success {
+            return Err(engine::unreachable(&running.stderr));
+        }
         let ids: Vec<String> = running.text().lines().map(str::to_owned).collect();
         let all = engine::inspect(tools, &ids).await?;
         let mut mine = all.into_iter().filter(|container| self.is_me(container));

@@ -32,6 +32,29 @@ pub async fn present(
     Ok(all)
 }
 
+/// The services to build, and those to pull: what the inputs say, then what the service's `pull_policy` says, then what is
+/// not there.
+pub fn missing<'a>(
+    project: &'a Project,
+    settings: &ComposeSettings,
+    services: &'a BTreeSet<String>,
+    images: &Images,
+) -> (Vec<&'a str>, Vec<&'a str>) {
+    let (mut build, mut pull) = (Vec::new(), Vec::new());
+    for service in chosen(project, services) {
+        let absent = !images.contains_key(&service.image);
+        let policy = service.pull_policy.as_str();
+        if service.build && (settings.build || absent || policy == "build") {
+            build.push(service.name.as_str());
+        } else if !service.build
+            && (absent || settings.pull == Pull::Always || policy == "always" && settings.pull != Pull::Never)
+        {
+            pull.push(service.name.as_str());
+        }
+    }
+    (build, pull)
+}
+
 /// Pulls and builds what the services need, as `pull` and `build` say, and returns all their images. Nothing that runs
 /// is touched. `images` is what [`present`] found.
 pub async fn ensure(
@@ -41,15 +64,7 @@ pub async fn ensure(
     services: &BTreeSet<String>,
     images: Images,
 ) -> Result<Images> {
-    let wanted = |service: &&Service| !images.contains_key(&service.image);
-    let build: Vec<&str> = chosen(project, services)
-        .filter(|service| service.build && (settings.build || wanted(service)))
-        .map(|service| service.name.as_str())
-        .collect();
-    let pull: Vec<&str> = chosen(project, services)
-        .filter(|service| !service.build && (settings.pull == Pull::Always || wanted(service)))
-        .map(|service| service.name.as_str())
-        .collect();
+    let (build, pull) = missing(project, settings, services, &images);
     if build.is_empty() && pull.is_empty() {
         return Ok(images);
     }

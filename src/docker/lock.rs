@@ -11,7 +11,7 @@ use crate::delivery::volume::PROJECT;
 use crate::error::{Code, Error, Result};
 
 /// Label of the lock: who holds it.
-const HOLDER: &str = "claude-secrets.lock";
+pub const HOLDER: &str = "claude-secrets.lock";
 const POLL: Duration = Duration::from_millis(500);
 
 /// The lock. Release it with [`EngineLock::release`].
@@ -79,7 +79,9 @@ impl EngineLock {
             let others = engine::inspect(tools, std::slice::from_ref(&name)).await?;
             let Some(other) = others.first() else {
                 if made.stderr.contains("is already in use") {
-                    continue; // It was released between the two calls.
+                    // It was released between the two calls.
+                    sleep(POLL).await;
+                    continue;
                 }
                 return Err(Error::new(
                     Code::Locked,

@@ -31,6 +31,8 @@ pub struct Service {
     pub image: String,
     /// Whether it has a `build` section.
     pub build: bool,
+    /// `pull_policy`; empty when not set.
+    pub pull_policy: String,
     /// `user`, interpolated; empty when not set.
     pub user: String,
     /// Whether `cap_drop` takes everything, so that not even root reads other users' files.
@@ -67,6 +69,11 @@ pub struct Model {
 pub struct NotAModel;
 
 impl Model {
+    /// The interpolated model as Compose printed it, of the project's own files.
+    pub fn resolved(&self) -> &Value {
+        &self.resolved
+    }
+
     /// Makes the model from the answer of `docker compose config --format json` with all profiles. `active` names the
     /// services that the chosen profiles start.
     pub fn new(resolved: Value, active: &BTreeSet<String>) -> Result<Self, NotAModel> {
@@ -256,6 +263,7 @@ fn read_service(project: &str, name: &str, resolved: &Value, active: bool) -> Se
         name: name.to_owned(),
         image,
         build,
+        pull_policy: text("pull_policy"),
         user: text("user"),
         no_capabilities: list("cap_drop")
             .iter()

@@ -71,7 +71,7 @@ impl Project {
         if !answer.success {
             // A Compose that is missing or too old must not put the blame on the file.
             engine::compose_version(tools).await?;
-            return Err(rejected(&answer.stderr));
+            return Err(rejected(&answer.stderr, &this.files));
         }
         let resolved = answer.json().ok_or_else(no_json)?;
         this.unset.clone_from(&answer.unset);
@@ -95,7 +95,7 @@ impl Project {
             .output()
             .await?;
         if !answer.success {
-            return Err(rejected(&answer.stderr));
+            return Err(rejected(&answer.stderr, &self.files));
         }
         let plain = answer.json().ok_or_else(no_json)?;
         // Only names that stand in the Compose files are no parts of values.
@@ -132,7 +132,7 @@ impl Project {
             .args(["config", "--format", "json"]);
         let answer = call.output().await?;
         if !answer.success {
-            return Err(rejected(&answer.stderr));
+            return Err(rejected(&answer.stderr, &self.files));
         }
         answer.json().ok_or_else(no_json)
     }
@@ -160,6 +160,23 @@ pub fn placeholder(variable: &str) -> String {
     format!("claude-secrets-placeholder-{variable}")
 }
 
+/// Checks the project's own model (interpolated, with placeholders), before images are built from it: a declared secret
+/// may only be the whole value of a service's variable. What the override takes away is no matter here.
+pub fn check_own(model: &serde_json::Value, secrets_in: &dyn Fn(&str) -> Vec<String>) -> Result<()> {
+    let mut problems = Vec::new();
+    Model::texts(model, &mut |path, text| {
+        let variable = path
+            .strip_prefix("services.")
+            .is_some_and(|rest| rest.contains(".environment."));
+        if !variable {
+            problems.extend(problems_of(path, text, secrets_in));
+        } else if !is_placeholder(text) {
+            problems.extend(problems_of(path, text, &|_| Vec::new()));
+        }
+    });
+    visible(problems)
+}
+
 /// Checks the merged model before anything changes: no declared secret may be left in it, neither by its placeholder
 /// (it was interpolated into something) nor by its value (it is written there in clear), and no variable of its name
 /// (one of `names`) may have a value.
@@ -177,21 +194,71 @@ pub fn check_merged(
             problems.push(Problem::new(format!("{path} still has a value")));
             return;
         }
-        for (at, _) in text.match_indices(&placeholder("")) {
-            let rest = &text[at + placeholder("").len()..];
-            let end = rest
-                .find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
-                .unwrap_or(rest.len());
-            problems.push(larger_value(path, &rest[..end]));
+        if path.starts_with("secrets.") && path.ends_with(".environment") && names.contains(text) {
+            problems.push(own_secret_of(path, text));
+            return;
         }
-        for name in secrets_in(text) {
-            problems.push(
-                Problem::new(format!("{path} holds the value of {name}, written in clear")).remedy(
-                    "Take the value out of the Compose file or the file it comes from, and rotate it.",
-                ),
-            );
-        }
+        problems.extend(problems_of(path, text, secrets_in));
     });
+    visible(problems)
+}
+
+fn is_placeholder(text: &str) -> bool {
+    let name = text.strip_prefix(&placeholder(""));
+    name.is_some_and(|name| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'))
+}
+
+fn problems_of(path: &str, text: &str, secrets_in: &dyn Fn(&str) -> Vec<String>) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (at, _) in text.match_indices(&placeholder("")) {
+        let rest = &text[at + placeholder("").len()..];
+        let end = rest
+            .find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+            .unwrap_or(rest.len());
+        problems.push(larger_value(path, &rest[..end]));
+    }
+    let found = if is_shown(path) {
+        secrets_in(text)
+    } else {
+        Vec::new()
+    };
+    for name in found {
+        problems.push(
+            Problem::new(format!("{path} holds the value of {name}, written in clear"))
+                .remedy("Take the value out of the Compose file or the file it comes from, and rotate it. If it is no secret, say `sensitive: false` in the manifest."),
+        );
+    }
+    problems
+}
+
+/// Whether a text of the model is one that programs are given, not a name or a path: those may well hold a short value by
+/// chance.
+fn is_shown(path: &str) -> bool {
+    const SHOWN: &[&str] = &[
+        "environment",
+        "command",
+        "entrypoint",
+        "labels",
+        "annotations",
+        "healthcheck",
+        "args",
+        "content",
+        "sysctls",
+    ];
+    path.split(['.', '[']).any(|step| SHOWN.contains(&step))
+}
+
+/// Compose itself would read the variable, and find the placeholder.
+fn own_secret_of(path: &str, variable: &str) -> Problem {
+    Problem::new(format!("{path}: the Compose secret takes its value from the declared variable {variable}")).remedy(format!(
+        "Name the Compose secret like the file, `{}`, and this action fills it; or take the Compose secret away: the \
+         services that get {variable} have it at /run/secrets/{} anyway.",
+        variable.to_lowercase(),
+        variable.to_lowercase()
+    ))
+}
+
+fn visible(mut problems: Vec<Problem>) -> Result<()> {
     problems.dedup();
     if problems.is_empty() {
         return Ok(());
@@ -224,7 +291,9 @@ fn larger_value(path: &str, name: &str) -> Problem {
         return Problem::new(format!(
             "{path}: the declared secret {name} is a build argument of {service}"
         ))
-        .remedy("Build arguments stay in the image: use a build secret (`build.secrets`) instead.");
+        .remedy(
+            "Build arguments stay in the image: use a build secret (`build.secrets`) with a file instead.",
+        );
     }
     Problem::new(format!(
         "{path}: the declared secret {name} is interpolated into it"
@@ -262,10 +331,19 @@ fn no_json() -> Error {
     Error::new(Code::Internal, "Docker Compose printed a model that is no JSON")
 }
 
-fn rejected(stderr: &str) -> Error {
+fn rejected(stderr: &str, files: &ComposeFiles) -> Error {
+    // Compose does not name the file in most of its messages.
+    let names: Vec<String> = files
+        .files
+        .iter()
+        .map(|file| file.display().to_string())
+        .collect();
     Error::new(
         Code::ComposeFileInvalid,
-        format!("Docker Compose rejects the project:\n{stderr}"),
+        format!(
+            "Docker Compose rejects the project of {}:\n{stderr}",
+            names.join(", ")
+        ),
     )
     .hint("`docker compose config` shows the same. A variable that is not set can be given under `env:`.")
 }
@@ -303,5 +381,26 @@ mod tests {
         }
         assert!(!text.contains("s3cret"));
         assert!(check_merged(&json!({"a": "b"}), &names, &|_| vec![]).is_ok());
+    }
+
+    #[test]
+    fn in_the_own_model_a_secret_may_be_a_variable_and_no_part_of_one() {
+        let of = |service: serde_json::Value| {
+            let found = check_own(&json!({"services": {"web": service}}), &|text| {
+                text.contains("s3cret")
+                    .then(|| "KEY".to_owned())
+                    .into_iter()
+                    .collect()
+            });
+            found.err().map(|error| error.to_string()).unwrap_or_default()
+        };
+        assert_eq!(
+            of(json!({"environment": {"A": placeholder("PW"), "B": "s3cret"}})),
+            ""
+        );
+        let larger = format!("u:{}@db", placeholder("PW"));
+        assert!(of(json!({"environment": {"PW": larger}})).contains("services.web.environment.PW"));
+        assert!(of(json!({"labels": {"x": placeholder("PW")}})).contains("services.web.labels.x"));
+        assert!(of(json!({"labels": {"x": "s3cret"}})).contains("holds the value of KEY"));
     }
 }

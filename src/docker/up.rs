@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use tempfile::TempDir;
 
-use super::command::Tools;
+use super::command::{Call, Tools};
 use super::engine::Container;
 use super::host_paths::HostPath;
 use super::project::{Project, With};
@@ -67,9 +67,8 @@ pub async fn up(
     .hint("What Compose printed is in the log above."))
 }
 
-/// Takes the project down: containers and networks. Its own volumes and images stay.
-pub async fn down(tools: &Tools, project: &Project) -> Result<()> {
-    let call = project.call(tools, With::NoOverride, &["*".to_owned()]);
+/// Takes the project of a call down: containers and networks. Its own volumes and images stay.
+pub async fn down(call: Call) -> Result<()> {
     let (success, tail) = call.args(["down", "--remove-orphans"]).stream().await?;
     if success {
         return Ok(());

@@ -111,9 +111,17 @@ pub fn annotations(messages: &[Message]) -> Vec<Message> {
     kept.iter().cloned().chain([rolled_up]).collect()
 }
 
-/// An error as messages for [`annotations`]: the fact with its remedies first, then each problem with its own.
+/// An error as messages for [`annotations`]: the fact with its remedies first, then each problem with its own. A single
+/// problem is told in one message with the fact.
 pub fn error_messages(error: &ErrorRow) -> Vec<Message> {
     let hint = (!error.hints.is_empty()).then(|| error.hints.join("\n"));
+    if let [only] = error.problems.as_slice() {
+        let hints: Vec<String> = only.remedy.iter().cloned().chain(hint).collect();
+        return vec![Message {
+            text: format!("{}: {}", error.fact, only.fact),
+            hint: (!hints.is_empty()).then(|| hints.join("\n")),
+        }];
+    }
     let fact = Message {
         text: error.fact.clone(),
         hint,

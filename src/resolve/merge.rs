@@ -49,7 +49,7 @@ impl Merge<'_> {
                         None => winner = Some((value, origin(reference, found))),
                         Some((best, _)) => resolved.shadowed.push(Shadowed {
                             source: reference.source.clone(),
-                            differs: *best != value,
+                            differs: !same(&resolved.secret, best, &value),
                         }),
                     }
                     continue;
@@ -220,6 +220,11 @@ impl Merge<'_> {
             }
         }
     }
+}
+
+/// Whether two values are the same secret, as the manifest wants it (trimmed, decoded).
+fn same(secret: &Secret, a: &SecretValue, b: &SecretValue) -> bool {
+    a == b || matches!((secret.accept(a.clone()), secret.accept(b.clone())), (Ok(a), Ok(b)) if a == b)
 }
 
 fn origin(reference: &Reference, found: &Found) -> Origin {

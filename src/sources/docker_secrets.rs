@@ -18,6 +18,7 @@ const RUN_SECRETS: &str = "/run/secrets";
 pub struct DockerSecrets {
     id: SourceId,
     directory: PathBuf,
+    own_output: PathBuf,
     /// The files of a directory of the Docker host that this process does not see.
     on_host: Option<BTreeMap<String, SecretValue>>,
 }
@@ -49,7 +50,8 @@ pub fn open(
         None => PathBuf::from(RUN_SECRETS),
     };
     let named = config.settings.contains_key("dir");
-    if named && same(&directory, &absolute(around, around.secrets_dir)) {
+    let own_output = absolute(around, around.secrets_dir);
+    if named && around.is_own_output(&directory) {
         return Err(Error::new(
             Code::ManifestInvalid,
             format!(
@@ -63,6 +65,7 @@ pub fn open(
         return Ok(Some(DockerSecrets {
             id: id.clone(),
             directory,
+            own_output,
             on_host: Some(files.clone()),
         }));
     }
@@ -70,6 +73,7 @@ pub fn open(
         Ok(_) => Ok(Some(DockerSecrets {
             id: id.clone(),
             directory,
+            own_output,
             on_host: None,
         })),
         Err(error) if !named && error.kind() == std::io::ErrorKind::NotFound => Ok(None),
@@ -131,7 +135,7 @@ impl DockerSecrets {
                 None => Reply::Absent(place),
             };
         }
-        match read_file(&path) {
+        match read_file(&path, &self.own_output) {
             Ok((value, changed)) => Reply::Found(Found {
                 value,
                 place: path.display().to_string(),
@@ -152,8 +156,4 @@ impl DockerSecrets {
             },
         }
     }
-}
-
-fn same(a: &Path, b: &Path) -> bool {
-    a == b || matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }

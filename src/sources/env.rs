@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 use zeroize::Zeroize;
 
-use super::{Found, Item, Refusal, Reply, Source, Surroundings, read_file};
+use super::{Found, Item, Refusal, Reply, Source, Surroundings, absolute, read_file};
 use crate::error::{Code, Error, Result, plain_reason};
 use crate::manifest::{Reference, Scope, SourceId};
 use crate::secret::{SecretName, SecretValue};
@@ -18,6 +18,7 @@ pub struct Env {
     variables: Environment,
     github: BTreeMap<String, SecretValue>,
     project: PathBuf,
+    own_output: PathBuf,
 }
 
 /// Opens it. `github-secrets` must be a JSON object of texts; nothing of it is ever echoed.
@@ -33,6 +34,7 @@ pub fn open(id: &SourceId, settings: &Settings, around: &Surroundings) -> Result
         variables: settings.variables.clone(),
         github,
         project: around.project.to_owned(),
+        own_output: absolute(around, around.secrets_dir),
     })
 }
 
@@ -61,7 +63,7 @@ impl Env {
         let file_variable = format!("{name}_FILE");
         if let Some(path) = self.variables.text(&file_variable) {
             let path = self.project.join(path);
-            return match read_file(&path) {
+            return match read_file(&path, &self.own_output) {
                 Ok((value, changed)) => Reply::Found(Found {
                     value,
                     place: file_variable,

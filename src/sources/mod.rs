@@ -147,6 +147,21 @@ pub struct Surroundings<'a> {
 
 /// Opens the sources of a run, highest priority first: those that `sources` names, else all that are configured.
 pub fn open(settings: &Settings, manifest: &Manifest, around: &Surroundings) -> Result<Vec<Box<dyn Source>>> {
+    let wanted: Vec<SourceId> = settings
+        .sources
+        .iter()
+        .map(|text| id(text))
+        .collect::<Result<_>>()?;
+    if let Some(twice) = wanted
+        .iter()
+        .enumerate()
+        .find(|(at, id)| wanted[..*at].contains(id))
+    {
+        return Err(Error::new(
+            Code::SourceUnknown,
+            format!("sources: `{}` is named twice", twice.1),
+        ));
+    }
     let mut configured: BTreeMap<SourceId, Box<dyn Source>> = BTreeMap::new();
     let mut order: Vec<SourceId> = Vec::new();
     let none = SourceConfig::default();
@@ -159,19 +174,16 @@ pub fn open(settings: &Settings, manifest: &Manifest, around: &Surroundings) -> 
         let plain = manifest.sources.get(&own).unwrap_or(&none);
         let candidates = std::iter::once((own.clone(), plain))
             .chain(named.map(|(id, c)| (id.clone(), c)).filter(|(id, _)| *id != own));
-        for (id, config) in candidates {
+        // One that is not asked for is not even opened: a broken file of it is nobody's concern.
+        for (id, config) in candidates.filter(|(id, _)| wanted.is_empty() || wanted.contains(id)) {
             if let Some(source) = open_one(kind, &id, config, settings, around)? {
                 order.push(id.clone());
                 configured.insert(id, source);
             }
         }
     }
-    if !settings.sources.is_empty() {
-        order = settings
-            .sources
-            .iter()
-            .map(|text| id(text))
-            .collect::<Result<_>>()?;
+    if !wanted.is_empty() {
+        order = wanted;
     }
     let there: Vec<String> = configured.keys().map(ToString::to_string).collect();
     order
@@ -221,8 +233,24 @@ fn not_configured(id: &SourceId, there: &[String]) -> Error {
     Error::new(Code::SourceUnknown, fact).hint(remedy)
 }
 
-/// Reads a file that holds one secret. Shared by the sources that read files.
-fn read_file(path: &Path) -> std::io::Result<(SecretValue, Option<SystemTime>)> {
+impl Surroundings<'_> {
+    /// Whether a path is our own output, or lies in it.
+    fn is_own_output(&self, path: &Path) -> bool {
+        let own = self.project.join(self.secrets_dir);
+        let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        real(path).starts_with(real(&own))
+    }
+}
+
+/// Reads a file that holds one secret. Shared by the sources that read files. `own_output` is a directory that is no
+/// source.
+fn read_file(path: &Path, own_output: &Path) -> std::io::Result<(SecretValue, Option<SystemTime>)> {
+    let real = path.canonicalize()?;
+    if own_output.canonicalize().is_ok_and(|own| real.starts_with(own)) {
+        return Err(std::io::Error::other(
+            "it is our own output, which is never read back",
+        ));
+    }
     let meta = std::fs::metadata(path)?;
     if !meta.is_file() {
         return Err(std::io::Error::other(if meta.is_dir() {

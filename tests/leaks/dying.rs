@@ -14,31 +14,35 @@ const COMMANDS: [&str; 6] = [
     "##[add-mask]forged",
 ];
 
+/// Services that print a few secrets each, plainly and in base64 with neighbours, and end with an error. The gate shows
+/// their last twenty lines.
 fn dying(given: &Given) {
-    let prints: String = COMMANDS.iter().map(|line| format!("echo '{line}'; ")).collect();
-    // The gate shows the last twenty lines, so each service prints few.
-    let services: String = given
+    let small: Vec<_> = given
         .secrets
         .iter()
         .filter(|secret| secret.value.len() < 1024)
-        .map(|secret| {
-            let file = format!("/run/secrets/{}", secret.file());
-            format!(
-                "  dying-{}:\n    image: IMAGE\n    command: [sh, -c, \"{prints} printf x; cat {file}; echo; base64 -w0 {file}; \
-                 printf ' u:'; (printf u:; cat {file}) | base64 -w0; exit 3\"]\n",
-                secret.file()
-            )
-        })
         .collect();
+    let (mut services, mut grants) = (String::new(), String::new());
+    for (number, some) in small.chunks(4).enumerate() {
+        let prints: String = some
+            .iter()
+            .map(|secret| {
+                let file = format!("/run/secrets/{}", secret.file());
+                format!("printf x; cat {file}; echo; (printf u:; cat {file}) | base64 -w0; ")
+            })
+            .collect();
+        // The first service prints nothing but commands beside its secrets.
+        let commands: String = COMMANDS.iter().map(|line| format!("echo '{line}'; ")).collect();
+        let commands = if number == 1 { commands } else { String::new() };
+        services += &format!(
+            "  dying{number}:\n    image: IMAGE\n    command: [sh, -c, \"{commands}{prints}exit 3\"]\n"
+        );
+        let names: Vec<&str> = some.iter().map(|secret| secret.name.as_str()).collect();
+        grants += &format!("  dying{number}: [{}]\n", names.join(", "));
+    }
+    let names: Vec<&str> = small.iter().map(|secret| secret.name.as_str()).collect();
+    let names: String = names.iter().map(|name| format!("  {name}: {{}}\n")).collect();
     given.scene.compose(&format!("services:\n{services}"));
-    let all: Vec<&str> = given.secrets.iter().map(|secret| secret.name.as_str()).collect();
-    let grants: String = given
-        .secrets
-        .iter()
-        .filter(|secret| secret.value.len() < 1024)
-        .map(|secret| format!("  dying-{}: [{}]\n", secret.file(), all.join(", ")))
-        .collect();
-    let names: String = all.iter().map(|name| format!("  {name}: {{}}\n")).collect();
     given.scene.write(
         "claude-secrets.yml",
         format!("sources:\n  docker-secrets: {{ dir: given }}\nservices:\n{grants}secrets:\n{names}"),
@@ -100,7 +104,7 @@ fn what_a_dying_service_prints_commands_nothing() {
         .assert_clean("the log before the runner's own masker", &heard.rest);
     // Later steps of the job have the runner's masker alone: it knows every value of text, line by line.
     let masker = Masker::new(&heard.masks);
-    for secret in &given.secrets {
+    for secret in given.secrets.iter().filter(|secret| secret.value.len() < 1024) {
         for line in secret
             .value
             .split(|byte| matches!(byte, b'\n' | b'\r'))

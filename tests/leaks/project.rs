@@ -5,16 +5,26 @@ use std::process::Command;
 
 use crate::forms::Scanner;
 use crate::nasty::{From, Nasty, values};
-use crate::scene::{Done, Scene, docker, done, write_private};
+use crate::scene::{Done, Scene, docker, done, service_image, write_private};
 
 /// Users and restrictions of services.
 pub const SERVICES: [&str; 4] = ["root", "nonroot", "readonly", "nocaps"];
 
-/// Where each value goes so that the program finds it.
+/// The files of the project, by path, and what the program is given apart from them.
+pub struct Contents {
+    pub files: BTreeMap<String, Vec<u8>>,
+    pub github: String,
+    pub secrets: Vec<Nasty>,
+}
+
+/// All values, where they are found, and a scanner that knows them.
 pub struct Given {
-    pub scene: Scene,
+    pub files: BTreeMap<String, Vec<u8>>,
+    /// The JSON of `github-secrets`.
+    pub github: String,
     pub secrets: Vec<Nasty>,
     pub scanner: Scanner,
+    pub scene: Scene,
 }
 
 /// A deployed project and what the run left to read.
@@ -23,76 +33,101 @@ pub struct Deployed {
     pub done: Done,
 }
 
+/// The project: four services that all get every secret, and each source with its part of them.
+pub fn contents(project: &str) -> Contents {
+    let secrets = values();
+    let names: Vec<&str> = secrets.iter().map(|secret| secret.name.as_str()).collect();
+    let map: String = names
+        .iter()
+        .map(|name| format!("      {name}: ${{{name}}}\n"))
+        .collect();
+    let list: String = names.iter().map(|name| format!("      - {name}\n")).collect();
+    // Each service prints all that it can read, plainly and encoded: that is its own log, not ours.
+    let common = "    image: IMAGE\n    stop_signal: SIGKILL\n    \
+                  command: [sh, -c, 'cat /run/secrets/*; base64 /run/secrets/*; exec sleep 3000']\n"
+        .replace("IMAGE", &service_image());
+    let compose = format!(
+        "name: {project}\nservices:\n  root:\n{common}    environment:\n{map}  nonroot:\n{common}    user: \
+         '4242:4242'\n    environment:\n{list}  readonly:\n{common}    read_only: true\n    env_file: [.env]\n  \
+         nocaps:\n{common}    cap_drop: [ALL]\n    env_file: [.env]\n    environment:\n{map}"
+    );
+    let all = names.join(", ");
+    let services: String = SERVICES
+        .iter()
+        .map(|service| format!("  {service}: [{all}]\n"))
+        .collect();
+    let declared: String = names.iter().map(|name| format!("  {name}: {{}}\n")).collect();
+    let manifest =
+        format!("sources:\n  docker-secrets: {{ dir: given }}\nservices:\n{services}secrets:\n{declared}");
+    let mut files: BTreeMap<String, Vec<u8>> = [
+        ("compose.yaml".to_owned(), compose.into_bytes()),
+        ("claude-secrets.yml".to_owned(), manifest.into_bytes()),
+    ]
+    .into();
+    let (mut dotenv, mut github) = (String::new(), serde_json::Map::new());
+    for secret in &secrets {
+        match secret.from {
+            From::Dotenv => {
+                let text = std::str::from_utf8(&secret.value).unwrap();
+                dotenv += &format!("{}='{text}'\n", secret.name);
+            }
+            From::GithubSecrets => {
+                let text = String::from_utf8(secret.value.clone()).unwrap();
+                github.insert(secret.name.clone(), text.into());
+            }
+            From::DockerSecrets => {
+                files.insert(format!("given/{}", secret.file()), secret.value.clone());
+            }
+            From::File => {
+                files.insert(format!("files/{}", secret.file()), secret.value.clone());
+            }
+            From::Variable => {}
+        }
+    }
+    files.insert(".env".to_owned(), dotenv.into_bytes());
+    let github = serde_json::to_string_pretty(&github).unwrap();
+    Contents {
+        files,
+        github,
+        secrets,
+    }
+}
+
 impl Given {
-    /// The project with its sources, nothing deployed.
+    /// The project in a directory of its own with its sources, nothing deployed.
     pub fn new(kind: &str) -> Self {
         let scene = Scene::new(kind);
-        let secrets = values();
+        let this = Self::with(contents(&scene.name), scene);
+        for (path, bytes) in &this.files {
+            this.scene.write(path, bytes);
+        }
+        write_private(&this.scene.beside("github.json"), &this.github);
+        this
+    }
+
+    /// The same for a project that is written elsewhere.
+    pub fn of(contents: Contents) -> Self {
+        Self::with(contents, Scene::new("unused"))
+    }
+
+    fn with(contents: Contents, scene: Scene) -> Self {
+        let Contents {
+            files,
+            github,
+            secrets,
+        } = contents;
         let scanner = Scanner::new(
             secrets
                 .iter()
                 .map(|secret| (secret.name.as_str(), secret.value.as_slice())),
         );
-        let this = Self {
-            scene,
+        Self {
+            files,
+            github,
             secrets,
             scanner,
-        };
-        this.write();
-        this
-    }
-
-    fn write(&self) {
-        let names: Vec<&str> = self.secrets.iter().map(|secret| secret.name.as_str()).collect();
-        let map: String = names
-            .iter()
-            .map(|name| format!("      {name}: ${{{name}}}\n"))
-            .collect();
-        let list: String = names.iter().map(|name| format!("      - {name}\n")).collect();
-        // Each service prints all that it can read, plainly and encoded: that is its own log, not ours.
-        let common = "    image: IMAGE\n    stop_signal: SIGKILL\n    \
-                      command: [sh, -c, 'cat /run/secrets/*; base64 /run/secrets/*; exec sleep 3000']\n";
-        self.scene.compose(&format!(
-            "services:\n  root:\n{common}    environment:\n{map}  nonroot:\n{common}    user: '4242:4242'\n    \
-             environment:\n{list}  readonly:\n{common}    read_only: true\n    env_file: [.env]\n  nocaps:\n{common}    \
-             cap_drop: [ALL]\n    environment:\n{map}"
-        ));
-        let all = names.join(", ");
-        let services: String = SERVICES
-            .iter()
-            .map(|service| format!("  {service}: [{all}]\n"))
-            .collect();
-        let secrets: String = names.iter().map(|name| format!("  {name}: {{}}\n")).collect();
-        self.scene.write(
-            "claude-secrets.yml",
-            format!("sources:\n  docker-secrets: {{ dir: given }}\nservices:\n{services}secrets:\n{secrets}"),
-        );
-        let mut dotenv = String::new();
-        let mut github = serde_json::Map::new();
-        for secret in &self.secrets {
-            match secret.from {
-                From::Dotenv => {
-                    let text = std::str::from_utf8(&secret.value).unwrap();
-                    dotenv += &format!("{}='{text}'\n", secret.name);
-                }
-                From::GithubSecrets => {
-                    let text = String::from_utf8(secret.value.clone()).unwrap();
-                    github.insert(secret.name.clone(), text.into());
-                }
-                From::DockerSecrets => {
-                    self.scene
-                        .write(&format!("given/{}", secret.file()), &secret.value);
-                }
-                From::File => {
-                    self.scene
-                        .write(&format!("files/{}", secret.file()), &secret.value);
-                }
-                From::Variable => {}
-            }
+            scene,
         }
-        self.scene.write(".env", dotenv);
-        let github = serde_json::to_string_pretty(&github).unwrap();
-        write_private(&self.scene.beside("github.json"), github);
     }
 
     /// The values of the variables through which the program gets secrets.
@@ -161,14 +196,7 @@ impl Deployed {
     /// The service reads every value, byte for byte.
     #[track_caller]
     pub fn reads_back(&self, service: &str) {
-        let id = self.id(service);
-        let script = r#"cd /run/secrets && for f in *; do echo "$f $(base64 -w0 "$f")"; done"#;
-        let printed = docker(["exec", &id, "sh", "-c", script]);
-        let read: BTreeMap<&str, Vec<u8>> = printed
-            .lines()
-            .filter_map(|line| line.split_once(' '))
-            .map(|(file, text)| (file, data_encoding::BASE64.decode(text.as_bytes()).unwrap()))
-            .collect();
+        let read = secrets_of(&self.id(service));
         assert_eq!(
             read.len(),
             self.given.secrets.len(),
@@ -176,12 +204,11 @@ impl Deployed {
             read.keys()
         );
         for secret in &self.given.secrets {
-            let found = read.get(secret.file().as_str());
+            let same = read.get(&secret.file()) == Some(&secret.value);
             assert!(
-                found == Some(&secret.value),
+                same,
                 "{service} reads another {} ({:?})",
-                secret.name,
-                secret.from
+                secret.name, secret.from
             );
         }
     }
@@ -201,29 +228,12 @@ impl Deployed {
         }
         clean("the report", &std::fs::read(scene.beside("report.json")).unwrap());
         self.nothing_shows_in_the_project();
-        for service in SERVICES {
-            let id = self.id(service);
-            clean("docker inspect", docker(["inspect", &id]).as_bytes());
-            let script = "cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline | tr '\\0' '\\n'";
-            let processes = docker(["exec", &id, "sh", "-c", script]);
-            assert!(processes.contains("NASTY_00_FILE="));
-            clean("the environment and arguments of a service", processes.as_bytes());
-            // Every service ran, and each prints its values: the scanner would find them.
-            let own = Command::new("docker").args(["logs", &id]).output().unwrap();
-            assert!(
-                self.given.scanner.find(&own.stdout).len() > 100,
-                "the scanner finds nothing in {service}'s log"
-            );
-        }
-        for kind in ["volume", "network"] {
-            let ids = docker([kind, "ls", "-q"]);
-            for id in ids.split_whitespace() {
-                clean(
-                    "labels of a volume or network",
-                    docker([kind, "inspect", id]).as_bytes(),
-                );
-            }
-        }
+        let containers = scene
+            .containers()
+            .into_iter()
+            .map(|(service, (id, _))| (service, id))
+            .collect();
+        nothing_shows_of_services(&self.given.scanner, &containers);
     }
 
     /// Of what the program wrote into the project, only the secrets' own files hold values; `docker compose config`
@@ -247,7 +257,6 @@ impl Deployed {
                     .assert_clean(&path.display().to_string(), &content);
             }
         }
-        println!("{secret_files} secret files");
         for format in ["json", "yaml"] {
             let mut compose = Command::new("docker");
             compose.args([
@@ -263,6 +272,49 @@ impl Deployed {
             self.given
                 .scanner
                 .assert_clean("docker compose config", &shown.stdout);
+        }
+    }
+}
+
+/// What a container reads at `/run/secrets`, by file.
+pub fn secrets_of(container: &str) -> BTreeMap<String, Vec<u8>> {
+    let script = r#"cd /run/secrets && for f in *; do echo "$f $(base64 -w0 "$f")"; done"#;
+    let printed = docker(["exec", container, "sh", "-c", script]);
+    let lines = printed.lines().filter_map(|line| line.split_once(' '));
+    lines
+        .map(|(file, text)| {
+            (
+                file.to_owned(),
+                data_encoding::BASE64.decode(text.as_bytes()).unwrap(),
+            )
+        })
+        .collect()
+}
+
+/// Docker shows no value of these containers (by service), nor of any volume or network, and their processes have none in
+/// their environment or arguments.
+#[track_caller]
+pub fn nothing_shows_of_services(scanner: &Scanner, containers: &BTreeMap<String, String>) {
+    assert_eq!(containers.len(), SERVICES.len());
+    for (service, id) in containers {
+        scanner.assert_clean("docker inspect", docker(["inspect", id]).as_bytes());
+        let script = "cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline | tr '\\0' '\\n'";
+        let processes = docker(["exec", id, "sh", "-c", script]);
+        assert!(processes.contains("NASTY_00_FILE="));
+        scanner.assert_clean("the environment and arguments of a service", processes.as_bytes());
+        // Every service prints its values into its own log: the scanner finds them there.
+        let own = Command::new("docker").args(["logs", id]).output().unwrap();
+        assert!(
+            scanner.find(&own.stdout).len() > 100,
+            "the scanner finds nothing in the log of {service}"
+        );
+    }
+    for kind in ["volume", "network"] {
+        for id in docker([kind, "ls", "-q"]).split_whitespace() {
+            scanner.assert_clean(
+                "labels of a volume or network",
+                docker([kind, "inspect", id]).as_bytes(),
+            );
         }
     }
 }

@@ -148,19 +148,21 @@ fn json(text: &str) -> String {
     quoted[1..quoted.len() - 1].to_owned()
 }
 
+/// What the values and our own output both may hold.
+const OURS: &[&[u8]] = &[
+    b"claude-secrets-",
+    b"::add-mask::",
+    b"::stop-commands::",
+    b"\"private_key_id\"",
+    b"service_account",
+    b"::error::x",
+];
+
 /// Whether nobody else writes this by chance: enough different characters, and not words of ours.
 fn is_peculiar(part: &[u8]) -> bool {
     let mut different = part.to_vec();
     different.sort_unstable();
     different.dedup();
-    const OURS: &[&[u8]] = &[
-        b"claude-secrets-",
-        b"::add-mask::",
-        b"::stop-commands::",
-        b"\"private_key_id\"",
-        b"service_account",
-        b"::error::x",
-    ];
     different.len() >= 6
         && !OURS
             .iter()

@@ -10,7 +10,7 @@ use std::time::SystemTime;
 use async_trait::async_trait;
 
 use self::parse::{Interpolation, Warning, WarningKind, parse};
-use super::{Found, Item, Refusal, Remark, Reply, Source, Surroundings, read_file};
+use super::{Found, Item, Refusal, Remark, Reply, Source, Surroundings, absolute, read_file};
 use crate::error::{Code, Error, Result, plain_reason};
 use crate::manifest::{Reference, Scope, SourceId};
 use crate::secret::{SecretName, SecretValue};
@@ -24,6 +24,7 @@ const DEFAULT_FILE: &str = ".env";
 pub struct Dotenv {
     id: SourceId,
     project: PathBuf,
+    own_output: PathBuf,
     entries: BTreeMap<String, Entry>,
     files: Vec<String>,
     doubts: Vec<(String, Warning)>,
@@ -42,6 +43,7 @@ pub fn open(id: &SourceId, settings: &Settings, around: &Surroundings) -> Result
     let mut this = Dotenv {
         id: id.clone(),
         project: around.project.to_owned(),
+        own_output: absolute(around, around.secrets_dir),
         entries: BTreeMap::new(),
         files: Vec::new(),
         doubts: Vec::new(),
@@ -91,7 +93,14 @@ impl Source for Dotenv {
             text: format!("{file} {doubt}"),
             remedy: Some(doubt.remedy().to_owned()),
         });
-        self.remarks.iter().cloned().chain(doubts).collect()
+        // Who can read a file is of no matter when none of the secrets stands in it.
+        let in_use = asked.iter().any(|item| self.entries.contains_key(&item.name));
+        self.remarks
+            .iter()
+            .filter(|_| in_use)
+            .cloned()
+            .chain(doubts)
+            .collect()
     }
 }
 
@@ -161,7 +170,7 @@ impl Dotenv {
             .filter(|entry| !entry.value.is_empty())
         {
             let named = std::str::from_utf8(entry.value.expose()).unwrap_or_default();
-            return match read_file(&self.project.join(named)) {
+            return match read_file(&self.project.join(named), &self.own_output) {
                 Ok((value, changed)) => {
                     let place = format!("{file_key} of {}", entry.place);
                     Reply::Found(Found {
