@@ -1,5 +1,6 @@
 //! The one output stream: every line of ours and of every child passes here, redacted once the masks are known.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -29,6 +30,8 @@ struct State {
     out: Box<dyn Write + Send>,
     redactor: Option<Redactor>,
     in_group: bool,
+    /// What was said before the masks were known. The masks come before anything else, so it has to wait for them.
+    held: Option<Vec<u8>>,
 }
 
 /// The output of one child, redacted line by line. Under GitHub Actions it stands between `::stop-commands::` and its
@@ -39,7 +42,11 @@ pub struct Foreign<'a> {
     err: Pipe,
     stopped: Option<StopCommands>,
     tail: VecDeque<String>,
+    edit: Option<Edit>,
 }
+
+/// Changes a line of a child before it is printed, or leaves it out.
+pub type Edit = for<'l> fn(&'l str) -> Option<Cow<'l, str>>;
 
 /// One pipe of a child: what is redacted of it and not yet printed, up to the end of its line.
 struct Pipe {
@@ -65,15 +72,18 @@ impl Console {
                 out,
                 redactor: None,
                 in_group: false,
+                held: Some(Vec::new()),
             }),
             actions: platform.actions,
             debug: platform.debug,
         }
     }
 
-    /// Prints the masks, under GitHub Actions only (elsewhere that would be the leak), and redacts from here on.
+    /// Prints the masks, under GitHub Actions only (elsewhere that would be the leak), then what was said before, and
+    /// redacts from here on.
     pub fn arm(&self, plan: &Plan) {
         let mut state = self.state();
+        let held = state.held.take().unwrap_or_default();
         if self.actions {
             for command in plan
                 .workflow_masks()
@@ -82,9 +92,18 @@ impl Console {
             {
                 state.raw(&command);
             }
-            let _ = state.out.flush();
         }
         state.redactor = Some(Redactor::new(plan));
+        let held = state.redact(&held);
+        state.raw(&held);
+    }
+
+    /// Prints what has waited for masks that will not come: the mode reads no values, or the run has failed before.
+    pub fn release(&self) {
+        let mut state = self.state();
+        if let Some(held) = state.held.take() {
+            state.raw(&held);
+        }
     }
 
     /// Prints a line, or several.
@@ -179,6 +198,7 @@ impl Console {
             err: pipe(),
             stopped,
             tail: VecDeque::new(),
+            edit: None,
         }
     }
 
@@ -216,11 +236,22 @@ impl State {
 
     /// Writes whole lines at once. A reader that has gone away is no reason to stop a deployment.
     fn raw(&mut self, lines: &[u8]) {
+        if let Some(held) = &mut self.held {
+            held.extend_from_slice(lines);
+            return;
+        }
         let _ = self.out.write_all(lines).and_then(|()| self.out.flush());
     }
 }
 
 impl Foreign<'_> {
+    /// The same stream with every line changed by `edit`, after it was redacted.
+    #[must_use]
+    pub fn edited(mut self, edit: Option<Edit>) -> Self {
+        self.edit = edit;
+        self
+    }
+
     /// Takes bytes of the child's standard output.
     pub fn stdout(&mut self, bytes: &[u8]) {
         let lines = self.out.push(bytes);
@@ -243,6 +274,12 @@ impl Foreign<'_> {
 
     fn print(&mut self, lines: Vec<Vec<u8>>) {
         for mut line in lines {
+            if let Some(edit) = self.edit {
+                match edit(&String::from_utf8_lossy(&line)).map(|text| text.into_owned().into_bytes()) {
+                    Some(edited) => line = edited,
+                    None => continue,
+                }
+            }
             if self.tail.len() == TAIL {
                 self.tail.pop_front();
             }
@@ -345,6 +382,23 @@ mod tests {
         assert!(masks.lines().all(|line| line.starts_with("::add-mask::")));
         assert!(masks.lines().any(|line| line == "::add-mask::canary-value"));
         assert_eq!(printed(false, |_| {}), "");
+    }
+
+    #[test]
+    fn what_is_said_before_the_masks_comes_behind_them_and_redacted() {
+        let sink = Sink::default();
+        let platform = Platform {
+            actions: true,
+            ..Platform::default()
+        };
+        let console = Console::to(Box::new(sink.clone()), &platform);
+        console.line("early canary-value");
+        assert!(sink.0.lock().unwrap().is_empty());
+        console.arm(&Plan::new([("KEY", &b"canary-value"[..])]));
+        let bytes = sink.0.lock().unwrap().clone();
+        let text = String::from_utf8(bytes).unwrap();
+        assert!(text.starts_with("::add-mask::canary-value\n"), "{text}");
+        assert!(text.ends_with("\nearly ***\n"), "{text}");
     }
 
     #[test]

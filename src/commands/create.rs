@@ -97,6 +97,7 @@ pub(super) async fn compose(run: &mut Run) -> Result<Outcome> {
     let host = gather::host_paths(run, &early).await?;
     let declared = gather::declared(run)?;
     let names: Vec<&Secret> = declared.manifest.secrets.iter().collect();
+    run.console.release();
     let tools = gather::tools(run, &names, None)?;
     let prepared = project::prepare(run, &declared, &names, &tools, &host).await?;
     let images = known_images(run, &prepared, &tools).await;

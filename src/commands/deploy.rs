@@ -115,10 +115,10 @@ impl Deployment<'_> {
         }
         run.console
             .line("every service stands as it shall; nothing is restarted");
+        reporting::services(run, self.prepared, planned, &planned.containers);
         if run.settings.compose.wait && !health::all_well(&planned.containers, &planned.started) {
             self.wait(run, &planned.containers, &planned.started).await?;
         }
-        reporting::services(run, self.prepared, planned, &planned.containers);
         Ok(Outcome::Unchanged)
     }
 
@@ -177,25 +177,40 @@ impl Deployment<'_> {
                     .line(&format!("removed {gone}, whose service is gone"));
             }
         }
-        if run.settings.compose.wait {
-            self.wait(run, &planned.containers, &planned.started).await?;
-        }
-        let after = engine::containers(self.tools, &project.model.name).await?;
+        let waited = if run.settings.compose.wait {
+            self.wait(run, &planned.containers, &planned.started).await
+        } else {
+            Ok(())
+        };
+        let after = engine::containers(&self.tools.uninterrupted(), &project.model.name).await?;
         reporting::services(run, self.prepared, &planned, &after);
+        waited?;
 
         run.begin_stage("Proof");
         let count = proof::nothing_leaked(self.tools, &run.console, &project.model.name).await?;
         run.console.line(&format!(
             "no secret is visible in `docker inspect` of {count} containers"
         ));
+        self.tidy(run, &planned).await?;
+        Ok(Outcome::Deployed)
+    }
+
+    /// Removes what the delivery no longer uses: older volumes, and files of a delivery by files before this one.
+    async fn tidy(&self, run: &mut Run, planned: &Planned) -> Result<()> {
+        let project = &self.prepared.project.model.name;
+        for volume in volume::remove_old(self.tools, project, &planned.volumes).await? {
+            run.report
+                .note(format!("the volume {volume} is still in use and stays for now"));
+        }
         if self.prepared.choice.kind == Kind::Volume {
-            let left = volume::remove_old(self.tools, &project.model.name, &planned.volumes).await?;
-            for volume in left {
-                run.report
-                    .note(format!("the volume {volume} is still in use and stays for now"));
+            for path in self.prepared.secrets_dir.remove()? {
+                run.console.line(&format!(
+                    "removed {}: the secrets are in volumes now",
+                    path.display()
+                ));
             }
         }
-        Ok(Outcome::Deployed)
+        Ok(())
     }
 
     /// The health gate, for services that shall have containers at all.

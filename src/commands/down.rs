@@ -24,6 +24,7 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
         Err(error) => return Err(error),
     };
     let names: Vec<&Secret> = declared.iter().collect();
+    run.console.release();
     let tools = gather::tools(run, &names, None)?;
     gather::check_socket(&tools)?;
     let directory = files.directory.clone();
@@ -39,10 +40,7 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
     up::down(&tools, &project).await?;
     remove_from_engine(&tools, &name).await?;
     for path in secrets_dir.remove()? {
-        run.console.line(&format!(
-            "removed {}",
-            run.settings.secrets_dir.join(path).display()
-        ));
+        run.console.line(&format!("removed {}", path.display()));
     }
     if override_file
         .read()?

@@ -50,6 +50,7 @@ pub async fn run(settings: Settings, console: Arc<Console>, interrupt: Interrupt
         Mode::Down => down::run(&mut run).await,
     };
     run.end_stage();
+    run.console.release();
     let status = match result {
         Ok(outcome) => {
             run.report.result = outcome;
@@ -68,6 +69,7 @@ pub async fn run(settings: Settings, console: Arc<Console>, interrupt: Interrupt
 pub fn refuse(error: &Error, platform: &Platform, console: &Arc<Console>) -> u8 {
     let mut report = Report::new("");
     report.fail(error);
+    console.release();
     reporting::write_to(&mut report, platform, console, None);
     error.code.exit_status()
 }

@@ -47,11 +47,8 @@ pub(super) async fn prepare(
 ) -> Result<Prepared> {
     run.begin_stage("Project");
     let settings = &run.settings;
-    let docker_host = tools
-        .variable("DOCKER_HOST")
-        .and_then(|text| text.to_str())
-        .map(str::to_owned);
-    let choice = choose(settings, docker_host.as_deref())?;
+    let endpoint = engine::endpoint(tools).await?;
+    let choice = choose(settings, endpoint.as_deref())?;
     let directory = &declared.files.directory;
     let secrets_dir = SecretsDir::open(directory, &settings.secrets_dir)?;
     let override_file = ProjectFile::open(directory, &settings.override_file)?;
@@ -86,6 +83,16 @@ pub(super) async fn prepare(
     };
     let host_secrets_dir = project.directory.join(&run.settings.secrets_dir);
     let host_override = project.directory.join(&run.settings.override_file);
+    for name in &project.unset {
+        run.warn(
+            format!(
+                "the Compose files name the variable {name}, which is not set: Compose takes it as empty"
+            ),
+            Some(format!(
+                "Give it under the step's `env:`, or write `${{{name}:-}}`."
+            )),
+        );
+    }
     for (text, hint) in &access.warnings {
         run.warn(text.clone(), Some(hint.clone()));
     }

@@ -31,9 +31,10 @@ impl Kind {
     }
 }
 
-/// Chooses the safest delivery that works here. `docker_host` is what `DOCKER_HOST` says.
-pub fn choose(settings: &Settings, docker_host: Option<&str>) -> Result<Choice> {
-    let remote = docker_host.is_some_and(|host| {
+/// Chooses the safest delivery that works here. `endpoint` is where the engine is, e.g.
+/// `tcp://build:2376`; `None` for the default socket.
+pub fn choose(settings: &Settings, endpoint: Option<&str>) -> Result<Choice> {
+    let remote = endpoint.is_some_and(|host| {
         ["tcp://", "ssh://", "http://", "https://"]
             .iter()
             .any(|s| host.starts_with(s))

@@ -1,7 +1,7 @@
 //! Runs `docker` and `docker compose`: a scrubbed environment, nothing secret in argv, output through the redactor,
 //! and a child that ends when the run is interrupted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -12,7 +12,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
 use zeroize::Zeroizing;
 
-use crate::console::Console;
+use super::said;
+use crate::console::{Console, Edit};
 use crate::error::{Code, Error, Result, plain_reason};
 use crate::interrupt::Interrupt;
 
@@ -44,6 +45,8 @@ type Input = Zeroizing<Vec<u8>>;
 pub struct Call {
     words: Vec<OsString>,
     input: Option<Input>,
+    /// What is changed in the lines that it prints.
+    edit: Option<Edit>,
     tools: Tools,
 }
 
@@ -55,6 +58,9 @@ pub struct Output {
     pub stdout: Zeroizing<Vec<u8>>,
     /// Its standard error, redacted, without trailing line ends.
     pub stderr: String,
+    /// The variables that Compose says are not set. Names of variables of env files may be among them, which are parts
+    /// of values: they must not be printed.
+    pub unset: BTreeSet<String>,
 }
 
 impl Tools {
@@ -108,6 +114,7 @@ impl Tools {
         Call {
             words: vec!["docker".into()],
             input: None,
+            edit: None,
             tools: self.clone(),
         }
         .args(words)
@@ -118,6 +125,7 @@ impl Tools {
         Call {
             words: self.compose.clone(),
             input: None,
+            edit: Some(said::without_quotes),
             tools: self.clone(),
         }
         .args(words)
@@ -143,6 +151,7 @@ impl Call {
     /// Runs the program and collects its output. An error means that it could not be run at all, or that the run was
     /// interrupted; a status other than 0 is no error here.
     pub async fn output(self) -> Result<Output> {
+        let edit = self.edit;
         let (mut child, input, tools) = self.start()?;
         let (mut out, mut err) = (child.stdout.take(), child.stderr.take());
         let mut stdout = Zeroizing::new(Vec::new());
@@ -175,21 +184,32 @@ impl Call {
                 () = tools.interrupt.wait() => return Err(stop(&mut child, &tools.interrupt).await),
             }
         };
+        let unset = match edit {
+            Some(_) => said::unset_variables(&String::from_utf8_lossy(&stderr)),
+            None => BTreeSet::new(),
+        };
         let text = tools.console.redacted(&stderr);
+        let text = String::from_utf8_lossy(&text);
+        let lines: Vec<_> = match edit {
+            Some(edit) => text.lines().filter_map(edit).collect(),
+            None => vec![text],
+        };
         Ok(Output {
             success: status.success(),
             stdout,
-            stderr: String::from_utf8_lossy(&text).trim_end().to_owned(),
+            stderr: lines.join("\n").trim_end().to_owned(),
+            unset,
         })
     }
 
     /// Runs the program, prints both of its streams on the one stream of ours as they come, and returns whether it
     /// ended with status 0, with the last lines that it printed (redacted).
     pub async fn stream(self) -> Result<(bool, Vec<String>)> {
+        let edit = self.edit;
         let (mut child, _, tools) = self.start()?;
         let (mut out, mut err) = (child.stdout.take(), child.stderr.take());
         drop(child.stdin.take());
-        let mut foreign = tools.console.foreign();
+        let mut foreign = tools.console.foreign().edited(edit);
         let (mut from_out, mut from_err) = (vec![0u8; 8192], vec![0u8; 8192]);
         while out.is_some() || err.is_some() {
             tokio::select! {

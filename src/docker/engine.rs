@@ -146,6 +146,45 @@ pub async fn check_versions(tools: &Tools) -> Result<String> {
     compose
 }
 
+/// Where the engine is that Docker's programs speak to: `DOCKER_HOST`, else what the chosen context says; `None` for the
+/// default socket.
+pub async fn endpoint(tools: &Tools) -> Result<Option<String>> {
+    let variable = |name: &str| {
+        tools
+            .variable(name)
+            .and_then(|text| text.to_str())
+            .map(str::to_owned)
+    };
+    if let Some(host) = variable("DOCKER_HOST") {
+        return Ok(Some(host));
+    }
+    let directory = variable("DOCKER_CONFIG").or_else(|| Some(format!("{}/.docker", variable("HOME")?)));
+    let settings = directory.and_then(|directory| std::fs::read(format!("{directory}/config.json")).ok());
+    let settings: Option<Value> = settings.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    let chosen = variable("DOCKER_CONTEXT")
+        .or_else(|| Some(settings?.get("currentContext")?.as_str()?.to_owned()))
+        .filter(|context| !context.is_empty() && context != "default");
+    let Some(context) = chosen else { return Ok(None) };
+    let answer = tools
+        .docker([
+            "context",
+            "inspect",
+            "--format",
+            "{{.Endpoints.docker.Host}}",
+            &context,
+        ])
+        .output()
+        .await?;
+    if answer.success {
+        return Ok(Some(answer.text().trim().to_owned()));
+    }
+    Err(Error::new(
+        Code::EngineUnreachable,
+        format!("the Docker context {context} cannot be read: {}", answer.stderr),
+    )
+    .hint("`docker context ls` shows the contexts; `DOCKER_CONTEXT` chooses one."))
+}
+
 /// Checks that the engine answers and speaks API 1.41 or newer.
 pub async fn check_engine(tools: &Tools) -> Result<()> {
     let answer = tools

@@ -10,4 +10,5 @@ pub mod images;
 pub mod lock;
 pub mod model;
 pub mod project;
+pub mod said;
 pub mod up;

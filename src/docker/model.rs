@@ -28,7 +28,7 @@ pub struct Service {
     pub no_capabilities: bool,
     /// `environment` as written, not interpolated: `None` for a name without a value.
     pub environment: BTreeMap<String, Option<String>>,
-    /// Names that come from `env_file` alone.
+    /// Names that `env_file` brings, or may bring beside `environment`.
     pub from_env_file: BTreeSet<String>,
     /// `secrets`.
     pub secrets: Vec<OwnSecret>,
@@ -189,8 +189,10 @@ fn read_service(project: &str, name: &str, resolved: &Value, plain: &Value, acti
         image => image,
     };
     let environment = written_environment(plain.get("environment"));
+    // What `environment` gives as well may stand in the file too, and would show when it is taken out of the former.
+    let has_env_file = plain.get("env_file").is_some_and(|files| !files.is_null());
     let from_env_file = keys(resolved.get("environment"))
-        .filter(|key| !environment.contains_key(key))
+        .filter(|key| has_env_file || !environment.contains_key(key))
         .collect();
     let list = |key: &str| {
         resolved

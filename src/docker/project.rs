@@ -21,6 +21,8 @@ pub struct Project {
     pub files: ComposeFiles,
     /// The project directory on the Docker host.
     pub directory: HostPath,
+    /// Variables that the Compose files name and that are not set.
+    pub unset: BTreeSet<String>,
     words: Vec<OsString>,
     name: Option<String>,
 }
@@ -55,6 +57,7 @@ impl Project {
             model: Model::empty(),
             files,
             directory,
+            unset: BTreeSet::new(),
             words,
             name: settings.name.clone(),
         };
@@ -74,11 +77,15 @@ impl Project {
                 return Err(rejected(&answer.stderr));
             }
         }
+        let mut unset = resolved.unset.clone();
         let format = || Error::new(Code::Internal, "Docker Compose printed a model that is no JSON");
         let (plain, resolved) = (
             plain.json().ok_or_else(format)?,
             resolved.json().ok_or_else(format)?,
         );
+        // Only names that stand in the Compose files are no parts of values.
+        unset.retain(|name| names_variable(&plain, name));
+        this.unset = unset;
         let active = active_services(&resolved, profiles);
         this.model = Model::new(&plain, resolved, &active).map_err(|_| format())?;
         Ok(this)
@@ -183,6 +190,20 @@ pub fn check_merged(
             "Let the program read the file: `NAME_FILE=/run/secrets/name`; or build the larger value in the container's \
              entry point; or declare the larger value as a secret of its own.",
         ))
+}
+
+fn names_variable(model: &serde_json::Value, name: &str) -> bool {
+    let forms = [format!("${name}"), format!("${{{name}")];
+    let mut found = false;
+    Model::texts(model, &mut |_, text| {
+        found |= forms.iter().any(|form| {
+            text.match_indices(form.as_str()).any(|(at, _)| {
+                let next = text[at + form.len()..].chars().next();
+                !next.is_some_and(|c| c.is_ascii_alphanumeric() || c == '_')
+            })
+        });
+    });
+    found
 }
 
 fn larger_value(path: &str, name: &str) -> Problem {

@@ -60,6 +60,8 @@ pub(super) fn each(text: &[u8], extent: Extent, emit: &mut dyn FnMut(Form, &[u8]
                 emit,
             };
             forms.escapes(text);
+            // The engine's logs are JSON: each byte outside of UTF-8 comes back as U+FFFD.
+            forms.lossy(text);
             forms.base64(text, BOTH, &[Ending::Unknown], Form::Base64);
         }
         Extent::Full => {

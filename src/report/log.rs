@@ -189,7 +189,7 @@ fn doings(report: &Report) -> String {
     if !created.is_empty() {
         parts.push(format!("created {}", named(&created)));
     }
-    // A container that was made where there was none is in both lists.
+    // In the output, what was created counts as made anew too.
     let recreated: Vec<String> = (report.recreated.iter())
         .filter(|name| !created.contains(name))
         .cloned()

@@ -199,6 +199,6 @@ pub const INPUTS: &[Input] = &[
         "report-file",
         Kind::Text,
         "",
-        "Where the JSON report goes, relative to the project directory. Default: `claude-secrets-report.json` in the runner's temporary directory under GitHub Actions, nowhere else.",
+        "Where the JSON report goes, relative to the workspace. Default: `claude-secrets-report.json` in the runner's temporary directory under GitHub Actions, nowhere else.",
     ),
 ];

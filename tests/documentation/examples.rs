@@ -13,7 +13,9 @@ use serde_json::Value;
 pub(crate) fn check(text: &str, what: &str) -> &'static str {
     let value = super::yaml(text, what);
     if let Some(list) = value.as_array() {
-        list.iter().for_each(|step| check_step(step, what));
+        for step in list {
+            check_step(step, what);
+        }
         return "steps";
     }
     let has = |key: &str| value.get(key).is_some();
@@ -21,8 +23,9 @@ pub(crate) fn check(text: &str, what: &str) -> &'static str {
         assert!(has("on") && has("name"), "{what}: no `on` or `name`");
         for job in value["jobs"].as_object().expect("jobs").values() {
             assert!(job["runs-on"].is_string(), "{what}: no `runs-on`");
-            let steps = job["steps"].as_array().expect("steps");
-            steps.iter().for_each(|step| check_step(step, what));
+            for step in job["steps"].as_array().expect("steps") {
+                check_step(step, what);
+            }
         }
         return "workflow";
     }

@@ -103,9 +103,10 @@ fn sources() -> String {
         row(&["priority", "source", "what it reads", "settings in `sources:`"]) + "|---|---|---|---|\n";
     for (index, kind) in SOURCES.iter().enumerate() {
         let settings: Vec<String> = kind.settings.iter().map(|name| format!("`{name}`")).collect();
-        let settings = match settings.is_empty() {
-            true => "none".to_owned(),
-            false => settings.join(", "),
+        let settings = if settings.is_empty() {
+            "none".to_owned()
+        } else {
+            settings.join(", ")
         };
         let link = format!("[`{0}`](sources/{0}.md)", kind.name);
         out += &row(&[&(index + 1).to_string(), &link, kind.about, &settings]);

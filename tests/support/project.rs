@@ -149,26 +149,30 @@ impl Workspace {
 
     /// Ids of the project's containers by service; the single one of each.
     pub fn containers(&self) -> BTreeMap<String, String> {
-        let all = self
-            .engine
-            .containers(&format!("com.docker.compose.project={}", self.project));
-        all.into_iter()
-            .map(|id| {
-                let raw = self.engine.inspect(&id);
-                let service = raw["Config"]["Labels"]["com.docker.compose.service"]
-                    .as_str()
-                    .unwrap();
-                (service.to_owned(), id)
-            })
-            .collect()
+        let filter = format!("label=com.docker.compose.project={}", self.project);
+        let format = "{{.Label \"com.docker.compose.service\"}} {{.ID}}";
+        let list = [
+            "ps",
+            "--all",
+            "--no-trunc",
+            "--filter",
+            &filter,
+            "--format",
+            format,
+        ];
+        let lines = self.engine.lines(&list).into_iter();
+        let pair = |line: String| {
+            line.split_once(' ')
+                .map(|(service, id)| (service.to_owned(), id.to_owned()))
+        };
+        lines.filter_map(pair).collect()
     }
 
     /// The id of a service's container.
     pub fn container(&self, service: &str) -> String {
-        let all = self.containers();
-        all.get(service)
+        let mut all = self.containers();
+        all.remove(service)
             .unwrap_or_else(|| panic!("{service} has no container"))
-            .clone()
     }
 
     /// How every service stands: what must not change when nothing is to change.
@@ -199,8 +203,7 @@ impl Workspace {
 
     /// A secret's bytes, as the service's own user reads them.
     pub fn secret(&self, service: &str, file: &str) -> Option<Vec<u8>> {
-        self.engine
-            .read(&self.container(service), &format!("/run/secrets/{file}"))
+        self.secret_as(None, service, file)
     }
 
     /// The names that a service finds in `/run/secrets`, sorted; empty when there is no such directory.
@@ -209,6 +212,60 @@ impl Workspace {
         let list = "cd /run/secrets 2>/dev/null || exit 0; ls -A";
         let text = self.engine.text(&["exec", "--user", "0", &id, "sh", "-c", list]);
         text.lines().map(str::to_owned).collect()
+    }
+
+    /// Checks that a service reads these secrets (file name and value), byte for byte and as its own user, that nothing
+    /// else is there, and that its variables name the files and hold no value.
+    pub fn assert_reads(&self, service: &str, expected: &[(&str, &str)]) {
+        self.assert_reads_as(None, service, expected);
+    }
+
+    /// The same for a program that has changed its user: `user` is whom it runs as.
+    pub fn assert_reads_as(&self, user: Option<&str>, service: &str, expected: &[(&str, &str)]) {
+        let names: Vec<&str> = expected.iter().map(|(file, _)| *file).collect();
+        assert_eq!(self.secret_files(service), names, "{service}");
+        for (file, value) in expected {
+            let read = self.secret_as(user, service, file);
+            assert!(read.is_some(), "{service} cannot read {file}");
+            assert!(
+                read.as_deref() == Some(value.as_bytes()),
+                "{service} reads other bytes in {file}"
+            );
+        }
+        let variables = self.variables(service);
+        for (file, value) in expected {
+            let name = file.to_uppercase();
+            assert_eq!(
+                variables.get(&name).map_or("", String::as_str),
+                "",
+                "{service}: {name}"
+            );
+            assert_eq!(
+                variables[&format!("{name}_FILE")],
+                format!("/run/secrets/{file}"),
+                "{service}"
+            );
+            assert!(
+                variables.values().all(|text| !text.contains(value)),
+                "{service}: a value is in a variable"
+            );
+        }
+        let mode = (!expected.is_empty()).then_some("docker_secrets");
+        assert_eq!(
+            variables.get("SECRETS_MODE").map(String::as_str),
+            mode,
+            "{service}"
+        );
+    }
+
+    /// A secret's bytes, as this user of the service's container reads them; `None` for its own user.
+    pub fn secret_as(&self, user: Option<&str>, service: &str, file: &str) -> Option<Vec<u8>> {
+        let (id, path) = (self.container(service), format!("/run/secrets/{file}"));
+        let user = user.map_or_else(Vec::new, |user| vec!["--user", user]);
+        let done = self
+            .engine
+            .run(&[&["exec"], &user[..], &[&id, "cat", &path]].concat());
+        done.success.then_some(done.stdout)
     }
 
     /// Our volumes of the project, sorted.
@@ -221,6 +278,26 @@ impl Workspace {
     pub fn own_containers(&self) -> Vec<String> {
         self.engine
             .containers(&format!("claude-secrets.project={}", self.project))
+    }
+
+    /// Every file of the workspace but git's, with what is in it: what a run that changes nothing leaves alone.
+    pub fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+        let mut all = BTreeMap::new();
+        let mut folders = vec![self.folder.clone()];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() && !path.is_symlink() {
+                    if !path.ends_with(".git") {
+                        folders.push(path);
+                    }
+                } else {
+                    let bytes = std::fs::read(&path).unwrap_or_default();
+                    all.insert(path, bytes);
+                }
+            }
+        }
+        all
     }
 }
 
