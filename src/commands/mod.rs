@@ -62,7 +62,15 @@ pub async fn run(settings: Settings, console: Arc<Console>, interrupt: Interrupt
         }
     };
     reporting::write(&mut run);
+    tracing::debug!("peak memory {} kB", peak_memory().unwrap_or_default());
     status
+}
+
+/// The most memory that this process itself has held, in kB (`VmHWM`, proc(5)); its children are not counted.
+fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.split_whitespace().next()?.parse().ok()
 }
 
 /// Reports a run that ended before it began, since what the user said cannot be understood. Returns the exit status.
