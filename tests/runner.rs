@@ -503,3 +503,36 @@ fn a_workspace_may_have_any_name() {
         );
     }
 }
+
+#[test]
+fn auto_takes_files_where_the_runner_is_thrown_away_and_volumes_where_it_stays() {
+    for (kind, delivery) in [("github-hosted", "file"), ("self-hosted", "volume")] {
+        let workspace = Workspace::new();
+        workspace.compose("services: { web: { image: IMAGE, command: SLEEP, environment: [ API_KEY ] } }");
+        let ran = deploy_key(&workspace, "auto")
+            .env("RUNNER_ENVIRONMENT", kind)
+            .succeed();
+        assert_eq!(ran.report["delivery"]["kind"], delivery);
+        let reason = ran.report["delivery"]["reason"].as_str().unwrap();
+        assert!(ran.log.contains(reason) && !reason.is_empty(), "{}", ran.log);
+        workspace.assert_reads("web", &[KEY_FILE]);
+        let notes = ran.report["notes"].to_string();
+        assert_eq!(
+            notes.contains("GitHub-hosted"),
+            kind == "github-hosted",
+            "{notes}"
+        );
+    }
+}
+
+#[test]
+fn an_older_runner_that_does_not_mount_its_temporary_directory_is_fine() {
+    for delivery in DELIVERIES {
+        let workspace = Workspace::new();
+        workspace.compose("services: { web: { image: IMAGE, command: SLEEP, environment: [ API_KEY ] } }");
+        let ran = deploy_key(&workspace, delivery).older_runner().succeed();
+        assert_eq!(ran.output("report"), "", "a path that is not there is not told");
+        assert!(!ran.log.contains("could not be written"), "{}", ran.log);
+        workspace.assert_reads("web", &[KEY_FILE]);
+    }
+}

@@ -103,13 +103,8 @@ fn a_signal_while_an_image_is_built_leaves_the_running_project_alone() {
         ));
         let mut running = deploy(&workspace, delivery, "value-2").start();
         wait_until("the build is under way", 60, || {
-            if !running.is_running() {
-                return true;
-            }
-            workspace
-                .engine
-                .text(&["ps", "--no-trunc", "--format", "{{.Command}}"])
-                .contains(&mark)
+            assert!(running.is_running(), "the run ended by itself");
+            running.log().contains(&mark)
         });
         let sent = Instant::now();
         running.signal(Signal::INT);
@@ -146,7 +141,7 @@ fn the_lock_of_a_run_that_was_killed_is_taken_over() {
 
         project(&workspace, "'true'");
         let ran = deploy(&workspace, delivery, "value-2").succeed();
-        assert!(ran.time < Duration::from_secs(60), "{:?}", ran.time);
+        assert!(ran.time < Duration::from_mins(1), "{:?}", ran.time);
         assert!(workspace.own_containers().is_empty());
         for service in ["db", "web"] {
             workspace.assert_reads(service, &[("key", "value-2")]);

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::docker::model::{Model, Service};
+use crate::docker::project::placeholder;
 use crate::error::{Code, Error, Problem, Result};
 use crate::manifest::{Grant, Secret};
 use crate::secret::SecretName;
@@ -211,46 +212,14 @@ fn receivers(
     }
 }
 
-/// The service's variables that are the secret: of one of its names, or whose whole value is `${NAME}`.
+/// The service's variables that are the secret: of one of its names, or whose whole value is interpolated from one of
+/// them (an alias), which its placeholder shows.
 fn variables_holding(service: &Service, names: &BTreeSet<String>) -> BTreeSet<String> {
-    let written = service.environment.iter().filter(|(name, value)| {
-        let alias = value
-            .as_deref()
-            .and_then(whole_reference)
-            .is_some_and(|name| names.contains(name));
-        names.contains(*name) || alias
+    let placeholders: Vec<String> = names.iter().map(|name| placeholder(name)).collect();
+    let holding = service.environment.iter().filter(|(name, value)| {
+        names.contains(*name) || value.as_ref().is_some_and(|value| placeholders.contains(value))
     });
-    written
-        .map(|(name, _)| name.clone())
-        .chain(names.intersection(&service.from_env_file).cloned())
-        .collect()
-}
-
-/// The name in a value that is nothing but `$NAME`, `${NAME}` or `${NAME…}` with an operator of Compose's interpolation
-/// (`:-`, `-`, `:?`, `?`, `:+`, `+`).
-fn whole_reference(value: &str) -> Option<&str> {
-    let inner = value.strip_prefix('$')?;
-    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let Some(braced) = inner.strip_prefix('{') else {
-        return (!inner.is_empty() && inner.chars().all(is_name)).then_some(inner);
-    };
-    let end = braced.find(|c| !is_name(c))?;
-    let (name, rest) = braced.split_at(end);
-    // The closing brace must be the one that belongs to the first: `${A}-${B}` is a larger value.
-    let mut depth = 1;
-    let closes = rest.char_indices().find_map(|(at, c)| {
-        match c {
-            '{' => depth += 1,
-            '}' => depth -= 1,
-            _ => {}
-        }
-        (depth == 0).then_some(at)
-    })?;
-    let operator = rest.starts_with('}')
-        || [":-", "-", ":?", "?", ":+", "+"]
-            .iter()
-            .any(|op| rest.starts_with(op));
-    (closes + 1 == rest.len() && operator && !name.is_empty()).then_some(name)
+    holding.map(|(name, _)| name.clone()).collect()
 }
 
 #[cfg(test)]

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::{Access, Rules, decide, whole_reference};
+use super::{Access, Rules, decide};
 use crate::docker::model::Model;
+use crate::docker::project::placeholder;
 use crate::error::{Code, Error};
 use crate::manifest::{self, Secret};
 
@@ -21,7 +22,7 @@ fn decided(lines: &str, manifest: &str, grant_to: &[&str], services: &Value) -> 
     let manifest = manifest::read(&given).unwrap();
     let model = json!({"name": "p", "services": services});
     let names: BTreeSet<String> = services.as_object().unwrap().keys().cloned().collect();
-    let model = Model::new(&model, model.clone(), &names).ok().unwrap();
+    let model = Model::new(model, &names).ok().unwrap();
     let secrets: Vec<&Secret> = manifest.secrets.iter().collect();
     let grant_to: Vec<String> = grant_to.iter().map(|name| (*name).to_owned()).collect();
     decide(
@@ -47,25 +48,25 @@ fn shown(access: &Access) -> Vec<String> {
 #[test]
 fn only_a_whole_value_is_an_alias() {
     for (value, expected) in [
-        ("$KEY", Some("KEY")),
-        ("${KEY}", Some("KEY")),
-        ("${KEY:?must be set}", Some("KEY")),
-        ("${KEY:-${OTHER:-x}}", Some("KEY")),
-        ("${KEY}-${KEY}", None),
-        ("x${KEY}", None),
-        ("${KEY}x", None),
-        ("$$KEY", None),
-        ("KEY", None),
-        ("${}", None),
+        (placeholder("KEY"), "web: KEY(KEY URL)"),
+        (
+            format!("postgres://u:{}@db", placeholder("KEY")),
+            "other: KEY(KEY)",
+        ),
+        ("KEY".to_owned(), "other: KEY(KEY)"),
     ] {
-        assert_eq!(whole_reference(value), expected, "{value}");
+        let services = json!({"web": {"environment": {"URL": value}}, "other": {}});
+        assert_eq!(
+            shown(&decided("KEY", "", &["other"], &services).unwrap()),
+            [expected]
+        );
     }
 }
 
 #[test]
 fn a_service_gets_what_its_environment_names_in_any_form() {
     for environment in [
-        json!({"KEY": "${KEY:?}"}),
+        json!({"KEY": placeholder("KEY")}),
         json!({"KEY": null}),
         json!(["KEY"]),
         json!(["KEY=literal"]),
@@ -78,7 +79,7 @@ fn a_service_gets_what_its_environment_names_in_any_form() {
             "{services}"
         );
     }
-    let alias = json!({"db": {"environment": {"POSTGRES_PASSWORD": "${KEY}"}}, "other": {}});
+    let alias = json!({"db": {"environment": {"POSTGRES_PASSWORD": placeholder("KEY")}}, "other": {}});
     assert_eq!(
         shown(&decided("KEY", "", &[], &alias).unwrap()),
         ["db: KEY(KEY POSTGRES_PASSWORD)"]
@@ -89,7 +90,7 @@ fn a_service_gets_what_its_environment_names_in_any_form() {
 
 #[test]
 fn the_variable_that_a_reference_reads_counts_as_the_secret() {
-    let services = json!({"web": {"environment": {"TOKEN": "${BOT_TOKEN}"}}, "other": {}});
+    let services = json!({"web": {"environment": {"TOKEN": placeholder("BOT_TOKEN")}}, "other": {}});
     assert_eq!(
         shown(&decided("KEY = env:BOT_TOKEN", "", &[], &services).unwrap()),
         ["web: KEY(KEY TOKEN)"]
@@ -98,7 +99,7 @@ fn the_variable_that_a_reference_reads_counts_as_the_secret() {
 
 #[test]
 fn the_manifest_decides_before_the_environment_and_takes_away_what_it_does_not_grant() {
-    let services = json!({"web": {"environment": {"KEY": "${KEY}"}}, "worker": {}});
+    let services = json!({"web": {"environment": {"KEY": placeholder("KEY")}}, "worker": {}});
     let access = decided(
         "KEY",
         "services: {worker: [KEY]}\nsecrets: {KEY: }",

@@ -22,7 +22,7 @@ pub(super) async fn files(run: &mut Run) -> Result<Outcome> {
     let secrets: Vec<(&Secret, &SecretValue)> = resolution.available().collect();
     let names: Vec<&Secret> = secrets.iter().map(|(secret, _)| *secret).collect();
     let tools = gather::tools(run, &names, Some(&resolution))?;
-    let prepared = project::prepare(run, &declared, &names, &tools, &host).await?;
+    let mut prepared = project::prepare(run, &declared, &names, &tools, &host).await?;
     let images = known_images(run, &prepared, &tools).await;
     let plans = plan(Basis {
         tools: &tools,
@@ -68,6 +68,7 @@ pub(super) async fn files(run: &mut Run) -> Result<Outcome> {
         .map(|(secret, _)| secret.name.to_string())
         .collect();
     if let Some(bytes) = there {
+        prepared.project.read_as_written(&tools).await?;
         // What runs keeps its revision as long as its values are the same.
         let name = &prepared.project.model.name;
         let containers = engine::containers(&tools, name).await.unwrap_or_default();
@@ -77,8 +78,10 @@ pub(super) async fn files(run: &mut Run) -> Result<Outcome> {
             &containers,
             &[],
         )?;
-        let text =
-            override_file(run, &prepared, &plans, &paths, &BTreeMap::new(), Some(&revisions)).to_yaml();
+        let labels = planning::labels(run, &prepared, &plans, &paths, &revisions);
+        let none = BTreeMap::new();
+        let stamp = planning::stamp(run, &labels, &none);
+        let text = override_file(run, &prepared, &plans, &paths, &none, &labels).to_yaml(&stamp);
         if bytes != text.as_bytes() {
             planning::check_override(run, &prepared, &names, &tools, &text).await?;
             prepared.override_file.write(text.as_bytes(), 0o644)?;
@@ -99,7 +102,8 @@ pub(super) async fn compose(run: &mut Run) -> Result<Outcome> {
     let names: Vec<&Secret> = declared.manifest.secrets.iter().collect();
     run.console.release();
     let tools = gather::tools(run, &names, None)?;
-    let prepared = project::prepare(run, &declared, &names, &tools, &host).await?;
+    let mut prepared = project::prepare(run, &declared, &names, &tools, &host).await?;
+    prepared.project.read_as_written(&tools).await?;
     let images = known_images(run, &prepared, &tools).await;
     let empty = SecretValue::new(Vec::new());
     let plans = plan(Basis {
@@ -125,7 +129,7 @@ pub(super) async fn compose(run: &mut Run) -> Result<Outcome> {
     })
     .await?;
     let (_, paths) = lay_out(&plans, rustix::process::geteuid().is_root());
-    let text = override_file(run, &prepared, &plans, &paths, &BTreeMap::new(), None).to_yaml();
+    let text = override_file(run, &prepared, &plans, &paths, &BTreeMap::new(), &BTreeMap::new()).to_yaml("-");
     engine::compose_version(&tools).await?;
     planning::check_override(run, &prepared, &names, &tools, &text).await?;
     run.check_strict()?;
@@ -145,7 +149,7 @@ async fn known_images(
     tools: &crate::docker::command::Tools,
 ) -> Images {
     let services = planning::services_of(run, prepared);
-    images::present(tools, &prepared.project, &services)
+    images::present(tools, &prepared.project, &services, Images::new())
         .await
         .unwrap_or_default()
 }

@@ -41,16 +41,19 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
     let mut prepared = project::prepare(run, &declared, &names, &tools, &host).await?;
     reporting::deployment_notes(run, &secrets);
 
-    let images = images(run, &prepared, &tools).await?;
+    let images = images(run, &mut prepared, &tools).await?;
     let containers = std::mem::take(&mut prepared.containers);
-    let planned = planning::plan_delivery(run, &prepared, &secrets, &tools, &images, containers).await?;
+    let mut planned = planning::plan_delivery(run, &prepared, &secrets, &tools, &images, containers).await?;
     run.check_strict()?;
-    let same_override = prepared.override_file.read()?.as_deref() == Some(planned.override_text.as_bytes());
-    if !planned.stale.is_empty() || !same_override {
-        engine::check_versions(&tools).await?;
-        planning::check_override(run, &prepared, &names, &tools, &planned.override_text).await?;
-    }
     run.report.changed = planning::changed(&planned, &prepared, &secrets);
+    let stands = planned.stale.is_empty() && !has_orphans(run, &prepared, &planned);
+    if !stands || !planning::override_is_current(&prepared, &planned)? {
+        engine::check_versions(&tools).await?;
+        prepared.project.read_as_written(&tools).await?;
+        let text = planning::override_text(run, &prepared, &planned);
+        planning::check_override(run, &prepared, &names, &tools, &text).await?;
+        planned.override_text = Some(text);
+    }
     let deployment = Deployment {
         prepared: &prepared,
         secrets: &secrets,
@@ -58,16 +61,22 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
         host: &host,
         images: &images,
     };
-    if planned.stale.is_empty() && !has_orphans(run, &prepared, &planned) {
+    if stands {
         return deployment.refresh(run, &planned).await;
     }
     deployment.deploy(run, planned).await
 }
 
 /// The images, pulled or built first: nothing that runs is touched by that.
-async fn images(run: &mut Run, prepared: &Prepared, tools: &Tools) -> Result<Images> {
+async fn images(run: &mut Run, prepared: &mut Prepared, tools: &Tools) -> Result<Images> {
     let services = planning::services_of(run, prepared);
-    let present = images::present(tools, &prepared.project, &services).await?;
+    let present = images::present(
+        tools,
+        &prepared.project,
+        &services,
+        std::mem::take(&mut prepared.images),
+    )
+    .await?;
     let settings = &run.settings.compose;
     let complete = prepared
         .project
@@ -106,10 +115,9 @@ impl Deployment<'_> {
     /// Everything stands as it shall. What a checkout wiped from the workspace is written again; no container notices.
     async fn refresh(&self, run: &mut Run, planned: &Planned) -> Result<Outcome> {
         run.begin_stage("Delivery");
-        let same = self.prepared.override_file.read()?.as_deref() == Some(planned.override_text.as_bytes());
         let files = self.prepared.choice.kind == Kind::File
             && !self.prepared.secrets_dir.compare(&planned.files)?.is_empty();
-        if !same || files {
+        if files || planned.override_text.is_some() {
             let _lock = project_lock(run, self.prepared).await?;
             self.write_files(run, planned)?;
         }
@@ -140,6 +148,7 @@ impl Deployment<'_> {
         if ids(&now) != ids(&planned.containers) {
             planned = planning::plan_delivery(run, self.prepared, self.secrets, self.tools, self.images, now)
                 .await?;
+            planned.override_text = Some(planning::override_text(run, self.prepared, &planned));
         }
         for (service, why) in &planned.stale {
             run.console.line(&format!("{service}: {why}"));
@@ -246,9 +255,9 @@ impl Deployment<'_> {
                 done.unchanged.len()
             ));
         }
-        let text = planned.override_text.as_bytes();
-        if self.prepared.override_file.read()?.as_deref() != Some(text) {
-            self.prepared.override_file.write(text, 0o644)?;
+        if let Some(text) = &planned.override_text
+            && self.prepared.override_file.write(text.as_bytes(), 0o644)?
+        {
             run.console
                 .line(&format!("{} written", run.settings.override_file.display()));
         }

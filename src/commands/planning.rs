@@ -3,6 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
 use super::Run;
 use super::project::Prepared;
 use crate::access::variables_of;
@@ -30,8 +33,14 @@ pub(super) struct Planned {
     pub(super) revisions: BTreeMap<String, ServiceRevision>,
     /// The name of each service's volume, with delivery `volume`.
     pub(super) volumes: BTreeMap<String, String>,
-    /// The text of the override file.
-    pub(super) override_text: String,
+    /// The text of the override file, unless the one that is there is right.
+    pub(super) override_text: Option<String>,
+    /// Which file of the secrets directory each service mounts: (service, file) → path.
+    pub(super) paths: BTreeMap<(String, String), PathBuf>,
+    /// The labels of each service's containers.
+    pub(super) labels: Labels,
+    /// What the override file must be stamped with to be the right one.
+    pub(super) stamp: String,
     /// The services to bring up, with the reason; in a set of those that are to be started.
     pub(super) stale: BTreeMap<String, &'static str>,
     /// The services that this run starts.
@@ -39,6 +48,9 @@ pub(super) struct Planned {
     /// The project's containers before anything was changed.
     pub(super) containers: Vec<Container>,
 }
+
+/// Labels by service.
+pub(super) type Labels = BTreeMap<String, BTreeMap<String, String>>;
 
 /// Plans the delivery of values.
 pub(super) async fn plan_delivery(
@@ -86,7 +98,7 @@ pub(super) async fn plan_delivery(
         revisions = standing::revisions(services(), &plans, &containers, &volumes)?;
     }
     let volumes = volume_names(name, kind, &plans, &revisions);
-    let overriding = override_file(run, prepared, &plans, &paths, &volumes, Some(&revisions));
+    let labels = labels(run, prepared, &plans, &paths, &revisions);
     let started = project.model.started_by(&run.settings.compose.services);
     let mut stale = BTreeMap::new();
     for service in project
@@ -98,10 +110,7 @@ pub(super) async fn plan_delivery(
         let none = BTreeMap::new();
         let wanted = Wanted {
             service,
-            labels: overriding
-                .services
-                .get(&service.name)
-                .map_or(&none, |own| &own.labels),
+            labels: labels.get(&service.name).unwrap_or(&none),
             mounts: standing::mounts(
                 kind,
                 &service.name,
@@ -123,26 +132,103 @@ pub(super) async fn plan_delivery(
             .entry(follower.clone())
             .or_insert("it follows a service that changes");
     }
+    let stamp = stamp(run, &labels, &volumes);
     Ok(Planned {
         plans,
         files,
         revisions,
         volumes,
-        override_text: overriding.to_yaml(),
+        stamp,
+        override_text: None,
+        labels,
+        paths,
         stale,
         started,
         containers,
     })
 }
 
-/// The override file of a project, without revisions when no values are known.
+/// The labels of each service's containers: its revision, a seal over what else makes its container what it is, and what
+/// later runs want to know.
+pub(super) fn labels(
+    run: &Run,
+    prepared: &Prepared,
+    plans: &BTreeMap<String, ServicePlan>,
+    paths: &BTreeMap<(String, String), PathBuf>,
+    revisions: &BTreeMap<String, ServiceRevision>,
+) -> Labels {
+    let label = |(name, found): (&String, &ServiceRevision)| {
+        let mut own = BTreeMap::from([(REVISION.to_owned(), found.revision.label().to_owned())]);
+        if let Some(user) = plans.get(name).and_then(|plan| plan.user.clone()) {
+            own.insert(standing::USER.to_owned(), user);
+        }
+        if let Some(environment) = &run.settings.environment {
+            own.insert(ENVIRONMENT.to_owned(), environment.clone());
+        }
+        let access = prepared.access.services.get(name);
+        let granted: Vec<_> = access
+            .into_iter()
+            .flat_map(|access| &access.secrets)
+            .map(|granted| {
+                (
+                    &granted.file,
+                    &granted.variables,
+                    paths.get(&(name.clone(), granted.file.clone())),
+                )
+            })
+            .collect();
+        let withdrawn = access.map(|access| &access.withdrawn);
+        let how = json!([prepared.choice.kind.name(), granted, withdrawn]);
+        let definition = format!("{}\n{how}", prepared.project.model.definition(name));
+        own.insert(CONFIG.to_owned(), found.revision.seal(&definition));
+        (name.clone(), own)
+    };
+    revisions.iter().map(label).collect()
+}
+
+/// A digest of everything that the override file is made from: labels and names, no values.
+pub(super) fn stamp(run: &Run, labels: &Labels, volumes: &BTreeMap<String, String>) -> String {
+    let all = json!([
+        env!("CARGO_PKG_VERSION"),
+        run.settings.secrets_dir,
+        labels,
+        volumes
+    ])
+    .to_string();
+    data_encoding::BASE64URL_NOPAD.encode(&Sha256::digest(all)[..16])
+}
+
+/// Whether the override file that is there is the one for this plan.
+pub(super) fn override_is_current(prepared: &Prepared, planned: &Planned) -> Result<bool> {
+    Ok(prepared
+        .override_file
+        .read()?
+        .is_some_and(|bytes| OverrideFile::is_current(&bytes, &planned.stamp)))
+}
+
+/// The text of the override file for a plan; [`Project::read_as_written`] must have been called.
+///
+/// [`Project::read_as_written`]: crate::docker::project::Project::read_as_written
+pub(super) fn override_text(run: &Run, prepared: &Prepared, planned: &Planned) -> String {
+    let Planned {
+        plans,
+        paths,
+        volumes,
+        labels,
+        stamp,
+        ..
+    } = planned;
+    override_file(run, prepared, plans, paths, volumes, labels).to_yaml(stamp)
+}
+
+/// The override file of a project; like [`override_text`] for modes that plan no deployment.
 pub(super) fn override_file(
     run: &Run,
     prepared: &Prepared,
     plans: &BTreeMap<String, ServicePlan>,
     paths: &BTreeMap<(String, String), PathBuf>,
     volumes: &BTreeMap<String, String>,
-    revisions: Option<&BTreeMap<String, ServiceRevision>>,
+    labels: &Labels,
 ) -> OverrideFile {
     let mut all = OverrideFile::default();
     let model = &prepared.project.model;
@@ -214,19 +300,7 @@ pub(super) fn override_file(
             }
             (None, _) => {}
         }
-        if let Some(found) = revisions.and_then(|all| all.get(name)) {
-            own.labels
-                .insert(REVISION.to_owned(), found.revision.label().to_owned());
-            if let Some(user) = plans.get(name).and_then(|plan| plan.user.clone()) {
-                own.labels.insert(standing::USER.to_owned(), user);
-            }
-            if let Some(environment) = &run.settings.environment {
-                own.labels.insert(ENVIRONMENT.to_owned(), environment.clone());
-            }
-            let definition = format!("{}\n{}", model.definition(name), own.signature());
-            own.labels
-                .insert(CONFIG.to_owned(), found.revision.seal(&definition));
-        }
+        own.labels = labels.get(name).cloned().unwrap_or_default();
         all.services.insert(name.clone(), own);
     }
     all

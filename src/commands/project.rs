@@ -1,6 +1,6 @@
 //! The Project stage: the Compose model, who gets what, and where things go.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use super::Run;
@@ -12,6 +12,7 @@ use crate::delivery::{ProjectFile, SecretsDir};
 use crate::docker::command::Tools;
 use crate::docker::engine::{self, Container};
 use crate::docker::host_paths::{HostPath, HostPaths};
+use crate::docker::images::Images;
 use crate::docker::model::Model;
 use crate::docker::project::{Project, likely_name};
 use crate::error::{Code, Error, Result};
@@ -33,6 +34,8 @@ pub(super) struct Prepared {
     pub(super) host_override: HostPath,
     /// The project's containers, before anything was changed; none in modes that do without an engine.
     pub(super) containers: Vec<Container>,
+    /// The images that they were made from.
+    pub(super) images: Images,
     /// The project's own secrets that move into a service's volume: by service, file name and value.
     pub(super) own: BTreeMap<String, Vec<(String, SecretValue)>>,
 }
@@ -65,7 +68,7 @@ pub(super) async fn prepare(
         )
         .hint("Move it away, or name another `override-file`."));
     }
-    let (project, containers) = load(run, declared, tools, host).await?;
+    let (project, Standing { containers, images }) = load(run, declared, tools, host).await?;
     let settings = &run.settings;
     access::check_services(&project.model, &settings.compose.services, "services")?;
     let access = access::decide(
@@ -128,18 +131,26 @@ pub(super) async fn prepare(
         host_secrets_dir,
         host_override,
         containers,
+        images,
         own,
     })
 }
 
-/// Reads the project and, where an engine is needed, what runs of it: both at the same time, under the name that the
-/// project most likely has.
+/// What the engine has of a project.
+struct Standing {
+    containers: Vec<Container>,
+    /// The images that the containers were made from, by the names that Compose gave.
+    images: Images,
+}
+
+/// Reads the project and, where an engine is needed, what the engine has of it: both at the same time, under the name
+/// that the project most likely has.
 async fn load(
     run: &Run,
     declared: &Declared,
     tools: &Tools,
     host: &HostPaths,
-) -> Result<(Project, Vec<Container>)> {
+) -> Result<(Project, Standing)> {
     let settings = &run.settings;
     let load = Project::load(
         tools,
@@ -149,20 +160,33 @@ async fn load(
         &declared.profiles,
     );
     if !matches!(settings.mode, Mode::Deploy | Mode::Validate) {
-        return Ok((load.await?, Vec::new()));
+        return Ok((
+            load.await?,
+            Standing {
+                containers: Vec::new(),
+                images: Images::new(),
+            },
+        ));
     }
     let directory = host.to_host(&declared.files.directory)?;
     let likely = likely_name(
         settings.compose.name.as_deref().or(declared.name.as_deref()),
         &directory,
     );
-    let (project, containers) = tokio::join!(load, engine::containers(tools, &likely));
+    let (project, found) = tokio::join!(load, standing(tools, &likely));
     let project = project?;
     if project.model.name == likely {
-        return Ok((project, containers?));
+        return Ok((project, found?));
     }
-    let containers = engine::containers(tools, &project.model.name).await?;
-    Ok((project, containers))
+    let found = standing(tools, &project.model.name).await?;
+    Ok((project, found))
+}
+
+async fn standing(tools: &Tools, name: &str) -> Result<Standing> {
+    let containers = engine::containers(tools, name).await?;
+    let names: BTreeSet<String> = containers.iter().filter_map(Container::image_name).collect();
+    let images = engine::images(tools, &names.into_iter().collect::<Vec<_>>()).await?;
+    Ok(Standing { containers, images })
 }
 
 /// A volume at `/run/secrets` would hide the project's own secrets there, and Compose cannot mount them into it; so they

@@ -20,10 +20,18 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
     reporting::deployment_notes(run, &secrets);
     engine::check_versions(&tools).await?;
     let services = planning::services_of(run, &prepared);
-    let images = images::present(&tools, &prepared.project, &services).await?;
+    let images = images::present(
+        &tools,
+        &prepared.project,
+        &services,
+        std::mem::take(&mut prepared.images),
+    )
+    .await?;
     let containers = std::mem::take(&mut prepared.containers);
     let planned = planning::plan_delivery(run, &prepared, &secrets, &tools, &images, containers).await?;
-    planning::check_override(run, &prepared, &names, &tools, &planned.override_text).await?;
+    prepared.project.read_as_written(&tools).await?;
+    let text = planning::override_text(run, &prepared, &planned);
+    planning::check_override(run, &prepared, &names, &tools, &text).await?;
     run.check_strict()?;
 
     run.begin_stage("What a deployment would change");
@@ -64,7 +72,7 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
             run.console.line(&format!("create the volume {name}"));
         }
     }
-    if prepared.override_file.read()?.as_deref() != Some(planned.override_text.as_bytes()) {
+    if !planning::override_is_current(&prepared, &planned)? {
         run.console
             .line(&format!("write {}", run.settings.override_file.display()));
     }

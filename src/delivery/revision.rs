@@ -18,13 +18,36 @@ const SHOWN: usize = 16;
 const KEY: usize = 32;
 
 /// Everything that a revision covers, as unambiguous bytes: each part is written with its length.
-#[derive(Default)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Content(Zeroizing<Vec<u8>>);
 
+/// What makes two digests of one content differ.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Salt([u8; SALT]);
+
 /// A service's revision. It has no `Debug`: it holds a key made from the values.
+#[derive(Clone)]
 pub struct Revision {
+    salt: Salt,
     label: String,
     key: Zeroizing<[u8; KEY]>,
+}
+
+impl Salt {
+    /// A salt that nothing was digested with before.
+    pub fn fresh() -> Result<Self> {
+        let mut salt = [0u8; SALT];
+        getrandom::fill(&mut salt)
+            .map_err(|_| Error::new(Code::Internal, "the system gives no random numbers"))?;
+        Ok(Self(salt))
+    }
+
+    /// The salt of the revision with this label; `None` when it is none.
+    pub fn of_label(label: &str) -> Option<Self> {
+        let (salt, _) = label.split_once('.')?;
+        let salt = BASE64URL_NOPAD.decode(salt.as_bytes()).ok()?;
+        Some(Self(salt.try_into().ok()?))
+    }
 }
 
 impl Content {
@@ -36,38 +59,14 @@ impl Content {
 }
 
 impl Revision {
-    /// The revision of a content under a fresh salt.
-    pub fn fresh(content: &Content) -> Result<Self> {
-        let mut salt = [0u8; SALT];
-        getrandom::fill(&mut salt)
-            .map_err(|_| Error::new(Code::Internal, "the system gives no random numbers"))?;
-        Self::with_salt(content, &salt)
-    }
-
-    /// The revision with this label, if the content is the one that it was made from.
-    pub fn confirm(content: &Content, label: &str) -> Result<Option<Self>> {
-        let salt = label
-            .split_once('.')
-            .and_then(|(salt, _)| BASE64URL_NOPAD.decode(salt.as_bytes()).ok())
-            .and_then(|salt| <[u8; SALT]>::try_from(salt).ok());
-        let Some(salt) = salt else { return Ok(None) };
-        let found = Self::with_salt(content, &salt)?;
-        Ok((found.label == label).then_some(found))
-    }
-
     /// The text of the label: salt and digest.
     pub fn label(&self) -> &str {
         &self.label
     }
 
-    /// A short name that differs from revision to revision, for names of volumes: lower-case letters and digits.
+    /// A short name that differs from revision to revision, for names of volumes: 16 hexadecimal digits of the salt.
     pub fn short(&self) -> String {
-        let salt = self.label.split('.').next().unwrap_or_default();
-        data_encoding::HEXLOWER
-            .encode(salt.as_bytes())
-            .chars()
-            .take(16)
-            .collect()
+        data_encoding::HEXLOWER.encode(&self.salt.0[..8])
     }
 
     /// A keyed digest of a text that is no secret by itself but may hold other sensitive things: only who knows the
@@ -81,14 +80,16 @@ impl Revision {
         BASE64URL_NOPAD.encode(&mac.finalize().into_bytes()[..SHOWN])
     }
 
-    fn with_salt(content: &Content, salt: &[u8; SALT]) -> Result<Self> {
+    /// The revision of a content under a salt.
+    pub fn of(content: &Content, salt: Salt) -> Result<Self> {
         let mut key = Zeroizing::new([0u8; KEY]);
         if content.0.is_empty() {
             // Nothing to guess: a service without secrets needs no slow digest.
-            let digest = Sha512::digest(salt);
+            let digest = Sha512::digest(salt.0);
             key.copy_from_slice(&digest[SHOWN..SHOWN + KEY]);
             return Ok(Self {
-                label: label(salt, &digest[..SHOWN]),
+                salt,
+                label: label(&salt.0, &digest[..SHOWN]),
                 key,
             });
         }
@@ -96,12 +97,12 @@ impl Revision {
         let parameters = Params::new(7 * 1024, 5, 1, Some(SHOWN + KEY)).map_err(fault)?;
         let mut digest = Zeroizing::new([0u8; SHOWN + KEY]);
         Argon2::new(Algorithm::Argon2id, Version::V0x13, parameters)
-            .hash_password_into(&content.0, salt, &mut digest[..])
+            .hash_password_into(&content.0, &salt.0, &mut digest[..])
             .map_err(fault)?;
         key.copy_from_slice(&digest[SHOWN..]);
-        let label = label(salt, &digest[..SHOWN]);
+        let label = label(&salt.0, &digest[..SHOWN]);
         digest.zeroize();
-        Ok(Self { label, key })
+        Ok(Self { salt, label, key })
     }
 }
 
@@ -125,48 +126,38 @@ mod tests {
         content
     }
 
+    fn revision(parts: &[&str], label: &str) -> String {
+        Revision::of(&content(parts), Salt::of_label(label).unwrap())
+            .unwrap()
+            .label()
+            .to_owned()
+    }
+
     #[test]
-    fn a_label_is_confirmed_by_its_content_alone() {
-        let revision = Revision::fresh(&content(&["a", "b"])).unwrap();
-        assert!(
-            Revision::confirm(&content(&["a", "b"]), revision.label())
+    fn a_label_is_that_of_its_content_alone() {
+        for parts in [&["a", "b"][..], &[]] {
+            let label = Revision::of(&content(parts), Salt::fresh().unwrap())
                 .unwrap()
-                .is_some()
-        );
-        for other in [&["a", "c"][..], &["ab"], &["a", "b", ""]] {
-            assert!(
-                Revision::confirm(&content(other), revision.label())
-                    .unwrap()
-                    .is_none()
-            );
+                .label()
+                .to_owned();
+            assert_eq!(revision(parts, &label), label);
+            for other in [&["a", "c"][..], &["ab"], &["a", "b", ""]] {
+                assert_ne!(revision(other, &label), label);
+            }
         }
         for nonsense in ["", "x", "x.y", "AAAA.BBBB"] {
-            assert!(
-                Revision::confirm(&content(&["a", "b"]), nonsense)
-                    .unwrap()
-                    .is_none()
-            );
+            assert!(Salt::of_label(nonsense).is_none());
         }
     }
 
     #[test]
     fn two_revisions_of_one_content_differ_and_seal_differently() {
-        let [a, b] = [(); 2].map(|()| Revision::fresh(&content(&["a"])).unwrap());
+        let [a, b] = [(); 2].map(|()| Revision::of(&content(&["a"]), Salt::fresh().unwrap()).unwrap());
         assert_ne!(a.label(), b.label());
         assert_ne!(a.short(), b.short());
         assert_ne!(a.seal("text"), b.seal("text"));
-        let nothing = Revision::fresh(&content(&[])).unwrap();
-        assert!(
-            Revision::confirm(&content(&[]), nothing.label())
-                .unwrap()
-                .is_some()
-        );
-        assert!(
-            Revision::confirm(&content(&["a"]), nothing.label())
-                .unwrap()
-                .is_none()
-        );
-        let again = Revision::confirm(&content(&["a"]), a.label()).unwrap().unwrap();
+        assert_ne!(a.seal("text"), a.seal("other"));
+        let again = Revision::of(&content(&["a"]), Salt::of_label(a.label()).unwrap()).unwrap();
         assert_eq!(a.seal("text"), again.seal("text"));
     }
 }

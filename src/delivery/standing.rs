@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use super::choose::Kind;
 use super::override_file::TARGET;
 use super::plan::{ServicePlan, Users};
-use super::revision::{Content, Revision};
+use super::revision::{Content, Revision, Salt};
 use super::volume::REVISION;
 use crate::docker::engine::{Container, State, Volume};
 use crate::docker::health::restarts;
@@ -37,7 +37,15 @@ pub struct ServiceRevision {
 /// Digests that are computed at the same time: each takes 7 MiB.
 const AT_ONCE: usize = 2;
 
-/// The revision of each service: the one that the engine knows, if the values are still the same, else a fresh one.
+/// A service whose revision is looked for: what its revision covers, and what the engine has of it, label and volume.
+struct Sought<'a> {
+    service: &'a String,
+    content: &'a Content,
+    standing: Vec<(&'a str, Option<String>)>,
+    tried: usize,
+}
+
+/// The revision of each service: the one that the engine knows, if the values are still the same, else a new one.
 /// `plans` may lack services that get nothing; they have a revision of nothing, which seals their definitions.
 /// `volumes` may be left empty as long as every service's containers know its revision ([`all_known`]).
 pub fn revisions<'a>(
@@ -46,24 +54,62 @@ pub fn revisions<'a>(
     containers: &[Container],
     volumes: &[Volume],
 ) -> Result<BTreeMap<String, ServiceRevision>> {
-    let services: Vec<&String> = services.into_iter().collect();
-    let part = |first: usize| {
-        let mine = services.iter().skip(first).step_by(AT_ONCE);
-        mine.map(|service| {
-            Ok((
-                (*service).clone(),
-                revision(service, plans.get(*service), containers, volumes)?,
-            ))
+    let nothing = Content::default();
+    let mut sought: Vec<Sought> = services
+        .into_iter()
+        .map(|service| Sought {
+            service,
+            content: plans.get(service).map_or(&nothing, |plan| &plan.content),
+            standing: standing(service, containers, volumes),
+            tried: 0,
         })
-        .collect::<Result<Vec<_>>>()
-    };
-    std::thread::scope(|scope| {
-        let other = scope.spawn(|| part(1));
-        let mut all: BTreeMap<_, _> = part(0)?.into_iter().collect();
-        let fault = |_| Error::new(Code::Internal, "the revisions could not be computed");
-        all.extend(other.join().map_err(fault)??);
-        Ok(all)
-    })
+        .collect();
+    let mut all = BTreeMap::new();
+    while !sought.is_empty() {
+        // The newest label of each service first; nearly always it is the right one, and one round is enough.
+        let (next, new): (Vec<Sought>, Vec<Sought>) =
+            sought.into_iter().partition(|s| s.tried < s.standing.len());
+        let fresh = Salt::fresh()?;
+        let salt = |s: &Sought| Salt::of_label(s.standing[s.tried].0).unwrap_or(fresh);
+        let digests = digests(
+            next.iter()
+                .map(|s| (s.content, salt(s)))
+                .chain(new.iter().map(|s| (s.content, fresh))),
+        )?;
+        let mut digests = digests.into_iter();
+        sought = Vec::new();
+        for (mut one, revision) in next.into_iter().zip(&mut digests) {
+            if one.standing[one.tried].0 == revision.label() {
+                let same = one
+                    .standing
+                    .iter()
+                    .filter(|(label, _)| *label == revision.label());
+                let volume = same.clone().find_map(|(_, volume)| volume.clone());
+                all.insert(
+                    one.service.clone(),
+                    ServiceRevision {
+                        revision,
+                        known: true,
+                        volume,
+                    },
+                );
+            } else {
+                one.tried += 1;
+                sought.push(one);
+            }
+        }
+        for (one, revision) in new.into_iter().zip(&mut digests) {
+            all.insert(
+                one.service.clone(),
+                ServiceRevision {
+                    revision,
+                    known: false,
+                    volume: None,
+                },
+            );
+        }
+    }
+    Ok(all)
 }
 
 /// Whether the engine knows the revision of every service that gets something, and its volume where there shall be one.
@@ -79,15 +125,13 @@ pub fn all_known(
     })
 }
 
-fn revision(
+/// What the engine has of a service: label and volume of its containers, then of volumes that none mounts (yet, or any
+/// more).
+fn standing<'a>(
     service: &str,
-    plan: Option<&ServicePlan>,
-    containers: &[Container],
-    volumes: &[Volume],
-) -> Result<ServiceRevision> {
-    let nothing = Content::default();
-    let content = plan.map_or(&nothing, |plan| &plan.content);
-    // Label and volume: what containers mount, then volumes that none mounts (yet, or any more).
+    containers: &'a [Container],
+    volumes: &'a [Volume],
+) -> Vec<(&'a str, Option<String>)> {
     let of_containers = containers
         .iter()
         .filter(|c| c.service == service)
@@ -110,29 +154,47 @@ fn revision(
                 .is_some_and(|name| name == service)
         })
         .filter_map(|volume| Some((volume.labels.get(REVISION)?.as_str(), Some(volume.name.clone()))));
-    let standing: Vec<(&str, Option<String>)> = of_containers.chain(of_volumes).collect();
-    let mut tried = BTreeSet::new();
-    for (label, _) in &standing {
-        if !tried.insert(*label) {
-            continue;
-        }
-        if let Some(revision) = Revision::confirm(content, label)? {
-            let volume = standing
-                .iter()
-                .filter(|(other, _)| other == label)
-                .find_map(|(_, volume)| volume.clone());
-            return Ok(ServiceRevision {
-                revision,
-                known: true,
-                volume,
-            });
+    let mut all: Vec<(&str, Option<String>)> = Vec::new();
+    for (label, volume) in of_containers.chain(of_volumes) {
+        // Replicas have one label; each is tried once, and keeps the volume that any of them mounts.
+        match all.iter_mut().find(|(other, _)| *other == label) {
+            Some((_, known)) => *known = known.take().or(volume),
+            None => all.push((label, volume)),
         }
     }
-    Ok(ServiceRevision {
-        revision: Revision::fresh(content)?,
-        known: false,
-        volume: None,
-    })
+    all
+}
+
+/// The revision of each content under its salt, in order. What comes more than once is computed once.
+fn digests<'a>(wanted: impl Iterator<Item = (&'a Content, Salt)>) -> Result<Vec<Revision>> {
+    let mut distinct: Vec<(&Content, Salt)> = Vec::new();
+    let mut places = Vec::new();
+    for pair in wanted {
+        let place = distinct.iter().position(|other| *other == pair);
+        places.push(place.unwrap_or(distinct.len()));
+        if place.is_none() {
+            distinct.push(pair);
+        }
+    }
+    let part = |first: usize| -> Result<Vec<Revision>> {
+        distinct
+            .iter()
+            .skip(first)
+            .step_by(AT_ONCE)
+            .map(|(content, salt)| Revision::of(content, *salt))
+            .collect()
+    };
+    let (even, odd) = std::thread::scope(|scope| {
+        let odd = (distinct.len() > 1).then(|| scope.spawn(|| part(1)));
+        let even = part(0);
+        let fault = |_| Error::new(Code::Internal, "the revisions could not be computed");
+        let odd = odd.map_or_else(|| Ok(Vec::new()), |thread| thread.join().map_err(fault)?);
+        Ok::<_, Error>((even?, odd?))
+    })?;
+    Ok(places
+        .into_iter()
+        .map(|place| if place % 2 == 0 { &even } else { &odd }[place / 2].clone())
+        .collect())
 }
 
 /// How a service shall stand.

@@ -87,6 +87,11 @@ impl Container {
         self.raw.get("Image").and_then(Value::as_str).unwrap_or_default()
     }
 
+    /// The name of the image it was made from, as it was given.
+    pub fn image_name(&self) -> Option<String> {
+        Some(self.raw.pointer("/Config/Image")?.as_str()?.to_owned())
+    }
+
     /// What it is doing.
     pub fn state(&self) -> State {
         let text = |path: &str| self.raw.pointer(path).and_then(Value::as_str).unwrap_or_default();

@@ -12,12 +12,24 @@ use crate::settings::{ComposeSettings, Pull};
 /// The images of the project that the engine has, by name.
 pub type Images = BTreeMap<String, Image>;
 
-/// The images that the engine has now, without pulling or building any.
-pub async fn present(tools: &Tools, project: &Project, services: &BTreeSet<String>) -> Result<Images> {
-    let names: BTreeSet<String> = chosen(project, services)
-        .map(|service| service.image.clone())
+/// The images of the services that the engine has now, without pulling or building any. `known` are some that have
+/// been looked at already.
+pub async fn present(
+    tools: &Tools,
+    project: &Project,
+    services: &BTreeSet<String>,
+    known: Images,
+) -> Result<Images> {
+    let names: BTreeSet<&String> = chosen(project, services).map(|service| &service.image).collect();
+    let new: Vec<String> = names
+        .iter()
+        .filter(|name| !known.contains_key(**name))
+        .map(|n| (*n).clone())
         .collect();
-    engine::images(tools, &names.into_iter().collect::<Vec<_>>()).await
+    let mut all = known;
+    all.retain(|name, _| names.contains(name));
+    all.extend(engine::images(tools, &new).await?);
+    Ok(all)
 }
 
 /// Pulls and builds what the services need, as `pull` and `build` say, and returns all their images. Nothing that runs
@@ -57,7 +69,7 @@ pub async fn ensure(
             ));
         }
     }
-    let images = present(tools, project, services).await?;
+    let images = present(tools, project, services, Images::new()).await?;
     let missing: Vec<&str> = chosen(project, services)
         .filter(|service| !images.contains_key(&service.image))
         .map(|service| service.name.as_str())

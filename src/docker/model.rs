@@ -13,6 +13,15 @@ pub struct OwnSecret {
     pub target: String,
 }
 
+/// What the Compose files say of a service's variables, word for word.
+#[derive(Clone, Default)]
+pub struct Written {
+    /// `environment`, not interpolated: `None` for a name without a value.
+    pub environment: BTreeMap<String, Option<String>>,
+    /// Whether there is an `env_file`.
+    pub has_env_file: bool,
+}
+
 /// One service, as far as secrets and deployment are concerned.
 #[derive(Clone, Default)]
 pub struct Service {
@@ -26,10 +35,10 @@ pub struct Service {
     pub user: String,
     /// Whether `cap_drop` takes everything, so that not even root reads other users' files.
     pub no_capabilities: bool,
-    /// `environment` as written, not interpolated: `None` for a name without a value.
+    /// `environment` and what `env_file` brings, interpolated: `None` for a name without a value.
     pub environment: BTreeMap<String, Option<String>>,
-    /// Names that `env_file` brings, or may bring beside `environment`.
-    pub from_env_file: BTreeSet<String>,
+    /// `environment` as written, not interpolated, and whether there is an `env_file`; see [`Model::add_written`].
+    pub written: Written,
     /// `secrets`.
     pub secrets: Vec<OwnSecret>,
     /// How many containers it shall have.
@@ -58,9 +67,9 @@ pub struct Model {
 pub struct NotAModel;
 
 impl Model {
-    /// Makes the model from two answers of `docker compose config --format json`, both with all profiles: one with
-    /// `--no-interpolate`, one without. `active` names the services that the chosen profiles start.
-    pub fn new(plain: &Value, resolved: Value, active: &BTreeSet<String>) -> Result<Self, NotAModel> {
+    /// Makes the model from the answer of `docker compose config --format json` with all profiles. `active` names the
+    /// services that the chosen profiles start.
+    pub fn new(resolved: Value, active: &BTreeSet<String>) -> Result<Self, NotAModel> {
         let name = resolved
             .get("name")
             .and_then(Value::as_str)
@@ -71,13 +80,9 @@ impl Model {
             .into_iter()
             .flatten()
             .map(|(service, definition)| {
-                let written = plain
-                    .get("services")
-                    .and_then(|all| all.get(service))
-                    .unwrap_or(&Value::Null);
                 (
                     service.clone(),
-                    read_service(&name, service, definition, written, active.contains(service)),
+                    read_service(&name, service, definition, active.contains(service)),
                 )
             })
             .collect();
@@ -86,6 +91,19 @@ impl Model {
             services,
             resolved,
         })
+    }
+
+    /// Adds what the Compose files say word for word: the answer of the same call with `--no-interpolate`.
+    pub fn add_written(&mut self, plain: &Value) {
+        let written = plain.get("services").and_then(Value::as_object);
+        for (name, definition) in written.into_iter().flatten() {
+            if let Some(service) = self.services.get_mut(name) {
+                service.written = Written {
+                    environment: variables(definition.get("environment")),
+                    has_env_file: definition.get("env_file").is_some_and(|files| !files.is_null()),
+                };
+            }
+        }
     }
 
     /// A model without anything, before the first answer is there.
@@ -175,7 +193,7 @@ impl Model {
     }
 }
 
-fn read_service(project: &str, name: &str, resolved: &Value, plain: &Value, active: bool) -> Service {
+fn read_service(project: &str, name: &str, resolved: &Value, active: bool) -> Service {
     let text = |key: &str| {
         resolved
             .get(key)
@@ -188,12 +206,6 @@ fn read_service(project: &str, name: &str, resolved: &Value, plain: &Value, acti
         image if image.is_empty() => format!("{project}-{name}"),
         image => image,
     };
-    let environment = written_environment(plain.get("environment"));
-    // What `environment` gives as well may stand in the file too, and would show when it is taken out of the former.
-    let has_env_file = plain.get("env_file").is_some_and(|files| !files.is_null());
-    let from_env_file = keys(resolved.get("environment"))
-        .filter(|key| has_env_file || !environment.contains_key(key))
-        .collect();
     let list = |key: &str| {
         resolved
             .get(key)
@@ -224,8 +236,8 @@ fn read_service(project: &str, name: &str, resolved: &Value, plain: &Value, acti
         no_capabilities: list("cap_drop")
             .iter()
             .any(|cap| cap.as_str().is_some_and(|c| c.eq_ignore_ascii_case("all"))),
-        environment,
-        from_env_file,
+        environment: variables(resolved.get("environment")),
+        written: Written::default(),
         secrets: list("secrets").iter().filter_map(own_secret).collect(),
         replicas,
         active,
@@ -236,7 +248,7 @@ fn read_service(project: &str, name: &str, resolved: &Value, plain: &Value, acti
 }
 
 /// `environment` in either form: a map, or a list of `NAME=value` and `NAME`.
-fn written_environment(value: Option<&Value>) -> BTreeMap<String, Option<String>> {
+fn variables(value: Option<&Value>) -> BTreeMap<String, Option<String>> {
     match value {
         Some(Value::Object(map)) => map
             .iter()
@@ -376,36 +388,37 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn model(plain: &Value, resolved: Value) -> Model {
+    fn model(resolved: Value) -> Model {
         let active = keys(resolved.get("services")).collect();
-        Model::new(plain, resolved, &active).ok().unwrap()
+        Model::new(resolved, &active).ok().unwrap()
     }
 
     #[test]
     fn both_forms_of_environment_read_the_same() {
-        let map = written_environment(Some(&json!({"A": "1", "B": null, "C": "${C}", "D": 4})));
-        let list = written_environment(Some(&json!(["A=1", "B", "C=${C}", "D=4"])));
+        let map = variables(Some(&json!({"A": "1", "B": null, "C": "${C}", "D": 4})));
+        let list = variables(Some(&json!(["A=1", "B", "C=${C}", "D=4"])));
         assert_eq!(map, list);
         assert_eq!(map["B"], None);
     }
 
     #[test]
-    fn names_that_only_an_env_file_brings_are_told_apart() {
-        let model = model(
-            &json!({"services": {"web": {"environment": ["A=1"]}}}),
-            json!({"name": "p", "services": {"web": {"environment": {"A": "1", "F": "x"}}}}),
+    fn what_is_written_is_kept_beside_what_compose_makes_of_it() {
+        let mut model =
+            model(json!({"name": "p", "services": {"web": {"environment": {"A": "1", "F": "x"}}}}));
+        model.add_written(
+            &json!({"services": {"web": {"environment": ["A=${A}"], "env_file": [{"path": "/f"}]}}}),
         );
         let web = &model.services["web"];
-        assert_eq!(web.from_env_file.iter().collect::<Vec<_>>(), ["F"]);
+        assert_eq!(web.environment.keys().collect::<Vec<_>>(), ["A", "F"]);
+        assert_eq!(web.written.environment["A"].as_deref(), Some("${A}"));
+        assert!(web.written.has_env_file);
         assert_eq!(web.image, "p-web");
     }
 
     #[test]
     fn a_definition_changes_with_what_the_service_refers_to_and_not_with_its_scale() {
         let with = |replicas: u64, driver: &str| {
-            model(
-                &json!({}),
-                json!({"name": "p", "services": {"web": {"scale": replicas, "networks": {"n": null}}}, "networks": {"n": {"driver": driver}}}),
+            model(json!({"name": "p", "services": {"web": {"scale": replicas, "networks": {"n": null}}}, "networks": {"n": {"driver": driver}}}),
             )
             .definition("web")
         };
@@ -416,7 +429,6 @@ mod tests {
     #[test]
     fn starting_a_service_starts_what_it_depends_on() {
         let model = model(
-            &json!({}),
             json!({"name": "p", "services": {"a": {"depends_on": {"b": {}}}, "b": {"depends_on": {"c": {}}}, "c": {}, "d": {}}}),
         );
         assert_eq!(

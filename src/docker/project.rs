@@ -23,6 +23,7 @@ pub struct Project {
     pub directory: HostPath,
     /// Variables that the Compose files name and that are not set.
     pub unset: BTreeSet<String>,
+    written: bool,
     words: Vec<OsString>,
     name: Option<String>,
 }
@@ -39,8 +40,8 @@ pub enum With<'a> {
 }
 
 impl Project {
-    /// Reads the project. Compose reads it twice, at the same time: as written, and interpolated with `tools`' variables
-    /// (placeholders in place of secrets). All profiles are read, since the override covers every service.
+    /// Reads the project, interpolated with `tools`' variables (placeholders in place of secrets). All profiles are read,
+    /// since the override covers every service.
     pub async fn load(
         tools: &Tools,
         settings: &ComposeSettings,
@@ -58,37 +59,47 @@ impl Project {
             files,
             directory,
             unset: BTreeSet::new(),
+            written: false,
             words,
             name: settings.name.clone(),
         };
-        let all = ["config", "--format", "json"];
-        let (plain, resolved) = tokio::join!(
-            this.call(tools, With::NoOverride, &["*".to_owned()])
-                .args(all)
-                .args(["--no-interpolate"])
-                .output(),
-            this.call(tools, With::NoOverride, &["*".to_owned()])
-                .args(all)
-                .output(),
-        );
-        let (plain, resolved) = (plain?, resolved?);
-        for answer in [&resolved, &plain] {
-            if !answer.success {
-                return Err(rejected(&answer.stderr));
-            }
+        let call = this
+            .call(tools, With::NoOverride, &["*".to_owned()])
+            .args(["config", "--format", "json"]);
+        let answer = call.output().await?;
+        if !answer.success {
+            return Err(rejected(&answer.stderr));
         }
-        let mut unset = resolved.unset.clone();
-        let format = || Error::new(Code::Internal, "Docker Compose printed a model that is no JSON");
-        let (plain, resolved) = (
-            plain.json().ok_or_else(format)?,
-            resolved.json().ok_or_else(format)?,
-        );
-        // Only names that stand in the Compose files are no parts of values.
-        unset.retain(|name| names_variable(&plain, name));
-        this.unset = unset;
+        let resolved = answer.json().ok_or_else(no_json)?;
+        this.unset.clone_from(&answer.unset);
         let active = active_services(&resolved, profiles);
-        this.model = Model::new(&plain, resolved, &active).map_err(|_| format())?;
+        this.model = Model::new(resolved, &active).map_err(|_| no_json())?;
+        if !this.unset.is_empty() {
+            this.read_as_written(tools).await?;
+        }
         Ok(this)
+    }
+
+    /// Reads the project once more, as it is written: the override file repeats variables word for word. Does nothing
+    /// when that is known already.
+    pub async fn read_as_written(&mut self, tools: &Tools) -> Result<()> {
+        if self.written {
+            return Ok(());
+        }
+        let call = self.call(tools, With::NoOverride, &["*".to_owned()]);
+        let answer = call
+            .args(["config", "--format", "json", "--no-interpolate"])
+            .output()
+            .await?;
+        if !answer.success {
+            return Err(rejected(&answer.stderr));
+        }
+        let plain = answer.json().ok_or_else(no_json)?;
+        // Only names that stand in the Compose files are no parts of values.
+        self.unset.retain(|name| names_variable(&plain, name));
+        self.model.add_written(&plain);
+        self.written = true;
+        Ok(())
     }
 
     /// A call of Compose for this project.
@@ -120,9 +131,7 @@ impl Project {
         if !answer.success {
             return Err(rejected(&answer.stderr));
         }
-        answer
-            .json()
-            .ok_or_else(|| Error::new(Code::Internal, "Docker Compose printed a model that is no JSON"))
+        answer.json().ok_or_else(no_json)
     }
 }
 
@@ -244,6 +253,10 @@ fn active_services(resolved: &serde_json::Value, profiles: &[String]) -> BTreeSe
         )
         .map(|(name, _)| name.clone())
         .collect()
+}
+
+fn no_json() -> Error {
+    Error::new(Code::Internal, "Docker Compose printed a model that is no JSON")
 }
 
 fn rejected(stderr: &str) -> Error {

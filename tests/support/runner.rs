@@ -22,6 +22,7 @@ pub struct Step<'a> {
     inputs: BTreeMap<String, OsString>,
     variables: BTreeMap<String, OsString>,
     options: Vec<String>,
+    mounts: Mounts,
 }
 
 /// A step that is running.
@@ -79,6 +80,7 @@ impl Workspace {
             inputs: BTreeMap::new(),
             variables: BTreeMap::new(),
             options: Vec::new(),
+            mounts: Mounts::of(self),
         }
     }
 }
@@ -102,6 +104,13 @@ impl<'a> Step<'a> {
     #[must_use]
     pub fn option(mut self, option: &str) -> Self {
         self.options.push(option.to_owned());
+        self
+    }
+
+    /// As runners before 2.329 start it: `RUNNER_TEMP` is a path of the host, and not mounted (actions/runner#1984).
+    #[must_use]
+    pub fn older_runner(mut self) -> Self {
+        self.mounts.0.retain(|(_, here)| *here != "/github/runner_temp");
         self
     }
 
@@ -138,7 +147,7 @@ impl<'a> Step<'a> {
         let workspace = self.workspace;
         let image = super::action_image();
         let number = unique();
-        let mounts = Mounts::of(workspace);
+        let mounts = &self.mounts;
         let mut commands = BTreeMap::new();
         let mut values = runners_variables(workspace);
         for (variable, file) in FILE_COMMANDS {
@@ -148,7 +157,7 @@ impl<'a> Step<'a> {
             commands.insert(*variable, path);
         }
         values.extend(self.input_variables());
-        values.extend(self.variables);
+        values.extend(self.variables.clone());
         let container = format!("{}_{number}", image.replace([':', '/', '.', '-'], ""));
 
         let mut command = workspace.engine.command();
@@ -208,6 +217,12 @@ impl Running<'_> {
     pub fn signal(&self, signal: Signal) {
         let client = Pid::from_raw(self.child.id().cast_signed()).unwrap();
         kill_process(client, signal).unwrap();
+    }
+
+    /// What it has printed so far.
+    pub fn log(&self) -> String {
+        let done = self.workspace.engine.run(&["logs", &self.container]);
+        String::from_utf8_lossy(&done.stdout).into_owned() + &done.stderr
     }
 
     /// Kills the action's container, as a crash of the machine would.
