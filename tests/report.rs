@@ -205,7 +205,7 @@ fn a_success_in_the_summary() {
 
     **Delivery** `volume`: chosen by `auto`, since the engine outlives the workspace
 
-    - This is a GitHub-hosted runner: the stack dies with the job. To keep it running, run this job on a self-hosted runner, or name the engine that shall run it in `docker-host`.
+    - This is a GitHub-hosted runner: the stack dies with the job. To keep it running, run this job on a self-hosted runner.
 
     <sub>Override file `/srv/bot/docker-compose.secrets.yml` · Secret files `/srv/bot/data/secrets` · JSON report `/srv/bot/report.json` · took 3.5 s: resolution 412 ms, deployment 3.1 s · claude-secrets 1.2.3</sub>
     "#);

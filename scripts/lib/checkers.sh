@@ -15,10 +15,10 @@ checkers_run() {
 
     local -a scripts workflows dockerfiles compose actions
     mapfile -t scripts < <(checkers_shell_scripts)
-    mapfile -t workflows < <(checkers_files '.github/workflows/*.yml' 'examples/*/deploy.yml')
+    mapfile -t workflows < <(checkers_files '.github/workflows/*.yml' 'examples/*/deploy.yml' 'tests/act/workflows/*.yml')
     mapfile -t actions < <(checkers_files 'action.yml')
     mapfile -t dockerfiles < <(checkers_files 'Dockerfile' '*/Dockerfile')
-    mapfile -t compose < <(checkers_files 'examples/*/docker-compose.yml')
+    mapfile -t compose < <(checkers_files 'examples/*/docker-compose.yml' 'tests/act/repository/docker-compose.yml')
 
     # Run from the project's folder: shellcheck resolves its `source=` comments, actionlint `uses: ./`, from there.
     (

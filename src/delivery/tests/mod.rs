@@ -82,7 +82,14 @@ fn refused<T>(result: Result<T, Error>, code: Code, words: &[&str]) {
 /// Runs one test of this file again, behind a command (`unshare -m …`), with a directory to work on.
 fn rerun(test: &str, dir: &Path, command: &[&str]) {
     let binary = dir.join("test-binary");
-    fs::copy(std::env::current_exe().unwrap(), &binary).unwrap();
+    // By another process: a child that a test beside this one starts meanwhile would hold the copy open for writing, and
+    // the kernel would refuse to run it.
+    let copied = Command::new("cp")
+        .arg(std::env::current_exe().unwrap())
+        .arg(&binary)
+        .status()
+        .unwrap();
+    assert!(copied.success());
     let name = format!("delivery::tests::limits::{test}");
     let run = Command::new(command[0])
         .args(&command[1..])
