@@ -17,13 +17,9 @@ pub fn parse(words: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Aske
     let mut matches = command().try_get_matches_from(words)?;
     Ok(match matches.remove_subcommand() {
         Some((name, _)) if name == "schema" => Asked::Schema,
-        Some((name, given)) => Asked::Run(
-            Mode::ALL
-                .iter()
-                .find(|(token, _)| *token == name)
-                .map(|(_, mode)| *mode),
-            given,
-        ),
+        Some((name, given)) => {
+            Asked::Run(Mode::ALL.iter().find(|(token, _)| *token == name).map(|(_, mode)| *mode), given)
+        }
         None => Asked::Run(None, matches),
     })
 }
@@ -35,12 +31,7 @@ pub fn flag(matches: &ArgMatches, name: &str) -> Option<String> {
 
 /// Whether `--verbose` was given.
 pub fn is_verbose(matches: &ArgMatches) -> bool {
-    matches
-        .try_get_one::<bool>("verbose")
-        .ok()
-        .flatten()
-        .copied()
-        .unwrap_or(false)
+    matches.try_get_one::<bool>("verbose").ok().flatten().copied().unwrap_or(false)
 }
 
 fn command() -> Command {
@@ -53,14 +44,8 @@ fn command() -> Command {
         (Mode::Deploy, "Runs the project with its secrets"),
         (Mode::CreateFiles, "Writes the secret files"),
         (Mode::CreateCompose, "Writes the override file; needs no values"),
-        (
-            Mode::Validate,
-            "Checks everything and prints what a deployment would change",
-        ),
-        (
-            Mode::Down,
-            "Stops the project and removes the files, volumes and override file",
-        ),
+        (Mode::Validate, "Checks everything and prints what a deployment would change"),
+        (Mode::Down, "Stops the project and removes the files, volumes and override file"),
     ];
     let root = modes.into_iter().fold(root, |root, (mode, about)| {
         let inputs = INPUTS.iter().filter(|input| input.name != "mode").map(argument);
@@ -81,21 +66,16 @@ fn argument(input: &'static Input) -> Arg {
     let arg = Arg::new(input.name).long(input.name).help(help(input));
     match input.kind {
         Kind::Text | Kind::List => arg.value_name(value_name(input)),
-        Kind::Switch => arg
-            .value_name("true|false")
-            .num_args(0..=1)
-            .require_equals(true)
-            .default_missing_value("true"),
+        Kind::Switch => {
+            arg.value_name("true|false").num_args(0..=1).require_equals(true).default_missing_value("true")
+        }
         // A flag never takes a secret: argv is readable by everyone.
         Kind::Secret => {
             let name = match input.name {
                 "github-secrets" => "github-secrets-file",
                 _ => "registries-file",
             };
-            Arg::new(name)
-                .long(name)
-                .value_name("FILE")
-                .help(format!("A file with this: {}", input.help))
+            Arg::new(name).long(name).value_name("FILE").help(format!("A file with this: {}", input.help))
         }
     }
 }
@@ -117,10 +97,7 @@ mod tests {
     use super::*;
 
     fn words(text: &str) -> Vec<std::ffi::OsString> {
-        std::iter::once("claude-secrets")
-            .chain(text.split_whitespace())
-            .map(Into::into)
-            .collect()
+        std::iter::once("claude-secrets").chain(text.split_whitespace()).map(Into::into).collect()
     }
 
     #[test]
@@ -138,20 +115,14 @@ mod tests {
             ));
             assert_eq!(parse(line).is_ok(), input.kind != Kind::Secret, "{}", input.name);
             if input.kind == Kind::Secret {
-                assert!(
-                    parse(words(&format!("deploy --{}-file=x", input.name))).is_ok(),
-                    "{}",
-                    input.name
-                );
+                assert!(parse(words(&format!("deploy --{}-file=x", input.name))).is_ok(), "{}", input.name);
             }
         }
     }
 
     #[test]
     fn a_switch_needs_no_value() {
-        let Ok(Asked::Run(mode, given)) = parse(words("deploy --strict --wait=false")) else {
-            panic!()
-        };
+        let Ok(Asked::Run(mode, given)) = parse(words("deploy --strict --wait=false")) else { panic!() };
         assert_eq!(mode, Some(Mode::Deploy));
         assert_eq!(
             (flag(&given, "strict").as_deref(), flag(&given, "wait").as_deref()),

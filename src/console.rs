@@ -57,23 +57,15 @@ struct Pipe {
 impl Console {
     /// The stream for where the run stands.
     pub fn new(platform: &Platform) -> Self {
-        let out: Box<dyn Write + Send> = if platform.actions {
-            Box::new(std::io::stdout())
-        } else {
-            Box::new(std::io::stderr())
-        };
+        let out: Box<dyn Write + Send> =
+            if platform.actions { Box::new(std::io::stdout()) } else { Box::new(std::io::stderr()) };
         Self::to(out, platform)
     }
 
     /// The stream into any writer, as for tests.
     pub fn to(out: Box<dyn Write + Send>, platform: &Platform) -> Self {
         Self {
-            state: Mutex::new(State {
-                out,
-                redactor: None,
-                in_group: false,
-                held: Some(Vec::new()),
-            }),
+            state: Mutex::new(State { out, redactor: None, in_group: false, held: Some(Vec::new()) }),
             actions: platform.actions,
             debug: platform.debug,
         }
@@ -85,11 +77,7 @@ impl Console {
         let mut state = self.state();
         let held = state.held.take().unwrap_or_default();
         if self.actions {
-            for command in plan
-                .workflow_masks()
-                .filter_map(workflow::add_mask)
-                .map(Zeroizing::new)
-            {
+            for command in plan.workflow_masks().filter_map(workflow::add_mask).map(Zeroizing::new) {
                 state.raw(&command);
             }
         }
@@ -168,11 +156,7 @@ impl Console {
     /// Names of the secrets whose values the bytes hold, in any form that is masked.
     pub fn secrets_in(&self, bytes: &[u8]) -> Vec<String> {
         let state = self.state();
-        let names = state
-            .redactor
-            .as_ref()
-            .map(|redactor| redactor.names_in(bytes))
-            .unwrap_or_default();
+        let names = state.redactor.as_ref().map(|redactor| redactor.names_in(bytes)).unwrap_or_default();
         names.into_iter().map(str::to_owned).collect()
     }
 
@@ -180,26 +164,12 @@ impl Console {
     pub fn foreign(&self) -> Foreign<'_> {
         let mut state = self.state();
         // Without random numbers commands stay in force: better an odd line than none at all.
-        let stopped = if self.actions {
-            StopCommands::new().ok()
-        } else {
-            None
-        };
+        let stopped = if self.actions { StopCommands::new().ok() } else { None };
         if let Some(stopped) = &stopped {
             state.raw(stopped.begin().as_bytes());
         }
-        let pipe = || Pipe {
-            stream: state.redactor.as_ref().map(Redactor::stream),
-            line: Vec::new(),
-        };
-        Foreign {
-            console: self,
-            out: pipe(),
-            err: pipe(),
-            stopped,
-            tail: VecDeque::new(),
-            edit: None,
-        }
+        let pipe = || Pipe { stream: state.redactor.as_ref().map(Redactor::stream), line: Vec::new() };
+        Foreign { console: self, out: pipe(), err: pipe(), stopped, tail: VecDeque::new(), edit: None }
     }
 
     fn annotated(&self, text: &str, label: &str, command: fn(&str) -> String) {
@@ -214,9 +184,7 @@ impl Console {
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         // A panic while the lock was held leaves a stream that still works.
-        self.state
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
@@ -306,9 +274,8 @@ impl Pipe {
             None => self.line.extend_from_slice(chunk),
         }
         let end = self.line.iter().rposition(|byte| matches!(byte, b'\n' | b'\r'));
-        let end = end
-            .map(|end| end + 1)
-            .or_else(|| (self.line.len() > LONGEST_LINE).then_some(self.line.len()));
+        let end =
+            end.map(|end| end + 1).or_else(|| (self.line.len() > LONGEST_LINE).then_some(self.line.len()));
         let Some(end) = end else { return Vec::new() };
         let rest = self.line.split_off(end);
         split(&std::mem::replace(&mut self.line, rest))
@@ -363,13 +330,7 @@ mod tests {
 
     fn printed(actions: bool, act: impl FnOnce(&Console)) -> String {
         let sink = Sink::default();
-        let console = Console::to(
-            Box::new(sink.clone()),
-            &Platform {
-                actions,
-                ..Platform::default()
-            },
-        );
+        let console = Console::to(Box::new(sink.clone()), &Platform { actions, ..Platform::default() });
         console.arm(&Plan::new([("KEY", &b"canary-value"[..])]));
         act(&console);
         let bytes = sink.0.lock().unwrap().clone();
@@ -387,10 +348,7 @@ mod tests {
     #[test]
     fn what_is_said_before_the_masks_comes_behind_them_and_redacted() {
         let sink = Sink::default();
-        let platform = Platform {
-            actions: true,
-            ..Platform::default()
-        };
+        let platform = Platform { actions: true, ..Platform::default() };
         let console = Console::to(Box::new(sink.clone()), &platform);
         console.line("early canary-value");
         assert!(sink.0.lock().unwrap().is_empty());
@@ -401,10 +359,7 @@ mod tests {
         let (last, masks) = lines.split_last().unwrap();
         assert_eq!(*last, "early ***");
         assert!(masks.contains(&"::add-mask::canary-value"), "{text}");
-        assert!(
-            masks.iter().all(|line| line.starts_with("::add-mask::")),
-            "{text}"
-        );
+        assert!(masks.iter().all(|line| line.starts_with("::add-mask::")), "{text}");
     }
 
     #[test]
@@ -427,20 +382,8 @@ mod tests {
             assert_eq!(child.finish(), ["::error::other", "one *** two", "rest"]);
             console.line("after");
         });
-        let lines: Vec<_> = text
-            .lines()
-            .skip_while(|line| !line.starts_with("::stop-commands::"))
-            .collect();
+        let lines: Vec<_> = text.lines().skip_while(|line| !line.starts_with("::stop-commands::")).collect();
         let token = lines[0].trim_start_matches("::stop-commands::");
-        assert_eq!(
-            lines[1..],
-            [
-                "::error::other",
-                "one *** two",
-                "rest",
-                &format!("::{token}::"),
-                "after"
-            ]
-        );
+        assert_eq!(lines[1..], ["::error::other", "one *** two", "rest", &format!("::{token}::"), "after"]);
     }
 }

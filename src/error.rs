@@ -106,12 +106,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// An error of the given code with its fact.
     pub fn new(code: Code, fact: impl Into<String>) -> Self {
-        Self {
-            code,
-            fact: fact.into(),
-            problems: Vec::new(),
-            hints: Vec::new(),
-        }
+        Self { code, fact: fact.into(), problems: Vec::new(), hints: Vec::new() }
     }
 
     /// Adds a remedy.
@@ -154,10 +149,7 @@ pub fn plain_reason(error: &std::io::Error) -> String {
 impl Problem {
     /// A problem with its fact and no remedy of its own.
     pub fn new(fact: impl Into<String>) -> Self {
-        Self {
-            fact: fact.into(),
-            remedy: None,
-        }
+        Self { fact: fact.into(), remedy: None }
     }
 
     /// The same problem with a remedy.

@@ -4,13 +4,7 @@ use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior,
 
 /// Hardens this process. Call it first of all. What the system refuses is left: it is a second line of defence.
 pub fn process() {
-    let _ = setrlimit(
-        Resource::Core,
-        Rlimit {
-            current: Some(0),
-            maximum: Some(0),
-        },
-    );
+    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
     let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
     // A panic's message may quote what it choked on.
     std::panic::set_hook(Box::new(|info| {

@@ -49,10 +49,7 @@ fn start(mode: Option<settings::Mode>, matches: &clap::ArgMatches) -> ExitCode {
 fn run(settings: Settings, console: &Arc<Console>) -> Result<u8, Error> {
     let fault =
         |error: std::io::Error| Error::new(Code::Internal, format!("the program cannot start: {error}"));
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(fault)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(fault)?;
     runtime.block_on(async {
         let interrupt = Interrupt::listen().map_err(fault)?;
         Ok(commands::run(settings, console.clone(), interrupt).await)

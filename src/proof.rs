@@ -14,22 +14,16 @@ pub async fn nothing_leaked(tools: &Tools, console: &Console, project: &str) -> 
         .flat_map(|container| {
             let found = console.secrets_in(shown(container).as_bytes());
             found.into_iter().map(move |name| {
-                Problem::new(format!(
-                    "docker inspect {} shows the value of {name}",
-                    container.name
-                ))
+                Problem::new(format!("docker inspect {} shows the value of {name}", container.name))
             })
         })
         .collect();
     if problems.is_empty() {
         return Ok(containers.len());
     }
-    Err(Error::new(
-        Code::Leak,
-        "secret values are visible in the containers' configuration",
-    )
-    .problems(problems)
-    .hint("Take the value out of the Compose file, rotate the secret, and deploy again."))
+    Err(Error::new(Code::Leak, "secret values are visible in the containers' configuration")
+        .problems(problems)
+        .hint("Take the value out of the Compose file, rotate the secret, and deploy again."))
 }
 
 /// What programs are given, as the engine shows it. Names and paths are left out, and the labels that hold them: a short
@@ -40,14 +34,7 @@ fn shown(container: &Container) -> String {
     let foreign = labels
         .into_iter()
         .filter(|(name, _)| !name.starts_with("com.docker.compose.") && !name.starts_with("claude-secrets."));
-    let parts = [
-        "/Path",
-        "/Args",
-        "/Config/Env",
-        "/Config/Cmd",
-        "/Config/Entrypoint",
-        "/Config/Healthcheck",
-    ];
+    let parts = ["/Path", "/Args", "/Config/Env", "/Config/Cmd", "/Config/Entrypoint", "/Config/Healthcheck"];
     let mut all: Vec<String> = parts.into_iter().map(|path| part(path).to_string()).collect();
     all.extend(foreign.map(|(name, value)| format!("{name}={value}")));
     all.join("\n")

@@ -32,10 +32,7 @@ impl SecretName {
         if text.len() > 200 {
             return Err(NameError::TooLong(text.len()));
         }
-        if let Some(at) = text
-            .chars()
-            .position(|c| !(c.is_ascii_alphanumeric() || c == '_'))
-        {
+        if let Some(at) = text.chars().position(|c| !(c.is_ascii_alphanumeric() || c == '_')) {
             return Err(NameError::BadCharacter(at + 1));
         }
         if text.starts_with(|c: char| c.is_ascii_digit()) {
@@ -160,10 +157,7 @@ mod tests {
     #[test]
     fn a_shape_tells_length_and_kind_only() {
         assert_eq!(SecretValue::new(b"s3cret".to_vec()).shape(), "6 bytes");
-        assert_eq!(
-            SecretValue::new(b"a\nb\xff".to_vec()).shape(),
-            "4 bytes, 2 lines, not UTF-8"
-        );
+        assert_eq!(SecretValue::new(b"a\nb\xff".to_vec()).shape(), "4 bytes, 2 lines, not UTF-8");
         assert_eq!(SecretValue::new(vec![]).shape(), "empty");
     }
 }

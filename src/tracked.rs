@@ -27,29 +27,15 @@ pub fn tracked_under(path: &Path) -> Option<Vec<PathBuf>> {
     if !index_path.exists() {
         return Some(Vec::new()); // nothing was ever added
     }
-    let options = gix_index::decode::Options {
-        thread_limit: Some(1),
-        ..Default::default()
-    };
+    let options = gix_index::decode::Options { thread_limit: Some(1), ..Default::default() };
     let index = gix_index::File::at(index_path, gix_index::hash::Kind::Sha1, true, options).ok()?;
     let wanted = path.strip_prefix(&top).ok()?.as_os_str().as_bytes();
-    let tracked = index
-        .entries()
-        .iter()
-        .map(|entry| -> &[u8] { entry.path(&index) });
-    Some(
-        tracked
-            .filter(|entry| is_at_or_below(entry, wanted))
-            .map(to_path)
-            .collect(),
-    )
+    let tracked = index.entries().iter().map(|entry| -> &[u8] { entry.path(&index) });
+    Some(tracked.filter(|entry| is_at_or_below(entry, wanted)).map(to_path).collect())
 }
 
 fn is_at_or_below(entry: &[u8], wanted: &[u8]) -> bool {
-    wanted.is_empty()
-        || entry
-            .strip_prefix(wanted)
-            .is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
+    wanted.is_empty() || entry.strip_prefix(wanted).is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
 }
 
 fn to_path(bytes: &[u8]) -> PathBuf {
@@ -77,10 +63,7 @@ fn repository(path: &Path) -> Option<(PathBuf, Option<PathBuf>)> {
         let kind = fs::metadata(&dot_git).ok()?;
         if kind.is_dir() {
             // As git does: a directory without HEAD is no repository.
-            return dot_git
-                .join("HEAD")
-                .exists()
-                .then(|| (top.to_owned(), Some(dot_git)));
+            return dot_git.join("HEAD").exists().then(|| (top.to_owned(), Some(dot_git)));
         }
         // A worktree or a submodule: `gitdir: <path>` (gitrepository-layout(5)), relative to the file's directory.
         let text = fs::read(&dot_git).ok()?;

@@ -6,18 +6,9 @@ use super::*;
 
 fn git(dir: &Path, args: &[&str]) {
     let mut command = Command::new("git");
-    command
-        .env_clear()
-        .env("PATH", std::env::var_os("PATH").unwrap())
-        .env("HOME", dir)
-        .current_dir(dir);
-    command
-        .args(["-c", "user.name=t", "-c", "user.email=t@example.com"])
-        .args(args);
-    assert!(
-        command.output().expect("git is installed").status.success(),
-        "git {args:?}"
-    );
+    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap()).env("HOME", dir).current_dir(dir);
+    command.args(["-c", "user.name=t", "-c", "user.email=t@example.com"]).args(args);
+    assert!(command.output().expect("git is installed").status.success(), "git {args:?}");
 }
 
 fn repository_with(files: &[&str]) -> tempfile::TempDir {
@@ -49,10 +40,7 @@ fn a_path_is_tracked_when_it_or_something_below_it_is_in_the_index() {
     ] {
         assert_eq!(is_tracked(&top.path().join(path)), Some(tracked), "{path}");
     }
-    assert_eq!(
-        tracked_under(&top.path().join("data/secrets")),
-        Some(vec![PathBuf::from("data/secrets/x")])
-    );
+    assert_eq!(tracked_under(&top.path().join("data/secrets")), Some(vec![PathBuf::from("data/secrets/x")]));
 }
 
 #[test]
@@ -107,35 +95,17 @@ fn outside_of_a_repository_and_before_the_first_add_nothing_is_tracked() {
 
 #[test]
 fn of_an_index_that_cannot_be_read_there_is_no_opinion() {
-    let whole = fs::read(
-        repository_with(&["a", "data/secrets/x"])
-            .path()
-            .join(".git/index"),
-    )
-    .unwrap();
+    let whole = fs::read(repository_with(&["a", "data/secrets/x"]).path().join(".git/index")).unwrap();
     let mut huge = b"DIRC\0\0\0\x02\xff\xff\xff\xff".to_vec();
     huge.extend([0; 100]);
     let mut cases = vec![b"".to_vec(), b"no index".to_vec(), huge];
-    cases.extend(
-        (0..whole.len() - 40)
-            .step_by(7)
-            .map(|length| whole[..length].to_vec()),
-    );
+    cases.extend((0..whole.len() - 40).step_by(7).map(|length| whole[..length].to_vec()));
     for bytes in cases {
         let top = repository_with(&["a"]);
         fs::write(top.path().join(".git/index"), &bytes).unwrap();
-        assert_eq!(
-            is_tracked(&top.path().join("data/secrets")),
-            None,
-            "an index of {} bytes",
-            bytes.len()
-        );
+        assert_eq!(is_tracked(&top.path().join("data/secrets")), None, "an index of {} bytes", bytes.len());
     }
     let lost = tempfile::tempdir().unwrap();
     fs::write(lost.path().join(".git"), "gitdir: /nowhere/at/all\n").unwrap();
-    assert_eq!(
-        is_tracked(&lost.path().join("x")),
-        None,
-        "a worktree whose repository is not here"
-    );
+    assert_eq!(is_tracked(&lost.path().join("x")), None, "a worktree whose repository is not here");
 }

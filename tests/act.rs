@@ -55,12 +55,7 @@ fn a_missing_secret_fails_the_job_and_touches_nothing_that_runs() {
     assert_eq!(outputs["error-code"], "secrets-missing");
     assert_eq!(outputs["missing"], r#"["KEY_PEM"]"#);
     let told = |line: &str| line.contains("::error::KEY_PEM") && line.contains("was not found");
-    assert_eq!(
-        run.log.lines().filter(|line| told(line)).count(),
-        1,
-        "{}",
-        run.log
-    );
+    assert_eq!(run.log.lines().filter(|line| told(line)).count(), 1, "{}", run.log);
     assert_eq!(site.standing(), before, "a failed run touched the project");
 }
 
@@ -70,11 +65,7 @@ fn pushes_deploy(site: &Site) {
     expect_deployed(site, &run);
     // The careless step printed both secrets: what is left of them are masks and the frame of the key.
     run.said("printed");
-    assert!(
-        run.printed().contains(&"WEBHOOK_SECRET=***"),
-        "the careless step's .env:\n{}",
-        run.log
-    );
+    assert!(run.printed().contains(&"WEBHOOK_SECRET=***"), "the careless step's .env:\n{}", run.log);
 
     let before = site.standing();
     let run = site.push(&secrets());
@@ -111,10 +102,7 @@ fn expect_deployed(site: &Site, run: &Run) {
     assert_eq!(run.said("outcome "), "success");
     let outputs = run.outputs();
     assert_eq!(outputs["result"], "deployed", "{}", run.log);
-    assert_eq!(
-        outputs["resolved"],
-        r#"{"API_KEY":"env","KEY_PEM":"env","WEBHOOK_SECRET":"dotenv"}"#
-    );
+    assert_eq!(outputs["resolved"], r#"{"API_KEY":"env","KEY_PEM":"env","WEBHOOK_SECRET":"dotenv"}"#);
     assert_eq!(outputs["missing"], "[]");
     assert_eq!(outputs["error-code"], "");
     assert_eq!(run.said("values in the environment "), "0");

@@ -72,10 +72,7 @@ fn start_writer(project: &Path) -> Child {
         .spawn()
         .unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    assert!(
-        lines.map_while(Result::ok).any(|line| line.contains("ready")),
-        "the writer did not start"
-    );
+    assert!(lines.map_while(Result::ok).any(|line| line.contains("ready")), "the writer did not start");
     child
 }
 
@@ -99,38 +96,26 @@ fn in_sight(top: &Path) -> char {
         let Ok(entries) = fs::read_dir(top.join(sub)) else {
             continue;
         };
-        for entry in entries
-            .map(Result::unwrap)
-            .filter(|e| e.file_type().unwrap().is_file())
-        {
+        for entry in entries.map(Result::unwrap).filter(|e| e.file_type().unwrap().is_file()) {
             let path = entry.path().strip_prefix(top).unwrap().to_owned();
             let name = entry.file_name();
             if name.to_string_lossy().starts_with('.') || name == "theirs" {
                 continue;
             }
-            assert_eq!(
-                entry.metadata().unwrap().mode() & 0o7777,
-                0o400,
-                "mode of {}",
-                path.display()
-            );
+            assert_eq!(entry.metadata().unwrap().mode() & 0o7777, 0o400, "mode of {}", path.display());
             found.insert(path, fs::read(entry.path()).unwrap());
         }
     }
     assert_eq!(fs::metadata(top).unwrap().mode() & 0o7777, 0o700);
     let whole = ['A', 'B'].into_iter().find(|stamp| found == set(*stamp));
-    let seen: Vec<_> = found
-        .iter()
-        .map(|(p, b)| (p.display().to_string(), b.first().map(|b| *b as char)))
-        .collect();
+    let seen: Vec<_> =
+        found.iter().map(|(p, b)| (p.display().to_string(), b.first().map(|b| *b as char))).collect();
     whole.unwrap_or_else(|| panic!("a mixed set is in sight: {seen:?}"))
 }
 
 fn hidden(parent: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(parent).unwrap().map(|entry| entry.unwrap().path());
-    entries
-        .filter(|path| path.to_string_lossy().contains(".claude-secrets."))
-        .collect()
+    entries.filter(|path| path.to_string_lossy().contains(".claude-secrets.")).collect()
 }
 
 #[test]
@@ -146,13 +131,7 @@ fn a_run_killed_at_any_instant_leaves_all_of_one_set_and_what_others_put_there()
     }
     let look = |path: &str| {
         let stat = fs::metadata(top.join(path)).unwrap();
-        (
-            stat.ino(),
-            stat.uid(),
-            stat.mode(),
-            stat.mtime(),
-            stat.mtime_nsec(),
-        )
+        (stat.ino(), stat.uid(), stat.mode(), stat.mtime(), stat.mtime_nsec())
     };
     let files = ["theirs", "bot/theirs"];
     let before = files.map(look);
@@ -172,16 +151,9 @@ fn a_run_killed_at_any_instant_leaves_all_of_one_set_and_what_others_put_there()
         let child = start_writer(project.path());
         kill_after(child, Duration::from_micros(random(2 * two_writes)));
         *seen.entry(in_sight(&top)).or_insert(0) += 1;
-        assert_eq!(
-            files.map(look),
-            before,
-            "what others put there is in sight at every instant"
-        );
+        assert_eq!(files.map(look), before, "what others put there is in sight at every instant");
         for path in files {
-            assert_eq!(
-                fs::read_to_string(top.join(path)).unwrap(),
-                format!("kept: {path}")
-            );
+            assert_eq!(fs::read_to_string(top.join(path)).unwrap(), format!("kept: {path}"));
         }
         with_leftovers += usize::from(!hidden(&project.path().join("data")).is_empty());
         mid_swap += usize::from(!top.join("others").exists());
@@ -190,35 +162,17 @@ fn a_run_killed_at_any_instant_leaves_all_of_one_set_and_what_others_put_there()
         "{KILLS} kills, {two_writes} us for two writes: in sight {seen:?}, {with_leftovers} with leftovers, {mid_swap} between the swaps"
     );
     assert!(seen.len() == 2, "the kills did not reach both sets: {seen:?}");
-    assert!(
-        with_leftovers > KILLS / 20,
-        "the kills did not fall into writes: {with_leftovers}"
-    );
+    assert!(with_leftovers > KILLS / 20, "the kills did not fall into writes: {with_leftovers}");
 
     let stamp = in_sight(&top);
     dir().write(&wanted(stamp)).unwrap();
     assert_eq!(in_sight(&top), stamp);
-    assert_eq!(
-        hidden(&project.path().join("data")),
-        Vec::<PathBuf>::new(),
-        "the next run tidies up"
-    );
-    assert_eq!(
-        directories(),
-        directories_before,
-        "every directory is the one that it was"
-    );
+    assert_eq!(hidden(&project.path().join("data")), Vec::<PathBuf>::new(), "the next run tidies up");
+    assert_eq!(directories(), directories_before, "every directory is the one that it was");
     assert_eq!(files.map(look), before);
-    assert_eq!(
-        fs::read_to_string(top.join("others/deep/x")).unwrap(),
-        "kept: others/deep/x"
-    );
+    assert_eq!(fs::read_to_string(top.join("others/deep/x")).unwrap(), "kept: others/deep/x");
     for path in files {
-        assert_eq!(
-            fs::metadata(top.join(path)).unwrap().nlink(),
-            1,
-            "no second name is left of {path}"
-        );
+        assert_eq!(fs::metadata(top.join(path)).unwrap().nlink(), 1, "no second name is left of {path}");
     }
 }
 
@@ -227,9 +181,7 @@ fn a_first_run_killed_at_any_instant_leaves_nothing_or_the_whole_set() {
     // The writer's own speed at this moment sets the range, so that a busy machine is hit in the middle too.
     let measured = tempfile::tempdir().unwrap();
     let start = Instant::now();
-    let first = SecretsDir::open(measured.path(), Path::new(DIR))
-        .unwrap()
-        .write(&wanted('A'));
+    let first = SecretsDir::open(measured.path(), Path::new(DIR)).unwrap().write(&wanted('A'));
     assert!(first.is_ok());
     let one_write = u64::try_from(start.elapsed().as_micros()).unwrap();
 
@@ -237,10 +189,7 @@ fn a_first_run_killed_at_any_instant_leaves_nothing_or_the_whole_set() {
     for _ in 0..100 {
         let project = tempfile::tempdir().unwrap();
         let top = project.path().join(DIR);
-        kill_after(
-            start_writer(project.path()),
-            Duration::from_micros(random(3 * one_write)),
-        );
+        kill_after(start_writer(project.path()), Duration::from_micros(random(3 * one_write)));
         if top.exists() {
             in_sight(&top);
             whole += 1;
@@ -255,8 +204,5 @@ fn a_first_run_killed_at_any_instant_leaves_nothing_or_the_whole_set() {
         assert!(!top.exists());
     }
     println!("nothing: {nothing}, the whole set: {whole}");
-    assert!(
-        nothing > 0 && whole > 0,
-        "the kills did not reach both: {nothing} and {whole}"
-    );
+    assert!(nothing > 0 && whole > 0, "the kills did not reach both: {nothing} and {whole}");
 }

@@ -96,32 +96,16 @@ fn the_runner_reads_from_action_yml_what_the_tables_say() {
         assert_eq!(own["required"], false);
         // A default must stay text: the runner hands over nothing else.
         let default = own.get("default").map(|default| default.as_str().unwrap());
-        assert_eq!(
-            default,
-            Some(input.default).filter(|text| !text.is_empty()),
-            "{}",
-            input.name
-        );
+        assert_eq!(default, Some(input.default).filter(|text| !text.is_empty()), "{}", input.name);
     }
     let outputs = action["outputs"].as_object().unwrap();
-    let described: Vec<(&str, &str)> = outputs
-        .iter()
-        .map(|(name, own)| (name.as_str(), own["description"].as_str().unwrap()))
-        .collect();
+    let described: Vec<(&str, &str)> =
+        outputs.iter().map(|(name, own)| (name.as_str(), own["description"].as_str().unwrap())).collect();
     assert_eq!(described, OUTPUTS);
     assert_eq!(action["runs"]["using"], "docker");
     assert!(top().join(action["runs"]["image"].as_str().unwrap()).is_file());
-    let keys: BTreeSet<&str> = action["runs"]
-        .as_object()
-        .unwrap()
-        .keys()
-        .map(String::as_str)
-        .collect();
-    assert_eq!(
-        keys,
-        BTreeSet::from(["using", "image"]),
-        "the image's own entry point reads the inputs"
-    );
+    let keys: BTreeSet<&str> = action["runs"].as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(keys, BTreeSet::from(["using", "image"]), "the image's own entry point reads the inputs");
 }
 
 #[test]
@@ -136,16 +120,11 @@ fn every_source_has_its_page_and_its_line_in_the_changelog() {
             "{page} has no heading with the source's name"
         );
         for setting in kind.settings {
-            assert!(
-                text.contains(&format!("`{setting}`")),
-                "{page} does not explain {setting}"
-            );
+            assert!(text.contains(&format!("`{setting}`")), "{page} does not explain {setting}");
         }
         let name = format!("`{}`", kind.name);
         assert!(
-            changelog
-                .lines()
-                .any(|line| line.starts_with("- ") && line.contains(&name)),
+            changelog.lines().any(|line| line.starts_with("- ") && line.contains(&name)),
             "no line of the changelog tells of {name}"
         );
     }
@@ -162,16 +141,9 @@ fn every_link_leads_somewhere() {
             }
             count += 1;
             let (path, heading) = link.split_once('#').unwrap_or((&link, ""));
-            let target = if path.is_empty() {
-                page.path.clone()
-            } else {
-                markdown::joined(&page.path, path)
-            };
+            let target = if path.is_empty() { page.path.clone() } else { markdown::joined(&page.path, path) };
             let shown = page.path.display();
-            assert!(
-                top().join(&target).exists(),
-                "{shown} links to {link}, which is not there"
-            );
+            assert!(top().join(&target).exists(), "{shown} links to {link}, which is not there");
             if !heading.is_empty() {
                 let other = pages.iter().find(|other| other.path == target).expect("a page");
                 assert!(
@@ -193,10 +165,7 @@ fn every_example_in_yaml_is_one_that_works() {
             kinds.insert(examples::check(&block.text, &what));
         }
     }
-    assert_eq!(
-        kinds,
-        BTreeSet::from(["compose", "manifest", "steps", "workflow"])
-    );
+    assert_eq!(kinds, BTreeSet::from(["compose", "manifest", "steps", "workflow"]));
 }
 
 #[test]
@@ -207,11 +176,7 @@ fn every_command_line_that_is_shown_is_accepted() {
             count += 1;
             if let Err(error) = claude_secrets::cli::parse(words.iter().map(Into::into)) {
                 // Help and version come back as errors too.
-                assert!(
-                    !error.use_stderr(),
-                    "{} line {line}: {words:?}: {error}",
-                    page.path.display()
-                );
+                assert!(!error.use_stderr(), "{} line {line}: {words:?}: {error}", page.path.display());
             }
         }
     }

@@ -20,37 +20,22 @@ use claude_secrets::sources::dotenv::parse::{Interpolation, Parsed, WarningKind,
 use zeroize::Zeroizing;
 
 /// All that the files can inherit or refer to outside of themselves.
-const ENVIRONMENT: [(&str, &str); 3] = [
-    ("OUTER", "from outside"),
-    ("BLANK", ""),
-    ("DOLLARS", "a$b$$c${OUTER}"),
-];
+const ENVIRONMENT: [(&str, &str); 3] =
+    [("OUTER", "from outside"), ("BLANK", ""), ("DOLLARS", "a$b$$c${OUTER}")];
 
 type Variables = BTreeMap<String, String>;
 
 #[test]
 fn we_read_what_compose_reads() {
-    let cases: Vec<Vec<u8>> = files::FILES
-        .iter()
-        .map(|file| file.to_vec())
-        .chain(generated::files(400))
-        .collect();
-    let (expected, rejected): (Vec<_>, Vec<_>) = cases
-        .iter()
-        .partition::<Vec<&Vec<u8>>, _>(|file| interpolated(file).is_some());
+    let cases: Vec<Vec<u8>> =
+        files::FILES.iter().map(|file| file.to_vec()).chain(generated::files(400)).collect();
+    let (expected, rejected): (Vec<_>, Vec<_>) =
+        cases.iter().partition::<Vec<&Vec<u8>>, _>(|file| interpolated(file).is_some());
 
     let compose = Compose::find();
-    let mut readings: Vec<_> = expected
-        .iter()
-        .copied()
-        .zip(compose.read_all(&expected))
-        .collect();
+    let mut readings: Vec<_> = expected.iter().copied().zip(compose.read_all(&expected)).collect();
     // A rejected file ends the whole run of Compose, so these go one by one.
-    readings.extend(
-        rejected
-            .iter()
-            .map(|file| (*file, compose.read(&[*file]).map(|mut one| one.remove(0)))),
-    );
+    readings.extend(rejected.iter().map(|file| (*file, compose.read(&[*file]).map(|mut one| one.remove(0)))));
 
     let mut tally = Tally::default();
     for (file, theirs) in &readings {
@@ -67,10 +52,7 @@ fn a_value_of_a_mebibyte_is_what_compose_reads() {
     let mut file = b"BIG='".to_vec();
     file.extend((0..1_048_576_u32).map(|at| b"abcdefghijklmnopqrstuvwxyz$\n \\#\""[at as usize % 31]));
     file.extend(b"'\nAFTER=x\n");
-    let theirs = Compose::find()
-        .read(&[&file])
-        .expect("Compose reads it")
-        .remove(0);
+    let theirs = Compose::find().read(&[&file]).expect("Compose reads it").remove(0);
     assert_eq!(theirs.get("BIG").map(String::len), Some(1_048_576));
     assert!(interpolated(&file) == Some(theirs), "the values differ");
 }
@@ -86,11 +68,7 @@ struct Tally {
 impl Tally {
     fn compare(&mut self, file: &[u8], theirs: Option<&Variables>) {
         let shown = file.escape_ascii().to_string();
-        assert_eq!(
-            interpolated(file).as_ref(),
-            theirs,
-            "interpolating, ours and theirs differ: {shown}"
-        );
+        assert_eq!(interpolated(file).as_ref(), theirs, "interpolating, ours and theirs differ: {shown}");
         self.agreed += 1;
         self.rejected_by_both += usize::from(theirs.is_none());
 
@@ -99,18 +77,12 @@ impl Tally {
             return;
         };
         let Some(theirs) = theirs else {
-            let told = literal
-                .warnings
-                .iter()
-                .any(|warning| warning.kind == WarningKind::WouldInterpolate);
+            let told = literal.warnings.iter().any(|warning| warning.kind == WarningKind::WouldInterpolate);
             assert!(told, "Compose rejects, we neither do nor warn: {shown}");
             return;
         };
         let ours = variables(&literal);
-        assert!(
-            ours.keys().all(|key| theirs.contains_key(key)),
-            "a key only we have: {shown}"
-        );
+        assert!(ours.keys().all(|key| theirs.contains_key(key)), "a key only we have: {shown}");
         for (key, value) in theirs {
             self.entries += 1;
             let warned = literal.warnings.iter().any(|warning| {
@@ -118,10 +90,7 @@ impl Tally {
                     && matches!(warning.kind, WarningKind::WouldInterpolate | WarningKind::Bare)
             });
             self.entries_warned_of += usize::from(warned);
-            assert!(
-                warned || ours.get(key) == Some(value),
-                "{key} differs without a warning: {shown}"
-            );
+            assert!(warned || ours.get(key) == Some(value), "{key} differs without a warning: {shown}");
         }
     }
 }
@@ -132,17 +101,11 @@ fn interpolated(file: &[u8]) -> Option<Variables> {
         let value = ENVIRONMENT.iter().find(|(known, _)| *known == name)?.1;
         Some(Zeroizing::new(value.as_bytes().to_vec()))
     };
-    parse(file, Interpolation::Compose(&lookup))
-        .ok()
-        .map(|parsed| variables(&parsed))
+    parse(file, Interpolation::Compose(&lookup)).ok().map(|parsed| variables(&parsed))
 }
 
 fn variables(parsed: &Parsed) -> Variables {
-    parsed
-        .entries
-        .iter()
-        .map(|entry| (entry.key.clone(), as_json_would(&entry.value)))
-        .collect()
+    parsed.entries.iter().map(|entry| (entry.key.clone(), as_json_would(&entry.value))).collect()
 }
 
 /// U+FFFD for each byte that is not UTF-8 (the standard library puts one for several).
@@ -159,15 +122,9 @@ struct Compose(Vec<OsString>);
 impl Compose {
     fn find() -> Self {
         let named = std::env::var_os("CLAUDE_SECRETS_COMPOSE").map(|path| vec![path]);
-        let usual = [
-            vec!["docker-compose".into()],
-            vec!["docker".into(), "compose".into()],
-        ];
+        let usual = [vec!["docker-compose".into()], vec!["docker".into(), "compose".into()]];
         let works = |command: &Vec<OsString>| {
-            let version = Self(command.clone())
-                .command()
-                .args(["version", "--short"])
-                .output();
+            let version = Self(command.clone()).command().args(["version", "--short"]).output();
             version.is_ok_and(|output| output.status.success())
         };
         let found = match named {
@@ -185,11 +142,7 @@ impl Compose {
     fn command(&self) -> Command {
         let mut command = Command::new(&self.0[0]);
         command.args(&self.0[1..]).env_clear().stdin(Stdio::null());
-        command.envs(
-            ["PATH", "HOME"]
-                .iter()
-                .filter_map(|name| Some((name, std::env::var_os(name)?))),
-        );
+        command.envs(["PATH", "HOME"].iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
         command.envs(ENVIRONMENT);
         command
     }
@@ -224,18 +177,11 @@ impl Compose {
         if !output.status.success() {
             // Anything but a complaint about an env file would make "both reject" mean nothing.
             let message = String::from_utf8_lossy(&output.stderr);
-            assert!(
-                message.contains(".env: ") || message.contains("required variable"),
-                "{message}"
-            );
+            assert!(message.contains(".env: ") || message.contains("required variable"), "{message}");
             return None;
         }
         let model: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-        Some(
-            (0..files.len())
-                .map(|number| environment(&model["services"][format!("s{number}")]))
-                .collect(),
-        )
+        Some((0..files.len()).map(|number| environment(&model["services"][format!("s{number}")])).collect())
     }
 }
 

@@ -26,18 +26,10 @@ fn every_service_comes_back_with_its_secrets() {
     }
     let workspace = Workspace::with("shop", daemon.engine());
     workspace.compose(PROJECT).commit();
-    let step = || {
-        workspace
-            .step()
-            .input("secrets", "KEY\nOTHER")
-            .env("KEY", "value-of-key")
-    };
+    let step = || workspace.step().input("secrets", "KEY\nOTHER").env("KEY", "value-of-key");
     let deploy = |other: &str| step().env("OTHER", other).succeed();
-    let (key, first, second) = (
-        ("key", "value-of-key"),
-        ("other", "of-the-first"),
-        ("other", "of-the-second"),
-    );
+    let (key, first, second) =
+        (("key", "value-of-key"), ("other", "of-the-first"), ("other", "of-the-second"));
 
     // A self-hosted runner, hence volumes.
     assert_eq!(deploy(first.1).report["delivery"]["kind"], "volume");
@@ -55,10 +47,7 @@ fn every_service_comes_back_with_its_secrets() {
             .all(|(service, now)| now.running && now.started != before[service].started)
     });
     let after = workspace.standing();
-    assert!(
-        before.iter().all(|(service, old)| after[service].id == old.id),
-        "none was made anew"
-    );
+    assert!(before.iter().all(|(service, old)| after[service].id == old.id), "none was made anew");
     workspace.assert_reads("as-root", &[key]);
     workspace.assert_reads("as-user", &[key, second]);
     workspace.assert_reads("capless", &[second]);

@@ -32,26 +32,17 @@ fn manifest(file: &str, lines: &str) -> Manifest {
 }
 
 fn secret<'m>(manifest: &'m Manifest, name: &str) -> &'m Secret {
-    manifest
-        .secrets
-        .iter()
-        .find(|secret| secret.name.as_str() == name)
-        .expect(name)
+    manifest.secrets.iter().find(|secret| secret.name.as_str() == name).expect(name)
 }
 
 /// The references of a secret in their canonical text.
 fn from(secret: &Secret) -> Option<Vec<String>> {
-    secret
-        .from
-        .as_ref()
-        .map(|list| list.iter().map(ToString::to_string).collect())
+    secret.from.as_ref().map(|list| list.iter().map(ToString::to_string).collect())
 }
 
 fn accept(rules: &str, value: &[u8]) -> Result<Vec<u8>, String> {
     let manifest = manifest(&format!("secrets: {{ A: {{ {rules} }} }}"), "");
-    manifest.secrets[0]
-        .accept(SecretValue::new(value.to_vec()))
-        .map(|value| value.expose().to_vec())
+    manifest.secrets[0].accept(SecretValue::new(value.to_vec())).map(|value| value.expose().to_vec())
 }
 
 /// Everything that can be printed of an error.
@@ -173,16 +164,10 @@ const BAD: &[(Code, &str, &str)] = &[
 fn every_mistake_is_told_with_its_place_and_without_any_value() {
     let mut texts = Vec::new();
     for (code, file, lines) in BAD {
-        let Err(error) = read(&given(file, lines)) else {
-            panic!("accepted: {file} {lines}")
-        };
+        let Err(error) = read(&given(file, lines)) else { panic!("accepted: {file} {lines}") };
         assert_eq!(error.code, *code, "{file} {lines}\n{error}");
         assert!(!printed(&error).contains(CANARY), "{file} {lines}\n{error}");
-        let input = [*file, *lines].join(if file.is_empty() || lines.is_empty() {
-            ""
-        } else {
-            "\n+++\n"
-        });
+        let input = [*file, *lines].join(if file.is_empty() || lines.is_empty() { "" } else { "\n+++\n" });
         texts.push(format!("{input}\n=> {}\n{error}\n", code.token()));
     }
     insta::assert_snapshot!(texts.join("\n"));
@@ -213,43 +198,24 @@ secrets:
 ",
         "",
     );
-    assert_eq!(
-        manifest.scope,
-        Scope {
-            prefix: "claude-bot".to_owned(),
-            environment: None
-        }
-    );
+    assert_eq!(manifest.scope, Scope { prefix: "claude-bot".to_owned(), environment: None });
     let key = secret(&manifest, "ANTHROPIC_API_KEY");
-    let expected = [
-        "keeper:secret/claude-bot/anthropic#key@3",
-        "old-keeper:x",
-        "env:ANTHROPIC_API_KEY",
-    ];
+    let expected = ["keeper:secret/claude-bot/anthropic#key@3", "old-keeper:x", "env:ANTHROPIC_API_KEY"];
     assert_eq!(from(key), Some(expected.map(str::to_owned).to_vec()));
     assert_eq!((key.place.line, key.place.column), (10, 3));
     assert!(key.required && key.sensitive && key.default.is_none());
     let token = secret(&manifest, "GITHUB_TOKEN");
-    assert_eq!(
-        (token.file_name().as_str(), token.file.mode),
-        ("token", Some(0o440))
-    );
+    assert_eq!((token.file_name().as_str(), token.file.mode), ("token", Some(0o440)));
     assert_eq!((token.file.uid, token.file.gid), (Some(10), Some(20)));
     let author = secret(&manifest, "GIT_AUTHOR_NAME");
     assert!(!author.required && !author.sensitive);
-    assert_eq!(
-        author.default.as_ref().map(SecretValue::expose),
-        Some(b"Claude Bot".as_slice())
-    );
+    assert_eq!(author.default.as_ref().map(SecretValue::expose), Some(b"Claude Bot".as_slice()));
     assert_eq!(author.file_name(), "git_author_name");
     assert!(from(secret(&manifest, "PLAIN")).is_none());
     let services = manifest.services.as_ref().expect("services");
     assert_eq!(services["worker"].secrets.len(), 1);
     let grant = &services["claude-orchestrator"];
-    assert_eq!(
-        (grant.secrets.len(), grant.uid, grant.gid),
-        (2, Some(1000), Some(0))
-    );
+    assert_eq!((grant.secrets.len(), grant.uid, grant.gid), (2, Some(1000), Some(0)));
     let old = SourceId::parse("old-keeper").expect("id");
     assert_eq!(manifest.kind(&old), "keeper");
     assert_eq!(manifest.sources[&old].settings["addr"], "https://old.example.com");
@@ -257,21 +223,13 @@ secrets:
 
 #[test]
 fn lines_declare_secrets_by_name_mark_and_references() {
-    let manifest = manifest(
-        "",
-        "# comment\n\n  A\r\nB ?\nC = env:X | dotenv:Y#f | op://v/i/f\nD?=env:{prefix}\n",
-    );
+    let manifest =
+        manifest("", "# comment\n\n  A\r\nB ?\nC = env:X | dotenv:Y#f | op://v/i/f\nD?=env:{prefix}\n");
     let seen: Vec<_> = manifest
         .secrets
         .iter()
         .map(|s| {
-            (
-                s.name.as_str(),
-                s.required,
-                from(s).unwrap_or_default().join(" "),
-                s.place.line,
-                s.place.column,
-            )
+            (s.name.as_str(), s.required, from(s).unwrap_or_default().join(" "), s.place.line, s.place.column)
         })
         .collect();
     assert_eq!(
@@ -292,18 +250,11 @@ fn lines_add_to_the_file_and_win_over_it() {
     let manifest = manifest(file, "A = dotenv:Z\nB?\nC");
     let a = secret(&manifest, "A");
     assert!(a.required);
-    assert_eq!(
-        (from(a), a.description.as_deref()),
-        (Some(vec!["dotenv:Z".to_owned()]), Some("d"))
-    );
+    assert_eq!((from(a), a.description.as_deref()), (Some(vec!["dotenv:Z".to_owned()]), Some("d")));
     assert_eq!(a.rules.min_length, Some(3));
     let b = secret(&manifest, "B");
     assert!(!b.required);
-    assert_eq!(
-        from(b),
-        Some(vec!["env:Y".to_owned()]),
-        "a line without references leaves them"
-    );
+    assert_eq!(from(b), Some(vec!["env:Y".to_owned()]), "a line without references leaves them");
     assert_eq!(manifest.secrets.len(), 3);
 }
 
@@ -319,41 +270,23 @@ environments:
 ";
     let old = SourceId::parse("old").expect("id");
     for (environment, prefix, expected, reference, addr) in [
-        (
-            "production",
-            None,
-            "base/production",
-            "env:base/production-production",
-            "y",
-        ),
+        ("production", None, "base/production", "env:base/production-production", "y"),
         ("staging", None, "base", "env:base-staging", "x"),
         ("staging", Some("mine"), "mine", "env:mine-staging", "x"),
     ] {
-        let given = Given {
-            environment: Some(environment),
-            prefix,
-            ..given(file, "")
-        };
+        let given = Given { environment: Some(environment), prefix, ..given(file, "") };
         let manifest = read(&given).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(manifest.scope.prefix, expected);
         assert_eq!(from(&manifest.secrets[0]), Some(vec![reference.to_owned()]));
         let settings = &manifest.sources[&old].settings;
-        assert_eq!(
-            (settings["addr"].as_str(), settings["path"].as_str()),
-            (addr, "p")
-        );
+        assert_eq!((settings["addr"].as_str(), settings["path"].as_str()), (addr, "p"));
     }
 }
 
 #[test]
 fn an_environment_must_be_listed_where_environments_are() {
     let listed = "secrets: { A: }\nenvironments: { production: {} }";
-    let with = |file, environment| {
-        read(&Given {
-            environment: Some(environment),
-            ..given(file, "")
-        })
-    };
+    let with = |file, environment| read(&Given { environment: Some(environment), ..given(file, "") });
     let error = with(listed, "prodution").expect_err("not listed");
     assert_eq!(
         error.to_string(),
@@ -365,13 +298,7 @@ fn an_environment_must_be_listed_where_environments_are() {
     for bad in ["", " ", "a\nb"] {
         assert_eq!(with("secrets: { A: }", bad).expect_err(bad).code, Code::Usage);
     }
-    let prefix = |prefix| {
-        read(&Given {
-            prefix: Some(prefix),
-            ..given("", "A")
-        })
-        .expect_err(prefix)
-    };
+    let prefix = |prefix| read(&Given { prefix: Some(prefix), ..given("", "A") }).expect_err(prefix);
     for bad in ["", " x", "{prefix}", "{environment}"] {
         assert_eq!(prefix(bad).code, Code::Usage, "{bad}");
     }
@@ -383,23 +310,15 @@ fn anchors_and_merges_are_read_as_in_compose() {
         "secrets:\n  A: &base { required: false, min-length: 4 }\n  B: { <<: *base, min-length: 5 }\n  C: *base",
         "",
     );
-    let rules: Vec<_> = manifest
-        .secrets
-        .iter()
-        .map(|s| (s.required, s.rules.min_length))
-        .collect();
+    let rules: Vec<_> = manifest.secrets.iter().map(|s| (s.required, s.rules.min_length)).collect();
     assert_eq!(rules, [(false, Some(4)), (false, Some(5)), (false, Some(4))]);
 }
 
 #[test]
 fn modes_are_octal_and_never_guessed() {
-    for (text, mode) in [
-        ("'0400'", 0o400),
-        ("0400", 0o400),
-        ("0o440", 0o440),
-        ("\"0o444\"", 0o444),
-        ("'0640'", 0o640),
-    ] {
+    for (text, mode) in
+        [("'0400'", 0o400), ("0400", 0o400), ("0o440", 0o440), ("\"0o444\"", 0o444), ("'0640'", 0o640)]
+    {
         let manifest = manifest(&format!("secrets: {{ A: {{ file: {{ mode: {text} }} }} }}"), "");
         assert_eq!(manifest.secrets[0].file.mode, Some(mode), "{text}");
     }
@@ -408,11 +327,7 @@ fn modes_are_octal_and_never_guessed() {
         "-0400",
     ] {
         assert!(
-            read(&given(
-                &format!("secrets: {{ A: {{ file: {{ mode: {bad} }} }} }}"),
-                ""
-            ))
-            .is_err(),
+            read(&given(&format!("secrets: {{ A: {{ file: {{ mode: {bad} }} }} }}"), "")).is_err(),
             "{bad}"
         );
     }
@@ -434,11 +349,7 @@ fn a_value_is_decoded_then_trimmed_then_checked() {
         ("encoding: base64", b" aG\r\nk=\n", b"hi"),
         ("encoding: hex", b"68 69\n", b"hi"),
         ("encoding: hex", b"fF", b"\xff"),
-        (
-            "encoding: base64, trim: newline, starts-with: h, min-length: 2",
-            b"aGkK",
-            b"hi",
-        ),
+        ("encoding: base64, trim: newline, starts-with: h, min-length: 2", b"aGkK", b"hi"),
         ("allow-empty: true", b"", b""),
         ("allow-empty: true, min-length: 5, starts-with: x", b"", b""),
         ("starts-with: 12", b"123", b"123"),
@@ -455,61 +366,30 @@ fn a_value_is_decoded_then_trimmed_then_checked() {
         ("", b"", "is empty"),
         ("trim: newline", b"\n", "is empty"),
         ("", &too_big, "is larger than 1 MiB (1048577 bytes)"),
-        (
-            "encoding: base64",
-            b"canaryword!",
-            "is not valid base64 (11 bytes)",
-        ),
+        ("encoding: base64", b"canaryword!", "is not valid base64 (11 bytes)"),
         ("encoding: hex", b"abc", "is not valid hex (3 bytes)"),
-        (
-            "starts-with: sk-",
-            b"canaryword",
-            "does not start as `starts-with` says (10 bytes)",
-        ),
-        (
-            "matches: canary",
-            b"canaryword",
-            "does not match the pattern of `matches` (10 bytes)",
-        ),
-        (
-            "matches: a",
-            b"a\n",
-            "does not match the pattern of `matches` (2 bytes, 2 lines)",
-        ),
+        ("starts-with: sk-", b"canaryword", "does not start as `starts-with` says (10 bytes)"),
+        ("matches: canary", b"canaryword", "does not match the pattern of `matches` (10 bytes)"),
+        ("matches: a", b"a\n", "does not match the pattern of `matches` (2 bytes, 2 lines)"),
         (
             "matches: .*",
             b"\xff",
             "cannot be compared with `matches`, since it is not text (1 byte, not UTF-8)",
         ),
-        (
-            "min-length: 11",
-            b"canaryword",
-            "is shorter than `min-length`, 11 bytes (10 bytes)",
-        ),
+        ("min-length: 11", b"canaryword", "is shorter than `min-length`, 11 bytes (10 bytes)"),
     ];
     for (rules, value, expected) in refused {
-        assert_eq!(
-            accept(rules, value).as_ref().map_err(String::as_str),
-            Err(*expected),
-            "{rules}"
-        );
+        assert_eq!(accept(rules, value).as_ref().map_err(String::as_str), Err(*expected), "{rules}");
     }
 }
 
 #[test]
 fn a_default_keeps_its_spelling() {
-    for (written, value) in [
-        ("1.50", "1.50"),
-        ("0x1F", "0x1F"),
-        ("true", "true"),
-        ("'~'", "~"),
-        ("1_000", "1_000"),
-    ] {
+    for (written, value) in
+        [("1.50", "1.50"), ("0x1F", "0x1F"), ("true", "true"), ("'~'", "~"), ("1_000", "1_000")]
+    {
         let manifest = manifest(&format!("secrets: {{ A: {{ default: {written} }} }}"), "");
-        let default = manifest.secrets[0]
-            .default
-            .as_ref()
-            .map(|value| value.expose().to_vec());
+        let default = manifest.secrets[0].default.as_ref().map(|value| value.expose().to_vec());
         assert_eq!(default.as_deref(), Some(value.as_bytes()));
     }
 }
@@ -527,37 +407,15 @@ fn references_are_taken_apart() {
             Some("AWSPREVIOUS"),
         ),
         ("keeper:a@2", "keeper", "a", None, Some("2")),
-        (
-            "keeper:a%23b%40c%25d%7Be%7D%7Cf",
-            "keeper",
-            "a#b@c%d{e}|f",
-            None,
-            None,
-        ),
-        (
-            "keeper:my item/two words",
-            "keeper",
-            "my item/two words",
-            None,
-            None,
-        ),
-        (
-            "op://vault/an item/field",
-            "onepassword",
-            "op://vault/an item/field",
-            None,
-            None,
-        ),
+        ("keeper:a%23b%40c%25d%7Be%7D%7Cf", "keeper", "a#b@c%d{e}|f", None, None),
+        ("keeper:my item/two words", "keeper", "my item/two words", None, None),
+        ("op://vault/an item/field", "onepassword", "op://vault/an item/field", None, None),
         ("op://v/i/s/f", "onepassword", "op://v/i/s/f", None, None),
     ] {
         let reference = Reference::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
         assert_eq!(reference.source.as_str(), source);
         assert_eq!(reference.item, item);
-        assert_eq!(
-            (reference.field.as_deref(), reference.version.as_deref()),
-            (field, version),
-            "{text}"
-        );
+        assert_eq!((reference.field.as_deref(), reference.version.as_deref()), (field, version), "{text}");
         assert_eq!(reference.to_string(), text.trim());
     }
 }
@@ -592,21 +450,10 @@ fn a_bad_reference_says_where_and_why() {
         let error = Reference::parse(text).expect_err(text);
         assert_eq!((error.position, error.kind), (position, kind), "{text}");
     }
-    let scope = Scope {
-        prefix: "p#q".to_owned(),
-        environment: None,
-    };
-    assert_eq!(
-        Reference::parse_in("env:{environment}", &scope)
-            .expect_err("none")
-            .kind,
-        Kind::NoEnvironment
-    );
+    let scope = Scope { prefix: "p#q".to_owned(), environment: None };
+    assert_eq!(Reference::parse_in("env:{environment}", &scope).expect_err("none").kind, Kind::NoEnvironment);
     let reference = Reference::parse_in("env:{prefix}#f", &scope).expect("put in as it is");
-    assert_eq!(
-        (reference.item.as_str(), reference.field.as_deref()),
-        ("p#q", Some("f"))
-    );
+    assert_eq!((reference.item.as_str(), reference.field.as_deref()), ("p#q", Some("f")));
     let reference = Reference::parse_in("op://{prefix}/i/f", &scope).expect("op");
     assert_eq!(Reference::parse(&reference.to_string()), Ok(reference));
 }
@@ -632,32 +479,20 @@ fn a_file_that_makes_itself_large_is_refused_in_time() {
     let deep = format!("secrets: {}", "[".repeat(10_000));
     let huge = "#".repeat(1024 * 1024 + 1);
     for text in [file, deep, huge] {
-        assert_eq!(
-            read(&given(&text, "A")).expect_err("too large").code,
-            Code::ManifestInvalid
-        );
+        assert_eq!(read(&given(&text, "A")).expect_err("too large").code, Code::ManifestInvalid);
     }
     assert!(started.elapsed().as_secs() < 10);
 }
 
 #[test]
 fn a_file_that_is_no_text_is_refused() {
-    let given = Given {
-        file: Some((Path::new("m.yml"), b"secrets:\n  A: \xff")),
-        ..given("", "")
-    };
-    assert_eq!(
-        read(&given).expect_err("bytes").to_string(),
-        "m.yml: the file is not UTF-8 text"
-    );
+    let given = Given { file: Some((Path::new("m.yml"), b"secrets:\n  A: \xff")), ..given("", "") };
+    assert_eq!(read(&given).expect_err("bytes").to_string(), "m.yml: the file is not UTF-8 text");
 }
 
 #[test]
 fn rules_and_names_have_plain_types() {
-    let manifest = manifest(
-        "secrets: { A: { encoding: hex, trim: newline, default: '6869' } }",
-        "",
-    );
+    let manifest = manifest("secrets: { A: { encoding: hex, trim: newline, default: '6869' } }", "");
     let Rules { encoding, trim, .. } = &manifest.secrets[0].rules;
     assert_eq!((*encoding, *trim), (Some(Encoding::Hex), Trim::Newline));
     let name = SecretName::parse("A").unwrap_or_else(|error| panic!("{error}"));

@@ -32,10 +32,7 @@ fn is_for_people(said: &str) {
     Scanner::new([("KEY", VALUE.as_bytes())]).assert_clean("standard error", said.as_bytes());
     for line in said.lines() {
         let command = line.trim_start();
-        assert!(
-            !command.starts_with("::") && !command.starts_with("##["),
-            "a workflow command: {line}"
-        );
+        assert!(!command.starts_with("::") && !command.starts_with("##["), "a workflow command: {line}");
     }
 }
 
@@ -57,11 +54,7 @@ fn the_log_is_for_people_and_standard_output_stays_empty() {
         assert!(done.stdout.is_empty(), "{words:?}");
         is_for_people(&done.stderr);
         let named = ["KEY", "env"].iter().all(|word| done.stderr.contains(word));
-        assert!(
-            named || ["down", "create-compose"].contains(&words[0]),
-            "{words:?}: {}",
-            done.stderr
-        );
+        assert!(named || ["down", "create-compose"].contains(&words[0]), "{words:?}: {}", done.stderr);
     }
     assert!(scene.containers().is_empty());
 }
@@ -74,11 +67,7 @@ fn a_run_that_fails_prints_redacted_lines_and_an_error_for_people() {
     command.env("KEY", VALUE).env("DIE", "yes-now-please");
     let died = done(command).expect(6);
     is_for_people(&died.stderr);
-    assert!(
-        died.stderr.contains("***") && died.stderr.contains("error: "),
-        "{}",
-        died.stderr
-    );
+    assert!(died.stderr.contains("***") && died.stderr.contains("error: "), "{}", died.stderr);
     assert!(died.stdout.is_empty());
     let missing = done(scene.cli(["deploy", "--secrets", "KEY"])).expect(3);
     is_for_people(&missing.stderr);
@@ -93,12 +82,7 @@ fn a_user_who_is_not_root_deploys_files_that_any_service_user_reads() {
     let scene = Scene::new("outside");
     scene.compose(&format!("{PROJECT}    user: '7777:7777'\n"));
     chown(scene.project(), Some(SOMEBODY), Some(SOMEBODY)).unwrap();
-    chown(
-        scene.project().join("compose.yaml"),
-        Some(SOMEBODY),
-        Some(SOMEBODY),
-    )
-    .unwrap();
+    chown(scene.project().join("compose.yaml"), Some(SOMEBODY), Some(SOMEBODY)).unwrap();
     let group = fs::metadata("/var/run/docker.sock").unwrap().gid().to_string();
     let inner = scene.cli(["deploy", "--secrets", "KEY", "--delivery", "file"]);
     let user = SOMEBODY.to_string();
@@ -135,15 +119,8 @@ fn a_flag_equals_the_input_of_its_name() {
     let project = |by: &str| {
         let scene = Scene::new("outside");
         scene.compose("services: {}\n");
-        fs::rename(
-            scene.project().join("compose.yaml"),
-            scene.project().join("unused.yaml"),
-        )
-        .unwrap();
-        scene.write(
-            "prod.yml",
-            "services:\n  web: { image: x }\n  more: { image: x, profiles: [extra] }\n",
-        );
+        fs::rename(scene.project().join("compose.yaml"), scene.project().join("unused.yaml")).unwrap();
+        scene.write("prod.yml", "services:\n  web: { image: x }\n  more: { image: x, profiles: [extra] }\n");
         let mut command = scene.cli(["create-compose"]);
         for (name, value) in values {
             assert!(INPUTS.iter().any(|input| input.name == name));
@@ -152,9 +129,7 @@ fn a_flag_equals_the_input_of_its_name() {
                 _ => drop(command.env(input_variable(name), value)),
             }
             if by == "both" {
-                command
-                    .arg(format!("--{name}={value}"))
-                    .env(input_variable(name), "other-than-the-flag");
+                command.arg(format!("--{name}={value}")).env(input_variable(name), "other-than-the-flag");
             }
         }
         done(command).expect(0);
@@ -171,25 +146,15 @@ fn github_secrets_come_from_a_file_and_no_flag_takes_a_secret() {
     let scene = Scene::new("outside");
     scene.compose(PROJECT);
     let path = scene.beside("github.json");
-    write_private(
-        &path,
-        serde_json::json!({ "KEY": VALUE, "UNUSED": "never-taken" }).to_string(),
-    );
+    write_private(&path, serde_json::json!({ "KEY": VALUE, "UNUSED": "never-taken" }).to_string());
     let mut command = scene.cli(["create-files", "--secrets", "KEY", "--github-secrets-file"]);
     command.arg(&path);
     is_for_people(&done(command).expect(0).stderr);
-    assert_eq!(
-        fs::read(scene.project().join("data/secrets/key")).unwrap(),
-        VALUE.as_bytes()
-    );
+    assert_eq!(fs::read(scene.project().join("data/secrets/key")).unwrap(), VALUE.as_bytes());
     for input in INPUTS.iter().filter(|input| input.kind == Kind::Secret) {
         let refused = done(scene.cli(["deploy", &format!("--{}", input.name), VALUE])).expect(2);
         is_for_people(&refused.stderr);
-        assert!(
-            refused.stderr.contains(&format!("--{}-file", input.name)),
-            "{}",
-            refused.stderr
-        );
+        assert!(refused.stderr.contains(&format!("--{}-file", input.name)), "{}", refused.stderr);
     }
 }
 
@@ -229,16 +194,7 @@ fn the_exit_status_tells_what_went_wrong() {
         (&["deploy", "--wait=maybe", "--secrets", "KEY"], 2),
         (&["validate", "--secrets", "KEY"], 3),
         (&["validate", "--secrets", "KEY", "--env-file", "nowhere.env"], 4),
-        (
-            &[
-                "create-compose",
-                "--secrets",
-                "KEY",
-                "--override-file",
-                "/etc/made.yml",
-            ],
-            5,
-        ),
+        (&["create-compose", "--secrets", "KEY", "--override-file", "/etc/made.yml"], 5),
     ] {
         let done = done(scene.cli(words));
         assert_eq!(done.code, status, "{words:?}: {}", done.stderr);

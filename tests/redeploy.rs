@@ -42,9 +42,7 @@ fn deploy(workspace: &Workspace, delivery: &str, a: &str, b: &str, tag: &str) ->
 /// The services whose containers are others than before.
 fn renewed(workspace: &Workspace, before: &std::collections::BTreeMap<String, String>) -> Vec<String> {
     let now = workspace.containers().into_iter();
-    now.filter(|(service, id)| before.get(service) != Some(id))
-        .map(|(service, _)| service)
-        .collect()
+    now.filter(|(service, id)| before.get(service) != Some(id)).map(|(service, _)| service).collect()
 }
 
 #[test]
@@ -61,18 +59,10 @@ fn nothing_changed_restarts_nothing_and_reruns_no_finished_one_shot() {
                 assert!(workspace.read("docker-compose.secrets.yml").is_none());
             }
             let again = deploy(&workspace, delivery, "value-of-a", "value-of-b", "v1");
-            assert_eq!(
-                again.output("result"),
-                "unchanged",
-                "{delivery}, wiped {wipe}: {}",
-                again.log
-            );
+            assert_eq!(again.output("result"), "unchanged", "{delivery}, wiped {wipe}: {}", again.log);
             assert_eq!((again.output("changed"), again.output("recreated")), ("[]", "[]"));
             assert!(workspace.standing() == before, "{delivery}, wiped {wipe}");
-            assert!(
-                workspace.read("docker-compose.secrets.yml").is_some(),
-                "it is written again"
-            );
+            assert!(workspace.read("docker-compose.secrets.yml").is_some(), "it is written again");
             workspace.assert_reads("both", &[("key_a", "value-of-a"), ("key_b", "value-of-b")]);
         }
         if delivery == "file" {
@@ -94,19 +84,11 @@ fn one_changed_secret_recreates_the_services_that_use_it_and_no_other() {
             }
             let ran = deploy(&workspace, delivery, "another-of-a", "value-of-b", "v1");
             assert_eq!(ran.output("result"), "deployed");
-            assert_eq!(
-                renewed(&workspace, &ids),
-                ["a", "both"],
-                "{delivery}, wiped {wipe}: {}",
-                ran.log
-            );
+            assert_eq!(renewed(&workspace, &ids), ["a", "both"], "{delivery}, wiped {wipe}: {}", ran.log);
             assert_eq!(ran.list("recreated"), ["a", "both"]);
             assert_eq!(ran.list("changed"), ["KEY_A"]);
             for untouched in ["b", "once", "plain"] {
-                assert!(
-                    workspace.standing()[untouched] == before[untouched],
-                    "{untouched}"
-                );
+                assert!(workspace.standing()[untouched] == before[untouched], "{untouched}");
             }
             workspace.assert_reads("a", &[("key_a", "another-of-a")]);
             workspace.assert_reads("b", &[("key_b", "value-of-b")]);
@@ -124,15 +106,9 @@ fn a_changed_variable_that_is_no_secret_recreates_its_service_alone() {
         let ids = workspace.containers();
         let ran = deploy(&workspace, delivery, "value-of-a", "value-of-b", "v2");
         assert_eq!(renewed(&workspace, &ids), ["b"], "{delivery}: {}", ran.log);
-        assert_eq!(
-            (ran.list("recreated"), ran.output("changed")),
-            (vec!["b".to_owned()], "[]")
-        );
+        assert_eq!((ran.list("recreated"), ran.output("changed")), (vec!["b".to_owned()], "[]"));
         assert_eq!(workspace.variables("b")["TAG"], "v2");
-        assert!(
-            workspace.standing()["once"] == before["once"],
-            "the one-shot is not run again"
-        );
+        assert!(workspace.standing()["once"] == before["once"], "the one-shot is not run again");
         workspace.assert_reads("b", &[("key_b", "value-of-b")]);
     }
 }
@@ -143,9 +119,8 @@ fn a_changed_compose_file_recreates_what_it_changes_and_removes_orphans_when_ask
         let workspace = project();
         deploy(&workspace, delivery, "value-of-a", "value-of-b", "v1");
         let ids = workspace.containers();
-        let changed = PROJECT
-            .replace("plain: { image", "plain: { hostname: other, image")
-            .replace("  a: {", "  c: {");
+        let changed =
+            PROJECT.replace("plain: { image", "plain: { hostname: other, image").replace("  a: {", "  c: {");
         workspace.compose(&changed);
         let ran = workspace
             .deploy(delivery)
@@ -154,12 +129,7 @@ fn a_changed_compose_file_recreates_what_it_changes_and_removes_orphans_when_ask
             .env("KEY_A", "value-of-a")
             .env("KEY_B", "value-of-b")
             .succeed();
-        assert_eq!(
-            renewed(&workspace, &ids),
-            ["c", "plain"],
-            "{delivery}: {}",
-            ran.log
-        );
+        assert_eq!(renewed(&workspace, &ids), ["c", "plain"], "{delivery}: {}", ran.log);
         assert!(!workspace.containers().contains_key("a"), "{}", ran.log);
         workspace.assert_reads("c", &[("key_a", "value-of-a")]);
     }
@@ -169,18 +139,10 @@ fn a_changed_compose_file_recreates_what_it_changes_and_removes_orphans_when_ask
 fn a_volume_keeps_the_one_before_it_and_older_ones_go() {
     let workspace = Workspace::new();
     workspace.compose("services: { a: { image: IMAGE, command: SLEEP, environment: [ KEY_A ] } }");
-    let deploy = |value: &str| {
-        workspace
-            .deploy("volume")
-            .input("secrets", "KEY_A")
-            .env("KEY_A", value)
-            .succeed()
-    };
+    let deploy =
+        |value: &str| workspace.deploy("volume").input("secrets", "KEY_A").env("KEY_A", value).succeed();
     let mut seen = Vec::new();
-    for (round, value) in ["value-1", "value-2", "value-3", "value-4"]
-        .into_iter()
-        .enumerate()
-    {
+    for (round, value) in ["value-1", "value-2", "value-3", "value-4"].into_iter().enumerate() {
         deploy(value);
         workspace.assert_reads("a", &[("key_a", value)]);
         let raw = workspace.engine.inspect(&workspace.container("a"));
@@ -197,11 +159,7 @@ fn a_value_that_comes_back_finds_its_volume_again() {
     let workspace = Workspace::new();
     workspace.compose("services: { a: { image: IMAGE, command: SLEEP, environment: [ KEY_A ] } }");
     for value in ["value-1", "value-2", "value-1"] {
-        workspace
-            .deploy("volume")
-            .input("secrets", "KEY_A")
-            .env("KEY_A", value)
-            .succeed();
+        workspace.deploy("volume").input("secrets", "KEY_A").env("KEY_A", value).succeed();
         workspace.assert_reads("a", &[("key_a", value)]);
     }
     assert_eq!(workspace.volumes().len(), 2);
@@ -222,11 +180,7 @@ fn a_project_of_another_environment_is_left_alone() {
         step("production").succeed();
         let (standing, files, volumes) = (workspace.standing(), workspace.files(), workspace.volumes());
         let ran = step("staging").fail(6, "other-environment");
-        assert!(
-            ran.log.contains("production") && ran.log.contains("staging"),
-            "{}",
-            ran.log
-        );
+        assert!(ran.log.contains("production") && ran.log.contains("staging"), "{}", ran.log);
         assert!(
             workspace.standing() == standing && workspace.files() == files && workspace.volumes() == volumes
         );
@@ -254,33 +208,18 @@ fn the_workspaces_owner_can_check_out_again() {
         while let Some(path) = all.pop() {
             chown(&path, Some(OWNER), Some(OWNER)).unwrap();
             if path.is_dir() {
-                all.extend(
-                    std::fs::read_dir(&path)
-                        .unwrap()
-                        .map(|entry| entry.unwrap().path()),
-                );
+                all.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
             }
         }
         deploy(&workspace, delivery, "value-of-a", "value-of-b", "v1");
         assert!(workspace.read("docker-compose.secrets.yml").is_some());
         let output = Command::new("setpriv")
-            .args([
-                "--reuid=1001",
-                "--regid=1001",
-                "--clear-groups",
-                "git",
-                "clean",
-                "-ffdx",
-            ])
+            .args(["--reuid=1001", "--regid=1001", "--clear-groups", "git", "clean", "-ffdx"])
             .current_dir(workspace.path())
             .env("HOME", "/nonexistent")
             .output()
             .expect("setpriv starts");
-        assert!(
-            output.status.success(),
-            "{delivery}: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        assert!(output.status.success(), "{delivery}: {}", String::from_utf8_lossy(&output.stderr));
         assert_eq!(workspace.files().len(), 1, "the Compose file is left");
         assert!(!workspace.path().join("data").exists());
     }

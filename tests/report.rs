@@ -10,9 +10,7 @@ use claude_secrets::report::{
 use claude_secrets::secret::SecretName;
 
 fn name(text: &str) -> SecretName {
-    let Ok(name) = SecretName::parse(text) else {
-        panic!("{text} is no secret name")
-    };
+    let Ok(name) = SecretName::parse(text) else { panic!("{text} is no secret name") };
     name
 }
 
@@ -31,21 +29,12 @@ fn found(secret: &str, source: &str, reference: &str, services: &[&str]) -> Secr
 }
 
 fn service(service: &str, state: ServiceState, secrets: &[&str]) -> ServiceRow {
-    ServiceRow {
-        state,
-        secrets: words(secrets),
-        ..ServiceRow::new(service)
-    }
+    ServiceRow { state, secrets: words(secrets), ..ServiceRow::new(service) }
 }
 
 /// A deployment that changed one secret.
 fn success() -> Report {
-    let key = found(
-        "ANTHROPIC_API_KEY",
-        "vault",
-        "secret/claude-bot/anthropic#key",
-        &["bot", "worker-a"],
-    );
+    let key = found("ANTHROPIC_API_KEY", "vault", "secret/claude-bot/anthropic#key", &["bot", "worker-a"]);
     let token = found("GITHUB_TOKEN", "env", "BOT_TOKEN", &["bot"]);
     let author = SecretRow {
         state: SecretState::Default,
@@ -53,10 +42,7 @@ fn success() -> Report {
         sensitive: false,
         ..SecretRow::new(&name("GIT_AUTHOR_NAME"))
     };
-    let optional = SecretRow {
-        state: SecretState::Absent,
-        ..SecretRow::new(&name("SENTRY_DSN"))
-    };
+    let optional = SecretRow { state: SecretState::Absent, ..SecretRow::new(&name("SENTRY_DSN")) };
     let mut report = Report {
         result: Outcome::Deployed,
         project: Some("claude-bot".into()),
@@ -83,10 +69,7 @@ fn success() -> Report {
         secrets_dir: Some("/srv/bot/data/secrets".into()),
         report_file: Some("/srv/bot/report.json".into()),
         stages: [("resolution", 412), ("deployment", 3120)]
-            .map(|(name, milliseconds)| StageTime {
-                name: name.into(),
-                milliseconds,
-            })
+            .map(|(name, milliseconds)| StageTime { name: name.into(), milliseconds })
             .into(),
         tool: "claude-secrets 1.2.3".into(),
         ..Report::new("deploy")
@@ -98,19 +81,16 @@ fn success() -> Report {
 /// Fifteen secrets, none of them anywhere.
 fn failure() -> Report {
     let names: Vec<SecretName> = (1..=15).map(|n| name(&format!("KEY_{n}"))).collect();
-    let error = Error::new(
-        Code::SecretsMissing,
-        "15 required secrets were found in no source",
-    )
-    .problems(
-        (names.iter())
-            .map(|name| {
-                Problem::new(format!("{name}: looked for in env:{name}, dotenv:{name}"))
-                    .remedy(format!("Set `{name}` in the step's `env`."))
-            })
-            .collect(),
-    )
-    .hint("Let a secret be optional with `?` after its name.");
+    let error = Error::new(Code::SecretsMissing, "15 required secrets were found in no source")
+        .problems(
+            (names.iter())
+                .map(|name| {
+                    Problem::new(format!("{name}: looked for in env:{name}, dotenv:{name}"))
+                        .remedy(format!("Set `{name}` in the step's `env`."))
+                })
+                .collect(),
+        )
+        .hint("Let a secret be optional with `?` after its name.");
     let mut report = Report {
         secrets: names.iter().map(SecretRow::new).collect(),
         missing: names.iter().map(|name| name.as_str().to_owned()).collect(),
@@ -125,10 +105,7 @@ fn failure() -> Report {
 fn degraded() -> Report {
     let mut key = found("ANTHROPIC_API_KEY", "env", "ANTHROPIC_API_KEY", &["bot"]);
     key.shadowed = [("dotenv", true), ("github", false)]
-        .map(|(id, differs)| Shadowed {
-            source: id.into(),
-            differs,
-        })
+        .map(|(id, differs)| Shadowed { source: id.into(), differs })
         .into();
     let mut report = Report {
         result: Outcome::Unchanged,
@@ -145,17 +122,12 @@ fn degraded() -> Report {
 }
 
 fn empty() -> Report {
-    Report {
-        tool: "claude-secrets 1.2.3".into(),
-        ..Report::default()
-    }
+    Report { tool: "claude-secrets 1.2.3".into(), ..Report::default() }
 }
 
 fn lines_of_outputs(report: &Report) -> String {
-    let lines: Vec<String> = outputs::outputs(report)
-        .into_iter()
-        .map(|(name, value)| format!("{name}={value}"))
-        .collect();
+    let lines: Vec<String> =
+        outputs::outputs(report).into_iter().map(|(name, value)| format!("{name}={value}")).collect();
     lines.join("\n")
 }
 
@@ -249,11 +221,7 @@ fn a_success_in_the_outputs() {
 #[test]
 fn a_failure_with_fifteen_problems_in_the_summary() {
     let summary = summary::markdown(&failure());
-    assert_eq!(
-        summary.matches("**Fix:** Set `KEY_").count(),
-        15,
-        "the summary rolls nothing up"
-    );
+    assert_eq!(summary.matches("**Fix:** Set `KEY_").count(), 15, "the summary rolls nothing up");
     let head: Vec<&str> = summary.lines().take(7).collect();
     insta::assert_snapshot!(head.join("\n"), @r#"
     ## ❌ claude-secrets: failed
@@ -419,17 +387,11 @@ const HOSTILE: &str =
 /// A report in which everything that comes from elsewhere is hostile.
 fn hostile() -> Report {
     let mut key = found("KEY", HOSTILE, HOSTILE, &[HOSTILE]);
-    key.shadowed.push(Shadowed {
-        source: HOSTILE.into(),
-        differs: true,
-    });
+    key.shadowed.push(Shadowed { source: HOSTILE.into(), differs: true });
     let mut report = Report {
         project: Some(HOSTILE.into()),
         environment: Some(HOSTILE.into()),
-        delivery: Some(DeliveryRow {
-            kind: HOSTILE.into(),
-            reason: HOSTILE.into(),
-        }),
+        delivery: Some(DeliveryRow { kind: HOSTILE.into(), reason: HOSTILE.into() }),
         secrets: vec![key],
         services: vec![ServiceRow {
             detail: Some(HOSTILE.into()),
@@ -438,10 +400,7 @@ fn hostile() -> Report {
         }],
         recreated: words(&[HOSTILE]),
         override_file: Some(HOSTILE.into()),
-        stages: vec![StageTime {
-            name: HOSTILE.into(),
-            milliseconds: 1,
-        }],
+        stages: vec![StageTime { name: HOSTILE.into(), milliseconds: 1 }],
         ..Report::new("deploy")
     };
     report.warn(Message::new(HOSTILE).hint(HOSTILE));
@@ -457,26 +416,19 @@ fn hostile() -> Report {
 #[test]
 fn hostile_names_mean_nothing_in_the_summary() {
     let summary = summary::markdown(&hostile());
-    for bad in [
-        "<script", "</script", "@octocat", "](http", "\u{202e}", "\n::", "\n##[",
-    ] {
+    for bad in ["<script", "</script", "@octocat", "](http", "\u{202e}", "\n::", "\n##["] {
         assert!(!summary.contains(bad), "{bad:?} in\n{summary}");
     }
     // A cell that is left early gives its row another number of unescaped bars.
     for (head, columns) in [("| Secret |", 4), ("| Service |", 4)] {
-        let rows = summary
-            .lines()
-            .skip_while(|line| !line.starts_with(head))
-            .take_while(|line| !line.is_empty());
+        let rows =
+            summary.lines().skip_while(|line| !line.starts_with(head)).take_while(|line| !line.is_empty());
         for row in rows {
             assert_eq!(row.replace("\\|", "").matches('|').count(), columns + 1, "{row}");
         }
     }
-    let picture: Vec<&str> = summary
-        .lines()
-        .skip_while(|line| *line != "```mermaid")
-        .take_while(|line| *line != "```")
-        .collect();
+    let picture: Vec<&str> =
+        summary.lines().skip_while(|line| *line != "```mermaid").take_while(|line| *line != "```").collect();
     assert!(picture.len() > 5, "{summary}");
     for node in picture.iter().filter(|line| line.contains('"')) {
         assert_eq!(node.matches('"').count(), 2, "{node}");
@@ -494,22 +446,13 @@ fn hostile_names_make_no_line_and_no_command_in_the_log() {
     let report = hostile();
     let lines = log::table(&report);
     for line in &lines {
-        assert!(
-            !line.contains('\n') && !line.contains('\u{202e}') && !line.contains("##["),
-            "{line:?}"
-        );
+        assert!(!line.contains('\n') && !line.contains('\u{202e}') && !line.contains("##["), "{line:?}");
         assert!(!line.trim_start().starts_with("::"), "{line:?}");
     }
     let mut starts = Report::default();
-    starts
-        .services
-        .push(service("::error::x", ServiceState::Created, &[]));
+    starts.services.push(service("::error::x", ServiceState::Created, &[]));
     starts.secrets.push(found("A", "env", "A", &["::error::x"]));
-    assert!(
-        log::table(&starts)
-            .iter()
-            .all(|line| !line.trim_start().starts_with("::"))
-    );
+    assert!(log::table(&starts).iter().all(|line| !line.trim_start().starts_with("::")));
 }
 
 #[test]
@@ -539,10 +482,7 @@ fn the_json_report_tells_what_the_outputs_tell() {
     assert_eq!(report["version"], 1);
     assert_eq!(report["result"], "deployed");
     assert_eq!(report["secrets"][0]["state"], "found");
-    assert_eq!(
-        report["secrets"][0]["reference"],
-        "vault:secret/claude-bot/anthropic#key"
-    );
+    assert_eq!(report["secrets"][0]["reference"], "vault:secret/claude-bot/anthropic#key");
     assert_eq!(report["services"][0]["state"], "unchanged");
     assert_eq!(report["error"], serde_json::Value::Null);
 }

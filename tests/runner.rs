@@ -18,10 +18,7 @@ const PEM_FILE: (&str, &str) = ("pem", PEM);
 
 /// A step with one secret that the sources have.
 fn deploy_key<'a>(workspace: &'a Workspace, delivery: &str) -> Step<'a> {
-    workspace
-        .deploy(delivery)
-        .input("secrets", "API_KEY")
-        .env("API_KEY", API_KEY)
+    workspace.deploy(delivery).input("secrets", "API_KEY").env("API_KEY", API_KEY)
 }
 
 #[test]
@@ -29,10 +26,7 @@ fn each_kind_of_service_reads_exactly_its_secrets() {
     for delivery in DELIVERIES {
         let workspace = Workspace::new();
         let image = format!("{}-user", workspace.project);
-        workspace.engine.build(
-            &image,
-            "RUN echo app:x:1500:1600::/:/bin/sh >> /etc/passwd\nUSER app",
-        );
+        workspace.engine.build(&image, "RUN echo app:x:1500:1600::/:/bin/sh >> /etc/passwd\nUSER app");
         workspace.compose(&format!(
             "
 x-common: &common
@@ -140,27 +134,14 @@ secrets:
 ",
         );
         deploy_key(&workspace, delivery).succeed();
-        assert_eq!(
-            workspace.secret_files("web"),
-            ["api_key", "own", "renamed"],
-            "{delivery}"
-        );
+        assert_eq!(workspace.secret_files("web"), ["api_key", "own", "renamed"], "{delivery}");
         let read = |file| workspace.secret("web", file);
-        assert!(
-            read("api_key").is_some_and(|bytes| bytes == API_KEY.as_bytes()),
-            "{delivery}"
-        );
+        assert!(read("api_key").is_some_and(|bytes| bytes == API_KEY.as_bytes()), "{delivery}");
         for own in ["own", "renamed"] {
-            assert!(
-                read(own).is_some_and(|bytes| bytes == b"the project's own\n"),
-                "{delivery}: {own}"
-            );
+            assert!(read(own).is_some_and(|bytes| bytes == b"the project's own\n"), "{delivery}: {own}");
         }
         let variables = workspace.variables("web");
-        assert_eq!(
-            (variables["API_KEY"].as_str(), variables["COLOR"].as_str()),
-            ("", "green")
-        );
+        assert_eq!((variables["API_KEY"].as_str(), variables["COLOR"].as_str()), ("", "green"));
         assert_eq!(variables["API_KEY_FILE"], "/run/secrets/api_key");
     }
 }
@@ -179,9 +160,7 @@ services:
         deploy_key(&workspace, delivery).succeed();
         assert_eq!(workspace.containers().keys().collect::<Vec<_>>(), ["web"]);
         let web = workspace.container("web");
-        let ran = deploy_key(&workspace, delivery)
-            .input("profiles", "more")
-            .succeed();
+        let ran = deploy_key(&workspace, delivery).input("profiles", "more").succeed();
         workspace.assert_reads("extra", &[KEY_FILE]);
         assert_eq!(ran.list("recreated"), ["extra"]);
         assert_eq!(workspace.container("web"), web, "what ran is left alone");
@@ -219,9 +198,7 @@ services:
             workspace.assert_reads(service, &[KEY_FILE]);
         }
         assert_eq!(workspace.variables("anchored")["COLOR"], "red");
-        let seen = workspace
-            .engine
-            .text(&["exec", &workspace.container("included"), "cat", "/here/file"]);
+        let seen = workspace.engine.text(&["exec", &workspace.container("included"), "cat", "/here/file"]);
         assert_eq!(seen, "seen", "a relative path is one of the host");
     }
 }
@@ -234,18 +211,13 @@ fn compose_file_and_an_override_that_is_named_by_hand_are_understood() {
         workspace.compose(&format!("services: {{ web: {service} }}"));
         workspace.compose_file("deploy/prod.yml", &format!("services: {{ worker: {service} }}"));
         let files = "docker-compose.yml:deploy/prod.yml";
-        deploy_key(&workspace, delivery)
-            .env("COMPOSE_FILE", files)
-            .succeed();
+        deploy_key(&workspace, delivery).env("COMPOSE_FILE", files).succeed();
         workspace.assert_reads("web", &[KEY_FILE]);
         workspace.assert_reads("worker", &[KEY_FILE]);
         let before = workspace.standing();
 
         let ran = deploy_key(&workspace, delivery)
-            .input(
-                "compose-files",
-                "docker-compose.yml\ndeploy/prod.yml\ndocker-compose.secrets.yml",
-            )
+            .input("compose-files", "docker-compose.yml\ndeploy/prod.yml\ndocker-compose.secrets.yml")
             .succeed();
         assert_eq!(ran.output("result"), "unchanged", "{}", ran.log);
         assert!(workspace.standing() == before);
@@ -258,23 +230,11 @@ fn the_override_serves_a_person_on_the_host_who_starts_the_project_by_hand() {
         let workspace = Workspace::new();
         workspace.compose("services: { web: { image: IMAGE, command: SLEEP, environment: [ API_KEY ] } }");
         let ran = deploy_key(&workspace, delivery).succeed();
-        workspace
-            .engine
-            .text(&["rm", "--force", &workspace.container("web")]);
+        workspace.engine.text(&["rm", "--force", &workspace.container("web")]);
         let mut command = workspace.engine.command();
-        command
-            .current_dir(workspace.path())
-            .args(["compose", "-f", "docker-compose.yml", "-f"]);
-        let output = command
-            .arg(ran.output("override-file"))
-            .args(["up", "-d"])
-            .output()
-            .unwrap();
-        assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        command.current_dir(workspace.path()).args(["compose", "-f", "docker-compose.yml", "-f"]);
+        let output = command.arg(ran.output("override-file")).args(["up", "-d"]).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         workspace.assert_reads("web", &[KEY_FILE]);
     }
 }
@@ -298,24 +258,13 @@ fn a_run_says_what_it_did_in_outputs_summary_and_report() {
         assert_eq!(ran.list("recreated"), ["idle", "web"]);
         let path = |file| workspace.path().join(file).display().to_string();
         assert_eq!(ran.output("override-file"), path("docker-compose.secrets.yml"));
-        let dir = if delivery == "file" {
-            path("data/secrets")
-        } else {
-            String::new()
-        };
+        let dir = if delivery == "file" { path("data/secrets") } else { String::new() };
         assert_eq!(ran.output("secrets-dir"), dir);
         for part in ["deployed", "API\\_KEY", "dotenv", "web", "mermaid"] {
             let plain = part.replace('\\', "");
-            assert!(
-                ran.summary.contains(part) || ran.summary.contains(&plain),
-                "{part}: {}",
-                ran.summary
-            );
+            assert!(ran.summary.contains(part) || ran.summary.contains(&plain), "{part}: {}", ran.summary);
         }
-        assert_eq!(
-            (&ran.report["version"], &ran.report["result"]),
-            (&1.into(), &"deployed".into())
-        );
+        assert_eq!((&ran.report["version"], &ran.report["result"]), (&1.into(), &"deployed".into()));
         assert_eq!(ran.report["project"], workspace.project.as_str());
         assert_eq!(ran.report["environment"], "production");
         assert_eq!(ran.report["delivery"]["kind"], delivery);
@@ -344,16 +293,10 @@ fn a_missing_secret_ends_the_run_before_anything_is_touched() {
         assert!(workspace.files() == files, "nothing is written");
         assert!(workspace.volumes().is_empty() && workspace.containers().is_empty());
 
-        deploy_key(&workspace, delivery)
-            .input("secrets", both)
-            .env("PEM", PEM)
-            .succeed();
+        deploy_key(&workspace, delivery).input("secrets", both).env("PEM", PEM).succeed();
         let (files, standing, volumes) = (workspace.files(), workspace.standing(), workspace.volumes());
         // An unset GitHub secret arrives as an empty text.
-        deploy_key(&workspace, delivery)
-            .input("secrets", both)
-            .env("PEM", "")
-            .fail(3, "secrets-missing");
+        deploy_key(&workspace, delivery).input("secrets", both).env("PEM", "").fail(3, "secrets-missing");
         assert!(
             workspace.files() == files && workspace.standing() == standing && workspace.volumes() == volumes
         );
@@ -366,11 +309,7 @@ fn inputs_that_cannot_be_understood_are_told_in_the_outputs_too() {
     let workspace = Workspace::new();
     workspace.compose("services: { web: { image: IMAGE, command: SLEEP } }");
     let ran = workspace.step().input("mode", "depoly").fail(2, "usage");
-    assert!(
-        ran.summary.contains("mode") && ran.summary.contains("usage"),
-        "{}",
-        ran.summary
-    );
+    assert!(ran.summary.contains("mode") && ran.summary.contains("usage"), "{}", ran.summary);
     assert!(ran.log.contains("::error"), "{}", ran.log);
 }
 
@@ -414,15 +353,8 @@ volumes:
         assert!(workspace.own_containers().is_empty());
         assert!(workspace.files() == files, "{:?}", workspace.files().keys());
         let kept = format!("{}_kept", workspace.project);
-        assert!(
-            workspace.engine.run(&["volume", "inspect", &kept]).success,
-            "a volume of the project's own"
-        );
-        assert_eq!(
-            down().succeed().output("result"),
-            "removed",
-            "a second time is fine"
-        );
+        assert!(workspace.engine.run(&["volume", "inspect", &kept]).success, "a volume of the project's own");
+        assert_eq!(down().succeed().output("result"), "removed", "a second time is fine");
     }
 }
 
@@ -434,17 +366,10 @@ fn masks_are_not_printed_where_the_log_driver_ships_them_off_the_machine() {
         .option("--log-driver=gelf")
         .option("--log-opt=gelf-address=udp://127.0.0.1:12201")
         .fail(2, "unsafe-log-driver");
-    assert!(
-        !ran.log.contains("add-mask") && !ran.log.contains("sk-ant"),
-        "{}",
-        ran.log
-    );
+    assert!(!ran.log.contains("add-mask") && !ran.log.contains("sk-ant"), "{}", ran.log);
     assert!(workspace.containers().is_empty());
     for driver in ["local", "none"] {
-        let ran = deploy_key(&workspace, "auto")
-            .option("--log-driver")
-            .option(driver)
-            .succeed();
+        let ran = deploy_key(&workspace, "auto").option("--log-driver").option(driver).succeed();
         assert!(ran.log.contains("::add-mask::"));
     }
 }
@@ -455,33 +380,19 @@ fn our_own_mounts_are_found_in_the_network_of_another_container() {
         let workspace = Workspace::new();
         workspace.compose("services: { web: { image: IMAGE, command: SLEEP, environment: [ API_KEY ], volumes: [ './:/here' ] } }");
         let label = format!("claude-secrets.project={}", workspace.project);
-        let peer = [
-            "run",
-            "--detach",
-            "--label",
-            &label,
-            &support::service_image(),
-            "sleep",
-            "9999",
-        ];
+        let peer = ["run", "--detach", "--label", &label, &support::service_image(), "sleep", "9999"];
         let peer = workspace.engine.text(&peer);
-        deploy_key(&workspace, delivery)
-            .option("--network")
-            .option(&format!("container:{peer}"))
-            .succeed();
+        deploy_key(&workspace, delivery).option("--network").option(&format!("container:{peer}")).succeed();
         workspace.assert_reads("web", &[KEY_FILE]);
         let id = workspace.container("web");
-        workspace
-            .engine
-            .text(&["exec", &id, "cat", "/here/docker-compose.yml"]);
+        workspace.engine.text(&["exec", &id, "cat", "/here/docker-compose.yml"]);
     }
 }
 
 #[test]
 fn a_workspace_may_have_any_name() {
-    for (delivery, name) in DELIVERIES
-        .into_iter()
-        .flat_map(|d| ["b\u{fc}ro und mehr", "$HOME ${X}"].map(|n| (d, n)))
+    for (delivery, name) in
+        DELIVERIES.into_iter().flat_map(|d| ["b\u{fc}ro und mehr", "$HOME ${X}"].map(|n| (d, n)))
     {
         let workspace = Workspace::named(name);
         workspace.write("seen here/file", "seen");
@@ -491,16 +402,8 @@ fn a_workspace_may_have_any_name() {
         deploy_key(&workspace, delivery).succeed();
         workspace.assert_reads("web", &[KEY_FILE]);
         let id = workspace.container("web");
-        assert_eq!(
-            workspace.engine.text(&["exec", &id, "cat", "/here/file"]),
-            "seen",
-            "{name}"
-        );
-        assert_eq!(
-            deploy_key(&workspace, delivery).succeed().output("result"),
-            "unchanged",
-            "{name}"
-        );
+        assert_eq!(workspace.engine.text(&["exec", &id, "cat", "/here/file"]), "seen", "{name}");
+        assert_eq!(deploy_key(&workspace, delivery).succeed().output("result"), "unchanged", "{name}");
     }
 }
 
@@ -509,19 +412,13 @@ fn auto_takes_files_where_the_runner_is_thrown_away_and_volumes_where_it_stays()
     for (kind, delivery) in [("github-hosted", "file"), ("self-hosted", "volume")] {
         let workspace = Workspace::new();
         workspace.compose("services: { web: { image: IMAGE, command: SLEEP, environment: [ API_KEY ] } }");
-        let ran = deploy_key(&workspace, "auto")
-            .env("RUNNER_ENVIRONMENT", kind)
-            .succeed();
+        let ran = deploy_key(&workspace, "auto").env("RUNNER_ENVIRONMENT", kind).succeed();
         assert_eq!(ran.report["delivery"]["kind"], delivery);
         let reason = ran.report["delivery"]["reason"].as_str().unwrap();
         assert!(ran.log.contains(reason) && !reason.is_empty(), "{}", ran.log);
         workspace.assert_reads("web", &[KEY_FILE]);
         let notes = ran.report["notes"].to_string();
-        assert_eq!(
-            notes.contains("GitHub-hosted"),
-            kind == "github-hosted",
-            "{notes}"
-        );
+        assert_eq!(notes.contains("GitHub-hosted"), kind == "github-hosted", "{notes}");
     }
 }
 

@@ -15,23 +15,11 @@ const PUBLISHED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/claude-secret
 const SAMPLES: &[(&str, &str)] = &[
     ("prefix", "{ prefix: team, secrets: { A: } }"),
     ("sources", "{ sources: {}, secrets: { A: } }"),
-    (
-        "sources.*.kind",
-        "{ sources: { mine: { kind: env } }, secrets: { A: } }",
-    ),
+    ("sources.*.kind", "{ sources: { mine: { kind: env } }, secrets: { A: } }"),
     ("services", "{ services: {}, secrets: { A: } }"),
-    (
-        "services.*.secrets",
-        "{ services: { w: { secrets: [A] } }, secrets: { A: } }",
-    ),
-    (
-        "services.*.uid",
-        "{ services: { w: { secrets: [A], uid: 1 } }, secrets: { A: } }",
-    ),
-    (
-        "services.*.gid",
-        "{ services: { w: { secrets: [A], gid: 1 } }, secrets: { A: } }",
-    ),
+    ("services.*.secrets", "{ services: { w: { secrets: [A] } }, secrets: { A: } }"),
+    ("services.*.uid", "{ services: { w: { secrets: [A], uid: 1 } }, secrets: { A: } }"),
+    ("services.*.gid", "{ services: { w: { secrets: [A], gid: 1 } }, secrets: { A: } }"),
     ("secrets", "{ secrets: { A: {} } }"),
     ("secrets.*.description", "{ secrets: { A: { description: d } } }"),
     ("secrets.*.required", "{ secrets: { A: { required: false } } }"),
@@ -43,27 +31,15 @@ const SAMPLES: &[(&str, &str)] = &[
     ("secrets.*.encoding", "{ secrets: { A: { encoding: hex } } }"),
     ("secrets.*.trim", "{ secrets: { A: { trim: newline } } }"),
     ("secrets.*.sensitive", "{ secrets: { A: { sensitive: false } } }"),
-    (
-        "secrets.*.allow-empty",
-        "{ secrets: { A: { allow-empty: true } } }",
-    ),
+    ("secrets.*.allow-empty", "{ secrets: { A: { allow-empty: true } } }"),
     ("secrets.*.file", "{ secrets: { A: { file: {} } } }"),
     ("secrets.*.file.name", "{ secrets: { A: { file: { name: x } } } }"),
-    (
-        "secrets.*.file.mode",
-        "{ secrets: { A: { file: { mode: '0400' } } } }",
-    ),
+    ("secrets.*.file.mode", "{ secrets: { A: { file: { mode: '0400' } } } }"),
     ("secrets.*.file.uid", "{ secrets: { A: { file: { uid: 0 } } } }"),
     ("secrets.*.file.gid", "{ secrets: { A: { file: { gid: 0 } } } }"),
     ("environments", "{ secrets: { A: }, environments: { e: } }"),
-    (
-        "environments.*.prefix",
-        "{ secrets: { A: }, environments: { e: { prefix: x } } }",
-    ),
-    (
-        "environments.*.sources",
-        "{ secrets: { A: }, environments: { e: { sources: { env: {} } } } }",
-    ),
+    ("environments.*.prefix", "{ secrets: { A: }, environments: { e: { prefix: x } } }"),
+    ("environments.*.sources", "{ secrets: { A: }, environments: { e: { sources: { env: {} } } } }"),
     (
         "environments.*.sources.*.kind",
         "{ secrets: { A: }, environments: { e: { sources: { m: { kind: env } } } } }",
@@ -83,16 +59,9 @@ fn accepted(manifest: &str) -> Result<(), String> {
 fn parts<'s>(root: &'s Value, node: &'s Value) -> Vec<&'s Value> {
     let mut all = vec![node];
     if let Some(pointer) = node["$ref"].as_str() {
-        all.extend(parts(
-            root,
-            root.pointer(pointer.trim_start_matches('#')).expect(pointer),
-        ));
+        all.extend(parts(root, root.pointer(pointer.trim_start_matches('#')).expect(pointer)));
     }
-    for alternative in ["anyOf", "allOf", "oneOf"]
-        .iter()
-        .filter_map(|key| node[*key].as_array())
-        .flatten()
-    {
+    for alternative in ["anyOf", "allOf", "oneOf"].iter().filter_map(|key| node[*key].as_array()).flatten() {
         all.extend(parts(root, alternative));
     }
     all
@@ -102,11 +71,7 @@ fn parts<'s>(root: &'s Value, node: &'s Value) -> Vec<&'s Value> {
 fn keys(root: &Value, node: &Value, path: &str, found: &mut BTreeSet<String>) {
     for part in parts(root, node) {
         for (key, below) in part["properties"].as_object().into_iter().flatten() {
-            let path = if path.is_empty() {
-                key.clone()
-            } else {
-                format!("{path}.{key}")
-            };
+            let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
             keys(root, below, &path, found);
             found.insert(path);
         }
@@ -119,11 +84,7 @@ fn keys(root: &Value, node: &Value, path: &str, found: &mut BTreeSet<String>) {
 /// A judge of the part of JSON Schema that ours uses.
 fn valid(root: &Value, node: &Value, value: &Value) -> bool {
     if let Some(pointer) = node["$ref"].as_str() {
-        return valid(
-            root,
-            root.pointer(pointer.trim_start_matches('#')).expect(pointer),
-            value,
-        );
+        return valid(root, root.pointer(pointer.trim_start_matches('#')).expect(pointer), value);
     }
     let listed = |key: &str| node[key].as_array().map(Vec::as_slice);
     let is = |kind: &Value| match kind.as_str() {
@@ -142,9 +103,7 @@ fn valid(root: &Value, node: &Value, value: &Value) -> bool {
         kind => is(kind),
     };
     let matches = |pattern: &Value, text: &str| {
-        pattern
-            .as_str()
-            .is_none_or(|pattern| regex_lite::Regex::new(pattern).expect(pattern).is_match(text))
+        pattern.as_str().is_none_or(|pattern| regex_lite::Regex::new(pattern).expect(pattern).is_match(text))
     };
     typed
         && listed("anyOf").is_none_or(|all| all.iter().any(|one| valid(root, one, value)))
@@ -157,24 +116,20 @@ fn valid(root: &Value, node: &Value, value: &Value) -> bool {
                 && node["maximum"].as_u64().is_none_or(|most| n <= most)
         })
         && value.as_array().is_none_or(|items| {
-            node.get("items")
-                .is_none_or(|schema| items.iter().all(|item| valid(root, schema, item)))
+            node.get("items").is_none_or(|schema| items.iter().all(|item| valid(root, schema, item)))
         })
         && value.as_object().is_none_or(|entries| {
-            listed("required").is_none_or(|names| {
-                names
-                    .iter()
-                    .filter_map(Value::as_str)
-                    .all(|n| entries.contains_key(n))
-            }) && entries.iter().all(|(key, below)| {
-                matches(&node["propertyNames"]["pattern"], key)
-                    && match (&node["properties"][key], &node["additionalProperties"]) {
-                        (Value::Null, Value::Bool(false)) => false,
-                        (Value::Null, schema @ Value::Object(_)) => valid(root, schema, below),
-                        (Value::Null, _) => true,
-                        (schema, _) => valid(root, schema, below),
-                    }
-            })
+            listed("required")
+                .is_none_or(|names| names.iter().filter_map(Value::as_str).all(|n| entries.contains_key(n)))
+                && entries.iter().all(|(key, below)| {
+                    matches(&node["propertyNames"]["pattern"], key)
+                        && match (&node["properties"][key], &node["additionalProperties"]) {
+                            (Value::Null, Value::Bool(false)) => false,
+                            (Value::Null, schema @ Value::Object(_)) => valid(root, schema, below),
+                            (Value::Null, _) => true,
+                            (schema, _) => valid(root, schema, below),
+                        }
+                })
         })
 }
 
@@ -191,10 +146,7 @@ fn the_published_schema_is_the_one_that_the_types_make() {
         std::fs::write(PUBLISHED, &made).expect("docs can be written");
     }
     let published = std::fs::read_to_string(PUBLISHED).unwrap_or_default();
-    assert!(
-        published == made,
-        "out of date: UPDATE_DOCS=1 cargo test --test schema"
-    );
+    assert!(published == made, "out of date: UPDATE_DOCS=1 cargo test --test schema");
 }
 
 #[test]
@@ -203,10 +155,7 @@ fn every_key_of_the_schema_is_read_and_no_other() {
     let mut found = BTreeSet::new();
     keys(&schema, &schema, "", &mut found);
     let sampled: BTreeSet<String> = SAMPLES.iter().map(|(path, _)| (*path).to_owned()).collect();
-    assert_eq!(
-        found, sampled,
-        "every key has a sample, and every sample's key is in the schema"
-    );
+    assert_eq!(found, sampled, "every key has a sample, and every sample's key is in the schema");
     for (path, manifest) in SAMPLES {
         assert_eq!(accepted(manifest), Ok(()), "{path}");
         assert!(conforms(manifest), "{path}");

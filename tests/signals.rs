@@ -36,10 +36,7 @@ services:
 }
 
 fn deploy<'a>(workspace: &'a Workspace, delivery: &str, value: &str) -> Step<'a> {
-    workspace
-        .deploy(delivery)
-        .input("secrets", "KEY")
-        .env("KEY", value)
+    workspace.deploy(delivery).input("secrets", "KEY").env("KEY", value)
 }
 
 /// Waits until Compose has started `db` and waits for its health.
@@ -53,10 +50,7 @@ fn wait_for_up(workspace: &Workspace, running: &mut Running) {
 
 #[test]
 fn a_signal_while_services_start_ends_the_run_at_once_and_the_next_one_goes_on() {
-    for (delivery, signal) in DELIVERIES
-        .into_iter()
-        .flat_map(|d| [(d, Signal::INT), (d, Signal::TERM)])
-    {
+    for (delivery, signal) in DELIVERIES.into_iter().flat_map(|d| [(d, Signal::INT), (d, Signal::TERM)]) {
         let workspace = Workspace::new();
         project(&workspace, "'false'");
         let mut running = deploy(&workspace, delivery, "value-1").start();
@@ -65,12 +59,7 @@ fn a_signal_while_services_start_ends_the_run_at_once_and_the_next_one_goes_on()
         running.signal(signal);
         let ran = running.end();
         assert!(sent.elapsed() < GRACE, "{:?}", sent.elapsed());
-        assert_eq!(
-            (ran.status, ran.output("error-code")),
-            (130, "interrupted"),
-            "{}",
-            ran.log
-        );
+        assert_eq!((ran.status, ran.output("error-code")), (130, "interrupted"), "{}", ran.log);
         assert_eq!(ran.output("result"), "failed");
         assert!(ran.summary.contains("interrupted") && ran.report["error"]["code"] == "interrupted");
         assert!(workspace.own_containers().is_empty(), "no lock is left");
@@ -89,18 +78,10 @@ fn a_signal_while_an_image_is_built_leaves_the_running_project_alone() {
         deploy(&workspace, delivery, "value-1").succeed();
         let (standing, files, volumes) = (workspace.standing(), workspace.files(), workspace.volumes());
 
-        let (image, mark) = (
-            format!("{}-slow", workspace.project),
-            format!("/mark-{}", workspace.project),
-        );
-        workspace.compose_file(
-            "Dockerfile",
-            &format!("FROM IMAGE\nRUN touch {mark} && sleep 120\n"),
-        );
+        let (image, mark) = (format!("{}-slow", workspace.project), format!("/mark-{}", workspace.project));
+        workspace.compose_file("Dockerfile", &format!("FROM IMAGE\nRUN touch {mark} && sleep 120\n"));
         let web = "command: SLEEP, environment: [ KEY ]";
-        workspace.compose(&format!(
-            "services: {{ web: {{ image: {image}, build: ., {web} }} }}"
-        ));
+        workspace.compose(&format!("services: {{ web: {{ image: {image}, build: ., {web} }} }}"));
         let mut running = deploy(&workspace, delivery, "value-2").start();
         wait_until("the build is under way", 60, || {
             assert!(running.is_running(), "the run ended by itself");
@@ -110,21 +91,11 @@ fn a_signal_while_an_image_is_built_leaves_the_running_project_alone() {
         running.signal(Signal::INT);
         let ran = running.end();
         assert!(sent.elapsed() < GRACE, "{:?}", sent.elapsed());
-        assert_eq!(
-            (ran.status, ran.output("error-code")),
-            (130, "interrupted"),
-            "{}",
-            ran.log
-        );
+        assert_eq!((ran.status, ran.output("error-code")), (130, "interrupted"), "{}", ran.log);
         assert!(workspace.standing() == standing && workspace.volumes() == volumes);
         let unchanged =
             |(path, bytes): (&std::path::PathBuf, &Vec<u8>)| workspace.files().get(path) == Some(bytes);
-        assert!(
-            files
-                .iter()
-                .filter(|(path, _)| !path.ends_with("docker-compose.yml"))
-                .all(unchanged)
-        );
+        assert!(files.iter().filter(|(path, _)| !path.ends_with("docker-compose.yml")).all(unchanged));
         workspace.assert_reads("web", &[("key", "value-1")]);
     }
 }
@@ -159,9 +130,7 @@ fn a_run_waits_for_another_one_that_changes_the_project() {
         let mut second = deploy(&workspace, delivery, "value-2").start();
         std::thread::sleep(Duration::from_secs(4));
         assert!(first.is_running() && second.is_running());
-        workspace
-            .engine
-            .text(&["exec", &workspace.container("db"), "touch", "/ready"]);
+        workspace.engine.text(&["exec", &workspace.container("db"), "touch", "/ready"]);
         assert_eq!(first.end().status, 0);
         // The second one starts `db` anew, and it is not ready then.
         wait_until("db is ready", 60, || {
@@ -193,19 +162,13 @@ services:
         let runs = values.map(|value| deploy(&workspace, delivery, value).start());
         let ends = runs.map(|run| {
             let ran = run.end();
-            assert!(
-                ran.status == 0 || ran.output("error-code") == "locked",
-                "{}",
-                ran.log
-            );
+            assert!(ran.status == 0 || ran.output("error-code") == "locked", "{}", ran.log);
             ran.status
         });
         assert!(ends.contains(&0));
         let read = workspace.secret("a", "key").unwrap();
-        let winner = values
-            .into_iter()
-            .find(|value| value.as_bytes() == read)
-            .expect("one of the two values");
+        let winner =
+            values.into_iter().find(|value| value.as_bytes() == read).expect("one of the two values");
         for service in ["a", "b"] {
             workspace.assert_reads(service, &[("key", winner)]);
         }
@@ -213,9 +176,6 @@ services:
             assert_eq!(workspace.read("data/secrets/key").unwrap(), winner.as_bytes());
         }
         assert!(workspace.own_containers().is_empty());
-        assert_eq!(
-            deploy(&workspace, delivery, winner).succeed().output("result"),
-            "unchanged"
-        );
+        assert_eq!(deploy(&workspace, delivery, winner).succeed().output("result"), "unchanged");
     }
 }

@@ -59,11 +59,7 @@ impl Access {
     /// The services of a secret.
     pub fn services_of(&self, name: &SecretName) -> Vec<String> {
         let has = |access: &ServiceAccess| access.secrets.iter().any(|granted| granted.name == *name);
-        self.services
-            .iter()
-            .filter(|(_, access)| has(access))
-            .map(|(service, _)| service.clone())
-            .collect()
+        self.services.iter().filter(|(_, access)| has(access)).map(|(service, _)| service.clone()).collect()
     }
 }
 
@@ -74,20 +70,13 @@ pub fn variables_of(secret: &Secret) -> BTreeSet<String> {
         .iter()
         .flatten()
         .filter(|r| matches!(r.source.as_str(), "env" | "dotenv") && r.field.is_none());
-    named
-        .map(|reference| reference.item.clone())
-        .chain([secret.name.to_string()])
-        .collect()
+    named.map(|reference| reference.item.clone()).chain([secret.name.to_string()]).collect()
 }
 
 /// Decides for the whole project. Errors: [`Code::ServiceUnknown`] for names that the project does not have,
 /// [`Code::SecretWithoutService`] when nothing says who gets a secret.
 pub fn decide(model: &Model, rules: &Rules) -> Result<Access> {
-    let named = rules
-        .services
-        .into_iter()
-        .flat_map(|map| map.keys())
-        .chain(rules.grant_to);
+    let named = rules.services.into_iter().flat_map(|map| map.keys()).chain(rules.grant_to);
     check_services(model, named, "services` of the manifest or `grant-to")?;
     let mut access = Access::default();
     for name in model.services.keys() {
@@ -168,9 +157,8 @@ pub fn check_services<'a>(
                 .services
                 .keys()
                 .max_by(|a, b| strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name)));
-            let problem = Problem::new(format!(
-                "`{input}` names the service {name}, which the project does not have"
-            ));
+            let problem =
+                Problem::new(format!("`{input}` names the service {name}, which the project does not have"));
             match near.filter(|near| strsim::jaro_winkler(near, name) > 0.8) {
                 Some(near) => problem.remedy(format!("Did you mean `{near}`?")),
                 None => problem,

@@ -27,12 +27,7 @@ fn decided(lines: &str, manifest: &str, grant_to: &[&str], services: &Value) -> 
     let grant_to: Vec<String> = grant_to.iter().map(|name| (*name).to_owned()).collect();
     decide(
         &model,
-        &Rules {
-            secrets: &secrets,
-            absent: &[],
-            services: manifest.services.as_ref(),
-            grant_to: &grant_to,
-        },
+        &Rules { secrets: &secrets, absent: &[], services: manifest.services.as_ref(), grant_to: &grant_to },
     )
 }
 
@@ -50,17 +45,11 @@ fn shown(access: &Access) -> Vec<String> {
 fn only_a_whole_value_is_an_alias() {
     for (value, expected) in [
         (placeholder("KEY"), "web: KEY(KEY URL)"),
-        (
-            format!("postgres://u:{}@db", placeholder("KEY")),
-            "other: KEY(KEY)",
-        ),
+        (format!("postgres://u:{}@db", placeholder("KEY")), "other: KEY(KEY)"),
         ("KEY".to_owned(), "other: KEY(KEY)"),
     ] {
         let services = json!({"web": {"environment": {"URL": value}}, "other": {}});
-        assert_eq!(
-            shown(&decided("KEY", "", &["other"], &services).unwrap()),
-            [expected]
-        );
+        assert_eq!(shown(&decided("KEY", "", &["other"], &services).unwrap()), [expected]);
     }
 }
 
@@ -74,17 +63,10 @@ fn a_service_gets_what_its_environment_names_in_any_form() {
         json!({"KEY_FILE": "/run/secrets/key"}),
     ] {
         let services = json!({"web": {"environment": environment}, "other": {}});
-        assert_eq!(
-            shown(&decided("KEY", "", &[], &services).unwrap()),
-            ["web: KEY(KEY)"],
-            "{services}"
-        );
+        assert_eq!(shown(&decided("KEY", "", &[], &services).unwrap()), ["web: KEY(KEY)"], "{services}");
     }
     let alias = json!({"db": {"environment": {"POSTGRES_PASSWORD": placeholder("KEY")}}, "other": {}});
-    assert_eq!(
-        shown(&decided("KEY", "", &[], &alias).unwrap()),
-        ["db: KEY(KEY POSTGRES_PASSWORD)"]
-    );
+    assert_eq!(shown(&decided("KEY", "", &[], &alias).unwrap()), ["db: KEY(KEY POSTGRES_PASSWORD)"]);
     let own = json!({"web": {"secrets": [{"source": "key"}]}, "other": {}});
     assert_eq!(shown(&decided("KEY", "", &[], &own).unwrap()), ["web: KEY(KEY)"]);
 }
@@ -92,41 +74,23 @@ fn a_service_gets_what_its_environment_names_in_any_form() {
 #[test]
 fn the_variable_that_a_reference_reads_counts_as_the_secret() {
     let services = json!({"web": {"environment": {"TOKEN": placeholder("BOT_TOKEN")}}, "other": {}});
-    assert_eq!(
-        shown(&decided("KEY = env:BOT_TOKEN", "", &[], &services).unwrap()),
-        ["web: KEY(KEY TOKEN)"]
-    );
+    assert_eq!(shown(&decided("KEY = env:BOT_TOKEN", "", &[], &services).unwrap()), ["web: KEY(KEY TOKEN)"]);
 }
 
 #[test]
 fn the_manifest_decides_before_the_environment_and_takes_away_what_it_does_not_grant() {
     let services = json!({"web": {"environment": {"KEY": placeholder("KEY")}}, "worker": {}});
-    let access = decided(
-        "KEY",
-        "services: {worker: [KEY]}\nsecrets: {KEY: }",
-        &[],
-        &services,
-    )
-    .unwrap();
+    let access = decided("KEY", "services: {worker: [KEY]}\nsecrets: {KEY: }", &[], &services).unwrap();
     assert_eq!(shown(&access), ["worker: KEY(KEY)"]);
-    assert_eq!(
-        access.services["web"].withdrawn.iter().collect::<Vec<_>>(),
-        ["KEY"]
-    );
+    assert_eq!(access.services["web"].withdrawn.iter().collect::<Vec<_>>(), ["KEY"]);
     assert_eq!(access.warnings.len(), 1);
 }
 
 #[test]
 fn grant_to_and_a_single_service_come_last() {
     let two = json!({"web": {}, "worker": {}});
-    assert_eq!(
-        shown(&decided("KEY", "", &["worker"], &two).unwrap()),
-        ["worker: KEY(KEY)"]
-    );
-    assert_eq!(
-        shown(&decided("KEY", "", &[], &json!({"web": {}})).unwrap()),
-        ["web: KEY(KEY)"]
-    );
+    assert_eq!(shown(&decided("KEY", "", &["worker"], &two).unwrap()), ["worker: KEY(KEY)"]);
+    assert_eq!(shown(&decided("KEY", "", &[], &json!({"web": {}})).unwrap()), ["web: KEY(KEY)"]);
 }
 
 #[test]
@@ -134,10 +98,7 @@ fn a_secret_that_nobody_asks_for_is_an_error_that_lists_the_services() {
     let error = decided("KEY", "", &[], &json!({"web": {}, "worker": {}})).unwrap_err();
     assert_eq!(error.code, Code::SecretWithoutService);
     let text = error.to_string();
-    assert!(
-        text.contains("KEY") && text.contains("web, worker") && text.contains("grant-to"),
-        "{text}"
-    );
+    assert!(text.contains("KEY") && text.contains("web, worker") && text.contains("grant-to"), "{text}");
 }
 
 #[test]

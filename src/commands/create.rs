@@ -22,11 +22,7 @@ pub(super) async fn files(run: &mut Run) -> Result<Outcome> {
     let secrets: Vec<(&Secret, &SecretValue)> = resolution.available().collect();
     let names: Vec<&Secret> = secrets.iter().map(|(secret, _)| *secret).collect();
     let absent: Vec<&Secret> = resolution.without_value().collect();
-    let declared_secrets: Vec<&Secret> = resolution
-        .secrets
-        .iter()
-        .map(|resolved| &resolved.secret)
-        .collect();
+    let declared_secrets: Vec<&Secret> = resolution.secrets.iter().map(|resolved| &resolved.secret).collect();
     let tools = gather::tools(run, &declared_secrets, Some(&resolution))?;
     let mut prepared = project::prepare(run, &declared, &names, &absent, &tools, &host).await?;
     let images = known_images(run, &prepared, &tools).await;
@@ -36,15 +32,7 @@ pub(super) async fn files(run: &mut Run) -> Result<Outcome> {
         access: &prepared.access,
         available: secrets
             .iter()
-            .map(|(secret, value)| {
-                (
-                    secret.name.clone(),
-                    Available {
-                        value,
-                        spec: &secret.file,
-                    },
-                )
-            })
+            .map(|(secret, value)| (secret.name.clone(), Available { value, spec: &secret.file }))
             .collect(),
         own: &prepared.own,
         images: &images,
@@ -60,14 +48,10 @@ pub(super) async fn files(run: &mut Run) -> Result<Outcome> {
     let there = prepared.override_file.read()?;
     let done = prepared.secrets_dir.write(&files)?;
     let written = done.new.len() + done.changed.len();
-    run.console.line(&format!(
-        "{written} secret files written, {} as they were",
-        done.unchanged.len()
-    ));
+    run.console.line(&format!("{written} secret files written, {} as they were", done.unchanged.len()));
     let touched = done.new.iter().chain(&done.changed);
-    let names_of: Vec<String> = touched
-        .filter_map(|path| Some(path.file_name()?.to_str()?.to_owned()))
-        .collect();
+    let names_of: Vec<String> =
+        touched.filter_map(|path| Some(path.file_name()?.to_str()?.to_owned())).collect();
     run.report.changed = secrets
         .iter()
         .filter(|(secret, _)| names_of.contains(&secret.file_name()))
@@ -91,10 +75,7 @@ pub(super) async fn files(run: &mut Run) -> Result<Outcome> {
         if bytes != text.as_bytes() {
             planning::check_override(run, &prepared, &names, &tools, &text).await?;
             prepared.override_file.write(text.as_bytes(), 0o644)?;
-            run.console.line(&format!(
-                "{} has their revisions",
-                run.settings.override_file.display()
-            ));
+            run.console.line(&format!("{} has their revisions", run.settings.override_file.display()));
         }
     }
     Ok(Outcome::Created)
@@ -123,15 +104,7 @@ pub(super) async fn compose(run: &mut Run) -> Result<Outcome> {
         access: &prepared.access,
         available: names
             .iter()
-            .map(|secret| {
-                (
-                    secret.name.clone(),
-                    Available {
-                        value: &empty,
-                        spec: &secret.file,
-                    },
-                )
-            })
+            .map(|secret| (secret.name.clone(), Available { value: &empty, spec: &secret.file }))
             .collect(),
         own: &prepared.own,
         images: &images,
@@ -148,8 +121,7 @@ pub(super) async fn compose(run: &mut Run) -> Result<Outcome> {
     run.begin_stage("Delivery");
     let _lock = project_lock(run, &prepared).await?;
     prepared.override_file.write(text.as_bytes(), 0o644)?;
-    run.console
-        .line(&format!("{} written", run.settings.override_file.display()));
+    run.console.line(&format!("{} written", run.settings.override_file.display()));
     Ok(Outcome::Created)
 }
 
@@ -160,7 +132,5 @@ async fn known_images(
     tools: &crate::docker::command::Tools,
 ) -> Images {
     let services = planning::services_of(run, prepared);
-    images::present(tools, &prepared.project, &services, Images::new())
-        .await
-        .unwrap_or_default()
+    images::present(tools, &prepared.project, &services, Images::new()).await.unwrap_or_default()
 }

@@ -37,11 +37,7 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
     let secrets: Vec<(&Secret, &SecretValue)> = resolution.available().collect();
     let names: Vec<&Secret> = secrets.iter().map(|(secret, _)| *secret).collect();
     let absent: Vec<&Secret> = resolution.without_value().collect();
-    let declared_secrets: Vec<&Secret> = resolution
-        .secrets
-        .iter()
-        .map(|resolved| &resolved.secret)
-        .collect();
+    let declared_secrets: Vec<&Secret> = resolution.secrets.iter().map(|resolved| &resolved.secret).collect();
     let tools = gather::tools(run, &declared_secrets, Some(&resolution))?;
     gather::check_socket(&tools)?;
     let mut prepared = project::prepare(run, &declared, &names, &absent, &tools, &host).await?;
@@ -59,13 +55,8 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
             planning::checked_override(run, &mut prepared, &planned, &declared_secrets, &tools).await?;
         planned.override_text = Some(text);
     }
-    let deployment = Deployment {
-        prepared: &prepared,
-        secrets: &secrets,
-        tools: &tools,
-        host: &host,
-        images: &images,
-    };
+    let deployment =
+        Deployment { prepared: &prepared, secrets: &secrets, tools: &tools, host: &host, images: &images };
     if stands {
         return deployment.refresh(run, &planned).await;
     }
@@ -75,13 +66,8 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
 /// The images, pulled or built first: nothing that runs is touched by that.
 async fn images(run: &mut Run, prepared: &mut Prepared, tools: &Tools) -> Result<Images> {
     let services = planning::services_of(run, prepared);
-    let present = images::present(
-        tools,
-        &prepared.project,
-        &services,
-        std::mem::take(&mut prepared.images),
-    )
-    .await?;
+    let present =
+        images::present(tools, &prepared.project, &services, std::mem::take(&mut prepared.images)).await?;
     let settings = &run.settings.compose;
     if images::missing(&prepared.project, settings, &services, &present) == (Vec::new(), Vec::new()) {
         return Ok(present);
@@ -89,9 +75,7 @@ async fn images(run: &mut Run, prepared: &mut Prepared, tools: &Tools) -> Result
     let settings = settings.clone();
     run.begin_stage("Images");
     let logins = Logins::new(tools, &run.settings.registries).await?;
-    let tools = logins
-        .as_ref()
-        .map_or_else(|| tools.clone(), |logins| logins.tools(tools));
+    let tools = logins.as_ref().map_or_else(|| tools.clone(), |logins| logins.tools(tools));
     images::ensure(&tools, &prepared.project, &settings, &services, present).await
 }
 
@@ -119,8 +103,7 @@ impl Deployment<'_> {
             let _lock = project_lock(run, self.prepared).await?;
             self.write_files(run, planned)?;
         }
-        run.console
-            .line("every service stands as it shall; nothing is restarted");
+        run.console.line("every service stands as it shall; nothing is restarted");
         reporting::services(run, self.prepared, planned, &planned.containers);
         if run.settings.compose.wait && !health::all_well(&planned.containers, &planned.started) {
             self.wait(run, &planned.containers, &planned.started).await?;
@@ -158,11 +141,7 @@ impl Deployment<'_> {
         if let Err(error) = written {
             // Nothing refers to the new volumes yet.
             for (service, name) in &planned.volumes {
-                if planned
-                    .revisions
-                    .get(service)
-                    .is_some_and(|found| found.volume.is_none())
-                {
+                if planned.revisions.get(service).is_some_and(|found| found.volume.is_none()) {
                     let tools = self.tools.uninterrupted();
                     tools.docker(["volume", "rm", "--force", name]).output().await?;
                 }
@@ -173,23 +152,12 @@ impl Deployment<'_> {
 
         run.begin_stage("Deployment");
         let stale: BTreeSet<String> = planned.stale.keys().cloned().collect();
-        let scope = if stale == planned.started {
-            Scope::Whole
-        } else {
-            Scope::Only(&stale)
-        };
+        let scope = if stale == planned.started { Scope::Whole } else { Scope::Only(&stale) };
         let project = &self.prepared.project;
         let result = if stale.is_empty() {
             Ok(())
         } else {
-            up::up(
-                self.tools,
-                project,
-                &self.prepared.host_override,
-                &run.settings.compose,
-                &scope,
-            )
-            .await
+            up::up(self.tools, project, &self.prepared.host_override, &run.settings.compose, &scope).await
         };
         let after = engine::containers(&self.tools.uninterrupted(), &project.model.name).await?;
         reporting::services(run, self.prepared, &planned, &after);
@@ -199,8 +167,7 @@ impl Deployment<'_> {
         result?;
         if run.settings.compose.remove_orphans {
             for gone in up::remove_orphans(self.tools, project, &after).await? {
-                run.console
-                    .line(&format!("removed {gone}, whose service is gone"));
+                run.console.line(&format!("removed {gone}, whose service is gone"));
             }
         }
         let waited = if run.settings.compose.wait {
@@ -214,9 +181,7 @@ impl Deployment<'_> {
 
         run.begin_stage("Proof");
         let count = proof::nothing_leaked(self.tools, &run.console, &project.model.name).await?;
-        run.console.line(&format!(
-            "no secret is visible in `docker inspect` of {count} containers"
-        ));
+        run.console.line(&format!("no secret is visible in `docker inspect` of {count} containers"));
         self.tidy(run, &planned).await?;
         Ok(Outcome::Deployed)
     }
@@ -224,23 +189,15 @@ impl Deployment<'_> {
     /// Removes what the delivery no longer uses: older volumes, and files of a delivery by files before this one.
     async fn tidy(&self, run: &mut Run, planned: &Planned) -> Result<()> {
         let project = &self.prepared.project.model.name;
-        for volume in volume::remove_old(
-            self.tools,
-            project,
-            &planned.volumes,
-            &volumes_of(&planned.containers),
-        )
-        .await?
+        for volume in
+            volume::remove_old(self.tools, project, &planned.volumes, &volumes_of(&planned.containers))
+                .await?
         {
-            run.report
-                .note(format!("the volume {volume} is still in use and stays for now"));
+            run.report.note(format!("the volume {volume} is still in use and stays for now"));
         }
         if self.prepared.choice.kind == Kind::Volume {
             for path in self.prepared.secrets_dir.remove()? {
-                run.console.line(&format!(
-                    "removed {}: the secrets are in volumes now",
-                    path.display()
-                ));
+                run.console.line(&format!("removed {}: the secrets are in volumes now", path.display()));
             }
         }
         Ok(())
@@ -250,23 +207,10 @@ impl Deployment<'_> {
     async fn wait(&self, run: &Run, before: &[Container], services: &BTreeSet<String>) -> Result<()> {
         let settled = before.iter().map(health::run_of).collect();
         let model = &self.prepared.project.model;
-        let scaled = |name: &&String| {
-            model
-                .services
-                .get(*name)
-                .is_some_and(|service| service.replicas > 0)
-        };
+        let scaled = |name: &&String| model.services.get(*name).is_some_and(|service| service.replicas > 0);
         let services: BTreeSet<String> = services.iter().filter(scaled).cloned().collect();
         let timeout = run.settings.compose.wait_timeout;
-        health::wait(
-            self.tools,
-            &run.console,
-            &model.name,
-            &services,
-            &settled,
-            timeout,
-        )
-        .await
+        health::wait(self.tools, &run.console, &model.name, &services, &settled, timeout).await
     }
 
     /// Files and override; with delivery `volume` the override alone.
@@ -274,16 +218,13 @@ impl Deployment<'_> {
         if self.prepared.choice.kind == Kind::File {
             let done = self.prepared.secrets_dir.write(&planned.files)?;
             let written = done.new.len() + done.changed.len();
-            run.console.line(&format!(
-                "{written} secret files written, {} as they were",
-                done.unchanged.len()
-            ));
+            run.console
+                .line(&format!("{written} secret files written, {} as they were", done.unchanged.len()));
         }
         if let Some(text) = &planned.override_text
             && self.prepared.override_file.write(text.as_bytes(), 0o644)?
         {
-            run.console
-                .line(&format!("{} written", run.settings.override_file.display()));
+            run.console.line(&format!("{} written", run.settings.override_file.display()));
         }
         Ok(())
     }
@@ -299,11 +240,7 @@ impl Deployment<'_> {
             else {
                 continue;
             };
-            let Some(definition) = project
-                .model
-                .services
-                .get(service)
-                .filter(|_| found.volume.is_none())
+            let Some(definition) = project.model.services.get(service).filter(|_| found.volume.is_none())
             else {
                 continue;
             };
@@ -319,11 +256,8 @@ impl Deployment<'_> {
                     format!("there is no image to fill the volume of {service} with"),
                 ));
             };
-            let files: Vec<VolumeFile> = plan
-                .files
-                .iter()
-                .map(|file| volume_file(file, plan.reader))
-                .collect();
+            let files: Vec<VolumeFile> =
+                plan.files.iter().map(|file| volume_file(file, plan.reader)).collect();
             let new = NewVolume {
                 name,
                 project: &project.model.name,
@@ -333,10 +267,7 @@ impl Deployment<'_> {
                 files: &files,
             };
             volume::create(self.tools, &new).await?;
-            run.console.line(&format!(
-                "{service}: {} secrets in the volume {name}",
-                files.len()
-            ));
+            run.console.line(&format!("{service}: {} secrets in the volume {name}", files.len()));
         }
         Ok(())
     }
@@ -345,13 +276,7 @@ impl Deployment<'_> {
 fn volume_file(file: &crate::delivery::plan::PlannedFile, reader: Reader) -> VolumeFile<'_> {
     let (owner, mode) = file.permissions(reader, 0o400);
     let (uid, gid) = owner.unwrap_or((0, 0));
-    VolumeFile {
-        name: &file.file,
-        value: &file.value,
-        mode,
-        uid,
-        gid,
-    }
+    VolumeFile { name: &file.file, value: &file.value, mode, uid, gid }
 }
 
 /// The volumes of ours that containers mount.

@@ -18,11 +18,7 @@ use crate::report::Outcome;
 pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
     let early = gather::early_tools(run)?;
     let host = gather::host_paths(run, &early).await?;
-    let gather::Found {
-        files,
-        profiles,
-        name,
-    } = gather::find_project(&run.settings)?;
+    let gather::Found { files, profiles, name } = gather::find_project(&run.settings)?;
     // Which secrets there are is of no matter here, but `${NAME:?}` must pass.
     let declared = match gather::read_manifest(&run.settings, &files) {
         Ok(manifest) => manifest.secrets,
@@ -46,10 +42,7 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
         }
         // What a file needs to be read (`${IMAGE_TAG:?}`) is not needed to stop what runs.
         Err(error) if error.code == Code::ComposeFileInvalid => {
-            run.warn(
-                format!("the project is taken down by its name {likely}: {}", error.fact),
-                None,
-            );
+            run.warn(format!("the project is taken down by its name {likely}: {}", error.fact), None);
             (likely.clone(), tools.compose(["--project-name", &likely]))
         }
         Err(error) => return Err(error),
@@ -68,17 +61,12 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
 
 /// The engine's lock, unless there is no image to make it of: then nothing of the project can run either.
 async fn lock_engine(tools: &Tools, host: &HostPaths, project: &str) -> Result<Option<EngineLock>> {
-    let listed = tools
-        .docker(["image", "ls", "--quiet", "--no-trunc"])
-        .output()
-        .await?;
+    let listed = tools.docker(["image", "ls", "--quiet", "--no-trunc"]).output().await?;
     let Some(image) = listed.text().lines().next() else {
         return Ok(None);
     };
     let holder = Holder::me(host.own_id.as_deref());
-    EngineLock::take(tools, project, image, &holder, LOCK_WAIT)
-        .await
-        .map(Some)
+    EngineLock::take(tools, project, image, &holder, LOCK_WAIT).await.map(Some)
 }
 
 async fn take_down(
@@ -94,47 +82,29 @@ async fn take_down(
     for path in secrets_dir.remove()? {
         run.console.line(&format!("removed {}", path.display()));
     }
-    if override_file
-        .read()?
-        .is_some_and(|bytes| OverrideFile::is_ours(&bytes))
-    {
+    if override_file.read()?.is_some_and(|bytes| OverrideFile::is_ours(&bytes)) {
         override_file.remove()?;
-        run.console
-            .line(&format!("removed {}", run.settings.override_file.display()));
+        run.console.line(&format!("removed {}", run.settings.override_file.display()));
     }
 
     run.begin_stage("Proof");
     let left = left_over(tools, name).await?;
     if !left.is_empty() {
-        return Err(Error::new(
-            Code::RemovalIncomplete,
-            format!("the project {name} is not wholly gone"),
-        )
-        .problems(left));
+        return Err(Error::new(Code::RemovalIncomplete, format!("the project {name} is not wholly gone"))
+            .problems(left));
     }
-    run.console
-        .line(&format!("no container and no volume of ours is left of {name}"));
+    run.console.line(&format!("no container and no volume of ours is left of {name}"));
     Ok(Outcome::Removed)
 }
 
 /// Our volumes, and what a killed run may have left: locks and containers that fill volumes.
 async fn remove_from_engine(tools: &Tools, project: &str) -> Result<()> {
     let label = format!("{PROJECT}={project}");
-    for container in engine::with_label(tools, &label)
-        .await?
-        .iter()
-        .filter(|c| c.label(HOLDER).is_none())
-    {
-        tools
-            .docker(["rm", "--force", "--volumes", &container.id])
-            .output()
-            .await?;
+    for container in engine::with_label(tools, &label).await?.iter().filter(|c| c.label(HOLDER).is_none()) {
+        tools.docker(["rm", "--force", "--volumes", &container.id]).output().await?;
     }
-    let volumes: Vec<String> = engine::volumes(tools, &label)
-        .await?
-        .into_iter()
-        .map(|volume| volume.name)
-        .collect();
+    let volumes: Vec<String> =
+        engine::volumes(tools, &label).await?.into_iter().map(|volume| volume.name).collect();
     if !volumes.is_empty() {
         tools.docker(["volume", "rm"]).args(&volumes).output().await?;
     }
@@ -154,14 +124,8 @@ async fn left_over(tools: &Tools, project: &str) -> Result<Vec<Problem>> {
             .remedy(format!("docker rm --force {}", container.name))
     });
     let volumes = volumes.iter().map(|volume| {
-        Problem::new(format!(
-            "the volume {} is still there: something uses it",
-            volume.name
-        ))
-        .remedy(format!(
-            "docker ps -a --filter volume={0}; docker volume rm {0}",
-            volume.name
-        ))
+        Problem::new(format!("the volume {} is still there: something uses it", volume.name))
+            .remedy(format!("docker ps -a --filter volume={0}; docker volume rm {0}", volume.name))
     });
     Ok(containers.chain(volumes).collect())
 }

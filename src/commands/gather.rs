@@ -35,20 +35,10 @@ const LOCAL_LOG_DRIVERS: &[&str] = &["json-file", "local", "none"];
 /// Finds the project and reads the manifest.
 pub(super) fn declared(run: &mut Run) -> Result<Declared> {
     run.begin_stage("Manifest");
-    let Found {
-        files,
-        profiles,
-        name,
-    } = find_project(&run.settings)?;
+    let Found { files, profiles, name } = find_project(&run.settings)?;
     let manifest = read_manifest(&run.settings, &files)?;
-    run.console
-        .line(&format!("{} secrets declared", manifest.secrets.len()));
-    Ok(Declared {
-        files,
-        manifest,
-        profiles,
-        name,
-    })
+    run.console.line(&format!("{} secrets declared", manifest.secrets.len()));
+    Ok(Declared { files, manifest, profiles, name })
 }
 
 /// Where the project is, and what Compose is told of it by variables.
@@ -60,19 +50,10 @@ pub(super) struct Found {
 
 /// Finds the Compose files, the profiles and the name.
 pub(super) fn find_project(settings: &Settings) -> Result<Found> {
-    let start = settings
-        .compose
-        .directory
-        .as_deref()
-        .unwrap_or(&settings.workspace);
+    let start = settings.compose.directory.as_deref().unwrap_or(&settings.workspace);
     let env_file = Environment::from_env_file(&start.join(".env"));
-    let variable = |name: &str| {
-        settings
-            .variables
-            .text(name)
-            .or_else(|| env_file.text(name))
-            .map(str::to_owned)
-    };
+    let variable =
+        |name: &str| settings.variables.text(name).or_else(|| env_file.text(name)).map(str::to_owned);
     let files = discovery::find(&discovery::Wanted {
         named: &settings.compose.files,
         directory: settings.compose.directory.as_deref(),
@@ -82,56 +63,29 @@ pub(super) fn find_project(settings: &Settings) -> Result<Found> {
     })?;
     // Compose reads the `.env` of the project directory, which the Compose files may just have decided.
     let env_file = Environment::from_env_file(&files.directory.join(".env"));
-    let variable = |name: &str| {
-        settings
-            .variables
-            .text(name)
-            .or_else(|| env_file.text(name))
-            .map(str::to_owned)
-    };
+    let variable =
+        |name: &str| settings.variables.text(name).or_else(|| env_file.text(name)).map(str::to_owned);
     let mut profiles = settings.compose.profiles.clone();
     if profiles.is_empty() {
         let list = variable("COMPOSE_PROFILES").unwrap_or_default();
-        profiles = list
-            .split(',')
-            .filter(|name| !name.is_empty())
-            .map(str::to_owned)
-            .collect();
+        profiles = list.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect();
     }
-    Ok(Found {
-        files,
-        profiles,
-        name: variable("COMPOSE_PROJECT_NAME"),
-    })
+    Ok(Found { files, profiles, name: variable("COMPOSE_PROJECT_NAME") })
 }
 
 /// Reads the manifest and the `secrets` input.
 pub(super) fn read_manifest(settings: &Settings, files: &ComposeFiles) -> Result<Manifest> {
-    let path = settings
-        .config
-        .clone()
-        .unwrap_or_else(|| files.directory.join(manifest::FILE_NAME));
+    let path = settings.config.clone().unwrap_or_else(|| files.directory.join(manifest::FILE_NAME));
     let bytes = match std::fs::read(&path) {
         Ok(bytes) => Some(bytes),
         Err(error) if settings.config.is_none() && error.kind() == std::io::ErrorKind::NotFound => None,
         Err(error) => {
-            return Err(Error::io(
-                Code::ManifestMissing,
-                "read the manifest",
-                &path,
-                &error,
-            ));
+            return Err(Error::io(Code::ManifestMissing, "read the manifest", &path, &error));
         }
     };
-    let shown = path
-        .strip_prefix(&settings.workspace)
-        .map_or_else(|_| path.clone(), PathBuf::from);
+    let shown = path.strip_prefix(&settings.workspace).map_or_else(|_| path.clone(), PathBuf::from);
     let kinds: Vec<&str> = SOURCES.iter().map(|kind| kind.name).collect();
-    let versioned: Vec<&str> = SOURCES
-        .iter()
-        .filter(|kind| kind.versioned)
-        .map(|kind| kind.name)
-        .collect();
+    let versioned: Vec<&str> = SOURCES.iter().filter(|kind| kind.versioned).map(|kind| kind.name).collect();
     let known: Vec<(&str, &[&str])> = SOURCES.iter().map(|kind| (kind.name, kind.settings)).collect();
     manifest::read(&manifest::Given {
         lines: settings.secrets.as_deref(),
@@ -200,14 +154,9 @@ pub(super) async fn resolved(
     let opened = sources::open(&run.settings, &declared.manifest, &around)?;
     let resolution = resolve(declared.manifest.clone(), &opened, &run.settings).await;
     run.interrupt.check()?;
-    let passwords = run
-        .settings
-        .registries
-        .iter()
-        .map(|login| (login.host.as_str(), login.password.expose()));
-    let values = resolution
-        .values()
-        .map(|(name, value)| (name.as_str(), value.expose()));
+    let passwords =
+        run.settings.registries.iter().map(|login| (login.host.as_str(), login.password.expose()));
+    let values = resolution.values().map(|(name, value)| (name.as_str(), value.expose()));
     let plan = Plan::new(values.chain(passwords));
     run.console.arm(&plan);
     for (name, why) in plan.unmaskable() {
@@ -231,21 +180,13 @@ pub(super) async fn resolved(
 /// Docker's programs for the rest of the run: with the step's variables, without any secret, and with a placeholder for
 /// each declared one, so that Compose's interpolation (`${NAME:?}`) passes.
 pub(super) fn tools(run: &Run, secrets: &[&Secret], resolution: Option<&Resolution>) -> Result<Tools> {
-    let values: Vec<&SecretValue> = resolution
-        .into_iter()
-        .flat_map(|r| r.values().map(|(_, value)| value))
-        .collect();
+    let values: Vec<&SecretValue> =
+        resolution.into_iter().flat_map(|r| r.values().map(|(_, value)| value)).collect();
     let mut hidden: BTreeSet<OsString> = run.settings.variables.names_holding(&values);
     let mut placeholders = BTreeMap::new();
     for secret in secrets {
         // What a reference reads a field of is hidden as a whole.
-        hidden.extend(
-            secret
-                .from
-                .iter()
-                .flatten()
-                .map(|reference| OsString::from(&reference.item)),
-        );
+        hidden.extend(secret.from.iter().flatten().map(|reference| OsString::from(&reference.item)));
         for variable in variables_of(secret) {
             hidden.insert(OsString::from(format!("{variable}_FILE")));
             let known = resolution.is_none_or(|r| r.has_value(&secret.name));

@@ -34,14 +34,7 @@ struct Run {
 pub async fn run(settings: Settings, console: Arc<Console>, interrupt: Interrupt) -> u8 {
     let mut report = Report::new(settings.mode.name());
     report.environment.clone_from(&settings.environment);
-    let mut run = Run {
-        settings,
-        console,
-        interrupt,
-        report,
-        report_on_host: None,
-        stage: None,
-    };
+    let mut run = Run { settings, console, interrupt, report, report_on_host: None, stage: None };
     let result = match run.settings.mode {
         Mode::Deploy => deploy::run(&mut run).await,
         Mode::CreateFiles => create::files(&mut run).await,
@@ -99,10 +92,7 @@ impl Run {
     }
 
     fn warn(&mut self, text: impl Into<String>, hint: Option<String>) {
-        self.report.warn(Message {
-            text: text.into(),
-            hint,
-        });
+        self.report.warn(Message { text: text.into(), hint });
     }
 
     /// Under `strict` warnings are errors; called when all of them are known and nothing has been changed.
@@ -110,13 +100,12 @@ impl Run {
         if !self.settings.strict || self.report.warnings.is_empty() {
             return Ok(());
         }
-        let problems = self.report.warnings.iter().map(|warning| Problem {
-            fact: warning.text.clone(),
-            remedy: warning.hint.clone(),
-        });
-        Err(
-            Error::new(Code::Strict, "there are warnings, and `strict` makes them errors")
-                .problems(problems.collect()),
-        )
+        let problems = self
+            .report
+            .warnings
+            .iter()
+            .map(|warning| Problem { fact: warning.text.clone(), remedy: warning.hint.clone() });
+        Err(Error::new(Code::Strict, "there are warnings, and `strict` makes them errors")
+            .problems(problems.collect()))
     }
 }

@@ -68,29 +68,11 @@ pub(super) async fn plan_delivery(
     check_environment(run, &containers)?;
     let available: BTreeMap<SecretName, Available> = secrets
         .iter()
-        .map(|(secret, value)| {
-            (
-                secret.name.clone(),
-                Available {
-                    value,
-                    spec: &secret.file,
-                },
-            )
-        })
+        .map(|(secret, value)| (secret.name.clone(), Available { value, spec: &secret.file }))
         .collect();
     let users = standing::known_users(&containers);
     let (access, own) = (&prepared.access, &prepared.own);
-    let plans = plan(Basis {
-        tools,
-        project,
-        access,
-        available,
-        own,
-        images,
-        kind,
-        users,
-    })
-    .await?;
+    let plans = plan(Basis { tools, project, access, available, own, images, kind, users }).await?;
     let (files, paths) = lay_out(&plans, rustix::process::geteuid().is_root());
     let services = || project.model.services.keys();
     let mut revisions = standing::revisions(services(), &plans, &containers, &[])?;
@@ -102,12 +84,7 @@ pub(super) async fn plan_delivery(
     let labels = labels(run, prepared, &plans, &paths, &revisions);
     let started = project.model.started_by(&run.settings.compose.services);
     let mut stale = BTreeMap::new();
-    for service in project
-        .model
-        .services
-        .values()
-        .filter(|service| started.contains(&service.name))
-    {
+    for service in project.model.services.values().filter(|service| started.contains(&service.name)) {
         let none = BTreeMap::new();
         let wanted = Wanted {
             service,
@@ -129,9 +106,7 @@ pub(super) async fn plan_delivery(
     }
     let followers = with_followers(&project.model.services, stale.keys().cloned().collect());
     for follower in followers.intersection(&started) {
-        stale
-            .entry(follower.clone())
-            .or_insert("it follows a service that changes");
+        stale.entry(follower.clone()).or_insert("it follows a service that changes");
     }
     let stamp = stamp(run, &labels, &volumes);
     Ok(Planned {
@@ -178,11 +153,7 @@ pub(super) fn labels(
             .into_iter()
             .flat_map(|access| &access.secrets)
             .map(|granted| {
-                (
-                    &granted.file,
-                    &granted.variables,
-                    paths.get(&(name.clone(), granted.file.clone())),
-                )
+                (&granted.file, &granted.variables, paths.get(&(name.clone(), granted.file.clone())))
             })
             .collect();
         let withdrawn = access.map(|access| &access.withdrawn);
@@ -197,22 +168,13 @@ pub(super) fn labels(
 
 /// A digest of everything that the override file is made from: labels and names, no values.
 pub(super) fn stamp(run: &Run, labels: &Labels, volumes: &BTreeMap<String, String>) -> String {
-    let all = json!([
-        env!("CARGO_PKG_VERSION"),
-        run.settings.secrets_dir,
-        labels,
-        volumes
-    ])
-    .to_string();
+    let all = json!([env!("CARGO_PKG_VERSION"), run.settings.secrets_dir, labels, volumes]).to_string();
     data_encoding::BASE64URL_NOPAD.encode(&Sha256::digest(all)[..16])
 }
 
 /// Whether the override file that is there is the one for this plan.
 pub(super) fn override_is_current(prepared: &Prepared, planned: &Planned) -> Result<bool> {
-    Ok(prepared
-        .override_file
-        .read()?
-        .is_some_and(|bytes| OverrideFile::is_current(&bytes, &planned.stamp)))
+    Ok(prepared.override_file.read()?.is_some_and(|bytes| OverrideFile::is_current(&bytes, &planned.stamp)))
 }
 
 /// The text of the override file for a plan that is made anew; [`checked_override`] must have been called for the project.
@@ -221,13 +183,7 @@ pub(super) fn override_text(run: &Run, prepared: &Prepared, planned: &Planned) -
 }
 
 fn overriding(run: &Run, prepared: &Prepared, planned: &Planned) -> OverrideFile {
-    let Planned {
-        plans,
-        paths,
-        volumes,
-        labels,
-        ..
-    } = planned;
+    let Planned { plans, paths, volumes, labels, .. } = planned;
     override_file(run, prepared, plans, paths, volumes, labels)
 }
 
@@ -250,10 +206,7 @@ pub(super) fn override_file(
         let Some(access) = prepared.access.services.get(name) else {
             continue;
         };
-        let mut own = ServiceOverride {
-            environment: Variables::new(service, access),
-            ..Default::default()
-        };
+        let mut own = ServiceOverride { environment: Variables::new(service, access), ..Default::default() };
         match (plans.get(name), volumes.get(name)) {
             (Some(plan), Some(volume)) => {
                 let key = format!("claude-secrets-{name}");
@@ -266,12 +219,7 @@ pub(super) fn override_file(
                             .any(|f| target.strip_prefix("/run/secrets/").unwrap_or(target) == f.file)
                     };
                     own.own_secrets = Some(
-                        service
-                            .secrets
-                            .iter()
-                            .filter(|secret| !moved(&secret.target))
-                            .cloned()
-                            .collect(),
+                        service.secrets.iter().filter(|secret| !moved(&secret.target)).cloned().collect(),
                     );
                 }
             }
@@ -281,16 +229,9 @@ pub(super) fn override_file(
                         continue;
                     };
                     let shared = path.components().count() == 1;
-                    let key = if shared {
-                        file.file.clone()
-                    } else {
-                        format!("{name}--{}", file.file)
-                    };
+                    let key = if shared { file.file.clone() } else { format!("{name}--{}", file.file) };
                     let defined = model.own_secret(&key).is_some();
-                    all.secrets.insert(
-                        key.clone(),
-                        (format!("./{secrets_dir}/{}", path.display()), defined),
-                    );
+                    all.secrets.insert(key.clone(), (format!("./{secrets_dir}/{}", path.display()), defined));
                     own.secrets.push((key, format!("{TARGET}/{}", file.file)));
                 }
                 // Two entries with one target are kept side by side unless they are written alike.
@@ -301,12 +242,7 @@ pub(super) fn override_file(
                 };
                 if service.secrets.iter().any(|secret| ours(&secret.target)) {
                     own.own_secrets = Some(
-                        service
-                            .secrets
-                            .iter()
-                            .filter(|secret| !ours(&secret.target))
-                            .cloned()
-                            .collect(),
+                        service.secrets.iter().filter(|secret| !ours(&secret.target)).cloned().collect(),
                     );
                 }
             }
@@ -329,18 +265,12 @@ pub(super) async fn checked_override(
 ) -> Result<String> {
     prepared.project.read_as_written(tools).await?;
     let mut all = overriding(run, prepared, planned);
-    let mut merged = prepared
-        .project
-        .merged(tools, With::Input(&all.to_yaml(&planned.stamp)))
-        .await?;
+    let mut merged = prepared.project.merged(tools, With::Input(&all.to_yaml(&planned.stamp))).await?;
     let astray = astray(&all, &prepared.project.model, &merged);
     if !astray.is_empty() {
         prepared.project.model.keep_environment(&astray);
         all = overriding(run, prepared, planned);
-        merged = prepared
-            .project
-            .merged(tools, With::Input(&all.to_yaml(&planned.stamp)))
-            .await?;
+        merged = prepared.project.merged(tools, With::Input(&all.to_yaml(&planned.stamp))).await?;
     }
     check(run, secrets, &merged)?;
     Ok(all.to_yaml(&planned.stamp))
@@ -359,16 +289,9 @@ fn astray(overriding: &OverrideFile, model: &Model, merged: &serde_json::Value) 
             .values
             .iter()
             .filter(|(v, text)| service.written.environment.get(*v) == Some(*text));
-        repeated
-            .into_iter()
-            .any(|(variable, _)| there.get(variable) != service.environment.get(variable))
+        repeated.into_iter().any(|(variable, _)| there.get(variable) != service.environment.get(variable))
     };
-    overriding
-        .services
-        .iter()
-        .filter(differs)
-        .map(|(name, _)| name.clone())
-        .collect()
+    overriding.services.iter().filter(differs).map(|(name, _)| name.clone()).collect()
 }
 
 /// Like [`checked_override`] for a text that is made already.
@@ -384,11 +307,8 @@ pub(super) async fn check_override(
 }
 
 fn check(run: &Run, secrets: &[&Secret], merged: &serde_json::Value) -> Result<()> {
-    let names: BTreeSet<String> = secrets
-        .iter()
-        .filter(|secret| secret.sensitive)
-        .flat_map(|secret| variables_of(secret))
-        .collect();
+    let names: BTreeSet<String> =
+        secrets.iter().filter(|secret| secret.sensitive).flat_map(|secret| variables_of(secret)).collect();
     check_merged(merged, &names, &|text| run.console.secrets_in(text.as_bytes()))
 }
 
@@ -403,12 +323,7 @@ pub(super) fn changed(
     prepared: &Prepared,
     secrets: &[(&Secret, &SecretValue)],
 ) -> Vec<String> {
-    let renewed = |service: &String| {
-        planned
-            .revisions
-            .get(service)
-            .is_some_and(|revision| !revision.known)
-    };
+    let renewed = |service: &String| planned.revisions.get(service).is_some_and(|revision| !revision.known);
     secrets
         .iter()
         .map(|(secret, _)| &secret.name)
@@ -442,17 +357,11 @@ fn volume_names(
 /// A project that was deployed for another environment is not ours to change: its secrets are that environment's.
 fn check_environment(run: &Run, containers: &[Container]) -> Result<()> {
     let wanted = run.settings.environment.as_deref();
-    let deployed = containers
-        .iter()
-        .filter(|container| container.label(REVISION).is_some());
-    let other = deployed
-        .map(|container| container.label(ENVIRONMENT))
-        .find(|found| *found != wanted);
+    let deployed = containers.iter().filter(|container| container.label(REVISION).is_some());
+    let other = deployed.map(|container| container.label(ENVIRONMENT)).find(|found| *found != wanted);
     let Some(other) = other else { return Ok(()) };
     let named = |name: Option<&str>| {
-        name.map_or("no environment".to_owned(), |name| {
-            format!("the environment `{name}`")
-        })
+        name.map_or("no environment".to_owned(), |name| format!("the environment `{name}`"))
     };
     Err(Error::new(
         Code::OtherEnvironment,

@@ -23,10 +23,7 @@ const JOB_TOKEN: &[u8] = b"ghs_";
 /// The rows of the secrets, once they are resolved.
 pub(super) fn secrets(run: &mut Run, resolution: &Resolution) {
     run.report.secrets = resolution.secrets.iter().map(secret_row).collect();
-    let missing = resolution
-        .secrets
-        .iter()
-        .filter(|resolved| resolved.state == resolve::State::Missing);
+    let missing = resolution.secrets.iter().filter(|resolved| resolved.state == resolve::State::Missing);
     run.report.missing = missing.map(|resolved| resolved.secret.name.to_string()).collect();
     for row in &run.report.secrets {
         let place = row.reference.as_deref().unwrap_or("-");
@@ -56,10 +53,7 @@ fn secret_row(resolved: &resolve::Resolved) -> SecretRow {
         shadowed: resolved
             .shadowed
             .iter()
-            .map(|shadowed| Shadowed {
-                source: shadowed.source.to_string(),
-                differs: shadowed.differs,
-            })
+            .map(|shadowed| Shadowed { source: shadowed.source.to_string(), differs: shadowed.differs })
             .collect(),
         sensitive: resolved.secret.sensitive,
         file: resolved.secret.file_name(),
@@ -71,11 +65,7 @@ fn secret_row(resolved: &resolve::Resolved) -> SecretRow {
 pub(super) fn services(run: &mut Run, prepared: &Prepared, planned: &Planned, now: &[Container]) {
     let (before, after) = (by_service(&planned.containers), by_service(now));
     let ids = |containers: Option<&Vec<&Container>>| -> BTreeSet<String> {
-        containers
-            .into_iter()
-            .flatten()
-            .map(|container| container.id.clone())
-            .collect()
+        containers.into_iter().flatten().map(|container| container.id.clone()).collect()
     };
     let mut rows = Vec::new();
     for (name, access) in &prepared.access.services {
@@ -94,16 +84,8 @@ pub(super) fn services(run: &mut Run, prepared: &Prepared, planned: &Planned, no
         };
         rows.push(ServiceRow {
             name: name.clone(),
-            secrets: access
-                .secrets
-                .iter()
-                .map(|granted| granted.name.to_string())
-                .collect(),
-            state: new
-                .into_iter()
-                .flatten()
-                .find_map(|container| trouble(container))
-                .unwrap_or(state),
+            secrets: access.secrets.iter().map(|granted| granted.name.to_string()).collect(),
+            state: new.into_iter().flatten().find_map(|container| trouble(container)).unwrap_or(state),
             detail: planned.stale.get(name).map(|why| (*why).to_owned()),
             user: prepared
                 .project
@@ -168,12 +150,7 @@ pub(super) fn write(run: &mut Run) {
         None if run.settings.platform.in_container => None,
         None => path.as_ref().map(|path| path.display().to_string()),
     };
-    write_to(
-        &mut run.report,
-        &run.settings.platform,
-        &run.console,
-        path.as_deref(),
-    );
+    write_to(&mut run.report, &run.settings.platform, &run.console, path.as_deref());
 }
 
 /// Writes a report to the log, the summary, the outputs, and to `path` as JSON.
@@ -225,11 +202,9 @@ fn with_hint(message: &Message) -> String {
 pub(super) fn report_path(settings: &Settings) -> Option<PathBuf> {
     match &settings.report_file {
         Some(path) => Some(settings.workspace.join(path)),
-        None if settings.platform.actions => settings
-            .platform
-            .temporary
-            .as_ref()
-            .map(|directory| directory.join("claude-secrets-report.json")),
+        None if settings.platform.actions => {
+            settings.platform.temporary.as_ref().map(|directory| directory.join("claude-secrets-report.json"))
+        }
         None => None,
     }
 }

@@ -16,69 +16,43 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
     let secrets: Vec<(&Secret, &SecretValue)> = resolution.available().collect();
     let names: Vec<&Secret> = secrets.iter().map(|(secret, _)| *secret).collect();
     let absent: Vec<&Secret> = resolution.without_value().collect();
-    let declared_secrets: Vec<&Secret> = resolution
-        .secrets
-        .iter()
-        .map(|resolved| &resolved.secret)
-        .collect();
+    let declared_secrets: Vec<&Secret> = resolution.secrets.iter().map(|resolved| &resolved.secret).collect();
     let tools = gather::tools(run, &declared_secrets, Some(&resolution))?;
     let mut prepared = project::prepare(run, &declared, &names, &absent, &tools, &host).await?;
     reporting::deployment_notes(run, &secrets);
     engine::check_versions(&tools).await?;
     let services = planning::services_of(run, &prepared);
-    let images = images::present(
-        &tools,
-        &prepared.project,
-        &services,
-        std::mem::take(&mut prepared.images),
-    )
-    .await?;
+    let images =
+        images::present(&tools, &prepared.project, &services, std::mem::take(&mut prepared.images)).await?;
     let containers = std::mem::take(&mut prepared.containers);
     let planned = planning::plan_delivery(run, &prepared, &secrets, &tools, &images, containers).await?;
     planning::checked_override(run, &mut prepared, &planned, &declared_secrets, &tools).await?;
     run.check_strict()?;
 
     run.begin_stage("What a deployment would change");
-    for service in prepared
-        .project
-        .model
-        .services
-        .values()
-        .filter(|s| services.contains(&s.name))
-    {
+    for service in prepared.project.model.services.values().filter(|s| services.contains(&s.name)) {
         if !images.contains_key(&service.image) {
             let verb = if service.build { "build" } else { "pull" };
-            run.console
-                .line(&format!("{verb} the image {} of {}", service.image, service.name));
+            run.console.line(&format!("{verb} the image {} of {}", service.image, service.name));
         }
     }
     if prepared.choice.kind == Kind::File {
         let difference = prepared.secrets_dir.compare(&planned.files)?;
-        for (verb, paths) in [
-            ("write", &difference.new),
-            ("replace", &difference.changed),
-            ("remove", &difference.stale),
-        ] {
+        for (verb, paths) in
+            [("write", &difference.new), ("replace", &difference.changed), ("remove", &difference.stale)]
+        {
             for path in paths {
-                run.console.line(&format!(
-                    "{verb} {}",
-                    run.settings.secrets_dir.join(path).display()
-                ));
+                run.console.line(&format!("{verb} {}", run.settings.secrets_dir.join(path).display()));
             }
         }
     }
     for (service, name) in &planned.volumes {
-        if planned
-            .revisions
-            .get(service)
-            .is_some_and(|revision| revision.volume.is_none())
-        {
+        if planned.revisions.get(service).is_some_and(|revision| revision.volume.is_none()) {
             run.console.line(&format!("create the volume {name}"));
         }
     }
     if !planning::override_is_current(&prepared, &planned)? {
-        run.console
-            .line(&format!("write {}", run.settings.override_file.display()));
+        run.console.line(&format!("write {}", run.settings.override_file.display()));
     }
     for (service, why) in &planned.stale {
         run.console.line(&format!("bring up {service}: {why}"));

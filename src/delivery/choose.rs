@@ -34,18 +34,10 @@ impl Kind {
 /// Chooses the safest delivery that works here. `endpoint` is where the engine is, e.g.
 /// `tcp://build:2376`; `None` for the default socket.
 pub fn choose(settings: &Settings, endpoint: Option<&str>) -> Result<Choice> {
-    let remote = endpoint.is_some_and(|host| {
-        ["tcp://", "ssh://", "http://", "https://"]
-            .iter()
-            .any(|s| host.starts_with(s))
-    });
+    let remote = endpoint
+        .is_some_and(|host| ["tcp://", "ssh://", "http://", "https://"].iter().any(|s| host.starts_with(s)));
     let files_only = matches!(settings.mode, Mode::CreateFiles | Mode::CreateCompose);
-    let given = |kind, reason: &str| {
-        Ok(Choice {
-            kind,
-            reason: reason.to_owned(),
-        })
-    };
+    let given = |kind, reason: &str| Ok(Choice { kind, reason: reason.to_owned() });
     match settings.delivery {
         DeliveryChoice::Volume if files_only => Err(Error::new(
             Code::Usage,

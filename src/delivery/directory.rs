@@ -25,18 +25,12 @@ impl Directory {
     /// Opens the project directory. It is the one directory that may be reached through symbolic links: it and
     /// what is above it are the user's choice, what is below may come out of a repository.
     pub(super) fn open(path: &Path) -> Result<Self> {
-        Ok(Self {
-            fd: fs::open(path, OPEN_DIRECTORY, Mode::empty())?,
-            path: path.to_owned(),
-        })
+        Ok(Self { fd: fs::open(path, OPEN_DIRECTORY, Mode::empty())?, path: path.to_owned() })
     }
 
     /// The same directory, opened once more.
     pub(super) fn again(&self) -> Result<Self> {
-        Ok(Self {
-            fd: fs::openat(&self.fd, ".", OPEN_DIRECTORY, Mode::empty())?,
-            path: self.path.clone(),
-        })
+        Ok(Self { fd: fs::openat(&self.fd, ".", OPEN_DIRECTORY, Mode::empty())?, path: self.path.clone() })
     }
 
     /// Where it was found: for messages.
@@ -61,20 +55,12 @@ impl Directory {
 
     /// Opens a directory in it; `None` when there is no such entry, `ELOOP` when the entry is a symbolic link.
     pub(super) fn child(&self, name: &OsStr) -> Result<Option<Directory>> {
-        match present(fs::openat(
-            &self.fd,
-            name,
-            OPEN_DIRECTORY | OFlags::NOFOLLOW,
-            Mode::empty(),
-        )) {
+        match present(fs::openat(&self.fd, name, OPEN_DIRECTORY | OFlags::NOFOLLOW, Mode::empty())) {
             // O_DIRECTORY with O_NOFOLLOW answers ENOTDIR for a link too: tell them apart for the message.
             Err(Errno::NOTDIR) if self.stat_of(name)?.is_some_and(|s| kind(&s) == FileType::Symlink) => {
                 Err(Errno::LOOP)
             }
-            found => Ok(found?.map(|fd| Directory {
-                fd,
-                path: self.path_of(name),
-            })),
+            found => Ok(found?.map(|fd| Directory { fd, path: self.path_of(name) })),
         }
     }
 
@@ -109,12 +95,7 @@ impl Directory {
     /// Makes a file that was not there, mode 0600 from its first instant: at no time can others open it.
     pub(super) fn create_file(&self, name: &OsStr) -> Result<File> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        Ok(File::from(fs::openat(
-            &self.fd,
-            name,
-            flags,
-            Mode::RUSR | Mode::WUSR,
-        )?))
+        Ok(File::from(fs::openat(&self.fd, name, flags, Mode::RUSR | Mode::WUSR)?))
     }
 
     /// Gives an entry a second name in another directory; a symbolic link is linked as such.
@@ -152,9 +133,7 @@ impl Directory {
 
     /// Opens a directory in it that must be there.
     pub(super) fn existing_child(&self, name: &OsStr) -> std::result::Result<Directory, Error> {
-        self.child(name)
-            .and_then(|found| found.ok_or(Errno::NOENT))
-            .at("open", &self.path_of(name))
+        self.child(name).and_then(|found| found.ok_or(Errno::NOENT)).at("open", &self.path_of(name))
     }
 
     /// The directory that a path below it (`name` or `sub-directory/name`) is in, and the name there. `None` when there
@@ -163,9 +142,7 @@ impl Directory {
         &self,
         path: &'p Path,
     ) -> std::result::Result<Option<(Directory, &'p OsStr)>, Error> {
-        let name = path
-            .file_name()
-            .ok_or_else(|| Error::new(Code::Internal, "a path without a name"))?;
+        let name = path.file_name().ok_or_else(|| Error::new(Code::Internal, "a path without a name"))?;
         let parent = path.parent().unwrap_or(Path::new(""));
         let found = match self.sub_directory(parent) {
             Err(Errno::NOTDIR) => None,
@@ -178,21 +155,14 @@ impl Directory {
     pub(super) fn locate<'p>(&self, path: &'p Path) -> std::result::Result<(Directory, &'p OsStr), Error> {
         self.find(path)?.ok_or_else(|| {
             let shown = self.path.join(path);
-            Error::new(
-                Code::DeliveryFailed,
-                format!("the directory of {} vanished", shown.display()),
-            )
-            .hint("Something else removes files there: stop that, then run again.")
+            Error::new(Code::DeliveryFailed, format!("the directory of {} vanished", shown.display()))
+                .hint("Something else removes files there: stop that, then run again.")
         })
     }
 
     /// A directory in it by name, or it itself by the empty path.
     pub(super) fn sub_directory(&self, path: &Path) -> Result<Option<Directory>> {
-        if path == Path::new("") {
-            self.again().map(Some)
-        } else {
-            self.child(path.as_os_str())
-        }
+        if path == Path::new("") { self.again().map(Some) } else { self.child(path.as_os_str()) }
     }
 
     /// Whether there is an entry of that name, of any kind.
@@ -298,11 +268,10 @@ impl<T> At<T> for std::io::Result<T> {
                 Error::new(Code::PathUnsafe, format!("{} is a symbolic link", path.display()))
                     .hint("Replace the link by a real file or directory, or name another place.")
             }
-            Some(Errno::NOTDIR) => Error::new(
-                Code::DeliveryFailed,
-                format!("{} is no directory", path.display()),
-            )
-            .hint("Move it away, or name another place."),
+            Some(Errno::NOTDIR) => {
+                Error::new(Code::DeliveryFailed, format!("{} is no directory", path.display()))
+                    .hint("Move it away, or name another place.")
+            }
             _ => Error::io(Code::DeliveryFailed, doing, path, &error),
         })
     }

@@ -94,10 +94,8 @@ impl SecretsDir {
     /// of our files cannot be used; `PathUnsafe`, `NotWritable` when the directory cannot be read.
     pub fn compare(&self, wanted: &[SecretFile]) -> Result<Difference, Error> {
         check(wanted)?;
-        let absent = || Difference {
-            new: sorted(wanted.iter().map(|f| f.path.clone())),
-            ..Difference::default()
-        };
+        let absent =
+            || Difference { new: sorted(wanted.iter().map(|f| f.path.clone())), ..Difference::default() };
         let Some(parent) = self.place.parent()? else {
             return Ok(absent());
         };
@@ -117,19 +115,13 @@ impl SecretsDir {
             }
         }
         if !blocked.is_empty() {
-            let fact = format!(
-                "what is not ours stands where secret files shall be, in {}",
-                self.path().display()
-            );
+            let fact =
+                format!("what is not ours stands where secret files shall be, in {}", self.path().display());
             return Err(Error::new(Code::DeliveryFailed, fact).problems(blocked));
         }
         let names: BTreeSet<_> = wanted.iter().map(|f| f.path.clone()).collect();
         difference.stale = index.files.difference(&names).cloned().collect();
-        for list in [
-            &mut difference.unchanged,
-            &mut difference.changed,
-            &mut difference.new,
-        ] {
+        for list in [&mut difference.unchanged, &mut difference.changed, &mut difference.new] {
             list.sort();
         }
         difference.upkeep = match found {
@@ -191,17 +183,9 @@ impl SecretsDir {
         let relative = self.place.relative();
         let mut removed = remove_ours(&live, index.files.iter(), &index)?;
         removed.extend(
-            index
-                .directories
-                .iter()
-                .filter(|d| matches!(live.stat_of(d.as_os_str()), Ok(None)))
-                .cloned(),
+            index.directories.iter().filter(|d| matches!(live.stat_of(d.as_os_str()), Ok(None))).cloned(),
         );
-        if has_our_gitignore(&live)
-            && live
-                .remove_file(OsStr::new(GITIGNORE))
-                .at("remove", live.path())?
-        {
+        if has_our_gitignore(&live) && live.remove_file(OsStr::new(GITIGNORE)).at("remove", live.path())? {
             removed.push(PathBuf::from(GITIGNORE));
         }
         // Last: a removal that is killed before can be run again.
@@ -211,9 +195,7 @@ impl SecretsDir {
         live.sync().at("write", live.path())?;
         let mut removed: Vec<_> = removed.into_iter().map(|path| relative.join(path)).collect();
         if index.made.contains(&relative)
-            && parent
-                .remove_empty(self.place.name())
-                .at("remove", &self.path())?
+            && parent.remove_empty(self.place.name()).at("remove", &self.path())?
         {
             removed.push(relative);
             removed.extend(self.place.remove_parents(&index.made)?);
@@ -223,13 +205,7 @@ impl SecretsDir {
 
     fn site<'a>(&'a self, parent: &'a Directory) -> Site<'a> {
         let (name, owner) = (self.place.name(), self.place.owner());
-        Site {
-            parent,
-            name,
-            owner,
-            mounted: &self.mounted,
-            exchange: self.exchange,
-        }
+        Site { parent, name, owner, mounted: &self.mounted, exchange: self.exchange }
     }
 
     fn write_set(
@@ -242,22 +218,12 @@ impl SecretsDir {
         let live = site.live()?;
         let index = match &live {
             Some(live) => Index::read(live)?.unwrap_or_default(),
-            None => Index {
-                made: vec![self.place.relative()],
-                ..Index::default()
-            },
+            None => Index { made: vec![self.place.relative()], ..Index::default() },
         };
         let made = index.made.iter().chain(parents).cloned().collect();
-        let set = NewSet {
-            wanted,
-            unchanged: &difference.unchanged,
-            made,
-        };
+        let set = NewSet { wanted, unchanged: &difference.unchanged, made };
         // What is mounted there (a tmpfs, to keep values off the disk) shall hold the staged files too.
-        let around = live
-            .as_ref()
-            .filter(|live| live.is_mount_point())
-            .unwrap_or(site.parent);
+        let around = live.as_ref().filter(|live| live.is_mount_point()).unwrap_or(site.parent);
         let staged = stage(site, around, live.as_ref().map(|live| (live, &index)), &set)?;
         publish(site, &staged)
     }
@@ -285,16 +251,10 @@ impl SecretsDir {
 
     fn blocked(&self, path: &Path, what: &str) -> Problem {
         let shown = self.place.relative().join(path);
-        let problem = Problem::new(format!(
-            "{} is {what} that no run of ours has written",
-            shown.display()
-        ));
+        let problem = Problem::new(format!("{} is {what} that no run of ours has written", shown.display()));
         // Scripts that wrote secret files by hand kept no list of them.
         problem.remedy(match what {
-            A_FILE => format!(
-                "Delete it: it holds an old copy (rm {}). Or move it away.",
-                shown.display()
-            ),
+            A_FILE => format!("Delete it: it holds an old copy (rm {}). Or move it away.", shown.display()),
             _ => "Move it away.".to_owned(),
         })
     }
@@ -339,18 +299,14 @@ fn look(live: &Directory, index: &Index, wanted: &SecretFile) -> Result<State, E
     let stat = fstat(&file).at("look at", &shown)?;
     let length = wanted.value.expose().len();
     let as_wanted = stat.st_mode & 0o7777 == wanted.mode
-        && wanted
-            .owner
-            .is_none_or(|owner| owner == (stat.st_uid, stat.st_gid))
+        && wanted.owner.is_none_or(|owner| owner == (stat.st_uid, stat.st_gid))
         && u64::try_from(stat.st_size).ok() == Some(length as u64);
     if !as_wanted {
         return Ok(State::Changed);
     }
     // One spare byte, so that reading to the end does not grow the buffer and leave an unwiped copy behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(length + 1));
-    file.take(length as u64)
-        .read_to_end(&mut bytes)
-        .at("read", &shown)?;
+    file.take(length as u64).read_to_end(&mut bytes).at("read", &shown)?;
     let same = SecretValue::from(bytes) == wanted.value;
     Ok(if same { State::Unchanged } else { State::Changed })
 }
@@ -364,9 +320,7 @@ fn holds_only_ours(live: &Directory, path: &Path, index: &Index) -> Result<bool,
         return Ok(false);
     };
     let names = directory.entries().at("list", directory.path())?;
-    Ok(names
-        .iter()
-        .all(|name| name == UNFINISHED || index.files.contains(&path.join(name))))
+    Ok(names.iter().all(|name| name == UNFINISHED || index.files.contains(&path.join(name))))
 }
 
 fn check(wanted: &[SecretFile]) -> Result<(), Error> {
@@ -377,16 +331,10 @@ fn check(wanted: &[SecretFile]) -> Result<(), Error> {
             return Err(Error::new(Code::Internal, fact));
         }
         if !seen.insert(&file.path) {
-            return Err(Error::new(
-                Code::Internal,
-                format!("{} is wanted twice", file.path.display()),
-            ));
+            return Err(Error::new(Code::Internal, format!("{} is wanted twice", file.path.display())));
         }
     }
-    match wanted
-        .iter()
-        .filter_map(|f| f.path.parent())
-        .find(|parent| seen.iter().any(|path| path == parent))
+    match wanted.iter().filter_map(|f| f.path.parent()).find(|parent| seen.iter().any(|path| path == parent))
     {
         Some(both) => {
             let fact = format!("{} is wanted as a file and as a directory", both.display());
@@ -408,12 +356,9 @@ fn prove_gone(live: &Directory, removed: &[PathBuf]) -> Result<(), Error> {
     if left.is_empty() {
         return Ok(());
     }
-    Err(Error::new(
-        Code::RemovalIncomplete,
-        "secret files are still there after they were removed",
-    )
-    .problems(left)
-    .hint("Something writes them anew: stop that, then run `down` again."))
+    Err(Error::new(Code::RemovalIncomplete, "secret files are still there after they were removed")
+        .problems(left)
+        .hint("Something writes them anew: stop that, then run `down` again."))
 }
 
 fn sorted(paths: impl Iterator<Item = PathBuf>) -> Vec<PathBuf> {

@@ -68,12 +68,7 @@ impl Index {
         if index.version > VERSION {
             return Err(unusable("was written by a newer version of this program"));
         }
-        let paths = index
-            .files
-            .iter()
-            .chain(&index.directories)
-            .chain(&index.linked)
-            .chain(&index.made);
+        let paths = index.files.iter().chain(&index.directories).chain(&index.linked).chain(&index.made);
         if !paths.into_iter().all(|p| is_plain(p)) || !index.files.iter().all(|p| is_secret_path(p)) {
             return Err(unusable("lists paths outside its directory"));
         }
@@ -91,10 +86,7 @@ impl Index {
     /// The sub-directories that the files of this index are in.
     pub(super) fn parents(&self) -> BTreeSet<PathBuf> {
         let parents = self.files.iter().filter_map(|file| file.parent());
-        parents
-            .filter(|parent| *parent != Path::new(""))
-            .map(Path::to_owned)
-            .collect()
+        parents.filter(|parent| *parent != Path::new("")).map(Path::to_owned).collect()
     }
 
     /// Those sub-directories, then the secrets directory itself as the empty path.
@@ -111,18 +103,12 @@ pub(super) fn replace(
     owner: (u32, u32),
 ) -> Result<(), Error> {
     let (path, unfinished) = (directory.path_of(name), OsStr::new(UNFINISHED));
-    directory
-        .remove_file(unfinished)
-        .at("remove", &directory.path_of(unfinished))?;
+    directory.remove_file(unfinished).at("remove", &directory.path_of(unfinished))?;
     let mut file = directory.create_file(unfinished).at("write", &path)?;
     // As far as we may: git, run by the workspace's owner, has to read the .gitignore.
     let _ = chown(&file, owner);
-    file.write_all(text)
-        .and_then(|()| file.sync_all())
-        .at("write", &path)?;
-    directory
-        .rename(unfinished, directory, name, RenameFlags::empty())
-        .at("write", &path)
+    file.write_all(text).and_then(|()| file.sync_all()).at("write", &path)?;
+    directory.rename(unfinished, directory, name, RenameFlags::empty()).at("write", &path)
 }
 
 /// Whether the directory's `.gitignore` is the one that we write.

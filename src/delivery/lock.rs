@@ -45,16 +45,10 @@ impl ProjectLock {
     pub fn try_lock(project: &Path) -> Result<Option<Self>, Error> {
         let directory = open_project(project)?.into_fd();
         match flock(&directory, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Some(Self {
-                _directory: directory,
-                exclusive: true,
-            })),
+            Ok(()) => Ok(Some(Self { _directory: directory, exclusive: true })),
             Err(Errno::WOULDBLOCK | Errno::INTR) => Ok(None),
             // A file system without locks (some network ones) must not make a project undeployable.
-            Err(_) => Ok(Some(Self {
-                _directory: directory,
-                exclusive: false,
-            })),
+            Err(_) => Ok(Some(Self { _directory: directory, exclusive: false })),
         }
     }
 

@@ -68,16 +68,10 @@ impl Variables {
             .flat_map(|granted| granted.variables.iter().map(move |name| (name, granted)));
         let replaced = held.clone().filter(|(_, granted)| !granted.keeps_variables);
         let gone: Vec<&String> = replaced.map(|(name, _)| name).chain(&access.withdrawn).collect();
-        let replace = gone
-            .iter()
-            .any(|name| service.written.environment.contains_key(*name));
+        let replace = gone.iter().any(|name| service.written.environment.contains_key(*name));
         let mut values = BTreeMap::new();
         if replace {
-            let kept = service
-                .written
-                .environment
-                .iter()
-                .filter(|(name, _)| !gone.contains(name));
+            let kept = service.written.environment.iter().filter(|(name, _)| !gone.contains(name));
             values.extend(kept.map(|(name, value)| (name.clone(), value.clone())));
         }
         // An env_file cannot be edited from here; an empty variable wins over what it says.
@@ -105,16 +99,11 @@ impl OverrideFile {
     /// Whether the bytes are what was generated for this stamp, untouched since. So a run that finds everything as it
     /// shall be need not generate the file again to know.
     pub fn is_current(bytes: &[u8], stamp: &str) -> bool {
-        let Some((head, body)) = std::str::from_utf8(bytes)
-            .ok()
-            .and_then(|text| text.split_once(STAMP))
+        let Some((head, body)) = std::str::from_utf8(bytes).ok().and_then(|text| text.split_once(STAMP))
         else {
             return false;
         };
-        head == HEAD
-            && body
-                .split_once('\n')
-                .is_some_and(|(line, body)| line == stamp_line(stamp, body))
+        head == HEAD && body.split_once('\n').is_some_and(|(line, body)| line == stamp_line(stamp, body))
     }
 
     /// The text of the file, with a stamp for [`OverrideFile::is_current`]. Scalars are JSON strings, which YAML 1.2
@@ -126,11 +115,7 @@ impl OverrideFile {
     }
 
     fn write(&self, out: &mut String) -> std::fmt::Result {
-        let sections: Vec<_> = self
-            .services
-            .iter()
-            .filter(|(_, service)| !service.is_empty())
-            .collect();
+        let sections: Vec<_> = self.services.iter().filter(|(_, service)| !service.is_empty()).collect();
         if sections.is_empty() {
             return writeln!(out, "services: {{}}");
         }
@@ -145,23 +130,13 @@ impl OverrideFile {
         for (key, (file, defined)) in &self.secrets {
             // The project's own definition may be of another kind, and the two together are an error.
             let tag = if *defined { " !override" } else { "" };
-            writeln!(
-                out,
-                "  {}:{tag}\n    file: {}",
-                quoted(key),
-                quoted(&literal(file))
-            )?;
+            writeln!(out, "  {}:{tag}\n    file: {}", quoted(key), quoted(&literal(file)))?;
         }
         if !self.volumes.is_empty() {
             writeln!(out, "volumes:")?;
         }
         for (key, name) in &self.volumes {
-            writeln!(
-                out,
-                "  {}:\n    name: {}\n    external: true",
-                quoted(key),
-                quoted(&literal(name))
-            )?;
+            writeln!(out, "  {}:\n    name: {}\n    external: true", quoted(key), quoted(&literal(name)))?;
         }
         Ok(())
     }
@@ -182,27 +157,15 @@ impl ServiceOverride {
         match (replace, values.is_empty()) {
             (true, true) => writeln!(out, "    environment: !override {{}}")?,
             (false, true) => {}
-            _ => writeln!(
-                out,
-                "    environment:{}",
-                if *replace { " !override" } else { "" }
-            )?,
+            _ => writeln!(out, "    environment:{}", if *replace { " !override" } else { "" })?,
         }
         for (name, value) in values {
             let value = value.as_deref().map_or_else(|| "null".to_owned(), quoted);
             writeln!(out, "      {}: {value}", quoted(name))?;
         }
         let own = self.own_secrets.as_deref();
-        let entries = own
-            .unwrap_or_default()
-            .iter()
-            .map(|own| (&own.source, &own.target));
-        let entries: Vec<_> = self
-            .secrets
-            .iter()
-            .map(|(key, target)| (key, target))
-            .chain(entries)
-            .collect();
+        let entries = own.unwrap_or_default().iter().map(|own| (&own.source, &own.target));
+        let entries: Vec<_> = self.secrets.iter().map(|(key, target)| (key, target)).chain(entries).collect();
         match (own.is_some(), entries.is_empty()) {
             (true, true) => writeln!(out, "    secrets: !reset []")?,
             (true, false) => writeln!(out, "    secrets: !override")?,
@@ -210,12 +173,7 @@ impl ServiceOverride {
             (false, true) => {}
         }
         for (key, target) in entries {
-            writeln!(
-                out,
-                "      - source: {}\n        target: {}",
-                quoted(key),
-                quoted(&literal(target))
-            )?;
+            writeln!(out, "      - source: {}\n        target: {}", quoted(key), quoted(&literal(target)))?;
         }
         if let Some(volume) = &self.volume {
             writeln!(
@@ -237,10 +195,7 @@ impl ServiceOverride {
 
 /// The stamp and a digest of what follows, which holds no values.
 fn stamp_line(stamp: &str, body: &str) -> String {
-    format!(
-        "{stamp} {}",
-        data_encoding::BASE64URL_NOPAD.encode(&Sha256::digest(body)[..16])
-    )
+    format!("{stamp} {}", data_encoding::BASE64URL_NOPAD.encode(&Sha256::digest(body)[..16]))
 }
 
 /// A text that Compose shall not interpolate.
@@ -261,19 +216,12 @@ mod tests {
 
     /// A service with these variables as written, and these that an `env_file` brings.
     fn service(environment: &[(&str, Option<&str>)], from_env_file: &[&str]) -> Service {
-        let written: BTreeMap<_, _> = environment
-            .iter()
-            .map(|(k, v)| ((*k).to_owned(), v.map(str::to_owned)))
-            .collect();
-        let from_file = from_env_file
-            .iter()
-            .map(|name| ((*name).to_owned(), Some("x".to_owned())));
+        let written: BTreeMap<_, _> =
+            environment.iter().map(|(k, v)| ((*k).to_owned(), v.map(str::to_owned))).collect();
+        let from_file = from_env_file.iter().map(|name| ((*name).to_owned(), Some("x".to_owned())));
         Service {
             environment: written.clone().into_iter().chain(from_file).collect(),
-            written: Written {
-                environment: written,
-                has_env_file: !from_env_file.is_empty(),
-            },
+            written: Written { environment: written, has_env_file: !from_env_file.is_empty() },
             ..Service::default()
         }
     }
@@ -342,10 +290,7 @@ secrets:
         let text = OverrideFile::default().to_yaml("s1");
         assert!(OverrideFile::is_current(text.as_bytes(), "s1"));
         assert!(!OverrideFile::is_current(text.as_bytes(), "s2"));
-        assert!(!OverrideFile::is_current(
-            text.replace("{}", "{web: {}}").as_bytes(),
-            "s1"
-        ));
+        assert!(!OverrideFile::is_current(text.replace("{}", "{web: {}}").as_bytes(), "s1"));
         assert!(OverrideFile::is_ours(text.as_bytes()) && !OverrideFile::is_ours(b"services: {}"));
     }
 
@@ -355,10 +300,7 @@ secrets:
         access.secrets[0].keeps_variables = true;
         let variables = Variables::new(&service(&[("KEY", Some("${KEY}"))], &[]), &access);
         assert!(!variables.replace);
-        assert_eq!(
-            variables.values.keys().collect::<Vec<_>>(),
-            ["KEY_FILE", "SECRETS_MODE"]
-        );
+        assert_eq!(variables.values.keys().collect::<Vec<_>>(), ["KEY_FILE", "SECRETS_MODE"]);
     }
 
     #[test]

@@ -31,18 +31,10 @@ impl Place {
     pub(super) fn open(input: &'static str, project: &Path, given: &Path) -> Result<Self, Error> {
         let directory = open_project(project)?;
         let mut names = below(input, project, given)?;
-        let name = names
-            .pop()
-            .ok_or_else(|| Error::new(Code::Internal, "a place without a name"))?;
+        let name = names.pop().ok_or_else(|| Error::new(Code::Internal, "a place without a name"))?;
         let stat = directory.stat().at("look at", project)?;
         let owner = (stat.st_uid, stat.st_gid);
-        let place = Self {
-            input,
-            project: directory,
-            parents: names,
-            name,
-            owner,
-        };
+        let place = Self { input, project: directory, parents: names, name, owner };
         place.refuse_links()?;
         place.refuse_tracked()?;
         Ok(place)
@@ -76,13 +68,10 @@ impl Place {
         for name in &self.parents {
             path.push(name);
             let shown = directory.path_of(name);
-            let (child, is_new) = directory
-                .child_or_new(name, PARENT_MODE)
-                .at("make the directory", &shown)?;
+            let (child, is_new) =
+                directory.child_or_new(name, PARENT_MODE).at("make the directory", &shown)?;
             if is_new {
-                child
-                    .settle(PARENT_MODE, self.owner)
-                    .at("set the owner of", &shown)?;
+                child.settle(PARENT_MODE, self.owner).at("set the owner of", &shown)?;
                 directory.sync().at("write", directory.path())?;
                 made.push(path.clone());
             }
@@ -208,20 +197,14 @@ fn missing_project(project: &Path) -> Error {
 /// The names on the way from the project directory to the given place: at least one.
 fn below(input: &str, project: &Path, given: &Path) -> Result<Vec<OsString>, Error> {
     let refuse = |why: &str| {
-        Err(
-            Error::new(Code::PathUnsafe, format!("`{input}` {} {why}", given.display())).hint(format!(
-                "Set `{input}` to a path below the project directory, written without `..`."
-            )),
-        )
+        Err(Error::new(Code::PathUnsafe, format!("`{input}` {} {why}", given.display()))
+            .hint(format!("Set `{input}` to a path below the project directory, written without `..`.")))
     };
     let outside = "lies outside the project directory";
     let relative = if given.is_absolute() {
         let plain = std::path::absolute(project).ok();
         let real = project.canonicalize().ok();
-        let inside = [plain, real]
-            .into_iter()
-            .flatten()
-            .find_map(|p| given.strip_prefix(p).ok());
+        let inside = [plain, real].into_iter().flatten().find_map(|p| given.strip_prefix(p).ok());
         let Some(inside) = inside else {
             return refuse(outside);
         };
@@ -241,9 +224,5 @@ fn below(input: &str, project: &Path, given: &Path) -> Result<Vec<OsString>, Err
             Component::RootDir | Component::Prefix(_) => return refuse(outside),
         }
     }
-    if names.is_empty() {
-        refuse("is the project directory itself")
-    } else {
-        Ok(names)
-    }
+    if names.is_empty() { refuse("is the project directory itself") } else { Ok(names) }
 }

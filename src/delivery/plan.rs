@@ -84,16 +84,7 @@ pub struct Basis<'a> {
 
 /// Plans every service that gets something.
 pub async fn plan(basis: Basis<'_>) -> Result<BTreeMap<String, ServicePlan>> {
-    let Basis {
-        tools,
-        project,
-        access,
-        available,
-        own,
-        images,
-        kind,
-        mut users,
-    } = basis;
+    let Basis { tools, project, access, available, own, images, kind, mut users } = basis;
     let mut plans = BTreeMap::new();
     for (name, service_access) in &access.services {
         let Some(service) = project.model.services.get(name) else {
@@ -118,25 +109,12 @@ pub async fn plan(basis: Basis<'_>) -> Result<BTreeMap<String, ServicePlan>> {
         for (file, value) in own.get(name).into_iter().flatten() {
             if !files.iter().any(|planned| planned.file == *file) {
                 let (file, value) = (file.clone(), value.clone());
-                files.push(PlannedFile {
-                    name: None,
-                    file,
-                    value,
-                    spec: FileSpec::default(),
-                });
+                files.push(PlannedFile { name: None, file, value, spec: FileSpec::default() });
             }
         }
         let (reader, user) = reader(tools, service, service_access, images, &mut users).await?;
         let content = content(&files, kind, reader);
-        plans.insert(
-            name.clone(),
-            ServicePlan {
-                files,
-                reader,
-                content,
-                user,
-            },
-        );
+        plans.insert(name.clone(), ServicePlan { files, reader, content, user });
     }
     Ok(plans)
 }
@@ -151,11 +129,8 @@ impl PlannedFile {
         };
         let (uid, gid) = owner.unwrap_or((0, 0));
         let said = self.spec.uid.is_some() || self.spec.gid.is_some();
-        let owner = if said {
-            Some((self.spec.uid.unwrap_or(uid), self.spec.gid.unwrap_or(gid)))
-        } else {
-            owner
-        };
+        let owner =
+            if said { Some((self.spec.uid.unwrap_or(uid), self.spec.gid.unwrap_or(gid))) } else { owner };
         (owner, self.spec.mode.unwrap_or(mode))
     }
 }
@@ -173,10 +148,7 @@ pub fn lay_out(
     for (service, plan) in plans {
         for file in &plan.files {
             let reader = if root { plan.reader } else { Reader::Unknown };
-            by_file
-                .entry(&file.file)
-                .or_default()
-                .push((service, file, reader));
+            by_file.entry(&file.file).or_default().push((service, file, reader));
         }
     }
     let mut files = Vec::new();
@@ -185,21 +157,12 @@ pub fn lay_out(
         let shared = shared_reader(users.iter().map(|(_, _, reader)| *reader));
         for (index, (service, planned, reader)) in users.iter().enumerate() {
             let suits = *reader == shared || *reader == Reader::Anyone || shared == Reader::Unknown;
-            let path = if suits {
-                PathBuf::from(file)
-            } else {
-                PathBuf::from(service).join(file)
-            };
+            let path = if suits { PathBuf::from(file) } else { PathBuf::from(service).join(file) };
             let reader = if suits { shared } else { *reader };
             if index == 0 || !suits {
                 let (owner, mode) = planned.permissions(reader, 0o600);
                 let owner = owner.filter(|_| root);
-                files.push(SecretFile {
-                    path: path.clone(),
-                    value: planned.value.clone(),
-                    mode,
-                    owner,
-                });
+                files.push(SecretFile { path: path.clone(), value: planned.value.clone(), mode, owner });
             }
             paths.insert(((*service).to_owned(), file.to_owned()), path);
         }
@@ -226,9 +189,7 @@ fn shared_reader(readers: impl Iterator<Item = Reader>) -> Reader {
     if all.contains(&Reader::Unknown) {
         return Reader::Unknown;
     }
-    all.into_iter()
-        .find(|reader| *reader != Reader::Anyone)
-        .unwrap_or(Reader::Anyone)
+    all.into_iter().find(|reader| *reader != Reader::Anyone).unwrap_or(Reader::Anyone)
 }
 
 async fn reader(
@@ -248,9 +209,7 @@ async fn reader(
         // Neither Compose nor an image that is here says who it is.
         (_, None) => return Ok((Reader::Unknown, None)),
     };
-    let (name, group) = user
-        .split_once(':')
-        .map_or((user, None), |(name, group)| (name, Some(group)));
+    let (name, group) = user.split_once(':').map_or((user, None), |(name, group)| (name, Some(group)));
     let mut looked_up = None;
     let known = match name.parse::<u32>() {
         Ok(uid) => Some((uid, uid)),
@@ -330,48 +289,29 @@ mod tests {
     fn laid_out(services: &[(&str, Reader)], root: bool) -> Vec<LaidOut> {
         let (files, paths) = lay_out(&plans(services), root);
         assert_eq!(paths.len(), services.len());
-        assert!(
-            paths
-                .values()
-                .all(|path| files.iter().any(|file| file.path == *path))
-        );
-        files
-            .into_iter()
-            .map(|file| (file.path.display().to_string(), file.mode, file.owner))
-            .collect()
+        assert!(paths.values().all(|path| files.iter().any(|file| file.path == *path)));
+        files.into_iter().map(|file| (file.path.display().to_string(), file.mode, file.owner)).collect()
     }
 
     #[test]
     fn readers_that_one_owner_suits_share_a_file() {
         let shared = laid_out(&[("a", Reader::Anyone), ("b", Reader::User(1000, 1000))], true);
         assert_eq!(shared, [("key".to_owned(), 0o600, Some((1000, 1000)))]);
-        assert_eq!(
-            laid_out(&[("a", Reader::Anyone)], true),
-            [("key".to_owned(), 0o600, Some((0, 0)))]
-        );
+        assert_eq!(laid_out(&[("a", Reader::Anyone)], true), [("key".to_owned(), 0o600, Some((0, 0)))]);
     }
 
     #[test]
     fn a_reader_that_needs_another_owner_has_a_copy() {
-        let both = laid_out(
-            &[("a", Reader::User(2000, 2000)), ("b", Reader::User(1000, 1000))],
-            true,
-        );
+        let both = laid_out(&[("a", Reader::User(2000, 2000)), ("b", Reader::User(1000, 1000))], true);
         assert_eq!(
             both,
-            [
-                ("a/key".to_owned(), 0o600, Some((2000, 2000))),
-                ("key".to_owned(), 0o600, Some((1000, 1000)))
-            ]
+            [("a/key".to_owned(), 0o600, Some((2000, 2000))), ("key".to_owned(), 0o600, Some((1000, 1000)))]
         );
     }
 
     #[test]
     fn an_unknown_reader_or_no_root_makes_it_readable_inside() {
-        assert_eq!(
-            laid_out(&[("a", Reader::Unknown)], true),
-            [("key".to_owned(), 0o444, None)]
-        );
+        assert_eq!(laid_out(&[("a", Reader::Unknown)], true), [("key".to_owned(), 0o444, None)]);
         let without = laid_out(&[("a", Reader::User(1, 1)), ("b", Reader::User(2, 2))], false);
         assert_eq!(without, [("key".to_owned(), 0o444, None)]);
     }

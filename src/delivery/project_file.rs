@@ -23,9 +23,7 @@ impl ProjectFile {
     /// `PathUnsafe` when the file is or passes through a symbolic link, lies outside the project, or is tracked by
     /// git; `ProjectDirectoryMissing`.
     pub fn open(project: &Path, path: &Path) -> Result<Self, Error> {
-        Ok(Self {
-            place: Place::open("override-file", project, path)?,
-        })
+        Ok(Self { place: Place::open("override-file", project, path)? })
     }
 
     /// Where the file is: the project directory as given, and the path below it.
@@ -53,10 +51,7 @@ impl ProjectFile {
     pub fn write(&self, bytes: &[u8], mode: u32) -> Result<bool, Error> {
         let (parent, _) = self.place.make_parent()?;
         self.remove_unfinished(&parent)?;
-        if self
-            .read_in(&parent)?
-            .is_some_and(|(old, old_mode)| old == bytes && old_mode == mode)
-        {
+        if self.read_in(&parent)?.is_some_and(|(old, old_mode)| old == bytes && old_mode == mode) {
             return Ok(false);
         }
         let unfinished = staging_name(self.place.name())?;
@@ -79,11 +74,8 @@ impl ProjectFile {
         let (name, path) = (self.place.name(), self.path());
         let removed = parent.remove_file(name).at("remove", &path)?;
         if parent.stat_of(name).at("look at", &path)?.is_some() {
-            return Err(Error::new(
-                Code::RemovalIncomplete,
-                format!("{} is still there", path.display()),
-            )
-            .hint("Something writes it anew: stop that, then run `down` again."));
+            return Err(Error::new(Code::RemovalIncomplete, format!("{} is still there", path.display()))
+                .hint("Something writes it anew: stop that, then run `down` again."));
         }
         Ok(removed)
     }
@@ -113,9 +105,7 @@ impl ProjectFile {
         file.write_all(bytes).at("write", &path)?;
         fchmod(&file, Mode::from_raw_mode(mode)).at("set the mode of", &path)?;
         file.sync_all().at("write", &path)?;
-        parent
-            .rename(unfinished, parent, self.place.name(), RenameFlags::empty())
-            .at("write", &path)?;
+        parent.rename(unfinished, parent, self.place.name(), RenameFlags::empty()).at("write", &path)?;
         parent.sync().at("write", parent.path())
     }
 
@@ -126,10 +116,7 @@ impl ProjectFile {
                 continue;
             }
             let path = parent.path_of(&name);
-            if parent
-                .stat_of(&name)
-                .at("look at", &path)?
-                .is_some_and(|s| kind(&s) == FileType::RegularFile)
+            if parent.stat_of(&name).at("look at", &path)?.is_some_and(|s| kind(&s) == FileType::RegularFile)
             {
                 parent.remove_file(&name).at("remove", &path)?;
             }

@@ -87,11 +87,7 @@ impl Revision {
             // Nothing to guess: a service without secrets needs no slow digest.
             let digest = Sha512::digest(salt.0);
             key.copy_from_slice(&digest[SHOWN..SHOWN + KEY]);
-            return Ok(Self {
-                salt,
-                label: label(&salt.0, &digest[..SHOWN]),
-                key,
-            });
+            return Ok(Self { salt, label: label(&salt.0, &digest[..SHOWN]), key });
         }
         let fault = |_| Error::new(Code::Internal, "the revision could not be computed");
         let parameters = Params::new(7 * 1024, 5, 1, Some(SHOWN + KEY)).map_err(fault)?;
@@ -107,11 +103,7 @@ impl Revision {
 }
 
 fn label(salt: &[u8], shown: &[u8]) -> String {
-    format!(
-        "{}.{}",
-        BASE64URL_NOPAD.encode(salt),
-        BASE64URL_NOPAD.encode(shown)
-    )
+    format!("{}.{}", BASE64URL_NOPAD.encode(salt), BASE64URL_NOPAD.encode(shown))
 }
 
 #[cfg(test)]
@@ -127,19 +119,13 @@ mod tests {
     }
 
     fn revision(parts: &[&str], label: &str) -> String {
-        Revision::of(&content(parts), Salt::of_label(label).unwrap())
-            .unwrap()
-            .label()
-            .to_owned()
+        Revision::of(&content(parts), Salt::of_label(label).unwrap()).unwrap().label().to_owned()
     }
 
     #[test]
     fn a_label_is_that_of_its_content_alone() {
         for parts in [&["a", "b"][..], &[]] {
-            let label = Revision::of(&content(parts), Salt::fresh().unwrap())
-                .unwrap()
-                .label()
-                .to_owned();
+            let label = Revision::of(&content(parts), Salt::fresh().unwrap()).unwrap().label().to_owned();
             assert_eq!(revision(parts, &label), label);
             for other in [&["a", "c"][..], &["ab"], &["a", "b", ""]] {
                 assert_ne!(revision(other, &label), label);

@@ -31,11 +31,7 @@ pub(super) struct Site<'a> {
 impl Site<'_> {
     /// The mode of a sub-directory, by its path.
     pub(super) fn mode_of(&self, sub_directory: &Path) -> u32 {
-        if self.mounted.contains(sub_directory) {
-            0o755
-        } else {
-            DIRECTORY_MODE
-        }
+        if self.mounted.contains(sub_directory) { 0o755 } else { DIRECTORY_MODE }
     }
 
     /// Where the secrets directory is, for messages.
@@ -67,9 +63,7 @@ pub(super) fn staging_name(name: &OsStr) -> Result<OsString, Error> {
 pub(super) fn is_staging_name(candidate: &OsStr, name: &OsStr) -> bool {
     let rest = candidate.as_encoded_bytes().strip_prefix(b".");
     let rest = rest.and_then(|r| r.strip_prefix(name.as_encoded_bytes()));
-    let hex = rest
-        .and_then(|r| r.strip_prefix(b".claude-secrets."))
-        .and_then(|r| r.strip_suffix(b".tmp"));
+    let hex = rest.and_then(|r| r.strip_prefix(b".claude-secrets.")).and_then(|r| r.strip_suffix(b".tmp"));
     hex.is_some_and(|h| h.len() == 16 && h.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')))
 }
 
@@ -102,16 +96,9 @@ pub(super) fn stage<'a>(
 ) -> Result<Staged<'a>, Error> {
     let hidden = staging_name(site.name)?;
     let shown = around.path_of(&hidden);
-    let (directory, _) = around
-        .child_or_new(&hidden, DIRECTORY_MODE)
-        .at("make the directory", &shown)?;
+    let (directory, _) = around.child_or_new(&hidden, DIRECTORY_MODE).at("make the directory", &shown)?;
     let files = set.wanted.iter().map(|f| f.path.clone()).collect();
-    let mut index = Index {
-        staged: true,
-        files,
-        made: set.made.clone(),
-        ..Index::default()
-    };
+    let mut index = Index { staged: true, files, made: set.made.clone(), ..Index::default() };
     let filled = match live {
         Some((live, old)) => fill_beside(site, &directory, &mut index, live, old),
         None => fill(site, &directory, &mut index),
@@ -121,11 +108,7 @@ pub(super) fn stage<'a>(
         let _ = clear(around, &hidden, live.map(|(live, _)| live));
         return Err(error);
     }
-    Ok(Staged {
-        around,
-        hidden,
-        index,
-    })
+    Ok(Staged { around, hidden, index })
 }
 
 /// The index, `.gitignore` and sub-directories of a staged directory, and second names for what is not ours.
@@ -142,29 +125,22 @@ fn fill_beside(
         link_if_possible(live, directory, path)?;
     }
     // A sub-directory that others made stays theirs.
-    index
-        .directories
-        .retain(|path| old.directories.contains(path) || !live.has_directory(path));
+    index.directories.retain(|path| old.directories.contains(path) || !live.has_directory(path));
     index.write(directory, site.owner)
 }
 
 fn fill(site: &Site<'_>, directory: &Directory, index: &mut Index) -> Result<(), Error> {
     index.directories = index.parents();
     index.write(directory, site.owner)?; // first of all: it marks the directory as ours
-    directory
-        .settle(DIRECTORY_MODE, site.owner)
-        .at("set the owner of", directory.path())?;
+    directory.settle(DIRECTORY_MODE, site.owner).at("set the owner of", directory.path())?;
     if !index.linked.contains(Path::new(GITIGNORE)) {
         replace(directory, OsStr::new(GITIGNORE), GITIGNORE_CONTENT, site.owner)?;
     }
     for path in &index.directories {
         let shown = directory.path().join(path);
-        let (child, _) = directory
-            .child_or_new(path.as_os_str(), DIRECTORY_MODE)
-            .at("make the directory", &shown)?;
-        child
-            .settle(site.mode_of(path), site.owner)
-            .at("set the owner of", &shown)?;
+        let (child, _) =
+            directory.child_or_new(path.as_os_str(), DIRECTORY_MODE).at("make the directory", &shown)?;
+        child.settle(site.mode_of(path), site.owner).at("set the owner of", &shown)?;
     }
     Ok(())
 }

@@ -71,42 +71,22 @@ pub fn revisions<'a>(
             sought.into_iter().partition(|s| s.tried < s.standing.len());
         let fresh = Salt::fresh()?;
         let salt = |s: &Sought| Salt::of_label(s.standing[s.tried].0).unwrap_or(fresh);
-        let digests = digests(
-            next.iter()
-                .map(|s| (s.content, salt(s)))
-                .chain(new.iter().map(|s| (s.content, fresh))),
-        )?;
+        let digests =
+            digests(next.iter().map(|s| (s.content, salt(s))).chain(new.iter().map(|s| (s.content, fresh))))?;
         let mut digests = digests.into_iter();
         sought = Vec::new();
         for (mut one, revision) in next.into_iter().zip(&mut digests) {
             if one.standing[one.tried].0 == revision.label() {
-                let same = one
-                    .standing
-                    .iter()
-                    .filter(|(label, _)| *label == revision.label());
+                let same = one.standing.iter().filter(|(label, _)| *label == revision.label());
                 let volume = same.clone().find_map(|(_, volume)| volume.clone());
-                all.insert(
-                    one.service.clone(),
-                    ServiceRevision {
-                        revision,
-                        known: true,
-                        volume,
-                    },
-                );
+                all.insert(one.service.clone(), ServiceRevision { revision, known: true, volume });
             } else {
                 one.tried += 1;
                 sought.push(one);
             }
         }
         for (one, revision) in new.into_iter().zip(&mut digests) {
-            all.insert(
-                one.service.clone(),
-                ServiceRevision {
-                    revision,
-                    known: false,
-                    volume: None,
-                },
-            );
+            all.insert(one.service.clone(), ServiceRevision { revision, known: false, volume: None });
         }
     }
     Ok(all)
@@ -132,27 +112,14 @@ fn standing<'a>(
     containers: &'a [Container],
     volumes: &'a [Volume],
 ) -> Vec<(&'a str, Option<String>)> {
-    let of_containers = containers
-        .iter()
-        .filter(|c| c.service == service)
-        .filter_map(|container| {
-            let volume = container
-                .mounts()
-                .into_iter()
-                .find(|(kind, _, target)| *kind == "volume" && *target == TARGET);
-            Some((
-                container.label(REVISION)?,
-                volume.map(|(_, name, _)| name.to_owned()),
-            ))
-        });
+    let of_containers = containers.iter().filter(|c| c.service == service).filter_map(|container| {
+        let volume =
+            container.mounts().into_iter().find(|(kind, _, target)| *kind == "volume" && *target == TARGET);
+        Some((container.label(REVISION)?, volume.map(|(_, name, _)| name.to_owned())))
+    });
     let of_volumes = volumes
         .iter()
-        .filter(|volume| {
-            volume
-                .labels
-                .get(super::volume::SERVICE)
-                .is_some_and(|name| name == service)
-        })
+        .filter(|volume| volume.labels.get(super::volume::SERVICE).is_some_and(|name| name == service))
         .filter_map(|volume| Some((volume.labels.get(REVISION)?.as_str(), Some(volume.name.clone()))));
     let mut all: Vec<(&str, Option<String>)> = Vec::new();
     for (label, volume) in of_containers.chain(of_volumes) {
@@ -191,10 +158,7 @@ fn digests<'a>(wanted: impl Iterator<Item = (&'a Content, Salt)>) -> Result<Vec<
         let odd = odd.map_or_else(|| Ok(Vec::new()), |thread| thread.join().map_err(fault)?);
         Ok::<_, Error>((even?, odd?))
     })?;
-    Ok(places
-        .into_iter()
-        .map(|place| if place % 2 == 0 { &even } else { &odd }[place / 2].clone())
-        .collect())
+    Ok(places.into_iter().map(|place| if place % 2 == 0 { &even } else { &odd }[place / 2].clone()).collect())
 }
 
 /// How a service shall stand.
@@ -209,10 +173,7 @@ pub struct Wanted<'a> {
 
 /// Why a service must be brought up again; `None` when it stands as it shall.
 pub fn difference(wanted: &Wanted, containers: &[Container], images: &Images) -> Option<&'static str> {
-    let own: Vec<&Container> = containers
-        .iter()
-        .filter(|c| c.service == wanted.service.name)
-        .collect();
+    let own: Vec<&Container> = containers.iter().filter(|c| c.service == wanted.service.name).collect();
     if own.len() as u64 != wanted.service.replicas {
         return Some(if own.is_empty() {
             "it has no container"
@@ -220,8 +181,7 @@ pub fn difference(wanted: &Wanted, containers: &[Container], images: &Images) ->
             "the number of its containers differs"
         });
     }
-    own.into_iter()
-        .find_map(|container| differs(wanted, container, images))
+    own.into_iter().find_map(|container| differs(wanted, container, images))
 }
 
 fn differs(wanted: &Wanted, container: &Container, images: &Images) -> Option<&'static str> {
@@ -232,10 +192,7 @@ fn differs(wanted: &Wanted, container: &Container, images: &Images) -> Option<&'
     if label_differs(CONFIG) || label_differs(ENVIRONMENT) {
         return Some("its definition changed");
     }
-    if images
-        .get(&wanted.service.image)
-        .is_some_and(|image| image.id != container.image_id())
-    {
+    if images.get(&wanted.service.image).is_some_and(|image| image.id != container.image_id()) {
         return Some("its image changed");
     }
     let mounted: BTreeMap<String, String> = container
@@ -244,11 +201,7 @@ fn differs(wanted: &Wanted, container: &Container, images: &Images) -> Option<&'
         .filter(|(_, _, target)| *target == TARGET || target.starts_with("/run/secrets/"))
         .map(|(_, source, target)| (target.to_owned(), source.to_owned()))
         .collect();
-    if wanted
-        .mounts
-        .iter()
-        .any(|(target, source)| mounted.get(target) != Some(source))
-    {
+    if wanted.mounts.iter().any(|(target, source)| mounted.get(target) != Some(source)) {
         return Some("its secrets come from another place");
     }
     match container.state() {
@@ -284,19 +237,13 @@ pub fn mounts(
 ) -> BTreeMap<String, String> {
     let Some(plan) = plan else { return BTreeMap::new() };
     match kind {
-        Kind::Volume => volume
-            .map(|name| (TARGET.to_owned(), name.clone()))
-            .into_iter()
-            .collect(),
+        Kind::Volume => volume.map(|name| (TARGET.to_owned(), name.clone())).into_iter().collect(),
         Kind::File => plan
             .files
             .iter()
             .filter_map(|file| {
                 let path = paths.get(&(service.to_owned(), file.file.clone()))?;
-                Some((
-                    format!("{TARGET}/{}", file.file),
-                    secrets_dir.join(path).to_string(),
-                ))
+                Some((format!("{TARGET}/{}", file.file), secrets_dir.join(path).to_string()))
             })
             .collect(),
     }

@@ -46,15 +46,10 @@ pub(super) fn publish(site: &Site<'_>, staged: &Staged<'_>) -> Result<(), Error>
 }
 
 fn publish_first(site: &Site<'_>, staged: &Staged<'_>) -> Result<(), Error> {
-    let renamed = match staged
-        .around
-        .rename(&staged.hidden, site.parent, site.name, RenameFlags::NOREPLACE)
-    {
+    let renamed = match staged.around.rename(&staged.hidden, site.parent, site.name, RenameFlags::NOREPLACE) {
         // No flags on this file system. A plain rename replaces an empty directory at most.
         Err(Errno::INVAL | Errno::NOSYS) => {
-            staged
-                .around
-                .rename(&staged.hidden, site.parent, site.name, RenameFlags::empty())
+            staged.around.rename(&staged.hidden, site.parent, site.name, RenameFlags::empty())
         }
         other => other,
     };
@@ -63,11 +58,7 @@ fn publish_first(site: &Site<'_>, staged: &Staged<'_>) -> Result<(), Error> {
         return Err(error).at("make", &site.path());
     }
     site.parent.sync().at("write", site.parent.path())?;
-    Index {
-        staged: false,
-        ..staged.index.clone()
-    }
-    .write(&site.parent.existing_child(site.name)?, site.owner)
+    Index { staged: false, ..staged.index.clone() }.write(&site.parent.existing_child(site.name)?, site.owner)
 }
 
 /// From between the swaps to the end: the original is hidden, the copy in sight.
@@ -110,12 +101,7 @@ fn recover_in(site: &Site<'_>, around: &Directory) -> Result<(), Error> {
         match Index::read(&found) {
             Ok(Some(index)) => recover_one(site, around, hidden, &found, &index)?,
             // Killed before the index was there: then there is nothing in it, or the beginning of the index.
-            _ if found
-                .entries()
-                .at("list", &path)?
-                .iter()
-                .all(|name| name == UNFINISHED) =>
-            {
+            _ if found.entries().at("list", &path)?.iter().all(|name| name == UNFINISHED) => {
                 found.remove_file(OsStr::new(UNFINISHED)).at("remove", &path)?;
                 around.remove_empty(&hidden).at("remove", &path)?;
             }
@@ -136,21 +122,12 @@ fn recover_one(
         live if index.staged => clear(around, &hidden, live.as_ref()),
         // Killed between the swaps: what is hidden is the original.
         Some(copy) => match Index::read(&copy)? {
-            Some(index) if index.staged => swap_back(
-                site,
-                &Staged {
-                    around,
-                    hidden,
-                    index,
-                },
-                found,
-                &copy,
-            ),
+            Some(index) if index.staged => swap_back(site, &Staged { around, hidden, index }, found, &copy),
             _ => clear(around, &hidden, Some(&copy)),
         },
-        None => around
-            .rename(&hidden, site.parent, site.name, RenameFlags::empty())
-            .at("restore", &site.path()),
+        None => {
+            around.rename(&hidden, site.parent, site.name, RenameFlags::empty()).at("restore", &site.path())
+        }
     }
 }
 
@@ -174,40 +151,24 @@ fn bring_up_to_date(
     remove_ours(original, old.files.difference(&new.files), &old)?;
     for path in new.parents() {
         let name = path.as_os_str();
-        let (child, _) = original
-            .child_or_new(name, DIRECTORY_MODE)
-            .at("make the directory", &original.path_of(name))?;
+        let (child, _) =
+            original.child_or_new(name, DIRECTORY_MODE).at("make the directory", &original.path_of(name))?;
         if new.directories.contains(&path) {
-            child
-                .settle(site.mode_of(&path), site.owner)
-                .at("set the owner of", child.path())?;
+            child.settle(site.mode_of(&path), site.owner).at("set the owner of", child.path())?;
         }
     }
     for path in &new.files {
         take_over(original, copy, path)?;
     }
-    if original
-        .stat_of(OsStr::new(GITIGNORE))
-        .at("look at", original.path())?
-        .is_none()
-    {
+    if original.stat_of(OsStr::new(GITIGNORE)).at("look at", original.path())?.is_none() {
         replace(original, OsStr::new(GITIGNORE), GITIGNORE_CONTENT, site.owner)?;
     }
     for path in new.parents() {
-        original
-            .existing_child(path.as_os_str())?
-            .sync()
-            .at("write", original.path())?;
+        original.existing_child(path.as_os_str())?.sync().at("write", original.path())?;
     }
-    original
-        .settle(DIRECTORY_MODE, site.owner)
-        .at("set the mode of", original.path())?;
+    original.settle(DIRECTORY_MODE, site.owner).at("set the mode of", original.path())?;
     // A sub-directory of ours that still holds files of others stays on the list: it can go once it is empty.
-    let kept = old
-        .directories
-        .difference(&new.directories)
-        .filter(|d| original.has_directory(d))
-        .cloned();
+    let kept = old.directories.difference(&new.directories).filter(|d| original.has_directory(d)).cloned();
     index.directories = new.directories.iter().cloned().chain(kept).collect();
     index.files.clone_from(&new.files);
     index.write(original, site.owner)?;
@@ -227,24 +188,17 @@ pub(super) fn remove_ours<'a>(
         };
         let shown = at.path_of(name);
         // What took the place of our file and is none is not ours.
-        if at
-            .stat_of(name)
-            .at("look at", &shown)?
-            .is_some_and(|s| kind(&s) == FileType::RegularFile)
+        if at.stat_of(name).at("look at", &shown)?.is_some_and(|s| kind(&s) == FileType::RegularFile)
             && at.remove_file(name).at("remove", &shown)?
         {
             removed.push(path.clone());
         }
     }
-    directory
-        .remove_file(OsStr::new(UNFINISHED))
-        .at("remove", directory.path())?;
+    directory.remove_file(OsStr::new(UNFINISHED)).at("remove", directory.path())?;
     for path in &index.directories {
         let name = path.as_os_str();
         if let Some(child) = directory.child(name).at("open", &directory.path_of(name))? {
-            child
-                .remove_file(OsStr::new(UNFINISHED))
-                .at("remove", child.path())?;
+            child.remove_file(OsStr::new(UNFINISHED)).at("remove", child.path())?;
             directory.remove_empty(name).at("remove", child.path())?;
         }
     }
@@ -258,9 +212,7 @@ pub(super) fn clear(around: &Directory, hidden: &OsStr, live: Option<&Directory>
     let index = Index::read(&directory).ok().flatten().unwrap_or_default();
     let parents = index.parents();
     for path in index.parents_and_top() {
-        let at = directory
-            .sub_directory(&path)
-            .at("open", &directory.path().join(&path))?;
+        let at = directory.sub_directory(&path).at("open", &directory.path().join(&path))?;
         let Some(at) = at else { continue };
         for name in at.entries().at("list", at.path())? {
             let relative = path.join(&name);
@@ -281,15 +233,8 @@ pub(super) fn clear(around: &Directory, hidden: &OsStr, live: Option<&Directory>
             directory.remove_empty(path.as_os_str()).at("remove", at.path())?;
         }
     }
-    if directory
-        .entries()
-        .at("list", directory.path())?
-        .iter()
-        .all(|name| name == INDEX)
-    {
-        directory
-            .remove_file(OsStr::new(INDEX))
-            .at("remove", directory.path())?;
+    if directory.entries().at("list", directory.path())?.iter().all(|name| name == INDEX) {
+        directory.remove_file(OsStr::new(INDEX)).at("remove", directory.path())?;
         around.remove_empty(hidden).at("remove", directory.path())?;
     }
     Ok(())
@@ -334,8 +279,7 @@ fn take_over(original: &Directory, copy: &Directory, path: &Path) -> Result<(), 
         }
         Err(error) => return Err(error).at("write", &shown),
     }
-    to.rename(unfinished, &to, name, RenameFlags::empty())
-        .at("write", &shown)
+    to.rename(unfinished, &to, name, RenameFlags::empty()).at("write", &shown)
 }
 
 /// Copies a secret file with its owner and mode, for file systems without hard links.
@@ -346,10 +290,8 @@ pub(super) fn copy_file(
     new_name: &OsStr,
 ) -> Result<(), Error> {
     let shown = to.path_of(new_name);
-    let mut source = from
-        .open_file(name)
-        .and_then(|f| f.ok_or(Errno::NOENT))
-        .at("read", &from.path_of(name))?;
+    let mut source =
+        from.open_file(name).and_then(|f| f.ok_or(Errno::NOENT)).at("read", &from.path_of(name))?;
     let stat = fstat(&source).at("look at", &shown)?;
     // One spare byte, so that reading to the end does not grow the buffer and leave an unwiped copy behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(stat.st_size).unwrap_or(0) + 1));
@@ -366,10 +308,7 @@ pub(super) fn copy_file(
 
 /// Swaps the secrets directory with a hidden one; false when the file system cannot.
 fn exchange(site: &Site<'_>, around: &Directory, hidden: &OsStr) -> Result<bool, Error> {
-    match site
-        .parent
-        .rename(site.name, around, hidden, RenameFlags::EXCHANGE)
-    {
+    match site.parent.rename(site.name, around, hidden, RenameFlags::EXCHANGE) {
         Ok(()) => Ok(true),
         // EPERM: a seccomp filter. EBUSY, EXDEV: a mount point, or an overlay's lower layer. EINVAL also: staged within.
         Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::XDEV | Errno::BUSY | Errno::PERM) => {

@@ -65,21 +65,8 @@ pub async fn create(tools: &Tools, new: &NewVolume<'_>) -> Result<()> {
     ]
     .join(",");
     let helper = tools
-        .docker([
-            "create",
-            "--network",
-            "none",
-            "--pull",
-            "never",
-            "--mount",
-            &mount,
-        ])
-        .args([
-            "--label",
-            &format!("{PROJECT}={}", new.project),
-            "--label",
-            &format!("{FILLS}={}", new.name),
-        ])
+        .docker(["create", "--network", "none", "--pull", "never", "--mount", &mount])
+        .args(["--label", &format!("{PROJECT}={}", new.project), "--label", &format!("{FILLS}={}", new.name)])
         // Never started; an image without a command needs one all the same.
         .args(["--entrypoint", "/claude-secrets-never-started", new.image])
         .output()
@@ -109,20 +96,14 @@ pub async fn complete(tools: &Tools, project: &str) -> Result<Vec<Volume>> {
         .iter()
         .filter_map(|helper| Some((helper.label(FILLS)?.to_owned(), helper.id.clone())))
         .collect();
-    Ok(all
-        .into_iter()
-        .filter(|volume| !filling.contains_key(&volume.name))
-        .collect())
+    Ok(all.into_iter().filter(|volume| !filling.contains_key(&volume.name)).collect())
 }
 
 /// Removes what a killed run left: containers that fill volumes, and those volumes. Call it under the lock.
 pub async fn remove_incomplete(tools: &Tools, project: &str) -> Result<()> {
     for helper in engine::with_label(tools, &format!("{PROJECT}={project}")).await? {
         if let Some(volume) = helper.label(FILLS) {
-            tools
-                .docker(["rm", "--force", "--volumes", &helper.id])
-                .output()
-                .await?;
+            tools.docker(["rm", "--force", "--volumes", &helper.id]).output().await?;
             tools.docker(["volume", "rm", volume]).output().await?;
         }
     }
@@ -161,11 +142,7 @@ pub async fn remove_old(
     // One that a stopped container still refers to cannot go yet; the next deployment tries again.
     tools.docker(["volume", "rm"]).args(&old).output().await?;
     let left = engine::volumes(tools, &format!("{PROJECT}={project}")).await?;
-    Ok(left
-        .into_iter()
-        .map(|volume| volume.name)
-        .filter(|name| old.contains(name))
-        .collect())
+    Ok(left.into_iter().map(|volume| volume.name).filter(|name| old.contains(name)).collect())
 }
 
 /// The files as a tar archive that carries owners and modes, as `docker cp -` takes it.
@@ -183,8 +160,7 @@ fn archive(files: &[VolumeFile]) -> Result<Zeroizing<Vec<u8>>> {
             header.set_uid(file.uid.into());
             header.set_gid(file.gid.into());
             header.set_mtime(0);
-            tar.append_data(&mut header, file.name, file.value.expose())
-                .map_err(fault)?;
+            tar.append_data(&mut header, file.name, file.value.expose()).map_err(fault)?;
         }
         tar.finish().map_err(fault)?;
     }
@@ -200,20 +176,8 @@ mod tests {
         let value = SecretValue::new(b"a\0b\n".to_vec());
         let long = "x".repeat(180);
         let files = [
-            VolumeFile {
-                name: "key",
-                value: &value,
-                mode: 0o400,
-                uid: 1000,
-                gid: 2000,
-            },
-            VolumeFile {
-                name: &long,
-                value: &value,
-                mode: 0o440,
-                uid: 0,
-                gid: 0,
-            },
+            VolumeFile { name: "key", value: &value, mode: 0o400, uid: 1000, gid: 2000 },
+            VolumeFile { name: &long, value: &value, mode: 0o440, uid: 0, gid: 0 },
         ];
         let bytes = archive(&files).unwrap();
         let mut tar = tar::Archive::new(&bytes[..]);
@@ -231,9 +195,6 @@ mod tests {
                 entry.path().unwrap().display().to_string(),
             ));
         }
-        assert_eq!(
-            seen,
-            [(0o400, 1000, 2000, "key".to_owned()), (0o440, 0, 0, long.clone())]
-        );
+        assert_eq!(seen, [(0o400, 1000, 2000, "key".to_owned()), (0o440, 0, 0, long.clone())]);
     }
 }

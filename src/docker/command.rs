@@ -72,12 +72,7 @@ impl Tools {
     ) -> Result<Self> {
         let environment: BTreeMap<_, _> = environment.into_iter().collect();
         let compose = find_compose(&environment);
-        Ok(Self {
-            compose,
-            environment,
-            console,
-            interrupt,
-        })
+        Ok(Self { compose, environment, console, interrupt })
     }
 
     /// The same programs with one more variable, e.g. a private `DOCKER_CONFIG`.
@@ -90,10 +85,7 @@ impl Tools {
     /// The same programs, which an interrupt does not stop: for putting things in order at the end.
     #[must_use]
     pub fn uninterrupted(&self) -> Self {
-        Self {
-            interrupt: Interrupt::default(),
-            ..self.clone()
-        }
+        Self { interrupt: Interrupt::default(), ..self.clone() }
     }
 
     /// A variable of the children, as they will see it.
@@ -104,20 +96,12 @@ impl Tools {
     /// The path of the engine's socket: what `DOCKER_HOST` says, else the default.
     pub fn socket(&self) -> PathBuf {
         let host = self.variable("DOCKER_HOST").and_then(OsStr::to_str);
-        host.and_then(|host| host.strip_prefix("unix://"))
-            .unwrap_or("/var/run/docker.sock")
-            .into()
+        host.and_then(|host| host.strip_prefix("unix://")).unwrap_or("/var/run/docker.sock").into()
     }
 
     /// A call of `docker`.
     pub fn docker<S: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = S>) -> Call {
-        Call {
-            words: vec!["docker".into()],
-            input: None,
-            edit: None,
-            tools: self.clone(),
-        }
-        .args(words)
+        Call { words: vec!["docker".into()], input: None, edit: None, tools: self.clone() }.args(words)
     }
 
     /// A call of Docker Compose.
@@ -136,8 +120,7 @@ impl Call {
     /// Adds words to the command line. None of them may be a secret: argv is readable by everyone.
     #[must_use]
     pub fn args<S: AsRef<OsStr>>(mut self, words: impl IntoIterator<Item = S>) -> Self {
-        self.words
-            .extend(words.into_iter().map(|word| word.as_ref().to_owned()));
+        self.words.extend(words.into_iter().map(|word| word.as_ref().to_owned()));
         self
     }
 
@@ -253,11 +236,7 @@ impl Call {
             .args(words)
             .env_clear()
             .envs(&self.tools.environment)
-            .stdin(if self.input.is_some() {
-                Stdio::piped()
-            } else {
-                Stdio::null()
-            })
+            .stdin(if self.input.is_some() { Stdio::piped() } else { Stdio::null() })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             // A group of its own: a Ctrl-C in a terminal must reach the child through us alone.
@@ -284,10 +263,7 @@ impl Output {
 
     /// The standard output as one JSON value a line, as `docker … --format json` prints.
     pub fn json_lines(&self) -> Vec<serde_json::Value> {
-        self.text()
-            .lines()
-            .filter_map(|line| serde_json::from_str(line).ok())
-            .collect()
+        self.text().lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
     /// The output when the program ended with status 0; otherwise an error of the given code with its own words.
@@ -295,11 +271,7 @@ impl Output {
         if self.success {
             return Ok(self);
         }
-        let code = if self.stderr.contains("no space left on device") {
-            Code::DiskFull
-        } else {
-            code
-        };
+        let code = if self.stderr.contains("no space left on device") { Code::DiskFull } else { code };
         Err(Error::new(code, format!("{doing}: {}", self.stderr)))
     }
 }
@@ -319,10 +291,7 @@ async fn read_some<R: tokio::io::AsyncRead + Unpin>(pipe: &mut Option<R>, buffer
 
 /// Asks the child to end, waits, and kills it when it does not.
 async fn stop(child: &mut Child, interrupt: &Interrupt) -> Error {
-    if let Some(id) = child
-        .id()
-        .and_then(|id| rustix::process::Pid::from_raw(id.cast_signed()))
-    {
+    if let Some(id) = child.id().and_then(|id| rustix::process::Pid::from_raw(id.cast_signed())) {
         // Gone already is as good as stopped.
         let _ = rustix::process::kill_process(id, rustix::process::Signal::TERM);
     }
@@ -333,19 +302,14 @@ async fn stop(child: &mut Child, interrupt: &Interrupt) -> Error {
 }
 
 fn find_compose(environment: &BTreeMap<OsString, OsString>) -> Vec<OsString> {
-    let home = environment
-        .get(OsStr::new("HOME"))
-        .map(|home| Path::new(home).join(".docker/cli-plugins"));
+    let home = environment.get(OsStr::new("HOME")).map(|home| Path::new(home).join(".docker/cli-plugins"));
     let plugins = PLUGIN_DIRECTORIES.iter().map(PathBuf::from).chain(home);
     // Run by itself the plugin answers twice as fast as through `docker compose`. A `docker-compose` elsewhere on the
     // PATH may be version 1, so it is no candidate.
     plugins
         .map(|directory| directory.join("docker-compose"))
         .find(|path| path.is_file())
-        .map_or_else(
-            || vec!["docker".into(), "compose".into()],
-            |path| vec![path.into_os_string()],
-        )
+        .map_or_else(|| vec!["docker".into(), "compose".into()], |path| vec![path.into_os_string()])
 }
 
 fn missing(program: &OsStr) -> Error {
@@ -366,16 +330,9 @@ pub fn compose_missing() -> Error {
 }
 
 fn cannot_run(error: &std::io::Error) -> Error {
-    Error::new(
-        Code::Internal,
-        format!("cannot run a program: {}", plain_reason(error)),
-    )
+    Error::new(Code::Internal, format!("cannot run a program: {}", plain_reason(error)))
 }
 
 fn shown(words: &[OsString]) -> String {
-    words
-        .iter()
-        .map(|word| word.to_string_lossy())
-        .collect::<Vec<_>>()
-        .join(" ")
+    words.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
 }

@@ -9,12 +9,7 @@ use crate::error::{Code, Error, Result};
 use crate::settings::clean;
 
 /// In the order in which Compose prefers them.
-const FILES: &[&str] = &[
-    "compose.yaml",
-    "compose.yml",
-    "docker-compose.yml",
-    "docker-compose.yaml",
-];
+const FILES: &[&str] = &["compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"];
 const OVERRIDES: &[&str] = &[
     "compose.override.yml",
     "compose.override.yaml",
@@ -83,12 +78,8 @@ pub fn find(wanted: &Wanted) -> Result<ComposeFiles> {
 
 fn discover(start: &Path) -> Result<Vec<PathBuf>> {
     let found = start.ancestors().find_map(|directory| {
-        let there = |names: &[&str]| {
-            names
-                .iter()
-                .map(|name| directory.join(name))
-                .find(|path| path.is_file())
-        };
+        let there =
+            |names: &[&str]| names.iter().map(|name| directory.join(name)).find(|path| path.is_file());
         there(FILES).map(|file| std::iter::once(file).chain(there(OVERRIDES)).collect::<Vec<_>>())
     });
     found.ok_or_else(|| {
@@ -140,19 +131,13 @@ mod tests {
             "compose.override.yml",
             "docker-compose.override.yml",
         ]);
-        assert_eq!(
-            found(root.path(), &[], None).unwrap(),
-            ["compose.yaml", "compose.override.yml"]
-        );
+        assert_eq!(found(root.path(), &[], None).unwrap(), ["compose.yaml", "compose.override.yml"]);
     }
 
     #[test]
     fn compose_file_names_several() {
         let root = project(&["a.yml", "b.yml"]);
-        assert_eq!(
-            found(root.path(), &[], Some("a.yml:b.yml")).unwrap(),
-            ["a.yml", "b.yml"]
-        );
+        assert_eq!(found(root.path(), &[], Some("a.yml:b.yml")).unwrap(), ["a.yml", "b.yml"]);
     }
 
     #[test]
@@ -160,10 +145,7 @@ mod tests {
         let root = project(&["docker-compose.yml", "docker-compose.secrets.yml"]);
         let both = ["docker-compose.yml", "docker-compose.secrets.yml"];
         assert_eq!(found(root.path(), &both, None).unwrap(), ["docker-compose.yml"]);
-        assert_eq!(
-            found(root.path(), &both[1..], None).err().unwrap().code,
-            Code::ComposeFileMissing
-        );
+        assert_eq!(found(root.path(), &both[1..], None).err().unwrap().code, Code::ComposeFileMissing);
     }
 
     #[test]

@@ -64,16 +64,8 @@ impl Container {
     fn from(raw: Value) -> Option<Self> {
         let id = raw.get("Id")?.as_str()?.to_owned();
         let name = raw.get("Name")?.as_str()?.trim_start_matches('/').to_owned();
-        let mut this = Self {
-            id,
-            name,
-            service: String::new(),
-            raw,
-        };
-        this.service = this
-            .label("com.docker.compose.service")
-            .unwrap_or_default()
-            .to_owned();
+        let mut this = Self { id, name, service: String::new(), raw };
+        this.service = this.label("com.docker.compose.service").unwrap_or_default().to_owned();
         Some(this)
     }
 
@@ -103,12 +95,9 @@ impl Container {
                 _ => Health::None,
             }),
             "restarting" => State::Restarting,
-            "exited" => State::Exited(
-                self.raw
-                    .pointer("/State/ExitCode")
-                    .and_then(Value::as_i64)
-                    .unwrap_or(-1),
-            ),
+            "exited" => {
+                State::Exited(self.raw.pointer("/State/ExitCode").and_then(Value::as_i64).unwrap_or(-1))
+            }
             _ => State::Other,
         }
     }
@@ -120,25 +109,12 @@ impl Container {
 
     /// Its mounts: (kind, name of the volume or source path, destination).
     pub fn mounts(&self) -> Vec<(&str, &str, &str)> {
-        let list = self
-            .raw
-            .get("Mounts")
-            .and_then(Value::as_array)
-            .map(Vec::as_slice)
-            .unwrap_or_default();
+        let list = self.raw.get("Mounts").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         list.iter()
             .map(|mount| {
                 let text = |key: &str| mount.get(key).and_then(Value::as_str).unwrap_or_default();
                 let kind = text("Type");
-                (
-                    kind,
-                    if kind == "volume" {
-                        text("Name")
-                    } else {
-                        text("Source")
-                    },
-                    text("Destination"),
-                )
+                (kind, if kind == "volume" { text("Name") } else { text("Source") }, text("Destination"))
             })
             .collect()
     }
@@ -154,12 +130,7 @@ pub async fn check_versions(tools: &Tools) -> Result<String> {
 /// Where the engine is that Docker's programs speak to: `DOCKER_HOST`, else what the chosen context says; `None` for the
 /// default socket.
 pub async fn endpoint(tools: &Tools) -> Result<Option<String>> {
-    let variable = |name: &str| {
-        tools
-            .variable(name)
-            .and_then(|text| text.to_str())
-            .map(str::to_owned)
-    };
+    let variable = |name: &str| tools.variable(name).and_then(|text| text.to_str()).map(str::to_owned);
     if let Some(host) = variable("DOCKER_HOST") {
         return Ok(Some(host));
     }
@@ -171,13 +142,7 @@ pub async fn endpoint(tools: &Tools) -> Result<Option<String>> {
         .filter(|context| !context.is_empty() && context != "default");
     let Some(context) = chosen else { return Ok(None) };
     let answer = tools
-        .docker([
-            "context",
-            "inspect",
-            "--format",
-            "{{.Endpoints.docker.Host}}",
-            &context,
-        ])
+        .docker(["context", "inspect", "--format", "{{.Endpoints.docker.Host}}", &context])
         .output()
         .await?;
     if answer.success {
@@ -192,18 +157,12 @@ pub async fn endpoint(tools: &Tools) -> Result<Option<String>> {
 
 /// Checks that the engine answers and speaks API 1.41 or newer.
 pub async fn check_engine(tools: &Tools) -> Result<()> {
-    let answer = tools
-        .docker(["version", "--format", "{{json .Server}}"])
-        .output()
-        .await?;
+    let answer = tools.docker(["version", "--format", "{{json .Server}}"]).output().await?;
     let server = answer.json().filter(|server| !server.is_null());
     let Some(server) = server else {
         return Err(unreachable(&answer.stderr));
     };
-    let version = server
-        .get("ApiVersion")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
+    let version = server.get("ApiVersion").and_then(Value::as_str).unwrap_or_default();
     match numbers(version) {
         Some(found) if found >= OLDEST_API => Ok(()),
         _ => Err(Error::new(
@@ -247,10 +206,7 @@ pub async fn containers(tools: &Tools, project: &str) -> Result<Vec<Container>> 
 /// All containers with a label (`name` or `name=value`), stopped ones too.
 pub async fn with_label(tools: &Tools, label: &str) -> Result<Vec<Container>> {
     let filter = format!("label={label}");
-    let listed = tools
-        .docker(["ps", "-aq", "--no-trunc", "--filter", &filter])
-        .output()
-        .await?;
+    let listed = tools.docker(["ps", "-aq", "--no-trunc", "--filter", &filter]).output().await?;
     if !listed.success {
         return Err(unreachable(&listed.stderr));
     }
@@ -273,10 +229,7 @@ pub async fn inspect(tools: &Tools, ids: &[String]) -> Result<Vec<Container>> {
 /// The volumes with a label (`name` or `name=value`).
 pub async fn volumes(tools: &Tools, label: &str) -> Result<Vec<Volume>> {
     let filter = format!("label={label}");
-    let answer = tools
-        .docker(["volume", "ls", "-q", "--filter", &filter])
-        .output()
-        .await?;
+    let answer = tools.docker(["volume", "ls", "-q", "--filter", &filter]).output().await?;
     let names: Vec<String> = answer
         .or_fail(Code::DeliveryFailed, "cannot list volumes")?
         .text()
@@ -288,10 +241,7 @@ pub async fn volumes(tools: &Tools, label: &str) -> Result<Vec<Volume>> {
     }
     let answer = tools.docker(["volume", "inspect"]).args(&names).output().await?;
     let Some(Value::Array(list)) = answer.json() else {
-        return Err(Error::new(
-            Code::DeliveryFailed,
-            format!("cannot inspect volumes: {}", answer.stderr),
-        ));
+        return Err(Error::new(Code::DeliveryFailed, format!("cannot inspect volumes: {}", answer.stderr)));
     };
     Ok(list
         .iter()
@@ -304,11 +254,7 @@ pub async fn volumes(tools: &Tools, label: &str) -> Result<Vec<Volume>> {
                     .flatten()
                     .filter_map(|(name, text)| Some((name.clone(), text.as_str()?.to_owned())))
                     .collect(),
-                created: volume
-                    .get("CreatedAt")
-                    .and_then(Value::as_str)
-                    .unwrap_or_default()
-                    .to_owned(),
+                created: volume.get("CreatedAt").and_then(Value::as_str).unwrap_or_default().to_owned(),
             })
         })
         .collect())
@@ -351,19 +297,10 @@ pub async fn images(tools: &Tools, names: &[String]) -> Result<BTreeMap<String, 
 }
 
 fn image(raw: &Value) -> Option<Image> {
-    let list = |key: &str| {
-        raw.get(key)
-            .and_then(Value::as_array)
-            .cloned()
-            .unwrap_or_default()
-    };
+    let list = |key: &str| raw.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
     Some(Image {
         id: raw.get("Id")?.as_str()?.to_owned(),
-        user: raw
-            .pointer("/Config/User")
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .to_owned(),
+        user: raw.pointer("/Config/User").and_then(Value::as_str).unwrap_or_default().to_owned(),
         names: list("RepoTags")
             .into_iter()
             .chain(list("RepoDigests"))
@@ -378,18 +315,12 @@ fn canonical(name: &str) -> String {
     let name = name.strip_prefix("library/").unwrap_or(name);
     // `name:tag@digest` is looked up by its digest.
     if let Some((before, digest)) = name.split_once('@') {
-        let untagged = before
-            .rsplit_once(':')
-            .filter(|(_, tag)| !tag.contains('/'))
-            .map_or(before, |(n, _)| n);
+        let untagged =
+            before.rsplit_once(':').filter(|(_, tag)| !tag.contains('/')).map_or(before, |(n, _)| n);
         return format!("{untagged}@{digest}");
     }
     let last = name.rsplit('/').next().unwrap_or(name);
-    if last.contains(':') {
-        name.to_owned()
-    } else {
-        format!("{name}:latest")
-    }
+    if last.contains(':') { name.to_owned() } else { format!("{name}:latest") }
 }
 
 /// The error for an engine that does not answer, by what the client said.

@@ -53,16 +53,11 @@ pub async fn wait(
     let mut watched: BTreeMap<String, Watched> = BTreeMap::new();
     loop {
         let containers = engine::containers(tools, project).await?;
-        let ours: Vec<&Container> = containers
-            .iter()
-            .filter(|c| services.contains(&c.service))
-            .collect();
+        let ours: Vec<&Container> = containers.iter().filter(|c| services.contains(&c.service)).collect();
         let mut pending = Vec::new();
         let mut failed: Vec<(&Container, String)> = Vec::new();
         for container in &ours {
-            let watched = watched
-                .entry(container.id.clone())
-                .or_insert_with(|| Watched::new(container));
+            let watched = watched.entry(container.id.clone()).or_insert_with(|| Watched::new(container));
             match watched.judge(container, settled.contains(&run_of(container))) {
                 Verdict::Good | Verdict::Running => {}
                 Verdict::Wait => pending.push(*container),
@@ -70,11 +65,8 @@ pub async fn wait(
             }
         }
         let there: BTreeSet<&str> = ours.iter().map(|c| c.service.as_str()).collect();
-        let absent: Vec<&str> = services
-            .iter()
-            .map(String::as_str)
-            .filter(|service| !there.contains(service))
-            .collect();
+        let absent: Vec<&str> =
+            services.iter().map(String::as_str).filter(|service| !there.contains(service)).collect();
         if failed.is_empty() && pending.is_empty() && absent.is_empty() {
             return Ok(());
         }
@@ -89,19 +81,13 @@ pub async fn wait(
 
 /// Which run of a container this is: its id, and when it was started.
 pub fn run_of(container: &Container) -> (String, String) {
-    let started = container
-        .raw
-        .pointer("/State/StartedAt")
-        .and_then(|at| at.as_str());
+    let started = container.raw.pointer("/State/StartedAt").and_then(|at| at.as_str());
     (container.id.clone(), started.unwrap_or_default().to_owned())
 }
 
 /// Prints the last lines of the containers that are not well, for an `up` that did not come to its end.
 pub async fn show_troubled(tools: &Tools, console: &Console, containers: &[Container]) -> Result<()> {
-    for container in containers
-        .iter()
-        .filter(|c| !matches!(verdict(c), Verdict::Good | Verdict::Running))
-    {
+    for container in containers.iter().filter(|c| !matches!(verdict(c), Verdict::Good | Verdict::Running)) {
         last_lines(tools, console, container).await?;
     }
     Ok(())
@@ -117,11 +103,7 @@ struct Watched {
 impl Watched {
     fn new(container: &Container) -> Self {
         let restarts = container.restart_count();
-        Self {
-            since: Instant::now(),
-            restarts,
-            restarts_at_first: restarts,
-        }
+        Self { since: Instant::now(), restarts, restarts_at_first: restarts }
     }
 
     /// A service that ended once, because what it needs was not up yet, may come up at the next try.
@@ -155,10 +137,7 @@ fn verdict(container: &Container) -> Verdict {
 
 /// Whether the engine starts it again when it ends with status 0.
 pub fn restarts(container: &Container) -> bool {
-    let policy = container
-        .raw
-        .pointer("/HostConfig/RestartPolicy/Name")
-        .and_then(|name| name.as_str());
+    let policy = container.raw.pointer("/HostConfig/RestartPolicy/Name").and_then(|name| name.as_str());
     matches!(policy, Some("always" | "unless-stopped"))
 }
 
@@ -171,10 +150,7 @@ fn describe(container: &Container, why: &str) -> String {
 
 async fn last_lines(tools: &Tools, console: &Console, container: &Container) -> Result<()> {
     console.group(&format!("last lines of {}", container.name));
-    tools
-        .docker(["logs", "--tail", "20", &container.id])
-        .stream()
-        .await?;
+    tools.docker(["logs", "--tail", "20", &container.id]).stream().await?;
     console.end_group();
     Ok(())
 }
@@ -189,14 +165,9 @@ async fn failure(
         last_lines(tools, console, container).await?;
     }
     let ended = failed.iter().map(|(container, why)| {
-        Problem::new(format!(
-            "service {} ({}) {why}",
-            container.service, container.name
-        ))
+        Problem::new(format!("service {} ({}) {why}", container.service, container.name))
     });
-    let missing = absent
-        .iter()
-        .map(|service| Problem::new(format!("service {service} has no container")));
+    let missing = absent.iter().map(|service| Problem::new(format!("service {service} has no container")));
     Ok(Error::new(Code::Unhealthy, "services did not come up")
         .problems(ended.chain(missing).collect())
         .hint("The last lines of each are in the log above. `wait-timeout` gives slow ones more time."))
@@ -209,44 +180,19 @@ mod tests {
 
     fn container(state: &serde_json::Value, policy: &str) -> Container {
         let raw = json!({"State": state, "HostConfig": {"RestartPolicy": {"Name": policy}}});
-        Container {
-            id: "i".into(),
-            name: "n".into(),
-            service: "s".into(),
-            raw,
-        }
+        Container { id: "i".into(), name: "n".into(), service: "s".into(), raw }
     }
 
     #[test]
     fn a_one_shot_that_ended_well_is_good_and_a_daemon_that_ended_is_not() {
         for (state, policy, expected) in [
             (json!({"Status": "exited", "ExitCode": 0}), "no", Verdict::Good),
-            (
-                json!({"Status": "exited", "ExitCode": 3}),
-                "no",
-                Verdict::Bad("ended"),
-            ),
-            (
-                json!({"Status": "exited", "ExitCode": 0}),
-                "on-failure",
-                Verdict::Good,
-            ),
-            (
-                json!({"Status": "exited", "ExitCode": 0}),
-                "always",
-                Verdict::Bad(AGAIN_AND_AGAIN),
-            ),
+            (json!({"Status": "exited", "ExitCode": 3}), "no", Verdict::Bad("ended")),
+            (json!({"Status": "exited", "ExitCode": 0}), "on-failure", Verdict::Good),
+            (json!({"Status": "exited", "ExitCode": 0}), "always", Verdict::Bad(AGAIN_AND_AGAIN)),
             (json!({"Status": "running"}), "no", Verdict::Running),
-            (
-                json!({"Status": "running", "Health": {"Status": "starting"}}),
-                "no",
-                Verdict::Wait,
-            ),
-            (
-                json!({"Status": "running", "Health": {"Status": "healthy"}}),
-                "no",
-                Verdict::Good,
-            ),
+            (json!({"Status": "running", "Health": {"Status": "starting"}}), "no", Verdict::Wait),
+            (json!({"Status": "running", "Health": {"Status": "healthy"}}), "no", Verdict::Good),
             (
                 json!({"Status": "running", "Health": {"Status": "unhealthy"}}),
                 "no",

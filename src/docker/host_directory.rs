@@ -12,15 +12,9 @@ use crate::secret::SecretValue;
 /// [`Code::SourceFailed`], also when the host has no such directory.
 pub async fn read(tools: &Tools, image: &str, directory: &Path) -> Result<BTreeMap<String, SecretValue>> {
     let failed = format!("cannot read {} of the Docker host", directory.display());
-    let source = directory
-        .to_str()
-        .filter(|path| !path.contains(','))
-        .ok_or_else(|| {
-            Error::new(
-                Code::SourceFailed,
-                format!("{failed}: its name holds a comma or is not UTF-8"),
-            )
-        })?;
+    let source = directory.to_str().filter(|path| !path.contains(',')).ok_or_else(|| {
+        Error::new(Code::SourceFailed, format!("{failed}: its name holds a comma or is not UTF-8"))
+    })?;
     let created = tools
         .docker(["create", "--network", "none", "--pull", "never", "--mount"])
         .args([
@@ -34,28 +28,15 @@ pub async fn read(tools: &Tools, image: &str, directory: &Path) -> Result<BTreeM
         .or_fail(Code::SourceFailed, &failed)?;
     let id = created.text().trim().to_owned();
     let copied = tools.docker(["cp", &format!("{id}:/read/."), "-"]).output().await;
-    tools
-        .uninterrupted()
-        .docker(["rm", "--volumes", &id])
-        .output()
-        .await?;
+    tools.uninterrupted().docker(["rm", "--volumes", &id]).output().await?;
     let archive = copied?.or_fail(Code::SourceFailed, &failed)?;
     let mut files = BTreeMap::new();
     let mut entries = tar::Archive::new(&archive.stdout[..]);
-    let broken = |_| {
-        Error::new(
-            Code::SourceFailed,
-            format!("{failed}: the engine's archive is broken"),
-        )
-    };
+    let broken = |_| Error::new(Code::SourceFailed, format!("{failed}: the engine's archive is broken"));
     for entry in entries.entries().map_err(broken)? {
         let mut entry = entry.map_err(broken)?;
         let path = entry.path().map_err(broken)?.into_owned();
-        let name = path
-            .strip_prefix(".")
-            .unwrap_or(&path)
-            .to_str()
-            .map(str::to_owned);
+        let name = path.strip_prefix(".").unwrap_or(&path).to_str().map(str::to_owned);
         let Some(name) = name.filter(|name| entry.header().entry_type().is_file() && !name.contains('/'))
         else {
             continue;

@@ -51,29 +51,16 @@ impl HostPaths {
     /// Finds out. Outside of a container both sides are the same.
     pub async fn find(tools: &Tools, platform: &Platform) -> Result<Self> {
         if !platform.in_container || engine_is_beside_us(tools) {
-            return Ok(Self {
-                mounts: None,
-                log_driver: None,
-                own_id: None,
-                own_image: None,
-            });
+            return Ok(Self { mounts: None, log_driver: None, own_id: None, own_image: None });
         }
         let us = Traces::read(platform);
         let Some(own) = us.find(tools).await? else {
-            return Ok(Self {
-                mounts: Some(Vec::new()),
-                log_driver: None,
-                own_id: None,
-                own_image: None,
-            });
+            return Ok(Self { mounts: Some(Vec::new()), log_driver: None, own_id: None, own_image: None });
         };
         let mut mounts: Vec<(PathBuf, PathBuf)> = mount_sources(&own);
         mounts.sort_by_key(|(here, _)| std::cmp::Reverse(here.as_os_str().len()));
-        let log_driver = own
-            .raw
-            .pointer("/HostConfig/LogConfig/Type")
-            .and_then(|v| v.as_str())
-            .map(str::to_owned);
+        let log_driver =
+            own.raw.pointer("/HostConfig/LogConfig/Type").and_then(|v| v.as_str()).map(str::to_owned);
         Ok(Self {
             mounts: Some(mounts),
             log_driver,
@@ -89,11 +76,7 @@ impl HostPaths {
         };
         mounts
             .iter()
-            .find_map(|(ours, host)| {
-                here.strip_prefix(ours)
-                    .ok()
-                    .map(|rest| HostPath(joined(host, rest)))
-            })
+            .find_map(|(ours, host)| here.strip_prefix(ours).ok().map(|rest| HostPath(joined(host, rest))))
             .ok_or_else(|| not_mapped(here, self.own_id.is_some()))
     }
 
@@ -159,11 +142,8 @@ struct Traces {
 impl Traces {
     fn read(platform: &Platform) -> Self {
         let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
-        let mut this = Self::parse(
-            &read("/proc/self/mountinfo"),
-            &read("/proc/self/cgroup"),
-            &read("/proc/1/cmdline"),
-        );
+        let mut this =
+            Self::parse(&read("/proc/self/mountinfo"), &read("/proc/self/cgroup"), &read("/proc/1/cmdline"));
         this.candidates.extend(platform.host_name.clone());
         this
     }
@@ -173,10 +153,7 @@ impl Traces {
         let fields = |line: &str| line.split(' ').nth(4).map(unescape_octal);
         let root = mountinfo.lines().find(|line| line.split(' ').nth(4) == Some("/"));
         let upper_directory = root
-            .and_then(|line| {
-                line.split([' ', ','])
-                    .find_map(|option| option.strip_prefix("upperdir="))
-            })
+            .and_then(|line| line.split([' ', ',']).find_map(|option| option.strip_prefix("upperdir=")))
             .map(unescape_octal);
         let mut candidates = Vec::new();
         for text in [mountinfo, cgroup] {
@@ -222,58 +199,35 @@ impl Traces {
     /// The writable layer is proof. Where the storage driver shows none, the program that runs as PID 1 and every mount
     /// point must be ours.
     fn is_me(&self, container: &Container) -> bool {
-        let theirs = container
-            .raw
-            .pointer("/GraphDriver/Data/UpperDir")
-            .and_then(|v| v.as_str());
+        let theirs = container.raw.pointer("/GraphDriver/Data/UpperDir").and_then(|v| v.as_str());
         if let (Some(ours), Some(theirs)) = (&self.upper_directory, theirs) {
             return ours == theirs;
         }
         let text = |value: Option<&serde_json::Value>| value.and_then(|v| v.as_str()).map(str::to_owned);
-        let arguments = container
-            .raw
-            .get("Args")
-            .and_then(|v| v.as_array())
-            .cloned()
-            .unwrap_or_default();
+        let arguments = container.raw.get("Args").and_then(|v| v.as_array()).cloned().unwrap_or_default();
         let command: Vec<String> = text(container.raw.get("Path"))
             .into_iter()
             .chain(arguments.iter().filter_map(|v| text(Some(v))))
             .collect();
         !command.is_empty()
             && command == self.command_line
-            && container
-                .mounts()
-                .iter()
-                .all(|(_, _, destination)| self.mount_points.contains(*destination))
+            && container.mounts().iter().all(|(_, _, destination)| self.mount_points.contains(*destination))
     }
 }
 
 fn mount_sources(container: &Container) -> Vec<(PathBuf, PathBuf)> {
-    let list = container
-        .raw
-        .get("Mounts")
-        .and_then(|v| v.as_array())
-        .cloned()
-        .unwrap_or_default();
+    let list = container.raw.get("Mounts").and_then(|v| v.as_array()).cloned().unwrap_or_default();
     list.iter()
         .filter_map(|mount| {
             let text = |key: &str| mount.get(key).and_then(|v| v.as_str());
-            Some((
-                PathBuf::from(text("Destination")?),
-                PathBuf::from(text("Source")?),
-            ))
+            Some((PathBuf::from(text("Destination")?), PathBuf::from(text("Source")?)))
         })
         .filter(|(here, _)| !here.ends_with("docker.sock"))
         .collect()
 }
 
 fn joined(host: &Path, rest: &Path) -> PathBuf {
-    if rest.as_os_str().is_empty() {
-        host.to_owned()
-    } else {
-        host.join(rest)
-    }
+    if rest.as_os_str().is_empty() { host.to_owned() } else { host.join(rest) }
 }
 
 fn same_place(a: &Path, b: &Path) -> bool {
@@ -289,9 +243,7 @@ fn unescape_octal(text: &str) -> String {
     let mut rest = text;
     while let Some(at) = rest.find('\\') {
         out.push_str(&rest[..at]);
-        let code = rest
-            .get(at + 1..at + 4)
-            .and_then(|digits| u8::from_str_radix(digits, 8).ok());
+        let code = rest.get(at + 1..at + 4).and_then(|digits| u8::from_str_radix(digits, 8).ok());
         if let Some(byte) = code {
             out.push(char::from(byte));
             rest = &rest[at + 4..];
@@ -337,22 +289,16 @@ mod tests {
         if let (Some(full), serde_json::Value::Object(raw)) = (full.as_object_mut(), raw) {
             full.extend(raw);
         }
-        Container {
-            id: ID.into(),
-            name: "x".into(),
-            service: String::new(),
-            raw: full,
-        }
+        Container { id: ID.into(), name: "x".into(), service: String::new(), raw: full }
     }
 
     #[test]
     fn the_writable_layer_is_proof() {
         let us = traces("/var/lib/docker/overlay2/a/diff");
         assert_eq!(us.candidates, [ID]);
-        for (upper, same) in [
-            ("/var/lib/docker/overlay2/a/diff", true),
-            ("/var/lib/docker/overlay2/b/diff", false),
-        ] {
+        for (upper, same) in
+            [("/var/lib/docker/overlay2/a/diff", true), ("/var/lib/docker/overlay2/b/diff", false)]
+        {
             let other = container(
                 json!({"GraphDriver": {"Data": {"UpperDir": upper}}, "Path": "/bin/x", "Args": ["deploy"]}),
             );
@@ -384,21 +330,9 @@ mod tests {
             own_id: None,
             own_image: None,
         };
-        assert_eq!(
-            paths
-                .to_host(Path::new("/github/workspace/a b"))
-                .unwrap()
-                .to_string(),
-            "/home/r/w/a b"
-        );
-        assert_eq!(
-            paths.to_host(Path::new("/github/workspace")).unwrap().to_string(),
-            "/home/r/w"
-        );
-        assert_eq!(
-            paths.to_host(Path::new("/tmp/x")).err().unwrap().code,
-            Code::WorkspaceNotOnHost
-        );
+        assert_eq!(paths.to_host(Path::new("/github/workspace/a b")).unwrap().to_string(), "/home/r/w/a b");
+        assert_eq!(paths.to_host(Path::new("/github/workspace")).unwrap().to_string(), "/home/r/w");
+        assert_eq!(paths.to_host(Path::new("/tmp/x")).err().unwrap().code, Code::WorkspaceNotOnHost);
     }
 
     #[test]

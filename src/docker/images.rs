@@ -21,11 +21,8 @@ pub async fn present(
     known: Images,
 ) -> Result<Images> {
     let names: BTreeSet<&String> = chosen(project, services).map(|service| &service.image).collect();
-    let new: Vec<String> = names
-        .iter()
-        .filter(|name| !known.contains_key(**name))
-        .map(|n| (*n).clone())
-        .collect();
+    let new: Vec<String> =
+        names.iter().filter(|name| !known.contains_key(**name)).map(|n| (*n).clone()).collect();
     let mut all = known;
     all.retain(|name, _| names.contains(name));
     all.extend(engine::images(tools, &new).await?);
@@ -78,10 +75,7 @@ pub async fn ensure(
         let call = project.call(tools, With::NoOverride, &["*".to_owned()]);
         let (success, tail) = call.args(words).args(names).stream().await?;
         if !success {
-            return Err(unavailable(
-                names,
-                &format!("could not be had:\n{}", tail.join("\n")),
-            ));
+            return Err(unavailable(names, &format!("could not be had:\n{}", tail.join("\n"))));
         }
     }
     let images = present(tools, project, services, Images::new()).await?;
@@ -89,11 +83,7 @@ pub async fn ensure(
         .filter(|service| !images.contains_key(&service.image))
         .map(|service| service.name.as_str())
         .collect();
-    if missing.is_empty() {
-        Ok(images)
-    } else {
-        Err(unavailable(&missing, "is still not there"))
-    }
+    if missing.is_empty() { Ok(images) } else { Err(unavailable(&missing, "is still not there")) }
 }
 
 /// Who the image's `/etc/passwd` says a user is: `(uid, gid)`. `None` when there is no such file or user.
@@ -111,15 +101,9 @@ pub async fn user_of(tools: &Tools, image: &str, user: &str) -> Result<Option<(u
         .args([image])
         .output()
         .await?
-        .or_fail(
-            Code::DeliveryFailed,
-            &format!("cannot look into the image {image}"),
-        )?;
+        .or_fail(Code::DeliveryFailed, &format!("cannot look into the image {image}"))?;
     let id = created.text().trim().to_owned();
-    let copied = tools
-        .docker(["cp", "--follow-link", &format!("{id}:/etc/passwd"), "-"])
-        .output()
-        .await;
+    let copied = tools.docker(["cp", "--follow-link", &format!("{id}:/etc/passwd"), "-"]).output().await;
     tools.docker(["rm", "--volumes", &id]).output().await?;
     let copied = copied?;
     if !copied.success {
@@ -139,28 +123,16 @@ fn find_user(passwd: &str, user: &str) -> Option<(u32, u32)> {
         let mut fields = line.split(':');
         let name = fields.next()?;
         let (uid, gid) = (fields.nth(1)?, fields.next()?);
-        if name == user {
-            Some((uid.parse().ok()?, gid.parse().ok()?))
-        } else {
-            None
-        }
+        if name == user { Some((uid.parse().ok()?, gid.parse().ok()?)) } else { None }
     })
 }
 
 fn chosen<'a>(project: &'a Project, services: &'a BTreeSet<String>) -> impl Iterator<Item = &'a Service> {
-    project
-        .model
-        .services
-        .values()
-        .filter(|service| services.contains(&service.name))
+    project.model.services.values().filter(|service| services.contains(&service.name))
 }
 
 fn unavailable(services: &[&str], what: &str) -> Error {
-    let (noun, verb) = if services.len() == 1 {
-        ("image", "")
-    } else {
-        ("images", " (one or more)")
-    };
+    let (noun, verb) = if services.len() == 1 { ("image", "") } else { ("images", " (one or more)") };
     Error::new(Code::ImageUnavailable, format!("the {noun} of {}{verb} {what}", services.join(", ")))
         .hint("Is the name right, and does the engine have access? Logins go to the input `registries`: a `docker login` of an earlier step does not reach a container action.")
 }

@@ -30,16 +30,8 @@ pub struct Holder {
 impl Holder {
     /// This process.
     pub fn me(container: Option<&str>) -> Self {
-        let process = format!(
-            "{}/{}/{}",
-            boot_id(),
-            std::process::id(),
-            start_time(std::process::id())
-        );
-        Self {
-            container: container.unwrap_or_default().to_owned(),
-            process,
-        }
+        let process = format!("{}/{}/{}", boot_id(), std::process::id(), start_time(std::process::id()));
+        Self { container: container.unwrap_or_default().to_owned(), process }
     }
 
     fn label(&self) -> String {
@@ -72,9 +64,7 @@ impl EngineLock {
                 .output()
                 .await?;
             if made.success {
-                return Ok(Self {
-                    id: made.text().trim().to_owned(),
-                });
+                return Ok(Self { id: made.text().trim().to_owned() });
             }
             let others = engine::inspect(tools, std::slice::from_ref(&name)).await?;
             let Some(other) = others.first() else {
@@ -109,11 +99,7 @@ impl EngineLock {
     /// Gives the lock back.
     pub async fn release(self, tools: &Tools) {
         // Left behind it is taken over by the next run, since its holder is gone.
-        let _ = tools
-            .uninterrupted()
-            .docker(["rm", "--volumes", &self.id])
-            .output()
-            .await;
+        let _ = tools.uninterrupted().docker(["rm", "--volumes", &self.id]).output().await;
     }
 }
 
@@ -121,17 +107,11 @@ async fn is_gone(tools: &Tools, theirs: &str, me: &Holder) -> Result<bool> {
     let (container, process) = theirs.split_once('|').unwrap_or((theirs, ""));
     if !container.is_empty() {
         let found = engine::inspect(tools, &[container.to_owned()]).await?;
-        return Ok(!found
-            .first()
-            .is_some_and(|c| matches!(c.state(), engine::State::Running(_))));
+        return Ok(!found.first().is_some_and(|c| matches!(c.state(), engine::State::Running(_))));
     }
     // Of a process of another machine nothing can be known.
     let mut parts = process.split('/');
-    let (boot, id, start) = (
-        parts.next(),
-        parts.next().and_then(|id| id.parse().ok()),
-        parts.next(),
-    );
+    let (boot, id, start) = (parts.next(), parts.next().and_then(|id| id.parse().ok()), parts.next());
     let same_machine = boot.is_some_and(|boot| !boot.is_empty() && me.process.starts_with(boot));
     Ok(same_machine && id.is_some_and(|id: u32| Some(start_time(id).as_str()) != start))
 }

@@ -77,27 +77,16 @@ impl Model {
     /// Makes the model from the answer of `docker compose config --format json` with all profiles. `active` names the
     /// services that the chosen profiles start.
     pub fn new(resolved: Value, active: &BTreeSet<String>) -> Result<Self, NotAModel> {
-        let name = resolved
-            .get("name")
-            .and_then(Value::as_str)
-            .ok_or(NotAModel)?
-            .to_owned();
+        let name = resolved.get("name").and_then(Value::as_str).ok_or(NotAModel)?.to_owned();
         let services = resolved.get("services").and_then(Value::as_object);
         let services = services
             .into_iter()
             .flatten()
             .map(|(service, definition)| {
-                (
-                    service.clone(),
-                    read_service(&name, service, definition, active.contains(service)),
-                )
+                (service.clone(), read_service(&name, service, definition, active.contains(service)))
             })
             .collect();
-        Ok(Self {
-            name,
-            services,
-            resolved,
-        })
+        Ok(Self { name, services, resolved })
     }
 
     /// Adds what the Compose files say word for word: the answer of the same call with `--no-interpolate`.
@@ -115,35 +104,19 @@ impl Model {
 
     /// The variables of a service in any answer of `docker compose config`.
     pub fn environment(answer: &Value, service: &str) -> BTreeMap<String, Option<String>> {
-        variables(
-            answer
-                .get("services")
-                .and_then(|all| all.get(service))
-                .and_then(|s| s.get("environment")),
-        )
+        variables(answer.get("services").and_then(|all| all.get(service)).and_then(|s| s.get("environment")))
     }
 
     /// Forgets what is written of these services' variables, so that an override empties single ones and replaces none.
     pub fn keep_environment(&mut self, services: &BTreeSet<String>) {
-        for service in self
-            .services
-            .values_mut()
-            .filter(|service| services.contains(&service.name))
-        {
-            service.written = Written {
-                environment: BTreeMap::new(),
-                has_env_file: true,
-            };
+        for service in self.services.values_mut().filter(|service| services.contains(&service.name)) {
+            service.written = Written { environment: BTreeMap::new(), has_env_file: true };
         }
     }
 
     /// A model without anything, before the first answer is there.
     pub(super) fn empty() -> Self {
-        Self {
-            name: String::new(),
-            services: BTreeMap::new(),
-            resolved: Value::Null,
-        }
+        Self { name: String::new(), services: BTreeMap::new(), resolved: Value::Null }
     }
 
     /// The definition of one of the project's own secrets: `("file", path)` or `("environment", variable)`.
@@ -157,21 +130,10 @@ impl Model {
     /// Everything that makes the service's container what it is, as one text: when it changes, Compose recreates the
     /// container. What Compose leaves out of its own hash is left out here.
     pub fn definition(&self, service: &str) -> String {
-        let mut definition = self
-            .resolved
-            .get("services")
-            .and_then(|all| all.get(service))
-            .cloned()
-            .unwrap_or_default();
+        let mut definition =
+            self.resolved.get("services").and_then(|all| all.get(service)).cloned().unwrap_or_default();
         if let Some(map) = definition.as_object_mut() {
-            for key in [
-                "build",
-                "pull_policy",
-                "scale",
-                "depends_on",
-                "profiles",
-                "develop",
-            ] {
+            for key in ["build", "pull_policy", "scale", "depends_on", "profiles", "develop"] {
                 map.remove(key);
             }
             if let Some(deploy) = map.get_mut("deploy").and_then(Value::as_object_mut) {
@@ -179,18 +141,9 @@ impl Model {
             }
         }
         let mut text = definition.to_string();
-        let referred = self
-            .services
-            .get(service)
-            .map(|s| s.refers_to.as_slice())
-            .unwrap_or_default();
+        let referred = self.services.get(service).map(|s| s.refers_to.as_slice()).unwrap_or_default();
         for (section, name) in referred {
-            let part = self
-                .resolved
-                .get(section)
-                .and_then(|all| all.get(name))
-                .cloned()
-                .unwrap_or_default();
+            let part = self.resolved.get(section).and_then(|all| all.get(name)).cloned().unwrap_or_default();
             text.push('\n');
             text.push_str(&part.to_string());
         }
@@ -200,12 +153,7 @@ impl Model {
     /// Services that `names` start: themselves and what they depend on. All active ones when `names` is empty.
     pub fn started_by(&self, names: &[String]) -> BTreeSet<String> {
         if names.is_empty() {
-            return self
-                .services
-                .values()
-                .filter(|s| s.active)
-                .map(|s| s.name.clone())
-                .collect();
+            return self.services.values().filter(|s| s.active).map(|s| s.name.clone()).collect();
         }
         let mut all = BTreeSet::new();
         let mut open: Vec<String> = names.to_vec();
@@ -225,34 +173,19 @@ impl Model {
 }
 
 fn read_service(project: &str, name: &str, resolved: &Value, active: bool) -> Service {
-    let text = |key: &str| {
-        resolved
-            .get(key)
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .to_owned()
-    };
+    let text = |key: &str| resolved.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
     let build = resolved.get("build").is_some_and(|build| !build.is_null());
     let image = match text("image") {
         image if image.is_empty() => format!("{project}-{name}"),
         image => image,
     };
-    let list = |key: &str| {
-        resolved
-            .get(key)
-            .and_then(Value::as_array)
-            .map(Vec::as_slice)
-            .unwrap_or_default()
-    };
+    let list = |key: &str| resolved.get(key).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let mut mount_targets: Vec<String> = list("volumes")
         .iter()
         .filter_map(|volume| Some(volume.get("target")?.as_str()?.to_owned()))
         .collect();
     mount_targets.extend(
-        list("tmpfs")
-            .iter()
-            .filter_map(Value::as_str)
-            .map(|t| t.split(':').next().unwrap_or(t).to_owned()),
+        list("tmpfs").iter().filter_map(Value::as_str).map(|t| t.split(':').next().unwrap_or(t).to_owned()),
     );
     let replicas = resolved
         .get("scale")
@@ -306,44 +239,26 @@ fn variables(value: Option<&Value>) -> BTreeMap<String, Option<String>> {
 }
 
 fn own_secret(entry: &Value) -> Option<OwnSecret> {
-    let source = entry
-        .as_str()
-        .or_else(|| entry.get("source").and_then(Value::as_str))?
-        .to_owned();
-    let target = entry
-        .get("target")
-        .and_then(Value::as_str)
-        .map_or_else(|| source.clone(), str::to_owned);
+    let source = entry.as_str().or_else(|| entry.get("source").and_then(Value::as_str))?.to_owned();
+    let target = entry.get("target").and_then(Value::as_str).map_or_else(|| source.clone(), str::to_owned);
     Some(OwnSecret { source, target })
 }
 
 fn followed(definition: &Value) -> BTreeSet<String> {
     let mut all = BTreeSet::new();
     for key in ["network_mode", "ipc", "pid"] {
-        if let Some(service) = definition
-            .get(key)
-            .and_then(Value::as_str)
-            .and_then(|mode| mode.strip_prefix("service:"))
+        if let Some(service) =
+            definition.get(key).and_then(Value::as_str).and_then(|mode| mode.strip_prefix("service:"))
         {
             all.insert(service.to_owned());
         }
     }
-    for entry in definition
-        .get("volumes_from")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-    {
+    for entry in definition.get("volumes_from").and_then(Value::as_array).into_iter().flatten() {
         if let Some(name) = entry.as_str().filter(|name| !name.starts_with("container:")) {
             all.insert(name.split(':').next().unwrap_or(name).to_owned());
         }
     }
-    for (name, dependency) in definition
-        .get("depends_on")
-        .and_then(Value::as_object)
-        .into_iter()
-        .flatten()
-    {
+    for (name, dependency) in definition.get("depends_on").and_then(Value::as_object).into_iter().flatten() {
         if dependency.get("restart").and_then(Value::as_bool) == Some(true) {
             all.insert(name.clone());
         }
@@ -352,16 +267,10 @@ fn followed(definition: &Value) -> BTreeSet<String> {
 }
 
 fn referred(definition: &Value) -> Vec<(&'static str, String)> {
-    let mut all: Vec<(&'static str, String)> = keys(definition.get("networks"))
-        .map(|name| ("networks", name))
-        .collect();
-    let list = |key: &str| {
-        definition
-            .get(key)
-            .and_then(Value::as_array)
-            .map(Vec::as_slice)
-            .unwrap_or_default()
-    };
+    let mut all: Vec<(&'static str, String)> =
+        keys(definition.get("networks")).map(|name| ("networks", name)).collect();
+    let list =
+        |key: &str| definition.get(key).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     for volume in list("volumes") {
         if volume.get("type").and_then(Value::as_str) == Some("volume")
             && let Some(source) = volume.get("source").and_then(Value::as_str)
@@ -370,21 +279,13 @@ fn referred(definition: &Value) -> Vec<(&'static str, String)> {
         }
     }
     for section in ["configs", "secrets"] {
-        all.extend(
-            list(section)
-                .iter()
-                .filter_map(own_secret)
-                .map(|entry| (section, entry.source)),
-        );
+        all.extend(list(section).iter().filter_map(own_secret).map(|entry| (section, entry.source)));
     }
     all
 }
 
 fn keys(value: Option<&Value>) -> impl Iterator<Item = String> + '_ {
-    value
-        .and_then(Value::as_object)
-        .into_iter()
-        .flat_map(|map| map.keys().cloned())
+    value.and_then(Value::as_object).into_iter().flat_map(|map| map.keys().cloned())
 }
 
 fn walk(value: &Value, path: &mut String, visit: &mut dyn FnMut(&str, &str)) {
@@ -397,11 +298,7 @@ fn walk(value: &Value, path: &mut String, visit: &mut dyn FnMut(&str, &str)) {
     match value {
         Value::Object(map) => {
             for (key, value) in map {
-                let step = if path.is_empty() {
-                    key.clone()
-                } else {
-                    format!(".{key}")
-                };
+                let step = if path.is_empty() { key.clone() } else { format!(".{key}") };
                 below(step, value, path);
             }
         }
@@ -463,10 +360,7 @@ mod tests {
         let model = model(
             json!({"name": "p", "services": {"a": {"depends_on": {"b": {}}}, "b": {"depends_on": {"c": {}}}, "c": {}, "d": {}}}),
         );
-        assert_eq!(
-            model.started_by(&["a".into()]).into_iter().collect::<Vec<_>>(),
-            ["a", "b", "c"]
-        );
+        assert_eq!(model.started_by(&["a".into()]).into_iter().collect::<Vec<_>>(), ["a", "b", "c"]);
         assert_eq!(model.started_by(&[]).len(), 4);
     }
 }

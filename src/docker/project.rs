@@ -64,9 +64,7 @@ impl Project {
             words,
             name: settings.name.clone(),
         };
-        let call = this
-            .call(tools, With::NoOverride, &["*".to_owned()])
-            .args(["config", "--format", "json"]);
+        let call = this.call(tools, With::NoOverride, &["*".to_owned()]).args(["config", "--format", "json"]);
         let answer = call.output().await?;
         if !answer.success {
             // A Compose that is missing or too old must not put the blame on the file.
@@ -90,10 +88,7 @@ impl Project {
             return Ok(());
         }
         let call = self.call(tools, With::NoOverride, &["*".to_owned()]);
-        let answer = call
-            .args(["config", "--format", "json", "--no-interpolate"])
-            .output()
-            .await?;
+        let answer = call.args(["config", "--format", "json", "--no-interpolate"]).output().await?;
         if !answer.success {
             return Err(rejected(&answer.stderr, &self.files));
         }
@@ -114,9 +109,7 @@ impl Project {
                 call = call.args([OsString::from("-f"), path.as_path().into()]);
             }
             With::Input(text) => {
-                call = call
-                    .args(["-f", "-"])
-                    .input(Zeroizing::new(text.as_bytes().to_vec()));
+                call = call.args(["-f", "-"]).input(Zeroizing::new(text.as_bytes().to_vec()));
             }
         }
         if let Some(name) = &self.name {
@@ -127,9 +120,7 @@ impl Project {
 
     /// The merged model of the project and an override, interpolated; nothing on disk is needed for it.
     pub async fn merged(&self, tools: &Tools, with: With<'_>) -> Result<serde_json::Value> {
-        let call = self
-            .call(tools, with, &["*".to_owned()])
-            .args(["config", "--format", "json"]);
+        let call = self.call(tools, with, &["*".to_owned()]).args(["config", "--format", "json"]);
         let answer = call.output().await?;
         if !answer.success {
             return Err(rejected(&answer.stderr, &self.files));
@@ -147,11 +138,7 @@ pub fn likely_name(told: Option<&str>, directory: &HostPath) -> String {
         .or_else(|| Some(directory.as_path().file_name()?.to_string_lossy().into_owned()));
     let name: String = name.unwrap_or_default().to_lowercase();
     let allowed = |c: &char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_');
-    name.chars()
-        .filter(allowed)
-        .collect::<String>()
-        .trim_start_matches(['-', '_'])
-        .to_owned()
+    name.chars().filter(allowed).collect::<String>().trim_start_matches(['-', '_']).to_owned()
 }
 
 /// What Compose is told to put in a declared secret's place. It is the same in every run, so that nothing is recreated
@@ -165,9 +152,7 @@ pub fn placeholder(variable: &str) -> String {
 pub fn check_own(model: &serde_json::Value, secrets_in: &dyn Fn(&str) -> Vec<String>) -> Result<()> {
     let mut problems = Vec::new();
     Model::texts(model, &mut |path, text| {
-        let variable = path
-            .strip_prefix("services.")
-            .is_some_and(|rest| rest.contains(".environment."));
+        let variable = path.strip_prefix("services.").is_some_and(|rest| rest.contains(".environment."));
         if !variable {
             problems.extend(problems_of(path, text, secrets_in));
         } else if !is_placeholder(text) {
@@ -187,9 +172,7 @@ pub fn check_merged(
 ) -> Result<()> {
     let mut problems = Vec::new();
     Model::texts(model, &mut |path, text| {
-        let variable = path
-            .strip_prefix("services.")
-            .and_then(|rest| rest.split_once(".environment."));
+        let variable = path.strip_prefix("services.").and_then(|rest| rest.split_once(".environment."));
         if variable.is_some_and(|(_, name)| names.contains(name)) && !text.is_empty() {
             problems.push(Problem::new(format!("{path} still has a value")));
             return;
@@ -212,16 +195,10 @@ fn problems_of(path: &str, text: &str, secrets_in: &dyn Fn(&str) -> Vec<String>)
     let mut problems = Vec::new();
     for (at, _) in text.match_indices(&placeholder("")) {
         let rest = &text[at + placeholder("").len()..];
-        let end = rest
-            .find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
-            .unwrap_or(rest.len());
+        let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(rest.len());
         problems.push(larger_value(path, &rest[..end]));
     }
-    let found = if is_shown(path) {
-        secrets_in(text)
-    } else {
-        Vec::new()
-    };
+    let found = if is_shown(path) { secrets_in(text) } else { Vec::new() };
     for name in found {
         problems.push(
             Problem::new(format!("{path} holds the value of {name}, written in clear"))
@@ -295,17 +272,13 @@ fn larger_value(path: &str, name: &str) -> Problem {
             "Build arguments stay in the image: use a build secret (`build.secrets`) with a file instead.",
         );
     }
-    Problem::new(format!(
-        "{path}: the declared secret {name} is interpolated into it"
-    ))
+    Problem::new(format!("{path}: the declared secret {name} is interpolated into it"))
 }
 
 fn host_file(host: &HostPaths, file: &std::path::Path) -> Result<HostPath> {
     // A Compose file may lie outside of the project directory, in another mount.
     match file.parent() {
-        Some(directory) => host
-            .link(directory)
-            .map(|path| path.join(file.file_name().unwrap_or_default())),
+        Some(directory) => host.link(directory).map(|path| path.join(file.file_name().unwrap_or_default())),
         None => host.to_host(&PathBuf::from(file)),
     }
 }
@@ -315,14 +288,12 @@ fn active_services(resolved: &serde_json::Value, profiles: &[String]) -> BTreeSe
     services
         .into_iter()
         .flatten()
-        .filter(
-            |(_, definition)| match definition.get("profiles").and_then(|list| list.as_array()) {
-                Some(own) if !own.is_empty() => profiles.iter().any(|chosen| {
-                    chosen == "*" || own.iter().any(|profile| profile.as_str() == Some(chosen))
-                }),
-                _ => true,
-            },
-        )
+        .filter(|(_, definition)| match definition.get("profiles").and_then(|list| list.as_array()) {
+            Some(own) if !own.is_empty() => profiles
+                .iter()
+                .any(|chosen| chosen == "*" || own.iter().any(|profile| profile.as_str() == Some(chosen))),
+            _ => true,
+        })
         .map(|(name, _)| name.clone())
         .collect()
 }
@@ -333,17 +304,10 @@ fn no_json() -> Error {
 
 fn rejected(stderr: &str, files: &ComposeFiles) -> Error {
     // Compose does not name the file in most of its messages.
-    let names: Vec<String> = files
-        .files
-        .iter()
-        .map(|file| file.display().to_string())
-        .collect();
+    let names: Vec<String> = files.files.iter().map(|file| file.display().to_string()).collect();
     Error::new(
         Code::ComposeFileInvalid,
-        format!(
-            "Docker Compose rejects the project of {}:\n{stderr}",
-            names.join(", ")
-        ),
+        format!("Docker Compose rejects the project of {}:\n{stderr}", names.join(", ")),
     )
     .hint("`docker compose config` shows the same. A variable that is not set can be given under `env:`.")
 }
@@ -361,11 +325,7 @@ mod tests {
         }});
         let names = BTreeSet::from(["LEFT".to_owned()]);
         let find = |text: &str| {
-            if text == "s3cret" {
-                vec!["KEY".to_owned()]
-            } else {
-                vec![]
-            }
+            if text == "s3cret" { vec!["KEY".to_owned()] } else { vec![] }
         };
         let error = check_merged(&model, &names, &find).err().unwrap();
         let text = error.to_string();
@@ -387,17 +347,11 @@ mod tests {
     fn in_the_own_model_a_secret_may_be_a_variable_and_no_part_of_one() {
         let of = |service: serde_json::Value| {
             let found = check_own(&json!({"services": {"web": service}}), &|text| {
-                text.contains("s3cret")
-                    .then(|| "KEY".to_owned())
-                    .into_iter()
-                    .collect()
+                text.contains("s3cret").then(|| "KEY".to_owned()).into_iter().collect()
             });
             found.err().map(|error| error.to_string()).unwrap_or_default()
         };
-        assert_eq!(
-            of(json!({"environment": {"A": placeholder("PW"), "B": "s3cret"}})),
-            ""
-        );
+        assert_eq!(of(json!({"environment": {"A": placeholder("PW"), "B": "s3cret"}})), "");
         let larger = format!("u:{}@db", placeholder("PW"));
         assert!(of(json!({"environment": {"PW": larger}})).contains("services.web.environment.PW"));
         assert!(of(json!({"labels": {"x": placeholder("PW")}})).contains("services.web.labels.x"));

@@ -69,10 +69,7 @@ mod tests {
                 "failed to read /p/.env: required variable V is missing a value: canary",
                 "failed to read /p/.env: required variable",
             ),
-            (
-                "failed to read /p/.env: something new: canary",
-                "failed to read /p/.env: it is malformed",
-            ),
+            ("failed to read /p/.env: something new: canary", "failed to read /p/.env: it is malformed"),
             ("Container x  Started", "Container x  Started"),
         ] {
             assert_eq!(without_quotes(said).as_deref(), Some(kept));

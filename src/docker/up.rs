@@ -54,17 +54,9 @@ pub async fn up(
     if success {
         return Ok(());
     }
-    let said = tail
-        .iter()
-        .rev()
-        .find(|line| !line.trim().is_empty())
-        .cloned()
-        .unwrap_or_default();
-    Err(Error::new(
-        Code::DeployFailed,
-        format!("docker compose up failed: {}", said.trim()),
-    )
-    .hint("What Compose printed is in the log above."))
+    let said = tail.iter().rev().find(|line| !line.trim().is_empty()).cloned().unwrap_or_default();
+    Err(Error::new(Code::DeployFailed, format!("docker compose up failed: {}", said.trim()))
+        .hint("What Compose printed is in the log above."))
 }
 
 /// Takes the project of a call down: containers and networks. Its own volumes and images stay.
@@ -73,10 +65,7 @@ pub async fn down(call: Call) -> Result<()> {
     if success {
         return Ok(());
     }
-    Err(Error::new(
-        Code::DeployFailed,
-        format!("docker compose down failed: {}", tail.join("\n")),
-    ))
+    Err(Error::new(Code::DeployFailed, format!("docker compose down failed: {}", tail.join("\n"))))
 }
 
 /// Removes containers of services that the project no longer has. Returns their names.
@@ -85,10 +74,8 @@ pub async fn remove_orphans(
     project: &Project,
     containers: &[Container],
 ) -> Result<Vec<String>> {
-    let orphans: Vec<&Container> = containers
-        .iter()
-        .filter(|c| !project.model.services.contains_key(&c.service))
-        .collect();
+    let orphans: Vec<&Container> =
+        containers.iter().filter(|c| !project.model.services.contains_key(&c.service)).collect();
     if orphans.is_empty() {
         return Ok(Vec::new());
     }
@@ -98,10 +85,7 @@ pub async fn remove_orphans(
         .args(ids)
         .output()
         .await?
-        .or_fail(
-            Code::DeployFailed,
-            "cannot remove the containers of services that are gone",
-        )?;
+        .or_fail(Code::DeployFailed, "cannot remove the containers of services that are gone")?;
     Ok(orphans.iter().map(|container| container.name.clone()).collect())
 }
 
@@ -116,16 +100,9 @@ impl Logins {
         if registries.is_empty() {
             return Ok(None);
         }
-        let directory = tempfile::Builder::new()
-            .prefix("claude-secrets-login-")
-            .tempdir()
-            .map_err(|error| {
-                Error::io(
-                    Code::RegistryLoginFailed,
-                    "make a directory in",
-                    &std::env::temp_dir(),
-                    &error,
-                )
+        let directory =
+            tempfile::Builder::new().prefix("claude-secrets-login-").tempdir().map_err(|error| {
+                Error::io(Code::RegistryLoginFailed, "make a directory in", &std::env::temp_dir(), &error)
             })?;
         let logins = Self { directory };
         for login in registries {
@@ -136,10 +113,7 @@ impl Logins {
                 "--password-stdin",
                 &login.host,
             ]);
-            let answer = call
-                .input(login.password.expose().to_vec().into())
-                .output()
-                .await?;
+            let answer = call.input(login.password.expose().to_vec().into()).output().await?;
             if !answer.success {
                 return Err(Error::new(
                     Code::RegistryLoginFailed,
@@ -156,8 +130,6 @@ impl Logins {
 
     /// The tools with these logins.
     pub fn tools(&self, tools: &Tools) -> Tools {
-        tools
-            .clone()
-            .with_variable("DOCKER_CONFIG", self.directory.path().as_os_str())
+        tools.clone().with_variable("DOCKER_CONFIG", self.directory.path().as_os_str())
     }
 }

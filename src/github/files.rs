@@ -87,10 +87,7 @@ pub fn write_summary(path: &Path, markdown: &str) -> Result<bool, FileError> {
 }
 
 fn write_entry(path: &Path, name: &str, value: &str) -> Result<(), FileError> {
-    let token = random_token().map_err(|source| FileError::Io {
-        path: path.to_owned(),
-        source,
-    })?;
+    let token = random_token().map_err(|source| FileError::Io { path: path.to_owned(), source })?;
     let entry = entry(name, value, &format!("ghadelimiter_{token}"))?;
     append(path, |_| (entry, ()))
 }
@@ -100,9 +97,7 @@ fn entry(name: &str, value: &str, delimiter: &str) -> Result<String, FileError> 
     // An equals sign before `<<` would turn the line into the other form, `NAME=VALUE`; a line break would begin
     // another entry.
     let mut characters = name.chars();
-    let first = characters
-        .next()
-        .is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
+    let first = characters.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
     if !first || !characters.all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-')) {
         return Err(FileError::Name(name.to_owned()));
     }
@@ -115,11 +110,7 @@ fn entry(name: &str, value: &str, delimiter: &str) -> Result<String, FileError> 
 /// Appends in one write what `text` makes of the length that the file has, after ending its last line.
 fn append<T>(path: &Path, text: impl FnOnce(u64) -> (String, T)) -> Result<T, FileError> {
     let open = || -> io::Result<(File, u64, bool)> {
-        let mut file = OpenOptions::new()
-            .read(true)
-            .append(true)
-            .create(true)
-            .open(path)?;
+        let mut file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
         let length = file.seek(SeekFrom::End(0))?;
         let mut last = [b'\n'];
         if length > 0 {
@@ -128,25 +119,17 @@ fn append<T>(path: &Path, text: impl FnOnce(u64) -> (String, T)) -> Result<T, Fi
         }
         Ok((file, length, last == *b"\n"))
     };
-    let failed = |source| FileError::Io {
-        path: path.to_owned(),
-        source,
-    };
+    let failed = |source| FileError::Io { path: path.to_owned(), source };
     let (mut file, length, ended) = open().map_err(failed)?;
     let separator = if ended { "" } else { "\n" };
     let (text, outcome) = text(length + separator.len() as u64);
-    file.write_all(format!("{separator}{text}").as_bytes())
-        .map_err(failed)?;
+    file.write_all(format!("{separator}{text}").as_bytes()).map_err(failed)?;
     Ok(outcome)
 }
 
 /// The text with a line break at its end.
 fn ended(text: &str) -> String {
-    let separator = if text.is_empty() || text.ends_with('\n') {
-        ""
-    } else {
-        "\n"
-    };
+    let separator = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
     format!("{text}{separator}")
 }
 
@@ -162,10 +145,7 @@ fn cut(markdown: &str, room: usize) -> String {
     }
     let kept = markdown[..end].rfind('\n').map_or("", |last| &markdown[..=last]);
     // A code block that is cut open would swallow the note.
-    let fences = kept
-        .lines()
-        .filter(|line| line.trim_start().starts_with(FENCE))
-        .count();
+    let fences = kept.lines().filter(|line| line.trim_start().starts_with(FENCE)).count();
     let close = if fences % 2 == 1 { "```\n" } else { "" };
     format!("{kept}{close}{CUT}")
 }
@@ -221,29 +201,15 @@ mod tests {
     fn outputs_and_state_arrive_as_they_were() {
         let (_directory, path) = file();
         fs::write(&path, "earlier=step without line end").unwrap();
-        let values = [
-            "deployed",
-            "",
-            "a\nb",
-            "\n",
-            "{\n  \"a\": 1\n}\n",
-            "x=y",
-            "x<<EOF\ny\nEOF",
-            "ghadelimiter_",
-        ];
+        let values =
+            ["deployed", "", "a\nb", "\n", "{\n  \"a\": 1\n}\n", "x=y", "x<<EOF\ny\nEOF", "ghadelimiter_"];
         for value in values {
             write_output(&path, "result", value).unwrap();
         }
         write_state(&path, "error-code", "missing").unwrap();
         let entries = read(&fs::read_to_string(&path).unwrap());
-        assert_eq!(
-            entries[0],
-            ("earlier".to_owned(), "step without line end".to_owned())
-        );
-        let found: Vec<&str> = entries[1..=values.len()]
-            .iter()
-            .map(|(_, value)| value.as_str())
-            .collect();
+        assert_eq!(entries[0], ("earlier".to_owned(), "step without line end".to_owned()));
+        let found: Vec<&str> = entries[1..=values.len()].iter().map(|(_, value)| value.as_str()).collect();
         assert_eq!(found, values);
         assert_eq!(entries.last().unwrap().0, "error-code");
     }
@@ -261,10 +227,7 @@ mod tests {
     #[test]
     fn a_value_that_holds_the_delimiter_is_refused_and_not_shown() {
         let error = entry("result", "x\nDELIM\ny", "DELIM").unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "the value of result holds the delimiter that would end it"
-        );
+        assert_eq!(error.to_string(), "the value of result holds the delimiter that would end it");
         assert!(entry("DELIM", "x", "DELIM").is_err());
     }
 
@@ -293,10 +256,7 @@ mod tests {
         assert!(text.len() as u64 <= SUMMARY_LIMIT && text.len() as u64 > SUMMARY_LIMIT - 200);
         assert!(text.starts_with("present\n```\na line"));
         assert!(text.ends_with(&format!("a line of the löng log\n```\n{CUT}")));
-        assert!(
-            !write_summary(&path, &long).unwrap(),
-            "once more, though it is full"
-        );
+        assert!(!write_summary(&path, &long).unwrap(), "once more, though it is full");
         assert!(fs::metadata(&path).unwrap().len() <= SUMMARY_LIMIT);
     }
 

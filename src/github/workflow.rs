@@ -92,13 +92,7 @@ pub struct Annotation<'a> {
 impl<'a> Annotation<'a> {
     /// An annotation without title and place.
     pub fn new(level: Level, message: &'a str) -> Self {
-        Self {
-            level,
-            message,
-            title: None,
-            file: None,
-            line: None,
-        }
+        Self { level, message, title: None, file: None, line: None }
     }
 }
 
@@ -128,11 +122,7 @@ impl fmt::Display for Annotation<'_> {
             Level::Error => "::error",
         })?;
         let line = self.line.map(|line| line.to_string());
-        let properties = [
-            ("file", self.file),
-            ("line", line.as_deref()),
-            ("title", self.title),
-        ];
+        let properties = [("file", self.file), ("line", line.as_deref()), ("title", self.title)];
         let mut separator = ' ';
         for (name, value) in properties {
             // The runner drops a property that is empty.
@@ -158,9 +148,7 @@ impl StopCommands {
     /// # Errors
     /// When the operating system gives no random bytes.
     pub fn new() -> io::Result<Self> {
-        Ok(Self {
-            token: random_token()?,
-        })
+        Ok(Self { token: random_token()? })
     }
 
     /// Returns the line after which commands are plain text.
@@ -211,10 +199,7 @@ mod tests {
         let undo = |text: &str| text.replace("%0D", "\r").replace("%0A", "\n");
         let properties = properties.trim().split(',').filter_map(|property| {
             let (name, value) = property.split_once('=')?;
-            let value = undo(value)
-                .replace("%3A", ":")
-                .replace("%2C", ",")
-                .replace("%25", "%");
+            let value = undo(value).replace("%3A", ":").replace("%2C", ",").replace("%25", "%");
             (!value.is_empty()).then(|| (name.to_owned(), value))
         });
         Some(Command {
@@ -261,18 +246,8 @@ mod tests {
 
     #[test]
     fn what_is_escaped_arrives_as_it_was() {
-        for text in [
-            "plain",
-            "100%",
-            "%0A",
-            "%25",
-            "%250A",
-            "a\nb\r\nc",
-            "::error::x",
-            "a,b:c=d",
-            "ü🔑",
-            "",
-        ] {
+        for text in ["plain", "100%", "%0A", "%25", "%250A", "a\nb\r\nc", "::error::x", "a,b:c=d", "ü🔑", ""]
+        {
             assert_eq!(only(&warning(text)).data, text);
             let annotation = Annotation {
                 title: Some(text),
@@ -294,22 +269,11 @@ mod tests {
 
     #[test]
     fn a_mask_arrives_as_it_was() {
-        for value in [
-            "p%0Aq",
-            "%",
-            "%25",
-            " blank around ",
-            "::stop-commands::x",
-            "a:b,c",
-        ] {
+        for value in ["p%0Aq", "%", "%25", " blank around ", "::stop-commands::x", "a:b,c"] {
             let line = String::from_utf8(add_mask(value.as_bytes()).unwrap()).unwrap();
             assert_eq!(
                 only(&line),
-                Command {
-                    name: "add-mask".to_owned(),
-                    properties: BTreeMap::new(),
-                    data: value.to_owned(),
-                }
+                Command { name: "add-mask".to_owned(), properties: BTreeMap::new(), data: value.to_owned() }
             );
         }
     }
@@ -325,18 +289,9 @@ mod tests {
     fn foreign_output_cannot_inject_a_command() {
         let foreign = "::add-mask::e\n  ::error::fake\n::stop-commands::mine\n::mine::\n::set-env name=A::b\n\
                        ::pause-logging::\r::warning::x\n::::\n::group::unfinished line";
-        assert_eq!(
-            obeyed(foreign).len(),
-            5,
-            "outside of a block, most of these count"
-        );
+        assert_eq!(obeyed(foreign).len(), 5, "outside of a block, most of these count");
         let block = StopCommands::new().unwrap();
-        let log = format!(
-            "{}{foreign}{}{}",
-            block.begin(),
-            block.end(false),
-            notice("after")
-        );
+        let log = format!("{}{foreign}{}{}", block.begin(), block.end(false), notice("after"));
         let obeyed = obeyed(&log);
         assert_eq!(obeyed.len(), 1, "{obeyed:?}");
         assert_eq!(obeyed[0].data, "after");

@@ -31,10 +31,7 @@ impl<T> At<T> {
 
 impl<T> Default for At<T> {
     fn default() -> Self {
-        Self {
-            mark: Mark::default(),
-            value: None,
-        }
+        Self { mark: Mark::default(), value: None }
     }
 }
 
@@ -52,10 +49,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for At<T> {
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<At<T>, A::Error> {
                 let line = seq.next_element()?.unwrap_or_default();
                 let column = seq.next_element()?.unwrap_or_default();
-                Ok(At {
-                    mark: Mark { line, column },
-                    value: seq.next_element()?,
-                })
+                Ok(At { mark: Mark { line, column }, value: seq.next_element()? })
             }
         }
 

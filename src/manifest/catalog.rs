@@ -7,15 +7,7 @@ use super::{Given, Reference, ReferenceError, ReferenceErrorKind, Scope, SourceC
 use crate::error::Code;
 
 /// The kinds of the design, in the order of priority. Those that a build does not have get an error that says so.
-const DESIGNED: [&str; 7] = [
-    "docker-secrets",
-    "aws",
-    "vault",
-    "azure",
-    "onepassword",
-    "dotenv",
-    "env",
-];
+const DESIGNED: [&str; 7] = ["docker-secrets", "aws", "vault", "azure", "onepassword", "dotenv", "env"];
 
 /// What can be named in a reference, and how it is read.
 pub(super) struct Catalog<'a> {
@@ -36,10 +28,8 @@ impl Catalog<'_> {
             None => return Err(self.unknown(id, text)),
         };
         if reference.version.is_some() && !self.given.versioned.contains(&kind) {
-            let finding = Finding::new(
-                Code::ReferenceInvalid,
-                format!("the source `{kind}` has no versions"),
-            );
+            let finding =
+                Finding::new(Code::ReferenceInvalid, format!("the source `{kind}` has no versions"));
             return Err(finding.remedy(
                 "Take `@` and what follows it out, or write `%40` for an `@` that belongs to the item.",
             ));
@@ -57,11 +47,7 @@ impl Catalog<'_> {
 
     /// Every id that can stand in a reference.
     fn ids(&self) -> impl Iterator<Item = &str> + Clone {
-        self.given
-            .known_kinds
-            .iter()
-            .copied()
-            .chain(self.sources.keys().map(SourceId::as_str))
+        self.given.known_kinds.iter().copied().chain(self.sources.keys().map(SourceId::as_str))
     }
 
     /// What is wrong with a source's id that is neither a kind nor configured.
@@ -69,10 +55,8 @@ impl Catalog<'_> {
         if DESIGNED.contains(&id) {
             return not_in_this_version(self.given, id);
         }
-        let fact = format!(
-            "{} stands where a reference belongs, and names no source that there is",
-            shape(text)
-        );
+        let fact =
+            format!("{} stands where a reference belongs, and names no source that there is", shape(text));
         match meant(id, self.ids()) {
             Some(word) => Finding::new(Code::SourceUnknown, format!("{fact}; did you mean `{word}:`?")),
             None => Finding::new(Code::SourceUnknown, fact).remedy(format!(
@@ -105,10 +89,8 @@ pub(super) fn unknown_kind(given: &Given<'_>, kind: &str) -> Option<Finding> {
 
 fn not_in_this_version(given: &Given<'_>, kind: &str) -> Finding {
     let fact = format!("the source `{kind}` is not in this version");
-    Finding::new(Code::SourceUnknown, fact).remedy(format!(
-        "This version has {}.",
-        list(given.known_kinds.iter().copied())
-    ))
+    Finding::new(Code::SourceUnknown, fact)
+        .remedy(format!("This version has {}.", list(given.known_kinds.iter().copied())))
 }
 
 /// What is wrong with a text that is no reference; it may be a misplaced value, so only its shape is told.
@@ -120,10 +102,7 @@ fn malformed(error: ReferenceError, text: &str) -> Finding {
     };
     let fact = match error.kind {
         Kind::Empty => "nothing stands where a reference belongs".to_owned(),
-        _ => format!(
-            "{} stands where a reference belongs, and is none: {what}",
-            shape(text)
-        ),
+        _ => format!("{} stands where a reference belongs, and is none: {what}", shape(text)),
     };
     let finding = Finding::new(Code::ReferenceInvalid, fact);
     match error.kind {

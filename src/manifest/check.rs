@@ -20,15 +20,8 @@ use crate::secret::SecretName;
 pub(super) fn read(given: &Given<'_>) -> Result<Manifest, Error> {
     let (document, mut findings) = document(given);
     let scope = scope::scope(given, document.as_ref(), &mut findings);
-    let sources = document
-        .as_ref()
-        .map(|d| scope::sources(given, d, &mut findings))
-        .unwrap_or_default();
-    let catalog = Catalog {
-        given,
-        scope: &scope,
-        sources: &sources,
-    };
+    let sources = document.as_ref().map(|d| scope::sources(given, d, &mut findings)).unwrap_or_default();
+    let catalog = Catalog { given, scope: &scope, sources: &sources };
     let mut secrets = Vec::new();
     if let Some(Some(entries)) = document.as_ref().and_then(|d| d.secrets.value.as_ref()) {
         for (name, entry) in &entries.0 {
@@ -37,13 +30,10 @@ pub(super) fn read(given: &Given<'_>) -> Result<Manifest, Error> {
     }
     let declared = lines::read(given.lines.unwrap_or_default(), &catalog, &mut findings.all);
     merge(&mut secrets, declared);
-    let services = document
-        .as_ref()
-        .and_then(|d| d.services.value.as_ref())
-        .map(|entries| {
-            let known: Vec<&str> = secrets.iter().map(|secret| secret.name.as_str()).collect();
-            grants(entries, &known, &mut findings)
-        });
+    let services = document.as_ref().and_then(|d| d.services.value.as_ref()).map(|entries| {
+        let known: Vec<&str> = secrets.iter().map(|secret| secret.name.as_str()).collect();
+        grants(entries, &known, &mut findings)
+    });
     collisions(&secrets, &mut findings.all);
     if !findings.all.is_empty() {
         return Err(gather(findings.all));
@@ -51,21 +41,13 @@ pub(super) fn read(given: &Given<'_>) -> Result<Manifest, Error> {
     if secrets.is_empty() {
         return Err(nothing_declared(given));
     }
-    Ok(Manifest {
-        scope,
-        secrets,
-        services,
-        sources,
-    })
+    Ok(Manifest { scope, secrets, services, sources })
 }
 
 /// The file, as far as it can be read, and what is wrong with it so far.
 fn document<'a>(given: &Given<'a>) -> (Option<Document>, Findings<'a>) {
     let (path, bytes) = given.file.unwrap_or((Path::new(FILE_NAME), b""));
-    let nothing = |all| Findings {
-        origin: Origin::new(path, None),
-        all,
-    };
+    let nothing = |all| Findings { origin: Origin::new(path, None), all };
     match tree::parse(bytes) {
         Ok(None) => (None, nothing(Vec::new())),
         Ok(Some(tree)) => {
@@ -178,11 +160,8 @@ fn references(
 ) -> Option<Vec<Reference>> {
     let (items, mark) = entry.from.get()?;
     if items.is_empty() {
-        let finding = Finding::new(
-            Code::ManifestInvalid,
-            format!("`from` of {name} is an empty list"),
-        )
-        .remedy("Name at least one reference, or take `from` out: then every source is asked.");
+        let finding = Finding::new(Code::ManifestInvalid, format!("`from` of {name} is an empty list"))
+            .remedy("Name at least one reference, or take `from` out: then every source is asked.");
         findings.add(mark, finding);
     }
     let mut references = Vec::new();
@@ -190,10 +169,7 @@ fn references(
         match catalog.reference(&text.0) {
             Ok(reference) if references.contains(&reference) => {
                 let fact = format!("a reference of {name} is there twice");
-                findings.add(
-                    mark,
-                    Finding::new(Code::ManifestInvalid, fact).remedy("Keep the first."),
-                );
+                findings.add(mark, Finding::new(Code::ManifestInvalid, fact).remedy("Keep the first."));
             }
             Ok(reference) => references.push(reference),
             Err(finding) => {
@@ -226,19 +202,13 @@ fn rules(entry: &SecretEntry, name: &SecretName, findings: &mut Findings<'_>) ->
 /// Lines win: they say whether a secret is required and, where they have references, where it is looked for.
 fn merge(secrets: &mut Vec<Secret>, lines: Vec<lines::Line>) {
     for line in lines {
-        let known = secrets
-            .iter()
-            .position(|secret| secret.name == line.name)
-            .and_then(|at| secrets.get_mut(at));
+        let known =
+            secrets.iter().position(|secret| secret.name == line.name).and_then(|at| secrets.get_mut(at));
         if let Some(secret) = known {
             secret.required = line.required;
             secret.from = line.from.or(secret.from.take());
         } else {
-            secrets.push(Secret {
-                required: line.required,
-                from: line.from,
-                ..bare(line.name, line.place)
-            });
+            secrets.push(Secret { required: line.required, from: line.from, ..bare(line.name, line.place) });
         }
     }
 }
@@ -254,10 +224,7 @@ fn grants(
             continue;
         };
         if service.is_empty() {
-            findings.add(
-                mark,
-                Finding::new(Code::ManifestInvalid, "a service's name is empty"),
-            );
+            findings.add(mark, Finding::new(Code::ManifestInvalid, "a service's name is empty"));
         }
         let mut secrets = Vec::new();
         let mut seen = BTreeSet::new();
@@ -268,28 +235,17 @@ fn grants(
                 secrets.extend(SecretName::parse(name));
             } else {
                 let fact = format!("{name} is there twice for the service {}", named(service));
-                findings.add(
-                    mark,
-                    Finding::new(Code::ManifestInvalid, fact).remedy("Keep one of the two."),
-                );
+                findings.add(mark, Finding::new(Code::ManifestInvalid, fact).remedy("Keep one of the two."));
             }
         }
-        let grant = Grant {
-            secrets,
-            uid: number_of(&entry.uid),
-            gid: number_of(&entry.gid),
-        };
+        let grant = Grant { secrets, uid: number_of(&entry.uid), gid: number_of(&entry.gid) };
         grants.insert(service.clone(), grant);
     }
     grants
 }
 
 fn undeclared(name: &str, service: &str, known: &[&str]) -> Finding {
-    let fact = format!(
-        "the service {} gets a secret that is not declared, {}",
-        named(service),
-        named(name)
-    );
+    let fact = format!("the service {} gets a secret that is not declared, {}", named(service), named(name));
     match meant(name, known.iter().copied()) {
         Some(word) => Finding::new(Code::ManifestInvalid, format!("{fact}; did you mean `{word}`?")),
         None => Finding::new(Code::ManifestInvalid, fact)
@@ -318,10 +274,7 @@ fn collisions(secrets: &[Secret], findings: &mut Vec<Finding>) {
 
 fn nothing_declared(given: &Given<'_>) -> Error {
     let fact = match given.file {
-        Some((path, _)) => format!(
-            "neither {} nor the input `secrets` declares a secret",
-            path.display()
-        ),
+        Some((path, _)) => format!("neither {} nor the input `secrets` declares a secret", path.display()),
         None => {
             format!("nothing declares a secret: there is no {FILE_NAME}, and the input `secrets` is empty")
         }

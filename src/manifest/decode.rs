@@ -35,16 +35,8 @@ pub(super) fn decode<T: for<'de> Deserialize<'de>>(
     grammar: &Grammar,
     findings: &mut Vec<Finding>,
 ) -> Option<T> {
-    let sink = Sink {
-        origin,
-        grammar,
-        findings: RefCell::new(Vec::new()),
-        path: RefCell::new(Vec::new()),
-    };
-    let whole = At::<T>::deserialize(Reader {
-        node: tree,
-        sink: &sink,
-    });
+    let sink = Sink { origin, grammar, findings: RefCell::new(Vec::new()), path: RefCell::new(Vec::new()) };
+    let whole = At::<T>::deserialize(Reader { node: tree, sink: &sink });
     findings.append(&mut sink.findings.into_inner());
     whole.ok()?.value
 }
@@ -60,22 +52,14 @@ struct Sink<'a> {
 impl Sink<'_> {
     fn report(&self, mark: Mark, fault: Fault) {
         let path = self.path.borrow();
-        let subject = if path.is_empty() {
-            "the file".to_owned()
-        } else {
-            format!("`{}`", path.join("."))
-        };
+        let subject = if path.is_empty() { "the file".to_owned() } else { format!("`{}`", path.join(".")) };
         let mut finding = Finding::new(Code::ManifestInvalid, format!("{subject} {}", fault.fact));
         finding.remedy = fault.remedy;
-        self.findings
-            .borrow_mut()
-            .push(self.origin.locate(finding, fault.mark.unwrap_or(mark)));
+        self.findings.borrow_mut().push(self.origin.locate(finding, fault.mark.unwrap_or(mark)));
     }
 
     fn report_key(&self, key: &Node, finding: Finding) {
-        self.findings
-            .borrow_mut()
-            .push(self.origin.locate(finding, key.mark));
+        self.findings.borrow_mut().push(self.origin.locate(finding, key.mark));
     }
 }
 
@@ -116,29 +100,21 @@ impl<'a> Reader<'a> {
     fn entries(self, entries: &'a [(Node, Node)], known: Option<(&str, &[&'static str])>) -> Vec<Entry<'a>> {
         let mut kept: Vec<Entry<'a>> = Vec::new();
         for (key, value) in entries {
-            let reader = Reader {
-                node: key,
-                sink: self.sink,
-            };
+            let reader = Reader { node: key, sink: self.sink };
             let Some(name) = reader.spelling() else {
                 let fact = "a key must be plain text";
-                self.sink
-                    .report_key(key, Finding::new(Code::ManifestInvalid, fact));
+                self.sink.report_key(key, Finding::new(Code::ManifestInvalid, fact));
                 continue;
             };
             if let Some((type_name, fields)) = known
                 && !fields.contains(&name)
             {
-                self.sink
-                    .report_key(key, self.unknown_key(name, type_name, fields));
+                self.sink.report_key(key, self.unknown_key(name, type_name, fields));
                 continue;
             }
             if let Some(first) = kept.iter().find(|entry| entry.name == name) {
-                let fact = format!(
-                    "{} is there twice; first in line {}",
-                    key_named(name),
-                    first.key.mark.line
-                );
+                let fact =
+                    format!("{} is there twice; first in line {}", key_named(name), first.key.mark.line);
                 self.sink.report_key(
                     key,
                     Finding::new(Code::ManifestInvalid, fact).remedy("Keep one of the two."),
@@ -166,11 +142,7 @@ impl<'a> Reader<'a> {
 }
 
 fn key_named(name: &str) -> String {
-    if harmless(name) {
-        format!("key `{name}`")
-    } else {
-        format!("key, {}", named(name))
-    }
+    if harmless(name) { format!("key `{name}`") } else { format!("key, {}", named(name)) }
 }
 
 impl<'de> Deserializer<'de> for Reader<'de> {
@@ -235,20 +207,14 @@ impl<'de> Deserializer<'de> for Reader<'de> {
         visitor: V,
     ) -> Result<V::Value, Fault> {
         if name == AT {
-            return visitor.visit_seq(AtAccess {
-                reader: self,
-                step: 0,
-            });
+            return visitor.visit_seq(AtAccess { reader: self, step: 0 });
         }
         visitor.visit_newtype_struct(self)
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         match &self.node.kind {
-            Kind::List(items) => visitor.visit_seq(ListAccess {
-                items: items.iter(),
-                sink: self.sink,
-            }),
+            Kind::List(items) => visitor.visit_seq(ListAccess { items: items.iter(), sink: self.sink }),
             Kind::Map(_) | Kind::Null => Err(self.expected("a list")),
             _ => Err(self.expected("a list").remedy("Put brackets around it: `[…]`.")),
         }
@@ -278,11 +244,7 @@ impl<'de> Deserializer<'de> for Reader<'de> {
                 visitor.visit_map(EntryAccess::new(entries, self.sink))
             }
             Kind::List(_) if name == short_name => {
-                let only = Entry {
-                    name: short_field,
-                    key: self.node,
-                    value: self.node,
-                };
+                let only = Entry { name: short_field, key: self.node, value: self.node };
                 visitor.visit_map(EntryAccess::new(vec![only], self.sink))
             }
             _ if name == short_name => Err(self.expected(&format!("a list, or a map with `{short_field}`"))),
@@ -353,15 +315,7 @@ impl<'de> SeqAccess<'de> for ListAccess<'de> {
     type Error = Fault;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Fault> {
-        self.items
-            .next()
-            .map(|node| {
-                seed.deserialize(Reader {
-                    node,
-                    sink: self.sink,
-                })
-            })
-            .transpose()
+        self.items.next().map(|node| seed.deserialize(Reader { node, sink: self.sink })).transpose()
     }
 }
 
@@ -380,11 +334,7 @@ struct EntryAccess<'a> {
 
 impl<'a> EntryAccess<'a> {
     fn new(entries: Vec<Entry<'a>>, sink: &'a Sink<'a>) -> Self {
-        Self {
-            entries: entries.into_iter(),
-            current: None,
-            sink,
-        }
+        Self { entries: entries.into_iter(), current: None, sink }
     }
 }
 
@@ -396,27 +346,16 @@ impl<'de> MapAccess<'de> for EntryAccess<'de> {
         let Some(entry) = &self.current else {
             return Ok(None);
         };
-        seed.deserialize(KeyReader {
-            name: entry.name,
-            mark: entry.key.mark,
-        })
-        .map(Some)
+        seed.deserialize(KeyReader { name: entry.name, mark: entry.key.mark }).map(Some)
     }
 
     fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, Fault> {
         let Some(entry) = self.current.take() else {
             return Err(Fault::new("has a value without a key"));
         };
-        let shown = if harmless(entry.name) {
-            entry.name.to_owned()
-        } else {
-            "…".to_owned()
-        };
+        let shown = if harmless(entry.name) { entry.name.to_owned() } else { "…".to_owned() };
         self.sink.path.borrow_mut().push(shown);
-        let value = seed.deserialize(Reader {
-            node: entry.value,
-            sink: self.sink,
-        });
+        let value = seed.deserialize(Reader { node: entry.value, sink: self.sink });
         self.sink.path.borrow_mut().pop();
         value
     }

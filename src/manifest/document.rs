@@ -192,15 +192,9 @@ impl<'de> Deserialize<'de> for Value {
 impl<'de> Deserialize<'de> for Length {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let number = u64::deserialize(deserializer)?;
-        usize::try_from(number)
-            .ok()
-            .filter(|n| *n <= super::MAX_VALUE_BYTES)
-            .map(Self)
-            .ok_or_else(|| {
-                de::Error::custom(
-                    "must be a number of bytes of at most 1048576, the largest value there can be",
-                )
-            })
+        usize::try_from(number).ok().filter(|n| *n <= super::MAX_VALUE_BYTES).map(Self).ok_or_else(|| {
+            de::Error::custom("must be a number of bytes of at most 1048576, the largest value there can be")
+        })
     }
 }
 
@@ -226,9 +220,7 @@ impl<'de> Deserialize<'de> for Mode {
 impl<'de> Deserialize<'de> for FileName {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let plain = text
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'));
+        let plain = text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'));
         if plain && !text.is_empty() && !text.starts_with('.') && text.len() <= 200 {
             return Ok(Self(text));
         }

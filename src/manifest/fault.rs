@@ -17,11 +17,7 @@ pub(super) struct Fault {
 
 impl Fault {
     pub(super) fn new(fact: impl Into<String>) -> Self {
-        Self {
-            fact: fact.into(),
-            remedy: None,
-            mark: None,
-        }
+        Self { fact: fact.into(), remedy: None, mark: None }
     }
 
     pub(super) fn remedy(mut self, remedy: &str) -> Self {
@@ -72,10 +68,7 @@ impl de::Error for Fault {
     }
 
     fn unknown_field(_: &str, expected: &'static [&'static str]) -> Self {
-        Self::new(format!(
-            "has a key that is none of {}",
-            list(expected.iter().copied())
-        ))
+        Self::new(format!("has a key that is none of {}", list(expected.iter().copied())))
     }
 
     fn missing_field(field: &'static str) -> Self {

@@ -20,13 +20,7 @@ pub(super) struct Finding {
 
 impl Finding {
     pub(super) fn new(code: Code, fact: impl Into<String>) -> Self {
-        Self {
-            code,
-            place: None,
-            fact: fact.into(),
-            excerpt: None,
-            remedy: None,
-        }
+        Self { code, place: None, fact: fact.into(), excerpt: None, remedy: None }
     }
 
     pub(super) fn remedy(mut self, remedy: impl Into<String>) -> Self {
@@ -40,16 +34,8 @@ impl Finding {
     }
 
     fn text(&self) -> String {
-        let place = self
-            .place
-            .as_ref()
-            .map(|place| format!("{place}: "))
-            .unwrap_or_default();
-        let excerpt = self
-            .excerpt
-            .as_ref()
-            .map(|excerpt| format!("\n{excerpt}"))
-            .unwrap_or_default();
+        let place = self.place.as_ref().map(|place| format!("{place}: ")).unwrap_or_default();
+        let excerpt = self.excerpt.as_ref().map(|excerpt| format!("\n{excerpt}")).unwrap_or_default();
         format!("{place}{}{excerpt}", self.fact)
     }
 }
@@ -68,21 +54,9 @@ pub(super) fn gather(mut findings: Vec<Finding>) -> Error {
             None => error,
         };
     }
-    let problems = findings
-        .iter()
-        .map(|f| Problem {
-            fact: f.text(),
-            remedy: f.remedy.clone(),
-        })
-        .collect();
-    Error::new(
-        code,
-        format!(
-            "{} things are wrong with what declares the secrets",
-            findings.len()
-        ),
-    )
-    .problems(problems)
+    let problems = findings.iter().map(|f| Problem { fact: f.text(), remedy: f.remedy.clone() }).collect();
+    Error::new(code, format!("{} things are wrong with what declares the secrets", findings.len()))
+        .problems(problems)
 }
 
 /// Everything that is wrong, as far as it has been found.
@@ -117,28 +91,19 @@ impl<'a> Origin<'a> {
     }
 
     pub(super) fn place(&self, mark: Mark) -> Place {
-        Place {
-            file: Some(self.path.to_owned()),
-            line: mark.line,
-            column: mark.column,
-        }
+        Place { file: Some(self.path.to_owned()), line: mark.line, column: mark.column }
     }
 
     /// Gives a finding its place and an excerpt of the line.
     pub(super) fn locate(&self, finding: Finding, mark: Mark) -> Finding {
-        Finding {
-            excerpt: self.excerpt(mark),
-            ..finding.at(self.place(mark))
-        }
+        Finding { excerpt: self.excerpt(mark), ..finding.at(self.place(mark)) }
     }
 
     /// The line's first key and the last one up to the mark, which is the one that the mark is about or whose value it
     /// is in, everything else as `…`; a caret under the latter.
     fn excerpt(&self, mark: Mark) -> Option<String> {
-        let mut on_line = self
-            .keys
-            .iter()
-            .filter(|(key, _)| key.line == mark.line && key.column <= mark.column);
+        let mut on_line =
+            self.keys.iter().filter(|(key, _)| key.line == mark.line && key.column <= mark.column);
         let first = on_line.next()?;
         let about = on_line.next_back();
         let indent = first.0.column.saturating_sub(1).min(40);
@@ -151,11 +116,7 @@ impl<'a> Origin<'a> {
         let number = mark.line.to_string();
         let gutter = " ".repeat(number.len());
         let (start, length) = (caret.0, caret.1.chars().count());
-        Some(format!(
-            "{number} | {line}\n{gutter} | {}{}",
-            " ".repeat(start),
-            "^".repeat(length)
-        ))
+        Some(format!("{number} | {line}\n{gutter} | {}{}", " ".repeat(start), "^".repeat(length)))
     }
 }
 
@@ -227,12 +188,7 @@ pub(super) fn meant<'k>(text: &str, known: impl IntoIterator<Item = &'k str>) ->
     }
     known
         .into_iter()
-        .map(|word| {
-            (
-                strsim::damerau_levenshtein(&text.to_lowercase(), &word.to_lowercase()),
-                word,
-            )
-        })
+        .map(|word| (strsim::damerau_levenshtein(&text.to_lowercase(), &word.to_lowercase()), word))
         .filter(|(distance, word)| *distance <= word.len() / 3)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, word)| word)
@@ -263,16 +219,9 @@ mod tests {
 
     #[test]
     fn only_what_looks_like_words_is_repeated() {
-        for word in [
-            "starts-wiht",
-            "ANTHROPIC_API_KEY",
-            "max-age",
-            "worker",
-            "DB2_URL",
-            "S3_BUCKET",
-            "A",
-            "_X",
-        ] {
+        for word in
+            ["starts-wiht", "ANTHROPIC_API_KEY", "max-age", "worker", "DB2_URL", "S3_BUCKET", "A", "_X"]
+        {
             assert!(harmless(word), "{word}");
         }
         for value in [
@@ -293,10 +242,7 @@ mod tests {
 
     #[test]
     fn a_slip_of_the_pen_is_recognised() {
-        assert_eq!(
-            meant("starts-wiht", ["starts-with", "matches"]),
-            Some("starts-with")
-        );
+        assert_eq!(meant("starts-wiht", ["starts-with", "matches"]), Some("starts-with"));
         assert_eq!(meant("Required", ["required"]), Some("required"));
         assert_eq!(meant("token", ["required", "from"]), None);
         assert_eq!(meant("B", ["A"]), None, "short words are alike by chance");

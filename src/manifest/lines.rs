@@ -34,11 +34,7 @@ pub(super) fn read(text: &str, catalog: &Catalog<'_>, findings: &mut Vec<Finding
     let mut lines: Vec<Line> = Vec::new();
     for (index, line) in text.lines().enumerate() {
         let start = line.chars().take_while(|c| c.is_whitespace()).count();
-        let line = Trimmed {
-            text: line.trim(),
-            number: index + 1,
-            start,
-        };
+        let line = Trimmed { text: line.trim(), number: index + 1, start };
         if line.text.is_empty() || line.text.starts_with('#') {
             continue;
         }
@@ -46,14 +42,10 @@ pub(super) fn read(text: &str, catalog: &Catalog<'_>, findings: &mut Vec<Finding
             continue;
         };
         if let Some(first) = lines.iter().find(|other| other.name == declaration.name) {
-            let fact = format!(
-                "{} is declared twice; first in line {}",
-                shown(&declaration.name),
-                first.place.line
-            );
+            let fact =
+                format!("{} is declared twice; first in line {}", shown(&declaration.name), first.place.line);
             findings.push(
-                line.finding(0, fact)
-                    .remedy("Keep one of the two lines. References are joined by `|`."),
+                line.finding(0, fact).remedy("Keep one of the two lines. References are joined by `|`."),
             );
             continue;
         }
@@ -64,11 +56,7 @@ pub(super) fn read(text: &str, catalog: &Catalog<'_>, findings: &mut Vec<Finding
 
 /// The name, when it may be shown: the last line of a key in PEM, say, may look like a name with something after `=`.
 fn shown(name: &SecretName) -> &str {
-    if harmless(name.as_str()) {
-        name.as_str()
-    } else {
-        "the name"
-    }
+    if harmless(name.as_str()) { name.as_str() } else { "the name" }
 }
 
 /// A line without the blanks around it.
@@ -87,11 +75,7 @@ impl Trimmed<'_> {
 
     fn place(&self, at: usize) -> Place {
         let before = self.text.get(..at).unwrap_or_default().chars().count();
-        Place {
-            file: None,
-            line: self.number,
-            column: self.start + before + 1,
-        }
+        Place { file: None, line: self.number, column: self.start + before + 1 }
     }
 
     fn read(&self, catalog: &Catalog<'_>, findings: &mut Vec<Finding>) -> Option<Line> {
@@ -116,12 +100,7 @@ impl Trimmed<'_> {
             None => None,
             Some(right) => Some(self.references(&name, right, catalog, findings)?),
         };
-        Some(Line {
-            name,
-            required,
-            from,
-            place: self.place(0),
-        })
+        Some(Line { name, required, from, place: self.place(0) })
     }
 
     /// The references on the right side; `None` when one of them was reported.

@@ -134,10 +134,7 @@ pub fn read(given: &Given<'_>) -> Result<Manifest, Error> {
 impl Manifest {
     /// The kind of the source with this id: what its configuration says, else the id itself.
     pub fn kind<'a>(&'a self, id: &'a SourceId) -> &'a str {
-        self.sources
-            .get(id)
-            .and_then(|config| config.kind.as_deref())
-            .unwrap_or(id.as_str())
+        self.sources.get(id).and_then(|config| config.kind.as_deref()).unwrap_or(id.as_str())
     }
 
     /// The declared secret of this name.

@@ -76,9 +76,7 @@ impl SourceId {
     pub fn parse(text: &str) -> Option<Self> {
         let good = text.len() <= 64
             && text.starts_with(|c: char| c.is_ascii_lowercase())
-            && text
-                .chars()
-                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+            && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
         good.then(|| Self(text.to_owned()))
     }
 
@@ -166,10 +164,8 @@ impl std::error::Error for ReferenceError {}
 fn parse(text: &str, scope: Option<&Scope>) -> Result<Reference, ReferenceError> {
     let lead = text.chars().take_while(|c| c.is_whitespace()).count();
     let text = text.trim();
-    parse_trimmed(text, scope).map_err(|error| ReferenceError {
-        position: error.position + lead,
-        kind: error.kind,
-    })
+    parse_trimmed(text, scope)
+        .map_err(|error| ReferenceError { position: error.position + lead, kind: error.kind })
 }
 
 fn parse_trimmed(text: &str, scope: Option<&Scope>) -> Result<Reference, ReferenceError> {
@@ -191,10 +187,7 @@ fn parse_trimmed(text: &str, scope: Option<&Scope>) -> Result<Reference, Referen
         return fail(1, Kind::BadSource);
     };
     let mut parts = Parts::default();
-    let mut rest = Cursor {
-        text,
-        at: id.len() + 1,
-    };
+    let mut rest = Cursor { text, at: id.len() + 1 };
     while let Some((at, c)) = rest.next() {
         match c {
             '#' if parts.field.is_none() && parts.version.is_none() => parts.field = Some(String::new()),
@@ -212,10 +205,7 @@ fn parse_trimmed(text: &str, scope: Option<&Scope>) -> Result<Reference, Referen
         }
     }
     let Parts { item, field, version } = parts;
-    for part in [Some(&item), field.as_ref(), version.as_ref()]
-        .into_iter()
-        .flatten()
-    {
+    for part in [Some(&item), field.as_ref(), version.as_ref()].into_iter().flatten() {
         if part.is_empty() {
             return fail(text.chars().count(), Kind::EmptyPart);
         }
@@ -225,12 +215,7 @@ fn parse_trimmed(text: &str, scope: Option<&Scope>) -> Result<Reference, Referen
             return fail(id.chars().count() + 2, Kind::LeadingBlank);
         }
     }
-    Ok(Reference {
-        source,
-        item,
-        field,
-        version,
-    })
+    Ok(Reference { source, item, field, version })
 }
 
 /// `op://vault/item/[section/]field`: kept whole, since 1Password's own tools read it; only placeholders are replaced.
@@ -242,10 +227,7 @@ fn parse_op(text: &str, scope: Option<&Scope>) -> Result<Reference, ReferenceErr
             '{' | '}' => match placeholder(&mut rest, c, scope) {
                 Ok(put_in) => item.push_str(put_in),
                 Err(kind) => {
-                    return Err(ReferenceError {
-                        position: rest.position(at),
-                        kind,
-                    });
+                    return Err(ReferenceError { position: rest.position(at), kind });
                 }
             },
             c => item.push(c),
@@ -253,17 +235,9 @@ fn parse_op(text: &str, scope: Option<&Scope>) -> Result<Reference, ReferenceErr
     }
     if !is_op(&item) {
         let position = text.chars().count();
-        return Err(ReferenceError {
-            position,
-            kind: ReferenceErrorKind::IncompleteOp,
-        });
+        return Err(ReferenceError { position, kind: ReferenceErrorKind::IncompleteOp });
     }
-    Ok(Reference {
-        source: SourceId(ONEPASSWORD.to_owned()),
-        item,
-        field: None,
-        version: None,
-    })
+    Ok(Reference { source: SourceId(ONEPASSWORD.to_owned()), item, field: None, version: None })
 }
 
 /// Whether a text is a whole `op://` reference: a vault, an item, perhaps a section, and a field.
@@ -285,10 +259,7 @@ struct Parts {
 impl Parts {
     /// The part that is being read.
     fn last(&mut self) -> &mut String {
-        self.version
-            .as_mut()
-            .or(self.field.as_mut())
-            .unwrap_or(&mut self.item)
+        self.version.as_mut().or(self.field.as_mut()).unwrap_or(&mut self.item)
     }
 }
 
@@ -334,14 +305,9 @@ fn placeholder<'s>(
     scope: Option<&'s Scope>,
 ) -> Result<&'s str, ReferenceErrorKind> {
     use ReferenceErrorKind as Kind;
-    let name = if brace == '{' {
-        rest.rest().split_once('}').map(|(name, _)| name)
-    } else {
-        None
-    };
-    let name = name
-        .filter(|name| matches!(*name, "prefix" | "environment"))
-        .ok_or(Kind::UnknownPlaceholder)?;
+    let name = if brace == '{' { rest.rest().split_once('}').map(|(name, _)| name) } else { None };
+    let name =
+        name.filter(|name| matches!(*name, "prefix" | "environment")).ok_or(Kind::UnknownPlaceholder)?;
     let scope = scope.ok_or(Kind::NoScope)?;
     rest.at += name.len() + 1;
     if name == "prefix" {

@@ -97,11 +97,7 @@ impl Rules {
     fn check(&self, value: &SecretValue) -> Result<(), String> {
         let bytes = value.expose();
         if bytes.is_empty() {
-            return if self.allow_empty {
-                Ok(())
-            } else {
-                Err("is empty".to_owned())
-            };
+            return if self.allow_empty { Ok(()) } else { Err("is empty".to_owned()) };
         }
         if bytes.len() > MAX_VALUE_BYTES {
             return Err(format!("is larger than 1 MiB ({})", value.shape()));
@@ -109,10 +105,7 @@ impl Rules {
         if let Some(start) = &self.starts_with
             && !bytes.starts_with(start.as_bytes())
         {
-            return Err(format!(
-                "does not start as `starts-with` says ({})",
-                value.shape()
-            ));
+            return Err(format!("does not start as `starts-with` says ({})", value.shape()));
         }
         if let Some(pattern) = &self.matches {
             let Ok(text) = std::str::from_utf8(bytes) else {
@@ -122,19 +115,13 @@ impl Rules {
                 ));
             };
             if !pattern.is_match(text) {
-                return Err(format!(
-                    "does not match the pattern of `matches` ({})",
-                    value.shape()
-                ));
+                return Err(format!("does not match the pattern of `matches` ({})", value.shape()));
             }
         }
         if let Some(least) = self.min_length
             && bytes.len() < least
         {
-            return Err(format!(
-                "is shorter than `min-length`, {least} bytes ({})",
-                value.shape()
-            ));
+            return Err(format!("is shorter than `min-length`, {least} bytes ({})", value.shape()));
         }
         Ok(())
     }
@@ -158,9 +145,7 @@ fn decode(encoding: Encoding, raw: &SecretValue) -> Result<SecretValue, String> 
         Encoding::Hex => (&HEXLOWER_PERMISSIVE, "hex"),
     };
     // The error of the decoder is not passed on: it holds a position, and that of a value.
-    let bytes = decoder
-        .decode(&packed)
-        .map_err(|_| format!("is not valid {name} ({})", raw.shape()))?;
+    let bytes = decoder.decode(&packed).map_err(|_| format!("is not valid {name} ({})", raw.shape()))?;
     Ok(SecretValue::new(bytes))
 }
 

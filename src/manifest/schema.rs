@@ -7,9 +7,7 @@ use super::document::Document;
 
 /// The schema (draft 2020-12), made from the types that the parser reads.
 pub fn schema() -> Value {
-    let mut made = SchemaSettings::draft2020_12()
-        .into_generator()
-        .into_root_schema_for::<Document>();
+    let mut made = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<Document>();
     made.insert("title".to_owned(), "claude-secrets.yml".into());
     // What says what the file is comes first.
     let mut ordered = Map::new();

@@ -17,9 +17,7 @@ const IN_PREFIX: &str = "{environment}";
 /// The prefix and environment of this run. An input wins over the environment's prefix, that over the file's.
 pub(super) fn scope(given: &Given<'_>, document: Option<&Document>, findings: &mut Findings<'_>) -> Scope {
     let environment = given.environment.map(str::to_owned);
-    if environment
-        .as_deref()
-        .is_some_and(|name| name.trim().is_empty() || name.chars().any(char::is_control))
+    if environment.as_deref().is_some_and(|name| name.trim().is_empty() || name.chars().any(char::is_control))
     {
         let fact = "the input `environment` is blank or holds a control character";
         findings.all.push(Finding::new(Code::Usage, fact));
@@ -27,29 +25,19 @@ pub(super) fn scope(given: &Given<'_>, document: Option<&Document>, findings: &m
     let written = document.and_then(|document| {
         check_environments(given, document, findings);
         let entry = environment_entry(given, document);
-        entry
-            .and_then(|entry| entry.prefix.get())
-            .or(document.prefix.get())
+        entry.and_then(|entry| entry.prefix.get()).or(document.prefix.get())
     });
     let prefix = match (given.prefix, written) {
         (Some(text), _) => expand_prefix(text, given.environment).map_err(|fact| {
-            findings
-                .all
-                .push(Finding::new(Code::Usage, format!("the input `prefix` {fact}")));
+            findings.all.push(Finding::new(Code::Usage, format!("the input `prefix` {fact}")));
         }),
         (None, Some((Text(text), mark))) => expand_prefix(text, given.environment).map_err(|fact| {
-            findings.add(
-                mark,
-                Finding::new(Code::ManifestInvalid, format!("`prefix` {fact}")),
-            );
+            findings.add(mark, Finding::new(Code::ManifestInvalid, format!("`prefix` {fact}")));
         }),
         (None, None) => Ok(DEFAULT_PREFIX.to_owned()),
     };
     // What goes on with the default only looks for more problems: this one has been noted.
-    Scope {
-        prefix: prefix.unwrap_or_else(|()| DEFAULT_PREFIX.to_owned()),
-        environment,
-    }
+    Scope { prefix: prefix.unwrap_or_else(|()| DEFAULT_PREFIX.to_owned()), environment }
 }
 
 /// The sources that the file configures, with what the environment of this run says of them.
@@ -58,13 +46,7 @@ pub(super) fn sources(given: &Given<'_>, document: &Document, findings: &mut Fin
     add_sources(given, &document.sources, &mut base, findings);
     let mut chosen = None;
     // Those of other environments are read as well, so that a mistake does not wait for its deployment.
-    for (name, entry) in document
-        .environments
-        .value
-        .iter()
-        .flatten()
-        .flat_map(|entries| &entries.0)
-    {
+    for (name, entry) in document.environments.value.iter().flatten().flat_map(|entries| &entries.0) {
         let Some(Some(entry)) = &entry.value else { continue };
         let mut sources = base.clone();
         add_sources(given, &entry.sources, &mut sources, findings);
@@ -78,10 +60,7 @@ pub(super) fn sources(given: &Given<'_>, document: &Document, findings: &mut Fin
 fn environment_entry<'d>(given: &Given<'_>, document: &'d Document) -> Option<&'d EnvironmentEntry> {
     let name = given.environment?;
     let entries = document.environments.value.as_ref()?.as_ref()?;
-    let (_, entry) = entries
-        .0
-        .iter()
-        .find(|(key, _)| key.value.as_deref() == Some(name))?;
+    let (_, entry) = entries.0.iter().find(|(key, _)| key.value.as_deref() == Some(name))?;
     entry.value.as_ref()?.as_ref()
 }
 
@@ -90,11 +69,7 @@ fn check_environments(given: &Given<'_>, document: &Document, findings: &mut Fin
     let (Some(name), Some((Some(entries), mark))) = (given.environment, document.environments.get()) else {
         return;
     };
-    let known: Vec<&str> = entries
-        .0
-        .iter()
-        .filter_map(|(key, _)| key.value.as_deref())
-        .collect();
+    let known: Vec<&str> = entries.0.iter().filter_map(|(key, _)| key.value.as_deref()).collect();
     if known.contains(&name) {
         return;
     }
@@ -168,10 +143,7 @@ fn read_kind(
     settings: &Entries<Text>,
     config: &mut SourceConfig,
 ) -> Option<(super::tree::Mark, Finding)> {
-    let kind = settings
-        .0
-        .iter()
-        .find(|(name, _)| name.value.as_deref() == Some("kind"));
+    let kind = settings.0.iter().find(|(name, _)| name.value.as_deref() == Some("kind"));
     match kind.and_then(|(_, kind)| kind.get()) {
         Some((Text(kind), mark)) => {
             config.kind = Some(kind.clone()).filter(|kind| kind != id.as_str());
@@ -190,11 +162,7 @@ fn add_settings(
     findings: &mut Findings<'_>,
 ) {
     let kind = config.kind.as_deref().unwrap_or(id.as_str());
-    let allowed = given
-        .settings
-        .iter()
-        .find(|(k, _)| *k == kind)
-        .map(|(_, names)| *names);
+    let allowed = given.settings.iter().find(|(k, _)| *k == kind).map(|(_, names)| *names);
     for (name, value) in &settings.0 {
         let (Some((name, mark)), Some(Text(value))) = (name.get(), &value.value) else {
             continue;
@@ -216,9 +184,7 @@ fn unknown_setting(kind: &str, name: &str, allowed: &[&str]) -> Finding {
     let fact = format!("the source `{kind}` has no setting of this name, {}", named(name));
     match meant(name, allowed.iter().copied()) {
         Some(word) => Finding::new(Code::ManifestInvalid, format!("{fact}; did you mean `{word}`?")),
-        None => Finding::new(Code::ManifestInvalid, fact).remedy(format!(
-            "Its settings are {}.",
-            list(allowed.iter().copied().chain(["kind"]))
-        )),
+        None => Finding::new(Code::ManifestInvalid, fact)
+            .remedy(format!("Its settings are {}.", list(allowed.iter().copied().chain(["kind"])))),
     }
 }

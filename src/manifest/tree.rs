@@ -43,12 +43,7 @@ pub(super) struct Malformed {
 
 /// Reads a file's bytes. `None`: there is nothing in it but comments.
 pub(super) fn parse(bytes: &[u8]) -> Result<Option<Node>, Malformed> {
-    let fail = |fact: &str| {
-        Err(Malformed {
-            mark: None,
-            fact: fact.to_owned(),
-        })
-    };
+    let fail = |fact: &str| Err(Malformed { mark: None, fact: fact.to_owned() });
     if bytes.len() > MAX_FILE_BYTES {
         return fail("the file is larger than 1 MiB");
     }
@@ -57,10 +52,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Option<Node>, Malformed> {
     };
     // Offsets count from behind a byte order mark.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    if text
-        .lines()
-        .all(|line| line.trim().is_empty() || line.trim_start().starts_with('#'))
-    {
+    if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
         return Ok(None);
     }
     let options = serde_saphyr::options! {
@@ -103,12 +95,9 @@ fn node(raw: Spanned<Raw>, text: &str) -> Node {
         Raw::Number => Kind::Number(Zeroizing::new(spelling(&raw.defined, text))),
         Raw::Text(value) => Kind::Text(value),
         Raw::List(items) => Kind::List(items.into_iter().map(|item| node(item, text)).collect()),
-        Raw::Map(entries) => Kind::Map(
-            entries
-                .into_iter()
-                .map(|(k, v)| (node(k, text), node(v, text)))
-                .collect(),
-        ),
+        Raw::Map(entries) => {
+            Kind::Map(entries.into_iter().map(|(k, v)| (node(k, text), node(v, text))).collect())
+        }
     };
     Node { mark, kind }
 }
@@ -120,19 +109,12 @@ fn spelling(place: &Location, text: &str) -> String {
         let at = usize::try_from(at).ok()?;
         Some(at..at.checked_add(usize::try_from(length).ok()?)?)
     });
-    range
-        .and_then(|range| text.get(range))
-        .unwrap_or_default()
-        .trim()
-        .to_owned()
+    range.and_then(|range| text.get(range)).unwrap_or_default().trim().to_owned()
 }
 
 fn mark(place: &Location) -> Mark {
     let number = |n: u64| usize::try_from(n).unwrap_or_default();
-    Mark {
-        line: number(place.line()),
-        column: number(place.column()),
-    }
+    Mark { line: number(place.line()), column: number(place.column()) }
 }
 
 /// What the library says, as far as it cannot hold anything of the text.
@@ -143,11 +125,7 @@ fn malformed(error: &serde_saphyr::Error) -> Malformed {
             // What stands behind a backtick is a character of the text.
             serde_saphyr::ExternalMessageSource::Parser(scan) => {
                 let info = scan.info();
-                let info = info
-                    .split('`')
-                    .next()
-                    .unwrap_or_default()
-                    .trim_end_matches([' ', ':']);
+                let info = info.split('`').next().unwrap_or_default().trim_end_matches([' ', ':']);
                 format!("the file is not valid YAML here: {info}")
             }
             _ => "the file is not valid YAML here".to_owned(),
@@ -169,10 +147,7 @@ fn malformed(error: &serde_saphyr::Error) -> Malformed {
         E::AliasError { error, .. } => malformed(error).fact,
         _ => "the file is not valid YAML here".to_owned(),
     };
-    let mark = error
-        .location()
-        .map(|place| mark(&place))
-        .filter(|mark| mark.line > 0);
+    let mark = error.location().map(|place| mark(&place)).filter(|mark| mark.line > 0);
     Malformed { mark, fact }
 }
 
@@ -270,10 +245,8 @@ mod tests {
             Kind::Text(text) => format!("text {}", **text),
             Kind::List(items) => format!("[{}]", items.iter().map(sketch).collect::<Vec<_>>().join(", ")),
             Kind::Map(entries) => {
-                let entries: Vec<_> = entries
-                    .iter()
-                    .map(|(k, v)| format!("{} = {}", sketch(k), sketch(v)))
-                    .collect();
+                let entries: Vec<_> =
+                    entries.iter().map(|(k, v)| format!("{} = {}", sketch(k), sketch(v))).collect();
                 format!("{{{}}}", entries.join(", "))
             }
         };
@@ -285,18 +258,9 @@ mod tests {
         for (text, expected) in [
             ("a: 1", "{text a@1:1 = number 1@1:4}@1:1"),
             ("\u{feff}ä: 0x1F # c", "{text ä@1:1 = number 0x1F@1:4}@1:1"),
-            (
-                "a: 0400\nb: 0o400",
-                "{text a@1:1 = text 0400@1:4, text b@2:1 = number 0o400@2:4}@1:1",
-            ),
-            (
-                "a: 1.50\na: yes",
-                "{text a@1:1 = number 1.50@1:4, text a@2:1 = text yes@2:4}@1:1",
-            ),
-            (
-                "- true\n- 'true'\n- ~\n-",
-                "[true@1:3, text true@2:3, null@3:3, null@4:2]@1:1",
-            ),
+            ("a: 0400\nb: 0o400", "{text a@1:1 = text 0400@1:4, text b@2:1 = number 0o400@2:4}@1:1"),
+            ("a: 1.50\na: yes", "{text a@1:1 = number 1.50@1:4, text a@2:1 = text yes@2:4}@1:1"),
+            ("- true\n- 'true'\n- ~\n-", "[true@1:3, text true@2:3, null@3:3, null@4:2]@1:1"),
             (
                 "{1: [x], true: &n 7, z: *n}",
                 "{number 1@1:2 = [text x@1:6]@1:5, true@1:10 = number 7@1:19, text z@1:22 = number 7@1:25}@1:1",

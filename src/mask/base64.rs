@@ -62,10 +62,7 @@ mod tests {
                     let text = [vec![neighbour; offset + 3], value.to_vec(), vec![neighbour; 2]].concat();
                     assert!(BASE64.encode(&text).contains(&core), "{length} {offset}");
                 }
-                assert!(
-                    core.len() * 6 + 10 >= length * 8,
-                    "no more than ten bits at the ends are left out"
-                );
+                assert!(core.len() * 6 + 10 >= length * 8, "no more than ten bits at the ends are left out");
             }
         }
     }

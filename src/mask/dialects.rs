@@ -2,23 +2,10 @@
 
 use super::escape::{Escapes, Number, Plain};
 
-const SHORT: &[(char, char)] = &[
-    ('\u{8}', 'b'),
-    ('\t', 't'),
-    ('\n', 'n'),
-    ('\u{c}', 'f'),
-    ('\r', 'r'),
-];
+const SHORT: &[(char, char)] = &[('\u{8}', 'b'), ('\t', 't'), ('\n', 'n'), ('\u{c}', 'f'), ('\r', 'r')];
 const SHORTEST: &[(char, char)] = &[('\t', 't'), ('\n', 'n'), ('\r', 'r')];
-const C_NAMES: &[(char, char)] = &[
-    ('\u{7}', 'a'),
-    ('\u{8}', 'b'),
-    ('\t', 't'),
-    ('\n', 'n'),
-    ('\u{b}', 'v'),
-    ('\u{c}', 'f'),
-    ('\r', 'r'),
-];
+const C_NAMES: &[(char, char)] =
+    &[('\u{7}', 'a'), ('\u{8}', 'b'), ('\t', 't'), ('\n', 'n'), ('\u{b}', 'v'), ('\u{c}', 'f'), ('\r', 'r')];
 const BASH_NAMES: &[(char, char)] = &[
     ('\u{7}', 'a'),
     ('\u{8}', 'b'),
@@ -52,13 +39,7 @@ const fn dialect(
     plain: Plain,
     number: Number,
 ) -> Escapes {
-    Escapes {
-        quoted,
-        named,
-        numbered,
-        plain,
-        number,
-    }
+    Escapes { quoted, named, numbered, plain, number }
 }
 
 /// JSON strings (RFC 8259, section 7), as encoders differ. The first two are the most usual.
@@ -114,13 +95,7 @@ pub(super) const QUOTED: &[Escapes] = &[
     dialect("'\\", BASH_NAMES, "", Plain::Printable, Number::Octal),
     dialect("'\\", BASH_NAMES, "", Plain::Ascii, Number::Octal),
     // Bash's printf %q and tab completion; inside double quotes; a dotenv file.
-    dialect(
-        " \t'\"\\|&;()<>!{}*[]?^$`,",
-        &[],
-        "",
-        Plain::NoControl,
-        Number::Octal,
-    ),
+    dialect(" \t'\"\\|&;()<>!{}*[]?^$`,", &[], "", Plain::NoControl, Number::Octal),
     dialect("\"\\", SHORTEST, "", Plain::NoControl, Number::Octal),
     dialect("\"\\$", SHORTEST, "", Plain::NoControl, Number::Octal),
     // JSON made of text in which the double quote alone was escaped.
@@ -133,13 +108,7 @@ pub(super) const REPLACED: &[&[(u8, &str)]] = &[
     &[(b'\'', r"'\''")],
     &[(b'\'', r#"'"'"'"#)],
     &[(b'"', r#"\""#), (b'\\', r"\\"), (b'$', r"\$"), (b'`', r"\`")],
-    &[
-        (b'"', r#"\""#),
-        (b'\\', r"\\"),
-        (b'$', r"\$"),
-        (b'`', r"\`"),
-        (b'!', r"\!"),
-    ],
+    &[(b'"', r#"\""#), (b'\\', r"\\"), (b'$', r"\$"), (b'`', r"\`"), (b'!', r"\!")],
     &[(b'"', r#"\""#)],
     &[(b'$', r"\$")],
     // YAML and SQL in single quotes, CSV.
@@ -147,51 +116,15 @@ pub(super) const REPLACED: &[&[(u8, &str)]] = &[
     &[(b'"', "\"\"")],
     // A workflow command's data and properties.
     &[(b'%', "%25"), (b'\r', "%0D"), (b'\n', "%0A")],
-    &[
-        (b'%', "%25"),
-        (b'\r', "%0D"),
-        (b'\n', "%0A"),
-        (b':', "%3A"),
-        (b',', "%2C"),
-    ],
+    &[(b'%', "%25"), (b'\r', "%0D"), (b'\n', "%0A"), (b':', "%3A"), (b',', "%2C")],
     // XML and HTML: text only, then the ways to write the quotes.
     &[(b'&', "&amp;"), (b'<', "&lt;"), (b'>', "&gt;")],
     &[(b'&', "&amp;"), (b'<', "&lt;"), (b'>', "&gt;"), (b'"', "&quot;")],
-    &[
-        (b'&', "&amp;"),
-        (b'<', "&lt;"),
-        (b'>', "&gt;"),
-        (b'"', "&quot;"),
-        (b'\'', "&apos;"),
-    ],
-    &[
-        (b'&', "&amp;"),
-        (b'<', "&lt;"),
-        (b'>', "&gt;"),
-        (b'"', "&quot;"),
-        (b'\'', "&#39;"),
-    ],
-    &[
-        (b'&', "&amp;"),
-        (b'<', "&lt;"),
-        (b'>', "&gt;"),
-        (b'"', "&quot;"),
-        (b'\'', "&#x27;"),
-    ],
-    &[
-        (b'&', "&amp;"),
-        (b'<', "&lt;"),
-        (b'>', "&gt;"),
-        (b'"', "&quot;"),
-        (b'\'', "&#039;"),
-    ],
-    &[
-        (b'&', "&amp;"),
-        (b'<', "&lt;"),
-        (b'>', "&gt;"),
-        (b'"', "&#34;"),
-        (b'\'', "&#39;"),
-    ],
+    &[(b'&', "&amp;"), (b'<', "&lt;"), (b'>', "&gt;"), (b'"', "&quot;"), (b'\'', "&apos;")],
+    &[(b'&', "&amp;"), (b'<', "&lt;"), (b'>', "&gt;"), (b'"', "&quot;"), (b'\'', "&#39;")],
+    &[(b'&', "&amp;"), (b'<', "&lt;"), (b'>', "&gt;"), (b'"', "&quot;"), (b'\'', "&#x27;")],
+    &[(b'&', "&amp;"), (b'<', "&lt;"), (b'>', "&gt;"), (b'"', "&quot;"), (b'\'', "&#039;")],
+    &[(b'&', "&amp;"), (b'<', "&lt;"), (b'>', "&gt;"), (b'"', "&#34;"), (b'\'', "&#39;")],
     &[
         (b'&', "&amp;"),
         (b'<', "&lt;"),

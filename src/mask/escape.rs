@@ -132,11 +132,7 @@ fn number(character: char, style: Number, out: &mut Buffer) {
     let code = u32::from(character);
     match style {
         Number::Utf16Lower | Number::Utf16Upper => {
-            let digits = if matches!(style, Number::Utf16Upper) {
-                UPPER
-            } else {
-                LOWER
-            };
+            let digits = if matches!(style, Number::Utf16Upper) { UPPER } else { LOWER };
             for unit in character.encode_utf16(&mut [0; 2]) {
                 out.extend(b"\\u");
                 hex_digits(u32::from(*unit), 4, digits, out);
@@ -151,14 +147,10 @@ fn number(character: char, style: Number, out: &mut Buffer) {
             hex_digits(code, width, LOWER, out);
             out.push(b'}');
         }
-        Number::Octal => character
-            .encode_utf8(&mut [0; 4])
-            .bytes()
-            .for_each(|byte| octal(byte, out)),
-        Number::Bytes => character
-            .encode_utf8(&mut [0; 4])
-            .bytes()
-            .for_each(|byte| hex_byte(byte, LOWER, out)),
+        Number::Octal => character.encode_utf8(&mut [0; 4]).bytes().for_each(|byte| octal(byte, out)),
+        Number::Bytes => {
+            character.encode_utf8(&mut [0; 4]).bytes().for_each(|byte| hex_byte(byte, LOWER, out))
+        }
     }
 }
 

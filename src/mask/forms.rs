@@ -42,33 +42,20 @@ pub(super) fn each(text: &[u8], extent: Extent, emit: &mut dyn FnMut(Form, &[u8]
     match extent {
         Extent::Raw => {}
         Extent::Few => {
-            let mut forms = Forms {
-                scratch: Buffer::new(),
-                emit,
-            };
+            let mut forms = Forms { scratch: Buffer::new(), emit };
             forms.json(text, &JSON[..2]);
             forms.base64(text, &[Alphabet::Standard], &[Ending::Unknown], Form::Base64);
         }
-        Extent::Escapes => Forms {
-            scratch: Buffer::new(),
-            emit,
-        }
-        .escapes(text),
+        Extent::Escapes => Forms { scratch: Buffer::new(), emit }.escapes(text),
         Extent::Line => {
-            let mut forms = Forms {
-                scratch: Buffer::new(),
-                emit,
-            };
+            let mut forms = Forms { scratch: Buffer::new(), emit };
             forms.escapes(text);
             // The engine's logs are JSON: each byte outside of UTF-8 comes back as U+FFFD.
             forms.lossy(text);
             forms.base64(text, BOTH, &[Ending::Unknown], Form::Base64);
         }
         Extent::Full => {
-            let mut forms = Forms {
-                scratch: Buffer::new(),
-                emit,
-            };
+            let mut forms = Forms { scratch: Buffer::new(), emit };
             forms.escapes(text);
             forms.lossy(text);
             forms.base64(text, BOTH, &[Ending::Unknown], Form::Base64);
@@ -117,10 +104,7 @@ impl Forms<'_> {
 
     fn escapes(&mut self, text: &[u8]) {
         // No dialect below changes these.
-        if text
-            .iter()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(byte))
-        {
+        if text.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(byte)) {
             return;
         }
         self.json(text, &JSON[..1]);
@@ -138,11 +122,7 @@ impl Forms<'_> {
     fn percent(&mut self, text: &[u8]) {
         for upper in [true, false] {
             for (index, (kept, plus)) in KEPT_IN_URLS.iter().enumerate() {
-                let form = if index == 0 && upper {
-                    Form::Url
-                } else {
-                    Form::Other
-                };
+                let form = if index == 0 && upper { Form::Url } else { Form::Other };
                 self.form(form, |out| percent(text, kept, *plus, upper, out));
             }
         }
@@ -214,22 +194,15 @@ impl Forms<'_> {
         line.extend(text);
         line.push(b'\n');
         let line = line.as_slice();
-        self.base64(
-            line,
-            BOTH,
-            &[Ending::Unknown, Ending::End, Ending::Padded],
-            Form::Other,
-        );
+        self.base64(line, BOTH, &[Ending::Unknown, Ending::End, Ending::Padded], Form::Other);
         for input in [text, line] {
             let mut encoded = Buffer::new();
             encode(input, Alphabet::Standard, 0, Ending::Padded, &mut encoded);
             for width in WRAPPED_AT {
                 if encoded.len() > width {
                     // The last line may be little more than the line end; that turns up in any base64.
-                    let parts = encoded
-                        .as_slice()
-                        .chunks(width)
-                        .filter(|part| part.len() >= SHORTEST_WRAPPED);
+                    let parts =
+                        encoded.as_slice().chunks(width).filter(|part| part.len() >= SHORTEST_WRAPPED);
                     parts.for_each(|part| (self.emit)(Form::Other, part));
                 }
             }
@@ -243,12 +216,7 @@ impl Forms<'_> {
                 }
                 network.extend(part.strip_suffix(b"\r").unwrap_or(part));
             }
-            self.base64(
-                network.as_slice(),
-                &[Alphabet::Standard],
-                &[Ending::Unknown],
-                Form::Other,
-            );
+            self.base64(network.as_slice(), &[Alphabet::Standard], &[Ending::Unknown], Form::Other);
         }
     }
 }

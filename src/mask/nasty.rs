@@ -78,9 +78,7 @@ fn values() -> Vec<String> {
     .into();
     values.push("0123456789abcdef".repeat(256));
     values.push(
-        (0..12_000)
-            .map(|i| char::from(b'!' + u8::try_from(i * i * 7 % 94).unwrap()))
-            .collect::<String>(),
+        (0..12_000).map(|i| char::from(b'!' + u8::try_from(i * i * 7 % 94).unwrap())).collect::<String>(),
     );
     values.push((0..300).fold(String::new(), |mut text, i| {
         writeln!(text, "line number {i} of a long \"file\"").unwrap();
@@ -92,9 +90,7 @@ fn values() -> Vec<String> {
 
 fn redactor(values: &[&[u8]]) -> Redactor {
     let names: Vec<String> = (0..values.len()).map(|i| format!("S{i}")).collect();
-    Redactor::new(&Plan::new(
-        names.iter().map(String::as_str).zip(values.iter().copied()),
-    ))
+    Redactor::new(&Plan::new(names.iter().map(String::as_str).zip(values.iter().copied())))
 }
 
 fn percent(text: &str, set: &'static AsciiSet) -> String {
@@ -133,18 +129,9 @@ fn unicode_escaped(text: &str, upper: bool, all: bool) -> String {
 
 /// What independent encoders make of a text that stays in one line.
 fn encodings(text: &str) -> Vec<(&'static str, String)> {
-    const RFC3986: &AsciiSet = &NON_ALPHANUMERIC
-        .remove(b'-')
-        .remove(b'.')
-        .remove(b'_')
-        .remove(b'~');
+    const RFC3986: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
     const QUOTE: &AsciiSet = &RFC3986.remove(b'/');
-    const COMPONENT: &AsciiSet = &RFC3986
-        .remove(b'!')
-        .remove(b'*')
-        .remove(b'\'')
-        .remove(b'(')
-        .remove(b')');
+    const COMPONENT: &AsciiSet = &RFC3986.remove(b'!').remove(b'*').remove(b'\'').remove(b'(').remove(b')');
     let json = serde_json::to_string(text).unwrap();
     let json = json[1..json.len() - 1].to_owned();
     let again = serde_json::to_string(&json).unwrap();
@@ -162,10 +149,7 @@ fn encodings(text: &str) -> Vec<(&'static str, String)> {
         ),
         ("json, ascii", unicode_escaped(text, false, false)),
         ("json, ascii, upper", unicode_escaped(text, true, false)),
-        (
-            "json, ascii, slashes",
-            unicode_escaped(text, false, false).replace('/', "\\/"),
-        ),
+        ("json, ascii, slashes", unicode_escaped(text, false, false).replace('/', "\\/")),
         ("json, all numbers", unicode_escaped(text, false, true)),
         ("json, compose", {
             let doubled = serde_json::to_string(&text.replace('$', "$$")).unwrap();
@@ -176,14 +160,8 @@ fn encodings(text: &str) -> Vec<(&'static str, String)> {
         ("percent, slashes kept", percent(text, QUOTE)),
         ("percent, component", percent(text, COMPONENT)),
         ("percent, form", percent(text, RFC3986).replace("%20", "+")),
-        (
-            "percent, form, lower",
-            lower_percent(&percent(text, RFC3986).replace("%20", "+")),
-        ),
-        (
-            "workflow command",
-            text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A"),
-        ),
+        ("percent, form, lower", lower_percent(&percent(text, RFC3986).replace("%20", "+"))),
+        ("workflow command", text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")),
         ("bytes", text.as_bytes().escape_ascii().to_string()),
     ];
     let debug = format!("{text:?}");
@@ -195,12 +173,7 @@ fn encodings(text: &str) -> Vec<(&'static str, String)> {
     if !structural::has_line_break(text.as_bytes()) {
         all.extend([
             ("as it is", text.to_owned()),
-            (
-                "xml",
-                text.replace('&', "&amp;")
-                    .replace('<', "&lt;")
-                    .replace('>', "&gt;"),
-            ),
+            ("xml", text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")),
             (
                 "html",
                 text.replace('&', "&amp;")
@@ -227,16 +200,8 @@ fn no_encoding_of_a_nasty_value_leaves_a_trace() {
         for (encoding, encoded) in encodings(value) {
             let printed = format!("<{encoded}>");
             let redacted = redactor.redact_text(&printed);
-            assert!(
-                redacted == "<***>",
-                "value {index} as {encoding} leaves {} characters",
-                redacted.len()
-            );
-            assert_eq!(
-                redactor.contains(printed.as_bytes()),
-                Some("S0"),
-                "value {index} as {encoding}"
-            );
+            assert!(redacted == "<***>", "value {index} as {encoding} leaves {} characters", redacted.len());
+            assert_eq!(redactor.contains(printed.as_bytes()), Some("S0"), "value {index} as {encoding}");
             cases += 1;
         }
     }
@@ -285,16 +250,8 @@ fn base64_leaves_no_whole_character_of_a_value_whatever_its_neighbours() {
                     let redacted = redactor.redact_text(&printed);
                     let context = format!("value {index}, {name}, {before:?}, {after:?}");
                     let (head, tail) = redacted.split_once("***").expect(&context);
-                    assert!(
-                        head.len() <= 1 + first,
-                        "{context}: {} characters before",
-                        head.len()
-                    );
-                    assert!(
-                        tail.len() <= encoded.len() - last + 1,
-                        "{context}: {} behind",
-                        tail.len()
-                    );
+                    assert!(head.len() <= 1 + first, "{context}: {} characters before", head.len());
+                    assert!(tail.len() <= encoded.len() - last + 1, "{context}: {} behind", tail.len());
                     assert!(!tail.contains('*'), "{context}: one mask");
                     if before.is_empty() && matches!(after, "" | "\n") {
                         assert_eq!(redacted, "(***)", "{context}: nothing at all is left");
@@ -329,9 +286,7 @@ fn strings_inside_a_json_value_are_redacted_one_by_one() {
     }
     let structure = "{ \"enabled\": true }, null, [ ], username";
     assert_eq!(
-        redactor
-            .redact_text(structure)
-            .replace("\"enabled\": true", "***"),
+        redactor.redact_text(structure).replace("\"enabled\": true", "***"),
         structure.replace("\"enabled\": true", "***")
     );
 }
@@ -350,9 +305,7 @@ fn bytes_outside_utf8_are_redacted_as_they_are_and_as_others_print_them() {
         BASE64.encode(value).into_bytes(),
         HEXLOWER.encode(value).into_bytes(),
         value.escape_ascii().to_string().into_bytes(),
-        percent_encoding::percent_encode(value, NON_ALPHANUMERIC)
-            .to_string()
-            .into_bytes(),
+        percent_encoding::percent_encode(value, NON_ALPHANUMERIC).to_string().into_bytes(),
     ] {
         assert_eq!(&*redactor.redact_line(&printed), b"***", "{}", printed.len());
     }
@@ -360,14 +313,8 @@ fn bytes_outside_utf8_are_redacted_as_they_are_and_as_others_print_them() {
 
 #[test]
 fn values_that_contain_overlap_and_continue_each_other_are_all_redacted() {
-    let values: [&[u8]; 6] = [
-        b"sesame",
-        b"sesame-long",
-        b"my-sesame",
-        b"long-tail",
-        b"me-lo",
-        b"sesame-longer",
-    ];
+    let values: [&[u8]; 6] =
+        [b"sesame", b"sesame-long", b"my-sesame", b"long-tail", b"me-lo", b"sesame-longer"];
     let redactor = redactor(&values);
     for (printed, redacted) in [
         ("sesame", "***"),
@@ -382,10 +329,7 @@ fn values_that_contain_overlap_and_continue_each_other_are_all_redacted() {
     ] {
         assert_eq!(redactor.redact_text(printed), redacted, "{printed}");
     }
-    assert_eq!(
-        redactor.names_in(b"my-sesame-long-tail"),
-        ["S0", "S1", "S2", "S3", "S4"]
-    );
+    assert_eq!(redactor.names_in(b"my-sesame-long-tail"), ["S0", "S1", "S2", "S3", "S4"]);
     assert_eq!(redactor.names_in(b"nothing here"), [""; 0]);
     assert_eq!(redactor.contains(b"nothing here"), None);
 }

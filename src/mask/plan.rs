@@ -91,10 +91,7 @@ impl Plan {
     /// The secrets that cannot be masked without blanking out half of the log, with the reason. Nothing hides
     /// these values, so whoever deploys them should hear of it.
     pub fn unmaskable(&self) -> Vec<(&str, Unmaskable)> {
-        self.unmaskable
-            .iter()
-            .map(|(name, reason)| (name.as_str(), *reason))
-            .collect()
+        self.unmaskable.iter().map(|(name, reason)| (name.as_str(), *reason)).collect()
     }
 
     /// What to print as `::add-mask::` under GitHub Actions, longest first, unescaped.
@@ -107,10 +104,7 @@ impl Plan {
     /// A value with `%0A`, `%0D` or `%25` in it may be decoded wrongly by `act`, which replaces escapes in random
     /// order; GitHub's runner decodes it right.
     pub fn workflow_masks(&self) -> impl Iterator<Item = &[u8]> {
-        self.patterns
-            .commands
-            .iter()
-            .map(|span| self.patterns.bytes(*span))
+        self.patterns.commands.iter().map(|span| self.patterns.bytes(*span))
     }
 
     /// How many different patterns there are.
@@ -196,9 +190,7 @@ impl Builder {
             // The runner needs only the line: the encodings of the whole value hold those of its lines.
             let mut of_line = Commands::default();
             self.forms(bare, extent, &mut of_line);
-            commands
-                .texts
-                .extend(of_line.texts.first().or(of_line.encoded.first()));
+            commands.texts.extend(of_line.texts.first().or(of_line.encoded.first()));
         }
         any
     }
@@ -240,20 +232,12 @@ impl Builder {
             let span = spans[first..].iter().find(known).copied().unwrap_or_else(|| {
                 let start = bytes.len();
                 bytes.extend(pattern);
-                let span = Span {
-                    start,
-                    end: bytes.len(),
-                    name,
-                };
+                let span = Span { start, end: bytes.len(), name };
                 spans.push(span);
                 span
             });
             if form != Form::Other && std::str::from_utf8(pattern).is_ok() {
-                let kind = if form == Form::Raw {
-                    &mut commands.texts
-                } else {
-                    &mut commands.encoded
-                };
+                let kind = if form == Form::Raw { &mut commands.texts } else { &mut commands.encoded };
                 kind.push(span);
             }
         });
@@ -264,50 +248,25 @@ impl Builder {
         for kind in [&mut commands.texts, &mut commands.encoded] {
             kind.sort_by_key(|span| Reverse(span.end - span.start));
         }
-        for span in commands
-            .texts
-            .into_iter()
-            .chain(commands.encoded)
-            .take(MOST_COMMANDS)
-        {
+        for span in commands.texts.into_iter().chain(commands.encoded).take(MOST_COMMANDS) {
             let text = &self.bytes.as_slice()[span.start..span.end];
-            self.commands
-                .extend(pieces(text, LONGEST_COMMAND).map(|part| Span {
-                    start: span.start + part.start,
-                    end: span.start + part.end,
-                    ..span
-                }));
+            self.commands.extend(pieces(text, LONGEST_COMMAND).map(|part| Span {
+                start: span.start + part.start,
+                end: span.start + part.end,
+                ..span
+            }));
         }
     }
 
     fn finish(self) -> Plan {
-        let Self {
-            bytes,
-            mut spans,
-            mut commands,
-            names,
-            unmaskable,
-        } = self;
+        let Self { bytes, mut spans, mut commands, names, unmaskable } = self;
         let text = |span: &Span| &bytes.as_slice()[span.start..span.end];
         spans.sort_by(|a, b| text(a).cmp(text(b)));
         spans.dedup_by(|a, b| text(a) == text(b));
         spans.shrink_to_fit();
-        commands.sort_by(|a, b| {
-            text(b)
-                .len()
-                .cmp(&text(a).len())
-                .then_with(|| text(a).cmp(text(b)))
-        });
+        commands.sort_by(|a, b| text(b).len().cmp(&text(a).len()).then_with(|| text(a).cmp(text(b))));
         commands.dedup_by(|a, b| text(a) == text(b));
-        Plan {
-            patterns: Arc::new(Patterns {
-                bytes,
-                spans,
-                commands,
-                names,
-            }),
-            unmaskable,
-        }
+        Plan { patterns: Arc::new(Patterns { bytes, spans, commands, names }), unmaskable }
     }
 }
 
@@ -400,27 +359,17 @@ mod tests {
     }
 
     fn masks(value: &[u8]) -> Vec<String> {
-        plan(value)
-            .workflow_masks()
-            .map(|mask| String::from_utf8(mask.to_vec()).unwrap())
-            .collect()
+        plan(value).workflow_masks().map(|mask| String::from_utf8(mask.to_vec()).unwrap()).collect()
     }
 
     #[test]
     fn no_pattern_is_twice_there_has_a_line_break_or_is_short() {
-        let values: [&[u8]; 4] = [
-            b"one\r\ntwo {\n}\nthree four\n",
-            b"{\"a\": \"b\\nlong line\\n\"}",
-            b"same",
-            b"same",
-        ];
+        let values: [&[u8]; 4] =
+            [b"one\r\ntwo {\n}\nthree four\n", b"{\"a\": \"b\\nlong line\\n\"}", b"same", b"same"];
         let plan = Plan::new(values.map(|value| ("NAME", value)));
         let all: Vec<&[u8]> = plan.all().collect();
         assert!(all.is_sorted_by(|a, b| a < b));
-        assert!(
-            all.iter()
-                .all(|pattern| pattern.len() >= 4 && !structural::has_line_break(pattern))
-        );
+        assert!(all.iter().all(|pattern| pattern.len() >= 4 && !structural::has_line_break(pattern)));
         assert_eq!(all.len(), plan.len());
     }
 
@@ -447,19 +396,9 @@ mod tests {
             ]
         );
         let redactor = Redactor::new(&plan);
-        assert_eq!(
-            redactor.redact_text("abc true 5432 { [] } ab cd ef"),
-            "abc true 5432 { [] } ab cd ef"
-        );
-        assert_eq!(
-            redactor.redact_text(r#""ab\ncd\nef""#),
-            "\"***\"",
-            "as one line it can be masked"
-        );
-        assert_eq!(
-            plan.unmaskable()[0].1.to_string(),
-            "it has fewer than 4 characters that are not blank"
-        );
+        assert_eq!(redactor.redact_text("abc true 5432 { [] } ab cd ef"), "abc true 5432 { [] } ab cd ef");
+        assert_eq!(redactor.redact_text(r#""ab\ncd\nef""#), "\"***\"", "as one line it can be masked");
+        assert_eq!(plan.unmaskable()[0].1.to_string(), "it has fewer than 4 characters that are not blank");
     }
 
     #[test]
@@ -499,10 +438,7 @@ mod tests {
         }
         let sent = masks(b"first \xff line\nsecond line\n");
         assert!(sent.contains(&"second line".to_owned()));
-        assert!(
-            sent.iter().any(|mask| mask.starts_with("Zmlyc3Qg/yBsaW5l")),
-            "base64, for what is not text"
-        );
+        assert!(sent.iter().any(|mask| mask.starts_with("Zmlyc3Qg/yBsaW5l")), "base64, for what is not text");
         assert!(sent.iter().any(|mask| mask.starts_with("first%20%FF%20line")));
     }
 
@@ -513,10 +449,7 @@ mod tests {
         assert!(masks(lines.as_bytes()).len() <= MOST_COMMANDS);
         let long = "é-long-".repeat(20_000);
         let sent = masks(long.as_bytes());
-        assert!(
-            sent.iter()
-                .all(|mask| (4..=LONGEST_COMMAND).contains(&mask.len()))
-        );
+        assert!(sent.iter().all(|mask| (4..=LONGEST_COMMAND).contains(&mask.len())));
         assert!(sent.len() < 100);
     }
 
@@ -529,24 +462,16 @@ mod tests {
         };
         let bytes: Vec<u8> = (0..1 << 20).map(|_| next()).collect();
         let letters: Vec<u8> = bytes.iter().map(|byte| b'a' + byte % 26).collect();
-        let lines: Vec<u8> = letters
-            .iter()
-            .enumerate()
-            .map(|(i, b)| if i % 65 == 64 { b'\n' } else { *b })
-            .collect();
-        let short_lines: Vec<u8> = letters
-            .iter()
-            .enumerate()
-            .map(|(i, b)| if i % 6 == 5 { b'\n' } else { *b })
-            .collect();
+        let lines: Vec<u8> =
+            letters.iter().enumerate().map(|(i, b)| if i % 65 == 64 { b'\n' } else { *b }).collect();
+        let short_lines: Vec<u8> =
+            letters.iter().enumerate().map(|(i, b)| if i % 6 == 5 { b'\n' } else { *b }).collect();
         let fields = format!(
             "[{}]",
-            lines[..500_000]
-                .split(|b| *b == b'\n')
-                .fold(String::new(), |text, line| {
-                    let comma = if text.is_empty() { "" } else { ",\n" };
-                    text + comma + "\"" + std::str::from_utf8(line).unwrap() + "\""
-                })
+            lines[..500_000].split(|b| *b == b'\n').fold(String::new(), |text, line| {
+                let comma = if text.is_empty() { "" } else { ",\n" };
+                text + comma + "\"" + std::str::from_utf8(line).unwrap() + "\""
+            })
         );
         for (kind, value) in [
             ("bytes", bytes),

@@ -49,21 +49,10 @@ impl Redactor {
         for &piece in &pieces {
             first_bytes[usize::from(patterns.bytes(piece)[0])] = true;
         }
-        let longest = pieces
-            .iter()
-            .map(|piece| piece.end - piece.start)
-            .max()
-            .unwrap_or(0);
+        let longest = pieces.iter().map(|piece| piece.end - piece.start).max().unwrap_or(0);
         let parents = parents(&patterns, &pieces);
         let heads = automaton(&patterns, &pieces);
-        Self(Arc::new(Inner {
-            patterns,
-            pieces,
-            parents,
-            heads,
-            first_bytes,
-            longest,
-        }))
+        Self(Arc::new(Inner { patterns, pieces, parents, heads, first_bytes, longest }))
     }
 
     /// Returns `text` with each value in it replaced by `***`. Hits that overlap or touch become one `***`.
@@ -112,10 +101,7 @@ impl Redactor {
             }
         }
         let names = self.0.patterns.names.iter().zip(seen);
-        names
-            .filter(|(_, seen)| *seen)
-            .map(|(name, _)| name.as_str())
-            .collect()
+        names.filter(|(_, seen)| *seen).map(|(name, _)| name.as_str()).collect()
     }
 
     /// Starts to redact output that arrives in chunks.
@@ -126,10 +112,8 @@ impl Redactor {
     /// The parts of `text` to hide, from left to right, with a gap of at least one byte between two.
     pub(super) fn hits(&self, text: &[u8]) -> Vec<Range<usize>> {
         let length = |piece: usize| self.0.pieces[piece].end - self.0.pieces[piece].start;
-        let mut found: Vec<Range<usize>> = self
-            .starts(text)
-            .map(|(start, piece)| start..start + length(piece))
-            .collect();
+        let mut found: Vec<Range<usize>> =
+            self.starts(text).map(|(start, piece)| start..start + length(piece)).collect();
         found.sort_unstable_by_key(|hit| hit.start);
         let mut merged: Vec<Range<usize>> = Vec::with_capacity(found.len());
         for hit in found {
@@ -145,9 +129,7 @@ impl Redactor {
     /// it. The length of `text` when there is none.
     pub(super) fn undecided_from(&self, text: &[u8]) -> usize {
         let first = text.len().saturating_sub(self.0.longest.saturating_sub(1));
-        (first..text.len())
-            .find(|&start| self.0.is_begun(&text[start..]))
-            .unwrap_or(text.len())
+        (first..text.len()).find(|&start| self.0.is_begun(&text[start..])).unwrap_or(text.len())
     }
 
     /// How many bytes a stream can hold back at most, plus one.
@@ -163,16 +145,9 @@ impl Redactor {
     /// Every position at which a piece begins, with the longest such piece; not in order, some perhaps twice.
     fn starts<'t>(&'t self, text: &'t [u8]) -> impl Iterator<Item = (usize, usize)> + 't {
         let inner = &*self.0;
-        let by_automaton = inner
-            .heads
-            .iter()
-            .flat_map(move |heads| heads.find_overlapping_iter(text));
+        let by_automaton = inner.heads.iter().flat_map(move |heads| heads.find_overlapping_iter(text));
         // Only a plan too large for an automaton goes through the text byte by byte.
-        let slowly = if inner.heads.is_none() && !inner.pieces.is_empty() {
-            text.len()
-        } else {
-            0
-        };
+        let slowly = if inner.heads.is_none() && !inner.pieces.is_empty() { text.len() } else { 0 };
         by_automaton
             .map(|head| head.start())
             .chain((0..slowly).filter(move |&start| inner.first_bytes[usize::from(text[start])]))
@@ -189,9 +164,7 @@ impl Inner {
     fn longest_at(&self, text: &[u8]) -> Option<usize> {
         // A piece that `text` begins with is not greater than `text`, and between the two stand only pieces that
         // begin with it: so it is the last one not greater, or an ancestor of that.
-        let after = self
-            .pieces
-            .partition_point(|piece| self.patterns.bytes(*piece) <= text);
+        let after = self.pieces.partition_point(|piece| self.patterns.bytes(*piece) <= text);
         let mut candidate = after.checked_sub(1);
         while let Some(index) = candidate {
             if text.starts_with(self.patterns.bytes(self.pieces[index])) {
@@ -204,18 +177,11 @@ impl Inner {
 
     /// Whether some piece begins with `text` and goes on.
     fn is_begun(&self, text: &[u8]) -> bool {
-        if !text
-            .first()
-            .is_some_and(|byte| self.first_bytes[usize::from(*byte)])
-        {
+        if !text.first().is_some_and(|byte| self.first_bytes[usize::from(*byte)]) {
             return false;
         }
-        let after = self
-            .pieces
-            .partition_point(|piece| self.patterns.bytes(*piece) <= text);
-        self.pieces
-            .get(after)
-            .is_some_and(|piece| self.patterns.bytes(*piece).starts_with(text))
+        let after = self.pieces.partition_point(|piece| self.patterns.bytes(*piece) <= text);
+        self.pieces.get(after).is_some_and(|piece| self.patterns.bytes(*piece).starts_with(text))
     }
 }
 
@@ -227,14 +193,8 @@ fn pieces(patterns: &Patterns) -> Vec<Span> {
             pieces.push(span);
             continue;
         }
-        let starts = (span.start..span.end - PIECE)
-            .step_by(PIECE)
-            .chain([span.end - PIECE]);
-        pieces.extend(starts.map(|start| Span {
-            start,
-            end: start + PIECE,
-            ..span
-        }));
+        let starts = (span.start..span.end - PIECE).step_by(PIECE).chain([span.end - PIECE]);
+        pieces.extend(starts.map(|start| Span { start, end: start + PIECE, ..span }));
     }
     pieces.sort_by(|a, b| patterns.bytes(*a).cmp(patterns.bytes(*b)));
     pieces.dedup_by(|a, b| patterns.bytes(*a) == patterns.bytes(*b));
@@ -246,11 +206,8 @@ fn parents(patterns: &Patterns, pieces: &[Span]) -> Vec<Option<u32>> {
     let mut open: Vec<u32> = Vec::new();
     let mut parents = Vec::with_capacity(pieces.len());
     for (index, &piece) in (0..).zip(pieces) {
-        let begins_with = |other: u32| {
-            patterns
-                .bytes(piece)
-                .starts_with(patterns.bytes(pieces[other as usize]))
-        };
+        let begins_with =
+            |other: u32| patterns.bytes(piece).starts_with(patterns.bytes(pieces[other as usize]));
         while open.pop_if(|other| !begins_with(*other)).is_some() {}
         parents.push(open.last().copied());
         open.push(index);
@@ -272,9 +229,5 @@ fn automaton(patterns: &Patterns, pieces: &[Span]) -> Option<AhoCorasick> {
     if heads.is_empty() {
         return None;
     }
-    AhoCorasick::builder()
-        .kind(Some(AhoCorasickKind::ContiguousNFA))
-        .dense_depth(1)
-        .build(heads)
-        .ok()
+    AhoCorasick::builder().kind(Some(AhoCorasickKind::ContiguousNFA)).dense_depth(1).build(heads).ok()
 }

@@ -24,21 +24,14 @@ impl Stream {
     /// Starts a stream.
     #[must_use]
     pub fn new(redactor: Redactor) -> Self {
-        Self {
-            redactor,
-            held: Buffer::new(),
-            masked: None,
-        }
+        Self { redactor, held: Buffer::new(), masked: None }
     }
 
     /// Takes the next chunk and appends to `out` all that is decided.
     pub fn push(&mut self, chunk: &[u8], out: &mut Vec<u8>) {
         self.held.extend(chunk);
         let text = self.held.as_slice();
-        let line = text
-            .iter()
-            .rposition(|byte| matches!(byte, b'\r' | b'\n'))
-            .map_or(0, |end| end + 1);
+        let line = text.iter().rposition(|byte| matches!(byte, b'\r' | b'\n')).map_or(0, |end| end + 1);
         let decided = line + self.redactor.undecided_from(&text[line..]);
         self.release(decided, out);
     }
@@ -92,11 +85,7 @@ pub struct RedactingWriter<W: Write> {
 impl<W: Write> RedactingWriter<W> {
     /// Wraps `inner`.
     pub fn new(redactor: &Redactor, inner: W) -> Self {
-        Self {
-            stream: redactor.stream(),
-            inner: Some(inner),
-            redacted: Vec::new(),
-        }
+        Self { stream: redactor.stream(), inner: Some(inner), redacted: Vec::new() }
     }
 
     /// Writes what was held back, flushes, and returns the inner writer.
@@ -106,10 +95,7 @@ impl<W: Write> RedactingWriter<W> {
     pub fn finish(mut self) -> io::Result<W> {
         self.redacted.clear();
         self.stream.finish(&mut self.redacted);
-        let mut inner = self
-            .inner
-            .take()
-            .ok_or_else(|| io::Error::other("the writer has ended"))?;
+        let mut inner = self.inner.take().ok_or_else(|| io::Error::other("the writer has ended"))?;
         inner.write_all(&self.redacted)?;
         inner.flush()?;
         Ok(inner)
@@ -160,10 +146,7 @@ mod tests {
         let mut out = Vec::new();
         for chunk in chunks {
             stream.push(chunk, &mut out);
-            assert!(
-                stream.held.len() < redactor.longest().max(1),
-                "no more is held back than a value needs"
-            );
+            assert!(stream.held.len() < redactor.longest().max(1), "no more is held back than a value needs");
         }
         stream.finish(&mut out);
         out
@@ -184,11 +167,7 @@ mod tests {
         let (_, redactor) = redactor(&[b"sk-ant-0123456789".to_vec()]);
         let text = b"key=sk-ant-0123456789;\n";
         for cut in 0..text.len() {
-            assert_eq!(
-                streamed(&redactor, [&text[..cut], &text[cut..]]),
-                b"key=***;\n",
-                "{cut}"
-            );
+            assert_eq!(streamed(&redactor, [&text[..cut], &text[cut..]]), b"key=***;\n", "{cut}");
         }
     }
 
@@ -198,25 +177,9 @@ mod tests {
         assert_eq!(
             after_each(
                 &redactor,
-                &[
-                    "Pulling\n",
-                    "10%\r20%\r",
-                    "open the ses",
-                    "ame-",
-                    "open now",
-                    " sesame-o\n",
-                    "?"
-                ]
+                &["Pulling\n", "10%\r20%\r", "open the ses", "ame-", "open now", " sesame-o\n", "?"]
             ),
-            [
-                "Pulling\n",
-                "10%\r20%\r",
-                "open the ",
-                "",
-                "*** now",
-                " sesame-o\n",
-                "?"
-            ]
+            ["Pulling\n", "10%\r20%\r", "open the ", "", "*** now", " sesame-o\n", "?"]
         );
     }
 
@@ -228,11 +191,8 @@ mod tests {
 
     #[test]
     fn a_value_is_hidden_at_once_though_a_longer_one_may_follow() {
-        let (_, redactor) = redactor(&[
-            b"sesame".to_vec(),
-            b"sesame-open-wide".to_vec(),
-            b"same-old".to_vec(),
-        ]);
+        let (_, redactor) =
+            redactor(&[b"sesame".to_vec(), b"sesame-open-wide".to_vec(), b"same-old".to_vec()]);
         assert_eq!(
             after_each(&redactor, &["a sesame", "-op", "!", "sesame-old.", "x"]),
             ["a ", "", "***-op!", "***.", "x"]
@@ -293,16 +253,9 @@ mod tests {
 
     /// Values, and a text of pieces of them and of others.
     fn values_and_text() -> impl Strategy<Value = (Vec<Vec<u8>>, Vec<u8>)> {
-        let fragment = (
-            any::<prop::sample::Index>(),
-            any::<prop::sample::Index>(),
-            0..8_u8,
-        );
-        (
-            proptest::collection::vec(value(), 1..5),
-            proptest::collection::vec(fragment, 0..24),
-        )
-            .prop_map(|(values, fragments)| {
+        let fragment = (any::<prop::sample::Index>(), any::<prop::sample::Index>(), 0..8_u8);
+        (proptest::collection::vec(value(), 1..5), proptest::collection::vec(fragment, 0..24)).prop_map(
+            |(values, fragments)| {
                 let plan = redactor(&values).0;
                 let patterns: Vec<&[u8]> = plan.all().collect();
                 let mut text = Vec::new();
@@ -323,7 +276,8 @@ mod tests {
                 }
                 text.retain(|byte| *byte != b'*');
                 (values, text)
-            })
+            },
+        )
     }
 
     /// What redaction means, said without any cleverness.

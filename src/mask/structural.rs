@@ -95,10 +95,7 @@ pub(super) fn why_not(text: &[u8]) -> Option<Unmaskable> {
         Some(Unmaskable::Punctuation)
     } else if is_number(text) && text.len() < FEWEST_DIGITS {
         Some(Unmaskable::ShortNumber)
-    } else if COMMON_WORDS
-        .iter()
-        .any(|word| word.as_bytes().eq_ignore_ascii_case(text))
-    {
+    } else if COMMON_WORDS.iter().any(|word| word.as_bytes().eq_ignore_ascii_case(text)) {
         Some(Unmaskable::CommonWord)
     } else {
         None
@@ -117,9 +114,7 @@ pub(super) fn is_worth_masking(line: &[u8]) -> bool {
 
 /// The lines of `value`, split at CR and LF as the runner does, without the empty ones.
 pub(super) fn lines(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    value
-        .split(|byte| matches!(byte, b'\r' | b'\n'))
-        .filter(|line| !line.is_empty())
+    value.split(|byte| matches!(byte, b'\r' | b'\n')).filter(|line| !line.is_empty())
 }
 
 /// Whether `value` needs more than one line of a log.
@@ -130,10 +125,7 @@ pub(super) fn has_line_break(value: &[u8]) -> bool {
 /// Whether `text` has fewer characters than it must; blanks do not count, bytes outside UTF-8 count one each.
 fn is_short(text: &[u8]) -> bool {
     let characters = text.utf8_chunks().flat_map(|chunk| {
-        let characters = chunk
-            .valid()
-            .chars()
-            .filter(|character| !character.is_whitespace());
+        let characters = chunk.valid().chars().filter(|character| !character.is_whitespace());
         characters.chain(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER))
     });
     characters.take(FEWEST_CHARACTERS).count() < FEWEST_CHARACTERS
@@ -148,9 +140,7 @@ fn is_punctuation(text: &[u8]) -> bool {
 
 fn is_number(text: &[u8]) -> bool {
     text.iter().any(u8::is_ascii_digit)
-        && text
-            .iter()
-            .all(|byte| byte.is_ascii_digit() || b"+-.,_".contains(byte))
+        && text.iter().all(|byte| byte.is_ascii_digit() || b"+-.,_".contains(byte))
 }
 
 fn is_armour(line: &[u8]) -> bool {
@@ -159,10 +149,7 @@ fn is_armour(line: &[u8]) -> bool {
 
 fn trim(text: &[u8], drop: impl Fn(u8) -> bool) -> &[u8] {
     let start = text.iter().position(|&byte| !drop(byte)).unwrap_or(text.len());
-    let end = text
-        .iter()
-        .rposition(|&byte| !drop(byte))
-        .map_or(start, |last| last + 1);
+    let end = text.iter().rposition(|&byte| !drop(byte)).map_or(start, |last| last + 1);
     &text[start..end]
 }
 

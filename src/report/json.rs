@@ -10,10 +10,7 @@ use crate::error::{Code, Error, Result};
 /// Fails only by a fault of this program ([`Code::Internal`]).
 pub fn to_string(report: &Report) -> Result<String> {
     let json = serde_json::to_string_pretty(report).map_err(|error| {
-        Error::new(
-            Code::Internal,
-            format!("the report cannot be written as JSON: {error}"),
-        )
+        Error::new(Code::Internal, format!("the report cannot be written as JSON: {error}"))
     })?;
     Ok(json + "\n")
 }
@@ -34,12 +31,8 @@ mod tests {
     fn an_empty_report_has_every_field_of_the_schema() {
         let report: Value = serde_json::from_str(&to_string(&Report::default()).unwrap()).unwrap();
         let schema = schema();
-        let required: Vec<&str> = schema["required"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .filter_map(Value::as_str)
-            .collect();
+        let required: Vec<&str> =
+            schema["required"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
         let properties: Vec<&String> = schema["properties"].as_object().unwrap().keys().collect();
         let fields: Vec<&String> = report.as_object().unwrap().keys().collect();
         assert_eq!(required.len(), properties.len(), "every field is always written");

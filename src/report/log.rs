@@ -35,11 +35,7 @@ pub fn table(report: &Report) -> Vec<String> {
         lines.push("(!) a source that lost holds another value than the one that won".to_owned());
     }
     if let Some(delivery) = &report.delivery {
-        lines.push(format!(
-            "delivery: {} ({})",
-            one_line(&delivery.kind),
-            one_line(&delivery.reason)
-        ));
+        lines.push(format!("delivery: {} ({})", one_line(&delivery.kind), one_line(&delivery.reason)));
     }
     if !report.stages.is_empty() {
         lines.push(stages(report));
@@ -59,10 +55,7 @@ pub fn sentence(report: &Report) -> String {
             0 => String::new(),
             number => format!(" ({})", count(number, "problem")),
         };
-        (
-            &error.code,
-            format!("{}{problems}", one_line(first).trim_end_matches(['.', ':'])),
-        )
+        (&error.code, format!("{}{problems}", one_line(first).trim_end_matches(['.', ':'])))
     });
     match (report.result, because) {
         (Outcome::Failed, Some((code, fact))) => format!("{state} ({code}): {fact}"),
@@ -76,11 +69,7 @@ pub fn sentence(report: &Report) -> String {
             let amounts = if report.services.is_empty() {
                 secret_counts(report)
             } else {
-                format!(
-                    "{}, {}",
-                    count(report.services.len(), "service"),
-                    secret_counts(report)
-                )
+                format!("{}, {}", count(report.services.len(), "service"), secret_counts(report))
             };
             match doings(report) {
                 doings if doings.is_empty() => format!("{state}: {amounts}"),
@@ -122,14 +111,9 @@ pub fn error_messages(error: &ErrorRow) -> Vec<Message> {
             hint: (!hints.is_empty()).then(|| hints.join("\n")),
         }];
     }
-    let fact = Message {
-        text: error.fact.clone(),
-        hint,
-    };
-    let problem = error.problems.iter().map(|row| Message {
-        text: row.fact.clone(),
-        hint: row.remedy.clone(),
-    });
+    let fact = Message { text: error.fact.clone(), hint };
+    let problem =
+        error.problems.iter().map(|row| Message { text: row.fact.clone(), hint: row.remedy.clone() });
     [fact].into_iter().chain(problem).collect()
 }
 
@@ -147,9 +131,7 @@ pub(super) fn stages(report: &Report) -> String {
 /// `7 secrets from 2 sources, 1 default, 1 missing`.
 fn secret_counts(report: &Report) -> String {
     let with = |state| report.secrets.iter().filter(move |secret| secret.state == state);
-    let mut sources: Vec<_> = with(SecretState::Found)
-        .filter_map(|secret| secret.source.as_ref())
-        .collect();
+    let mut sources: Vec<_> = with(SecretState::Found).filter_map(|secret| secret.source.as_ref()).collect();
     sources.sort_unstable();
     sources.dedup();
     let mut parts = vec![count(with(SecretState::Found).count(), "secret")];
@@ -183,12 +165,8 @@ fn doings(report: &Report) -> String {
         Outcome::Validated => return "nothing was changed".to_owned(),
         _ => {}
     }
-    let named = |names: &[String]| {
-        list(
-            &names.iter().map(|name| visible(name)).collect::<Vec<_>>(),
-            MOST_NAMES,
-        )
-    };
+    let named =
+        |names: &[String]| list(&names.iter().map(|name| visible(name)).collect::<Vec<_>>(), MOST_NAMES);
     let created: Vec<String> = (report.services.iter())
         .filter(|service| service.state == ServiceState::Created)
         .map(|service| service.name.clone())
@@ -198,10 +176,8 @@ fn doings(report: &Report) -> String {
         parts.push(format!("created {}", named(&created)));
     }
     // In the output, what was created counts as made anew too.
-    let recreated: Vec<String> = (report.recreated.iter())
-        .filter(|name| !created.contains(name))
-        .cloned()
-        .collect();
+    let recreated: Vec<String> =
+        (report.recreated.iter()).filter(|name| !created.contains(name)).cloned().collect();
     if !recreated.is_empty() {
         parts.push(format!("recreated {}", named(&recreated)));
     }
@@ -220,12 +196,7 @@ fn secret_cells(secret: &SecretRow) -> [String; 4] {
     if secret.is_stale_somewhere() {
         source.push_str(" (!)");
     }
-    [
-        secret.name.clone(),
-        secret.state.to_string(),
-        source,
-        joined(&secret.services),
-    ]
+    [secret.name.clone(), secret.state.to_string(), source, joined(&secret.services)]
 }
 
 fn service_cells(service: &ServiceRow) -> [String; 4] {
@@ -233,20 +204,11 @@ fn service_cells(service: &ServiceRow) -> [String; 4] {
         Some(detail) => format!("{} ({detail})", service.state),
         None => service.state.to_string(),
     };
-    [
-        service.name.clone(),
-        state,
-        service.user.clone().unwrap_or("-".to_owned()),
-        joined(&service.secrets),
-    ]
+    [service.name.clone(), state, service.user.clone().unwrap_or("-".to_owned()), joined(&service.secrets)]
 }
 
 fn joined(names: &[String]) -> String {
-    if names.is_empty() {
-        "-".to_owned()
-    } else {
-        names.join(", ")
-    }
+    if names.is_empty() { "-".to_owned() } else { names.join(", ") }
 }
 
 /// The rows under their heads, each column as wide as its widest cell. The last one may be longer.
@@ -257,27 +219,16 @@ fn aligned(heads: [&str; 4], rows: Vec<[String; 4]>) -> Vec<String> {
         let [a, b, c] = [a, b, c].map(|cell| shortened(&cell, WIDEST_CELL));
         [a, b, c, d]
     }));
-    let width = |column: usize| {
-        all.iter()
-            .map(|row| row[column].chars().count())
-            .max()
-            .unwrap_or(0)
-    };
+    let width = |column: usize| all.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let (a, b, c) = (width(0), width(1), width(2));
-    all.iter()
-        .map(|row| format!("{:a$}  {:b$}  {:c$}  {}", row[0], row[1], row[2], row[3]))
-        .collect()
+    all.iter().map(|row| format!("{:a$}  {:b$}  {:c$}  {}", row[0], row[1], row[2], row[3])).collect()
 }
 
 /// The line with its marks broken, should it be one that the runner would obey: `::` at its start (blanks before it do
 /// not matter) or the older `##[` anywhere (`ActionCommand.TryParseV2` and `TryParse` in the runner).
 fn without_command(line: &str) -> String {
     let line = line.replace("##[", "##\\[");
-    if line.trim_start().starts_with("::") {
-        format!("\\{}", line.trim_start())
-    } else {
-        line
-    }
+    if line.trim_start().starts_with("::") { format!("\\{}", line.trim_start()) } else { line }
 }
 
 #[cfg(test)]
@@ -286,9 +237,7 @@ mod tests {
     use crate::report::ProblemRow;
 
     fn messages(number: usize) -> Vec<Message> {
-        (1..=number)
-            .map(|n| Message::new(format!("warning {n}")))
-            .collect()
+        (1..=number).map(|n| Message::new(format!("warning {n}"))).collect()
     }
 
     #[test]
@@ -307,18 +256,11 @@ mod tests {
 
     #[test]
     fn the_rolled_up_message_stays_within_what_the_runner_keeps() {
-        let many: Vec<Message> = (0..500)
-            .map(|n| Message::new(format!("{n} {}", "x".repeat(50))))
-            .collect();
+        let many: Vec<Message> = (0..500).map(|n| Message::new(format!("{n} {}", "x".repeat(50)))).collect();
         let last = annotations(&many).pop().unwrap();
         assert!(last.text.len() < 3100, "{}", last.text.len());
         let listed = last.text.matches("\n- ").count() - 1;
-        assert!(
-            last.text
-                .ends_with(&format!("and {} that do not fit here", 491 - listed)),
-            "{}",
-            last.text
-        );
+        assert!(last.text.ends_with(&format!("and {} that do not fit here", 491 - listed)), "{}", last.text);
     }
 
     #[test]
@@ -327,14 +269,8 @@ mod tests {
             code: "secrets-missing".into(),
             fact: "2 secrets are missing".into(),
             problems: vec![
-                ProblemRow {
-                    fact: "A".into(),
-                    remedy: Some("set A".into()),
-                },
-                ProblemRow {
-                    fact: "B".into(),
-                    remedy: None,
-                },
+                ProblemRow { fact: "A".into(), remedy: Some("set A".into()) },
+                ProblemRow { fact: "B".into(), remedy: None },
             ],
             hints: vec!["one".into(), "two".into()],
         };
@@ -359,50 +295,20 @@ mod tests {
             })
         };
         for (result, error, degraded, expected) in [
-            (
-                Outcome::Failed,
-                None,
-                false,
-                "failed: the run stopped before its end",
-            ),
-            (
-                Outcome::Failed,
-                error("deploy-failed"),
-                false,
-                "failed (deploy-failed): it broke",
-            ),
+            (Outcome::Failed, None, false, "failed: the run stopped before its end"),
+            (Outcome::Failed, error("deploy-failed"), false, "failed (deploy-failed): it broke"),
             (
                 Outcome::RolledBack,
                 error("unhealthy"),
                 false,
                 "rolled-back (unhealthy): it broke; the last good state is running again",
             ),
-            (
-                Outcome::Removed,
-                None,
-                false,
-                "removed: the project is stopped, and nothing of ours is left",
-            ),
-            (
-                Outcome::Validated,
-                None,
-                false,
-                "validated: 0 secrets; nothing was changed",
-            ),
-            (
-                Outcome::Unchanged,
-                None,
-                true,
-                "unchanged, degraded: 0 secrets; nothing was restarted",
-            ),
+            (Outcome::Removed, None, false, "removed: the project is stopped, and nothing of ours is left"),
+            (Outcome::Validated, None, false, "validated: 0 secrets; nothing was changed"),
+            (Outcome::Unchanged, None, true, "unchanged, degraded: 0 secrets; nothing was restarted"),
             (Outcome::Created, None, false, "created: 0 secrets"),
         ] {
-            let report = Report {
-                result,
-                error,
-                degraded,
-                ..Report::default()
-            };
+            let report = Report { result, error, degraded, ..Report::default() };
             assert_eq!(sentence(&report), expected);
         }
     }

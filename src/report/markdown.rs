@@ -26,11 +26,7 @@ pub(super) fn codes<S: AsRef<str>>(names: &[S]) -> String {
     if names.is_empty() {
         return "–".to_owned();
     }
-    names
-        .iter()
-        .map(|name| code(name.as_ref()))
-        .collect::<Vec<_>>()
-        .join(", ")
+    names.iter().map(|name| code(name.as_ref())).collect::<Vec<_>>().join(", ")
 }
 
 /// A sentence on one line. What stands in backticks becomes a code span, an `https://` address a link, everything
@@ -44,11 +40,7 @@ pub(super) fn text(sentence: &str) -> String {
     }
     let mut out = String::with_capacity(line.len() + 16);
     for (index, part) in parts.into_iter().enumerate() {
-        out.push_str(&if index % 2 == 1 {
-            code(part)
-        } else {
-            escaped(part, index == 0)
-        });
+        out.push_str(&if index % 2 == 1 { code(part) } else { escaped(part, index == 0) });
     }
     out
 }
@@ -67,12 +59,11 @@ pub(super) fn block(fact: &str) -> String {
 /// Everything but letters, digits, blanks and a few harmless marks as character references, which Markdown never takes
 /// for structure (`CommonMark` 0.31, section 2.5).
 fn entities(text: &str) -> String {
-    text.chars()
-        .fold(String::with_capacity(text.len() * 2), |out, c| match c {
-            ' ' | '-' | '.' | ',' | '/' | '=' => out + c.encode_utf8(&mut [0; 4]),
-            c if c.is_ascii_alphanumeric() || !c.is_ascii() => out + c.encode_utf8(&mut [0; 4]),
-            c => out + &format!("&#{};", u32::from(c)),
-        })
+    text.chars().fold(String::with_capacity(text.len() * 2), |out, c| match c {
+        ' ' | '-' | '.' | ',' | '/' | '=' => out + c.encode_utf8(&mut [0; 4]),
+        c if c.is_ascii_alphanumeric() || !c.is_ascii() => out + c.encode_utf8(&mut [0; 4]),
+        c => out + &format!("&#{};", u32::from(c)),
+    })
 }
 
 /// Plain words with every mark taken literally. `at_start` says that a line may begin here.
@@ -130,21 +121,13 @@ fn block_marker(words: &str) -> usize {
 
 /// The length of the web address that the text starts with, without the punctuation after it.
 fn address(text: &str) -> Option<usize> {
-    let host = text
-        .strip_prefix("https://")
-        .or_else(|| text.strip_prefix("http://"))?;
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"))?;
     let scheme = text.len() - host.len();
     let part_of_it = |c: char| c.is_ascii_alphanumeric() || "-._~:/?#@!&=%+,;()".contains(c);
     let end = text.find(|c| !part_of_it(c)).unwrap_or(text.len());
-    let length = text[..end]
-        .trim_end_matches(['.', ',', ';', ':', '!', '?', '(', ')', '/'])
-        .len();
+    let length = text[..end].trim_end_matches(['.', ',', ';', ':', '!', '?', '(', ')', '/']).len();
     // A closing slash belongs to the address, a closing full stop to the sentence.
-    let length = if text[length..end].starts_with('/') {
-        length + 1
-    } else {
-        length
-    };
+    let length = if text[length..end].starts_with('/') { length + 1 } else { length };
     (length > scheme && host.starts_with(|c: char| c.is_ascii_alphanumeric())).then_some(length)
 }
 
@@ -184,37 +167,19 @@ mod tests {
         for (sentence, markdown) in [
             ("ANTHROPIC_API_KEY is missing", "ANTHROPIC_API_KEY is missing"),
             ("_a_ *b* ~c~ [d](e)", "\\_a\\_ \\*b\\* \\~c\\~ \\[d\\](e)"),
-            (
-                "a|b \\ <img src=x> &amp;",
-                "a\\|b \\\\ &lt;img src=x&gt; &amp;amp;",
-            ),
-            (
-                "ask @octocat about #12",
-                "ask <span>@</span>octocat about <span>#</span>12",
-            ),
-            (
-                "${PW} and :key: and a:b",
-                "<span>$</span>{PW} and <span>:</span>key: and a:b",
-            ),
-            (
-                "a.yml:3: b, a.yml:100: c",
-                "a.yml:3: b, a.yml<span>:</span>100: c",
-            ),
+            ("a|b \\ <img src=x> &amp;", "a\\|b \\\\ &lt;img src=x&gt; &amp;amp;"),
+            ("ask @octocat about #12", "ask <span>@</span>octocat about <span>#</span>12"),
+            ("${PW} and :key: and a:b", "<span>$</span>{PW} and <span>:</span>key: and a:b"),
+            ("a.yml:3: b, a.yml:100: c", "a.yml:3: b, a.yml<span>:</span>100: c"),
             ("# no heading", "\\# no heading"),
             ("- no list", "\\- no list"),
             ("12. no list", "12\\. no list"),
             ("2 secrets", "2 secrets"),
             ("one\ntwo", "one two"),
-            (
-                "run `docker ps`, then `a|b`",
-                "run `docker ps`, then <code>a&#124;b</code>",
-            ),
+            ("run `docker ps`, then `a|b`", "run `docker ps`, then <code>a&#124;b</code>"),
             ("one ` alone", "one \\` alone"),
             ("```fence", "\\`\\`\\`fence"),
-            (
-                "see https://example.com/a_b_c.",
-                "see <https://example.com/a_b_c>.",
-            ),
+            ("see https://example.com/a_b_c.", "see <https://example.com/a_b_c>."),
             ("(https://example.com/)", "(<https://example.com/>)"),
             ("https://{host}/", "https://{host}/"),
             ("javascript://a", "javascript://a"),

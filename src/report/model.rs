@@ -260,10 +260,7 @@ impl Default for Report {
 impl Report {
     /// An empty report of a run in the given mode.
     pub fn new(mode: impl Into<String>) -> Self {
-        Self {
-            mode: mode.into(),
-            ..Self::default()
-        }
+        Self { mode: mode.into(), ..Self::default() }
     }
 
     /// Takes the error that ends the run. The result is `failed` from then on, unless it was rolled back.
@@ -331,20 +328,14 @@ impl SecretRow {
 impl ServiceRow {
     /// The row of a service that was not started yet and gets no secret.
     pub fn new(name: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            ..Self::default()
-        }
+        Self { name: name.into(), ..Self::default() }
     }
 }
 
 impl Message {
     /// A warning without a remedy.
     pub fn new(text: impl Into<String>) -> Self {
-        Self {
-            text: text.into(),
-            hint: None,
-        }
+        Self { text: text.into(), hint: None }
     }
 
     /// The same warning with a remedy.
@@ -368,10 +359,7 @@ impl From<&Error> for ErrorRow {
 
 impl From<&Problem> for ProblemRow {
     fn from(problem: &Problem) -> Self {
-        Self {
-            fact: problem.fact.clone(),
-            remedy: problem.remedy.clone(),
-        }
+        Self { fact: problem.fact.clone(), remedy: problem.remedy.clone() }
     }
 }
 
@@ -388,20 +376,13 @@ mod tests {
     #[test]
     fn an_error_makes_a_deployed_report_failed_but_leaves_a_rolled_back_one() {
         let error = Error::new(Code::Unhealthy, "worker is unhealthy");
-        for (before, after) in [
-            (Outcome::Deployed, Outcome::Failed),
-            (Outcome::RolledBack, Outcome::RolledBack),
-        ] {
-            let mut report = Report {
-                result: before,
-                ..Report::default()
-            };
+        for (before, after) in
+            [(Outcome::Deployed, Outcome::Failed), (Outcome::RolledBack, Outcome::RolledBack)]
+        {
+            let mut report = Report { result: before, ..Report::default() };
             report.fail(&error);
             assert_eq!(report.result, after);
-            assert_eq!(
-                report.error.as_ref().map(|row| row.code.as_str()),
-                Some("unhealthy")
-            );
+            assert_eq!(report.error.as_ref().map(|row| row.code.as_str()), Some("unhealthy"));
         }
     }
 

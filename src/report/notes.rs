@@ -34,21 +34,10 @@ mod tests {
 
     #[test]
     fn notes_name_the_way_out() {
-        let name = SecretName::parse("GITHUB_TOKEN")
-            .map_err(|e| e.to_string())
-            .unwrap();
+        let name = SecretName::parse("GITHUB_TOKEN").map_err(|e| e.to_string()).unwrap();
         let token = job_token(&name);
-        assert!(
-            token.text.starts_with("GITHUB_TOKEN holds a ghs_… token"),
-            "{}",
-            token.text
-        );
-        assert!(
-            token
-                .hint
-                .unwrap()
-                .contains("`GITHUB_TOKEN: ${{ secrets.BOT_TOKEN }}`")
-        );
+        assert!(token.text.starts_with("GITHUB_TOKEN holds a ghs_… token"), "{}", token.text);
+        assert!(token.hint.unwrap().contains("`GITHUB_TOKEN: ${{ secrets.BOT_TOKEN }}`"));
         assert!(hosted_runner().contains("the stack dies with the job"));
         assert_eq!(
             auto_delivery("volume", "the engine outlives the workspace"),

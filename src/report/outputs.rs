@@ -19,55 +19,30 @@ pub const OUTPUTS: &[(&str, &str)] = &[
         "resolved",
         "A JSON object: the name of each secret that has a value, and the source that it came from.",
     ),
-    (
-        "missing",
-        "A JSON list: the names of the required secrets that no source had.",
-    ),
-    (
-        "changed",
-        "A JSON list: the names of the secrets that differ from the last deployment's.",
-    ),
-    (
-        "recreated",
-        "A JSON list: the services whose containers were made anew.",
-    ),
+    ("missing", "A JSON list: the names of the required secrets that no source had."),
+    ("changed", "A JSON list: the names of the secrets that differ from the last deployment's."),
+    ("recreated", "A JSON list: the services whose containers were made anew."),
     (
         "degraded",
         "`true` when `on-missing` or `on-source-error` let something pass that would otherwise have ended the run, \
          else `false`.",
     ),
-    (
-        "override-file",
-        "The path of the generated Compose override file, as the Docker host sees it.",
-    ),
-    (
-        "secrets-dir",
-        "The path of the directory of the secret files, as the Docker host sees it.",
-    ),
-    (
-        "report",
-        "The path of the JSON report, as the Docker host sees it.",
-    ),
+    ("override-file", "The path of the generated Compose override file, as the Docker host sees it."),
+    ("secrets-dir", "The path of the directory of the secret files, as the Docker host sees it."),
+    ("report", "The path of the JSON report, as the Docker host sees it."),
 ];
 
 /// The outputs of a run, each of [`OUTPUTS`] once and in its order, also when the run failed. What is not known is an
 /// empty text, or an empty JSON list or object.
 pub fn outputs(report: &Report) -> Vec<(&'static str, String)> {
-    OUTPUTS
-        .iter()
-        .map(|&(name, _)| (name, output(report, name)))
-        .collect()
+    OUTPUTS.iter().map(|&(name, _)| (name, output(report, name))).collect()
 }
 
 fn output(report: &Report, name: &str) -> String {
     let path = |path: &Option<String>| path.clone().unwrap_or_default();
     match name {
         "result" => report.result.token().to_owned(),
-        "error-code" => report
-            .error
-            .as_ref()
-            .map(|error| error.code.clone())
-            .unwrap_or_default(),
+        "error-code" => report.error.as_ref().map(|error| error.code.clone()).unwrap_or_default(),
         "resolved" => resolved(report),
         "missing" => names(&report.missing),
         "changed" => names(&report.changed),
@@ -106,12 +81,7 @@ mod tests {
     fn every_output_of_the_table_can_be_set() {
         let path = |name: &str| Some(format!("/srv/{name}"));
         let report = Report {
-            error: Some(ErrorRow {
-                code: "leak".into(),
-                fact: "f".into(),
-                problems: vec![],
-                hints: vec![],
-            }),
+            error: Some(ErrorRow { code: "leak".into(), fact: "f".into(), problems: vec![], hints: vec![] }),
             override_file: path("override"),
             secrets_dir: path("dir"),
             report_file: path("report"),
@@ -124,15 +94,8 @@ mod tests {
 
     #[test]
     fn lists_stay_json_with_any_name() {
-        let report = Report {
-            recreated: vec!["a\"b\nc".into()],
-            ..Report::default()
-        };
-        let value = outputs(&report)
-            .into_iter()
-            .find(|(name, _)| *name == "recreated")
-            .unwrap()
-            .1;
+        let report = Report { recreated: vec!["a\"b\nc".into()], ..Report::default() };
+        let value = outputs(&report).into_iter().find(|(name, _)| *name == "recreated").unwrap().1;
         assert_eq!(value, r#"["a\"b\nc"]"#);
     }
 }

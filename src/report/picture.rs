@@ -15,17 +15,9 @@ const LONGEST_LABEL: usize = 40;
 pub(super) fn picture(report: &Report) -> Option<String> {
     let mut graph = Graph::default();
     for secret in &report.secrets {
-        let node = Node {
-            kind: Kind::Secret,
-            name: &secret.name,
-            problem: secret.state.is_problem(),
-        };
+        let node = Node { kind: Kind::Secret, name: &secret.name, problem: secret.state.is_problem() };
         if let Some(source) = &secret.source {
-            let arrow = if secret.state == SecretState::Found {
-                "-->"
-            } else {
-                "-.-x"
-            };
+            let arrow = if secret.state == SecretState::Found { "-->" } else { "-.-x" };
             graph.arrow(Node::source(source), arrow, node);
         } else if secret.state == SecretState::Default {
             graph.arrow(Node::source("default"), "-->", node);
@@ -34,19 +26,9 @@ pub(super) fn picture(report: &Report) -> Option<String> {
             graph.arrow(Node::source(&shadowed.source), "-.->", node);
         }
         for name in &secret.services {
-            let problem = report
-                .services
-                .iter()
-                .any(|service| service.name == *name && service.state.is_problem());
-            graph.arrow(
-                node,
-                "-->",
-                Node {
-                    kind: Kind::Service,
-                    name,
-                    problem,
-                },
-            );
+            let problem =
+                report.services.iter().any(|service| service.name == *name && service.state.is_problem());
+            graph.arrow(node, "-->", Node { kind: Kind::Service, name, problem });
         }
     }
     (!graph.arrows.is_empty()).then(|| graph.mermaid())
@@ -75,11 +57,7 @@ struct Graph<'a> {
 
 impl<'a> Node<'a> {
     fn source(name: &'a str) -> Self {
-        Self {
-            kind: Kind::Source,
-            name,
-            problem: false,
-        }
+        Self { kind: Kind::Source, name, problem: false }
     }
 }
 
@@ -94,10 +72,7 @@ impl<'a> Graph<'a> {
     }
 
     fn id(&mut self, node: Node<'a>) -> usize {
-        let known = self
-            .nodes
-            .iter()
-            .position(|other| other.kind == node.kind && other.name == node.name);
+        let known = self.nodes.iter().position(|other| other.kind == node.kind && other.name == node.name);
         known.unwrap_or_else(|| {
             self.nodes.push(node);
             self.nodes.len() - 1
@@ -123,11 +98,7 @@ impl<'a> Graph<'a> {
         }
         out.push_str("```");
         if self.left_out > 0 {
-            let _ = write!(
-                out,
-                "\n\nThe picture leaves out {}.",
-                count(self.left_out, "more arrow")
-            );
+            let _ = write!(out, "\n\nThe picture leaves out {}.", count(self.left_out, "more arrow"));
         }
         out
     }
@@ -137,10 +108,7 @@ impl<'a> Graph<'a> {
 /// but for marks that mean nothing inside a word: labels are read as Markdown there.
 fn label(name: &str) -> String {
     let chars: Vec<char> = shortened(&visible(name), LONGEST_LABEL).chars().collect();
-    let word = |at: Option<usize>| {
-        at.and_then(|at| chars.get(at))
-            .is_some_and(|c| c.is_alphanumeric())
-    };
+    let word = |at: Option<usize>| at.and_then(|at| chars.get(at)).is_some_and(|c| c.is_alphanumeric());
     chars.iter().enumerate().fold(String::new(), |mut out, (at, &c)| {
         let inside_word = word(at.checked_sub(1)) && word(Some(at + 1));
         match c {
@@ -173,19 +141,12 @@ mod tests {
     #[test]
     fn arrows_go_from_sources_over_secrets_to_services() {
         let mut one = secret("KEY_A", "vault", &["bot", "worker-a"]);
-        one.shadowed.push(Shadowed {
-            source: "dotenv".into(),
-            differs: true,
-        });
+        one.shadowed.push(Shadowed { source: "dotenv".into(), differs: true });
         let mut gone = secret("KEY_B", "aws", &["bot"]);
         gone.state = SecretState::Denied;
         let mut bot = ServiceRow::new("bot");
         bot.state = ServiceState::Unhealthy;
-        let report = Report {
-            secrets: vec![one, gone],
-            services: vec![bot],
-            ..Report::default()
-        };
+        let report = Report { secrets: vec![one, gone], services: vec![bot], ..Report::default() };
         insta::assert_snapshot!(picture(&report).unwrap(), @r#"
         ```mermaid
         flowchart LR
@@ -211,16 +172,10 @@ mod tests {
     fn more_than_sixty_arrows_are_counted_not_drawn() {
         let services: Vec<String> = (0..70).map(|n| format!("s{n}")).collect();
         let names: Vec<&str> = services.iter().map(String::as_str).collect();
-        let report = Report {
-            secrets: vec![secret("KEY", "env", &names)],
-            ..Report::default()
-        };
+        let report = Report { secrets: vec![secret("KEY", "env", &names)], ..Report::default() };
         let picture = picture(&report).unwrap();
         assert_eq!(picture.matches("-->").count(), MOST_ARROWS);
-        assert!(
-            picture.ends_with("```\n\nThe picture leaves out 11 more arrows."),
-            "{picture}"
-        );
+        assert!(picture.ends_with("```\n\nThe picture leaves out 11 more arrows."), "{picture}");
     }
 
     #[test]

@@ -31,13 +31,7 @@ impl Report {
         texts.extend(self.delivery.as_mut().map(|delivery| &mut delivery.reason));
         for secret in &mut self.secrets {
             texts.extend(
-                [
-                    &mut secret.description,
-                    &mut secret.reference,
-                    &mut secret.version,
-                ]
-                .into_iter()
-                .flatten(),
+                [&mut secret.description, &mut secret.reference, &mut secret.version].into_iter().flatten(),
             );
         }
         for service in &mut self.services {
@@ -68,10 +62,7 @@ mod tests {
                 .problems(vec![Problem::new(quoted()).remedy(quoted())])
                 .hint(quoted()),
         );
-        report.delivery = Some(DeliveryRow {
-            kind: "file".into(),
-            reason: quoted(),
-        });
+        report.delivery = Some(DeliveryRow { kind: "file".into(), reason: quoted() });
         report.secrets.push(SecretRow {
             description: Some(quoted()),
             reference: Some(quoted()),

@@ -42,13 +42,12 @@ pub fn markdown(report: &Report) -> String {
         sections.push(services(report));
     }
     sections.extend(picture(report));
-    sections.extend(report.delivery.as_ref().map(|delivery| {
-        format!(
-            "**Delivery** {}: {}",
-            code(&delivery.kind),
-            text(&delivery.reason)
-        )
-    }));
+    sections.extend(
+        report
+            .delivery
+            .as_ref()
+            .map(|delivery| format!("**Delivery** {}: {}", code(&delivery.kind), text(&delivery.reason))),
+    );
     if !report.notes.is_empty() {
         sections.push(bullets(report.notes.iter().map(|note| text(note))));
     }
@@ -72,18 +71,8 @@ fn heading(report: &Report) -> String {
     };
     let mut lines = vec![format!("## {mark} claude-secrets: {title}"), String::new()];
     let mut about = Vec::new();
-    about.extend(
-        report
-            .project
-            .as_ref()
-            .map(|project| format!("**Project** {}", code(project))),
-    );
-    about.extend(
-        report
-            .environment
-            .as_ref()
-            .map(|name| format!("**Environment** {}", code(name))),
-    );
+    about.extend(report.project.as_ref().map(|project| format!("**Project** {}", code(project))));
+    about.extend(report.environment.as_ref().map(|name| format!("**Environment** {}", code(name))));
     if !report.mode.is_empty() {
         about.push(format!("**Mode** {}", code(&report.mode)));
     }
@@ -104,10 +93,7 @@ fn error(error: &ErrorRow) -> Vec<String> {
     let mut sections = vec![format!("**Error** {}: {}", code(&error.code), fact(&error.fact))];
     if !error.problems.is_empty() {
         sections.push(bullets(
-            error
-                .problems
-                .iter()
-                .map(|problem| with_fix(&problem.fact, problem.remedy.as_ref())),
+            error.problems.iter().map(|problem| with_fix(&problem.fact, problem.remedy.as_ref())),
         ));
     }
     if !error.hints.is_empty() {
@@ -166,11 +152,7 @@ fn source(secret: &SecretRow) -> String {
     }
     let lost: Vec<String> = (secret.shadowed.iter())
         .map(|other| {
-            format!(
-                "{} ({})",
-                code(&other.source),
-                if other.differs { "**differs**" } else { "same" }
-            )
+            format!("{} ({})", code(&other.source), if other.differs { "**differs**" } else { "same" })
         })
         .collect();
     format!("{won}<br>shadows {}", lost.join(", "))
@@ -235,33 +217,19 @@ fn closing(report: &Report) -> String {
 
 fn table(head: &str, rows: impl ExactSizeIterator<Item = String>) -> String {
     let more = rows.len().saturating_sub(MOST_ROWS);
-    let rule = head
-        .split('|')
-        .filter(|cell| !cell.is_empty())
-        .map(|_| "|---")
-        .collect::<String>()
-        + "|";
-    let lines: Vec<String> = [head.to_owned(), rule]
-        .into_iter()
-        .chain(rows.take(MOST_ROWS))
-        .collect();
+    let rule = head.split('|').filter(|cell| !cell.is_empty()).map(|_| "|---").collect::<String>() + "|";
+    let lines: Vec<String> = [head.to_owned(), rule].into_iter().chain(rows.take(MOST_ROWS)).collect();
     with_rest(lines, more)
 }
 
 fn bullets(items: impl ExactSizeIterator<Item = String>) -> String {
     let more = items.len().saturating_sub(MOST_ROWS);
-    with_rest(
-        items.take(MOST_ROWS).map(|item| format!("- {item}")).collect(),
-        more,
-    )
+    with_rest(items.take(MOST_ROWS).map(|item| format!("- {item}")).collect(), more)
 }
 
 fn with_rest(mut lines: Vec<String>, more: usize) -> String {
     if more > 0 {
-        lines.extend([
-            String::new(),
-            format!("… and {more} more: see the log or the JSON report."),
-        ]);
+        lines.extend([String::new(), format!("… and {more} more: see the log or the JSON report.")]);
     }
     lines.join("\n")
 }
@@ -293,29 +261,17 @@ mod tests {
     #[test]
     fn a_summary_stays_below_what_github_takes() {
         let name = SecretName::parse("A").map_err(|e| e.to_string()).unwrap();
-        let row = SecretRow {
-            services: vec!["s".repeat(60); 200],
-            ..SecretRow::new(&name)
-        };
-        let report = Report {
-            secrets: vec![row; 1000],
-            ..Report::default()
-        };
+        let row = SecretRow { services: vec!["s".repeat(60); 200], ..SecretRow::new(&name) };
+        let report = Report { secrets: vec![row; 1000], ..Report::default() };
         let markdown = markdown(&report);
         assert!(markdown.len() < 1024 * 1024, "{}", markdown.len());
-        assert!(
-            markdown.contains("were too long for GitHub"),
-            "the table is left out, not cut"
-        );
+        assert!(markdown.contains("were too long for GitHub"), "the table is left out, not cut");
         assert!(markdown.starts_with("## ❌ claude-secrets: failed\n"));
     }
 
     #[test]
     fn rows_beyond_two_hundred_are_counted() {
-        let report = Report {
-            warnings: vec![Message::new("w"); 205],
-            ..Report::default()
-        };
+        let report = Report { warnings: vec![Message::new("w"); 205], ..Report::default() };
         let markdown = markdown(&report);
         assert_eq!(markdown.matches("\n- w").count(), 200);
         assert!(markdown.contains("… and 5 more: see the log"));

@@ -4,24 +4,20 @@
 /// a line of its own, where the runner would look for a workflow command, nor reorder what a reader sees
 /// (Unicode TR 36, section 2.5).
 pub(super) fn visible(text: &str) -> String {
-    text.chars()
-        .fold(String::with_capacity(text.len()), |mut out, c| {
-            if c.is_control() || is_invisible(c) {
-                out.extend(c.escape_default());
-            } else {
-                out.push(c);
-            }
-            out
-        })
+    text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
+        if c.is_control() || is_invisible(c) {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+        out
+    })
 }
 
 /// The text on one line: line breaks become spaces, other things that cannot be seen are written out.
 pub(super) fn one_line(text: &str) -> String {
-    let words: Vec<&str> = text
-        .split(['\n', '\r', '\t'])
-        .map(str::trim)
-        .filter(|part| !part.is_empty())
-        .collect();
+    let words: Vec<&str> =
+        text.split(['\n', '\r', '\t']).map(str::trim).filter(|part| !part.is_empty()).collect();
     visible(&words.join(" "))
 }
 
@@ -35,11 +31,7 @@ pub(super) fn shortened(text: &str, most: usize) -> String {
 
 /// The number with its noun: `1 secret`, `2 secrets`.
 pub(super) fn count(number: usize, noun: &str) -> String {
-    if number == 1 {
-        format!("1 {noun}")
-    } else {
-        format!("{number} {noun}s")
-    }
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 
 /// The names as a list, the ones beyond `most` only counted: `a, b and 3 more`.
@@ -72,29 +64,17 @@ mod tests {
 
     #[test]
     fn what_cannot_be_seen_is_written_out() {
-        assert_eq!(
-            visible("a\n::error::b\u{202e}\u{1b}[31m"),
-            "a\\n::error::b\\u{202e}\\u{1b}[31m"
-        );
+        assert_eq!(visible("a\n::error::b\u{202e}\u{1b}[31m"), "a\\n::error::b\\u{202e}\\u{1b}[31m");
         assert_eq!(visible("Schlüssel 🔑"), "Schlüssel 🔑");
         assert_eq!(one_line("one\n  two\r\n\nthree"), "one two three");
     }
 
     #[test]
     fn phrases_count_and_shorten() {
-        assert_eq!(
-            (count(1, "secret"), count(0, "secret")),
-            ("1 secret".into(), "0 secrets".into())
-        );
+        assert_eq!((count(1, "secret"), count(0, "secret")), ("1 secret".into(), "0 secrets".into()));
         assert_eq!(list(&["a", "b", "c"], 2), "a, b and 1 more");
         assert_eq!(list(&["a", "b"], 2), "a, b");
-        assert_eq!(
-            (shortened("äöü", 3), shortened("äöüß", 3)),
-            ("äöü".into(), "äö…".into())
-        );
-        assert_eq!(
-            (duration(999), duration(61_250)),
-            ("999 ms".into(), "61.2 s".into())
-        );
+        assert_eq!((shortened("äöü", 3), shortened("äöüß", 3)), ("äöü".into(), "äö…".into()));
+        assert_eq!((duration(999), duration(61_250)), ("999 ms".into(), "61.2 s".into()));
     }
 }

@@ -28,13 +28,8 @@ pub(super) struct Merge<'a> {
 impl Merge<'_> {
     /// Merges one secret by its references, which are in the order of priority.
     pub(super) fn one(&self, secret: Secret, references: &[Reference], all: &mut Resolution) -> Resolved {
-        let mut resolved = Resolved {
-            secret,
-            state: State::Found,
-            value: None,
-            origin: None,
-            shadowed: Vec::new(),
-        };
+        let mut resolved =
+            Resolved { secret, state: State::Found, value: None, origin: None, shadowed: Vec::new() };
         let mut winner: Option<(SecretValue, Origin)> = None;
         let mut looked = Vec::new();
         let mut blocked: Option<State> = None;
@@ -62,28 +57,18 @@ impl Merge<'_> {
                 Outcome::Failed(refusal) => (State::Failed, refusal),
             };
             if winner.is_some() {
-                all.notes.push(format!(
-                    "{name}: {} (a source below the winner: nothing changes)",
-                    refusal.fact
-                ));
+                all.notes
+                    .push(format!("{name}: {} (a source below the winner: nothing changes)", refusal.fact));
             } else if self.settings.next_on_source_error {
                 all.degraded = true;
                 all.warnings.push(Warning {
-                    text: format!(
-                        "{name}: {}; passed over, since on-source-error is `next`",
-                        refusal.fact
-                    ),
+                    text: format!("{name}: {}; passed over, since on-source-error is `next`", refusal.fact),
                     remedy: Some(refusal.remedy),
                 });
             } else {
                 blocked.get_or_insert(state);
-                let code = if state == State::Denied {
-                    Code::SourceDenied
-                } else {
-                    Code::SourceFailed
-                };
-                all.problems
-                    .push((code, blocking(&resolved.secret, reference, references, &refusal)));
+                let code = if state == State::Denied { Code::SourceDenied } else { Code::SourceFailed };
+                all.problems.push((code, blocking(&resolved.secret, reference, references, &refusal)));
             }
         }
         if let Some(state) = blocked {
@@ -118,10 +103,7 @@ impl Merge<'_> {
                         remedy: "Correct the part after `#` of the reference.".to_owned(),
                     }),
                     Field::NotAnObject => Outcome::Failed(Refusal {
-                        fact: format!(
-                            "{reference}: the value is no JSON object ({})",
-                            found.value.shape()
-                        ),
+                        fact: format!("{reference}: the value is no JSON object ({})", found.value.shape()),
                         remedy: "Leave `#field` out of the reference, or store a JSON object.".to_owned(),
                     }),
                 },
@@ -158,46 +140,29 @@ impl Merge<'_> {
     /// A stale copy somewhere is a warning; where it wins over a store because it is a file lying here, an error, since
     /// that is how old keys get deployed (design rule 2).
     fn compare_with_shadowed(&self, resolved: &Resolved, origin: &Origin, all: &mut Resolution) {
-        let different: Vec<String> = resolved
-            .shadowed
-            .iter()
-            .filter(|s| s.differs)
-            .map(|s| s.source.to_string())
-            .collect();
+        let different: Vec<String> =
+            resolved.shadowed.iter().filter(|s| s.differs).map(|s| s.source.to_string()).collect();
         if different.is_empty() {
             return;
         }
         let (name, losers) = (&resolved.secret.name, different.join(" and "));
-        let text = format!(
-            "{name} comes from {} ({}), and {losers} has another value",
-            origin.source, origin.place
-        );
+        let text =
+            format!("{name} comes from {} ({}), and {losers} has another value", origin.source, origin.place);
         let remedy = format!(
             "Remove the stale copy, or say which one counts: `{name} = {} | …` in `secrets`, or `from` in the manifest.",
             origin.reference
         );
-        let local = self
-            .sources
-            .iter()
-            .any(|s| *s.id() == origin.source && s.is_local_file());
+        let local = self.sources.iter().any(|s| *s.id() == origin.source && s.is_local_file());
         if local && resolved.secret.from.is_none() {
-            all.problems
-                .push((Code::SecretInvalid, Problem::new(text).remedy(remedy)));
+            all.problems.push((Code::SecretInvalid, Problem::new(text).remedy(remedy)));
         } else {
-            all.warnings.push(Warning {
-                text,
-                remedy: Some(remedy),
-            });
+            all.warnings.push(Warning { text, remedy: Some(remedy) });
         }
     }
 
     fn without(&self, resolved: &mut Resolved, looked: &[String], all: &mut Resolution) {
         let secret = &resolved.secret;
-        if let Some(value) = secret
-            .default
-            .clone()
-            .and_then(|default| secret.accept(default).ok())
-        {
+        if let Some(value) = secret.default.clone().and_then(|default| secret.accept(default).ok()) {
             if secret.sensitive {
                 all.seen.push((secret.name.clone(), value.clone()));
             }
@@ -210,13 +175,9 @@ impl Merge<'_> {
             let (fact, remedy) = missing(secret, looked);
             if self.settings.missing_is_warning {
                 all.degraded = true;
-                all.warnings.push(Warning {
-                    text: fact,
-                    remedy: Some(remedy),
-                });
+                all.warnings.push(Warning { text: fact, remedy: Some(remedy) });
             } else {
-                all.problems
-                    .push((Code::SecretsMissing, Problem::new(fact).remedy(remedy)));
+                all.problems.push((Code::SecretsMissing, Problem::new(fact).remedy(remedy)));
             }
         }
     }
@@ -253,11 +214,8 @@ fn not_there<'a>(reference: &Reference) -> Outcome<'a> {
 
 /// Why a secret has no value because of a source above the winner, with both ways out as text to paste.
 fn blocking(secret: &Secret, reference: &Reference, references: &[Reference], refusal: &Refusal) -> Problem {
-    let others: Vec<String> = references
-        .iter()
-        .filter(|other| *other != reference)
-        .map(ToString::to_string)
-        .collect();
+    let others: Vec<String> =
+        references.iter().filter(|other| *other != reference).map(ToString::to_string).collect();
     let mut remedy = refusal.remedy.clone();
     if !others.is_empty() {
         let _ = write!(
@@ -271,11 +229,7 @@ fn blocking(secret: &Secret, reference: &Reference, references: &[Reference], re
 }
 
 fn missing(secret: &Secret, looked: &[String]) -> (String, String) {
-    let about = secret
-        .description
-        .as_ref()
-        .map(|text| format!(" ({text})"))
-        .unwrap_or_default();
+    let about = secret.description.as_ref().map(|text| format!(" ({text})")).unwrap_or_default();
     let places = if looked.is_empty() {
         "no source is configured".to_owned()
     } else {

@@ -106,47 +106,29 @@ impl Resolution {
 
     /// The secrets that have a value.
     pub fn available(&self) -> impl Iterator<Item = (&Secret, &SecretValue)> {
-        self.secrets
-            .iter()
-            .filter_map(|resolved| Some((&resolved.secret, resolved.value.as_ref()?)))
+        self.secrets.iter().filter_map(|resolved| Some((&resolved.secret, resolved.value.as_ref()?)))
     }
 
     /// Whether a secret has a value in this run.
     pub fn has_value(&self, name: &SecretName) -> bool {
-        self.secrets
-            .iter()
-            .any(|resolved| resolved.secret.name == *name && resolved.value.is_some())
+        self.secrets.iter().any(|resolved| resolved.secret.name == *name && resolved.value.is_some())
     }
 
     /// The secrets that have no value in this run.
     pub fn without_value(&self) -> impl Iterator<Item = &Secret> {
-        self.secrets
-            .iter()
-            .filter(|resolved| resolved.value.is_none())
-            .map(|resolved| &resolved.secret)
+        self.secrets.iter().filter(|resolved| resolved.value.is_none()).map(|resolved| &resolved.secret)
     }
 
     /// The value of a secret that is not sensitive, when it is text.
     pub fn plain_text(&self, name: &SecretName) -> Option<String> {
-        let resolved = self
-            .secrets
-            .iter()
-            .find(|r| r.secret.name == *name && !r.secret.sensitive)?;
+        let resolved = self.secrets.iter().find(|r| r.secret.name == *name && !r.secret.sensitive)?;
         String::from_utf8(resolved.value.as_ref()?.expose().to_vec()).ok()
     }
 
     /// All problems as one error, if there is any. Call it after the masks are in force.
     pub fn check(&self) -> Result<()> {
-        let grave = [
-            Code::SourceDenied,
-            Code::SourceFailed,
-            Code::SecretsMissing,
-            Code::SecretInvalid,
-        ];
-        let Some(code) = grave
-            .into_iter()
-            .find(|code| self.problems.iter().any(|(c, _)| c == code))
-        else {
+        let grave = [Code::SourceDenied, Code::SourceFailed, Code::SecretsMissing, Code::SecretInvalid];
+        let Some(code) = grave.into_iter().find(|code| self.problems.iter().any(|(c, _)| c == code)) else {
             return Ok(());
         };
         let count = self.problems.len();
@@ -167,10 +149,7 @@ pub async fn resolve(manifest: Manifest, sources: &[Box<dyn Source>], settings: 
         .iter()
         .map(|secret| match &secret.from {
             Some(references) => references.clone(),
-            None => sources
-                .iter()
-                .map(|source| source.conventional(&secret.name, &manifest.scope))
-                .collect(),
+            None => sources.iter().map(|source| source.conventional(&secret.name, &manifest.scope)).collect(),
         })
         .collect();
     let answers = ask(&plans, sources, settings.timeout).await;
@@ -182,26 +161,16 @@ pub async fn resolve(manifest: Manifest, sources: &[Box<dyn Source>], settings: 
         problems: Vec::new(),
         seen: Vec::new(),
     };
-    let merge = Merge {
-        sources,
-        answers: &answers,
-        settings,
-    };
+    let merge = Merge { sources, answers: &answers, settings };
     for (secret, references) in manifest.secrets.into_iter().zip(plans) {
         let resolved = merge.one(secret, &references, &mut all);
         all.secrets.push(resolved);
     }
     for source in sources {
-        let asked: Vec<Item> = answers
-            .keys()
-            .filter(|(id, _)| id == source.id())
-            .map(|(_, item)| item.clone())
-            .collect();
+        let asked: Vec<Item> =
+            answers.keys().filter(|(id, _)| id == source.id()).map(|(_, item)| item.clone()).collect();
         let remarks = source.remarks(&asked).into_iter();
-        all.warnings.extend(remarks.map(|remark| Warning {
-            text: remark.text,
-            remedy: remark.remedy,
-        }));
+        all.warnings.extend(remarks.map(|remark| Warning { text: remark.text, remedy: remark.remedy }));
     }
     all
 }
@@ -209,21 +178,14 @@ pub async fn resolve(manifest: Manifest, sources: &[Box<dyn Source>], settings: 
 type Answers = BTreeMap<(SourceId, Item), Reply>;
 
 fn item(reference: &Reference) -> Item {
-    Item {
-        name: reference.item.clone(),
-        version: reference.version.clone(),
-    }
+    Item { name: reference.item.clone(), version: reference.version.clone() }
 }
 
 async fn ask(plans: &[Vec<Reference>], sources: &[Box<dyn Source>], timeout: Duration) -> Answers {
     let asked = sources.iter().map(|source| async move {
         // Two references to one item are one question.
-        let items: BTreeSet<Item> = plans
-            .iter()
-            .flatten()
-            .filter(|reference| reference.source == *source.id())
-            .map(item)
-            .collect();
+        let items: BTreeSet<Item> =
+            plans.iter().flatten().filter(|reference| reference.source == *source.id()).map(item).collect();
         let items: Vec<Item> = items.into_iter().collect();
         if items.is_empty() {
             return (source.id(), Vec::new());
@@ -236,21 +198,14 @@ async fn ask(plans: &[Vec<Reference>], sources: &[Box<dyn Source>], timeout: Dur
     });
     let mut answers = Answers::new();
     for (id, replies) in join_all(asked).await {
-        answers.extend(
-            replies
-                .into_iter()
-                .map(|(item, reply)| ((id.clone(), item), reply)),
-        );
+        answers.extend(replies.into_iter().map(|(item, reply)| ((id.clone(), item), reply)));
     }
     answers
 }
 
 fn late(id: &SourceId, timeout: Duration) -> Reply {
     Reply::Failed(Refusal {
-        fact: format!(
-            "{id} did not answer within {}",
-            humantime::format_duration(timeout)
-        ),
+        fact: format!("{id} did not answer within {}", humantime::format_duration(timeout)),
         remedy: "Look at the store, or give it more time with `timeout`.".to_owned(),
     })
 }

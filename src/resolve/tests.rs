@@ -37,12 +37,7 @@ impl Source for Told {
     }
 
     fn conventional(&self, name: &SecretName, _: &Scope) -> Reference {
-        Reference {
-            source: self.id.clone(),
-            item: name.to_string(),
-            field: None,
-            version: None,
-        }
+        Reference { source: self.id.clone(), item: name.to_string(), field: None, version: None }
     }
 
     fn is_local_file(&self) -> bool {
@@ -54,10 +49,7 @@ impl Source for Told {
         if matches!(self.says, Says::Never) {
             std::future::pending::<()>().await;
         }
-        let refusal = || Refusal {
-            fact: format!("{} is shut", self.id),
-            remedy: "open it".into(),
-        };
+        let refusal = || Refusal { fact: format!("{} is shut", self.id), remedy: "open it".into() };
         let reply = |_: &Item| match self.says {
             Says::Value(text) => Reply::Found(Found {
                 value: SecretValue::new(text.as_bytes().to_vec()),
@@ -76,22 +68,14 @@ impl Source for Told {
 
 fn settings(pairs: &[(&str, &str)]) -> Settings {
     let variables = Environment::from_pairs(pairs.iter().map(|(k, v)| (*k, *v)));
-    let given = Given {
-        flags: &|_| None,
-        variables: &variables,
-        current_directory: Path::new("/"),
-        verbose: false,
-    };
+    let given =
+        Given { flags: &|_| None, variables: &variables, current_directory: Path::new("/"), verbose: false };
     Settings::read(None, &given).unwrap()
 }
 
 fn declared(lines: &str) -> Manifest {
     let kinds = ["docker-secrets", "dotenv", "env"];
-    let given = manifest::Given {
-        lines: Some(lines),
-        known_kinds: &kinds,
-        ..manifest::Given::default()
-    };
+    let given = manifest::Given { lines: Some(lines), known_kinds: &kinds, ..manifest::Given::default() };
     manifest::read(&given).unwrap()
 }
 
@@ -103,12 +87,7 @@ async fn told(lines: &str, inputs: &[(&str, &str)], says: [Says; 3]) -> (Resolut
         .into_iter()
         .zip(says)
         .map(|((id, local), says)| {
-            Box::new(Told {
-                id: SourceId::parse(id).unwrap(),
-                says,
-                local,
-                asked,
-            }) as Box<dyn Source>
+            Box::new(Told { id: SourceId::parse(id).unwrap(), says, local, asked }) as Box<dyn Source>
         })
         .collect();
     let resolution = resolve(declared(lines), &sources, &settings(inputs)).await;
@@ -138,52 +117,29 @@ async fn the_highest_source_that_has_it_wins_and_only_absent_lets_a_lower_one_wi
 
 #[tokio::test]
 async fn a_denied_or_failed_source_above_the_winner_blocks_it() {
-    for (says, expected, state) in [
-        (Denied, Code::SourceDenied, State::Denied),
-        (Failed, Code::SourceFailed, State::Failed),
-    ] {
+    for (says, expected, state) in
+        [(Denied, Code::SourceDenied, State::Denied), (Failed, Code::SourceFailed, State::Failed)]
+    {
         let (blocked, _) = told("A", &[], [says, Nothing, Value("stale")]).await;
         assert_eq!(code(&blocked), Some(expected));
         assert_eq!((blocked.secrets[0].state, value(&blocked)), (state, None));
         let text = blocked.check().unwrap_err().to_string();
-        assert!(
-            text.contains("docker-secrets is shut") && text.contains("open it"),
-            "{text}"
-        );
-        assert!(
-            text.contains("`A = dotenv:A | env:A`"),
-            "the other way out as text to paste: {text}"
-        );
+        assert!(text.contains("docker-secrets is shut") && text.contains("open it"), "{text}");
+        assert!(text.contains("`A = dotenv:A | env:A`"), "the other way out as text to paste: {text}");
     }
 }
 
 #[tokio::test]
 async fn with_next_a_blocked_source_is_passed_over_and_the_run_is_degraded() {
-    let (passed, _) = told(
-        "A",
-        &[("INPUT_ON-SOURCE-ERROR", "next")],
-        [Failed, Nothing, Value("low")],
-    )
-    .await;
-    assert_eq!(
-        (code(&passed), value(&passed).as_deref(), passed.degraded),
-        (None, Some("low"), true)
-    );
+    let (passed, _) = told("A", &[("INPUT_ON-SOURCE-ERROR", "next")], [Failed, Nothing, Value("low")]).await;
+    assert_eq!((code(&passed), value(&passed).as_deref(), passed.degraded), (None, Some("low"), true));
     assert_eq!(passed.warnings.len(), 1);
 }
 
 #[tokio::test]
 async fn a_failed_source_below_the_winner_is_a_note() {
     let (found, _) = told("A", &[], [Value("v"), Nothing, Failed]).await;
-    assert_eq!(
-        (
-            code(&found),
-            found.degraded,
-            found.warnings.len(),
-            found.notes.len()
-        ),
-        (None, false, 0, 1)
-    );
+    assert_eq!((code(&found), found.degraded, found.warnings.len(), found.notes.len()), (None, false, 0, 1));
 }
 
 #[tokio::test]
@@ -204,27 +160,16 @@ async fn a_local_file_that_wins_over_another_value_is_an_error_unless_it_is_pinn
 async fn a_source_that_never_answers_fails_at_the_deadline() {
     let (late, _) = told("A", &[("INPUT_TIMEOUT", "50ms")], [Never, Nothing, Value("low")]).await;
     assert_eq!(code(&late), Some(Code::SourceFailed));
-    assert!(
-        late.check()
-            .unwrap_err()
-            .to_string()
-            .contains("did not answer within 50ms")
-    );
+    assert!(late.check().unwrap_err().to_string().contains("did not answer within 50ms"));
 }
 
 #[tokio::test]
 async fn two_references_to_one_item_are_one_question() {
-    let (found, asked) = told(
-        "A = env:J#a\nB = env:J#b",
-        &[],
-        [Nothing, Nothing, Value(r#"{"a":"1","b":2}"#)],
-    )
-    .await;
+    let (found, asked) =
+        told("A = env:J#a\nB = env:J#b", &[], [Nothing, Nothing, Value(r#"{"a":"1","b":2}"#)]).await;
     assert_eq!((code(&found), asked), (None, 1));
-    let values: BTreeMap<_, _> = found
-        .available()
-        .map(|(secret, value)| (secret.name.to_string(), value.expose().to_vec()))
-        .collect();
+    let values: BTreeMap<_, _> =
+        found.available().map(|(secret, value)| (secret.name.to_string(), value.expose().to_vec())).collect();
     assert_eq!(values["A"], b"1");
     assert_eq!(values["B"], b"2");
 }
@@ -234,10 +179,7 @@ async fn a_missing_field_names_the_fields_that_there_are_and_a_null_is_absent() 
     let json = Value(r#"{"user":"canary-a","empty":null}"#);
     let (wrong, _) = told("A = env:J#pass", &[], [Nothing, Nothing, json.clone()]).await;
     let text = wrong.check().unwrap_err().to_string();
-    assert!(
-        text.contains("user") && text.contains("empty") && !text.contains("canary"),
-        "{text}"
-    );
+    assert!(text.contains("user") && text.contains("empty") && !text.contains("canary"), "{text}");
     let (null, _) = told("A? = env:J#empty", &[], [Nothing, Nothing, json]).await;
     assert_eq!((code(&null), null.secrets[0].state), (None, State::Absent));
 }
@@ -249,20 +191,12 @@ async fn all_problems_come_at_once_and_missing_secrets_say_where_was_looked() {
     assert_eq!((error.code, error.problems.len()), (Code::SecretsMissing, 2));
     assert!(error.problems[0].fact.contains("nowhere"));
     let (warned, _) = told("A", &[("INPUT_ON-MISSING", "warn")], [Nothing, Nothing, Nothing]).await;
-    assert_eq!(
-        (code(&warned), warned.degraded, warned.warnings.len()),
-        (None, true, 1)
-    );
+    assert_eq!((code(&warned), warned.degraded, warned.warnings.len()), (None, true, 1));
 }
 
 #[tokio::test]
 async fn values_that_lost_are_masked_too() {
-    let (found, _) = told(
-        "A = dotenv:A | env:A",
-        &[],
-        [Nothing, Value("winner-1"), Value("loser-1")],
-    )
-    .await;
+    let (found, _) = told("A = dotenv:A | env:A", &[], [Nothing, Value("winner-1"), Value("loser-1")]).await;
     let seen: Vec<_> = found.values().map(|(_, value)| value.expose().to_vec()).collect();
     assert!(seen.contains(&b"winner-1".to_vec()) && seen.contains(&b"loser-1".to_vec()));
 }

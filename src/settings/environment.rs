@@ -7,14 +7,8 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use crate::secret::SecretValue;
 
 /// Variables that reach no child: the run's own inputs are matched by prefix, these by name.
-const NOT_FOR_CHILDREN: &[&str] = &[
-    "GITHUB_TOKEN",
-    "GITHUB_OUTPUT",
-    "GITHUB_ENV",
-    "GITHUB_PATH",
-    "GITHUB_STATE",
-    "GITHUB_STEP_SUMMARY",
-];
+const NOT_FOR_CHILDREN: &[&str] =
+    &["GITHUB_TOKEN", "GITHUB_OUTPUT", "GITHUB_ENV", "GITHUB_PATH", "GITHUB_STATE", "GITHUB_STEP_SUMMARY"];
 
 /// What a Docker client needs to find its engine, its plugins and its settings.
 const NEEDED_BY_PROGRAMS: &[&str] = &[
@@ -59,8 +53,7 @@ impl Environment {
 
     /// The value of a variable that is no secret, as text; `None` when it is unset, empty or not UTF-8.
     pub fn text(&self, name: &str) -> Option<&str> {
-        self.value(name)
-            .and_then(|value| std::str::from_utf8(value.expose()).ok())
+        self.value(name).and_then(|value| std::str::from_utf8(value.expose()).ok())
     }
 
     /// Whether a variable is there, empty or not.
@@ -114,9 +107,7 @@ impl Environment {
 }
 
 fn needed_by_programs(name: &OsStr) -> bool {
-    NEEDED_BY_PROGRAMS
-        .iter()
-        .any(|other| other.as_bytes() == name.as_bytes())
+    NEEDED_BY_PROGRAMS.iter().any(|other| other.as_bytes() == name.as_bytes())
 }
 
 fn is_ours_alone(name: &OsStr) -> bool {

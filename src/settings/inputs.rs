@@ -27,12 +27,7 @@ pub struct Input {
 }
 
 const fn input(name: &'static str, kind: Kind, default: &'static str, help: &'static str) -> Input {
-    Input {
-        name,
-        kind,
-        default,
-        help,
-    }
+    Input { name, kind, default, help }
 }
 
 /// Every input, in the order in which users meet them.
@@ -73,12 +68,7 @@ pub const INPUTS: &[Input] = &[
         "",
         "The files of the `dotenv` source, relative to the project directory; later ones win. Default: `.env`, when it is there.",
     ),
-    input(
-        "prefix",
-        Kind::Text,
-        "",
-        "First part of the conventional references. Default: `claude-bot`.",
-    ),
+    input("prefix", Kind::Text, "", "First part of the conventional references. Default: `claude-bot`."),
     input(
         "environment",
         Kind::Text,
@@ -103,18 +93,8 @@ pub const INPUTS: &[Input] = &[
         "fail",
         "What a source does that cannot be read and stands above the winner: `fail` or `next` (the run is then degraded).",
     ),
-    input(
-        "strict",
-        Kind::Switch,
-        "false",
-        "Makes warnings errors, before anything is changed.",
-    ),
-    input(
-        "timeout",
-        Kind::Text,
-        "60s",
-        "The deadline for all sources together.",
-    ),
+    input("strict", Kind::Switch, "false", "Makes warnings errors, before anything is changed."),
+    input("timeout", Kind::Text, "60s", "The deadline for all sources together."),
     input(
         "project-directory",
         Kind::Text,
@@ -135,48 +115,23 @@ pub const INPUTS: &[Input] = &[
         "",
         "The services to start. Default: all. It grants nothing: the override file always covers every service.",
     ),
-    input(
-        "pull",
-        Kind::Text,
-        "missing",
-        "When to pull images: `always`, `missing` or `never`.",
-    ),
-    input(
-        "build",
-        Kind::Switch,
-        "false",
-        "Builds images also when they exist.",
-    ),
+    input("pull", Kind::Text, "missing", "When to pull images: `always`, `missing` or `never`."),
+    input("build", Kind::Switch, "false", "Builds images also when they exist."),
     input(
         "remove-orphans",
         Kind::Switch,
         "false",
         "Removes containers of services that the project no longer has.",
     ),
-    input(
-        "force-recreate",
-        Kind::Switch,
-        "false",
-        "Recreates every container, also when nothing changed.",
-    ),
+    input("force-recreate", Kind::Switch, "false", "Recreates every container, also when nothing changed."),
     input(
         "wait",
         Kind::Switch,
         "true",
         "Waits until every service is healthy, or runs and stays up, or has ended with status 0.",
     ),
-    input(
-        "wait-timeout",
-        Kind::Text,
-        "120s",
-        "How long to wait for the services.",
-    ),
-    input(
-        "delivery",
-        Kind::Text,
-        "auto",
-        "How services get their secrets: `file`, `volume` or `auto`.",
-    ),
+    input("wait-timeout", Kind::Text, "120s", "How long to wait for the services."),
+    input("delivery", Kind::Text, "auto", "How services get their secrets: `file`, `volume` or `auto`."),
     input(
         "secrets-dir",
         Kind::Text,

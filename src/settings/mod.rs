@@ -39,10 +39,7 @@ impl Mode {
 
     /// The mode's name, as the `mode` input takes it.
     pub fn name(self) -> &'static str {
-        Self::ALL
-            .iter()
-            .find(|(_, mode)| *mode == self)
-            .map_or("", |(name, _)| name)
+        Self::ALL.iter().find(|(_, mode)| *mode == self).map_or("", |(name, _)| name)
     }
 }
 
@@ -81,10 +78,7 @@ pub struct RegistryLogin {
 
 /// What is said to Docker Compose.
 #[derive(Clone)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a switch of its own, as in Compose"
-)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own, as in Compose")]
 pub struct ComposeSettings {
     /// `project-directory`, absolute; when not given, the directory of the first Compose file.
     pub directory: Option<PathBuf>,
@@ -200,17 +194,12 @@ impl Given<'_> {
             .or_else(|| self.variables.text(&input_variable(name)).map(str::to_owned))
             .filter(|text| !text.trim().is_empty())
             .or_else(|| {
-                INPUTS
-                    .iter()
-                    .find(|i| i.name == name && !i.default.is_empty())
-                    .map(|i| i.default.to_owned())
+                INPUTS.iter().find(|i| i.name == name && !i.default.is_empty()).map(|i| i.default.to_owned())
             })
     }
 
     fn required(&self, name: &str) -> String {
-        self.text(name)
-            .map(|text| text.trim().to_owned())
-            .unwrap_or_default()
+        self.text(name).map(|text| text.trim().to_owned()).unwrap_or_default()
     }
 
     fn optional(&self, name: &str) -> Option<String> {
@@ -219,11 +208,7 @@ impl Given<'_> {
 
     fn list(&self, name: &str) -> Vec<String> {
         let text = self.text(name).unwrap_or_default();
-        text.split(['\n', ','])
-            .map(str::trim)
-            .filter(|item| !item.is_empty())
-            .map(str::to_owned)
-            .collect()
+        text.split(['\n', ',']).map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
     }
 
     fn switch(&self, name: &str) -> Result<bool> {
@@ -236,14 +221,10 @@ impl Given<'_> {
 
     fn choice<T: Copy>(&self, name: &str, choices: &[(&str, T)]) -> Result<T> {
         let text = self.required(name);
-        choices
-            .iter()
-            .find(|(token, _)| *token == text)
-            .map(|(_, value)| *value)
-            .ok_or_else(|| {
-                let tokens: Vec<_> = choices.iter().map(|(token, _)| format!("`{token}`")).collect();
-                unexpected(name, &text, &tokens.join(", "))
-            })
+        choices.iter().find(|(token, _)| *token == text).map(|(_, value)| *value).ok_or_else(|| {
+            let tokens: Vec<_> = choices.iter().map(|(token, _)| format!("`{token}`")).collect();
+            unexpected(name, &text, &tokens.join(", "))
+        })
     }
 
     fn duration(&self, name: &str) -> Result<Duration> {
@@ -251,29 +232,17 @@ impl Given<'_> {
         if let Ok(seconds) = text.parse::<u64>() {
             return Ok(Duration::from_secs(seconds));
         }
-        humantime::parse_duration(&text).map_err(|_| {
-            unexpected(
-                name,
-                &text,
-                "a duration such as `90s`, `2m` or a number of seconds",
-            )
-        })
+        humantime::parse_duration(&text)
+            .map_err(|_| unexpected(name, &text, "a duration such as `90s`, `2m` or a number of seconds"))
     }
 
     /// A secret input: `INPUT_…`, or the file that the flag `--NAME-file` names.
     fn secret(&self, name: &str) -> Result<Option<SecretValue>> {
         if let Some(path) = (self.flags)(&format!("{name}-file")) {
             let path = self.current_directory.join(path);
-            return std::fs::read(&path)
-                .map(|bytes| Some(SecretValue::new(bytes)))
-                .map_err(|error| {
-                    Error::io(
-                        Code::Usage,
-                        &format!("read the file of --{name}-file,"),
-                        &path,
-                        &error,
-                    )
-                });
+            return std::fs::read(&path).map(|bytes| Some(SecretValue::new(bytes))).map_err(|error| {
+                Error::io(Code::Usage, &format!("read the file of --{name}-file,"), &path, &error)
+            });
         }
         Ok(self.variables.value(&input_variable(name)).cloned())
     }
@@ -288,18 +257,13 @@ impl Settings {
             Some(path) if platform.actions && path.is_dir() => path,
             _ => given.current_directory.to_owned(),
         };
-        let directory = given
-            .optional("project-directory")
-            .map(|text| clean(&workspace.join(text)));
+        let directory = given.optional("project-directory").map(|text| clean(&workspace.join(text)));
         if let Some(path) = &directory
             && !path.is_dir()
         {
             return Err(Error::new(
                 Code::ProjectDirectoryMissing,
-                format!(
-                    "project-directory: {} does not exist or is no directory",
-                    path.display()
-                ),
+                format!("project-directory: {} does not exist or is no directory", path.display()),
             )
             .hint(
                 "Name a directory of the workspace. Does the job check the repository out before this step?",
@@ -313,9 +277,7 @@ impl Settings {
         Ok(Self {
             mode,
             secrets: given.text("secrets"),
-            config: given
-                .optional("config")
-                .map(|text| path(&text, &workspace, project)),
+            config: given.optional("config").map(|text| path(&text, &workspace, project)),
             github_secrets: given.secret("github-secrets")?,
             sources: given.list("sources"),
             env_files: given.list("env-file").into_iter().map(PathBuf::from).collect(),
@@ -338,11 +300,7 @@ impl Settings {
                 services: given.list("services"),
                 pull: given.choice(
                     "pull",
-                    &[
-                        ("always", Pull::Always),
-                        ("missing", Pull::Missing),
-                        ("never", Pull::Never),
-                    ],
+                    &[("always", Pull::Always), ("missing", Pull::Missing), ("never", Pull::Never)],
                 )?,
                 build: given.switch("build")?,
                 remove_orphans: given.switch("remove-orphans")?,
@@ -386,9 +344,7 @@ pub fn platform(given: &Given) -> Platform {
         summary_file: path("GITHUB_STEP_SUMMARY"),
         temporary: path("RUNNER_TEMP").filter(|path| path.is_dir()),
         runner_workspace: path("RUNNER_WORKSPACE"),
-        in_container: ["/.dockerenv", "/run/.containerenv"]
-            .iter()
-            .any(|mark| Path::new(mark).exists()),
+        in_container: ["/.dockerenv", "/run/.containerenv"].iter().any(|mark| Path::new(mark).exists()),
         host_name: given.variables.text("HOSTNAME").map(str::to_owned),
     }
 }
@@ -412,10 +368,7 @@ pub fn clean(path: &Path) -> PathBuf {
 
 /// A relative path without `.`; a `..` stays, for whoever refuses it to see.
 fn clean_relative(text: &str) -> PathBuf {
-    Path::new(text)
-        .components()
-        .filter(|part| !matches!(part, std::path::Component::CurDir))
-        .collect()
+    Path::new(text).components().filter(|part| !matches!(part, std::path::Component::CurDir)).collect()
 }
 
 /// A path that exists from the workspace, or else is meant from the project directory.
@@ -432,10 +385,7 @@ fn path(text: &str, workspace: &Path, project: Option<&Path>) -> PathBuf {
 fn unexpected(name: &str, text: &str, expected: &str) -> Error {
     Error::new(
         Code::Usage,
-        format!(
-            "{name}: expected {expected}, got {} characters of something else",
-            text.chars().count()
-        ),
+        format!("{name}: expected {expected}, got {} characters of something else", text.chars().count()),
     )
     .hint(format!("Correct the input `{name}`."))
 }
@@ -445,11 +395,7 @@ fn registries(text: Option<SecretValue>) -> Result<Vec<RegistryLogin>> {
     let lines = std::str::from_utf8(text.expose())
         .map_err(|_| Error::new(Code::Usage, "registries: the input is not UTF-8"))?;
     let mut logins = Vec::new();
-    for (number, line) in lines
-        .lines()
-        .enumerate()
-        .filter(|(_, line)| !line.trim().is_empty())
-    {
+    for (number, line) in lines.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let mut words = line.split_whitespace();
         match (words.next(), words.next(), words.next(), words.next()) {
             (Some(host), Some(user), Some(password), None) => logins.push(RegistryLogin {
@@ -507,18 +453,11 @@ mod tests {
 
     #[test]
     fn paths_are_written_as_compose_writes_them() {
-        for (path, expected) in [
-            ("/a/./b/../c", "/a/c"),
-            ("/../a", "/../a"),
-            ("a/..", ""),
-            ("./x", "x"),
-        ] {
+        for (path, expected) in [("/a/./b/../c", "/a/c"), ("/../a", "/../a"), ("a/..", ""), ("./x", "x")] {
             assert_eq!(clean(Path::new(path)), Path::new(expected), "{path}");
         }
         assert_eq!(
-            read(&[("INPUT_SECRETS-DIR", "./data/secrets")])
-                .unwrap()
-                .secrets_dir,
+            read(&[("INPUT_SECRETS-DIR", "./data/secrets")]).unwrap().secrets_dir,
             Path::new("data/secrets")
         );
     }

@@ -25,16 +25,9 @@ pub struct DockerSecrets {
 
 /// The directories that the manifest names and this process does not see: they may be the Docker host's.
 pub fn unseen_directories(manifest: &Manifest) -> Vec<PathBuf> {
-    let configured = manifest
-        .sources
-        .iter()
-        .filter(|(id, _)| manifest.kind(id) == "docker-secrets");
-    let named = configured
-        .filter_map(|(_, config)| config.settings.get("dir"))
-        .map(PathBuf::from);
-    named
-        .filter(|path| path.is_absolute() && !path.exists())
-        .collect()
+    let configured = manifest.sources.iter().filter(|(id, _)| manifest.kind(id) == "docker-secrets");
+    let named = configured.filter_map(|(_, config)| config.settings.get("dir")).map(PathBuf::from);
+    named.filter(|path| path.is_absolute() && !path.exists()).collect()
 }
 
 /// Opens it: the directory that the manifest names, else `/run/secrets` when it is there. `None` when there is neither.
@@ -70,20 +63,11 @@ pub fn open(
         }));
     }
     match std::fs::read_dir(&directory) {
-        Ok(_) => Ok(Some(DockerSecrets {
-            id: id.clone(),
-            directory,
-            own_output,
-            on_host: None,
-        })),
+        Ok(_) => Ok(Some(DockerSecrets { id: id.clone(), directory, own_output, on_host: None })),
         Err(error) if !named && error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Error::new(
             Code::SourceFailed,
-            format!(
-                "sources.{id}.dir: cannot read {}: {}",
-                directory.display(),
-                plain_reason(&error)
-            ),
+            format!("sources.{id}.dir: cannot read {}: {}", directory.display(), plain_reason(&error)),
         )
         .hint("It must be a directory of the workspace, or an absolute path of the Docker host.")),
     }
@@ -96,12 +80,7 @@ impl Source for DockerSecrets {
     }
 
     fn conventional(&self, name: &SecretName, _: &Scope) -> Reference {
-        Reference {
-            source: self.id.clone(),
-            item: name.file_name(),
-            field: None,
-            version: None,
-        }
+        Reference { source: self.id.clone(), item: name.file_name(), field: None, version: None }
     }
 
     fn is_local_file(&self) -> bool {

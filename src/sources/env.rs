@@ -23,12 +23,7 @@ pub struct Env {
 
 /// Opens it. `github-secrets` must be a JSON object of texts; nothing of it is ever echoed.
 pub fn open(id: &SourceId, settings: &Settings, around: &Surroundings) -> Result<Env> {
-    let github = settings
-        .github_secrets
-        .as_ref()
-        .map(parse_github_secrets)
-        .transpose()?
-        .unwrap_or_default();
+    let github = settings.github_secrets.as_ref().map(parse_github_secrets).transpose()?.unwrap_or_default();
     Ok(Env {
         id: id.clone(),
         variables: settings.variables.clone(),
@@ -45,12 +40,7 @@ impl Source for Env {
     }
 
     fn conventional(&self, name: &SecretName, _: &Scope) -> Reference {
-        Reference {
-            source: self.id.clone(),
-            item: name.as_str().to_owned(),
-            field: None,
-            version: None,
-        }
+        Reference { source: self.id.clone(), item: name.as_str().to_owned(), field: None, version: None }
     }
 
     async fn read(&self, items: &[Item]) -> Vec<Reply> {
@@ -64,13 +54,9 @@ impl Env {
         if let Some(path) = self.variables.text(&file_variable) {
             let path = self.project.join(path);
             return match read_file(&path, &self.own_output) {
-                Ok((value, changed)) => Reply::Found(Found {
-                    value,
-                    place: file_variable,
-                    version: None,
-                    changed,
-                    expires: None,
-                }),
+                Ok((value, changed)) => {
+                    Reply::Found(Found { value, place: file_variable, version: None, changed, expires: None })
+                }
                 // The variable says that the secret is there, so that a lower source would be a guess.
                 Err(error) => Reply::Failed(Refusal {
                     fact: format!(
@@ -99,10 +85,7 @@ impl Env {
         }
         // GitHub's secret names are upper-cased, except that `github_token` is not.
         let github = self.github.get(name).or_else(|| {
-            self.github
-                .iter()
-                .find(|(key, _)| key.eq_ignore_ascii_case(name))
-                .map(|(_, value)| value)
+            self.github.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
         });
         match github.filter(|value| !value.is_empty()) {
             Some(value) => found(value, "github-secrets"),
@@ -111,11 +94,7 @@ impl Env {
     }
 
     fn looked_at(&self, name: &str) -> String {
-        let empty = if self.variables.has(name) {
-            " (set, but empty)"
-        } else {
-            ""
-        };
+        let empty = if self.variables.has(name) { " (set, but empty)" } else { "" };
         format!("variables {name}_FILE and {name}{empty}")
     }
 }

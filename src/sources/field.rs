@@ -24,11 +24,7 @@ pub fn pick(value: &SecretValue, name: &str) -> Field {
     };
     let field = match &json {
         Value::Object(map) => {
-            let found = if name.starts_with('/') {
-                json.pointer(name)
-            } else {
-                map.get(name)
-            };
+            let found = if name.starts_with('/') { json.pointer(name) } else { map.get(name) };
             match found {
                 None => Field::Missing(map.keys().cloned().collect()),
                 Some(Value::Null) => Field::Null,

@@ -147,30 +147,16 @@ pub struct Surroundings<'a> {
 
 /// Opens the sources of a run, highest priority first: those that `sources` names, else all that are configured.
 pub fn open(settings: &Settings, manifest: &Manifest, around: &Surroundings) -> Result<Vec<Box<dyn Source>>> {
-    let wanted: Vec<SourceId> = settings
-        .sources
-        .iter()
-        .map(|text| id(text))
-        .collect::<Result<_>>()?;
-    if let Some(twice) = wanted
-        .iter()
-        .enumerate()
-        .find(|(at, id)| wanted[..*at].contains(id))
-    {
-        return Err(Error::new(
-            Code::SourceUnknown,
-            format!("sources: `{}` is named twice", twice.1),
-        ));
+    let wanted: Vec<SourceId> = settings.sources.iter().map(|text| id(text)).collect::<Result<_>>()?;
+    if let Some(twice) = wanted.iter().enumerate().find(|(at, id)| wanted[..*at].contains(id)) {
+        return Err(Error::new(Code::SourceUnknown, format!("sources: `{}` is named twice", twice.1)));
     }
     let mut configured: BTreeMap<SourceId, Box<dyn Source>> = BTreeMap::new();
     let mut order: Vec<SourceId> = Vec::new();
     let none = SourceConfig::default();
     for kind in SOURCES {
         let own = id(kind.name)?;
-        let named = manifest
-            .sources
-            .iter()
-            .filter(|(_, config)| config.kind.as_deref() == Some(kind.name));
+        let named = manifest.sources.iter().filter(|(_, config)| config.kind.as_deref() == Some(kind.name));
         let plain = manifest.sources.get(&own).unwrap_or(&none);
         let candidates = std::iter::once((own.clone(), plain))
             .chain(named.map(|(id, c)| (id.clone(), c)).filter(|(id, _)| *id != own));
@@ -186,10 +172,7 @@ pub fn open(settings: &Settings, manifest: &Manifest, around: &Surroundings) -> 
         order = wanted;
     }
     let there: Vec<String> = configured.keys().map(ToString::to_string).collect();
-    order
-        .iter()
-        .map(|id| configured.remove(id).ok_or_else(|| not_configured(id, &there)))
-        .collect()
+    order.iter().map(|id| configured.remove(id).ok_or_else(|| not_configured(id, &there))).collect()
 }
 
 fn id(text: &str) -> Result<SourceId> {
@@ -247,9 +230,7 @@ impl Surroundings<'_> {
 fn read_file(path: &Path, own_output: &Path) -> std::io::Result<(SecretValue, Option<SystemTime>)> {
     let real = path.canonicalize()?;
     if own_output.canonicalize().is_ok_and(|own| real.starts_with(own)) {
-        return Err(std::io::Error::other(
-            "it is our own output, which is never read back",
-        ));
+        return Err(std::io::Error::other("it is our own output, which is never read back"));
     }
     let meta = std::fs::metadata(path)?;
     if !meta.is_file() {

@@ -82,10 +82,7 @@ impl Site {
             docker_status(["image", "inspect", &image]),
             "the engine has no image {image}: build it with scripts/image, or name another in CLAUDE_SECRETS_IMAGE"
         );
-        let home = tempfile::Builder::new()
-            .prefix("claude-secrets-act.")
-            .tempdir()
-            .unwrap();
+        let home = tempfile::Builder::new().prefix("claude-secrets-act.").tempdir().unwrap();
         let site = Self {
             project: format!("acting-{name}-{}", std::process::id()),
             runner,
@@ -182,10 +179,7 @@ impl Site {
         let Some(status) = status else {
             panic!("act did not end in {LONGEST_RUN:?}:\n{log}");
         };
-        let run = Run {
-            succeeded: status.success(),
-            log,
-        };
+        let run = Run { succeeded: status.success(), log };
         self.expect_clean("act's log", run.log.as_bytes());
         run
     }
@@ -200,10 +194,7 @@ impl Site {
             .chain([("WEBHOOK_SECRET", webhook.as_bytes())]);
         let redactor = Redactor::new(&Plan::new(values));
         assert_eq!(redactor.names_in(bytes), Vec::<&str>::new(), "values in {what}");
-        assert!(
-            !String::from_utf8_lossy(bytes).contains("canary"),
-            "a part of a value in {what}"
-        );
+        assert!(!String::from_utf8_lossy(bytes).contains("canary"), "a part of a value in {what}");
     }
 
     /// The project's containers.
@@ -224,17 +215,7 @@ impl Site {
     pub(crate) fn expect_reads(&self, service: &str, expected: &[(&str, &str)]) {
         let standing = self.standing();
         let (id, _) = &standing[service];
-        let listed = docker([
-            "exec",
-            id,
-            "find",
-            "/run/secrets",
-            "-follow",
-            "-type",
-            "f",
-            "-printf",
-            "%f\n",
-        ]);
+        let listed = docker(["exec", id, "find", "/run/secrets", "-follow", "-type", "f", "-printf", "%f\n"]);
         let mut listed: Vec<_> = listed.lines().collect();
         listed.sort_unstable();
         let names: Vec<_> = expected.iter().map(|(name, _)| *name).collect();
@@ -281,19 +262,12 @@ impl Site {
         let sources = Path::new(SOURCES);
         fs::create_dir_all(repository.join(".github/workflows")).unwrap();
         let action = fs::read_to_string(sources.join("action.yml")).unwrap();
-        assert!(
-            action.contains("  image: Dockerfile\n"),
-            "action.yml does not build the Dockerfile"
-        );
+        assert!(action.contains("  image: Dockerfile\n"), "action.yml does not build the Dockerfile");
         fs::write(repository.join("action.yml"), action).unwrap();
         fs::write(repository.join("Dockerfile"), format!("FROM {image}\n")).unwrap();
         for name in ["docker-compose.yml", "claude-secrets.yml", ".gitignore"] {
             let text = fs::read_to_string(sources.join("tests/act/repository").join(name)).unwrap();
-            fs::write(
-                repository.join(name),
-                text.replace(SERVICE_IMAGE, &service_image()),
-            )
-            .unwrap();
+            fs::write(repository.join(name), text.replace(SERVICE_IMAGE, &service_image())).unwrap();
         }
         for name in ["push.yml", "dispatch.yml"] {
             let from = sources.join("tests/act/workflows").join(name);
@@ -321,11 +295,8 @@ impl Drop for Site {
     fn drop(&mut self) {
         for kind in ["container", "network", "volume"] {
             for (_, name) in self.left_in_engine().iter().filter(|(k, _)| *k == kind) {
-                let words: &[&str] = if kind == "container" {
-                    &["rm", "--force", "--volumes"]
-                } else {
-                    &[kind, "rm"]
-                };
+                let words: &[&str] =
+                    if kind == "container" { &["rm", "--force", "--volumes"] } else { &[kind, "rm"] };
                 docker_status(words.iter().copied().chain([name.as_str()]));
             }
         }
@@ -347,31 +318,21 @@ impl Run {
             .iter()
             .position(|line| line.starts_with("outputs "))
             .unwrap_or_else(|| panic!("no step printed the outputs:\n{}", self.log));
-        let json: Vec<_> = printed[start..]
-            .iter()
-            .take_while(|line| **line != "end of outputs")
-            .copied()
-            .collect();
+        let json: Vec<_> =
+            printed[start..].iter().take_while(|line| **line != "end of outputs").copied().collect();
         serde_json::from_str(json.join("\n").trim_start_matches("outputs ")).unwrap()
     }
 
     /// What follows `prefix` in the one printed line that begins with it.
     pub(crate) fn said(&self, prefix: &str) -> &str {
-        let found: Vec<_> = self
-            .printed()
-            .into_iter()
-            .filter_map(|line| line.strip_prefix(prefix))
-            .collect();
+        let found: Vec<_> = self.printed().into_iter().filter_map(|line| line.strip_prefix(prefix)).collect();
         assert_eq!(found.len(), 1, "lines that begin with {prefix:?}:\n{}", self.log);
         found[0]
     }
 
     /// What the steps printed, without act's prefix.
     pub(crate) fn printed(&self) -> Vec<&str> {
-        self.log
-            .lines()
-            .filter_map(|line| line.split_once("]   | ").map(|(_, text)| text))
-            .collect()
+        self.log.lines().filter_map(|line| line.split_once("]   | ").map(|(_, text)| text)).collect()
     }
 }
 
@@ -388,11 +349,7 @@ pub(crate) fn secrets() -> Secrets {
 
 fn find_act() -> PathBuf {
     let act = PathBuf::from(variable("CLAUDE_SECRETS_ACT", "act"));
-    let works = Command::new(&act)
-        .arg("--version")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
+    let works = Command::new(&act).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
     assert!(
         works.is_ok_and(|status| status.success()),
         "{} does not run: install act, or name it in CLAUDE_SECRETS_ACT, or run the tests with scripts/test, which \
@@ -419,11 +376,7 @@ fn docker<S: AsRef<OsStr>>(words: impl IntoIterator<Item = S>) -> String {
 
 fn docker_bytes<S: AsRef<OsStr>>(words: impl IntoIterator<Item = S>) -> Vec<u8> {
     let output = Command::new("docker").args(words).output().unwrap();
-    assert!(
-        output.status.success(),
-        "docker: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "docker: {}", String::from_utf8_lossy(&output.stderr));
     output.stdout
 }
 

@@ -56,30 +56,18 @@ pub fn refuses(scene: &Scene, mut command: Command, what: &str, wanted: &Refusal
             .find(|line| line.starts_with(&format!("{name}=")) || line.starts_with(&format!("{name}<<")));
         found.is_some_and(|line| line.ends_with(&format!("={value}")) || lines.next() == Some(value))
     };
-    assert!(
-        given("result", "failed") && given("error-code", wanted.code),
-        "{what}: {outputs}\n{said}"
-    );
+    assert!(given("result", "failed") && given("error-code", wanted.code), "{what}: {outputs}\n{said}");
     says_it_once(what, said, wanted);
     assert!(done.stdout.is_empty(), "{what}");
     let scanner = Scanner::new([("KEY", CANARY.as_bytes())]);
     scanner.assert_clean(what, said.as_bytes());
     scanner.assert_clean(what, outputs.as_bytes());
-    assert!(
-        scene.containers() == containers,
-        "{what}: what ran before was touched"
-    );
+    assert!(scene.containers() == containers, "{what}: what ran before was touched");
     let now = scene.tree();
-    let changed: Vec<_> = tree
-        .iter()
-        .filter(|(path, before)| now.get(*path) != Some(before))
-        .map(|(path, _)| path)
-        .collect();
+    let changed: Vec<_> =
+        tree.iter().filter(|(path, before)| now.get(*path) != Some(before)).map(|(path, _)| path).collect();
     let new: Vec<_> = now.keys().filter(|path| !tree.contains_key(*path)).collect();
-    assert!(
-        changed.is_empty() && new.is_empty(),
-        "{what}: changed {changed:?}, new {new:?}"
-    );
+    assert!(changed.is_empty() && new.is_empty(), "{what}: changed {changed:?}, new {new:?}");
 }
 
 /// One error, with what it is about and a remedy; of several problems one more for each.
@@ -88,17 +76,10 @@ pub fn says_it_once(what: &str, said: &str, wanted: &Refusal) {
     let errors: Vec<_> = said.lines().filter(|line| line.starts_with("error: ")).collect();
     let several = errors.len() > 2 && errors[0].contains(&(errors.len() - 1).to_string());
     assert!(errors.len() == 1 || several, "{what}: {said}");
-    let message = said
-        .split_once("error: ")
-        .map(|(_, rest)| rest)
-        .unwrap_or_default();
+    let message = said.split_once("error: ").map(|(_, rest)| rest).unwrap_or_default();
     for name in wanted.names {
         assert!(message.contains(name), "{what} does not name {name}: {said}");
     }
     let fix = message.split_once("fix: ").map_or("", |(_, rest)| rest);
-    assert!(
-        fix.contains(wanted.fix),
-        "{what} has no remedy with {:?}: {said}",
-        wanted.fix
-    );
+    assert!(fix.contains(wanted.fix), "{what} has no remedy with {:?}: {said}", wanted.fix);
 }

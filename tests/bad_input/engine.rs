@@ -13,12 +13,8 @@ fn without_a_socket_the_error_names_its_path() {
     let scene = running();
     let mut command = again(&scene, KEY);
     command.env("DOCKER_HOST", "unix:///nowhere/docker.sock");
-    let wanted = Refusal {
-        status: 6,
-        code: "docker-socket-missing",
-        names: &["/nowhere/docker.sock"],
-        fix: "runner",
-    };
+    let wanted =
+        Refusal { status: 6, code: "docker-socket-missing", names: &["/nowhere/docker.sock"], fix: "runner" };
     refuses(&scene, command, "no socket", &wanted);
 }
 
@@ -29,12 +25,7 @@ fn an_engine_that_is_down_is_told_as_that() {
     drop(UnixListener::bind(&path).unwrap());
     let mut command = again(&scene, KEY);
     command.env("DOCKER_HOST", format!("unix://{}", path.display()));
-    let wanted = Refusal {
-        status: 6,
-        code: "engine-unreachable",
-        names: &["dead.sock"],
-        fix: "",
-    };
+    let wanted = Refusal { status: 6, code: "engine-unreachable", names: &["dead.sock"], fix: "" };
     refuses(&scene, command, "the engine is down", &wanted);
 }
 
@@ -42,27 +33,16 @@ fn an_engine_that_is_down_is_told_as_that() {
 fn an_engine_that_is_too_old_is_told_with_both_versions() {
     let scene = running();
     let bin = scene.beside("bin");
-    let real = Command::new("sh")
-        .args(["-c", "command -v docker"])
-        .output()
-        .unwrap();
+    let real = Command::new("sh").args(["-c", "command -v docker"]).output().unwrap();
     let real = String::from_utf8(real.stdout).unwrap();
     let answer = r#"{"Platform":{"Name":""},"Version":"19.03.15","ApiVersion":"1.40"}"#;
     write_script(
         &bin.join("docker"),
-        &format!(
-            "[ \"$1\" = version ] && {{ echo '{answer}'; exit 0; }}\nexec {} \"$@\"",
-            real.trim()
-        ),
+        &format!("[ \"$1\" = version ] && {{ echo '{answer}'; exit 0; }}\nexec {} \"$@\"", real.trim()),
     );
     let mut command = again(&scene, KEY);
     command.env("PATH", path_with(&bin));
-    let wanted = Refusal {
-        status: 6,
-        code: "engine-too-old",
-        names: &["1.40", "1.41"],
-        fix: "20.10",
-    };
+    let wanted = Refusal { status: 6, code: "engine-too-old", names: &["1.40", "1.41"], fix: "20.10" };
     refuses(&scene, command, "the engine is too old", &wanted);
 }
 
@@ -80,13 +60,7 @@ fn without_plugin(scene: &Scene, plugin: Option<&str>) -> Command {
                   [ -s REAL ] || mount --bind $p/docker-compose REAL; mount -t tmpfs none $p; done; exec \"$@\"";
     let mut command = Command::new("unshare");
     command
-        .args([
-            "--mount",
-            "sh",
-            "-c",
-            &script.replace("REAL", &real.display().to_string()),
-            "sh",
-        ])
+        .args(["--mount", "sh", "-c", &script.replace("REAL", &real.display().to_string()), "sh"])
         .arg(inner.get_program())
         .args(inner.get_args());
     let mut command = scene.scrubbed(command);
@@ -111,12 +85,7 @@ fn a_compose_that_is_too_old_is_told_with_both_versions() {
         names: &["2.20.3", "2.24"],
         fix: "https://docs.docker.com/compose/install",
     };
-    refuses(
-        &scene,
-        without_plugin(&scene, Some(old)),
-        "Compose is too old",
-        &wanted,
-    );
+    refuses(&scene, without_plugin(&scene, Some(old)), "Compose is too old", &wanted);
 }
 
 /// One that is so old that it does not even know the words that we use.
@@ -134,12 +103,7 @@ fn a_compose_that_does_not_understand_us_is_too_old_and_not_the_project_wrong() 
         names: &["2.2.0", "2.24"],
         fix: "https://docs.docker.com/compose/install",
     };
-    refuses(
-        &scene,
-        without_plugin(&scene, Some(old)),
-        "Compose is much too old",
-        &wanted,
-    );
+    refuses(&scene, without_plugin(&scene, Some(old)), "Compose is much too old", &wanted);
 }
 
 #[test]

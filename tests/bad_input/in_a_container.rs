@@ -24,11 +24,7 @@ fn nothing_is_masked_where_the_log_leaves_the_machine() {
         .fail(2, "unsafe-log-driver");
     assert!(heard(&ran.bytes).masks.is_empty(), "a mask would be the leak");
     Scanner::new([("KEY", CANARY.as_bytes())]).assert_clean("the log", &ran.bytes);
-    assert!(
-        ran.log.contains("syslog") && ran.log.contains("daemon.json"),
-        "{}",
-        ran.log
-    );
+    assert!(ran.log.contains("syslog") && ran.log.contains("daemon.json"), "{}", ran.log);
     assert!(workspace.containers().is_empty() && workspace.read("docker-compose.secrets.yml").is_none());
 }
 
@@ -55,20 +51,11 @@ fn a_workspace_that_the_host_does_not_have_is_refused() {
 #[test]
 fn a_failed_run_has_one_error_annotation() {
     let workspace = project();
-    for (secrets, status, code) in [
-        ("KEY\nOTHER", 3, "secrets-missing"),
-        ("MY-KEY", 2, "secret-name-invalid"),
-    ] {
-        let ran = workspace
-            .deploy("file")
-            .input("secrets", secrets)
-            .env("KEY", CANARY)
-            .fail(status, code);
-        let errors = heard(&ran.bytes)
-            .commands
-            .iter()
-            .filter(|command| *command == "error")
-            .count();
+    for (secrets, status, code) in
+        [("KEY\nOTHER", 3, "secrets-missing"), ("MY-KEY", 2, "secret-name-invalid")]
+    {
+        let ran = workspace.deploy("file").input("secrets", secrets).env("KEY", CANARY).fail(status, code);
+        let errors = heard(&ran.bytes).commands.iter().filter(|command| *command == "error").count();
         assert_eq!(errors, 1, "{}", ran.log);
     }
     Engine::shared().remove_project(&workspace.project);

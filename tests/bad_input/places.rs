@@ -15,14 +15,7 @@ fn as_somebody(scene: &Scene, inner: &Command) -> Command {
     let group = fs::metadata("/var/run/docker.sock").unwrap().gid().to_string();
     let mut command = Command::new("setpriv");
     command
-        .args([
-            "--reuid",
-            &SOMEBODY.to_string(),
-            "--regid",
-            &SOMEBODY.to_string(),
-            "--groups",
-            &group,
-        ])
+        .args(["--reuid", &SOMEBODY.to_string(), "--regid", &SOMEBODY.to_string(), "--groups", &group])
         .arg(inner.get_program())
         .args(inner.get_args());
     let mut command = scene.scrubbed(command);
@@ -37,10 +30,7 @@ fn as_somebody(scene: &Scene, inner: &Command) -> Command {
 fn after(scene: &Scene, shell: &str, inner: &Command) -> Command {
     let mut command = Command::new("unshare");
     let script = format!("{shell}\n\"$@\"; code=$?; [ -z \"$AFTER\" ] || eval \"$AFTER\"; exit $code");
-    command
-        .args(["--mount", "sh", "-c", &script, "sh"])
-        .arg(inner.get_program())
-        .args(inner.get_args());
+    command.args(["--mount", "sh", "-c", &script, "sh"]).arg(inner.get_program()).args(inner.get_args());
     let mut command = scene.scrubbed(command);
     for (name, value) in inner.get_envs() {
         command.env(name, value.unwrap_or_default());
@@ -56,21 +46,12 @@ fn an_env_file_that_may_not_be_read_is_named() {
     }
     let scene = running();
     scene.write(".env", format!("KEY='{CANARY}'\n"));
-    fs::set_permissions(
-        scene.project().join("compose.yaml"),
-        fs::Permissions::from_mode(0o644),
-    )
-    .unwrap();
+    fs::set_permissions(scene.project().join("compose.yaml"), fs::Permissions::from_mode(0o644)).unwrap();
     fs::set_permissions(scene.beside(""), fs::Permissions::from_mode(0o777)).unwrap();
     let outputs = scene.beside("outputs");
     fs::write(&outputs, "").unwrap();
     chown(&outputs, Some(SOMEBODY), None).unwrap();
-    let wanted = Refusal {
-        status: 4,
-        code: "source-failed",
-        names: &[".env"],
-        fix: "readable",
-    };
+    let wanted = Refusal { status: 4, code: "source-failed", names: &[".env"], fix: "readable" };
     let command = as_somebody(&scene, &again(&scene, &["--secrets", "KEY"]));
     refuses(&scene, command, "an unreadable .env", &wanted);
 }
@@ -88,24 +69,10 @@ fn a_project_that_may_not_be_written_is_not_touched() {
         let shell = format!(
             "mount --bind {project} {project} && mount -o remount,ro,bind {project} && cd {project} || exit 99"
         );
-        let wanted = Refusal {
-            status: 5,
-            code: "not-writable",
-            names: &["/project"],
-            fix: "writable",
-        };
-        refuses(
-            &scene,
-            after(&scene, &shell, &inner),
-            "a read-only workspace",
-            &wanted,
-        );
+        let wanted = Refusal { status: 5, code: "not-writable", names: &["/project"], fix: "writable" };
+        refuses(&scene, after(&scene, &shell, &inner), "a read-only workspace", &wanted);
         let kept = crate::scene::docker(["volume", "ls", "-q", "--filter", &format!("name={}", scene.name)]);
-        assert_eq!(
-            kept.trim(),
-            "",
-            "a volume is left of the refused delivery {delivery}"
-        );
+        assert_eq!(kept.trim(), "", "a volume is left of the refused delivery {delivery}");
     }
 }
 
@@ -131,12 +98,7 @@ fn a_full_disk_leaves_the_files_of_before() {
     );
     let mut inner = again(&scene, &["--secrets", "KEY"]);
     inner.env_remove("KEY").env("KEY_FILE", &large);
-    let wanted = Refusal {
-        status: 5,
-        code: "disk-full",
-        names: &["/project/data/"],
-        fix: "space",
-    };
+    let wanted = Refusal { status: 5, code: "disk-full", names: &["/project/data/"], fix: "space" };
     let mut command = after(&scene, &shell, &inner);
     command.env_remove("KEY");
     refuses(&scene, command, "a full disk", &wanted);
@@ -144,10 +106,7 @@ fn a_full_disk_leaves_the_files_of_before() {
     let times = |text: &str| -> Vec<String> {
         text.lines()
             .map(|line| {
-                line.split_whitespace()
-                    .filter(|word| !word.contains(':'))
-                    .collect::<Vec<_>>()
-                    .join(" ")
+                line.split_whitespace().filter(|word| !word.contains(':')).collect::<Vec<_>>().join(" ")
             })
             .collect()
     };
@@ -158,33 +117,18 @@ fn a_full_disk_leaves_the_files_of_before() {
 #[test]
 fn a_value_of_a_megabyte_with_any_bytes_arrives() {
     let scene = running();
-    let mut value: Vec<u8> = (0..1024 * 1024_u32)
-        .map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8)
-        .collect();
+    let mut value: Vec<u8> =
+        (0..1024 * 1024_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     value[..3].copy_from_slice(b"\0\xff\xfe");
     let path = scene.beside("value");
     fs::write(&path, &value).unwrap();
     for delivery in ["file", "volume"] {
-        let mut command = scene.cli([
-            "deploy",
-            "--secrets",
-            "KEY",
-            "--wait=false",
-            "--delivery",
-            delivery,
-        ]);
+        let mut command = scene.cli(["deploy", "--secrets", "KEY", "--wait=false", "--delivery", delivery]);
         command.env("KEY_FILE", &path);
         done(command).expect(0);
         let id = &scene.containers()["web"].0;
-        let read = Command::new("docker")
-            .args(["exec", id, "cat", "/run/secrets/key"])
-            .output()
-            .unwrap();
-        assert!(
-            read.stdout == value,
-            "{delivery}: {} bytes arrived",
-            read.stdout.len()
-        );
+        let read = Command::new("docker").args(["exec", id, "cat", "/run/secrets/key"]).output().unwrap();
+        assert!(read.stdout == value, "{delivery}: {} bytes arrived", read.stdout.len());
     }
 }
 
@@ -193,11 +137,6 @@ fn a_value_of_a_megabyte_with_any_bytes_arrives() {
 fn every_missing_secret_is_told_at_once() {
     let scene = running();
     let done = done(again(&scene, &["--secrets", "KEY\nONE\nTWO\nTHREE"])).expect(3);
-    let wanted = Refusal {
-        status: 3,
-        code: "secrets-missing",
-        names: &["ONE", "TWO", "THREE"],
-        fix: "",
-    };
+    let wanted = Refusal { status: 3, code: "secrets-missing", names: &["ONE", "TWO", "THREE"], fix: "" };
     says_it_once("three missing secrets", &done.stderr, &wanted);
 }

@@ -14,12 +14,7 @@ fn a_value_that_breaks_a_rule_is_described_and_not_told() {
         let scene = running();
         scene.write("claude-secrets.yml", format!("secrets:\n  KEY: {{ {rule} }}\n"));
         let names: &'static [&'static str] = Box::leak(Box::new([name, "KEY"]));
-        let wanted = Refusal {
-            status: 3,
-            code: "secret-invalid",
-            names,
-            fix: "",
-        };
+        let wanted = Refusal { status: 3, code: "secret-invalid", names, fix: "" };
         assert!(!rule.contains(CANARY));
         refuses(&scene, again(&scene, &[]), rule, &wanted);
     }

@@ -19,12 +19,7 @@ const fn refusal(
     names: &'static [&'static str],
     fix: &'static str,
 ) -> Refusal {
-    Refusal {
-        status,
-        code,
-        names,
-        fix,
-    }
+    Refusal { status, code, names, fix }
 }
 
 const NOTHING: Change = |_| {};
@@ -36,12 +31,7 @@ const ROWS: &[Row] = &[
         change: |scene| std::fs::remove_file(scene.project().join("compose.yaml")).unwrap(),
         words: KEY,
         variables: &[],
-        wanted: refusal(
-            2,
-            "compose-file-missing",
-            &["compose.yaml", "/project"],
-            "project-directory",
-        ),
+        wanted: refusal(2, "compose-file-missing", &["compose.yaml", "/project"], "project-directory"),
     },
     Row {
         what: "a named compose file that is not there",
@@ -53,31 +43,18 @@ const ROWS: &[Row] = &[
     Row {
         what: "a compose file that is no YAML",
         change: |scene| {
-            scene.write(
-                "compose.yaml",
-                format!("services:\n  web: [unclosed\n    x: {CANARY}\n"),
-            );
+            scene.write("compose.yaml", format!("services:\n  web: [unclosed\n    x: {CANARY}\n"));
         },
         words: KEY,
         variables: &[],
-        wanted: refusal(
-            2,
-            "compose-file-invalid",
-            &["compose.yaml", "line"],
-            "docker compose config",
-        ),
+        wanted: refusal(2, "compose-file-invalid", &["compose.yaml", "line"], "docker compose config"),
     },
     Row {
         what: "a service with neither image nor build",
         change: |scene| scene.compose("services:\n  web:\n    environment: { KEY: '${KEY}' }\n"),
         words: KEY,
         variables: &[],
-        wanted: refusal(
-            2,
-            "compose-file-invalid",
-            &["web", "image"],
-            "docker compose config",
-        ),
+        wanted: refusal(2, "compose-file-invalid", &["web", "image"], "docker compose config"),
     },
     Row {
         what: "a service that Compose has a type error in",
@@ -103,10 +80,7 @@ const ROWS: &[Row] = &[
     Row {
         what: "an unknown service in the manifest",
         change: |scene| {
-            scene.write(
-                "claude-secrets.yml",
-                "services: { wbe: [KEY] }\nsecrets: { KEY: {} }\n",
-            );
+            scene.write("claude-secrets.yml", "services: { wbe: [KEY] }\nsecrets: { KEY: {} }\n");
         },
         words: &[],
         variables: &[],
@@ -145,20 +119,12 @@ const ROWS: &[Row] = &[
         change: NOTHING,
         words: &["--secrets", "KEY\nOTHER_KEY\nEMPTY_KEY"],
         variables: &[("EMPTY_KEY", "")],
-        wanted: refusal(
-            3,
-            "secrets-missing",
-            &["OTHER_KEY", "EMPTY_KEY", "empty"],
-            "OTHER_KEY",
-        ),
+        wanted: refusal(3, "secrets-missing", &["OTHER_KEY", "EMPTY_KEY", "empty"], "OTHER_KEY"),
     },
     Row {
         what: "a manifest that is malformed",
         change: |scene| {
-            scene.write(
-                "claude-secrets.yml",
-                format!("secrets:\n  KEY: {{ default: [{CANARY} }}\n"),
-            );
+            scene.write("claude-secrets.yml", format!("secrets:\n  KEY: {{ default: [{CANARY} }}\n"));
         },
         words: &[],
         variables: &[],
@@ -167,43 +133,25 @@ const ROWS: &[Row] = &[
     Row {
         what: "a key that the manifest does not know",
         change: |scene| {
-            scene.write(
-                "claude-secrets.yml",
-                format!("secrets:\n  KEY: {{ defualt: {CANARY} }}\n"),
-            );
+            scene.write("claude-secrets.yml", format!("secrets:\n  KEY: {{ defualt: {CANARY} }}\n"));
         },
         words: &[],
         variables: &[],
-        wanted: refusal(
-            2,
-            "manifest-invalid",
-            &["claude-secrets.yml", "defualt", "`default`"],
-            "",
-        ),
+        wanted: refusal(2, "manifest-invalid", &["claude-secrets.yml", "defualt", "`default`"], ""),
     },
     Row {
         what: "`github-secrets` that is no JSON",
         change: NOTHING,
         words: KEY,
         variables: &[("INPUT_GITHUB-SECRETS", "KEY=canary-Zq7-value-of-a-secret")],
-        wanted: refusal(
-            2,
-            "github-secrets-invalid",
-            &["github-secrets", "JSON"],
-            "toJSON(secrets)",
-        ),
+        wanted: refusal(2, "github-secrets-invalid", &["github-secrets", "JSON"], "toJSON(secrets)"),
     },
     Row {
         what: "`github-secrets` that is no object",
         change: NOTHING,
         words: KEY,
         variables: &[("INPUT_GITHUB-SECRETS", "[\"canary-Zq7-value-of-a-secret\"]")],
-        wanted: refusal(
-            2,
-            "github-secrets-invalid",
-            &["github-secrets", "object"],
-            "toJSON(secrets)",
-        ),
+        wanted: refusal(2, "github-secrets-invalid", &["github-secrets", "object"], "toJSON(secrets)"),
     },
     Row {
         what: "a `.env` that is malformed",
@@ -240,48 +188,28 @@ const ROWS: &[Row] = &[
         change: |scene| scene.compose(&GOOD.replace("'${KEY}'", "'postgres://u:${KEY}@db'")),
         words: KEY,
         variables: &[],
-        wanted: refusal(
-            2,
-            "secret-in-larger-value",
-            &["services.web.environment.KEY"],
-            "NAME_FILE",
-        ),
+        wanted: refusal(2, "secret-in-larger-value", &["services.web.environment.KEY"], "NAME_FILE"),
     },
     Row {
         what: "a secret inside a variable of another name",
         change: |scene| scene.compose(&GOOD.replace("{ KEY", "{ URL: 'http://${KEY}@x', KEY")),
         words: KEY,
         variables: &[],
-        wanted: refusal(
-            2,
-            "secret-in-larger-value",
-            &["services.web.environment.URL", "KEY"],
-            "NAME_FILE",
-        ),
+        wanted: refusal(2, "secret-in-larger-value", &["services.web.environment.URL", "KEY"], "NAME_FILE"),
     },
     Row {
         what: "a secret inside a command",
         change: |scene| scene.compose(&GOOD.replace("'3000'", "'3000', '--key=${KEY}'")),
         words: KEY,
         variables: &[],
-        wanted: refusal(
-            2,
-            "secret-in-larger-value",
-            &["services.web.command", "KEY"],
-            "NAME_FILE",
-        ),
+        wanted: refusal(2, "secret-in-larger-value", &["services.web.command", "KEY"], "NAME_FILE"),
     },
     Row {
         what: "a secret in a label",
         change: |scene| scene.compose(&format!("{GOOD}    labels: {{ key: '${{KEY}}' }}\n")),
         words: KEY,
         variables: &[],
-        wanted: refusal(
-            2,
-            "secret-in-larger-value",
-            &["services.web.labels.key", "KEY"],
-            "NAME_FILE",
-        ),
+        wanted: refusal(2, "secret-in-larger-value", &["services.web.labels.key", "KEY"], "NAME_FILE"),
     },
     Row {
         what: "a secret in a build argument",
@@ -305,36 +233,21 @@ const ROWS: &[Row] = &[
         change: |scene| scene.compose(&format!("{GOOD}    labels: {{ key: '{CANARY}' }}\n")),
         words: KEY,
         variables: &[],
-        wanted: refusal(
-            2,
-            "secret-in-larger-value",
-            &["services.web.labels.key", "KEY"],
-            "rotate",
-        ),
+        wanted: refusal(2, "secret-in-larger-value", &["services.web.labels.key", "KEY"], "rotate"),
     },
     Row {
         what: "a project directory that is not there",
         change: NOTHING,
         words: &["--secrets", "KEY", "--project-directory", "nowhere"],
         variables: &[],
-        wanted: refusal(
-            2,
-            "project-directory-missing",
-            &["nowhere", "project-directory"],
-            "check",
-        ),
+        wanted: refusal(2, "project-directory-missing", &["nowhere", "project-directory"], "check"),
     },
     Row {
         what: "a project directory that is a file",
         change: NOTHING,
         words: &["--secrets", "KEY", "--project-directory", "compose.yaml"],
         variables: &[],
-        wanted: refusal(
-            2,
-            "project-directory-missing",
-            &["compose.yaml", "project-directory"],
-            "",
-        ),
+        wanted: refusal(2, "project-directory-missing", &["compose.yaml", "project-directory"], ""),
     },
     Row {
         what: "nothing declared",
@@ -346,12 +259,7 @@ const ROWS: &[Row] = &[
     Row {
         what: "an input of another kind",
         change: NOTHING,
-        words: &[
-            "--secrets",
-            "KEY",
-            "--wait-timeout",
-            "canary-Zq7-value-of-a-secret",
-        ],
+        words: &["--secrets", "KEY", "--wait-timeout", "canary-Zq7-value-of-a-secret"],
         variables: &[],
         wanted: refusal(2, "usage", &["wait-timeout"], "wait-timeout"),
     },

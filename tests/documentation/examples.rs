@@ -30,10 +30,8 @@ pub(crate) fn check(text: &str, what: &str) -> &'static str {
         return "workflow";
     }
     let services = value.get("services").and_then(Value::as_object);
-    let runs_images = services.is_some_and(|all| {
-        all.values()
-            .any(|one| one.get("image").is_some() || one.get("build").is_some())
-    });
+    let runs_images = services
+        .is_some_and(|all| all.values().any(|one| one.get("image").is_some() || one.get("build").is_some()));
     if runs_images {
         check_compose(text, what);
         return "compose";
@@ -44,36 +42,24 @@ pub(crate) fn check(text: &str, what: &str) -> &'static str {
 
 /// A step that uses this action names its own inputs only, and its modes are modes.
 fn check_step(step: &Value, what: &str) {
-    assert!(
-        step.get("uses").is_some() != step.get("run").is_some(),
-        "{what}: a step that is none"
-    );
+    assert!(step.get("uses").is_some() != step.get("run").is_some(), "{what}: a step that is none");
     let uses = step.get("uses").and_then(Value::as_str).unwrap_or_default();
     if !uses.contains("claude-secrets-action") {
         return;
     }
     assert_eq!(uses, "org/claude-secrets-action@v1", "{what}");
     for (name, value) in step.get("with").and_then(Value::as_object).into_iter().flatten() {
-        assert!(
-            INPUTS.iter().any(|input| input.name == name),
-            "{what}: there is no input {name}"
-        );
+        assert!(INPUTS.iter().any(|input| input.name == name), "{what}: there is no input {name}");
         if name == "secrets" {
-            read_manifest(&Given {
-                lines: value.as_str(),
-                ..given()
-            })
-            .unwrap_or_else(|error| panic!("{what}: {error}"));
+            read_manifest(&Given { lines: value.as_str(), ..given() })
+                .unwrap_or_else(|error| panic!("{what}: {error}"));
         }
     }
 }
 
 fn check_manifest(text: &str, what: &str) {
     let environments = super::yaml(text, what)["environments"].clone();
-    let named = environments
-        .as_object()
-        .into_iter()
-        .flat_map(serde_json::Map::keys);
+    let named = environments.as_object().into_iter().flat_map(serde_json::Map::keys);
     let named: Vec<&str> = named.map(String::as_str).collect();
     let without = (!text.contains("{environment}")).then_some(None);
     for environment in named.into_iter().map(Some).chain(without) {
@@ -95,26 +81,13 @@ fn read_manifest(given: &Given) -> Result<manifest::Manifest, claude_secrets::er
     let versioned = SOURCES.iter().filter(|kind| kind.versioned);
     let versioned: Vec<&str> = versioned.map(|kind| kind.name).collect();
     let settings: Vec<(&str, &[&str])> = SOURCES.iter().map(|kind| (kind.name, kind.settings)).collect();
-    manifest::read(&Given {
-        known_kinds: &kinds,
-        versioned: &versioned,
-        settings: &settings,
-        ..*given
-    })
+    manifest::read(&Given { known_kinds: &kinds, versioned: &versioned, settings: &settings, ..*given })
 }
 
 /// Docker Compose itself reads it; variables need not be set.
 fn check_compose(text: &str, what: &str) {
     let directory = tempfile::tempdir().unwrap();
-    let arguments = [
-        "--project-name",
-        "documentation",
-        "-f",
-        "-",
-        "config",
-        "--no-interpolate",
-        "--quiet",
-    ];
+    let arguments = ["--project-name", "documentation", "-f", "-", "config", "--no-interpolate", "--quiet"];
     let mut child = Command::new("docker")
         .arg("compose")
         .args(arguments)
@@ -125,9 +98,5 @@ fn check_compose(text: &str, what: &str) {
         .expect("docker compose is there");
     child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
-    assert!(
-        output.status.success(),
-        "{what}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{what}: {}", String::from_utf8_lossy(&output.stderr));
 }

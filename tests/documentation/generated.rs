@@ -55,12 +55,7 @@ fn action_inputs() -> String {
     let mut out = String::new();
     for input in INPUTS {
         let description = quoted(&without_expressions(input.help));
-        writeln!(
-            out,
-            "  {}:\n    description: {description}\n    required: false",
-            input.name
-        )
-        .unwrap();
+        writeln!(out, "  {}:\n    description: {description}\n    required: false", input.name).unwrap();
         if !input.default.is_empty() {
             writeln!(out, "    default: {}", quoted(input.default)).unwrap();
         }
@@ -103,11 +98,7 @@ fn sources() -> String {
         row(&["priority", "source", "what it reads", "settings in `sources:`"]) + "|---|---|---|---|\n";
     for (index, kind) in SOURCES.iter().enumerate() {
         let settings: Vec<String> = kind.settings.iter().map(|name| format!("`{name}`")).collect();
-        let settings = if settings.is_empty() {
-            "none".to_owned()
-        } else {
-            settings.join(", ")
-        };
+        let settings = if settings.is_empty() { "none".to_owned() } else { settings.join(", ") };
         let link = format!("[`{0}`](sources/{0}.md)", kind.name);
         out += &row(&[&(index + 1).to_string(), &link, kind.about, &settings]);
     }

@@ -44,17 +44,11 @@ impl Page {
 
     /// The anchors of the headings, as GitHub makes them.
     pub(crate) fn anchors(&self) -> BTreeSet<String> {
-        let headings = self
-            .split()
-            .1
-            .into_iter()
-            .filter(|(_, line)| line.starts_with('#'));
+        let headings = self.split().1.into_iter().filter(|(_, line)| line.starts_with('#'));
         headings
             .map(|(_, line)| {
                 let title = line.trim_start_matches('#').trim().to_lowercase();
-                let kept = title
-                    .chars()
-                    .filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+                let kept = title.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
                 kept.map(|c| if c == ' ' { '-' } else { c }).collect()
             })
             .collect()
@@ -72,11 +66,7 @@ impl Page {
             }
         }
         for (number, line) in self.split().1 {
-            for code in line
-                .split('`')
-                .skip(1)
-                .step_by(2)
-                .filter(|code| code.starts_with("claude-secrets "))
+            for code in line.split('`').skip(1).step_by(2).filter(|code| code.starts_with("claude-secrets "))
             {
                 found.extend(command(&code.replace("\\|", "|")).map(|words| (number, words)));
             }
@@ -127,11 +117,7 @@ pub(crate) fn joined(page: &Path, link: &str) -> PathBuf {
 
 /// The words of a line that calls our program, after a prompt and variables for this call; `None` for another line.
 fn command(line: &str) -> Option<Vec<String>> {
-    let line = line
-        .trim_start_matches("$ ")
-        .split(" # ")
-        .next()
-        .unwrap_or_default();
+    let line = line.trim_start_matches("$ ").split(" # ").next().unwrap_or_default();
     let words = words(line);
     let start = words.iter().position(|word| !is_assignment(word))?;
     let own = words.get(start..)?;

@@ -44,17 +44,7 @@ fn line() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn lead() -> impl Strategy<Value = &'static [u8]> {
-    one_of(&[
-        b"",
-        b"",
-        b"",
-        b"  ",
-        b"\t",
-        b"export ",
-        b"export \t",
-        b" export  ",
-        b"\xC2\xA0",
-    ])
+    one_of(&[b"", b"", b"", b"  ", b"\t", b"export ", b"export \t", b" export  ", b"\xC2\xA0"])
 }
 
 fn key() -> impl Strategy<Value = &'static [u8]> {
@@ -78,57 +68,29 @@ fn key() -> impl Strategy<Value = &'static [u8]> {
 }
 
 fn separator() -> impl Strategy<Value = &'static [u8]> {
-    one_of(&[
-        b"=",
-        b"=",
-        b"=",
-        b" = ",
-        b":",
-        b": ",
-        b"=\t",
-        b" =",
-        b"= \xC2\xA0",
-    ])
+    one_of(&[b"=", b"=", b"=", b" = ", b":", b": ", b"=\t", b" =", b"= \xC2\xA0"])
 }
 
 fn value() -> impl Strategy<Value = Vec<u8>> {
     let escaped = |quote: u8| move |text: Vec<u8>| [&[quote], &text[..], &[quote]].concat();
     let inner = |other: &'static [u8]| {
         let more = one_of(&[b"\n", b"\r\n", b"\\\"", b"\\'", b"ab", other]);
-        vec(
-            prop_oneof![4 => one_of(FRAGMENTS).boxed(), 1 => more.boxed()],
-            0..7,
-        )
-        .prop_map(|parts| {
+        vec(prop_oneof![4 => one_of(FRAGMENTS).boxed(), 1 => more.boxed()], 0..7).prop_map(|parts| {
             let text = parts.concat();
             // A backslash at the end would take the closing quote along; that has cases of its own.
-            if text.ends_with(b"\\") {
-                [&text[..], b"."].concat()
-            } else {
-                text
-            }
+            if text.ends_with(b"\\") { [&text[..], b"."].concat() } else { text }
         })
     };
     let tail = option::weighted(0.1, one_of(&[b"y", b" y", b"#c", b" # c", b" B=2", b"'"]));
-    let quoted = (
-        prop_oneof![
-            inner(b"\"").prop_map(escaped(b'\'')),
-            inner(b"'").prop_map(escaped(b'"'))
-        ],
-        tail,
-    )
-        .prop_map(|(text, tail)| [&text[..], tail.unwrap_or_default()].concat());
+    let quoted =
+        (prop_oneof![inner(b"\"").prop_map(escaped(b'\'')), inner(b"'").prop_map(escaped(b'"'))], tail)
+            .prop_map(|(text, tail)| [&text[..], tail.unwrap_or_default()].concat());
     prop_oneof![2 => text(0..7, b""), 3 => quoted]
 }
 
 fn text(length: std::ops::Range<usize>, without: &'static [u8]) -> impl Strategy<Value = Vec<u8>> {
-    vec(one_of(FRAGMENTS), length).prop_map(move |parts| {
-        parts
-            .concat()
-            .into_iter()
-            .filter(|byte| !without.contains(byte))
-            .collect()
-    })
+    vec(one_of(FRAGMENTS), length)
+        .prop_map(move |parts| parts.concat().into_iter().filter(|byte| !without.contains(byte)).collect())
 }
 
 fn one_of(choices: &[&'static [u8]]) -> impl Strategy<Value = &'static [u8]> + use<> {

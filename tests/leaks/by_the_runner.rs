@@ -14,19 +14,15 @@ fn nothing_is_seen(delivery: &str) {
     for (path, bytes) in &given.files {
         workspace.write(path, bytes);
     }
-    let mut step = workspace
-        .deploy(delivery)
-        .env("RUNNER_DEBUG", "1")
-        .input("github-secrets", given.github.clone());
+    let mut step =
+        workspace.deploy(delivery).env("RUNNER_DEBUG", "1").input("github-secrets", given.github.clone());
     for (name, value) in given.variables() {
         step = step.env(&name, value);
     }
     let ran = step.succeed();
     let heard = heard(&ran.bytes);
     assert_eq!(heard.before_last_mask, 0, "the masks come before anything else");
-    given
-        .scanner
-        .assert_clean("the log before the runner's own masker", &heard.rest);
+    given.scanner.assert_clean("the log before the runner's own masker", &heard.rest);
     let known = ["group", "endgroup", "error", "warning", "notice", "stop-commands"];
     for command in &heard.commands {
         assert!(known.contains(&command.as_str()), "the runner obeys {command}");
@@ -34,23 +30,13 @@ fn nothing_is_seen(delivery: &str) {
     // The rest of the job has the runner's masker alone. What is no text it cannot be told.
     let masker = Masker::new(&heard.masks);
     for secret in given.secrets.iter().filter(|secret| secret.from != From::File) {
-        for line in secret
-            .value
-            .split(|byte| matches!(byte, b'\n' | b'\r'))
-            .map(<[u8]>::trim_ascii)
-        {
+        for line in secret.value.split(|byte| matches!(byte, b'\n' | b'\r')).map(<[u8]>::trim_ascii) {
             let plain = line.len() < 8 || line.starts_with(b"-----");
-            assert!(
-                plain || masker.hides(line),
-                "the runner does not know a line of {}",
-                secret.name
-            );
+            assert!(plain || masker.hides(line), "the runner does not know a line of {}", secret.name);
         }
     }
     given.scanner.assert_clean("the summary", ran.summary.as_bytes());
-    given
-        .scanner
-        .assert_clean("the report", ran.report_text.as_bytes());
+    given.scanner.assert_clean("the report", ran.report_text.as_bytes());
     assert!(ran.summary.contains("NASTY_00") && ran.report_text.contains("NASTY_00"));
     for (name, value) in &ran.outputs {
         given.scanner.assert_clean(name, value.as_bytes());
@@ -61,11 +47,7 @@ fn nothing_is_seen(delivery: &str) {
         assert_eq!(read.len(), given.secrets.len());
         for secret in &given.secrets {
             let same = read.get(&secret.file()) == Some(&secret.value);
-            assert!(
-                same,
-                "{service} reads another {} ({:?})",
-                secret.name, secret.from
-            );
+            assert!(same, "{service} reads another {} ({:?})", secret.name, secret.from);
         }
     }
     nothing_shows_of_services(&given.scanner, &containers);

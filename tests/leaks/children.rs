@@ -21,10 +21,7 @@ fn no_child_gets_a_value_in_its_arguments_or_environment() {
         let plugins = given.scene.beside("home/.docker/cli-plugins");
         let real = given.scene.beside("real-compose");
         std::fs::write(&real, "").unwrap();
-        let docker = Command::new("sh")
-            .args(["-c", "command -v docker"])
-            .output()
-            .unwrap();
+        let docker = Command::new("sh").args(["-c", "command -v docker"]).output().unwrap();
         let docker = String::from_utf8(docker.stdout).unwrap();
         let spy = |program: &str| {
             format!(
@@ -40,34 +37,20 @@ fn no_child_gets_a_value_in_its_arguments_or_environment() {
         let inner = given.command(&["deploy", "--delivery", delivery]);
         let mut command = Command::new("unshare");
         command
-            .args([
-                "--mount",
-                "sh",
-                "-c",
-                &script.replace("REAL", &real.display().to_string()),
-                "sh",
-            ])
+            .args(["--mount", "sh", "-c", &script.replace("REAL", &real.display().to_string()), "sh"])
             .arg(inner.get_program())
             .args(inner.get_args());
         let mut command = given.scene.scrubbed(command);
         for (name, value) in inner.get_envs() {
             command.env(name, value.unwrap_or_default());
         }
-        command
-            .env("HOME", given.scene.beside("home"))
-            .env("PATH", path_with(&bin));
+        command.env("HOME", given.scene.beside("home")).env("PATH", path_with(&bin));
         let done = done(command).expect(0);
-        given
-            .scanner
-            .assert_clean("standard error", done.stderr.as_bytes());
+        given.scanner.assert_clean("standard error", done.stderr.as_bytes());
         let mut calls = (0, 0);
         for record in std::fs::read_dir(&records).unwrap() {
             let text = std::fs::read(record.unwrap().path()).unwrap();
-            let first = String::from_utf8_lossy(&text)
-                .lines()
-                .nth(1)
-                .unwrap_or_default()
-                .to_owned();
+            let first = String::from_utf8_lossy(&text).lines().nth(1).unwrap_or_default().to_owned();
             if first.ends_with("docker-compose") {
                 calls.1 += 1;
                 // Its interpolation must pass, so it gets something in each secret's place.
@@ -75,24 +58,12 @@ fn no_child_gets_a_value_in_its_arguments_or_environment() {
             } else {
                 calls.0 += 1;
             }
-            given
-                .scanner
-                .assert_clean("the arguments or environment of a child", &text);
-            for (_, path) in given
-                .variables()
-                .iter()
-                .filter(|(name, _)| name.ends_with("_FILE"))
-            {
+            given.scanner.assert_clean("the arguments or environment of a child", &text);
+            for (_, path) in given.variables().iter().filter(|(name, _)| name.ends_with("_FILE")) {
                 let path = path.to_string_lossy();
-                assert!(
-                    !String::from_utf8_lossy(&text).contains(&*path),
-                    "a child is told of {path}"
-                );
+                assert!(!String::from_utf8_lossy(&text).contains(&*path), "a child is told of {path}");
             }
         }
-        assert!(
-            calls.0 >= 5 && calls.1 >= 3,
-            "{calls:?} calls of docker and Compose were seen"
-        );
+        assert!(calls.0 >= 5 && calls.1 >= 3, "{calls:?} calls of docker and Compose were seen");
     }
 }

@@ -16,17 +16,13 @@ fn the_tail_of_a_value_with_a_dollar_is_not_told_by_composes_warning() {
     scene.write(".env", "KEY=p$w0rdTail\nOTHER=${an0therTail}x\n");
     scene.write("app.env", "KEY=p$w0rdTail\n");
     for mode in ["validate", "create-compose", "deploy", "deploy", "down"] {
-        let said = done(scene.cli([mode, "--secrets", "KEY\nOTHER", "--verbose", "--wait=false"]))
-            .expect(0)
-            .stderr;
+        let said =
+            done(scene.cli([mode, "--secrets", "KEY\nOTHER", "--verbose", "--wait=false"])).expect(0).stderr;
         for tail in ["w0rdTail", "an0therTail"] {
             assert!(!said.contains(tail), "{mode} tells {tail}:\n{said}");
         }
         if ["validate", "create-compose"].contains(&mode) {
-            assert!(
-                said.contains("TAG_NOT_SET"),
-                "{mode}: what the Compose file names is told:\n{said}"
-            );
+            assert!(said.contains("TAG_NOT_SET"), "{mode}: what the Compose file names is told:\n{said}");
         }
     }
 }
@@ -58,11 +54,7 @@ fn an_env_file_that_compose_rejects_is_not_quoted() {
             }
             let done = done(command);
             assert!(done.code != 0, "{text:?} in {file}");
-            assert!(
-                !done.stderr.contains("canary"),
-                "{text:?} in {file}:\n{}",
-                done.stderr
-            );
+            assert!(!done.stderr.contains("canary"), "{text:?} in {file}:\n{}", done.stderr);
             assert!(scene.containers().is_empty());
         }
     }

@@ -17,11 +17,7 @@ const COMMANDS: [&str; 6] = [
 /// Services that print a few secrets each, plainly and in base64 with neighbours, and end with an error. The gate shows
 /// their last twenty lines.
 fn dying(given: &Given) {
-    let small: Vec<_> = given
-        .secrets
-        .iter()
-        .filter(|secret| secret.value.len() < 1024)
-        .collect();
+    let small: Vec<_> = given.secrets.iter().filter(|secret| secret.value.len() < 1024).collect();
     let (mut services, mut grants) = (String::new(), String::new());
     for (number, some) in small.chunks(4).enumerate() {
         let prints: String = some
@@ -54,19 +50,10 @@ fn what_a_dying_service_prints_is_redacted() {
     let given = Given::new("leaks");
     dying(&given);
     let done = done(given.command(&["deploy"])).expect(6);
-    assert!(
-        done.stderr.contains("forged") && done.stderr.contains("***"),
-        "{}",
-        done.stderr
-    );
-    given
-        .scanner
-        .assert_clean("standard error", done.stderr.as_bytes());
+    assert!(done.stderr.contains("forged") && done.stderr.contains("***"), "{}", done.stderr);
+    given.scanner.assert_clean("standard error", done.stderr.as_bytes());
     given.scanner.assert_clean("standard output", &done.stdout);
-    given.scanner.assert_clean(
-        "the report",
-        &std::fs::read(given.scene.beside("report.json")).unwrap(),
-    );
+    given.scanner.assert_clean("the report", &std::fs::read(given.scene.beside("report.json")).unwrap());
 }
 
 /// The same as GitHub's runner hears it: every mask comes first, and nothing that a container prints is obeyed.
@@ -77,45 +64,24 @@ fn what_a_dying_service_prints_commands_nothing() {
     let mut command = given.command(&["deploy"]);
     command.env("GITHUB_ACTIONS", "true");
     let done = done(command);
-    assert_eq!(
-        done.code,
-        6,
-        "{}",
-        String::from_utf8_lossy(&heard(&done.stdout).rest)
-    );
+    assert_eq!(done.code, 6, "{}", String::from_utf8_lossy(&heard(&done.stdout).rest));
     assert_eq!(done.stderr, "", "commands and masks need one stream");
     let heard = heard(&done.stdout);
     assert_eq!(heard.before_last_mask, 0, "the masks come before anything else");
     assert!(!heard.masks.iter().any(|mask| mask == b"forged"));
     let known = ["group", "endgroup", "error", "warning", "notice", "stop-commands"];
     for command in &heard.commands {
-        assert!(
-            known.contains(&command.as_str()),
-            "the runner would obey {command}"
-        );
+        assert!(known.contains(&command.as_str()), "the runner would obey {command}");
     }
     let text = String::from_utf8_lossy(&heard.rest);
-    assert!(
-        text.contains("::set-output name=report::forged"),
-        "the service's lines are shown"
-    );
-    given
-        .scanner
-        .assert_clean("the log before the runner's own masker", &heard.rest);
+    assert!(text.contains("::set-output name=report::forged"), "the service's lines are shown");
+    given.scanner.assert_clean("the log before the runner's own masker", &heard.rest);
     // Later steps of the job have the runner's masker alone: it knows every value of text, line by line.
     let masker = Masker::new(&heard.masks);
     for secret in given.secrets.iter().filter(|secret| secret.value.len() < 1024) {
-        for line in secret
-            .value
-            .split(|byte| matches!(byte, b'\n' | b'\r'))
-            .map(<[u8]>::trim_ascii)
-        {
+        for line in secret.value.split(|byte| matches!(byte, b'\n' | b'\r')).map(<[u8]>::trim_ascii) {
             let plain = line.len() < 8 || line.starts_with(b"-----") || std::str::from_utf8(line).is_err();
-            assert!(
-                plain || masker.hides(line),
-                "the runner does not know a line of {}",
-                secret.name
-            );
+            assert!(plain || masker.hides(line), "the runner does not know a line of {}", secret.name);
         }
     }
 }

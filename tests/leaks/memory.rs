@@ -16,15 +16,8 @@ fn the_running_program_leaves_no_core_and_its_memory_is_closed_to_others_of_its_
     scene.compose("services:\n  web: { image: IMAGE }\n");
     let ready = scene.beside("ready");
     let fake = scene.beside("bin");
-    write_script(
-        &fake.join("docker"),
-        &format!("touch {}; exec sleep 30", ready.display()),
-    );
-    std::fs::set_permissions(
-        scene.beside(""),
-        std::os::unix::fs::PermissionsExt::from_mode(0o777),
-    )
-    .unwrap();
+    write_script(&fake.join("docker"), &format!("touch {}; exec sleep 30", ready.display()));
+    std::fs::set_permissions(scene.beside(""), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
     std::fs::set_permissions(
         scene.project().join("compose.yaml"),
         std::os::unix::fs::PermissionsExt::from_mode(0o644),
@@ -35,21 +28,11 @@ fn the_running_program_leaves_no_core_and_its_memory_is_closed_to_others_of_its_
     if is_root() {
         command.uid(SOMEBODY).gid(SOMEBODY);
     }
-    let mut child = command
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let start = Instant::now();
     while !ready.exists() {
-        assert!(
-            start.elapsed() < Duration::from_secs(20),
-            "it never called docker"
-        );
-        assert!(
-            child.try_wait().unwrap().is_none(),
-            "it ended before it called docker"
-        );
+        assert!(start.elapsed() < Duration::from_secs(20), "it never called docker");
+        assert!(child.try_wait().unwrap().is_none(), "it ended before it called docker");
         std::thread::sleep(Duration::from_millis(20));
     }
     let proc = format!("/proc/{}", child.id());
@@ -59,14 +42,8 @@ fn the_running_program_leaves_no_core_and_its_memory_is_closed_to_others_of_its_
     let id = rustix::process::Pid::from_child(&child);
     rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(130));
-    let core = limits
-        .lines()
-        .find(|line| line.starts_with("Max core file size"))
-        .unwrap();
-    assert_eq!(
-        core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(),
-        ["0", "0"]
-    );
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"]);
     // The kernel gives the files of a process that is not dumpable to root (proc(5)).
     assert_eq!(owner, 0);
 }
@@ -88,9 +65,6 @@ fn a_panic_tells_its_place_and_nothing_else() {
         .output()
         .unwrap();
     let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-    assert!(
-        !output.status.success() && text.contains("a fault of this program at"),
-        "{text}"
-    );
+    assert!(!output.status.success() && text.contains("a fault of this program at"), "{text}");
     assert!(!text.contains("canary"), "{text}");
 }

@@ -37,10 +37,7 @@ pub struct Deployed {
 pub fn contents(project: &str) -> Contents {
     let secrets = values();
     let names: Vec<&str> = secrets.iter().map(|secret| secret.name.as_str()).collect();
-    let map: String = names
-        .iter()
-        .map(|name| format!("      {name}: ${{{name}}}\n"))
-        .collect();
+    let map: String = names.iter().map(|name| format!("      {name}: ${{{name}}}\n")).collect();
     let list: String = names.iter().map(|name| format!("      - {name}\n")).collect();
     // Each service prints all that it can read, plainly and encoded: that is its own log, not ours.
     let common = "    image: IMAGE\n    stop_signal: SIGKILL\n    \
@@ -52,10 +49,7 @@ pub fn contents(project: &str) -> Contents {
          nocaps:\n{common}    cap_drop: [ALL]\n    env_file: [.env]\n    environment:\n{map}"
     );
     let all = names.join(", ");
-    let services: String = SERVICES
-        .iter()
-        .map(|service| format!("  {service}: [{all}]\n"))
-        .collect();
+    let services: String = SERVICES.iter().map(|service| format!("  {service}: [{all}]\n")).collect();
     let declared: String = names.iter().map(|name| format!("  {name}: {{}}\n")).collect();
     let manifest =
         format!("sources:\n  docker-secrets: {{ dir: given }}\nservices:\n{services}secrets:\n{declared}");
@@ -86,11 +80,7 @@ pub fn contents(project: &str) -> Contents {
     }
     files.insert(".env".to_owned(), dotenv.into_bytes());
     let github = serde_json::to_string_pretty(&github).unwrap();
-    Contents {
-        files,
-        github,
-        secrets,
-    }
+    Contents { files, github, secrets }
 }
 
 impl Given {
@@ -111,23 +101,10 @@ impl Given {
     }
 
     fn with(contents: Contents, scene: Scene) -> Self {
-        let Contents {
-            files,
-            github,
-            secrets,
-        } = contents;
-        let scanner = Scanner::new(
-            secrets
-                .iter()
-                .map(|secret| (secret.name.as_str(), secret.value.as_slice())),
-        );
-        Self {
-            files,
-            github,
-            secrets,
-            scanner,
-            scene,
-        }
+        let Contents { files, github, secrets } = contents;
+        let scanner =
+            Scanner::new(secrets.iter().map(|secret| (secret.name.as_str(), secret.value.as_slice())));
+        Self { files, github, secrets, scanner, scene }
     }
 
     /// The values of the variables through which the program gets secrets.
@@ -137,16 +114,10 @@ impl Given {
         for secret in &self.secrets {
             match secret.from {
                 From::Variable => {
-                    all.insert(
-                        secret.name.clone(),
-                        std::ffi::OsString::from_vec(secret.value.clone()),
-                    );
+                    all.insert(secret.name.clone(), std::ffi::OsString::from_vec(secret.value.clone()));
                 }
                 From::File => {
-                    all.insert(
-                        format!("{}_FILE", secret.name),
-                        format!("files/{}", secret.file()).into(),
-                    );
+                    all.insert(format!("{}_FILE", secret.name), format!("files/{}", secret.file()).into());
                 }
                 _ => {}
             }
@@ -197,19 +168,10 @@ impl Deployed {
     #[track_caller]
     pub fn reads_back(&self, service: &str) {
         let read = secrets_of(&self.id(service));
-        assert_eq!(
-            read.len(),
-            self.given.secrets.len(),
-            "{service} has other files: {:?}",
-            read.keys()
-        );
+        assert_eq!(read.len(), self.given.secrets.len(), "{service} has other files: {:?}", read.keys());
         for secret in &self.given.secrets {
             let same = read.get(&secret.file()) == Some(&secret.value);
-            assert!(
-                same,
-                "{service} reads another {} ({:?})",
-                secret.name, secret.from
-            );
+            assert!(same, "{service} reads another {} ({:?})", secret.name, secret.from);
         }
     }
 
@@ -228,11 +190,7 @@ impl Deployed {
         }
         clean("the report", &std::fs::read(scene.beside("report.json")).unwrap());
         self.nothing_shows_in_the_project();
-        let containers = scene
-            .containers()
-            .into_iter()
-            .map(|(service, (id, _))| (service, id))
-            .collect();
+        let containers = scene.containers().into_iter().map(|(service, (id, _))| (service, id)).collect();
         nothing_shows_of_services(&self.given.scanner, &containers);
     }
 
@@ -243,35 +201,23 @@ impl Deployed {
         let scene = &self.given.scene;
         let given = [".env", "given", "files"].map(|name| scene.project().join(name));
         let secrets_dir = scene.project().join("data/secrets");
-        let mut secret_files = 0;
         for (path, (_, _, content)) in scene.tree() {
             if given.iter().any(|own| path.starts_with(own)) {
                 continue;
             }
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
-            if path.starts_with(&secrets_dir) && name.starts_with("nasty_") {
-                secret_files += 1;
-            } else {
-                self.given
-                    .scanner
-                    .assert_clean(&path.display().to_string(), &content);
+            let is_secret = path.starts_with(&secrets_dir) && name.starts_with("nasty_");
+            if !is_secret {
+                self.given.scanner.assert_clean(&path.display().to_string(), &content);
             }
         }
         for format in ["json", "yaml"] {
             let mut compose = Command::new("docker");
-            compose.args([
-                "compose",
-                "-f",
-                "compose.yaml",
-                "-f",
-                "docker-compose.secrets.yml",
-            ]);
+            compose.args(["compose", "-f", "compose.yaml", "-f", "docker-compose.secrets.yml"]);
             compose.args(["--profile", "*", "config", "--format", format]);
             let shown = done(scene.scrubbed(compose)).expect(0);
             assert!(!shown.stdout.is_empty());
-            self.given
-                .scanner
-                .assert_clean("docker compose config", &shown.stdout);
+            self.given.scanner.assert_clean("docker compose config", &shown.stdout);
         }
     }
 }
@@ -282,12 +228,7 @@ pub fn secrets_of(container: &str) -> BTreeMap<String, Vec<u8>> {
     let printed = docker(["exec", container, "sh", "-c", script]);
     let lines = printed.lines().filter_map(|line| line.split_once(' '));
     lines
-        .map(|(file, text)| {
-            (
-                file.to_owned(),
-                data_encoding::BASE64.decode(text.as_bytes()).unwrap(),
-            )
-        })
+        .map(|(file, text)| (file.to_owned(), data_encoding::BASE64.decode(text.as_bytes()).unwrap()))
         .collect()
 }
 
@@ -304,17 +245,11 @@ pub fn nothing_shows_of_services(scanner: &Scanner, containers: &BTreeMap<String
         scanner.assert_clean("the environment and arguments of a service", processes.as_bytes());
         // Every service prints its values into its own log: the scanner finds them there.
         let own = Command::new("docker").args(["logs", id]).output().unwrap();
-        assert!(
-            scanner.find(&own.stdout).len() > 100,
-            "the scanner finds nothing in the log of {service}"
-        );
+        assert!(scanner.find(&own.stdout).len() > 100, "the scanner finds nothing in the log of {service}");
     }
     for kind in ["volume", "network"] {
         for id in docker([kind, "ls", "-q"]).split_whitespace() {
-            scanner.assert_clean(
-                "labels of a volume or network",
-                docker([kind, "inspect", id]).as_bytes(),
-            );
+            scanner.assert_clean("labels of a volume or network", docker([kind, "inspect", id]).as_bytes());
         }
     }
 }

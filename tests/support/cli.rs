@@ -5,17 +5,8 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 /// Variables of the test's own environment that say where the program runs, or that it would read.
-const PREFIXES: &[&str] = &[
-    "GITHUB_",
-    "RUNNER_",
-    "ACTIONS_",
-    "INPUT_",
-    "COMPOSE_",
-    "DOCKER_",
-    "CI",
-    "RUST_LOG",
-    "CLAUDE_SECRETS_",
-];
+const PREFIXES: &[&str] =
+    &["GITHUB_", "RUNNER_", "ACTIONS_", "INPUT_", "COMPOSE_", "DOCKER_", "CI", "RUST_LOG", "CLAUDE_SECRETS_"];
 
 /// One call of the program.
 pub struct Cli(Command);
@@ -45,11 +36,7 @@ impl Cli {
 
     /// Runs it to its end: exit status, standard output, standard error.
     pub fn run(mut self) -> (i32, String, String) {
-        let Output {
-            status,
-            stdout,
-            stderr,
-        } = self.0.output().expect("the program starts");
+        let Output { status, stdout, stderr } = self.0.output().expect("the program starts");
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         (status.code().unwrap_or(-1), text(&stdout), text(&stderr))
     }

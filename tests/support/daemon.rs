@@ -19,10 +19,7 @@ impl Daemon {
     /// Starts one, which takes root and the program `dockerd`.
     pub fn start() -> Self {
         // The socket's path must be short (unix(7)), and the images not on a file system in memory.
-        let folder = tempfile::Builder::new()
-            .prefix("cse-")
-            .tempdir_in("/var/tmp")
-            .unwrap();
+        let folder = tempfile::Builder::new().prefix("cse-").tempdir_in("/var/tmp").unwrap();
         let mut this = Self { folder, child: None };
         this.run();
         this
@@ -36,17 +33,9 @@ impl Daemon {
     /// Copies an image from the machine's engine.
     pub fn load(&self, image: &str) {
         let mut save = Engine::shared().command();
-        let mut save = save
-            .args(["save", image])
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("docker starts");
+        let mut save = save.args(["save", image]).stdout(Stdio::piped()).spawn().expect("docker starts");
         let mut load = self.engine().command();
-        let load = load
-            .arg("load")
-            .stdin(save.stdout.take().unwrap())
-            .output()
-            .unwrap();
+        let load = load.arg("load").stdin(save.stdout.take().unwrap()).output().unwrap();
         assert!(load.status.success(), "{}", String::from_utf8_lossy(&load.stderr));
         assert!(save.wait().unwrap().success());
     }
@@ -59,30 +48,14 @@ impl Daemon {
 
     fn run(&mut self) {
         let path = |name: &str| self.path(name);
-        let log = File::options()
-            .create(true)
-            .append(true)
-            .open(path("log"))
-            .unwrap();
+        let log = File::options().create(true).append(true).open(path("log")).unwrap();
         // Namespaces of its own are a must: an engine without a bridge removes `docker0` from the network that it is in,
         // and that is the machine's engine's too. Its mounts vanish with the other one.
         let child = Command::new("unshare")
             .args(["--net", "--mount", "--", "dockerd"])
             .args(["--host", &format!("unix://{}", path("docker.sock"))])
-            .args([
-                "--data-root",
-                &path("data"),
-                "--exec-root",
-                &path("exec"),
-                "--pidfile",
-                &path("pid"),
-            ])
-            .args([
-                "--bridge=none",
-                "--iptables=false",
-                "--ip-forward=false",
-                "--ip-masq=false",
-            ])
+            .args(["--data-root", &path("data"), "--exec-root", &path("exec"), "--pidfile", &path("pid")])
+            .args(["--bridge=none", "--iptables=false", "--ip-forward=false", "--ip-masq=false"])
             // A containerd of the machine's may be shared, and then the names must not be.
             .args([
                 "--containerd-namespace",
@@ -98,10 +71,7 @@ impl Daemon {
         self.child = Some(child);
         let engine = self.engine();
         wait_until("an engine of the test's own answers", 60, || {
-            let ended = self
-                .child
-                .as_mut()
-                .is_none_or(|child| child.try_wait().unwrap().is_some());
+            let ended = self.child.as_mut().is_none_or(|child| child.try_wait().unwrap().is_some());
             assert!(!ended, "dockerd ended by itself: {}", self.last_word());
             engine.run(&["version"]).success
         });
@@ -127,12 +97,7 @@ impl Daemon {
     }
 
     fn name(&self) -> String {
-        self.folder
-            .path()
-            .file_name()
-            .unwrap()
-            .to_string_lossy()
-            .into_owned()
+        self.folder.path().file_name().unwrap().to_string_lossy().into_owned()
     }
 }
 

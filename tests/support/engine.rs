@@ -26,9 +26,7 @@ impl Engine {
 
     /// The engine that listens there.
     pub fn at(socket: &str) -> Self {
-        Self {
-            socket: socket.to_owned(),
-        }
+        Self { socket: socket.to_owned() }
     }
 
     /// The path of its socket.
@@ -48,12 +46,7 @@ impl Engine {
 
     /// Runs `docker`, whatever its end.
     pub fn run(&self, words: &[&str]) -> Done {
-        let output = self
-            .command()
-            .args(words)
-            .stdin(Stdio::null())
-            .output()
-            .expect("docker starts");
+        let output = self.command().args(words).stdin(Stdio::null()).output().expect("docker starts");
         Done {
             success: output.status.success(),
             stdout: output.stdout,
@@ -124,26 +117,16 @@ impl Engine {
 
     /// Removes what a Compose project and our runs for it made.
     pub fn remove_project(&self, project: &str) {
-        for label in [
-            format!("com.docker.compose.project={project}"),
-            format!("claude-secrets.project={project}"),
-        ] {
+        for label in
+            [format!("com.docker.compose.project={project}"), format!("claude-secrets.project={project}")]
+        {
             let filter = format!("label={label}");
-            self.remove(
-                &["ps", "-aq", "--filter", &filter],
-                &["rm", "--force", "--volumes"],
-            );
+            self.remove(&["ps", "-aq", "--filter", &filter], &["rm", "--force", "--volumes"]);
             self.remove(&["network", "ls", "-q", "--filter", &filter], &["network", "rm"]);
-            self.remove(
-                &["volume", "ls", "-q", "--filter", &filter],
-                &["volume", "rm", "--force"],
-            );
+            self.remove(&["volume", "ls", "-q", "--filter", &filter], &["volume", "rm", "--force"]);
         }
         let images = format!("reference={project}*");
-        self.remove(
-            &["image", "ls", "-q", "--filter", &images],
-            &["image", "rm", "--force"],
-        );
+        self.remove(&["image", "ls", "-q", "--filter", &images], &["image", "rm", "--force"]);
     }
 
     fn remove(&self, list: &[&str], remove: &[&str]) {

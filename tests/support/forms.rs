@@ -5,11 +5,7 @@ use data_encoding::{BASE64, BASE64URL, HEXLOWER, HEXUPPER};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
 /// What RFC 3986 leaves as it is.
-const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Above this a value is looked for as it is, by its lines, in JSON and in base64 alone, as the product promises.
 const LONG: usize = 16 * 1024;
@@ -37,10 +33,7 @@ impl Scanner {
                 needles.push(needle);
             }
         }
-        Self {
-            search: AhoCorasick::new(&needles).unwrap(),
-            labels,
-        }
+        Self { search: AhoCorasick::new(&needles).unwrap(), labels }
     }
 
     /// What of which secret stands in the text, each once.
@@ -59,11 +52,7 @@ impl Scanner {
     #[track_caller]
     pub fn assert_clean(&self, what: &str, text: &[u8]) {
         let found = self.find(text);
-        assert!(
-            found.is_empty(),
-            "{what} holds {found:#?}\n{}",
-            around(self, text)
-        );
+        assert!(found.is_empty(), "{what} holds {found:#?}\n{}", around(self, text));
     }
 }
 
@@ -91,10 +80,7 @@ fn forms(value: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     }
     if value.len() <= LONG {
         let lines = value.split(|byte| matches!(byte, b'\n' | b'\r'));
-        for part in lines
-            .filter(|line| !line.starts_with(b"-----"))
-            .flat_map(|line| line.windows(PART))
-        {
+        for part in lines.filter(|line| !line.starts_with(b"-----")).flat_map(|line| line.windows(PART)) {
             if is_peculiar(part) {
                 all.push(("a part", part.to_vec()));
             }
@@ -111,10 +97,7 @@ fn encodings(text: &[u8], long: bool, all: &mut Vec<(&'static str, Vec<u8>)>) {
         all.push(("compose writes it", text.replace('$', "$$").into_bytes()));
         all.push((
             "a workflow command",
-            text.replace('%', "%25")
-                .replace('\r', "%0D")
-                .replace('\n', "%0A")
-                .into(),
+            text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A").into(),
         ));
         all.push(("JSON", once.into_bytes()));
     }
@@ -164,9 +147,7 @@ fn is_peculiar(part: &[u8]) -> bool {
     different.sort_unstable();
     different.dedup();
     different.len() >= 6
-        && !OURS
-            .iter()
-            .any(|own| own.windows(8).any(|word| part.windows(8).any(|w| w == word)))
+        && !OURS.iter().any(|own| own.windows(8).any(|word| part.windows(8).any(|w| w == word)))
 }
 
 /// What GitHub's runner makes of a step's output.
@@ -183,28 +164,19 @@ pub struct Heard {
 
 /// Reads a log as the runner does: commands at the start of a line, `stop-commands`, escapes undone with `%25` last.
 pub fn heard(log: &[u8]) -> Heard {
-    let mut all = Heard {
-        masks: Vec::new(),
-        commands: Vec::new(),
-        rest: Vec::new(),
-        before_last_mask: 0,
-    };
+    let mut all = Heard { masks: Vec::new(), commands: Vec::new(), rest: Vec::new(), before_last_mask: 0 };
     let mut stopped: Option<Vec<u8>> = None;
     for line in log.split_inclusive(|byte| *byte == b'\n') {
         let bare = line.trim_ascii();
         let parsed = bare.strip_prefix(b"::").and_then(|rest| {
-            rest.windows(2)
-                .position(|pair| pair == b"::")
-                .map(|at| (&rest[..at], &rest[at + 2..]))
+            rest.windows(2).position(|pair| pair == b"::").map(|at| (&rest[..at], &rest[at + 2..]))
         });
         let Some((head, _)) = parsed else {
             all.rest.extend_from_slice(line);
             continue;
         };
         // Data is not trimmed at its end, but for the line end.
-        let data_at = line
-            .windows(head.len() + 4)
-            .position(|w| w.starts_with(b"::") && w.ends_with(b"::"));
+        let data_at = line.windows(head.len() + 4).position(|w| w.starts_with(b"::") && w.ends_with(b"::"));
         let mut data = &line[data_at.unwrap_or(0) + head.len() + 4..];
         data = data.strip_suffix(b"\n").unwrap_or(data);
         let name = head.split(|byte| *byte == b' ').next().unwrap_or_default();
@@ -256,13 +228,8 @@ impl Masker {
     pub fn new(masks: &[Vec<u8>]) -> Self {
         let mut all: Vec<Vec<u8>> = Vec::new();
         for mask in masks.iter().filter(|mask| !mask.trim_ascii().is_empty()) {
-            let lines = mask
-                .split(|byte| matches!(byte, b'\n' | b'\r'))
-                .map(<[u8]>::trim_ascii);
-            for text in std::iter::once(mask.as_slice())
-                .chain(lines)
-                .filter(|text| !text.is_empty())
-            {
+            let lines = mask.split(|byte| matches!(byte, b'\n' | b'\r')).map(<[u8]>::trim_ascii);
+            for text in std::iter::once(mask.as_slice()).chain(lines).filter(|text| !text.is_empty()) {
                 all.push(text.to_vec());
                 for offset in 0..3 {
                     if offset < text.len() {
@@ -271,11 +238,7 @@ impl Masker {
                 }
                 if let Ok(text) = std::str::from_utf8(text) {
                     all.push(json(text).into_bytes());
-                    all.push(
-                        percent_encode(text.as_bytes(), UNRESERVED)
-                            .to_string()
-                            .into_bytes(),
-                    );
+                    all.push(percent_encode(text.as_bytes(), UNRESERVED).to_string().into_bytes());
                     all.push(text.replace('"', "\\\"").into_bytes());
                 }
             }
@@ -285,11 +248,8 @@ impl Masker {
 
     /// Whether a text is hidden from end to end.
     pub fn hides(&self, text: &[u8]) -> bool {
-        let mut hits: Vec<(usize, usize)> = self
-            .0
-            .find_overlapping_iter(text)
-            .map(|hit| (hit.start(), hit.end()))
-            .collect();
+        let mut hits: Vec<(usize, usize)> =
+            self.0.find_overlapping_iter(text).map(|hit| (hit.start(), hit.end())).collect();
         hits.sort_unstable();
         let mut end = 0;
         for (from, to) in hits {

@@ -47,10 +47,7 @@ pub fn unique() -> String {
 pub fn wait_until(what: &str, seconds: u64, mut done: impl FnMut() -> bool) {
     let start = std::time::Instant::now();
     while !done() {
-        assert!(
-            start.elapsed().as_secs() < seconds,
-            "{what}: not after {seconds} s"
-        );
+        assert!(start.elapsed().as_secs() < seconds, "{what}: not after {seconds} s");
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
 }

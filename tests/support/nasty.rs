@@ -47,11 +47,7 @@ pub fn values() -> Vec<Nasty> {
     let mut add = |from: From, values: &[&[u8]]| {
         for value in values {
             let name = format!("NASTY_{:02}", all.len());
-            all.push(Nasty {
-                name,
-                value: value.to_vec(),
-                from,
-            });
+            all.push(Nasty { name, value: value.to_vec(), from });
         }
     };
     let long: String = random_text(100_000);

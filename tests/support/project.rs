@@ -110,11 +110,7 @@ impl Workspace {
     /// Runs `git` in the workspace, which must end well.
     pub fn git(&self, words: &[&str]) {
         let mut command = Command::new("git");
-        self.run_git(
-            command
-                .args(["-c", "user.name=t", "-c", "user.email=t@example.org"])
-                .args(words),
-        );
+        self.run_git(command.args(["-c", "user.name=t", "-c", "user.email=t@example.org"]).args(words));
     }
 
     /// Commits all that is there.
@@ -140,39 +136,24 @@ impl Workspace {
             .env("GIT_CONFIG_SYSTEM", "/dev/null")
             .output()
             .expect("git starts");
-        assert!(
-            output.status.success(),
-            "git: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        assert!(output.status.success(), "git: {}", String::from_utf8_lossy(&output.stderr));
     }
 
     /// Ids of the project's containers by service; the single one of each.
     pub fn containers(&self) -> BTreeMap<String, String> {
         let filter = format!("label=com.docker.compose.project={}", self.project);
         let format = "{{.Label \"com.docker.compose.service\"}} {{.ID}}";
-        let list = [
-            "ps",
-            "--all",
-            "--no-trunc",
-            "--filter",
-            &filter,
-            "--format",
-            format,
-        ];
+        let list = ["ps", "--all", "--no-trunc", "--filter", &filter, "--format", format];
         let lines = self.engine.lines(&list).into_iter();
-        let pair = |line: String| {
-            line.split_once(' ')
-                .map(|(service, id)| (service.to_owned(), id.to_owned()))
-        };
+        let pair =
+            |line: String| line.split_once(' ').map(|(service, id)| (service.to_owned(), id.to_owned()));
         lines.filter_map(pair).collect()
     }
 
     /// The id of a service's container.
     pub fn container(&self, service: &str) -> String {
         let mut all = self.containers();
-        all.remove(service)
-            .unwrap_or_else(|| panic!("{service} has no container"))
+        all.remove(service).unwrap_or_else(|| panic!("{service} has no container"))
     }
 
     /// How every service stands: what must not change when nothing is to change.
@@ -227,57 +208,38 @@ impl Workspace {
         for (file, value) in expected {
             let read = self.secret_as(user, service, file);
             assert!(read.is_some(), "{service} cannot read {file}");
-            assert!(
-                read.as_deref() == Some(value.as_bytes()),
-                "{service} reads other bytes in {file}"
-            );
+            assert!(read.as_deref() == Some(value.as_bytes()), "{service} reads other bytes in {file}");
         }
         let variables = self.variables(service);
         for (file, value) in expected {
             let name = file.to_uppercase();
-            assert_eq!(
-                variables.get(&name).map_or("", String::as_str),
-                "",
-                "{service}: {name}"
-            );
-            assert_eq!(
-                variables[&format!("{name}_FILE")],
-                format!("/run/secrets/{file}"),
-                "{service}"
-            );
+            assert_eq!(variables.get(&name).map_or("", String::as_str), "", "{service}: {name}");
+            assert_eq!(variables[&format!("{name}_FILE")], format!("/run/secrets/{file}"), "{service}");
             assert!(
                 variables.values().all(|text| !text.contains(value)),
                 "{service}: a value is in a variable"
             );
         }
         let mode = (!expected.is_empty()).then_some("docker_secrets");
-        assert_eq!(
-            variables.get("SECRETS_MODE").map(String::as_str),
-            mode,
-            "{service}"
-        );
+        assert_eq!(variables.get("SECRETS_MODE").map(String::as_str), mode, "{service}");
     }
 
     /// A secret's bytes, as this user of the service's container reads them; `None` for its own user.
     pub fn secret_as(&self, user: Option<&str>, service: &str, file: &str) -> Option<Vec<u8>> {
         let (id, path) = (self.container(service), format!("/run/secrets/{file}"));
         let user = user.map_or_else(Vec::new, |user| vec!["--user", user]);
-        let done = self
-            .engine
-            .run(&[&["exec"], &user[..], &[&id, "cat", &path]].concat());
+        let done = self.engine.run(&[&["exec"], &user[..], &[&id, "cat", &path]].concat());
         done.success.then_some(done.stdout)
     }
 
     /// Our volumes of the project, sorted.
     pub fn volumes(&self) -> Vec<String> {
-        self.engine
-            .volumes(&format!("claude-secrets.project={}", self.project))
+        self.engine.volumes(&format!("claude-secrets.project={}", self.project))
     }
 
     /// Our own containers of the project: locks, and those through which volumes are filled. None when no run is on.
     pub fn own_containers(&self) -> Vec<String> {
-        self.engine
-            .containers(&format!("claude-secrets.project={}", self.project))
+        self.engine.containers(&format!("claude-secrets.project={}", self.project))
     }
 
     /// Every file of the workspace but git's, with what is in it: what a run that changes nothing leaves alone.

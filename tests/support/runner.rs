@@ -131,12 +131,7 @@ impl<'a> Step<'a> {
     /// Runs the step, which must end with this exit status and error code, and show that nothing was exported.
     pub fn fail(self, status: i32, code: &str) -> Ran {
         let ran = self.run();
-        assert_eq!(
-            (ran.status, ran.output("error-code")),
-            (status, code),
-            "{}",
-            ran.log
-        );
+        assert_eq!((ran.status, ran.output("error-code")), (status, code), "{}", ran.log);
         assert_eq!(ran.output("result"), "failed");
         assert_eq!(ran.exported, "");
         ran
@@ -168,10 +163,7 @@ impl<'a> Step<'a> {
         }
         command.args(["-e", "GITHUB_ACTIONS=true", "-e", "CI=true"]);
         command.args(&self.options);
-        command.args([
-            "-v",
-            &format!("{}:/var/run/docker.sock", workspace.engine.socket()),
-        ]);
+        command.args(["-v", &format!("{}:/var/run/docker.sock", workspace.engine.socket())]);
         for (host, here) in mounts.0.iter().rev() {
             command.arg("-v").arg(format!("{}:{here}", host.display()));
         }
@@ -189,14 +181,7 @@ impl<'a> Step<'a> {
             let _ = pipe.read_to_end(&mut bytes);
             bytes
         });
-        Running {
-            workspace,
-            container,
-            child,
-            reader: Some(reader),
-            commands,
-            started: Instant::now(),
-        }
+        Running { workspace, container, child, reader: Some(reader), commands, started: Instant::now() }
     }
 
     /// Every input of the action, given or by its default: upper-cased, blanks replaced, hyphens kept.
@@ -355,15 +340,9 @@ fn runners_variables(workspace: &Workspace) -> BTreeMap<String, OsString> {
     ]
     .map(|(name, value)| (name.to_owned(), value.into()))
     .into();
-    all.insert(
-        "GITHUB_REPOSITORY".into(),
-        format!("octo-org/{}", workspace.repository).into(),
-    );
+    all.insert("GITHUB_REPOSITORY".into(), format!("octo-org/{}", workspace.repository).into());
     all.insert("GITHUB_WORKSPACE".into(), path(workspace.path()));
-    all.insert(
-        "GITHUB_EVENT_PATH".into(),
-        path(&temp.join("_github_workflow/event.json")),
-    );
+    all.insert("GITHUB_EVENT_PATH".into(), path(&temp.join("_github_workflow/event.json")));
     all.insert("HOME".into(), path(&temp.join("_github_home")));
     all.insert("RUNNER_TEMP".into(), path(&temp));
     all.insert("RUNNER_WORKSPACE".into(), path(workspace.runner_workspace()));
@@ -375,9 +354,7 @@ fn parse_outputs(text: &str) -> BTreeMap<String, String> {
     let mut all = BTreeMap::new();
     let mut lines = text.lines();
     while let Some(line) = lines.next() {
-        let heredoc = line
-            .find("<<")
-            .filter(|at| line.find('=').is_none_or(|equals| *at < equals));
+        let heredoc = line.find("<<").filter(|at| line.find('=').is_none_or(|equals| *at < equals));
         if let Some(at) = heredoc {
             let mark = &line[at + 2..];
             let value: Vec<&str> = lines.by_ref().take_while(|line| *line != mark).collect();

@@ -35,11 +35,7 @@ impl Scene {
     /// An empty project.
     pub fn new(kind: &str) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!(
-            "{kind}-{}-{}",
-            std::process::id(),
-            COUNT.fetch_add(1, Ordering::Relaxed)
-        );
+        let name = format!("{kind}-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let root = tempfile::tempdir().unwrap();
         // Users other than root get here in some tests.
         fs::set_permissions(root.path(), fs::Permissions::from_mode(0o755)).unwrap();
@@ -124,11 +120,7 @@ impl Drop for Scene {
         for filter in [&self.label(), &own] {
             let ids = docker(["ps", "-aq", "--filter", filter]);
             if !ids.trim().is_empty() {
-                docker(
-                    ["rm", "--force", "--volumes"]
-                        .into_iter()
-                        .chain(ids.split_whitespace()),
-                );
+                docker(["rm", "--force", "--volumes"].into_iter().chain(ids.split_whitespace()));
             }
             for kind in ["network", "volume"] {
                 let ids = docker([kind, "ls", "-q", "--filter", filter]);
@@ -181,11 +173,7 @@ pub fn write_script(path: &Path, text: &str) {
 
 /// The PATH of a child that finds a directory's programs first.
 pub fn path_with(first: &Path) -> String {
-    format!(
-        "{}:{}",
-        first.display(),
-        std::env::var("PATH").unwrap_or_default()
-    )
+    format!("{}:{}", first.display(), std::env::var("PATH").unwrap_or_default())
 }
 
 /// Whether this process is root, which mounts and other users need.
@@ -199,11 +187,7 @@ fn walk(directory: &Path, all: &mut BTreeMap<PathBuf, (u32, u32, Vec<u8>)>) {
     };
     for path in entries.map(|entry| entry.unwrap().path()) {
         let meta = fs::symlink_metadata(&path).unwrap();
-        let content = if meta.is_file() {
-            fs::read(&path).unwrap_or_default()
-        } else {
-            Vec::new()
-        };
+        let content = if meta.is_file() { fs::read(&path).unwrap_or_default() } else { Vec::new() };
         all.insert(path.clone(), (meta.mode(), meta.uid(), content));
         if meta.is_dir() {
             walk(&path, all);

@@ -14,14 +14,8 @@ fn as_root_directories_belong_to_the_workspaces_owner_who_can_remove_them() {
     let dir = secrets(&project);
     for round in ["1", "2"] {
         dir.write(&[
-            SecretFile {
-                owner: Some((999, 998)),
-                ..file("a", round)
-            },
-            SecretFile {
-                owner: Some((0, 0)),
-                ..file("bot/b", round)
-            },
+            SecretFile { owner: Some((999, 998)), ..file("a", round) },
+            SecretFile { owner: Some((0, 0)), ..file("bot/b", round) },
         ])
         .unwrap();
     }
@@ -88,27 +82,12 @@ fn a_full_disk_leaves_the_old_set_and_nothing_else() {
     }
     open().write(&[file("a", "old"), file("b/c", "old")]).unwrap();
     let before = tree(&dir);
-    refused(
-        open()
-            .write(&[file("a", &large), file("b/c", &large)])
-            .map(|_| ()),
-        Code::DiskFull,
-        &["data"],
-    );
+    refused(open().write(&[file("a", &large), file("b/c", &large)]).map(|_| ()), Code::DiskFull, &["data"]);
     assert_eq!(tree(&dir), before);
     assert_eq!(fs::read(dir.join("data/secrets/a")).unwrap(), b"old");
-    assert!(
-        open()
-            .compare(&[file("a", "old"), file("b/c", "old")])
-            .unwrap()
-            .is_empty()
-    );
+    assert!(open().compare(&[file("a", "old"), file("b/c", "old")]).unwrap().is_empty());
     let over = ProjectFile::open(&dir, Path::new("o.yml")).unwrap();
-    refused(
-        over.write(large.repeat(2).as_bytes(), 0o644).map(|_| ()),
-        Code::DiskFull,
-        &["o.yml"],
-    );
+    refused(over.write(large.repeat(2).as_bytes(), 0o644).map(|_| ()), Code::DiskFull, &["o.yml"]);
     assert_eq!(tree(&dir), before);
 }
 
@@ -129,16 +108,8 @@ fn a_read_only_project_is_not_writable_and_says_so() {
     };
     let dir = dir.join("disk");
     let secrets = SecretsDir::open(&dir, Path::new("data/secrets")).unwrap();
-    assert_eq!(
-        secrets.compare(&[file("a", "1")]).unwrap().new,
-        paths(&["a"]),
-        "validating works"
-    );
-    refused(
-        secrets.write(&[file("a", "1")]).map(|_| ()),
-        Code::NotWritable,
-        &["data", "read-only"],
-    );
+    assert_eq!(secrets.compare(&[file("a", "1")]).unwrap().new, paths(&["a"]), "validating works");
+    refused(secrets.write(&[file("a", "1")]).map(|_| ()), Code::NotWritable, &["data", "read-only"]);
     let over = ProjectFile::open(&dir, Path::new("o.yml")).unwrap();
     refused(over.write(b"x", 0o644).map(|_| ()), Code::NotWritable, &["o.yml"]);
 }
@@ -165,15 +136,10 @@ fn a_secrets_directory_that_is_a_mount_point_is_filled_within() {
         assert_eq!(fs::read(dir.join("data/secrets/b/c")).unwrap(), round.as_bytes());
         assert_eq!(
             tree(&dir),
-            [
-                "data",
-                "data/secrets",
-                "data/secrets/.claude-secrets.json",
-                "data/secrets/.gitignore"
-            ]
-            .into_iter()
-            .chain(["data/secrets/a", "data/secrets/b", "data/secrets/b/c"])
-            .collect::<Vec<_>>()
+            ["data", "data/secrets", "data/secrets/.claude-secrets.json", "data/secrets/.gitignore"]
+                .into_iter()
+                .chain(["data/secrets/a", "data/secrets/b", "data/secrets/b/c"])
+                .collect::<Vec<_>>()
         );
     }
     let litter = dir.join("data/secrets/.secrets.claude-secrets.00000000000000aa.tmp");
@@ -211,33 +177,13 @@ fn without_root_others_projects_and_owners_are_refused() {
         return;
     };
     let open = |project: &str| SecretsDir::open(&dir.join(project), Path::new("data/secrets")).unwrap();
-    refused(
-        open("others").write(&[file("a", "1")]).map(|_| ()),
-        Code::NotWritable,
-        &["data"],
-    );
-    let given = [SecretFile {
-        owner: Some((0, 0)),
-        ..file("a", "1")
-    }];
-    refused(
-        open("own").write(&given).map(|_| ()),
-        Code::DeliveryFailed,
-        &["only root", "delivery: volume"],
-    );
+    refused(open("others").write(&[file("a", "1")]).map(|_| ()), Code::NotWritable, &["data"]);
+    let given = [SecretFile { owner: Some((0, 0)), ..file("a", "1") }];
+    refused(open("own").write(&given).map(|_| ()), Code::DeliveryFailed, &["only root", "delivery: volume"]);
     assert!(tree(&dir.join("own")).is_empty());
     for round in ["1", "2"] {
         let plain = || {
-            [
-                SecretFile {
-                    mode: 0o444,
-                    ..file("a", round)
-                },
-                SecretFile {
-                    mode: 0o444,
-                    ..file("b/c", round)
-                },
-            ]
+            [SecretFile { mode: 0o444, ..file("a", round) }, SecretFile { mode: 0o444, ..file("b/c", round) }]
         };
         open("own").write(&plain()).unwrap();
         assert!(open("own").compare(&plain()).unwrap().is_empty());
@@ -254,8 +200,5 @@ fn without_root_others_projects_and_owners_are_refused() {
         assert_eq!(fs::metadata(&note).unwrap().ino(), inode);
     }
     open("mixed").remove().unwrap();
-    assert_eq!(
-        tree(&dir.join("mixed")),
-        ["data", "data/secrets", "data/secrets/roots"]
-    );
+    assert_eq!(tree(&dir.join("mixed")), ["data", "data/secrets", "data/secrets/roots"]);
 }

@@ -25,12 +25,7 @@ fn project() -> TempDir {
 }
 
 fn file(path: &str, value: &str) -> SecretFile {
-    SecretFile {
-        path: path.into(),
-        value: SecretValue::new(value.into()),
-        mode: 0o400,
-        owner: None,
-    }
+    SecretFile { path: path.into(), value: SecretValue::new(value.into()), mode: 0o400, owner: None }
 }
 
 fn secrets(project: &TempDir) -> SecretsDir {
@@ -68,9 +63,7 @@ fn mode(path: &Path) -> u32 {
 }
 
 fn refused<T>(result: Result<T, Error>, code: Code, words: &[&str]) {
-    let Err(error) = result else {
-        panic!("not refused; expected {}", code.token())
-    };
+    let Err(error) = result else { panic!("not refused; expected {}", code.token()) };
     let text = error.to_string();
     assert_eq!(error.code, code, "{text}");
     assert!(text.contains("fix: "), "no remedy: {text}");
@@ -84,11 +77,7 @@ fn rerun(test: &str, dir: &Path, command: &[&str]) {
     let binary = dir.join("test-binary");
     // By another process: a child that a test beside this one starts meanwhile would hold the copy open for writing, and
     // the kernel would refuse to run it.
-    let copied = Command::new("cp")
-        .arg(std::env::current_exe().unwrap())
-        .arg(&binary)
-        .status()
-        .unwrap();
+    let copied = Command::new("cp").arg(std::env::current_exe().unwrap()).arg(&binary).status().unwrap();
     assert!(copied.success());
     let name = format!("delivery::tests::limits::{test}");
     let run = Command::new(command[0])
@@ -106,10 +95,7 @@ fn given_dir() -> Option<PathBuf> {
 }
 
 fn can_mount() -> bool {
-    let can = Command::new("unshare")
-        .args(["-m", "true"])
-        .status()
-        .is_ok_and(|s| s.success());
+    let can = Command::new("unshare").args(["-m", "true"]).status().is_ok_and(|s| s.success());
     if !can {
         println!("skipped: needs root and unshare(1)");
     }
@@ -117,10 +103,6 @@ fn can_mount() -> bool {
 }
 
 fn git(dir: &Path, args: &[&str]) {
-    let done = Command::new("git")
-        .current_dir(dir)
-        .args(args)
-        .output()
-        .expect("git is installed");
+    let done = Command::new("git").current_dir(dir).args(args).output().expect("git is installed");
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
 }

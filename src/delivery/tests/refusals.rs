@@ -18,10 +18,7 @@ fn a_file_of_others_where_ours_shall_be_is_an_error_that_names_it_and_changes_no
         file("service/x", "1"),
         file("fine", "1"),
     ];
-    for result in [
-        secrets(&project).compare(&wanted),
-        secrets(&project).write(&wanted),
-    ] {
+    for result in [secrets(&project).compare(&wanted), secrets(&project).write(&wanted)] {
         refused(
             result,
             Code::DeliveryFailed,
@@ -41,11 +38,7 @@ fn a_file_of_others_where_ours_shall_be_is_an_error_that_names_it_and_changes_no
 #[test]
 fn links_below_the_project_are_refused_wherever_they_stand() {
     let elsewhere = tempfile::tempdir().unwrap();
-    for (link, dir) in [
-        ("data", "data/secrets"),
-        ("data/secrets", "data/secrets"),
-        ("a", "a/b/c"),
-    ] {
+    for (link, dir) in [("data", "data/secrets"), ("data/secrets", "data/secrets"), ("a", "a/b/c")] {
         let project = project();
         fs::create_dir_all(project.path().join(link).parent().unwrap()).unwrap();
         for target in [elsewhere.path(), Path::new("."), Path::new("/nowhere")] {
@@ -71,22 +64,10 @@ fn a_link_that_appears_during_the_run_redirects_nothing() {
             ProjectFile::open(project.path(), &Path::new(place).join("override.yml")).unwrap();
         fs::create_dir_all(project.path().join(place).parent().unwrap()).unwrap();
         symlink(elsewhere.path(), project.path().join(place)).unwrap();
-        refused(
-            dir.write(&[file("a", "1")]).map(|_| ()),
-            Code::PathUnsafe,
-            &[place],
-        );
-        refused(
-            dir.compare(&[file("a", "1")]).map(|_| ()),
-            Code::PathUnsafe,
-            &[place],
-        );
+        refused(dir.write(&[file("a", "1")]).map(|_| ()), Code::PathUnsafe, &[place]);
+        refused(dir.compare(&[file("a", "1")]).map(|_| ()), Code::PathUnsafe, &[place]);
         refused(dir.remove().map(|_| ()), Code::PathUnsafe, &[place]);
-        refused(
-            override_file.write(b"x", 0o644).map(|_| ()),
-            Code::PathUnsafe,
-            &[place],
-        );
+        refused(override_file.write(b"x", 0o644).map(|_| ()), Code::PathUnsafe, &[place]);
         fs::remove_file(project.path().join(place)).unwrap();
     }
     assert!(tree(elsewhere.path()).is_empty());
@@ -96,11 +77,7 @@ fn a_link_that_appears_during_the_run_redirects_nothing() {
     let bot = project.path().join("data/secrets/bot");
     fs::remove_dir_all(&bot).unwrap();
     symlink(elsewhere.path(), &bot).unwrap();
-    refused(
-        dir.write(&[file("bot/a", "2")]).map(|_| ()),
-        Code::PathUnsafe,
-        &["bot"],
-    );
+    refused(dir.write(&[file("bot/a", "2")]).map(|_| ()), Code::PathUnsafe, &["bot"]);
     assert!(tree(elsewhere.path()).is_empty());
 }
 
@@ -126,21 +103,14 @@ fn places_outside_the_project_and_the_project_itself_are_refused() {
         refused(result, Code::PathUnsafe, &["`override-file`", words]);
     }
     let absolute = project.path().join("./data/secrets");
-    assert!(
-        SecretsDir::open(project.path(), &absolute).is_ok(),
-        "absolute, and inside"
-    );
+    assert!(SecretsDir::open(project.path(), &absolute).is_ok(), "absolute, and inside");
     let missing = project.path().join("nowhere");
     refused(
         SecretsDir::open(&missing, Path::new("x")).map(|_| ()),
         Code::ProjectDirectoryMissing,
         &["nowhere"],
     );
-    refused(
-        ProjectLock::try_lock(&missing).map(|_| ()),
-        Code::ProjectDirectoryMissing,
-        &["nowhere"],
-    );
+    refused(ProjectLock::try_lock(&missing).map(|_| ()), Code::ProjectDirectoryMissing, &["nowhere"]);
 }
 
 #[test]
@@ -148,10 +118,7 @@ fn the_project_itself_may_be_reached_through_a_link() {
     let (project, elsewhere) = (project(), tempfile::tempdir().unwrap());
     let link = elsewhere.path().join("project");
     symlink(project.path(), &link).unwrap();
-    SecretsDir::open(&link, Path::new("data/secrets"))
-        .unwrap()
-        .write(&[file("a", "1")])
-        .unwrap();
+    SecretsDir::open(&link, Path::new("data/secrets")).unwrap().write(&[file("a", "1")]).unwrap();
     assert!(project.path().join("data/secrets/a").exists());
     assert!(SecretsDir::open(&link, &project.path().join("data/secrets")).is_ok());
 }
@@ -168,18 +135,10 @@ fn what_git_tracks_is_refused_until_it_is_taken_out() {
     refused(
         open("data/secrets"),
         Code::PathUnsafe,
-        &[
-            "tracked by git",
-            "data/secrets/x",
-            "git rm -r --cached data/secrets",
-        ],
+        &["tracked by git", "data/secrets/x", "git rm -r --cached data/secrets"],
     );
     let over = ProjectFile::open(project.path(), Path::new("override.yml")).map(|_| ());
-    refused(
-        over,
-        Code::PathUnsafe,
-        &["`override-file`", "override.yml", "git rm"],
-    );
+    refused(over, Code::PathUnsafe, &["`override-file`", "override.yml", "git rm"]);
     assert!(open("data/others").is_ok());
     git(project.path(), &["rm", "-q", "-r", "--cached", "data/secrets"]);
     assert!(open("data/secrets").is_ok());
@@ -201,16 +160,8 @@ fn an_index_that_is_malformed_newer_or_leads_outside_is_not_believed() {
         fs::create_dir_all(project.path().join("data/secrets")).unwrap();
         fs::write(project.path().join("data/secrets/.claude-secrets.json"), text).unwrap();
         let before = tree(project.path());
-        refused(
-            secrets(&project).write(&[file("a", "1")]).map(|_| ()),
-            Code::DeliveryFailed,
-            &[words],
-        );
-        refused(
-            secrets(&project).remove().map(|_| ()),
-            Code::DeliveryFailed,
-            &[words],
-        );
+        refused(secrets(&project).write(&[file("a", "1")]).map(|_| ()), Code::DeliveryFailed, &[words]);
+        refused(secrets(&project).remove().map(|_| ()), Code::DeliveryFailed, &[words]);
         assert_eq!(tree(project.path()), before);
     }
 }
@@ -218,28 +169,10 @@ fn an_index_that_is_malformed_newer_or_leads_outside_is_not_believed() {
 #[test]
 fn names_that_are_no_secret_files_are_refused() {
     let project = project();
-    for name in [
-        "",
-        "../x",
-        "/x",
-        "a/b/c",
-        ".gitignore",
-        ".claude-secrets.json",
-        "x/.claude-secrets.new",
-    ] {
-        assert_eq!(
-            secrets(&project).write(&[file(name, "1")]).unwrap_err().code,
-            Code::Internal,
-            "{name}"
-        );
+    for name in ["", "../x", "/x", "a/b/c", ".gitignore", ".claude-secrets.json", "x/.claude-secrets.new"] {
+        assert_eq!(secrets(&project).write(&[file(name, "1")]).unwrap_err().code, Code::Internal, "{name}");
     }
-    assert_eq!(
-        secrets(&project)
-            .write(&[file("a", "1"), file("a", "1")])
-            .unwrap_err()
-            .code,
-        Code::Internal
-    );
+    assert_eq!(secrets(&project).write(&[file("a", "1"), file("a", "1")]).unwrap_err().code, Code::Internal);
     refused(
         secrets(&project).write(&[file("a", "1"), file("a/b", "1")]),
         Code::DeliveryFailed,

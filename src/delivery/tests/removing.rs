@@ -10,30 +10,16 @@ fn removing_takes_what_is_ours_and_the_directories_that_we_made() {
     dir.write(&[file("a", "1"), file("bot/b", "2")]).unwrap();
     dir.write(&[file("a", "2"), file("bot/b", "2")]).unwrap();
     let removed = dir.remove().unwrap();
-    for path in [
-        "data",
-        "data/secrets",
-        "data/secrets/a",
-        "data/secrets/bot",
-        "data/secrets/bot/b",
-    ] {
+    for path in ["data", "data/secrets", "data/secrets/a", "data/secrets/bot", "data/secrets/bot/b"] {
         assert!(removed.contains(&PathBuf::from(path)), "{path}");
     }
     assert_eq!(tree(project.path()), ["docker-compose.yml"]);
-    assert_eq!(
-        dir.remove().unwrap(),
-        paths(&[]),
-        "there is nothing left to remove"
-    );
+    assert_eq!(dir.remove().unwrap(), paths(&[]), "there is nothing left to remove");
 
     fs::create_dir(project.path().join("data")).unwrap();
     dir.write(&[file("a", "1")]).unwrap();
     dir.remove().unwrap();
-    assert_eq!(
-        tree(project.path()),
-        ["data", "docker-compose.yml"],
-        "`data` was there before us"
-    );
+    assert_eq!(tree(project.path()), ["data", "docker-compose.yml"], "`data` was there before us");
 }
 
 #[test]
@@ -41,11 +27,8 @@ fn git_sees_nothing_of_ours() {
     let project = project();
     git(project.path(), &["init", "-q"]);
     secrets(&project).write(&[file("a", "1")]).unwrap();
-    let status = Command::new("git")
-        .current_dir(project.path())
-        .args(["status", "--porcelain"])
-        .output()
-        .unwrap();
+    let status =
+        Command::new("git").current_dir(project.path()).args(["status", "--porcelain"]).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&status.stdout), "");
 }
 
@@ -91,9 +74,7 @@ fn no_error_and_no_index_holds_a_value() {
     let index = fs::read_to_string(project.path().join("data/secrets/.claude-secrets.json")).unwrap();
     assert!(!index.contains("hunter2"));
     fs::write(project.path().join("data/secrets/b"), "hunter2-value").unwrap();
-    let error = dir
-        .write(&[file("a", "x"), file("b", "hunter2-value")])
-        .unwrap_err();
+    let error = dir.write(&[file("a", "x"), file("b", "hunter2-value")]).unwrap_err();
     assert!(!error.to_string().contains("hunter2"));
 }
 
@@ -103,24 +84,16 @@ fn a_project_file_is_replaced_in_one_step_and_untouched_when_equal() {
     let over = ProjectFile::open(project.path(), Path::new("docker-compose.secrets.yml")).unwrap();
     let path = project.path().join("docker-compose.secrets.yml");
     assert!(over.read().unwrap().is_none());
-    let litter = project
-        .path()
-        .join(".docker-compose.secrets.yml.claude-secrets.0123456789abcdef.tmp");
+    let litter = project.path().join(".docker-compose.secrets.yml.claude-secrets.0123456789abcdef.tmp");
     fs::write(&litter, "half").unwrap();
     assert!(over.write(b"one", 0o644).unwrap());
     assert!(!litter.exists());
     let before = fs::metadata(&path).unwrap();
     assert!(!over.write(b"one", 0o644).unwrap());
     let after = fs::metadata(&path).unwrap();
-    assert_eq!(
-        (before.ino(), before.ctime_nsec()),
-        (after.ino(), after.ctime_nsec())
-    );
+    assert_eq!((before.ino(), before.ctime_nsec()), (after.ino(), after.ctime_nsec()));
     assert!(over.write(b"two", 0o600).unwrap());
-    assert_eq!(
-        (over.read().unwrap().unwrap(), mode(&path)),
-        (b"two".to_vec(), 0o600)
-    );
+    assert_eq!((over.read().unwrap().unwrap(), mode(&path)), (b"two".to_vec(), 0o600));
     assert!(over.remove().unwrap());
     assert!(!over.remove().unwrap());
     assert!(tree(project.path()).is_empty());

@@ -6,48 +6,22 @@ use super::*;
 fn a_new_set_is_written_with_its_modes_and_kept_from_git() {
     let project = project();
     let dir = secrets(&project);
-    let wanted = [
-        file("a", "1"),
-        SecretFile {
-            mode: 0o444,
-            ..file("bot/b", "2\n")
-        },
-    ];
+    let wanted = [file("a", "1"), SecretFile { mode: 0o444, ..file("bot/b", "2\n") }];
     assert_eq!(dir.compare(&wanted).unwrap().new, paths(&["a", "bot/b"]));
     assert!(tree(project.path()).is_empty(), "comparing creates nothing");
 
     let difference = dir.write(&wanted).unwrap();
-    assert_eq!(
-        difference,
-        Difference {
-            new: paths(&["a", "bot/b"]),
-            ..Difference::default()
-        }
-    );
+    assert_eq!(difference, Difference { new: paths(&["a", "bot/b"]), ..Difference::default() });
     let top = project.path().join("data/secrets");
-    assert_eq!(
-        tree(&top),
-        [".claude-secrets.json", ".gitignore", "a", "bot", "bot/b"]
-    );
+    assert_eq!(tree(&top), [".claude-secrets.json", ".gitignore", "a", "bot", "bot/b"]);
     assert_eq!(fs::read(top.join("bot/b")).unwrap(), b"2\n");
     for (path, expected) in [("", 0o700), ("bot", 0o700), ("a", 0o400), ("bot/b", 0o444)] {
         assert_eq!(mode(&top.join(path)), expected, "{path}");
     }
-    assert!(
-        fs::read_to_string(top.join(".gitignore"))
-            .unwrap()
-            .lines()
-            .any(|l| l == "*")
-    );
+    assert!(fs::read_to_string(top.join(".gitignore")).unwrap().lines().any(|l| l == "*"));
     let index = fs::read_to_string(top.join(".claude-secrets.json")).unwrap();
-    assert!(
-        index.contains("\"bot/b\"") && index.contains("\"staged\": false"),
-        "{index}"
-    );
-    assert_eq!(
-        tree(project.path()).iter().filter(|p| p.contains(".tmp")).count(),
-        0
-    );
+    assert!(index.contains("\"bot/b\"") && index.contains("\"staged\": false"), "{index}");
+    assert_eq!(tree(project.path()).iter().filter(|p| p.contains(".tmp")).count(), 0);
 }
 
 #[test]
@@ -74,12 +48,7 @@ fn changed_new_and_stale_files_are_told_apart_and_the_rest_keeps_its_inode() {
     for make in [secrets, in_sight] {
         let project = project();
         make(&project)
-            .write(&[
-                file("same", "1"),
-                file("changed", "1"),
-                file("mode", "1"),
-                file("x/stale", "1"),
-            ])
+            .write(&[file("same", "1"), file("changed", "1"), file("mode", "1"), file("x/stale", "1")])
             .unwrap();
         let top = project.path().join("data/secrets");
         let inode = |name: &str| fs::metadata(top.join(name)).unwrap().ino();
@@ -87,10 +56,7 @@ fn changed_new_and_stale_files_are_told_apart_and_the_rest_keeps_its_inode() {
         let wanted = [
             file("same", "1"),
             file("changed", "2"),
-            SecretFile {
-                mode: 0o440,
-                ..file("mode", "1")
-            },
+            SecretFile { mode: 0o440, ..file("mode", "1") },
             file("y/new", "1"),
         ];
         let expected = Difference {
@@ -104,27 +70,13 @@ fn changed_new_and_stale_files_are_told_apart_and_the_rest_keeps_its_inode() {
         assert_eq!(make(&project).write(&wanted).unwrap(), expected);
         assert_eq!(
             tree(&top),
-            [
-                ".claude-secrets.json",
-                ".gitignore",
-                "changed",
-                "mode",
-                "same",
-                "y",
-                "y/new"
-            ]
+            [".claude-secrets.json", ".gitignore", "changed", "mode", "same", "y", "y/new"]
         );
         assert_eq!((inode("same"), inode("")), (same, itself));
         assert_eq!(fs::metadata(top.join("same")).unwrap().nlink(), 1);
         assert_eq!(mode(&top.join("mode")), 0o440);
         assert!(make(&project).compare(&wanted).unwrap().is_empty());
-        assert_eq!(
-            tree(&project.path().join("data"))
-                .iter()
-                .filter(|p| p.contains(".tmp"))
-                .count(),
-            0
-        );
+        assert_eq!(tree(&project.path().join("data")).iter().filter(|p| p.contains(".tmp")).count(), 0);
     }
 }
 
@@ -136,44 +88,24 @@ fn files_of_others_keep_inode_owner_and_content() {
         fs::create_dir_all(top.join("theirs/deep")).unwrap();
         fs::create_dir_all(top.join("bot")).unwrap();
         symlink("nowhere", top.join("link")).unwrap();
-        for (path, text) in [
-            ("note", "n"),
-            (".gitignore", "mine\n"),
-            ("theirs/deep/x", "x"),
-            ("bot/theirs", "b"),
-        ] {
+        for (path, text) in
+            [("note", "n"), (".gitignore", "mine\n"), ("theirs/deep/x", "x"), ("bot/theirs", "b")]
+        {
             fs::write(top.join(path), text).unwrap();
         }
         if geteuid().is_root() {
             std::os::unix::fs::chown(top.join("note"), Some(4321), Some(4322)).unwrap();
         }
-        let theirs = [
-            "note",
-            ".gitignore",
-            "theirs",
-            "theirs/deep/x",
-            "bot/theirs",
-            "link",
-            "bot",
-        ];
+        let theirs = ["note", ".gitignore", "theirs", "theirs/deep/x", "bot/theirs", "link", "bot"];
         let look = || {
             theirs.map(|p| {
                 let m = fs::symlink_metadata(top.join(p)).unwrap();
-                (
-                    p,
-                    m.ino(),
-                    m.uid(),
-                    m.gid(),
-                    m.mode(),
-                    m.mtime_nsec() * i64::from(!m.is_dir()),
-                )
+                (p, m.ino(), m.uid(), m.gid(), m.mode(), m.mtime_nsec() * i64::from(!m.is_dir()))
             })
         };
         let before = look();
         for round in ["1", "2"] {
-            make(&project)
-                .write(&[file("a", round), file("bot/b", round)])
-                .unwrap();
+            make(&project).write(&[file("a", round), file("bot/b", round)]).unwrap();
             assert_eq!(look(), before);
         }
         make(&project).write(&[file("a", "3")]).unwrap();
@@ -213,10 +145,7 @@ fn a_changed_owner_or_directory_mode_is_a_difference() {
     assert!(dir.write(&[file("a", "1")]).unwrap().upkeep);
     assert!(top.join(".gitignore").exists());
     if geteuid().is_root() {
-        let wanted = [SecretFile {
-            owner: Some((7, 8)),
-            ..file("a", "1")
-        }];
+        let wanted = [SecretFile { owner: Some((7, 8)), ..file("a", "1") }];
         assert_eq!(dir.write(&wanted).unwrap().changed, paths(&["a"]));
         assert!(dir.compare(&wanted).unwrap().is_empty());
     }
@@ -231,11 +160,7 @@ fn a_mounted_sub_directory_can_be_entered_by_others_and_keeps_its_inode() {
     let inode = fs::metadata(&bot).unwrap().ino();
     dir.write(&[file("workers/a", "2"), file("b", "1")]).unwrap();
     assert_eq!((mode(&bot), fs::metadata(&bot).unwrap().ino()), (0o755, inode));
-    assert!(
-        dir.compare(&[file("workers/a", "2"), file("b", "1")])
-            .unwrap()
-            .is_empty()
-    );
+    assert!(dir.compare(&[file("workers/a", "2"), file("b", "1")]).unwrap().is_empty());
 }
 
 #[test]

@@ -68,12 +68,7 @@ impl Source for Dotenv {
     }
 
     fn conventional(&self, name: &SecretName, _: &Scope) -> Reference {
-        Reference {
-            source: self.id.clone(),
-            item: name.as_str().to_owned(),
-            field: None,
-            version: None,
-        }
+        Reference { source: self.id.clone(), item: name.as_str().to_owned(), field: None, version: None }
     }
 
     fn is_local_file(&self) -> bool {
@@ -85,22 +80,15 @@ impl Source for Dotenv {
     }
 
     fn remarks(&self, asked: &[Item]) -> Vec<Remark> {
-        let doubts = self
-            .doubts
-            .iter()
-            .filter(|(_, doubt)| asked.iter().any(|item| doubt.is_about(&item.name)));
+        let doubts =
+            self.doubts.iter().filter(|(_, doubt)| asked.iter().any(|item| doubt.is_about(&item.name)));
         let doubts = doubts.map(|(file, doubt)| Remark {
             text: format!("{file} {doubt}"),
             remedy: Some(doubt.remedy().to_owned()),
         });
         // Who can read a file is of no matter when none of the secrets stands in it.
         let in_use = asked.iter().any(|item| self.entries.contains_key(&item.name));
-        self.remarks
-            .iter()
-            .filter(|_| in_use)
-            .cloned()
-            .chain(doubts)
-            .collect()
+        self.remarks.iter().filter(|_| in_use).cloned().chain(doubts).collect()
     }
 }
 
@@ -109,14 +97,8 @@ impl Dotenv {
         let path = self.project.join(file);
         let shown = file.display().to_string();
         let bytes = std::fs::read(&path).map(SecretValue::new).map_err(|error| {
-            Error::new(
-                Code::SourceFailed,
-                format!("env-file: cannot read {shown}: {}", plain_reason(&error)),
-            )
-            .hint(format!(
-                "Make {} readable for this user, or correct `env-file`.",
-                path.display()
-            ))
+            Error::new(Code::SourceFailed, format!("env-file: cannot read {shown}: {}", plain_reason(&error)))
+                .hint(format!("Make {} readable for this user, or correct `env-file`.", path.display()))
         })?;
         let parsed = parse(bytes.expose(), Interpolation::Literal).map_err(|error| {
             Error::new(Code::SourceFailed, format!("{shown}: {error}")).hint(error.remedy().to_owned())
@@ -125,28 +107,15 @@ impl Dotenv {
         let changed = meta.as_ref().and_then(|meta| meta.modified().ok());
         for entry in parsed.entries {
             let place = format!("{shown} line {}", entry.line);
-            self.entries.insert(
-                entry.key,
-                Entry {
-                    value: entry.value.into(),
-                    place,
-                    changed,
-                },
-            );
+            self.entries.insert(entry.key, Entry { value: entry.value.into(), place, changed });
         }
         // A bare `NAME` is how Compose is told to inherit; that it has no value here is no fault of the file.
-        let doubts = parsed
-            .warnings
-            .into_iter()
-            .filter(|doubt| doubt.kind != WarningKind::Bare);
+        let doubts = parsed.warnings.into_iter().filter(|doubt| doubt.kind != WarningKind::Bare);
         self.doubts.extend(doubts.map(|doubt| (shown.clone(), doubt)));
         let mode = meta.map_or(0, |meta| meta.permissions().mode());
         if mode & 0o077 != 0 {
             self.remarks.push(Remark {
-                text: format!(
-                    "{shown} may be read by others on this machine (mode {:o})",
-                    mode & 0o777
-                ),
+                text: format!("{shown} may be read by others on this machine (mode {:o})", mode & 0o777),
                 remedy: Some(format!("chmod 600 {shown}")),
             });
         }
@@ -164,22 +133,12 @@ impl Dotenv {
 
     fn one(&self, name: &str) -> Reply {
         let file_key = format!("{name}_FILE");
-        if let Some(entry) = self
-            .entries
-            .get(&file_key)
-            .filter(|entry| !entry.value.is_empty())
-        {
+        if let Some(entry) = self.entries.get(&file_key).filter(|entry| !entry.value.is_empty()) {
             let named = std::str::from_utf8(entry.value.expose()).unwrap_or_default();
             return match read_file(&self.project.join(named), &self.own_output) {
                 Ok((value, changed)) => {
                     let place = format!("{file_key} of {}", entry.place);
-                    Reply::Found(Found {
-                        value,
-                        place,
-                        version: None,
-                        changed,
-                        expires: None,
-                    })
+                    Reply::Found(Found { value, place, version: None, changed, expires: None })
                 }
                 Err(error) => Reply::Failed(Refusal {
                     fact: format!(

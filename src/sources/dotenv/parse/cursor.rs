@@ -36,12 +36,7 @@ impl<'a> Cursor<'a> {
     /// At the start of the file, behind a byte order mark.
     pub(super) fn new(bytes: &'a [u8]) -> Self {
         let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
-        Self {
-            bytes,
-            at: 0,
-            line: 1,
-            line_start: 0,
-        }
+        Self { bytes, at: 0, line: 1, line_start: 0 }
     }
 
     pub(super) fn at_end(&self) -> bool {
@@ -53,11 +48,7 @@ impl<'a> Cursor<'a> {
     }
 
     pub(super) fn place(&self) -> Place {
-        Place {
-            line: self.line,
-            line_start: self.line_start,
-            at: self.at,
-        }
+        Place { line: self.line, line_start: self.line_start, at: self.at }
     }
 
     /// An error at a place that was passed, in the value of this key.
@@ -106,9 +97,7 @@ impl<'a> Cursor<'a> {
                 }
             }
         };
-        let key = String::from_utf8_lossy(rest.get(..length).unwrap_or_default())
-            .trim_end()
-            .to_owned();
+        let key = String::from_utf8_lossy(rest.get(..length).unwrap_or_default()).trim_end().to_owned();
         self.advance(length + usize::from(end != KeyEnd::File));
         self.skip_while(is_blank);
         Ok((key, end))
@@ -169,10 +158,7 @@ impl<'a> Cursor<'a> {
 
 /// An unquoted value: the line up to the first ` #`, without white space at its end.
 pub(super) fn without_comment(line: &[u8]) -> &[u8] {
-    let length = line
-        .windows(2)
-        .position(|pair| pair == b" #")
-        .unwrap_or(line.len());
+    let length = line.windows(2).position(|pair| pair == b" #").unwrap_or(line.len());
     let mut value = line.get(..length).unwrap_or_default();
     while let Some(shorter) = without_last_space(value) {
         value = shorter;
@@ -182,12 +168,7 @@ pub(super) fn without_comment(line: &[u8]) -> &[u8] {
 
 /// The text without its last character, if that is white space. Invalid UTF-8 is none.
 fn without_last_space(text: &[u8]) -> Option<&[u8]> {
-    let width = 1 + text
-        .iter()
-        .rev()
-        .take_while(|&&byte| byte & 0xC0 == 0x80)
-        .count()
-        .min(3);
+    let width = 1 + text.iter().rev().take_while(|&&byte| byte & 0xC0 == 0x80).count().min(3);
     let (before, last) = text.split_at_checked(text.len().checked_sub(width)?)?;
     let last = std::str::from_utf8(last).ok()?;
     last.chars().all(char::is_whitespace).then_some(before)
@@ -200,19 +181,13 @@ fn first_character(bytes: &[u8]) -> Option<(Option<char>, usize)> {
         return Some((Some(char::from(first)), 1));
     }
     let window = bytes.get(..bytes.len().min(4))?;
-    let character = window
-        .utf8_chunks()
-        .next()
-        .and_then(|chunk| chunk.valid().chars().next());
+    let character = window.utf8_chunks().next().and_then(|chunk| chunk.valid().chars().next());
     Some((character, character.map_or(1, char::len_utf8)))
 }
 
 /// White space within a line, in Compose's sense: fewer characters than Unicode has.
 fn is_blank(character: char) -> bool {
-    matches!(
-        character,
-        '\t' | '\x0B' | '\x0C' | '\r' | ' ' | '\u{85}' | '\u{A0}'
-    )
+    matches!(character, '\t' | '\x0B' | '\x0C' | '\r' | ' ' | '\u{85}' | '\u{A0}')
 }
 
 fn is_key_character(character: char) -> bool {

@@ -50,11 +50,7 @@ struct Braced<'t> {
 
 impl<'a> Expander<'a> {
     pub(super) fn new(lookup: super::Lookup<'a>, budget: &'a mut usize) -> Self {
-        Self {
-            lookup,
-            budget,
-            unset: false,
-        }
+        Self { lookup, budget, unset: false }
     }
 
     /// Whether a variable without a value or a default was met. (Its name may be part of a secret, so it is not kept.)
@@ -162,11 +158,8 @@ impl Line {
             let rest = text.get(at..).unwrap_or_default();
             let length = rest.iter().position(|&byte| byte == b'\n').unwrap_or(rest.len());
             self.end = at + length;
-            self.last_brace = rest
-                .get(..length)?
-                .iter()
-                .rposition(|&byte| byte == b'}')
-                .map(|brace| at + brace);
+            self.last_brace =
+                rest.get(..length)?.iter().rposition(|&byte| byte == b'}').map(|brace| at + brace);
         }
         self.last_brace.filter(|&brace| brace >= at)
     }
@@ -183,11 +176,7 @@ fn braced<'t>(text: &'t [u8], offset: usize, line: &mut Line) -> Option<Braced<'
     let start = offset + 2 + length;
     let (operator, colon, operand) = match *text.get(start..)? {
         [b'}', ..] => {
-            return Some(Braced {
-                name,
-                operator: None,
-                end: start + 1,
-            });
+            return Some(Braced { name, operator: None, end: start + 1 });
         }
         [b':', operator @ (b'-' | b'+' | b'?'), ..] => (operator, true, start + 2),
         [operator @ (b'-' | b'+' | b'?'), ..] => (operator, false, start + 1),
@@ -196,11 +185,7 @@ fn braced<'t>(text: &'t [u8], offset: usize, line: &mut Line) -> Option<Braced<'
     // A reference reaches to the brace that closes it, else to the last one on its line.
     let last = line.last_brace(text, operand)?;
     let close = closing_brace(text.get(offset..=last)?).map_or(last, |length| offset + length);
-    Some(Braced {
-        name,
-        operator: Some((operator, colon, text.get(operand..close)?)),
-        end: close + 1,
-    })
+    Some(Braced { name, operator: Some((operator, colon, text.get(operand..close)?)), end: close + 1 })
 }
 
 /// Where the first brace of the reference is closed. Compose does not look at the character right after a `{`, be it a brace.
@@ -223,10 +208,7 @@ fn closing_brace(reference: &[u8]) -> Option<usize> {
 }
 
 fn dollar(text: &[u8], from: usize) -> Option<usize> {
-    text.get(from..)?
-        .iter()
-        .position(|&byte| byte == b'$')
-        .map(|offset| from + offset)
+    text.get(from..)?.iter().position(|&byte| byte == b'$').map(|offset| from + offset)
 }
 
 /// How many bytes of a variable's name the text starts with. Compose matches names without regard to case, which in Unicode
@@ -245,7 +227,5 @@ fn name_length(text: &[u8]) -> usize {
 }
 
 fn name_of(text: &[u8], length: usize) -> &str {
-    text.get(..length)
-        .and_then(|name| std::str::from_utf8(name).ok())
-        .unwrap_or_default()
+    text.get(..length).and_then(|name| std::str::from_utf8(name).ok()).unwrap_or_default()
 }

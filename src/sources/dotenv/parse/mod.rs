@@ -97,10 +97,7 @@ pub fn parse(bytes: &[u8], mode: Interpolation<'_>) -> Result<Parsed, ParseError
             reader.statement()?;
         }
     }
-    Ok(Parsed {
-        entries: reader.entries.list,
-        warnings: reader.warnings,
-    })
+    Ok(Parsed { entries: reader.entries.list, warnings: reader.warnings })
 }
 
 /// The entries so far, with an index, for files with very many of them.
@@ -112,10 +109,7 @@ struct Entries {
 
 impl Entries {
     fn get(&self, key: &str) -> Option<Zeroizing<Vec<u8>>> {
-        self.index
-            .get(key)
-            .and_then(|&at| self.list.get(at))
-            .map(|entry| entry.value.clone())
+        self.index.get(key).and_then(|&at| self.list.get(at)).map(|entry| entry.value.clone())
     }
 
     /// Puts the entry in, over one of the same key; gives the line of the one that it replaced.
@@ -168,11 +162,7 @@ impl Reader<'_> {
             KeyEnd::Line => self.inherited(&key),
         };
         let Some((value, quoting)) = value else {
-            let kind = if key.is_empty() {
-                WarningKind::NoKey
-            } else {
-                WarningKind::Bare
-            };
+            let kind = if key.is_empty() { WarningKind::NoKey } else { WarningKind::Bare };
             self.warn(start.line, Some(&key), kind);
             return Ok(());
         };
@@ -180,12 +170,7 @@ impl Reader<'_> {
             self.warn(start.line, None, WarningKind::NoKey);
             return Ok(());
         }
-        let entry = Entry {
-            key: key.clone(),
-            value,
-            line: start.line,
-            quoting,
-        };
+        let entry = Entry { key: key.clone(), value, line: start.line, quoting };
         if let Some(first) = self.entries.put(entry) {
             self.warn(start.line, Some(&key), WarningKind::Duplicate { first });
         }

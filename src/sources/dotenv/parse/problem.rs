@@ -69,12 +69,7 @@ pub enum WarningKind {
 impl ParseError {
     pub(super) fn new(line: usize, column: usize, key: Option<&str>, kind: ErrorKind) -> Self {
         let key = key.filter(|key| is_plain(key)).map(str::to_owned);
-        Self {
-            line,
-            column,
-            key,
-            kind,
-        }
+        Self { line, column, key, kind }
     }
 
     /// What to do about it.
@@ -117,18 +112,12 @@ impl std::error::Error for ParseError {}
 
 impl Warning {
     pub(super) fn new(line: usize, key: Option<&str>, kind: WarningKind) -> Self {
-        Self {
-            line,
-            kind,
-            key: key.map(str::to_owned),
-        }
+        Self { line, kind, key: key.map(str::to_owned) }
     }
 
     /// The key, where it can be printed: a plain variable name that has a value.
     pub fn key(&self) -> Option<&str> {
-        self.key
-            .as_deref()
-            .filter(|key| self.kind != WarningKind::Bare && is_plain(key))
+        self.key.as_deref().filter(|key| self.kind != WarningKind::Bare && is_plain(key))
     }
 
     /// Whether this is about the secret of this name, so that a key that cannot be printed can still be told by someone who
@@ -192,8 +181,6 @@ impl fmt::Debug for Warning {
 fn is_plain(key: &str) -> bool {
     let mut bytes = key.bytes();
     key.len() <= 128
-        && bytes
-            .next()
-            .is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_')
+        && bytes.next().is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_')
         && bytes.all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'))
 }

@@ -19,11 +19,7 @@ fn interpolated(file: &[u8]) -> Result<Parsed, ParseError> {
 }
 
 fn warnings(file: &[u8]) -> Vec<(usize, WarningKind)> {
-    literal(file)
-        .warnings
-        .iter()
-        .map(|warning| (warning.line, warning.kind))
-        .collect()
+    literal(file).warnings.iter().map(|warning| (warning.line, warning.kind)).collect()
 }
 
 #[test]
@@ -32,14 +28,7 @@ fn entries_tell_their_line_and_quoting() {
     let told: Vec<_> = parsed
         .entries
         .iter()
-        .map(|entry| {
-            (
-                entry.key.as_str(),
-                entry.value.as_slice(),
-                entry.line,
-                entry.quoting,
-            )
-        })
+        .map(|entry| (entry.key.as_str(), entry.value.as_slice(), entry.line, entry.quoting))
         .collect();
     let expected: [(_, &[u8], _, _); 3] = [
         ("A", b"x\r\ny", 2, Quoting::Single),
@@ -53,10 +42,7 @@ fn entries_tell_their_line_and_quoting() {
 fn of_keys_that_come_twice_the_last_value_counts_and_a_warning_names_both_lines() {
     let parsed = literal(b"A=1\nB=2\nA=3\n");
     assert_eq!(parsed.entries.len(), 2);
-    assert_eq!(
-        parsed.get("A").map(|entry| (entry.value.as_slice(), entry.line)),
-        Some((&b"3"[..], 3))
-    );
+    assert_eq!(parsed.get("A").map(|entry| (entry.value.as_slice(), entry.line)), Some((&b"3"[..], 3)));
     assert_eq!(
         parsed.warnings[0].to_string(),
         "line 3 (A): the key was already set on line 1; this one counts"
@@ -83,29 +69,16 @@ fn dollars_are_kept_and_those_that_compose_would_read_are_told() {
     ];
     for (file, value, told) in cases {
         let parsed = literal(file);
-        assert_eq!(
-            parsed.entries[0].value.as_slice(),
-            value,
-            "{}",
-            file.escape_ascii()
-        );
+        assert_eq!(parsed.entries[0].value.as_slice(), value, "{}", file.escape_ascii());
         let expected = [(1, WarningKind::WouldInterpolate)];
-        assert_eq!(
-            warnings(file),
-            if told { &expected[..] } else { &[] },
-            "{}",
-            file.escape_ascii()
-        );
+        assert_eq!(warnings(file), if told { &expected[..] } else { &[] }, "{}", file.escape_ascii());
     }
 }
 
 #[test]
 fn what_is_read_as_more_entries_than_meant_is_told() {
     assert_eq!(warnings(b"A='x' B=y\n"), [(1, WarningKind::TextAfterQuote)]);
-    assert_eq!(
-        warnings(b"A='x\n'y\n"),
-        [(2, WarningKind::TextAfterQuote), (2, WarningKind::Bare)]
-    );
+    assert_eq!(warnings(b"A='x\n'y\n"), [(2, WarningKind::TextAfterQuote), (2, WarningKind::Bare)]);
     assert_eq!(warnings(b"A='x' # y\nB=z\n"), []);
     assert_eq!(warnings(b"=x\n"), [(1, WarningKind::NoKey)]);
     assert_eq!(warnings(b"A=1\nA"), [(2, WarningKind::Bare)]);
@@ -125,16 +98,9 @@ fn errors_have_a_place_and_a_kind() {
     for (file, line, column, kind) in cases {
         let error = fault(file);
         let shown = file.escape_ascii();
-        assert_eq!(
-            (error.line, error.column, error.kind),
-            (line, column, kind),
-            "{shown}"
-        );
+        assert_eq!((error.line, error.column, error.kind), (line, column, kind), "{shown}");
     }
-    assert_eq!(
-        fault(b"KEY='x").to_string(),
-        "line 1, column 5 (KEY): a quote that is never closed"
-    );
+    assert_eq!(fault(b"KEY='x").to_string(), "line 1, column 5 (KEY): a quote that is never closed");
 }
 
 #[test]
@@ -176,8 +142,7 @@ fn no_message_shows_a_part_of_a_value() {
                 Err(error) => vec![format!("{error} {error:?} {}", error.remedy())],
                 Ok(parsed) => {
                     let told = parsed.warnings.iter();
-                    told.map(|warning| format!("{warning} {warning:?} {}", warning.remedy()))
-                        .collect()
+                    told.map(|warning| format!("{warning} {warning:?} {}", warning.remedy())).collect()
                 }
             };
             assert!(!told.is_empty(), "nothing told of {}", file.escape_ascii());
@@ -197,9 +162,8 @@ fn a_bare_key_can_be_told_by_who_knows_its_name() {
 fn hostile_files_are_read_quickly() {
     let mebibyte = |pattern: &[u8]| pattern.repeat((1 << 20) / pattern.len());
     let large = [b"A=".to_vec(), mebibyte(b"x"), b"\n".to_vec()].concat();
-    let doubling: Vec<u8> = (0..200_u32)
-        .flat_map(|at| format!("V{}=$V{at}$V{at}\n", at + 1).into_bytes())
-        .collect();
+    let doubling: Vec<u8> =
+        (0..200_u32).flat_map(|at| format!("V{}=$V{at}$V{at}\n", at + 1).into_bytes()).collect();
     let files = [
         mebibyte(b"A\n"),
         mebibyte(b"#\n"),
@@ -215,22 +179,13 @@ fn hostile_files_are_read_quickly() {
         [large.clone(), b"B=".to_vec(), mebibyte(b"$A")].concat(),
         [large, b"B=".to_vec(), mebibyte(b"${A:+}")].concat(),
         [b"V0=xxxxxxxx\n".to_vec(), doubling].concat(),
-        (0..100_000_u32)
-            .flat_map(|at| format!("K{at}=v\n").into_bytes())
-            .collect(),
+        (0..100_000_u32).flat_map(|at| format!("K{at}=v\n").into_bytes()).collect(),
     ];
     for file in files {
         let start = Instant::now();
-        let told = [
-            parse(&file, Interpolation::Literal).is_ok(),
-            interpolated(&file).is_ok(),
-        ];
+        let told = [parse(&file, Interpolation::Literal).is_ok(), interpolated(&file).is_ok()];
         let shown = file.get(..20).unwrap().escape_ascii();
-        assert!(
-            start.elapsed() < Duration::from_secs(5),
-            "{shown} {told:?} took {:?}",
-            start.elapsed()
-        );
+        assert!(start.elapsed() < Duration::from_secs(5), "{shown} {told:?} took {:?}", start.elapsed());
     }
 }
 
