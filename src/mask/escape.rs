@@ -149,7 +149,7 @@ fn number(character: char, style: Number, out: &mut Buffer) {
         }
         Number::Octal => character.encode_utf8(&mut [0; 4]).bytes().for_each(|byte| octal(byte, out)),
         Number::Bytes => {
-            character.encode_utf8(&mut [0; 4]).bytes().for_each(|byte| hex_byte(byte, LOWER, out))
+            character.encode_utf8(&mut [0; 4]).bytes().for_each(|byte| hex_byte(byte, LOWER, out));
         }
     }
 }
