@@ -302,6 +302,11 @@ pub(super) async fn lock_directory(run: &Run, directory: &std::path::Path) -> Re
     let start = Instant::now();
     loop {
         if let Some(lock) = ProjectLock::try_lock(directory)? {
+            if !lock.is_exclusive() {
+                run.console.line(
+                    "this file system knows no locks: two runs at once are kept apart by the engine alone",
+                );
+            }
             return Ok(lock);
         }
         if start.elapsed() >= LOCK_WAIT {

@@ -261,11 +261,6 @@ impl Output {
         serde_json::from_slice(&self.stdout).ok()
     }
 
-    /// The standard output as one JSON value a line, as `docker … --format json` prints.
-    pub fn json_lines(&self) -> Vec<serde_json::Value> {
-        self.text().lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
-    }
-
     /// The output when the program ended with status 0; otherwise an error of the given code with its own words.
     pub fn or_fail(self, code: Code, doing: &str) -> Result<Self> {
         if self.success {

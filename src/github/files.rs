@@ -61,14 +61,6 @@ pub fn write_output(path: &Path, name: &str, value: &str) -> Result<(), FileErro
     write_entry(path, name, value)
 }
 
-/// Adds one entry to the file that `GITHUB_STATE` names: the post step finds it as `STATE_name`.
-///
-/// # Errors
-/// A name that the runner would misread, or a file that cannot be written.
-pub fn write_state(path: &Path, name: &str, value: &str) -> Result<(), FileError> {
-    write_entry(path, name, value)
-}
-
 /// Adds Markdown to the file that `GITHUB_STEP_SUMMARY` names. Returns whether all of it is there: above 1 MiB,
 /// counted with what the file holds already, GitHub would show nothing, so the text is cut at the end of a line
 /// and says so.
@@ -198,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn outputs_and_state_arrive_as_they_were() {
+    fn outputs_arrive_as_they_were() {
         let (_directory, path) = file();
         fs::write(&path, "earlier=step without line end").unwrap();
         let values =
@@ -206,7 +198,7 @@ mod tests {
         for value in values {
             write_output(&path, "result", value).unwrap();
         }
-        write_state(&path, "error-code", "missing").unwrap();
+        write_output(&path, "error-code", "missing").unwrap();
         let entries = read(&fs::read_to_string(&path).unwrap());
         assert_eq!(entries[0], ("earlier".to_owned(), "step without line end".to_owned()));
         let found: Vec<&str> = entries[1..=values.len()].iter().map(|(_, value)| value.as_str()).collect();

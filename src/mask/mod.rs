@@ -20,7 +20,7 @@ mod nasty;
 
 pub use plan::Plan;
 pub use redactor::Redactor;
-pub use stream::{RedactingWriter, Stream};
+pub use stream::Stream;
 pub use structural::Unmaskable;
 
 /// What stands in the place of a value: the same three stars that GitHub's runner prints.

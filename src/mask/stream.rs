@@ -1,7 +1,5 @@
 //! Redacts output that arrives in chunks, without making anyone wait for more than a value could need.
 
-use std::io::{self, Write};
-
 use super::buffer::Buffer;
 use super::{MASK, Redactor};
 
@@ -71,60 +69,6 @@ impl Stream {
         self.masked = behind_mask.then_some(done - decided);
         self.held.drop_front(decided);
         self.held.shrink(KEPT);
-    }
-}
-
-/// A writer that redacts what is written to it. Call [`finish`](Self::finish) at the end; a writer that is
-/// dropped instead writes what it held back and ignores errors.
-pub struct RedactingWriter<W: Write> {
-    stream: Stream,
-    inner: Option<W>,
-    redacted: Vec<u8>,
-}
-
-impl<W: Write> RedactingWriter<W> {
-    /// Wraps `inner`.
-    pub fn new(redactor: &Redactor, inner: W) -> Self {
-        Self { stream: redactor.stream(), inner: Some(inner), redacted: Vec::new() }
-    }
-
-    /// Writes what was held back, flushes, and returns the inner writer.
-    ///
-    /// # Errors
-    /// Those of the inner writer.
-    pub fn finish(mut self) -> io::Result<W> {
-        self.redacted.clear();
-        self.stream.finish(&mut self.redacted);
-        let mut inner = self.inner.take().ok_or_else(|| io::Error::other("the writer has ended"))?;
-        inner.write_all(&self.redacted)?;
-        inner.flush()?;
-        Ok(inner)
-    }
-}
-
-impl<W: Write> Write for RedactingWriter<W> {
-    fn write(&mut self, chunk: &[u8]) -> io::Result<usize> {
-        self.redacted.clear();
-        self.stream.push(chunk, &mut self.redacted);
-        if let Some(inner) = &mut self.inner {
-            inner.write_all(&self.redacted)?;
-        }
-        Ok(chunk.len())
-    }
-
-    /// Flushes the inner writer. What may be the beginning of a value stays back even then.
-    fn flush(&mut self) -> io::Result<()> {
-        self.inner.as_mut().map_or(Ok(()), Write::flush)
-    }
-}
-
-impl<W: Write> Drop for RedactingWriter<W> {
-    fn drop(&mut self) {
-        if let Some(mut inner) = self.inner.take() {
-            self.redacted.clear();
-            self.stream.finish(&mut self.redacted);
-            let _ = inner.write_all(&self.redacted);
-        }
     }
 }
 
@@ -219,20 +163,6 @@ mod tests {
             assert_eq!(streamed(&redactor, long.chunks(size)), b"***", "{size}");
         }
         assert!(redactor.redact_line(&long[..16_384]).len() < 3 + 512);
-    }
-
-    #[test]
-    fn a_writer_writes_what_it_held_back_when_it_ends() {
-        let (_, redactor) = redactor(&[b"sesame".to_vec()]);
-        let mut out = Vec::new();
-        let mut writer = RedactingWriter::new(&redactor, &mut out);
-        writer.write_all(b"a sesame, a se").unwrap();
-        writer.flush().unwrap();
-        drop(writer);
-        assert_eq!(out, b"a ***, a se");
-        let mut writer = RedactingWriter::new(&redactor, Vec::new());
-        writer.write_all(b"ses").unwrap();
-        assert_eq!(writer.finish().unwrap(), b"ses");
     }
 
     #[test]

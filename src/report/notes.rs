@@ -23,11 +23,6 @@ pub fn job_token(name: &SecretName) -> Message {
     ))
 }
 
-/// `delivery: auto` chose this kind (`file`, `volume`, `swarm`) for this reason, a clause without a full stop.
-pub fn auto_delivery(kind: &str, reason: &str) -> String {
-    format!("`auto` chose the delivery `{kind}`: {reason}.")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -39,9 +34,5 @@ mod tests {
         assert!(token.text.starts_with("GITHUB_TOKEN holds a ghs_… token"), "{}", token.text);
         assert!(token.hint.unwrap().contains("`GITHUB_TOKEN: ${{ secrets.BOT_TOKEN }}`"));
         assert!(hosted_runner().contains("the stack dies with the job"));
-        assert_eq!(
-            auto_delivery("volume", "the engine outlives the workspace"),
-            "`auto` chose the delivery `volume`: the engine outlives the workspace."
-        );
     }
 }

@@ -119,8 +119,6 @@ pub struct Platform {
     pub summary_file: Option<PathBuf>,
     /// The runner's temporary directory, when it is one that exists here.
     pub temporary: Option<PathBuf>,
-    /// `RUNNER_WORKSPACE`, a path of the host that the runner does not translate.
-    pub runner_workspace: Option<PathBuf>,
     /// Whether this process runs in a container (`/.dockerenv` or `/run/.containerenv` is there).
     pub in_container: bool,
     /// The host name, which in a container is usually its id.
@@ -343,7 +341,6 @@ pub fn platform(given: &Given) -> Platform {
         output_file: path("GITHUB_OUTPUT"),
         summary_file: path("GITHUB_STEP_SUMMARY"),
         temporary: path("RUNNER_TEMP").filter(|path| path.is_dir()),
-        runner_workspace: path("RUNNER_WORKSPACE"),
         in_container: ["/.dockerenv", "/run/.containerenv"].iter().any(|mark| Path::new(mark).exists()),
         host_name: given.variables.text("HOSTNAME").map(str::to_owned),
     }
