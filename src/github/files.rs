@@ -1,6 +1,6 @@
-//! The files by which a step tells GitHub's runner its outputs, its state and its summary.
+//! The files by which a step tells GitHub's runner its outputs and its summary.
 //!
-//! The runner names them in `GITHUB_OUTPUT`, `GITHUB_STATE` and `GITHUB_STEP_SUMMARY`, and reads them when the
+//! The runner names them in `GITHUB_OUTPUT` and `GITHUB_STEP_SUMMARY`, and reads them when the
 //! step has ended. Under `act` in host mode they may name a directory that the container does not have; then
 //! writing fails with [`FileError::Io`], and the caller may go on.
 
