@@ -5,7 +5,7 @@ pub mod dotenv;
 pub mod env;
 pub mod field;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -171,8 +171,9 @@ pub fn open(settings: &Settings, manifest: &Manifest, around: &Surroundings) -> 
     if !wanted.is_empty() {
         order = wanted;
     }
-    let there: Vec<String> = configured.keys().map(ToString::to_string).collect();
-    order.iter().map(|id| configured.remove(id).ok_or_else(|| not_configured(id, &there))).collect()
+    let kinds = SOURCES.iter().map(|kind| kind.name.to_owned());
+    let known: BTreeSet<String> = kinds.chain(manifest.sources.keys().map(ToString::to_string)).collect();
+    order.iter().map(|id| configured.remove(id).ok_or_else(|| not_configured(id, &known))).collect()
 }
 
 fn id(text: &str) -> Result<SourceId> {
@@ -199,9 +200,8 @@ fn open_one(
     }
 }
 
-fn not_configured(id: &SourceId, there: &[String]) -> Error {
-    let known = SOURCES.iter().any(|kind| kind.name == id.as_str());
-    let fact = if known {
+fn not_configured(id: &SourceId, known: &BTreeSet<String>) -> Error {
+    let fact = if known.contains(id.as_str()) {
         format!("sources: `{id}` is not configured here")
     } else {
         format!("sources: there is no source `{id}`")
@@ -211,7 +211,7 @@ fn not_configured(id: &SourceId, there: &[String]) -> Error {
         "docker-secrets" => {
             "Give its directory in the manifest: `sources: { docker-secrets: { dir: … } }`.".to_owned()
         }
-        _ => format!("Configured are: {}.", there.join(", ")),
+        _ => format!("The sources are: {}.", known.iter().map(String::as_str).collect::<Vec<_>>().join(", ")),
     };
     Error::new(Code::SourceUnknown, fact).hint(remedy)
 }
