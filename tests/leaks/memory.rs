@@ -5,7 +5,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::scene::{Scene, is_root, path_with, write_script};
+use crate::scene::{PROGRAM, Scene, is_root, path_with, write_script};
 
 /// A user that is not root and needs no entry in any file.
 const SOMEBODY: u32 = 4242;
@@ -23,7 +23,13 @@ fn the_running_program_leaves_no_core_and_its_memory_is_closed_to_others_of_its_
         std::os::unix::fs::PermissionsExt::from_mode(0o644),
     )
     .unwrap();
-    let mut command = scene.cli(["validate", "--secrets", "KEY"]);
+    // Where the program was built not everyone may go. A process of its own copies it: a copy that this one had open for
+    // writing when another test forks could not be run.
+    let program = scene.beside("claude-secrets");
+    assert!(Command::new("cp").arg(PROGRAM).arg(&program).status().unwrap().success());
+    let mut command = Command::new(program);
+    command.args(["validate", "--secrets", "KEY"]);
+    let mut command = scene.scrubbed(command);
     command.env("PATH", path_with(&fake)).env("KEY", "canary-value");
     if is_root() {
         command.uid(SOMEBODY).gid(SOMEBODY);
