@@ -1,6 +1,6 @@
 //! The Project stage: the Compose model, who gets what, and where things go.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::Run;
@@ -156,9 +156,7 @@ async fn load(
 }
 
 async fn standing(tools: &Tools, name: &str) -> Result<Standing> {
-    let containers = engine::containers(tools, name).await?;
-    let names: BTreeSet<String> = containers.iter().filter_map(Container::image_name).collect();
-    let images = engine::images(tools, &names.into_iter().collect::<Vec<_>>()).await?;
+    let (containers, images) = engine::containers_and_images(tools, name).await?;
     Ok(Standing { containers, images })
 }
 

@@ -1,6 +1,6 @@
 //! What the Docker Engine knows: its version, the project's containers, images and volumes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -77,11 +77,6 @@ impl Container {
     /// The id of the image it was made from.
     pub fn image_id(&self) -> &str {
         self.raw.get("Image").and_then(Value::as_str).unwrap_or_default()
-    }
-
-    /// The name of the image it was made from, as it was given.
-    pub fn image_name(&self) -> Option<String> {
-        Some(self.raw.pointer("/Config/Image")?.as_str()?.to_owned())
     }
 
     /// What it is doing.
@@ -192,7 +187,24 @@ pub async fn compose_version(tools: &Tools) -> Result<String> {
 
 /// The project's containers, stopped ones too.
 pub async fn containers(tools: &Tools, project: &str) -> Result<Vec<Container>> {
-    let mut all = with_label(tools, &format!("com.docker.compose.project={project}")).await?;
+    let all = with_label(tools, &format!("com.docker.compose.project={project}")).await?;
+    Ok(services_own(all))
+}
+
+/// The project's containers, and the images that they were made from by the names that they were given: both asked for at
+/// the same time.
+pub async fn containers_and_images(
+    tools: &Tools,
+    project: &str,
+) -> Result<(Vec<Container>, BTreeMap<String, Image>)> {
+    let listed = list(tools, &format!("com.docker.compose.project={project}")).await?;
+    let (ids, names): (Vec<String>, BTreeSet<String>) = listed.into_iter().unzip();
+    let names: Vec<String> = names.into_iter().collect();
+    let (containers, images) = tokio::try_join!(inspect(tools, &ids), images(tools, &names))?;
+    Ok((services_own(containers), images))
+}
+
+fn services_own(mut all: Vec<Container>) -> Vec<Container> {
     // What `docker compose run` started belongs to no service. And images that Compose built carry the labels of their
     // project and service on to every container made from them, our locks and helpers too: as Compose does, only those
     // that have the hash of a definition count.
@@ -200,18 +212,26 @@ pub async fn containers(tools: &Tools, project: &str) -> Result<Vec<Container>> 
         container.label("com.docker.compose.oneoff") != Some("True")
             && container.label("com.docker.compose.config-hash").is_some()
     });
-    Ok(all)
+    all
 }
 
 /// All containers with a label (`name` or `name=value`), stopped ones too.
 pub async fn with_label(tools: &Tools, label: &str) -> Result<Vec<Container>> {
+    let ids: Vec<String> = list(tools, label).await?.into_iter().map(|(id, _)| id).collect();
+    inspect(tools, &ids).await
+}
+
+/// Ids of all containers with a label, with the name of the image that each was made from (an id, when the name has moved
+/// on to another image).
+async fn list(tools: &Tools, label: &str) -> Result<Vec<(String, String)>> {
     let filter = format!("label={label}");
-    let listed = tools.docker(["ps", "-aq", "--no-trunc", "--filter", &filter]).output().await?;
+    let words = ["ps", "--all", "--no-trunc", "--format", "{{.ID}} {{.Image}}", "--filter", &filter];
+    let listed = tools.docker(words).output().await?;
     if !listed.success {
         return Err(unreachable(&listed.stderr));
     }
-    let ids: Vec<String> = listed.text().lines().map(str::to_owned).collect();
-    inspect(tools, &ids).await
+    let pair = |line: &str| line.split_once(' ').map(|(id, image)| (id.to_owned(), image.to_owned()));
+    Ok(listed.text().lines().filter_map(pair).collect())
 }
 
 /// The containers with these ids or names; those that are gone are left out.
