@@ -104,6 +104,11 @@ impl Resolution {
         self.seen.iter().map(|(name, value)| (name, value))
     }
 
+    /// Every declared secret, with a value or without.
+    pub fn declared(&self) -> Vec<&Secret> {
+        self.secrets.iter().map(|resolved| &resolved.secret).collect()
+    }
+
     /// The secrets that have a value.
     pub fn available(&self) -> impl Iterator<Item = (&Secret, &SecretValue)> {
         self.secrets.iter().filter_map(|resolved| Some((&resolved.secret, resolved.value.as_ref()?)))
