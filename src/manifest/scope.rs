@@ -162,7 +162,7 @@ fn add_settings(
     findings: &mut Findings<'_>,
 ) {
     let kind = config.kind.as_deref().unwrap_or(id.as_str());
-    let allowed = given.settings.iter().find(|(k, _)| *k == kind).map(|(_, names)| *names);
+    let allowed = given.settings.iter().find(|(k, _)| *k == kind).map(|(_, names)| names);
     for (name, value) in &settings.0 {
         let (Some((name, mark)), Some(Text(value))) = (name.get(), &value.value) else {
             continue;

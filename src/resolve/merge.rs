@@ -90,7 +90,8 @@ impl Merge<'_> {
             Reply::Absent(place) => Outcome::Absent(place.clone()),
             Reply::Denied(refusal) => Outcome::Denied(refusal.clone()),
             Reply::Failed(refusal) => Outcome::Failed(refusal.clone()),
-            Reply::Found(found) => match &reference.field {
+            Reply::Found(found) => match reference.field.as_deref().or_else(|| self.default_field(reference))
+            {
                 None => Outcome::Found(found.value.clone(), found),
                 Some(name) => match pick(&found.value, name) {
                     Field::Value(value) => Outcome::Found(value, found),
@@ -109,6 +110,10 @@ impl Merge<'_> {
                 },
             },
         }
+    }
+
+    fn default_field(&self, reference: &Reference) -> Option<&str> {
+        self.sources.iter().find(|source| *source.id() == reference.source)?.default_field()
     }
 
     /// Holds the winner against the manifest's rules and against the values that lost.

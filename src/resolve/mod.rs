@@ -16,6 +16,9 @@ use crate::secret::{SecretName, SecretValue};
 use crate::settings::Settings;
 use crate::sources::{Item, Refusal, Reply, Source};
 
+/// What a source may take longer than `timeout`, to say by itself what did not come in time.
+const GRACE: Duration = Duration::from_secs(1);
+
 /// Where a secret's value came from.
 #[derive(Clone)]
 pub struct Origin {
@@ -149,7 +152,7 @@ impl Resolution {
 
 /// Asks every source at the same time, each once for all that it may have, and merges the answers (design rules 1 to 4).
 pub async fn resolve(manifest: Manifest, sources: &[Box<dyn Source>], settings: &Settings) -> Resolution {
-    let plans: Vec<Vec<Reference>> = manifest
+    let mut plans: Vec<Vec<Reference>> = manifest
         .secrets
         .iter()
         .map(|secret| match &secret.from {
@@ -166,6 +169,7 @@ pub async fn resolve(manifest: Manifest, sources: &[Box<dyn Source>], settings: 
         problems: Vec::new(),
         seen: Vec::new(),
     };
+    pass_over_ambient(&mut plans, sources, &answers, &mut all);
     let merge = Merge { sources, answers: &answers, settings };
     for (secret, references) in manifest.secrets.into_iter().zip(plans) {
         let resolved = merge.one(secret, &references, &mut all);
@@ -186,26 +190,43 @@ fn item(reference: &Reference) -> Item {
     Item { name: reference.item.clone(), version: reference.version.clone() }
 }
 
+/// Asks all sources at the same time; those whose reads are metered afterwards, for what nothing above them had.
 async fn ask(plans: &[Vec<Reference>], sources: &[Box<dyn Source>], timeout: Duration) -> Answers {
-    let asked = sources.iter().map(|source| async move {
-        // Two references to one item are one question.
-        let items: BTreeSet<Item> =
-            plans.iter().flatten().filter(|reference| reference.source == *source.id()).map(item).collect();
-        let items: Vec<Item> = items.into_iter().collect();
-        if items.is_empty() {
-            return (source.id(), Vec::new());
-        }
-        let replies = match tokio::time::timeout(timeout, source.read(&items)).await {
-            Ok(replies) => replies,
-            Err(_) => items.iter().map(|_| late(source.id(), timeout)).collect(),
-        };
-        (source.id(), items.into_iter().zip(replies).collect())
-    });
     let mut answers = Answers::new();
-    for (id, replies) in join_all(asked).await {
-        answers.extend(replies.into_iter().map(|(item, reply)| ((id.clone(), item), reply)));
+    for metered in [false, true] {
+        let now = sources.iter().filter(|source| source.is_metered() == metered);
+        let asked = now.map(|source| {
+            // Two references to one item are one question.
+            let items: BTreeSet<Item> =
+                plans.iter().flat_map(|plan| wanted_of(source.as_ref(), plan, &answers)).collect();
+            ask_one(source.as_ref(), items.into_iter().collect(), timeout)
+        });
+        for (id, replies) in join_all(asked).await {
+            answers.extend(replies.into_iter().map(|(item, reply)| ((id.clone(), item), reply)));
+        }
     }
     answers
+}
+
+/// The items of one secret that a source is to be asked for.
+fn wanted_of(source: &dyn Source, plan: &[Reference], answers: &Answers) -> Vec<Item> {
+    let found = |reference: &Reference| {
+        matches!(answers.get(&(reference.source.clone(), item(reference))), Some(Reply::Found(_)))
+    };
+    let all = plan.iter().take_while(|reference| !(source.is_metered() && found(reference)));
+    all.filter(|reference| reference.source == *source.id()).map(item).collect()
+}
+
+async fn ask_one(source: &dyn Source, items: Vec<Item>, timeout: Duration) -> (SourceId, Vec<(Item, Reply)>) {
+    if items.is_empty() {
+        return (source.id().clone(), Vec::new());
+    }
+    // A source that goes over the network keeps the deadline itself, and so loses only what did not come in time.
+    let replies = match tokio::time::timeout(timeout + GRACE, source.read(&items)).await {
+        Ok(replies) => replies,
+        Err(_) => items.iter().map(|_| late(source.id(), timeout)).collect(),
+    };
+    (source.id().clone(), items.into_iter().zip(replies).collect())
 }
 
 fn late(id: &SourceId, timeout: Duration) -> Reply {
@@ -213,4 +234,31 @@ fn late(id: &SourceId, timeout: Duration) -> Reply {
         fact: format!("{id} did not answer within {}", humantime::format_duration(timeout)),
         remedy: "Look at the store, or give it more time with `timeout`.".to_owned(),
     })
+}
+
+/// A source that nobody names, that is there only by variables, and that denies everything is none (design rule 1).
+fn pass_over_ambient(
+    plans: &mut [Vec<Reference>],
+    sources: &[Box<dyn Source>],
+    answers: &Answers,
+    all: &mut Resolution,
+) {
+    for source in sources.iter().filter(|source| source.is_ambient()) {
+        let mut own = answers.iter().filter(|((id, _), _)| id == source.id()).map(|(_, reply)| reply);
+        let Some(Reply::Denied(first)) = own.next() else { continue };
+        if !own.all(|reply| matches!(reply, Reply::Denied(_))) {
+            continue;
+        }
+        let id = source.id();
+        plans.iter_mut().for_each(|plan| plan.retain(|reference| reference.source != *id));
+        all.warnings.push(Warning {
+            text: format!(
+                "{id} is there only by variables of this step, named nowhere, and denies everything: it is passed over ({})",
+                first.fact
+            ),
+            remedy: Some(format!(
+                "Name it when it is meant (`sources: {{ {id}: {{ … }} }}` in the manifest), else leave it out: `sources` lists those to ask."
+            )),
+        });
+    }
 }

@@ -60,7 +60,7 @@ pub const INPUTS: &[Input] = &[
         "sources",
         Kind::List,
         "",
-        "Which sources to ask, in which order. Default: all that are configured, in the order docker-secrets, dotenv, env.",
+        "Which sources to ask, in which order. Default: all that are configured, in the order docker-secrets, aws, vault, azure, onepassword, dotenv, env.",
     ),
     input(
         "env-file",
@@ -95,6 +95,51 @@ pub const INPUTS: &[Input] = &[
     ),
     input("strict", Kind::Switch, "false", "Makes warnings errors, before anything is changed."),
     input("timeout", Kind::Text, "60s", "The deadline for all sources together."),
+    input(
+        "max-age",
+        Kind::Text,
+        "",
+        "Warns of a value that is older than this, e.g. `90d`, where its source tells when it was written.",
+    ),
+    input(
+        "ca-certificates",
+        Kind::Text,
+        "",
+        "Certificates of authorities that are trusted besides the platform's: PEM, or a file that holds it.",
+    ),
+    input("aws-region", Kind::Text, "", "AWS: the region of Secrets Manager. Default: `AWS_REGION`."),
+    input(
+        "aws-role-arn",
+        Kind::Text,
+        "",
+        "AWS: the role to assume, by the workflow's identity token (`id-token: write`) where there is one. Default: `AWS_ROLE_ARN`.",
+    ),
+    input("vault-addr", Kind::Text, "", "Vault, OpenBao: the server's address. Default: `VAULT_ADDR`."),
+    input(
+        "vault-role",
+        Kind::Text,
+        "",
+        "Vault, OpenBao: the role to log in as, by the workflow's identity token (`id-token: write`) where there is one.",
+    ),
+    input(
+        "vault-jwt-audience",
+        Kind::Text,
+        "",
+        "Vault, OpenBao: the audience of the workflow's identity token. Default: GitHub's own, the address of the repository's owner.",
+    ),
+    input(
+        "azure-vault-url",
+        Kind::Text,
+        "",
+        "Azure Key Vault: the vault's address, `https://NAME.vault.azure.net`.",
+    ),
+    input(
+        "azure-client-id",
+        Kind::Text,
+        "",
+        "Azure: the application to log in as. Default: `AZURE_CLIENT_ID`.",
+    ),
+    input("azure-tenant-id", Kind::Text, "", "Azure: the tenant to log in to. Default: `AZURE_TENANT_ID`."),
     input(
         "project-directory",
         Kind::Text,
@@ -157,3 +202,9 @@ pub const INPUTS: &[Input] = &[
         "Where the JSON report goes, relative to the workspace. Default: `claude-secrets-report.json` in the runner's temporary directory under GitHub Actions, nowhere else.",
     ),
 ];
+
+/// The inputs that belong to one kind of store, which is what their names start with.
+pub(super) fn of_stores() -> impl Iterator<Item = &'static str> {
+    let of_a_store = |name: &&str| ["aws-", "vault-", "azure-"].iter().any(|store| name.starts_with(store));
+    INPUTS.iter().map(|input| input.name).filter(of_a_store)
+}

@@ -3,6 +3,7 @@
 mod environment;
 mod inputs;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -154,6 +155,12 @@ pub struct Settings {
     pub strict: bool,
     /// `timeout`.
     pub timeout: Duration,
+    /// `max-age`.
+    pub max_age: Option<Duration>,
+    /// `ca-certificates`: PEM, or a file of the workspace that holds it.
+    pub ca_certificates: Option<String>,
+    /// The inputs that belong to one kind of store (`vault-addr`), by their names.
+    pub store_inputs: BTreeMap<&'static str, String>,
     /// What is said to Compose.
     pub compose: ComposeSettings,
     /// `delivery`.
@@ -286,6 +293,11 @@ impl Settings {
             next_on_source_error: given.choice("on-source-error", &[("fail", false), ("next", true)])?,
             strict: given.switch("strict")?,
             timeout: given.duration("timeout")?,
+            max_age: given.text("max-age").map(|_| given.duration("max-age")).transpose()?,
+            ca_certificates: given.optional("ca-certificates"),
+            store_inputs: inputs::of_stores()
+                .filter_map(|name| Some((name, given.optional(name)?)))
+                .collect(),
             compose: ComposeSettings {
                 files: given
                     .list("compose-files")

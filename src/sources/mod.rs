@@ -1,61 +1,31 @@
 //! Places that may hold secrets, behind one interface: a batch of items in, one of four replies for each out.
 
+pub mod aws;
+pub mod azure;
+mod catalog;
 pub mod docker_secrets;
 pub mod dotenv;
 pub mod env;
 pub mod field;
+pub mod identity;
+pub mod net;
+pub mod onepassword;
+mod opening;
+mod options;
+pub mod vault;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use async_trait::async_trait;
 
-use crate::error::{Code, Error, Result};
-use crate::manifest::{Manifest, Reference, Scope, SourceConfig, SourceId};
+pub use self::catalog::{Known, SOURCES, Setting, SourceKind, known};
+use self::opening::Opening;
+pub use self::opening::{credential_variables, open};
+pub use self::options::Options;
+use crate::manifest::{Reference, Scope, SourceId};
 use crate::secret::{SecretName, SecretValue};
-use crate::settings::Settings;
-
-/// One kind of source, as data: what names it, what it can do. The order is the priority, highest first.
-#[derive(Clone, Copy)]
-pub struct SourceKind {
-    /// The kind's name; also the id of the source that needs no configuration.
-    pub name: &'static str,
-    /// Whether a reference may hold `@version`.
-    pub versioned: bool,
-    /// Whether it is a file of this machine: when such a source is not there, it surely has nothing. (A store that is
-    /// not configured may well have something.)
-    pub local: bool,
-    /// Keys that `sources.<id>` of the manifest may have.
-    pub settings: &'static [&'static str],
-    /// One sentence for the documentation.
-    pub about: &'static str,
-}
-
-/// Every kind of source that is built in, highest priority first. Help, schema, docs and tests come from it.
-pub const SOURCES: &[SourceKind] = &[
-    SourceKind {
-        name: "docker-secrets",
-        versioned: false,
-        local: true,
-        settings: &["dir"],
-        about: "Files of a directory, named like the secret in lower case; `/run/secrets` outside of GitHub Actions.",
-    },
-    SourceKind {
-        name: "dotenv",
-        versioned: false,
-        local: true,
-        settings: &[],
-        about: "`.env` files, read as Docker Compose reads them, values taken literally.",
-    },
-    SourceKind {
-        name: "env",
-        versioned: false,
-        local: false,
-        settings: &[],
-        about: "`NAME_FILE`, `NAME`, an action input `NAME`, and the JSON of `github-secrets`.",
-    },
-];
 
 /// What is asked of a source: an item, and which version of it. A field is picked by the caller.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -101,6 +71,16 @@ pub struct Refusal {
     pub remedy: String,
 }
 
+/// What a source says to the question which items lie below a prefix.
+pub enum Listing {
+    /// Their names, as references have them.
+    Items(Vec<String>),
+    /// It refused to say.
+    Denied(Refusal),
+    /// It could not be asked, or has no such list.
+    Failed(Refusal),
+}
+
 /// What a source has to say about itself, once a run.
 #[derive(Clone, Debug)]
 pub struct Remark {
@@ -125,8 +105,34 @@ pub trait Source: Send + Sync {
         false
     }
 
+    /// Whether only variables speak of it, which may be somebody else's (an earlier login to a registry). Such a source
+    /// that denies everything is passed over with a warning (design rule 1).
+    fn is_ambient(&self) -> bool {
+        false
+    }
+
+    /// Whether reads are counted against a quota: it is asked only for what nothing above it had (design rule 2).
+    fn is_metered(&self) -> bool {
+        false
+    }
+
+    /// The field that a reference without `#field` means. `None`: the whole item. A source whose items are sets of fields
+    /// hands each out as a JSON object.
+    fn default_field(&self) -> Option<&str> {
+        None
+    }
+
     /// Asks for all items at once and answers each, in the same order. Dropping the future stops it.
     async fn read(&self, items: &[Item]) -> Vec<Reply>;
+
+    /// The items whose names start with `prefix`, for a reference that ends in `*`.
+    async fn list(&self, prefix: &str) -> Listing {
+        let _ = prefix;
+        Listing::Failed(Refusal {
+            fact: format!("{} cannot list what it has", self.id()),
+            remedy: "Name each secret: `NAME = source:item`.".to_owned(),
+        })
+    }
 
     /// Things worth a warning that came up when it was opened, or about the items that were asked.
     fn remarks(&self, asked: &[Item]) -> Vec<Remark> {
@@ -145,75 +151,11 @@ pub struct Surroundings<'a> {
     pub host_directories: &'a BTreeMap<PathBuf, BTreeMap<String, SecretValue>>,
 }
 
-/// Opens the sources of a run, highest priority first: those that `sources` names, else all that are configured.
-pub fn open(settings: &Settings, manifest: &Manifest, around: &Surroundings) -> Result<Vec<Box<dyn Source>>> {
-    let wanted: Vec<SourceId> = settings.sources.iter().map(|text| id(text)).collect::<Result<_>>()?;
-    if let Some(twice) = wanted.iter().enumerate().find(|(at, id)| wanted[..*at].contains(id)) {
-        return Err(Error::new(Code::SourceUnknown, format!("sources: `{}` is named twice", twice.1)));
+impl Refusal {
+    /// A refusal with its fact and remedy.
+    pub fn new(fact: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { fact: fact.into(), remedy: remedy.into() }
     }
-    let mut configured: BTreeMap<SourceId, Box<dyn Source>> = BTreeMap::new();
-    let mut order: Vec<SourceId> = Vec::new();
-    let none = SourceConfig::default();
-    for kind in SOURCES {
-        let own = id(kind.name)?;
-        let named = manifest.sources.iter().filter(|(_, config)| config.kind.as_deref() == Some(kind.name));
-        let plain = manifest.sources.get(&own).unwrap_or(&none);
-        let candidates = std::iter::once((own.clone(), plain))
-            .chain(named.map(|(id, c)| (id.clone(), c)).filter(|(id, _)| *id != own));
-        // One that is not asked for is not even opened: a broken file of it is nobody's concern.
-        for (id, config) in candidates.filter(|(id, _)| wanted.is_empty() || wanted.contains(id)) {
-            if let Some(source) = open_one(kind, &id, config, settings, around)? {
-                order.push(id.clone());
-                configured.insert(id, source);
-            }
-        }
-    }
-    if !wanted.is_empty() {
-        order = wanted;
-    }
-    let kinds = SOURCES.iter().map(|kind| kind.name.to_owned());
-    let known: BTreeSet<String> = kinds.chain(manifest.sources.keys().map(ToString::to_string)).collect();
-    order.iter().map(|id| configured.remove(id).ok_or_else(|| not_configured(id, &known))).collect()
-}
-
-fn id(text: &str) -> Result<SourceId> {
-    SourceId::parse(text).ok_or_else(|| {
-        Error::new(Code::SourceUnknown, "sources: an entry is no source's id")
-            .hint("An id is lower-case letters, digits and hyphens, e.g. `docker-secrets, dotenv, env`.")
-    })
-}
-
-fn open_one(
-    kind: &SourceKind,
-    id: &SourceId,
-    config: &SourceConfig,
-    settings: &Settings,
-    around: &Surroundings,
-) -> Result<Option<Box<dyn Source>>> {
-    fn boxed<S: Source + 'static>(source: S) -> Box<dyn Source> {
-        Box::new(source)
-    }
-    match kind.name {
-        "docker-secrets" => Ok(docker_secrets::open(id, config, settings, around)?.map(boxed)),
-        "dotenv" => Ok(dotenv::open(id, settings, around)?.map(boxed)),
-        _ => Ok(Some(boxed(env::open(id, settings, around)?))),
-    }
-}
-
-fn not_configured(id: &SourceId, known: &BTreeSet<String>) -> Error {
-    let fact = if known.contains(id.as_str()) {
-        format!("sources: `{id}` is not configured here")
-    } else {
-        format!("sources: there is no source `{id}`")
-    };
-    let remedy = match id.as_str() {
-        "dotenv" => "Give the file by `env-file`, or leave `dotenv` out of `sources`.".to_owned(),
-        "docker-secrets" => {
-            "Give its directory in the manifest: `sources: { docker-secrets: { dir: … } }`.".to_owned()
-        }
-        _ => format!("The sources are: {}.", known.iter().map(String::as_str).collect::<Vec<_>>().join(", ")),
-    };
-    Error::new(Code::SourceUnknown, fact).hint(remedy)
 }
 
 impl Surroundings<'_> {

@@ -77,11 +77,13 @@ fn given() -> Given<'static> {
 }
 
 fn read_manifest(given: &Given) -> Result<manifest::Manifest, claude_secrets::error::Error> {
-    let kinds: Vec<&str> = SOURCES.iter().map(|kind| kind.name).collect();
-    let versioned = SOURCES.iter().filter(|kind| kind.versioned);
-    let versioned: Vec<&str> = versioned.map(|kind| kind.name).collect();
-    let settings: Vec<(&str, &[&str])> = SOURCES.iter().map(|kind| (kind.name, kind.settings)).collect();
-    manifest::read(&Given { known_kinds: &kinds, versioned: &versioned, settings: &settings, ..*given })
+    let known = claude_secrets::sources::known();
+    manifest::read(&Given {
+        file: given.file,
+        lines: given.lines,
+        environment: given.environment,
+        ..known.given()
+    })
 }
 
 /// Docker Compose itself reads it; variables need not be set.

@@ -97,7 +97,8 @@ fn sources() -> String {
     let mut out =
         row(&["priority", "source", "what it reads", "settings in `sources:`"]) + "|---|---|---|---|\n";
     for (index, kind) in SOURCES.iter().enumerate() {
-        let settings: Vec<String> = kind.settings.iter().map(|name| format!("`{name}`")).collect();
+        let settings: Vec<String> =
+            kind.settings.iter().map(|setting| format!("`{}`", setting.name)).collect();
         let settings = if settings.is_empty() { "none".to_owned() } else { settings.join(", ") };
         let link = format!("[`{0}`](sources/{0}.md)", kind.name);
         out += &row(&[&(index + 1).to_string(), &link, kind.about, &settings]);

@@ -1,0 +1,180 @@
+//! Every kind of source as data: flags, schema, documentation and tests come from this table.
+
+use crate::manifest::Given;
+
+/// One kind of source: what names it, what it can do, what it reads about itself.
+pub struct SourceKind {
+    /// The kind's name; also the id of the source that needs no configuration.
+    pub name: &'static str,
+    /// Whether a reference may hold `@version`.
+    pub versioned: bool,
+    /// Whether it is a file of this machine: when such a source is not there, it surely has nothing. (A store that is
+    /// not configured may well have something.)
+    pub local: bool,
+    /// What its variables start with, as the vendor's own tools name them: `VAULT_`. A source with an id of its own has
+    /// variables of its own: those of `old-vault` start with `OLD_VAULT_`.
+    pub variables: &'static str,
+    /// What `sources.<id>` of the manifest may have.
+    pub settings: &'static [Setting],
+    /// The ends of the names of the variables that hold its credentials; no child process gets them.
+    pub credentials: &'static [&'static str],
+    /// One sentence for the documentation.
+    pub about: &'static str,
+}
+
+/// One setting of a source.
+#[derive(Clone, Copy)]
+pub struct Setting {
+    /// Its key in the manifest.
+    pub name: &'static str,
+    /// The action input that says it for the source whose id is its kind.
+    pub input: Option<&'static str>,
+    /// The ends of the names of the variables that say it, the first one first.
+    pub variables: &'static [&'static str],
+}
+
+const fn setting(
+    name: &'static str,
+    input: Option<&'static str>,
+    variables: &'static [&'static str],
+) -> Setting {
+    Setting { name, input, variables }
+}
+
+/// Every kind of source that is built in, highest priority first.
+pub const SOURCES: &[SourceKind] = &[
+    SourceKind {
+        name: "docker-secrets",
+        versioned: false,
+        local: true,
+        variables: "",
+        settings: &[setting("dir", None, &[])],
+        credentials: &[],
+        about: "Files of a directory, named like the secret in lower case; `/run/secrets` outside of GitHub Actions.",
+    },
+    SourceKind {
+        name: "aws",
+        versioned: true,
+        local: false,
+        variables: "AWS_",
+        settings: &[
+            setting("region", Some("aws-region"), &["REGION", "DEFAULT_REGION"]),
+            setting("role-arn", Some("aws-role-arn"), &["ROLE_ARN"]),
+            setting("role-session-name", None, &["ROLE_SESSION_NAME"]),
+            setting("audience", None, &[]),
+            setting("profile", None, &["PROFILE"]),
+            setting("endpoint-url", None, &["ENDPOINT_URL_SECRETS_MANAGER", "ENDPOINT_URL"]),
+        ],
+        credentials: &["ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN"],
+        about: "AWS Secrets Manager.",
+    },
+    SourceKind {
+        name: "vault",
+        versioned: true,
+        local: false,
+        variables: "VAULT_",
+        settings: &[
+            setting("addr", Some("vault-addr"), &["ADDR"]),
+            setting("namespace", None, &["NAMESPACE"]),
+            setting("mount", None, &[]),
+            setting("kv-version", None, &[]),
+            setting("auth", None, &[]),
+            setting("auth-mount", None, &[]),
+            setting("role", Some("vault-role"), &["ROLE"]),
+            setting("jwt-audience", Some("vault-jwt-audience"), &[]),
+            setting("username", None, &["USERNAME"]),
+            setting("kubernetes-token-file", None, &[]),
+            setting("ca-certificates", None, &["CACERT"]),
+            setting("client-cert", None, &["CLIENT_CERT"]),
+            setting("client-key", None, &["CLIENT_KEY"]),
+        ],
+        credentials: &["TOKEN", "ROLE_ID", "SECRET_ID", "WRAPPED_SECRET_ID", "PASSWORD", "JWT"],
+        about: "HashiCorp Vault and OpenBao: the key/value engine, version 1 and 2, and other engines that are read by a path.",
+    },
+    SourceKind {
+        name: "azure",
+        versioned: true,
+        local: false,
+        variables: "AZURE_",
+        settings: &[
+            setting("vault-url", Some("azure-vault-url"), &["KEYVAULT_URL"]),
+            setting("vault-name", None, &["KEYVAULT_NAME"]),
+            setting("cloud", None, &["CLOUD"]),
+            setting("auth", None, &[]),
+            setting("tenant-id", Some("azure-tenant-id"), &["TENANT_ID"]),
+            setting("client-id", Some("azure-client-id"), &["CLIENT_ID"]),
+            setting("client-certificate", None, &["CLIENT_CERTIFICATE_PATH"]),
+            setting("authority-host", None, &["AUTHORITY_HOST"]),
+        ],
+        credentials: &["CLIENT_SECRET", "CLIENT_CERTIFICATE_PASSWORD"],
+        about: "Azure Key Vault.",
+    },
+    SourceKind {
+        name: "onepassword",
+        versioned: false,
+        local: false,
+        variables: "OP_",
+        settings: &[
+            setting("vault", None, &[]),
+            setting("connect-host", None, &["CONNECT_HOST"]),
+            setting("account", None, &["ACCOUNT"]),
+            setting("op-path", None, &[]),
+        ],
+        credentials: &["SERVICE_ACCOUNT_TOKEN", "CONNECT_TOKEN"],
+        about: "1Password, by a service account and the `op` command line, or by a Connect server.",
+    },
+    SourceKind {
+        name: "dotenv",
+        versioned: false,
+        local: true,
+        variables: "",
+        settings: &[],
+        credentials: &[],
+        about: "`.env` files, read as Docker Compose reads them, values taken literally.",
+    },
+    SourceKind {
+        name: "env",
+        versioned: false,
+        local: false,
+        variables: "",
+        settings: &[],
+        credentials: &[],
+        about: "`NAME_FILE`, `NAME`, an action input `NAME`, and the JSON of `github-secrets`.",
+    },
+];
+
+impl SourceKind {
+    /// The kind of this name.
+    pub fn of(name: &str) -> Option<&'static Self> {
+        SOURCES.iter().find(|kind| kind.name == name)
+    }
+}
+
+/// What the manifest has to know of the kinds of sources.
+pub struct Known {
+    kinds: Vec<&'static str>,
+    versioned: Vec<&'static str>,
+    settings: Vec<(&'static str, Vec<&'static str>)>,
+}
+
+/// What the manifest has to know of the kinds that are built in.
+pub fn known() -> Known {
+    let names = |kind: &SourceKind| kind.settings.iter().map(|setting| setting.name).collect();
+    Known {
+        kinds: SOURCES.iter().map(|kind| kind.name).collect(),
+        versioned: SOURCES.iter().filter(|kind| kind.versioned).map(|kind| kind.name).collect(),
+        settings: SOURCES.iter().map(|kind| (kind.name, names(kind))).collect(),
+    }
+}
+
+impl Known {
+    /// With everything else not given.
+    pub fn given(&self) -> Given<'_> {
+        Given {
+            known_kinds: &self.kinds,
+            versioned: &self.versioned,
+            settings: &self.settings,
+            ..Given::default()
+        }
+    }
+}

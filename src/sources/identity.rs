@@ -1,0 +1,136 @@
+//! The workflow's own identity: OpenID Connect tokens that GitHub signs, one for each audience
+//! (docs.github.com, "OpenID Connect reference": `ACTIONS_ID_TOKEN_REQUEST_URL` and `…_TOKEN`).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use data_encoding::BASE64URL_NOPAD;
+use serde_json::Value;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use super::Refusal;
+use super::net::{self, Network};
+use crate::secret::SecretValue;
+use crate::settings::Environment;
+
+/// How long before its end a token is not used any more.
+const MARGIN: Duration = Duration::from_secs(30);
+
+/// The identity, and the tokens that were handed out.
+pub struct Identity {
+    url: Option<String>,
+    bearer: Option<SecretValue>,
+    network: Arc<Network>,
+    tokens: Mutex<BTreeMap<String, Token>>,
+}
+
+struct Token {
+    value: SecretValue,
+    until: Instant,
+}
+
+impl Identity {
+    /// Takes the runner's variables. Nothing is asked for yet.
+    pub fn new(variables: &Environment, network: Arc<Network>) -> Self {
+        Self {
+            url: variables.text("ACTIONS_ID_TOKEN_REQUEST_URL").map(str::to_owned),
+            bearer: variables.value("ACTIONS_ID_TOKEN_REQUEST_TOKEN").cloned(),
+            network,
+            tokens: Mutex::new(BTreeMap::new()),
+        }
+    }
+
+    /// Whether the workflow may ask for tokens (`id-token: write`).
+    pub fn is_there(&self) -> bool {
+        self.url.is_some() && self.bearer.is_some()
+    }
+
+    /// A token for an audience: the one that was handed out before while it is valid, else a new one.
+    ///
+    /// # Errors
+    /// Why there is none, with the lines that the workflow lacks.
+    pub async fn token(&self, audience: &str) -> Result<SecretValue, Refusal> {
+        let mut tokens = self.tokens.lock().await;
+        if let Some(token) = tokens.get(audience).filter(|token| token.until > Instant::now()) {
+            return Ok(token.value.clone());
+        }
+        let asked_at = Instant::now();
+        let value = self.ask(audience).await?;
+        // The lifetime is a difference of the issuer's own times, counted on our steady clock: it does not matter how
+        // far the two clocks are apart.
+        let until = asked_at + lifetime(&value).saturating_sub(MARGIN);
+        tokens.insert(audience.to_owned(), Token { value: value.clone(), until });
+        Ok(value)
+    }
+
+    async fn ask(&self, audience: &str) -> Result<SecretValue, Refusal> {
+        let (Some(url), Some(bearer)) = (&self.url, &self.bearer) else { return Err(not_permitted()) };
+        let failed = |fact: &str| Refusal {
+            fact: format!("the workflow's identity token: {fact}"),
+            remedy: "Run the job again; if it stays so, look at githubstatus.com.".to_owned(),
+        };
+        let client = self.network.client().map_err(|error| failed(&error.fact))?;
+        let mut header = reqwest::header::HeaderValue::from_bytes(&[b"Bearer ", bearer.expose()].concat())
+            .map_err(|_| failed("ACTIONS_ID_TOKEN_REQUEST_TOKEN holds a line break"))?;
+        header.set_sensitive(true);
+        let make = || {
+            client
+                .get(url)
+                .query(&[("audience", audience)])
+                .header(reqwest::header::AUTHORIZATION, &header)
+                .header(reqwest::header::ACCEPT, "application/json")
+        };
+        let answer = self.network.send(make, net::is_transient).await;
+        let answer = answer.map_err(|failure| failure.refusal("the workflow's identity token", "GitHub"))?;
+        if !answer.status.is_success() {
+            return Err(match answer.status.as_u16() {
+                401 | 403 => not_permitted(),
+                status => failed(&format!("GitHub answered with status {status}")),
+            });
+        }
+        let mut reply: Value =
+            serde_json::from_slice(&answer.body).map_err(|_| failed("GitHub's answer is no JSON"))?;
+        match reply.get_mut("value").map(Value::take) {
+            Some(Value::String(text)) if !text.is_empty() => Ok(SecretValue::new(text.into_bytes())),
+            _ => Err(failed("GitHub's answer holds none")),
+        }
+    }
+}
+
+fn not_permitted() -> Refusal {
+    Refusal {
+        fact: "this job may not ask for an identity token (no ACTIONS_ID_TOKEN_REQUEST_URL and _TOKEN that are valid)".to_owned(),
+        remedy: "Add to the workflow or the job:\npermissions:\n  id-token: write\n  contents: read\n(Pull requests from forks never get one.)".to_owned(),
+    }
+}
+
+/// How long a token is valid from its issue on (`exp` - `iat`, RFC 7519); nothing when it does not say.
+fn lifetime(token: &SecretValue) -> Duration {
+    let claims = token.expose().split(|byte| *byte == b'.').nth(1);
+    let claims = claims.and_then(|text| BASE64URL_NOPAD.decode(text).ok());
+    let claims: Value = claims.and_then(|json| serde_json::from_slice(&json).ok()).unwrap_or_default();
+    let time = |name: &str| claims.get(name).and_then(Value::as_u64);
+    match (time("exp"), time("iat").or_else(|| time("nbf"))) {
+        (Some(end), Some(start)) => Duration::from_secs(end.saturating_sub(start)),
+        _ => Duration::ZERO,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lifetime_is_a_difference_of_the_issuers_times() {
+        let token = |claims: &str| {
+            let text = format!("e30.{}.c2ln", BASE64URL_NOPAD.encode(claims.as_bytes()));
+            lifetime(&SecretValue::new(text.into_bytes())).as_secs()
+        };
+        assert_eq!(token(r#"{"iat":100,"exp":400}"#), 300);
+        assert_eq!(token(r#"{"nbf":100,"exp":400}"#), 300);
+        assert_eq!(token(r#"{"exp":400}"#), 0);
+        assert_eq!(token("{"), 0);
+    }
+}

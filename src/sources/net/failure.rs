@@ -1,0 +1,103 @@
+//! Why no answer came, as a person can act on it. Told by the types of errors, never by their texts.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::time::Duration;
+
+use crate::sources::Refusal;
+
+/// Why no answer came.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Failure {
+    /// The server did not accept a connection; the reason as the system gives it.
+    Connect(String),
+    /// The two sides could not agree on TLS, or we don't trust the server; the reason as the TLS library gives it.
+    Tls(String),
+    /// The server accepted a connection and was silent for too long.
+    Silent,
+    /// The connection ended before the answer did.
+    CutOff,
+    /// The time that all sources have together was over.
+    Deadline(Duration),
+    /// The answer is longer than any that a store gives.
+    TooLong,
+    /// The request cannot be made: the address or a header is malformed.
+    Malformed,
+}
+
+impl Failure {
+    /// What a client's error says.
+    pub(super) fn of(error: &reqwest::Error) -> Self {
+        if let Some(reason) = cause::<rustls::Error>(error) {
+            return Self::Tls(reason.to_string());
+        }
+        if error.is_builder() {
+            return Self::Malformed;
+        }
+        if error.is_timeout() {
+            return if error.is_connect() { Self::Connect("no answer".to_owned()) } else { Self::Silent };
+        }
+        if error.is_connect() {
+            let reason = cause::<std::io::Error>(error).map(crate::error::plain_reason);
+            return Self::Connect(reason.unwrap_or_else(|| "the name or the proxy was refused".to_owned()));
+        }
+        Self::CutOff
+    }
+
+    /// Whether another attempt may go better.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Connect(_) | Self::Silent | Self::CutOff)
+    }
+
+    /// The failure with what was asked, and a remedy. `server` is a host, as the user wrote it.
+    pub fn refusal(&self, what: &str, server: &str) -> Refusal {
+        let remedy = match self {
+            Self::Connect(_) => format!(
+                "Is {server} right, does it run, and can this machine reach it? A proxy is named by HTTPS_PROXY, what goes past it by NO_PROXY."
+            ),
+            Self::Tls(_) => format!(
+                "Name the authority that signed the certificate of {server} by `ca-certificates`, and use the name that the certificate has."
+            ),
+            Self::Silent | Self::CutOff => {
+                format!("Look at {server} and what stands before it, and run this again.")
+            }
+            Self::Deadline(_) => "Look at the store, or give it more time with `timeout`.".to_owned(),
+            Self::TooLong | Self::Malformed => format!("Is {server} the store that was meant?"),
+        };
+        Refusal { fact: format!("{what}: {self}"), remedy }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connect(reason) => write!(f, "no connection: {reason}"),
+            Self::Tls(reason) => write!(f, "no secure connection: {reason}"),
+            Self::Silent => f.write_str("the server accepted the connection and did not answer"),
+            Self::CutOff => f.write_str("the connection ended in the middle of the answer"),
+            Self::Deadline(time) => {
+                write!(f, "no answer within the {} that all sources have", humantime::format_duration(*time))
+            }
+            Self::TooLong => f.write_str("the answer is too long for a store's"),
+            Self::Malformed => {
+                f.write_str("the request cannot be made: the address or a header is malformed")
+            }
+        }
+    }
+}
+
+/// The error of this type among the causes. Errors of the TLS library come wrapped in those of the system.
+fn cause<'e, E: StdError + 'static>(error: &'e (dyn StdError + 'static)) -> Option<&'e E> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref::<E>() {
+            return Some(found);
+        }
+        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        if let Some(found) = inner.and_then(|inner| inner.downcast_ref::<E>()) {
+            return Some(found);
+        }
+        next = error.source();
+    }
+    None
+}

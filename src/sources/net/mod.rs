@@ -1,0 +1,244 @@
+//! One policy for everything that goes over the network: time limits, retries, proxies, trust, user agent, and how many
+//! requests run at once. Sources make requests; how they are sent is decided here.
+
+mod failure;
+mod retry;
+mod tls;
+
+use std::future::Future;
+use std::path::Path;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use backon::Retryable;
+use futures_util::stream::{self, StreamExt};
+use reqwest::header::HeaderMap;
+use reqwest::{Client, ClientBuilder, NoProxy, Proxy, RequestBuilder, StatusCode, redirect};
+use tokio::time::{Instant, timeout_at};
+use zeroize::Zeroizing;
+
+pub use self::failure::Failure;
+pub use self::tls::Tls;
+use crate::error::{Code, Error, Result};
+use crate::settings::{Environment, Settings};
+
+/// How long a connection may take to stand, TLS included.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a server may be silent before an attempt is given up.
+pub const READ_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often a request is made at most.
+pub const ATTEMPTS: u32 = 4;
+/// The longest wait before the second attempt; it doubles with each further one. What is waited is a random part of it.
+pub const FIRST_WAIT: Duration = Duration::from_millis(250);
+/// The longest wait before any attempt that the server asks nothing about.
+pub const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// How many requests of one source run at the same time.
+pub const CONCURRENCY: usize = 32;
+/// What servers are told about us.
+pub const USER_AGENT: &str = concat!("claude-secrets/", env!("CARGO_PKG_VERSION"));
+/// No store has a reply that is longer.
+const MAX_BODY: usize = 16 * 1024 * 1024;
+
+/// The policy of one run, with its deadline.
+pub struct Network {
+    deadline: Instant,
+    timeout: Duration,
+    /// PEM certificates that are trusted besides the platform's.
+    certificates: Option<Vec<u8>>,
+    proxies: Proxies,
+    plain: OnceLock<Client>,
+}
+
+/// The proxies of the process: `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY` in upper or lower case.
+#[derive(Clone, Default)]
+pub struct Proxies {
+    /// For `https://` addresses.
+    pub https: Option<String>,
+    /// For `http://` addresses.
+    pub http: Option<String>,
+    /// Hosts and domains that are reached without a proxy.
+    pub except: Option<String>,
+}
+
+/// A server's whole answer. It has no `Debug`: the body may hold a value.
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body; wiped when it is dropped.
+    pub body: Zeroizing<Vec<u8>>,
+}
+
+impl Network {
+    /// The policy of a run. `timeout` begins now.
+    ///
+    /// # Errors
+    /// `usage` when `ca-certificates` cannot be read or holds no certificate, or a proxy's address is none.
+    pub fn new(settings: &Settings) -> Result<Self> {
+        // The TLS library has one set of algorithms for the process; a second call changes nothing.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let certificates = settings.ca_certificates.as_deref();
+        let certificates =
+            certificates.map(|text| tls::certificates(text, &settings.workspace)).transpose()?;
+        Ok(Self {
+            deadline: Instant::now() + settings.timeout,
+            timeout: settings.timeout,
+            certificates,
+            proxies: Proxies::read(&settings.variables)?,
+            plain: OnceLock::new(),
+        })
+    }
+
+    /// When all sources together must have answered.
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// How long the sources have altogether.
+    pub fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// The certificates that `ca-certificates` adds to the platform's, as PEM.
+    pub fn certificates(&self) -> Option<&[u8]> {
+        self.certificates.as_deref()
+    }
+
+    /// The proxies, for clients that are not made here.
+    pub fn proxies(&self) -> &Proxies {
+        &self.proxies
+    }
+
+    /// The client that most requests go through; made when it is first needed.
+    pub fn client(&self) -> Result<Client> {
+        if let Some(client) = self.plain.get() {
+            return Ok(client.clone());
+        }
+        let client = self.client_with(&Tls::default())?;
+        Ok(self.plain.get_or_init(|| client).clone())
+    }
+
+    /// A client with a trust or an identity of its own.
+    ///
+    /// # Errors
+    /// `usage` when the certificates or the key cannot be used.
+    pub fn client_with(&self, own: &Tls) -> Result<Client> {
+        let mut builder = self.proxies.on(Client::builder())?;
+        for pem in self.certificates.iter().chain(&own.certificates) {
+            builder = builder.tls_certs_merge(tls::parsed(pem)?);
+        }
+        if let Some(identity) = &own.identity {
+            builder = builder.identity(tls::identity(identity.expose())?);
+        }
+        builder
+            // A header with a token would follow to wherever the server points.
+            .redirect(redirect::Policy::none())
+            .connect_timeout(CONNECT_TIMEOUT)
+            .read_timeout(READ_TIMEOUT)
+            .user_agent(USER_AGENT)
+            .build()
+            .map_err(|_| {
+                Error::new(Code::SourceFailed, "the TLS library cannot be set up: no certificates of authorities were found")
+                    .hint("Install the system's CA certificates (Debian: `ca-certificates`), or name a file by `ca-certificates`.")
+            })
+    }
+
+    /// Sends a request, again where that may help: when no answer came, and when `again` says so of one
+    /// ([`is_transient`], mostly). `Retry-After` is honoured as far as the deadline lets.
+    ///
+    /// # Errors
+    /// Why no answer came. An answer with a bad status is an answer.
+    pub async fn send(
+        &self,
+        make: impl Fn() -> RequestBuilder,
+        again: impl Fn(&Answer) -> bool,
+    ) -> std::result::Result<Answer, Failure> {
+        let attempt = || async {
+            match self.once(make()).await {
+                Ok(answer) if again(&answer) => Err(retry::Try::Answer(answer)),
+                Ok(answer) => Ok(answer),
+                Err(failure) => Err(retry::Try::Failure(failure)),
+            }
+        };
+        let deadline = self.deadline;
+        let ended = attempt
+            .retry(retry::waits())
+            .when(retry::Try::is_worth_another)
+            .adjust(move |what, wait| wait.and_then(|wait| what.wait(wait, deadline)))
+            .await;
+        match ended {
+            Ok(answer) | Err(retry::Try::Answer(answer)) => Ok(answer),
+            Err(retry::Try::Failure(failure)) => Err(failure),
+        }
+    }
+
+    async fn once(&self, request: RequestBuilder) -> std::result::Result<Answer, Failure> {
+        let whole = async {
+            let mut response = request.send().await.map_err(|error| Failure::of(&error))?;
+            let (status, headers) = (response.status(), response.headers().clone());
+            let mut body = Zeroizing::new(Vec::new());
+            while let Some(part) = response.chunk().await.map_err(|error| Failure::of(&error))? {
+                if body.len() + part.len() > MAX_BODY {
+                    return Err(Failure::TooLong);
+                }
+                body.extend_from_slice(&part);
+            }
+            Ok(Answer { status, headers, body })
+        };
+        timeout_at(self.deadline, whole).await.unwrap_or(Err(Failure::Deadline(self.timeout)))
+    }
+}
+
+/// Runs many requests of one source, at most [`CONCURRENCY`] at a time, and returns what they gave in the same order.
+pub async fn each<R>(requests: impl IntoIterator<Item = impl Future<Output = R>>) -> Vec<R> {
+    stream::iter(requests).buffered(CONCURRENCY).collect().await
+}
+
+/// Whether an answer may be another one a moment later: throttled, not consistent yet (412, Vault), or a fault of the
+/// server (RFC 9110 sections 15.5 and 15.6, RFC 6585 section 4).
+pub fn is_transient(answer: &Answer) -> bool {
+    matches!(answer.status.as_u16(), 408 | 412 | 429 | 500 | 502 | 503 | 504)
+}
+
+impl Proxies {
+    fn read(variables: &Environment) -> Result<Self> {
+        let either = |name: &str| variables.text(&name.to_lowercase()).or_else(|| variables.text(name));
+        let all = either("ALL_PROXY");
+        let read = |name: &str| -> Result<Option<String>> {
+            let Some(text) = either(name).or(all) else { return Ok(None) };
+            let with_scheme = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
+            reqwest::Url::parse(&with_scheme).map(|_| Some(with_scheme)).map_err(|_| {
+                Error::new(
+                    Code::Usage,
+                    format!("{name} is no address of a proxy ({} characters)", text.len()),
+                )
+                .hint(format!("Write it as `http://host:port`, or unset {name}."))
+            })
+        };
+        Ok(Self {
+            https: read("HTTPS_PROXY")?,
+            http: read("HTTP_PROXY")?,
+            except: either("NO_PROXY").map(str::to_owned),
+        })
+    }
+
+    fn on(&self, builder: ClientBuilder) -> Result<ClientBuilder> {
+        let unusable = |_| Error::new(Code::Usage, "a proxy's address cannot be used");
+        let except = || self.except.as_deref().and_then(NoProxy::from_string);
+        // What the library would read from the process by itself is what Settings has read.
+        let mut builder = builder.no_proxy();
+        if let Some(url) = &self.https {
+            builder = builder.proxy(Proxy::https(url).map_err(unusable)?.no_proxy(except()));
+        }
+        if let Some(url) = &self.http {
+            builder = builder.proxy(Proxy::http(url).map_err(unusable)?.no_proxy(except()));
+        }
+        Ok(builder)
+    }
+}
+
+/// The directory and text of a file or text that holds PEM, for settings that name one.
+pub fn pem(text: &str, from: &Path, said_by: &str) -> Result<Vec<u8>> {
+    tls::read_pem(text, from, said_by)
+}

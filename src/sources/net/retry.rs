@@ -1,0 +1,63 @@
+//! When a request is made again, and how long we wait before.
+
+use std::time::{Duration, SystemTime};
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use reqwest::header::RETRY_AFTER;
+use tokio::time::Instant;
+
+use super::{ATTEMPTS, Answer, FIRST_WAIT, Failure, LONGEST_WAIT};
+
+/// How an attempt ended that was not good.
+pub(super) enum Try {
+    /// An answer that may be another one a moment later.
+    Answer(Answer),
+    /// No answer.
+    Failure(Failure),
+}
+
+/// The waits before the attempts after the first: a random part of a time that doubles ("full jitter"), so that many
+/// clients that failed together don't come back together.
+pub(super) fn waits() -> impl Iterator<Item = Duration> + Send + Sync + Unpin {
+    ExponentialBuilder::default()
+        .with_min_delay(FIRST_WAIT)
+        .with_max_delay(LONGEST_WAIT)
+        .with_max_times(ATTEMPTS as usize - 1)
+        .build()
+        .map(|longest| longest.mul_f64(random_part()))
+}
+
+fn random_part() -> f64 {
+    // Without randomness every client would wait the longest time: slower, and not wrong.
+    getrandom::u32().map_or(1.0, |number| f64::from(number) / f64::from(u32::MAX))
+}
+
+impl Try {
+    pub(super) fn is_worth_another(&self) -> bool {
+        match self {
+            Self::Answer(_) => true,
+            Self::Failure(failure) => failure.is_transient(),
+        }
+    }
+
+    /// How long to wait, given what we would wait by ourselves: at least what the server asks for. `None` when there is
+    /// no time for that.
+    pub(super) fn wait(&self, own: Duration, deadline: Instant) -> Option<Duration> {
+        let asked = match self {
+            Self::Answer(answer) => retry_after(answer),
+            Self::Failure(_) => None,
+        };
+        let wait = own.max(asked.unwrap_or_default());
+        Instant::now().checked_add(wait).filter(|at| *at < deadline).map(|_| wait)
+    }
+}
+
+/// `Retry-After`: seconds, or a date (RFC 9110 section 10.2.3).
+fn retry_after(answer: &Answer) -> Option<Duration> {
+    let text = answer.headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse::<u64>() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let at = httpdate::parse_http_date(text).ok()?;
+    Some(at.duration_since(SystemTime::now()).unwrap_or_default())
+}

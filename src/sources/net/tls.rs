@@ -1,0 +1,59 @@
+//! Whom we trust and who we are: certificates in PEM, given as text or as a file.
+
+use std::path::Path;
+
+use reqwest::{Certificate, Identity};
+
+use crate::error::{Code, Error, Result};
+use crate::secret::SecretValue;
+
+/// What a client trusts besides the platform's authorities, and whom it says it is.
+#[derive(Default)]
+pub struct Tls {
+    /// Certificates of authorities, as PEM.
+    pub certificates: Option<Vec<u8>>,
+    /// A certificate and its key, as PEM, one after the other.
+    pub identity: Option<SecretValue>,
+}
+
+/// `ca-certificates`: PEM itself, or the file that holds it.
+pub(super) fn certificates(text: &str, from: &Path) -> Result<Vec<u8>> {
+    let pem = read_pem(text, from, "the input `ca-certificates`")?;
+    if parsed(&pem)?.is_empty() {
+        return Err(no_certificate("the input `ca-certificates`"));
+    }
+    Ok(pem)
+}
+
+pub(super) fn read_pem(text: &str, from: &Path, said_by: &str) -> Result<Vec<u8>> {
+    if text.contains("-----BEGIN ") {
+        return Ok(text.as_bytes().to_vec());
+    }
+    let path = from.join(text);
+    let pem = std::fs::read(&path).map_err(|error| {
+        Error::io(Code::Usage, &format!("read the file that {said_by} names,"), &path, &error)
+    })?;
+    if pem.windows(11).any(|window| window == b"-----BEGIN ") {
+        return Ok(pem);
+    }
+    Err(no_certificate(said_by))
+}
+
+fn no_certificate(said_by: &str) -> Error {
+    Error::new(Code::Usage, format!("{said_by} holds no PEM (a text with `-----BEGIN CERTIFICATE-----`)"))
+        .hint("Give the text itself, or a file that holds it, of the workspace.")
+}
+
+pub(super) fn parsed(pem: &[u8]) -> Result<Vec<Certificate>> {
+    Certificate::from_pem_bundle(pem).map_err(|_| {
+        Error::new(Code::Usage, format!("a certificate of an authority cannot be read ({} bytes)", pem.len()))
+            .hint("It must be PEM, e.g. what `openssl x509` prints.")
+    })
+}
+
+pub(super) fn identity(pem: &[u8]) -> Result<Identity> {
+    Identity::from_pem(pem).map_err(|_| {
+        Error::new(Code::Usage, "the client certificate and its key cannot be used together")
+            .hint("Both must be PEM, the key without a passphrase, and belong to each other.")
+    })
+}

@@ -1,0 +1,158 @@
+//! Which sources a run has, and in which order: those that `sources` names, else all that are configured.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::sync::Arc;
+
+use super::catalog::{SOURCES, SourceKind};
+use super::identity::Identity;
+use super::net::Network;
+use super::options::{Options, variable_prefix};
+use super::{Source, Surroundings, aws, azure, docker_secrets, dotenv, env, onepassword, vault};
+use crate::error::{Code, Error, Result};
+use crate::manifest::{Manifest, Reference, SourceConfig, SourceId};
+use crate::settings::Settings;
+
+/// What every source is opened with.
+pub(super) struct Opening<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) around: &'a Surroundings<'a>,
+    /// The one policy for everything that goes over the network, and the deadline of this run.
+    pub(super) network: Arc<Network>,
+    /// The workflow's own identity.
+    pub(super) identity: Arc<Identity>,
+}
+
+/// Opens the sources of a run, highest priority first. The deadline of `timeout` begins here.
+///
+/// # Errors
+/// `source-unknown` when `sources` or the manifest names one that is unknown or not configured; what is wrong with the
+/// settings of one that is.
+pub fn open(settings: &Settings, manifest: &Manifest, around: &Surroundings) -> Result<Vec<Box<dyn Source>>> {
+    let wanted: Vec<SourceId> = settings.sources.iter().map(|text| id(text)).collect::<Result<_>>()?;
+    if let Some(twice) = wanted.iter().enumerate().find(|(at, id)| wanted[..*at].contains(id)) {
+        return Err(Error::new(Code::SourceUnknown, format!("sources: `{}` is named twice", twice.1)));
+    }
+    let network = Arc::new(Network::new(settings)?);
+    let identity = Arc::new(Identity::new(&settings.variables, network.clone()));
+    let opening = Opening { settings, around, network, identity };
+    let mut configured: BTreeMap<SourceId, Box<dyn Source>> = BTreeMap::new();
+    let mut order: Vec<SourceId> = Vec::new();
+    for (kind, id) in candidates(&manifest.sources)? {
+        // One that is not asked for is not even opened: a broken file of it is nobody's concern.
+        if !wanted.is_empty() && !wanted.contains(&id) {
+            continue;
+        }
+        let config = manifest.sources.get(&id);
+        let referred = wanted.contains(&id) || manifest.references().any(|r| r.source == id);
+        let options = Options::new(&id, kind, config, settings, referred);
+        match open_one(kind, options, config, &opening)? {
+            Some(source) => {
+                order.push(id.clone());
+                configured.insert(id, source);
+            }
+            None if config.is_some() && !kind.local => return Err(not_configured(&id, kind)),
+            None => {}
+        }
+    }
+    if !wanted.is_empty() {
+        order = wanted;
+    }
+    let unknown = |id: &SourceId| match SourceKind::of(manifest.kind(id)) {
+        Some(kind) => not_configured(id, kind),
+        None => no_such_source(id, manifest),
+    };
+    order.iter().map(|id| configured.remove(id).ok_or_else(|| unknown(id))).collect()
+}
+
+/// The variables that hold credentials of the configured sources and of the built-in ones: for no child.
+pub fn credential_variables(configured: &BTreeMap<SourceId, SourceConfig>) -> BTreeSet<OsString> {
+    let all = candidates(configured).unwrap_or_default();
+    all.iter()
+        .flat_map(|(kind, id)| {
+            let prefix = variable_prefix(id, kind);
+            kind.credentials.iter().map(move |end| OsString::from(format!("{prefix}{end}")))
+        })
+        .collect()
+}
+
+/// Every source that there may be, by priority: of each kind the one of its own name, then those that the manifest names.
+fn candidates(configured: &BTreeMap<SourceId, SourceConfig>) -> Result<Vec<(&'static SourceKind, SourceId)>> {
+    let kind_of = |id: &SourceId| configured.get(id).and_then(|config| config.kind.clone());
+    let is = |id: &SourceId, kind: &SourceKind| kind_of(id).as_deref().unwrap_or(id.as_str()) == kind.name;
+    let mut all = Vec::new();
+    for kind in SOURCES {
+        let own = id(kind.name)?;
+        let named = configured.keys().filter(|id| **id != own && is(id, kind));
+        // An id that is a kind's name and says another kind is the other kind's.
+        let first = Some(&own).filter(|own| is(own, kind));
+        all.extend(first.into_iter().chain(named).map(|id| (kind, id.clone())));
+    }
+    Ok(all)
+}
+
+fn id(text: &str) -> Result<SourceId> {
+    SourceId::parse(text).ok_or_else(|| {
+        Error::new(Code::SourceUnknown, "sources: an entry is no source's id")
+            .hint("An id is lower-case letters, digits and hyphens, e.g. `docker-secrets, dotenv, env`.")
+    })
+}
+
+fn open_one(
+    kind: &SourceKind,
+    options: Options,
+    config: Option<&SourceConfig>,
+    opening: &Opening,
+) -> Result<Option<Box<dyn Source>>> {
+    fn boxed<S: Source + 'static>(source: S) -> Box<dyn Source> {
+        Box::new(source)
+    }
+    let (settings, around) = (opening.settings, opening.around);
+    let none = SourceConfig::default();
+    let config = config.unwrap_or(&none);
+    match kind.name {
+        "docker-secrets" => Ok(docker_secrets::open(&options.id, config, settings, around)?.map(boxed)),
+        "aws" => Ok(aws::open(options, opening)?.map(boxed)),
+        "vault" => Ok(vault::open(options, opening)?.map(boxed)),
+        "azure" => Ok(azure::open(options, opening)?.map(boxed)),
+        "onepassword" => Ok(onepassword::open(options, opening)?.map(boxed)),
+        "dotenv" => Ok(dotenv::open(&options.id, settings, around)?.map(boxed)),
+        _ => Ok(Some(boxed(env::open(&options.id, settings, around)?))),
+    }
+}
+
+fn not_configured(id: &SourceId, kind: &SourceKind) -> Error {
+    let remedy = match kind.name {
+        "dotenv" => "Give the file by `env-file`, or leave `dotenv` out of `sources`.".to_owned(),
+        "docker-secrets" => {
+            "Give its directory in the manifest: `sources: { docker-secrets: { dir: … } }`.".to_owned()
+        }
+        "vault" => format!(
+            "Give its address: `{}ADDR`, or `sources: {{ {id}: {{ addr: https://… }} }}`.",
+            variable_prefix(id, kind)
+        ),
+        "aws" => format!(
+            "Give its region: `{}REGION`, or `sources: {{ {id}: {{ region: … }} }}`.",
+            variable_prefix(id, kind)
+        ),
+        "azure" => format!(
+            "Give the vault: `azure-vault-url`, or `sources: {{ {id}: {{ vault-url: https://….vault.azure.net }} }}`."
+        ),
+        _ => format!("Give it a login in the step's `env:`, see docs/sources/{}.md.", kind.name),
+    };
+    Error::new(Code::SourceUnknown, format!("sources: `{id}` is not configured here")).hint(remedy)
+}
+
+fn no_such_source(id: &SourceId, manifest: &Manifest) -> Error {
+    let kinds = SOURCES.iter().map(|kind| kind.name.to_owned());
+    let known: BTreeSet<String> = kinds.chain(manifest.sources.keys().map(ToString::to_string)).collect();
+    Error::new(Code::SourceUnknown, format!("sources: there is no source `{id}`"))
+        .hint(format!("The sources are: {}.", known.into_iter().collect::<Vec<_>>().join(", ")))
+}
+
+impl Manifest {
+    /// Every reference that the manifest names.
+    pub fn references(&self) -> impl Iterator<Item = &Reference> {
+        self.secrets.iter().flat_map(|secret| secret.from.iter().flatten()).chain(&self.imports)
+    }
+}

@@ -1,0 +1,100 @@
+//! What is said of one source: by action inputs, by the manifest, by the vendor's own variables, in this order.
+
+use std::collections::BTreeMap;
+
+use super::catalog::{Setting, SourceKind};
+use crate::manifest::{SourceConfig, SourceId};
+use crate::secret::SecretValue;
+use crate::settings::{Environment, Settings};
+
+/// The settings and credentials of one source. It has no `Debug`: it holds credentials.
+pub struct Options {
+    /// The source's id.
+    pub id: SourceId,
+    /// Whether somebody speaks of this source: the manifest, an input, `sources`, or a reference. One that is there only
+    /// by variables may be somebody else's (an earlier login to a registry, say): see [`super::Source::is_ambient`].
+    pub named: bool,
+    values: BTreeMap<&'static str, Value>,
+    variables: Environment,
+    prefix: String,
+}
+
+struct Value {
+    text: String,
+    said_by: String,
+}
+
+impl Options {
+    /// Gathers what is said of the source `id`. `referred` tells whether a reference or `sources` names it.
+    pub fn new(
+        id: &SourceId,
+        kind: &'static SourceKind,
+        config: Option<&SourceConfig>,
+        settings: &Settings,
+        referred: bool,
+    ) -> Self {
+        let own = id.as_str() == kind.name;
+        let prefix = variable_prefix(id, kind);
+        let mut named = referred || config.is_some();
+        let mut values = BTreeMap::new();
+        for setting in kind.settings {
+            let by_input = setting.input.filter(|_| own).and_then(|input| {
+                let text = settings.store_inputs.get(input)?;
+                named = true;
+                Some(Value { text: text.clone(), said_by: format!("the input `{input}`") })
+            });
+            let value = by_input
+                .or_else(|| by_manifest(id, setting, config))
+                .or_else(|| by_variable(setting, &prefix, &settings.variables));
+            values.extend(value.map(|value| (setting.name, value)));
+        }
+        Self { id: id.clone(), named, values, variables: settings.variables.clone(), prefix }
+    }
+
+    /// A setting as it was written, blanks around it cut off; `None` when nobody says it.
+    pub fn text(&self, setting: &str) -> Option<&str> {
+        self.values.get(setting).map(|value| value.text.as_str())
+    }
+
+    /// Who said a setting, for errors: "the input `vault-addr`", "`sources.vault.addr`" or "`VAULT_ADDR`".
+    pub fn said_by(&self, setting: &str) -> String {
+        self.values.get(setting).map_or_else(|| format!("`{setting}`"), |value| value.said_by.clone())
+    }
+
+    /// A credential: the variable whose name ends so. `None` when it is unset or empty.
+    pub fn credential(&self, end: &str) -> Option<&SecretValue> {
+        self.variables.value(&self.variable(end))
+    }
+
+    /// The name of one of this source's variables: `VAULT_TOKEN` for `vault` and `TOKEN`, `OLD_VAULT_TOKEN` for the
+    /// source `old-vault`.
+    pub fn variable(&self, end: &str) -> String {
+        format!("{}{end}", self.prefix)
+    }
+
+    /// A variable of the process that is nobody's credential (`HOME`, `AWS_PROFILE`).
+    pub fn environment(&self) -> &Environment {
+        &self.variables
+    }
+}
+
+/// What the names of a source's variables start with.
+pub(super) fn variable_prefix(id: &SourceId, kind: &SourceKind) -> String {
+    if id.as_str() == kind.name {
+        return kind.variables.to_owned();
+    }
+    format!("{}_", id.as_str().replace('-', "_").to_ascii_uppercase())
+}
+
+fn by_manifest(id: &SourceId, setting: &Setting, config: Option<&SourceConfig>) -> Option<Value> {
+    let text = config?.settings.get(setting.name)?.trim();
+    Some(Value { text: text.to_owned(), said_by: format!("`sources.{id}.{}`", setting.name) })
+}
+
+fn by_variable(setting: &Setting, prefix: &str, variables: &Environment) -> Option<Value> {
+    setting.variables.iter().find_map(|end| {
+        let name = format!("{prefix}{end}");
+        let text = variables.text(&name)?.trim().to_owned();
+        Some(Value { text, said_by: format!("`{name}`") })
+    })
+}

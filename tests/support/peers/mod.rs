@@ -1,0 +1,65 @@
+//! The stores that the tests run against, as processes of the tests' own: started on a free port of this machine, stopped
+//! when they are dropped.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A running server. Its output is in `log`.
+pub struct Peer {
+    child: Child,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Its directory, which goes with it.
+    pub directory: tempfile::TempDir,
+}
+
+impl Peer {
+    /// Starts `command` (which has been told to listen at `address`) and waits until a connection is accepted there.
+    pub fn start(mut command: Command, address: SocketAddr, directory: tempfile::TempDir) -> Self {
+        let log = std::fs::File::create(directory.path().join("log")).unwrap();
+        command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let start = Instant::now();
+        while TcpStream::connect(connectable(address)).is_err() {
+            let said = || std::fs::read_to_string(directory.path().join("log")).unwrap_or_default();
+            assert!(child.try_wait().unwrap().is_none(), "{command:?} ended:\n{}", said());
+            assert!(start.elapsed() < Duration::from_secs(60), "{command:?} does not listen:\n{}", said());
+            std::thread::sleep(Duration::from_millis(30));
+        }
+        Self { child, address, directory }
+    }
+
+    /// What it has printed.
+    pub fn said(&self) -> String {
+        std::fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
+    }
+
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// An address of this machine that nobody listens at.
+pub fn free_address() -> SocketAddr {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()
+}
+
+/// The program that a variable names, which `scripts/test` sets.
+pub fn program(variable: &str) -> PathBuf {
+    let path = std::env::var_os(variable);
+    path.map(PathBuf::from).unwrap_or_else(|| panic!("{variable} is not set: run `scripts/test`, which installs what it names"))
+}
+
+fn connectable(address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() { (Ipv4Addr::LOCALHOST, address.port()).into() } else { address }
+}
