@@ -1,5 +1,7 @@
 //! Who has each secret, who wins, and what is wrong: asks all sources at once and merges by priority.
 
+mod freshness;
+mod import;
 mod merge;
 #[cfg(test)]
 mod tests;
@@ -9,6 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use futures_util::future::join_all;
 
+pub use self::import::import;
 use self::merge::Merge;
 use crate::error::{Code, Error, Problem, Result};
 use crate::manifest::{Manifest, Reference, Secret, SourceId};

@@ -42,7 +42,7 @@ pub const INPUTS: &[Input] = &[
         "secrets",
         Kind::Text,
         "",
-        "The declared secrets, one a line: `NAME`, `NAME?` (optional), `NAME = reference [| reference…]`; `#` starts a comment line.",
+        "The declared secrets, one a line: `NAME`, `NAME?` (optional), `NAME = reference [| reference…]`, or a reference that ends in `*` (everything there); `#` starts a comment line.",
     ),
     input(
         "config",

@@ -39,6 +39,14 @@ pub fn pick(value: &SecretValue, name: &str) -> Field {
     field
 }
 
+/// The names of a JSON object's fields; `None` when the value is none.
+pub fn names(value: &SecretValue) -> Option<Vec<String>> {
+    let mut json = serde_json::from_slice::<Value>(value.expose()).ok()?;
+    let names = json.as_object().map(|map| map.keys().cloned().collect());
+    wipe(&mut json);
+    names
+}
+
 fn wipe(json: &mut Value) {
     match json {
         Value::String(text) => text.zeroize(),
