@@ -144,12 +144,16 @@ pub(super) async fn resolved(
     }
     let opened = open(run, declared, &host_directories)?;
     import(run, declared, &opened).await?;
-    let resolution = resolve(declared.manifest.clone(), &opened, &run.settings).await;
-    run.interrupt.check()?;
+    let resolving = resolve(declared.manifest.clone(), &opened, &run.settings);
+    let resolution = run.interrupt.or(resolving).await?;
     let passwords =
         run.settings.registries.iter().map(|login| (login.host.as_str(), login.password.expose()));
     let values = resolution.values().map(|(name, value)| (name.as_str(), value.expose()));
-    let plan = Plan::new(values.chain(passwords));
+    let names = sources::credential_variables(&declared.manifest.sources);
+    let variables = &run.settings.variables;
+    let credentials =
+        names.iter().filter_map(|name| Some((name.to_str()?, variables.value(name.to_str()?)?.expose())));
+    let plan = Plan::new(values.chain(passwords).chain(credentials));
     run.console.arm(&plan);
     for (name, why) in plan.unmaskable() {
         run.warn(
@@ -189,8 +193,8 @@ async fn import(run: &mut Run, declared: &mut Declared, opened: &[Box<dyn Source
         return Ok(());
     }
     let before = declared.manifest.secrets.len();
-    let imported = resolve::import(declared.manifest.clone(), opened, &run.settings).await?;
-    run.interrupt.check()?;
+    let importing = resolve::import(declared.manifest.clone(), opened, &run.settings);
+    let imported = run.interrupt.or(importing).await??;
     declared.manifest = imported.manifest;
     run.report.degraded |= imported.degraded;
     run.console.line(&format!("{} secrets imported", declared.manifest.secrets.len() - before));
