@@ -3,6 +3,7 @@
 pub mod aws;
 pub mod azure;
 mod catalog;
+mod conventional;
 pub mod docker_secrets;
 pub mod dotenv;
 pub mod env;
@@ -12,6 +13,7 @@ pub mod net;
 pub mod onepassword;
 mod opening;
 mod options;
+mod policy;
 pub mod vault;
 
 use std::collections::BTreeMap;
@@ -24,6 +26,7 @@ pub use self::catalog::{Known, SOURCES, Setting, SourceKind, known};
 use self::opening::Opening;
 pub use self::opening::{credential_variables, open};
 pub use self::options::Options;
+pub use self::policy::{Policy, policies};
 use crate::manifest::{Reference, Scope, SourceId};
 use crate::secret::{SecretName, SecretValue};
 
