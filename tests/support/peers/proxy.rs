@@ -44,6 +44,8 @@ pub struct Seen {
 /// What happens to a request.
 #[derive(Clone)]
 pub enum Fault {
+    /// None: it is forwarded, whatever later rules say.
+    Forward,
     /// It is answered so, and the server does not get it.
     Status {
         /// The status.
@@ -301,7 +303,7 @@ fn serve(stream: TcpStream, number: usize, shared: &Shared) -> io::Result<()> {
         let (delay, fault) = shared.rule_for(seen(&head, &body, number));
         shared.wait(delay);
         let more = match fault {
-            None => forward(&mut client, &head, &body, number, shared)?,
+            None | Some(Fault::Forward) => forward(&mut client, &head, &body, number, shared)?,
             Some(Fault::Status { status, headers, body }) => {
                 client.send(&answer(status, &headers, &body, head.first[0] == "HEAD"))?;
                 true
