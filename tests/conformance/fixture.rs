@@ -7,7 +7,7 @@ use crate::peers::proxy::{Fault, Proxy, Rule, Seen};
 
 /// A case that every source is held to.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Case {
+pub(crate) enum Case {
     Found,
     Absent,
     Denied,
@@ -35,7 +35,7 @@ pub enum Case {
 
 /// The state in which a peer is met.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum State {
+pub(crate) enum State {
     /// It works.
     Well,
     /// Nobody listens there.
@@ -58,52 +58,47 @@ pub enum State {
 
 /// A way to the peer, for one case.
 #[derive(Default)]
-pub struct Reach {
+pub(crate) struct Reach {
     /// The variables of the process; action inputs are `INPUT_…`.
-    pub variables: Vec<(String, String)>,
+    pub(crate) variables: Vec<(String, String)>,
     /// What stands below `sources:` in the manifest, as YAML flow maps: `vault: { addr: … }`, one a line.
-    pub sources: String,
+    pub(crate) sources: String,
     /// Files of the project directory.
-    pub files: Vec<File>,
+    pub(crate) files: Vec<File>,
     /// The host, or host and port, that an error may name in place of the item.
-    pub server: Option<String>,
+    pub(crate) server: Option<String>,
     /// What was asked of the peer so far by this way; `None` where nothing is requested. It holds what stands between us
     /// and the peer, which goes with it.
-    pub asked: Option<Box<dyn Fn() -> Asked + Send + Sync>>,
+    pub(crate) asked: Option<Box<dyn Fn() -> Asked + Send + Sync>>,
     /// Whether the case runs as a user to whom modes of files mean something, also when the tests run as root.
-    pub unprivileged: bool,
+    pub(crate) unprivileged: bool,
 }
 
 /// How many requests were made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Asked {
+pub(crate) struct Asked {
     /// All of them.
-    pub all: usize,
+    pub(crate) all: usize,
     /// Those for values: not those for logins and probes.
-    pub values: usize,
+    pub(crate) values: usize,
 }
 
 /// A file of the project directory.
 #[derive(Clone)]
-pub struct File {
+pub(crate) struct File {
     /// Its path.
-    pub path: String,
+    pub(crate) path: String,
     /// Its bytes.
-    pub bytes: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
     /// Its mode.
-    pub mode: u32,
+    pub(crate) mode: u32,
 }
 
 /// One source with its peer, which holds what the cases put there. Cases run at the same time, each with items and a way
 /// of its own.
-pub trait Fixture: Send + Sync {
+pub(crate) trait Fixture: Send + Sync {
     /// The kind's name, as in `SOURCES`.
     fn kind(&self) -> &'static str;
-
-    /// The name of its column in the table: the kind, and in brackets what tells two fixtures of one kind apart.
-    fn name(&self) -> &'static str {
-        self.kind()
-    }
 
     /// Why there is no such case for this source: what its API, or what it is, does not have. `None`: the case runs.
     fn gap(&self, case: Case) -> Option<&'static str>;
@@ -114,13 +109,20 @@ pub trait Fixture: Send + Sync {
     /// A reference to the item of this name, without a field. Names are lower-case letters, digits and hyphens.
     fn reference(&self, name: &str) -> String;
 
+    /// What `Source::list` takes to find the items whose names start so.
+    fn prefix(&self, start: &str) -> String {
+        crate::harness::item_of(&self.reference(start))
+    }
+
     /// Stores an item of one value; a second call makes a second version. What starts with `denied-` may not be read by
     /// who `reach` logs in as.
     fn put(&self, name: &str, value: &[u8]);
 
     /// Stores many items.
     fn put_all(&self, items: &[(String, Vec<u8>)]) {
-        items.iter().for_each(|(name, value)| self.put(name, value));
+        for (name, value) in items {
+            self.put(name, value);
+        }
     }
 
     /// Stores an item with fields: a flat JSON object, of which a value may be null.
@@ -143,7 +145,8 @@ pub trait Fixture: Send + Sync {
 /// Gives the proxy before a peer the rules of a state. `values` tells which requests are for values; `throttled` is how
 /// the store says that it was asked too often. `Down` and `BadTls` are no matter of rules: the fixture does not connect
 /// to a proxy that works.
-pub fn bring(proxy: &Proxy, state: State, throttled: Fault, values: fn(&Seen) -> bool) {
+#[allow(dead_code, reason = "only for sources that go over the network")]
+pub(crate) fn bring(proxy: &Proxy, state: State, throttled: Fault, values: fn(&Seen) -> bool) {
     match state {
         State::Well | State::Down | State::BadTls => {}
         State::Hanging => proxy.rule(Rule::always(Fault::Hang)),
@@ -159,7 +162,8 @@ pub fn bring(proxy: &Proxy, state: State, throttled: Fault, values: fn(&Seen) ->
 }
 
 /// What was asked by way of a proxy, which stops with it.
-pub fn asked(proxy: Arc<Proxy>, values: fn(&Seen) -> bool) -> Box<dyn Fn() -> Asked + Send + Sync> {
+#[allow(dead_code, reason = "only for sources that go over the network")]
+pub(crate) fn asked(proxy: Arc<Proxy>, values: fn(&Seen) -> bool) -> Box<dyn Fn() -> Asked + Send + Sync> {
     Box::new(move || {
         let seen = proxy.seen();
         Asked { all: seen.len(), values: seen.iter().filter(|seen| values(seen)).count() }
