@@ -143,9 +143,11 @@ pub(super) async fn resolved(
         }
     }
     let opened = open(run, declared, &host_directories)?;
-    import(run, declared, &opened).await?;
-    let resolving = resolve(declared.manifest.clone(), &opened, &run.settings);
-    let resolution = run.interrupt.or(resolving).await?;
+    let asked = ask(run, declared, &opened).await;
+    if asked.is_err() {
+        resolve::close(&opened).await;
+    }
+    let resolution = asked?;
     let passwords =
         run.settings.registries.iter().map(|login| (login.host.as_str(), login.password.expose()));
     let values = resolution.values().map(|(name, value)| (name.as_str(), value.expose()));
@@ -171,6 +173,13 @@ pub(super) async fn resolved(
     reporting::secrets(run, &resolution);
     resolution.check()?;
     Ok(resolution)
+}
+
+/// Asks the sources what imports mean, and then for every secret.
+async fn ask(run: &mut Run, declared: &mut Declared, opened: &[Box<dyn Source>]) -> Result<Resolution> {
+    import(run, declared, opened).await?;
+    let resolving = resolve(declared.manifest.clone(), opened, &run.settings);
+    run.interrupt.or(resolving).await
 }
 
 /// Opens the sources of this run.
@@ -210,7 +219,9 @@ pub(super) async fn imported(run: &mut Run, declared: &mut Declared) -> Result<(
         return Ok(());
     }
     let opened = open(run, declared, &BTreeMap::new())?;
-    import(run, declared, &opened).await
+    let done = import(run, declared, &opened).await;
+    resolve::close(&opened).await;
+    done
 }
 
 /// Docker's programs for the rest of the run: with the step's variables, without any secret, and with a placeholder for

@@ -47,7 +47,8 @@ pub fn names(value: &SecretValue) -> Option<Vec<String>> {
     names
 }
 
-fn wipe(json: &mut Value) {
+/// Wipes every text of a JSON value: it may be a secret's.
+pub(super) fn wipe(json: &mut Value) {
     match json {
         Value::String(text) => text.zeroize(),
         Value::Array(list) => list.iter_mut().for_each(wipe),

@@ -41,6 +41,7 @@ pub struct Item {
 }
 
 /// What a source says to one question. Only [`Reply::Absent`] lets a lower source win (design rule 1).
+#[derive(Clone)]
 pub enum Reply {
     /// It has the item.
     Found(Found),
@@ -53,6 +54,7 @@ pub enum Reply {
 }
 
 /// A found item.
+#[derive(Clone)]
 pub struct Found {
     /// The value, byte for byte.
     pub value: SecretValue,
@@ -137,6 +139,10 @@ pub trait Source: Send + Sync {
             remedy: "Name each secret: `NAME = source:item`.".to_owned(),
         })
     }
+
+    /// Called when nothing more is asked of it, perhaps twice: gives back what it was lent for this run, such as the token
+    /// of a login. It takes a moment at most, whatever the store does.
+    async fn close(&self) {}
 
     /// Things worth a warning that came up when it was opened, or about the items that were asked.
     fn remarks(&self, asked: &[Item]) -> Vec<Remark> {
