@@ -86,18 +86,18 @@ impl fmt::Display for Failure {
     }
 }
 
-/// The error of this type among the causes. Errors of the TLS library come wrapped in those of the system.
+/// The error of this type among the causes. Errors of the TLS library come wrapped in those of the system, and these in
+/// one another; what one of them holds is no `source` of it.
 fn cause<'e, E: StdError + 'static>(error: &'e (dyn StdError + 'static)) -> Option<&'e E> {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(found) = error.downcast_ref::<E>() {
             return Some(found);
         }
-        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        if let Some(found) = inner.and_then(|inner| inner.downcast_ref::<E>()) {
-            return Some(found);
-        }
-        next = error.source();
+        next = match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+            Some(held) => Some(held),
+            None => error.source(),
+        };
     }
     None
 }

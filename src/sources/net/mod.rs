@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use backon::Retryable;
-use futures_util::stream::{self, StreamExt};
+use futures_util::stream::{self, Buffered, Collect, StreamExt};
 use reqwest::header::HeaderMap;
 use reqwest::{Client, ClientBuilder, NoProxy, Proxy, RequestBuilder, StatusCode, redirect};
 use tokio::time::{Instant, timeout_at};
@@ -190,9 +190,13 @@ impl Network {
     }
 }
 
+/// Many requests of one source on their way.
+pub type Each<F> = Collect<Buffered<stream::Iter<std::vec::IntoIter<F>>>, Vec<<F as Future>::Output>>;
+
 /// Runs many requests of one source, at most [`CONCURRENCY`] at a time, and returns what they gave in the same order.
-pub async fn each<R>(requests: impl IntoIterator<Item = impl Future<Output = R>>) -> Vec<R> {
-    stream::iter(requests).buffered(CONCURRENCY).collect().await
+/// (Its type does not hold the iterator: the compiler cannot tell that one over borrowed items may cross threads.)
+pub fn each<F: Future>(requests: impl IntoIterator<Item = F>) -> Each<F> {
+    stream::iter(requests.into_iter().collect::<Vec<_>>()).buffered(CONCURRENCY).collect()
 }
 
 /// Whether an answer may be another one a moment later: throttled, not consistent yet (412, Vault), or a fault of the
