@@ -56,6 +56,15 @@ impl Run {
             .variable("AWS_EC2_METADATA_DISABLED", "true")
     }
 
+    /// The same run once more.
+    pub(crate) fn again(&self) -> Self {
+        Self {
+            variables: self.variables.clone(),
+            sources: self.sources.clone(),
+            project: tempfile::tempdir().unwrap(),
+        }
+    }
+
     /// With a variable in place of the one that is there. An action input is `INPUT_…`.
     pub(crate) fn variable(mut self, name: &str, value: &str) -> Self {
         self.variables.retain(|(own, _)| own != name);

@@ -16,7 +16,7 @@ use aws_smithy_http_client::{Builder, Connector};
 use aws_smithy_runtime_api::client::dns::{DnsFuture, ResolveDns, ResolveDnsError};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
-use aws_smithy_runtime_api::client::retries::classifiers::RetryReason;
+use aws_smithy_runtime_api::client::retries::classifiers::{RetryClassifierPriority, RetryReason};
 use aws_smithy_types::retry::ErrorKind;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
@@ -162,6 +162,11 @@ pub(super) struct RetryAfter {
 impl ClassifyRetry for RetryAfter {
     fn name(&self) -> &'static str {
         "Retry-After"
+    }
+
+    /// After all of the SDK's: it refines what they say.
+    fn priority(&self) -> RetryClassifierPriority {
+        RetryClassifierPriority::run_after(RetryClassifierPriority::transient_error_classifier())
     }
 
     fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
