@@ -64,8 +64,14 @@ pub const SOURCES: &[SourceKind] = &[
             setting("audience", None, &[]),
             setting("profile", None, &["PROFILE"]),
             setting("endpoint-url", None, &["ENDPOINT_URL_SECRETS_MANAGER", "ENDPOINT_URL"]),
+            setting("ca-certificates", None, &["CA_BUNDLE"]),
         ],
-        credentials: &["ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN"],
+        credentials: &[
+            "ACCESS_KEY_ID",
+            "SECRET_ACCESS_KEY",
+            "SESSION_TOKEN",
+            "CONTAINER_AUTHORIZATION_TOKEN",
+        ],
         about: "AWS Secrets Manager.",
     },
     SourceKind {

@@ -18,6 +18,7 @@ use tokio::time::{Instant, timeout_at};
 use zeroize::Zeroizing;
 
 pub use self::failure::Failure;
+pub(super) use self::retry::retry_after;
 pub use self::tls::Tls;
 use crate::error::{Code, Error, Result};
 use crate::settings::{Environment, Settings};
