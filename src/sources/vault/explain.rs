@@ -3,7 +3,7 @@
 
 use super::login::Session;
 use super::mounts;
-use super::refusal::{No, policy};
+use super::refusal::{No, rule};
 use super::transport::Transport;
 
 /// A path that was refused.
@@ -51,7 +51,7 @@ pub(super) async fn explain(all: &[Forbidden], transport: &Transport, session: &
 impl Forbidden {
     fn no(&self, token: Token, session: &Session) -> No {
         let Self { what, path, capability, mount } = self;
-        let grant = policy(path, capability);
+        let grant = rule(path, capability);
         let from = &session.from;
         match (token, mount) {
             (Token::Good, Some(_)) => No::denied(

@@ -24,15 +24,13 @@ use self::method::Login;
 use self::mounts::{Engine, Mounts};
 use self::read::{At, Outcome};
 use self::refusal::No;
-pub(super) use self::setup::open;
+pub(super) use self::refusal::rule;
+pub(super) use self::setup::{MOUNT, open};
 use self::transport::Transport;
 use super::identity::Identity;
-use super::{Item, Listing, Remark, Reply, Source};
+use super::{Item, Listing, Remark, Reply, Source, conventional};
 use crate::manifest::{Reference, Scope, SourceId};
 use crate::secret::SecretName;
-
-/// The field that a reference without one means.
-const FIELD: &str = "value";
 
 /// The source.
 pub struct Vault {
@@ -66,21 +64,7 @@ impl Source for Vault {
     }
 
     fn conventional(&self, name: &SecretName, scope: &Scope) -> Reference {
-        let name = name.file_name().replace('_', "-");
-        let parts =
-            [Some(self.mount.as_str()), Some(&scope.prefix), scope.environment.as_deref(), Some(&name)];
-        let parts: Vec<&str> = parts
-            .into_iter()
-            .flatten()
-            .map(|part| part.trim_matches('/'))
-            .filter(|part| !part.is_empty())
-            .collect();
-        Reference {
-            source: self.id.clone(),
-            item: parts.join("/"),
-            field: Some(FIELD.to_owned()),
-            version: None,
-        }
+        conventional::vault(&self.id, &self.mount, name, scope)
     }
 
     fn is_ambient(&self) -> bool {
@@ -88,7 +72,7 @@ impl Source for Vault {
     }
 
     fn default_field(&self) -> Option<&str> {
-        Some(FIELD)
+        Some("value")
     }
 
     async fn read(&self, items: &[Item]) -> Vec<Reply> {

@@ -67,13 +67,22 @@ impl Mounts {
             for (at, path) in paths.iter().enumerate().filter(|(at, _)| places[*at].is_none()) {
                 asked.entry(path::head(path, depth)).or_insert(at);
             }
-            let questions: Vec<_> = asked.values().map(|at| one(id, paths[*at], transport, session)).collect();
+            let questions: Vec<_> =
+                asked.values().map(|at| one(id, paths[*at], transport, session)).collect();
             let answers = net::each(questions).await;
-            for (at, place) in asked.into_values().zip(answers) {
-                if let Place::Known(mount) = &place {
-                    self.remember(mount.clone());
-                }
-                places[at] = Some(place);
+            for (at, answer) in asked.into_values().zip(answers) {
+                places[at] = Some(match answer {
+                    Ok(Some(mount)) => {
+                        self.remember(mount.clone());
+                        Place::Known(mount)
+                    }
+                    Ok(None) => Place::Untold,
+                    // What is wrong with the server is wrong for every path.
+                    Err(no) => {
+                        let no = Place::Nowhere(no);
+                        return places.into_iter().map(|place| place.unwrap_or_else(|| no.clone())).collect();
+                    }
+                });
             }
             for (place, path) in places.iter_mut().zip(paths).filter(|(place, _)| place.is_none()) {
                 *place = self.known(path).map(Place::Known);
@@ -120,25 +129,19 @@ fn question(path: &str) -> Question {
     Question::get(format!("sys/internal/ui/mounts/{path}"))
 }
 
-async fn one(id: &str, path: &str, transport: &Transport, session: &Session) -> Place {
-    let what = format!("{id}:{path}");
-    let trouble = |trouble: Trouble| Place::Nowhere(trouble.no(&what, transport));
-    let said = match transport.ask(&question(path), Some(&session.token)).await {
-        Ok(said) => said,
-        Err(no) => return trouble(no),
-    };
+/// The mount of a path; `None` where the server does not tell.
+async fn one(id: &str, path: &str, transport: &Transport, session: &Session) -> Result<Option<Mount>, No> {
+    let trouble = |trouble: Trouble| trouble.no(id, transport);
+    let said = transport.ask(&question(path), Some(&session.token)).await.map_err(trouble)?;
     match said.status {
         200 => match mount(&said).filter(|mount| holds(mount, path)) {
-            Some(mount) => Place::Known(mount),
-            None => Place::Nowhere(no_vault(&what, &said, transport)),
+            Some(mount) => Ok(Some(mount)),
+            None => Err(no_vault(id, &said, transport)),
         },
+        404 if transport.namespace().is_some() && said.is_json() => Err(nowhere(id, path, transport)),
         // A proxy that keeps `sys/` from clients answers so as well.
-        403 | 405 => Place::Untold,
-        404 if transport.namespace().is_some() && said.is_json() => {
-            Place::Nowhere(nowhere(&what, path, transport))
-        }
-        404 => Place::Untold,
-        _ => Place::Nowhere(fault(&what, &said, transport).await),
+        403 | 404 | 405 => Ok(None),
+        _ => Err(fault(id, &said, transport).await),
     }
 }
 

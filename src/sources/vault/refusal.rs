@@ -135,8 +135,8 @@ pub(super) fn nowhere(what: &str, path: &str, transport: &Transport) -> No {
     }
 }
 
-/// A policy that allows one thing on one path.
-pub(super) fn policy(path: &str, capability: &str) -> String {
+/// The rule of a policy (HCL) that allows one thing on one path.
+pub(in crate::sources) fn rule(path: &str, capability: &str) -> String {
     let path = path.replace('\\', "\\\\").replace('"', "\\\"");
     format!("path \"{path}\" {{\n  capabilities = [\"{capability}\"]\n}}")
 }

@@ -17,7 +17,7 @@ use crate::sources::net::{self, Network, Tls};
 use crate::sources::{Opening, Options, Remark};
 
 /// The mount of conventional references, and of Vault's own examples.
-const MOUNT: &str = "secret";
+pub(in crate::sources) const MOUNT: &str = "secret";
 /// What Vault's own client reads and this source does not, with what stands for it here.
 const UNREAD: &[(&str, &str)] = &[
     (

@@ -289,7 +289,7 @@ impl Trouble {
     pub(super) fn no(self, what: &str, transport: &Transport) -> No {
         let server = transport.server();
         No::Failed(match self {
-            Self::Network(failure) => failure.refusal(what, &server),
+            Self::Network(failure) => failure.refusal(&format!("{what}: {server}"), &server),
             Self::SentOn(other) => Refusal::new(
                 format!(
                     "{what}: {server} sends its clients on to {other}, and a token is not sent to another server"

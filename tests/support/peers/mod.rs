@@ -10,6 +10,8 @@
 )]
 
 pub mod authority;
+pub mod bao;
+pub mod issuer;
 pub mod proxy;
 pub mod wire;
 
