@@ -28,6 +28,8 @@ mod local;
 mod peers;
 #[path = "conformance/table.rs"]
 mod table;
+#[path = "conformance/vault.rs"]
+mod vault;
 
 use std::any::Any;
 use std::collections::VecDeque;
@@ -42,8 +44,12 @@ use harness::Bench;
 use table::{Cell, Table};
 
 /// Every source's fixture, in the order of `SOURCES`: the name of its column, and how it is started.
-const FIXTURES: &[(&str, Start)] =
-    &[("docker-secrets", docker_secrets::start), ("dotenv", dotenv::start), ("env", env::start)];
+const FIXTURES: &[(&str, Start)] = &[
+    ("docker-secrets", docker_secrets::start),
+    ("vault", vault::start),
+    ("dotenv", dotenv::start),
+    ("env", env::start),
+];
 
 /// How many cases run at the same time. Most of them wait.
 const AT_ONCE: usize = 8;
