@@ -3,7 +3,11 @@
 
 #[path = "vault/case.rs"]
 mod case;
+#[path = "vault/listing.rs"]
+mod listing;
 #[path = "support/peers/mod.rs"]
 mod peers;
 #[path = "vault/reading.rs"]
 mod reading;
+#[path = "vault/settings.rs"]
+mod settings;

@@ -180,7 +180,9 @@ impl Vault {
             return reader.read(target, engine).await;
         }
         let (outcome, learned) = reader.read_by_shape(target).await;
-        learned.into_iter().for_each(|mount| self.mounts.remember(mount));
+        if let Some(mount) = learned {
+            self.mounts.remember(mount);
+        }
         outcome
     }
 

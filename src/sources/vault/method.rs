@@ -228,8 +228,8 @@ fn username(options: &Options) -> Result<String> {
     Ok(name.to_owned())
 }
 
-/// The audience of the workflow's token: GitHub's own where none is named (docs.github.com, "OpenID Connect reference":
-/// the address of the repository's owner).
+/// The audience of the workflow's token: GitHub's own where none is named (docs.github.com, "`OpenID` Connect
+/// reference": the address of the repository's owner).
 fn audience(options: &Options) -> Option<String> {
     if let Some(named) = options.text("jwt-audience") {
         return Some(named.to_owned());

@@ -1,4 +1,4 @@
-//! The `vault` source: HashiCorp Vault and `OpenBao`, whose interfaces are the same as far as they are used here.
+//! The `vault` source: `HashiCorp` Vault and `OpenBao`, whose interfaces are the same as far as they are used here.
 
 mod address;
 mod ask;
