@@ -30,6 +30,8 @@ mod local;
 mod peers;
 #[path = "conformance/table.rs"]
 mod table;
+#[path = "conformance/vault.rs"]
+mod vault;
 
 use std::any::Any;
 use std::collections::VecDeque;
@@ -47,6 +49,7 @@ use table::{Cell, Table};
 const FIXTURES: &[(&str, Start)] = &[
     ("docker-secrets", docker_secrets::start),
     ("aws", aws::start),
+    ("vault", vault::start),
     ("dotenv", dotenv::start),
     ("env", env::start),
 ];

@@ -4,9 +4,7 @@ use std::fmt::Write as _;
 
 use super::{Needs, Policy, distinct};
 use crate::sources::conventional;
-
-/// The mount of conventional references, where the setting `mount` names none.
-const DEFAULT_MOUNT: &str = "secret";
+use crate::sources::vault::{MOUNT, rule};
 
 /// One policy: reading for each item, listing for imports.
 pub(super) fn policy(needs: &Needs<'_>) -> Policy {
@@ -15,14 +13,14 @@ pub(super) fn policy(needs: &Needs<'_>) -> Policy {
         Some("2") => Engine::Two,
         _ => Engine::Unknown,
     };
-    let mount = needs.options.text("mount").unwrap_or(DEFAULT_MOUNT);
+    let mount = needs.options.text("mount").unwrap_or(MOUNT);
     let mut text = String::new();
     if engine == Engine::Unknown {
         text += "# For mounts of the key/value engine, version 2. In version 1, paths have no `data/` and no `metadata/`.\n\
                  # Of other mounts than the configured one both forms are here: keep the one that the mount has.\n";
     }
     for (path, capability) in rules(needs, mount, engine) {
-        let _ = write!(text, "path \"{path}\" {{\n  capabilities = [\"{capability}\"]\n}}\n");
+        let _ = writeln!(text, "{}", rule(&path, capability));
     }
     needs.policy("policy (HCL) for the role or token that logs in", text)
 }

@@ -11,6 +11,7 @@
 
 pub mod authority;
 pub mod aws;
+pub mod bao;
 pub mod issuer;
 pub mod proxy;
 pub mod wire;
