@@ -10,6 +10,7 @@
 )]
 
 pub mod authority;
+pub mod azure;
 pub mod proxy;
 pub mod wire;
 

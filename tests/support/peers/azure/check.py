@@ -185,14 +185,14 @@ def a_managed_identity_logs_in():
 
 
 def throttling_is_waited_for():
-    control("session", name="", fault="throttle", times=2)
+    control("session", name="", fault="throttle", at="vault", times=2)
     assert client().get_secret("db-password").value == "second"
     requests = [entry for entry in control("log", name="")["requests"] if entry["kind"] == "vault"]
     assert len(requests) == 3, requests
 
 
 def a_fault_of_the_service_is_tried_again():
-    control("session", name="", fault="error", times=1)
+    control("session", name="", fault="error", at="vault", times=1)
     assert client().get_secret("db-password").value == "second"
 
 
@@ -240,7 +240,7 @@ def main():
     failed = 0
     for check in CHECKS:
         control("session", name="", fault=None)
-        control("log", name="")
+        control("log", name="", forget=True)
         try:
             check()
             print(f"passed {check.__name__}")

@@ -2,9 +2,10 @@
 
 import json
 
+import tokens
 from answer import Answer
 from key_vault import Vault
-from world import TENANT
+from world import SUBJECT, TENANT
 
 
 def serve(world, _method, path, _query, _headers, body):
@@ -35,18 +36,25 @@ def _delete(world, vault, name):
 
 
 def _session(world, name, **settings):
-    """Says what goes wrong for a session: `delay`, `fault`, `at`, `times`."""
+    """Says what goes wrong for a session: the fields of `Session`."""
     session = world.session(name)
     for setting, value in settings.items():
         setattr(session, setting, value)
     return {}
 
 
-def _log(world, name):
-    """The requests of a session, which are forgotten afterwards."""
+def _log(world, name, forget=False):
+    """The requests of a session so far."""
     session = world.session(name)
-    log, session.log = session.log, []
+    log = list(session.log)
+    if forget:
+        session.log = []
     return {"requests": log}
+
+
+def _token(_world, audience, subject=SUBJECT):
+    """An identity token, as something other than the runner hands one out."""
+    return {"value": tokens.issue(audience, subject)}
 
 
 def _identities(world, identities):
@@ -62,4 +70,5 @@ _CALLS = {
     "session": _session,
     "log": _log,
     "identities": _identities,
+    "token": _token,
 }

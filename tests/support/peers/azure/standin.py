@@ -12,7 +12,9 @@ The proxy's user is the session: faults, delays and the log of requests are each
 """
 
 import base64
+import socket
 import ssl
+import struct
 import sys
 import threading
 import time
@@ -43,9 +45,6 @@ class Handler(BaseHTTPRequestHandler):
     def do_CONNECT(self):
         self.session = _user(self.headers.get("Proxy-Authorization"))
         self.host = self.path.rsplit(":", 1)[0].lower()
-        fault = self.server.world.session(self.session).connection_fault(self.host)
-        if fault == "reset":
-            return self._cut_off()
         self.send_response_only(200, "Connection established")
         self.end_headers()
         self.wfile.flush()
@@ -54,11 +53,10 @@ class Handler(BaseHTTPRequestHandler):
         except (ssl.SSLError, OSError):
             # The client does not trust us, which is what some tests are about.
             self.close_connection = True
-            return None
+            return
         self.setup()
         # Some clients ask for the tunnel in HTTP/1.0, where a connection ends with its answer.
         self.close_connection = False
-        return None
 
     def _answer(self):
         url = urlsplit(self.path)
@@ -75,6 +73,10 @@ class Handler(BaseHTTPRequestHandler):
         time.sleep(session.delay)
         if fault == "hang":
             time.sleep(600)
+        if fault == "reset":
+            # Closed like this, the system tells the client that the connection was reset.
+            self.request.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            return self._cut_off()
         if fault in FAULTS:
             return self._send(FAULTS[fault])
         with world.lock:

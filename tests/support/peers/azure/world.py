@@ -26,23 +26,24 @@ class Session:
     """One client: what goes wrong for it, and what it asked."""
 
     def __init__(self):
+        # How long each answer takes, in seconds.
         self.delay = 0.0
+        # What goes wrong (`FAULTS` of standin.py, or `hang`, `reset`, `truncate`), where (`login`, `vault` or `all`), for
+        # how many requests, and after how many that go well.
         self.fault = None
-        self.at = "vault"
+        self.at = "all"
         self.times = 0
+        self.after = 0
         self.log = []
 
     def request_fault(self, kind):
         """The fault of this request, counted down."""
-        if self.fault in (None, "reset") or self.at != kind or self.times == 0:
+        if self.fault is None or self.at not in ("all", kind):
             return None
-        self.times -= 1
-        return self.fault
-
-    def connection_fault(self, host):
-        """The fault of this connection, counted down."""
-        kind = "login" if host.startswith("login.") else "vault"
-        if self.fault != "reset" or self.at != kind or self.times == 0:
+        if self.after > 0:
+            self.after -= 1
+            return None
+        if self.times == 0:
             return None
         self.times -= 1
         return self.fault
