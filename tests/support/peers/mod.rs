@@ -13,6 +13,7 @@ pub mod authority;
 pub mod aws;
 pub mod bao;
 pub mod issuer;
+pub mod azure;
 pub mod proxy;
 pub mod wire;
 
