@@ -1,6 +1,8 @@
 //! The stores that the tests run against, as processes of the tests' own: started on a free port of this machine, stopped
 //! when they are dropped.
 
+pub mod onepassword;
+
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -57,7 +59,8 @@ pub fn free_address() -> SocketAddr {
 /// The program that a variable names, which `scripts/test` sets.
 pub fn program(variable: &str) -> PathBuf {
     let path = std::env::var_os(variable);
-    path.map(PathBuf::from).unwrap_or_else(|| panic!("{variable} is not set: run `scripts/test`, which installs what it names"))
+    path.map(PathBuf::from)
+        .unwrap_or_else(|| panic!("{variable} is not set: run `scripts/test`, which installs what it names"))
 }
 
 fn connectable(address: SocketAddr) -> SocketAddr {
