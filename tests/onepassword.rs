@@ -9,10 +9,14 @@
     reason = "each test program uses its own part of the peers, and what fails here fails the test"
 )]
 
+#[path = "onepassword/both_ways.rs"]
+mod both_ways;
 #[path = "onepassword/judges.rs"]
 mod judges;
 #[path = "support/peers/mod.rs"]
 mod peers;
+#[path = "onepassword/run.rs"]
+mod run;
 
 use peers::onepassword::{Account, Item};
 

@@ -29,6 +29,8 @@ pub struct Item(Value);
 
 /// One call of `op`.
 pub struct Call {
+    /// Its process.
+    pub process: u64,
     /// The words behind the program's name.
     pub arguments: Vec<String>,
     /// The template that it was given.
@@ -50,7 +52,15 @@ impl Account {
         // The interpreter by its path: the program is to work with any PATH.
         let python = program("CLAUDE_SECRETS_CONNECT_SDK");
         let script = format!("#!{}\n{}", python.display(), include_str!("op.py"));
-        account.write("op", script.as_bytes(), 0o755);
+        account.write("op.py", script.as_bytes());
+        // By a process of its own: a program that this one holds open for writing while another thread starts a process
+        // cannot be run ("text file busy").
+        let installed = Command::new("install")
+            .args(["-m", "755"])
+            .args([account.path("op.py"), account.path("op")])
+            .status()
+            .unwrap();
+        assert!(installed.success());
         account
     }
 
@@ -76,6 +86,14 @@ impl Account {
         id
     }
 
+    /// The ids of the items of a title.
+    pub fn ids(&self, vault: &str, title: &str) -> Vec<String> {
+        let vaults = self.vaults.lock().unwrap();
+        let vault = vaults.iter().find(|one| one["name"] == vault).expect("the vault was made");
+        let items = vault["items"].as_array().unwrap().iter().filter(|item| item["title"] == title);
+        items.map(|item| item["id"].as_str().unwrap().to_owned()).collect()
+    }
+
     /// The `op` program.
     pub fn op(&self) -> PathBuf {
         self.path("op")
@@ -88,7 +106,7 @@ impl Account {
 
     /// Says how `op` behaves: see BEHAVIOUR in op.py.
     pub fn behave(&self, behaviour: &Value) {
-        self.write("behaviour.json", behaviour.to_string().as_bytes(), 0o644);
+        self.write("behaviour.json", behaviour.to_string().as_bytes());
     }
 
     /// The calls of `op` so far.
@@ -123,10 +141,8 @@ impl Account {
         std::fs::rename(part, self.path("vaults.json")).unwrap();
     }
 
-    fn write(&self, name: &str, bytes: &[u8], mode: u32) {
-        use std::os::unix::fs::PermissionsExt;
+    fn write(&self, name: &str, bytes: &[u8]) {
         std::fs::write(self.path(name), bytes).unwrap();
-        std::fs::set_permissions(self.path(name), std::fs::Permissions::from_mode(mode)).unwrap();
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -219,6 +235,7 @@ impl Call {
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         let environment = call["environment"].as_object().unwrap();
         Self {
+            process: call["process"].as_u64().unwrap(),
             arguments: call["arguments"].as_array().unwrap().iter().map(text).collect(),
             template: call["template"].as_str().map(str::to_owned),
             environment: environment.iter().map(|(name, value)| (name.clone(), text(value))).collect(),

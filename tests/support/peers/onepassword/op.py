@@ -312,7 +312,7 @@ def run(arguments):
     """Takes the words behind the program's name, returns what goes to the standard output."""
     words, flags = parse(arguments)
     behaviour = BEHAVIOUR | stored("behaviour.json", {})
-    call = {"arguments": arguments, "environment": dict(os.environ), "template": None}
+    call = {"process": os.getpid(), "arguments": arguments, "environment": dict(os.environ), "template": None}
     injects = words[:1] == ["inject"] and not behaviour["version"].startswith("1.")
     given = given_template(flags) if injects else None
     if given is not None:
