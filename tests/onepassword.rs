@@ -11,6 +11,8 @@
 
 #[path = "onepassword/both_ways.rs"]
 mod both_ways;
+#[path = "onepassword/by_op.rs"]
+mod by_op;
 #[path = "onepassword/judges.rs"]
 mod judges;
 #[path = "support/peers/mod.rs"]
