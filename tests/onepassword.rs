@@ -9,8 +9,12 @@
     reason = "each test program uses its own part of the peers, and what fails here fails the test"
 )]
 
+#[path = "onepassword/bad_input.rs"]
+mod bad_input;
 #[path = "onepassword/both_ways.rs"]
 mod both_ways;
+#[path = "onepassword/by_connect.rs"]
+mod by_connect;
 #[path = "onepassword/by_op.rs"]
 mod by_op;
 #[path = "onepassword/judges.rs"]

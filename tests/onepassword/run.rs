@@ -6,6 +6,7 @@ use std::path::Path;
 
 use claude_secrets::error::Error;
 use claude_secrets::manifest::{self, Manifest};
+use claude_secrets::resolve::{Resolution, resolve};
 use claude_secrets::settings::{Environment, Given, Settings};
 use claude_secrets::sources::{self, Item, Listing, Refusal, Reply, Source, Surroundings};
 
@@ -91,6 +92,12 @@ impl Run {
     /// The source, when something configures it.
     pub(crate) fn open(&self) -> Result<Option<Box<dyn Source>>, Error> {
         Ok(self.open_all()?.into_iter().find(|source| source.id().as_str() == "onepassword"))
+    }
+
+    /// What all sources of the run together have.
+    pub(crate) async fn resolve(&self) -> Resolution {
+        let sources = self.open_all().unwrap();
+        resolve(self.read_manifest(), &sources, &self.read_settings().unwrap()).await
     }
 
     /// What it answers to each reference.

@@ -157,15 +157,23 @@ impl Reading<'_> {
                 return Ok(());
             }
         }
-        for index in open {
-            let reference = &self.wanted[*index];
-            if message.is_about(reference) {
-                let reply = match message.kind {
-                    Kind::Field => no_such_field(reference, None),
-                    _ => message.stop(None).reply(reference),
-                };
-                self.replies.insert(*index, reply);
+        let about = |index: &&usize| message.is_about(&self.wanted[**index]);
+        let mut named: Vec<usize> = open.iter().filter(about).copied().collect();
+        if named.is_empty() {
+            // Names where the reference has ids, say: the field may tell which one it is all the same.
+            let by_field = |index: &&usize| message.names_field_of(&self.wanted[**index]);
+            named = open.iter().filter(by_field).copied().collect();
+            if named.len() > 1 {
+                named.clear();
             }
+        }
+        for index in named {
+            let reference = &self.wanted[index];
+            let reply = match message.kind {
+                Kind::Field => no_such_field(reference, None),
+                _ => message.stop(None).reply(reference),
+            };
+            self.replies.insert(index, reply);
         }
         Ok(())
     }

@@ -98,8 +98,7 @@ impl Message {
 
     /// Whether it is about this reference. `op` repeats the names as the reference has them.
     pub(super) fn is_about(&self, reference: &SecretReference) -> bool {
-        let SecretReference { text, vault, item, section, field, .. } = reference;
-        let field = section.as_ref().map_or_else(|| field.clone(), |section| format!("{section}.{field}"));
+        let SecretReference { text, vault, item, .. } = reference;
         let phrases = match self.kind {
             Kind::Vault => vec![format!("\"{vault}\" isn't a vault")],
             Kind::Item => vec![
@@ -109,13 +108,21 @@ impl Message {
                 format!("could not find item {item} in"),
             ],
             Kind::Ambiguous => vec![format!("matches \"{item}\"")],
-            Kind::Field => vec![format!("item '{vault}/{item}' does not have a field '{field}'")],
+            Kind::Field => vec![format!("item '{vault}/{item}' {}", without_field(reference))],
             Kind::Reference => vec![format!("invalid secret reference '{text}'")],
             _ => Vec::new(),
         };
-        let said = self.text.to_lowercase();
-        phrases.iter().any(|phrase| said.contains(&phrase.to_lowercase()))
-            || self.text.contains(&format!("could not read secret '{text}'")) && !phrases.is_empty()
+        phrases.iter().any(|phrase| self.says(phrase))
+            || !phrases.is_empty() && self.says(&format!("could not read secret '{text}'"))
+    }
+
+    /// Whether it says that some item lacks the field of this reference.
+    pub(super) fn names_field_of(&self, reference: &SecretReference) -> bool {
+        self.kind == Kind::Field && self.says(&without_field(reference))
+    }
+
+    fn says(&self, phrase: &str) -> bool {
+        self.text.to_lowercase().contains(&phrase.to_lowercase())
     }
 
     /// Whether the program may be too old to know what it was told.
@@ -242,6 +249,12 @@ pub(super) fn no_such_field(reference: &SecretReference, fields: Option<&[String
 /// Whether one of the names of a vault or item is the one that a reference has.
 pub(super) fn is_called(part: &str, id: &str, name: &str) -> bool {
     part == id || same(part, name)
+}
+
+/// How `op` says that an item lacks a field.
+fn without_field(reference: &SecretReference) -> String {
+    let section = reference.section.as_ref().map(|section| format!("{section}.")).unwrap_or_default();
+    format!("does not have a field '{section}{}'", reference.field)
 }
 
 /// A message without the date and time in front: `2026/08/24 14:05:06 `.

@@ -86,6 +86,14 @@ impl Account {
         id
     }
 
+    /// Shares a vault with who asks, or no longer.
+    pub fn share(&self, vault: &str, shared: bool) {
+        let mut vaults = self.vaults.lock().unwrap();
+        let vault = vaults.iter_mut().find(|one| one["name"] == vault).expect("the vault was made");
+        vault["shared"] = shared.into();
+        self.save(&vaults);
+    }
+
     /// The ids of the items of a title.
     pub fn ids(&self, vault: &str, title: &str) -> Vec<String> {
         let vaults = self.vaults.lock().unwrap();
