@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 use zeroize::Zeroize;
 
-use super::{Found, Item, Refusal, Reply, Source, Surroundings, absolute, read_file};
-use crate::error::{Code, Error, Result, plain_reason};
+use super::{Found, Item, Reply, Source, Surroundings, absolute, read_file, unreadable};
+use crate::error::{Code, Error, Result};
 use crate::manifest::{Reference, Scope, SourceId};
 use crate::secret::{SecretName, SecretValue};
 use crate::settings::{Environment, Settings, input_variable};
@@ -57,14 +57,7 @@ impl Env {
                 Ok((value, changed)) => {
                     Reply::Found(Found { value, place: file_variable, version: None, changed, expires: None })
                 }
-                // The variable says that the secret is there, so that a lower source would be a guess.
-                Err(error) => Reply::Failed(Refusal {
-                    fact: format!(
-                        "{file_variable} names a file that cannot be read: {}",
-                        plain_reason(&error)
-                    ),
-                    remedy: format!("Correct the path in {file_variable}, or unset it."),
-                }),
+                Err(error) => unreadable(&file_variable, "", &error),
             };
         }
         let input = input_variable(name);

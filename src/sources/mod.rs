@@ -24,6 +24,7 @@ pub use self::catalog::{Known, SOURCES, Setting, SourceKind, known};
 use self::opening::Opening;
 pub use self::opening::{credential_variables, open};
 pub use self::options::Options;
+use crate::error::plain_reason;
 use crate::manifest::{Reference, Scope, SourceId};
 use crate::secret::{SecretName, SecretValue};
 
@@ -183,6 +184,19 @@ fn read_file(path: &Path, own_output: &Path) -> std::io::Result<(SecretValue, Op
         }));
     }
     Ok((SecretValue::new(std::fs::read(path)?), meta.modified().ok()))
+}
+
+/// The reply of a source that says by `named` (a variable or an entry) that a secret is in a file, and the file cannot be
+/// read: never absent, or a lower source would be a guess.
+fn unreadable(named: &str, at: &str, error: &std::io::Error) -> Reply {
+    let fact = format!("{named}{at} names a file that cannot be read: {}", plain_reason(error));
+    if error.kind() == std::io::ErrorKind::PermissionDenied {
+        return Reply::Denied(Refusal::new(
+            fact,
+            format!("Let this user read the file (chown or chmod), or unset {named}."),
+        ));
+    }
+    Reply::Failed(Refusal::new(fact, format!("Correct the path in {named}, or unset it.")))
 }
 
 /// The directory that holds the project's secrets, absolute.

@@ -10,7 +10,7 @@ use std::time::SystemTime;
 use async_trait::async_trait;
 
 use self::parse::{Interpolation, Warning, WarningKind, parse};
-use super::{Found, Item, Refusal, Remark, Reply, Source, Surroundings, absolute, read_file};
+use super::{Found, Item, Remark, Reply, Source, Surroundings, absolute, read_file, unreadable};
 use crate::error::{Code, Error, Result, plain_reason};
 use crate::manifest::{Reference, Scope, SourceId};
 use crate::secret::{SecretName, SecretValue};
@@ -140,14 +140,7 @@ impl Dotenv {
                     let place = format!("{file_key} of {}", entry.place);
                     Reply::Found(Found { value, place, version: None, changed, expires: None })
                 }
-                Err(error) => Reply::Failed(Refusal {
-                    fact: format!(
-                        "{file_key} ({}) names a file that cannot be read: {}",
-                        entry.place,
-                        plain_reason(&error)
-                    ),
-                    remedy: format!("Correct the path, or remove {file_key}."),
-                }),
+                Err(error) => unreadable(&file_key, &format!(" ({})", entry.place), &error),
             };
         }
         match self.entries.get(name) {

@@ -1,7 +1,18 @@
 //! The stores that the tests run against, as processes of the tests' own: started on a free port of this machine, stopped
-//! when they are dropped.
+//! when they are dropped; and what stands before them.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "each test program uses its own part, and what fails here fails the test"
+)]
 
+pub mod authority;
 pub mod onepassword;
+pub mod proxy;
+pub mod wire;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
@@ -27,7 +38,7 @@ impl Peer {
         while TcpStream::connect(connectable(address)).is_err() {
             let said = || std::fs::read_to_string(directory.path().join("log")).unwrap_or_default();
             assert!(child.try_wait().unwrap().is_none(), "{command:?} ended:\n{}", said());
-            assert!(start.elapsed() < Duration::from_secs(60), "{command:?} does not listen:\n{}", said());
+            assert!(start.elapsed() < Duration::from_mins(1), "{command:?} does not listen:\n{}", said());
             std::thread::sleep(Duration::from_millis(30));
         }
         Self { child, address, directory }
@@ -58,9 +69,8 @@ pub fn free_address() -> SocketAddr {
 
 /// The program that a variable names, which `scripts/test` sets.
 pub fn program(variable: &str) -> PathBuf {
-    let path = std::env::var_os(variable);
-    path.map(PathBuf::from)
-        .unwrap_or_else(|| panic!("{variable} is not set: run `scripts/test`, which installs what it names"))
+    let missing = || panic!("{variable} is not set: run `scripts/test`, which installs what it names");
+    std::env::var_os(variable).map_or_else(missing, PathBuf::from)
 }
 
 fn connectable(address: SocketAddr) -> SocketAddr {
