@@ -11,9 +11,10 @@
 
 pub mod authority;
 pub mod aws;
+pub mod azure;
 pub mod bao;
 pub mod issuer;
-pub mod azure;
+pub mod onepassword;
 pub mod proxy;
 pub mod wire;
 
