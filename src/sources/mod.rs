@@ -144,6 +144,11 @@ pub trait Source: Send + Sync {
     /// of a login. It takes a moment at most, whatever the store does.
     async fn close(&self) {}
 
+    /// What the `*` of `prefix*` stands for in one of the listed items: the secret's name is made of it.
+    fn stands_for<'i>(&self, prefix: &str, item: &'i str) -> &'i str {
+        item.strip_prefix(prefix).unwrap_or(item)
+    }
+
     /// Things worth a warning that came up when it was opened, or about the items that were asked.
     fn remarks(&self, asked: &[Item]) -> Vec<Remark> {
         let _ = asked;

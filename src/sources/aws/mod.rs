@@ -18,6 +18,7 @@ use tokio::sync::OnceCell;
 use self::credentials::Session;
 use self::refusal::Refused;
 use self::setup::Setup;
+use super::conventional;
 use super::identity::Identity;
 use super::net::Network;
 use super::opening::Opening;
@@ -62,11 +63,7 @@ impl Source for Aws {
     }
 
     fn conventional(&self, name: &SecretName, scope: &Scope) -> Reference {
-        let prefix = scope.prefix.trim_end_matches('/');
-        let name = name.as_str().to_ascii_lowercase().replace('_', "-");
-        let parts = [Some(prefix), scope.environment.as_deref(), Some(&name)];
-        let item = parts.into_iter().flatten().collect::<Vec<_>>().join("/");
-        Reference { source: self.setup.id.clone(), item, field: None, version: None }
+        conventional::aws(&self.setup.id, name, scope)
     }
 
     fn is_ambient(&self) -> bool {

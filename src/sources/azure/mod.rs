@@ -25,6 +25,7 @@ use self::login::Login;
 use self::refusal::No;
 use self::token::Session;
 use self::vault::Vault;
+use super::conventional;
 use super::identity::Identity;
 use super::net::{self, Answer, Network};
 use super::opening::Opening;
@@ -74,12 +75,7 @@ impl Source for Azure {
     }
 
     fn conventional(&self, name: &SecretName, scope: &Scope) -> Reference {
-        Reference {
-            source: self.id.clone(),
-            item: name::conventional(name, scope),
-            field: None,
-            version: None,
-        }
+        conventional::azure(&self.id, name, scope)
     }
 
     fn is_ambient(&self) -> bool {

@@ -1,18 +1,8 @@
-//! Names of secrets: what Key Vault allows, and where a secret without a reference is looked for.
-
-use crate::manifest::Scope;
-use crate::secret::SecretName;
+//! Names of secrets: what Key Vault allows.
 
 /// The longest name (Azure/azure-rest-api-specs, `secret-name`; learn.microsoft.com, "About keys, secrets, and
 /// certificates").
 const LONGEST: usize = 127;
-
-/// `<prefix>-[<environment>-]<name>`, in lower case, with `-` for `/` and `_`.
-pub(super) fn conventional(name: &SecretName, scope: &Scope) -> String {
-    let parts = [Some(scope.prefix.as_str()), scope.environment.as_deref(), Some(name.as_str())];
-    let parts: Vec<&str> = parts.into_iter().flatten().filter(|part| !part.is_empty()).collect();
-    parts.join("-").to_lowercase().replace(['/', '_'], "-")
-}
 
 /// What is wrong with a text as a secret's name; nothing when it is one.
 pub(super) fn fault(name: &str) -> Option<String> {
@@ -31,17 +21,6 @@ pub(super) fn is_version(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_conventional_name_has_prefix_environment_and_name_with_hyphens() {
-        let named = |name: &str, prefix: &str, environment: Option<&str>| {
-            let scope = Scope { prefix: prefix.into(), environment: environment.map(str::to_owned) };
-            conventional(&SecretName::parse(name).ok().unwrap(), &scope)
-        };
-        assert_eq!(named("ANTHROPIC_API_KEY", "claude-bot", None), "claude-bot-anthropic-api-key");
-        assert_eq!(named("KEY", "Team_A/bot", Some("Production")), "team-a-bot-production-key");
-        assert_eq!(named("KEY", "", None), "key");
-    }
 
     #[test]
     fn names_are_letters_digits_and_hyphens() {

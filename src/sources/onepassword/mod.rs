@@ -17,13 +17,11 @@ use self::cli::{Login, Op};
 use self::connect::Connect;
 use self::reference::{SecretReference, is_supported};
 use self::refusal::Stop;
+use super::conventional::{self, ONEPASSWORD_FIELD};
 use super::{Item, Listing, Opening, Options, Refusal, Remark, Reply, Source};
 use crate::error::{Code, Error, Result};
 use crate::manifest::{Reference, Scope, SourceId};
 use crate::secret::{SecretName, SecretValue};
-
-/// The field of an item that has one secret: that of the category "API Credential".
-const FIELD: &str = "credential";
 
 /// 1Password as a source.
 pub(super) struct Onepassword {
@@ -76,14 +74,7 @@ impl Source for Onepassword {
     }
 
     fn conventional(&self, name: &SecretName, scope: &Scope) -> Reference {
-        let vault = self.vault.clone().unwrap_or_else(|| {
-            let environment = scope.environment.iter().map(|name| format!("-{name}"));
-            // A name with a slash could not be written in a reference.
-            format!("{}{}", scope.prefix, environment.collect::<String>()).replace('/', "-")
-        });
-        let item = name.as_str().to_ascii_lowercase().replace('_', "-");
-        let item = format!("op://{vault}/{item}/{FIELD}");
-        Reference { source: self.id.clone(), item, field: None, version: None }
+        conventional::onepassword(&self.id, self.vault.as_deref(), name, scope)
     }
 
     fn is_ambient(&self) -> bool {
@@ -130,13 +121,19 @@ impl Source for Onepassword {
                 titles
                     .into_iter()
                     .filter(|(title, _)| title.to_lowercase().starts_with(&start))
-                    .map(|(title, id)| format!("op://{vault}/{}/{FIELD}", self.part(title, id)))
+                    .map(|(title, id)| format!("op://{vault}/{}/{ONEPASSWORD_FIELD}", self.part(title, id)))
                     .collect(),
             ),
             Ok(None) => Listing::Denied(refusal::hidden_vault(&format!("{prefix}*"), vault)),
             Err(Stop::Denied(refusal)) => Listing::Denied(refusal),
             Err(Stop::Failed(refusal)) => Listing::Failed(refusal),
         }
+    }
+
+    fn stands_for<'i>(&self, prefix: &str, item: &'i str) -> &'i str {
+        let title =
+            item.strip_suffix(ONEPASSWORD_FIELD).and_then(|item| item.strip_suffix('/')).unwrap_or(item);
+        title.strip_prefix(prefix).unwrap_or(title)
     }
 
     fn remarks(&self, _: &[Item]) -> Vec<Remark> {
