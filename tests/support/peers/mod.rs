@@ -13,6 +13,7 @@ pub mod authority;
 pub mod aws;
 pub mod azure;
 pub mod bao;
+pub mod gate;
 pub mod issuer;
 pub mod onepassword;
 pub mod proxy;
