@@ -115,7 +115,8 @@ async fn a_token_in_a_file_assumes_the_role() {
     );
     let gone =
         run.again().variable("AWS_ROLE_ARN", &role).variable("AWS_WEB_IDENTITY_TOKEN_FILE", "/nowhere/token");
-    gone.one("aws:by-file/key").await.failed();
+    let said = gone.one("aws:by-file/key").await.failed();
+    assert!(said.contains("the file cannot be read: No such file or directory"), "{said}");
 }
 
 #[tokio::test]

@@ -73,7 +73,8 @@ async fn aws_itself_is_reached_through_the_proxy_for_https() {
     let between = Proxy::alone();
     between.rule(Rule::always(Fault::status(403)));
     let run = anybody("http://unused").without("AWS_ENDPOINT_URL").variable("HTTPS_PROXY", &between.url());
-    run.again().one("aws:any").await.failed();
+    let said = run.again().one("aws:any").await.failed();
+    assert!(said.contains("no connection: the proxy refused"), "{said}");
     let seen = between.seen();
     assert_eq!(
         (seen[0].method.as_str(), seen[0].target.as_str()),

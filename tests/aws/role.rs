@@ -118,7 +118,7 @@ async fn with_keys_it_is_assumed_by_them() {
 }
 
 #[tokio::test]
-async fn what_the_role_may_not_read_is_told_of_the_role() {
+async fn what_a_role_is_refused_is_told_of_the_role() {
     let aws = shared();
     let issuer = Issuer::start_as_github();
     let role = aws.role("expired", &trust(REPOSITORY), &reader(""));

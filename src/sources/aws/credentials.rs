@@ -248,18 +248,23 @@ impl Start<'_> {
         if let Some(fault) = of_login(error) {
             return call.refused(&fault);
         }
-        match error {
-            CredentialsError::ProviderTimedOut(_) => {
-                Refused::Failed(Failure::Silent.refusal(&what, "what hands the credentials out"))
-            }
-            CredentialsError::InvalidConfiguration(_) => Refused::failed(
-                format!("{what}: what is said there cannot be used"),
-                "Try `aws sts get-caller-identity` with the same variables and files: it tells more. Profiles of IAM Identity Center (SSO) and `credential_source = Environment` are not supported.",
+        let tells_more =
+            "Try `aws sts get-caller-identity` with the same variables and files: it tells more.";
+        if matches!(error, CredentialsError::ProviderTimedOut(_)) {
+            return Refused::Failed(Failure::Silent.refusal(&what, "what hands the credentials out"));
+        }
+        match (&self.setup.login, fault::cause::<std::io::Error>(error)) {
+            (Login::Profile(_), _) => Refused::failed(
+                format!("{what}: it gives no credentials"),
+                format!(
+                    "{tells_more} Profiles of IAM Identity Center (SSO) and `credential_source = Environment` are not supported."
+                ),
             ),
-            _ => Refused::failed(
-                format!("{what}: no credentials were handed out"),
-                "Try `aws sts get-caller-identity` with the same variables and files: it tells more.",
+            (Login::TokenFile, Some(reason)) => Refused::failed(
+                format!("{what}: the file cannot be read: {}", crate::error::plain_reason(reason)),
+                "Correct the path; the action's container sees the workspace and not the rest of the machine.",
             ),
+            _ => Refused::failed(format!("{what}: no credentials were handed out"), tells_more),
         }
     }
 
@@ -320,16 +325,9 @@ fn no_region(setup: &Setup) -> Refused {
 
 /// The refusal behind an error of the SDK's own chain, when it was one of STS's or of the network's.
 fn of_login(error: &CredentialsError) -> Option<Fault> {
-    let error: &(dyn std::error::Error + 'static) = error;
-    let causes = || std::iter::successors(Some(error), |error| error.source());
-    let by_token = causes()
-        .find_map(|cause| cause.downcast_ref::<SdkError<AssumeRoleWithWebIdentityError, HttpResponse>>())
-        .map(Fault::of);
-    let by_role = || {
-        causes()
-            .find_map(|cause| cause.downcast_ref::<SdkError<AssumeRoleError, HttpResponse>>())
-            .map(Fault::of)
-    };
+    let by_token =
+        fault::cause::<SdkError<AssumeRoleWithWebIdentityError, HttpResponse>>(error).map(Fault::of);
+    let by_role = || fault::cause::<SdkError<AssumeRoleError, HttpResponse>>(error).map(Fault::of);
     by_token.or_else(by_role).or_else(|| fault::of_chain(error))
 }
 
