@@ -317,12 +317,12 @@ impl Reading<'_> {
         })
     }
 
-    /// The name that CloudTrail shows: what was given, else one that leads to the run of the workflow.
+    /// The name that `CloudTrail` shows: what was given, else one that leads to the run of the workflow.
     fn session_name(&self) -> Result<String> {
         let allowed = |c: char| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c);
         let Some(said) = self.said("role-session-name", None, &["AWS_ROLE_SESSION_NAME"]) else {
             let run = self.environment().text("GITHUB_RUN_ID").unwrap_or_default();
-            let run: String = run.chars().filter(|c| c.is_ascii_digit()).take(20).collect();
+            let run: String = run.chars().filter(char::is_ascii_digit).take(20).collect();
             return Ok(if run.is_empty() {
                 "claude-secrets".to_owned()
             } else {
