@@ -143,7 +143,9 @@ async fn two_hundred_reads_that_are_throttled_twice_each_all_arrive() {
     );
     let keys = aws.user("storm", &serde_json::json!([only_get]));
     let names: Vec<String> = (0..200).map(|number| format!("storm/{number}")).collect();
-    names.iter().for_each(|name| drop(aws.put(name, b"value")));
+    for name in &names {
+        aws.put(name, b"value");
+    }
     let proxy = Proxy::before(aws.address());
     let body = br#"{"__type":"ThrottlingException"}"#.to_vec();
     let throttled = Fault::Status { status: 400, headers: Vec::new(), body };

@@ -32,7 +32,9 @@ async fn many_secrets_are_read_twenty_a_request_and_all_requests_at_once() {
     let aws = shared();
     let keys = aws.user("many", &reader("many/"));
     let names: Vec<String> = (0..205).map(|number| format!("many/{number}")).collect();
-    names.iter().for_each(|name| drop(aws.put(name, name.as_bytes())));
+    for name in &names {
+        aws.put(name, name.as_bytes());
+    }
     let proxy = Proxy::before(aws.address());
     let references: Vec<String> = names.iter().map(|name| format!("aws:{name}")).collect();
     let told = Run::at(&proxy.url())
@@ -180,7 +182,9 @@ async fn what_is_marked_for_deletion_is_not_absent() {
 async fn a_prefix_lists_the_names_that_start_so_page_after_page() {
     let aws = Aws::moto();
     let names: BTreeSet<String> = (0..120).map(|number| format!("listed/{number}")).collect();
-    names.iter().for_each(|name| drop(aws.put(name, b"value")));
+    for name in &names {
+        aws.put(name, b"value");
+    }
     aws.put("not-listed/1", b"value");
     aws.put("listed-not/1", b"value");
     let proxy = Proxy::before(aws.address());

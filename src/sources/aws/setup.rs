@@ -35,8 +35,6 @@ pub(super) struct Setup {
     pub(super) role: Option<Role>,
     /// The variables that the SDK's own chain of credentials reads.
     pub(super) variables: HashMap<String, String>,
-    /// The workflow's repository, for the policies that errors propose.
-    pub(super) repository: Option<String>,
 }
 
 /// A setting and who said it.
@@ -114,7 +112,6 @@ impl Setup {
             login,
             role,
             variables,
-            repository: reading.repository(),
         }))
     }
 
@@ -349,12 +346,6 @@ impl Reading<'_> {
             .filter(|(name, _)| !keys.iter().any(|key| key == name))
             .map(|(name, text)| (name.to_owned(), text.to_owned()))
             .collect()
-    }
-
-    fn repository(&self) -> Option<String> {
-        let allowed = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
-        let name = self.environment().text("GITHUB_REPOSITORY")?;
-        name.chars().all(allowed).then(|| name.to_owned())
     }
 
     fn unusable(&self, said: &Said, what: &str) -> Error {
