@@ -92,6 +92,31 @@ async fn where_many_at_once_is_not_allowed_each_is_read_by_itself() {
 }
 
 #[tokio::test]
+async fn the_statement_in_a_message_is_what_was_missing() {
+    let aws = shared();
+    let keys = aws.user("pasting", &reader("nothing/"));
+    let reference = format!("aws:{}", aws.put_in("us-west-2", "pasting/there", b"value there"));
+    aws.put("pasting/here", b"value here");
+    let run = Run::at(&aws.url()).keys(&keys);
+    let told = run.all(&["aws:pasting/here", &reference]).await;
+    let statements: Vec<Value> = told
+        .iter()
+        .map(|told| {
+            let said = told.denied();
+            let line = said.lines().find(|line| line.starts_with('{')).expect("a statement");
+            serde_json::from_str(line).expect("it can be pasted")
+        })
+        .collect();
+    let policy = json!({ "Version": "2012-10-17", "Statement": statements }).to_string();
+    aws.iam(
+        "PutUserPolicy",
+        &[("UserName", "pasting"), ("PolicyName", "pasted"), ("PolicyDocument", &policy)],
+    );
+    let told = run.all(&["aws:pasting/here", &reference]).await;
+    assert_eq!((told[0].value(), told[1].value()), (&b"value here"[..], &b"value there"[..]));
+}
+
+#[tokio::test]
 async fn a_refusal_of_one_among_many_is_its_own() {
     let aws = shared();
     let keys = aws.user("among", &reader("among/"));
