@@ -9,6 +9,8 @@
 
 #[path = "aws/bad_input.rs"]
 mod bad_input;
+#[path = "aws/docs.rs"]
+mod docs;
 #[path = "aws/login.rs"]
 mod login;
 #[path = "aws/network.rs"]

@@ -114,7 +114,7 @@ fn open_one(
     let config = config.unwrap_or(&none);
     match kind.name {
         "docker-secrets" => Ok(docker_secrets::open(&options.id, config, settings, around)?.map(boxed)),
-        "aws" => Ok(aws::open(options, opening)?.map(boxed)),
+        "aws" => Ok(aws::open(&options, opening)?.map(boxed)),
         "vault" => Ok(vault::open(options, opening)?.map(boxed)),
         "azure" => Ok(azure::open(options, opening)?.map(boxed)),
         "onepassword" => Ok(onepassword::open(options, opening)?.map(boxed)),

@@ -115,7 +115,8 @@ async fn a_token_in_a_file_assumes_the_role() {
     );
     let gone =
         run.again().variable("AWS_ROLE_ARN", &role).variable("AWS_WEB_IDENTITY_TOKEN_FILE", "/nowhere/token");
-    gone.one("aws:by-file/key").await.failed();
+    let said = gone.one("aws:by-file/key").await.failed();
+    assert!(said.contains("the file cannot be read: No such file or directory"), "{said}");
 }
 
 #[tokio::test]
@@ -258,9 +259,9 @@ async fn a_run_logs_in_once() {
     let issuer = Issuer::start_as_github();
     let role = aws.role("once", &trust("octo-org/octo-repo"), &reader("once/"));
     let proxy = Proxy::before(aws.address());
-    let lines: String = (0..45).map(|number| format!("K{number}? = aws:once/{number}\n")).collect();
+    let lines: Vec<String> = (0..45).map(|number| format!("K{number}? = aws:once/{number}")).collect();
     let run = Run::at(&proxy.url()).variables(issuer.variables()).input("aws-role-arn", &role);
-    assert!(run.resolve(&lines).await.check().is_ok());
+    assert!(run.resolve(&lines.join("\n")).await.check().is_ok());
     let logins = proxy.seen().iter().filter(|seen| seen.header("x-amz-target").is_none()).count();
     assert_eq!((logins, issuer.asked().len()), (1, 1));
     let told = Run::at(&proxy.url()).one("aws:once/1").await;

@@ -73,7 +73,8 @@ async fn aws_itself_is_reached_through_the_proxy_for_https() {
     let between = Proxy::alone();
     between.rule(Rule::always(Fault::status(403)));
     let run = anybody("http://unused").without("AWS_ENDPOINT_URL").variable("HTTPS_PROXY", &between.url());
-    run.again().one("aws:any").await.failed();
+    let said = run.again().one("aws:any").await.failed();
+    assert!(said.contains("no connection: the proxy refused"), "{said}");
     let seen = between.seen();
     assert_eq!(
         (seen[0].method.as_str(), seen[0].target.as_str()),
@@ -142,7 +143,9 @@ async fn two_hundred_reads_that_are_throttled_twice_each_all_arrive() {
     );
     let keys = aws.user("storm", &serde_json::json!([only_get]));
     let names: Vec<String> = (0..200).map(|number| format!("storm/{number}")).collect();
-    names.iter().for_each(|name| drop(aws.put(name, b"value")));
+    for name in &names {
+        aws.put(name, b"value");
+    }
     let proxy = Proxy::before(aws.address());
     let body = br#"{"__type":"ThrottlingException"}"#.to_vec();
     let throttled = Fault::Status { status: 400, headers: Vec::new(), body };

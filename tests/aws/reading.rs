@@ -32,7 +32,9 @@ async fn many_secrets_are_read_twenty_a_request_and_all_requests_at_once() {
     let aws = shared();
     let keys = aws.user("many", &reader("many/"));
     let names: Vec<String> = (0..205).map(|number| format!("many/{number}")).collect();
-    names.iter().for_each(|name| drop(aws.put(name, name.as_bytes())));
+    for name in &names {
+        aws.put(name, name.as_bytes());
+    }
     let proxy = Proxy::before(aws.address());
     let references: Vec<String> = names.iter().map(|name| format!("aws:{name}")).collect();
     let told = Run::at(&proxy.url())
@@ -87,6 +89,31 @@ async fn where_many_at_once_is_not_allowed_each_is_read_by_itself() {
         asked,
         ["BatchGetSecretValue", "GetSecretValue", "GetSecretValue", "GetSecretValue", "GetSecretValue"]
     );
+}
+
+#[tokio::test]
+async fn the_statement_in_a_message_is_what_was_missing() {
+    let aws = shared();
+    let keys = aws.user("pasting", &reader("nothing/"));
+    let reference = format!("aws:{}", aws.put_in("us-west-2", "pasting/there", b"value there"));
+    aws.put("pasting/here", b"value here");
+    let run = Run::at(&aws.url()).keys(&keys);
+    let told = run.all(&["aws:pasting/here", &reference]).await;
+    let statements: Vec<Value> = told
+        .iter()
+        .map(|told| {
+            let said = told.denied();
+            let line = said.lines().find(|line| line.starts_with('{')).expect("a statement");
+            serde_json::from_str(line).expect("it can be pasted")
+        })
+        .collect();
+    let policy = json!({ "Version": "2012-10-17", "Statement": statements }).to_string();
+    aws.iam(
+        "PutUserPolicy",
+        &[("UserName", "pasting"), ("PolicyName", "pasted"), ("PolicyDocument", &policy)],
+    );
+    let told = run.all(&["aws:pasting/here", &reference]).await;
+    assert_eq!((told[0].value(), told[1].value()), (&b"value here"[..], &b"value there"[..]));
 }
 
 #[tokio::test]
@@ -180,7 +207,9 @@ async fn what_is_marked_for_deletion_is_not_absent() {
 async fn a_prefix_lists_the_names_that_start_so_page_after_page() {
     let aws = Aws::moto();
     let names: BTreeSet<String> = (0..120).map(|number| format!("listed/{number}")).collect();
-    names.iter().for_each(|name| drop(aws.put(name, b"value")));
+    for name in &names {
+        aws.put(name, b"value");
+    }
     aws.put("not-listed/1", b"value");
     aws.put("listed-not/1", b"value");
     let proxy = Proxy::before(aws.address());

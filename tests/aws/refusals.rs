@@ -38,8 +38,13 @@ async fn every_code_has_a_sentence_of_its_own() {
     for (code, reply, fact, remedy) in [
         ("ResourceNotFoundException", "absent", "no such secret, or one without a value", ""),
         ("InvalidRequestException", "failed", "marked for deletion", "restore-secret"),
-        ("AccessDeniedException", "denied", "reading it is not allowed", "secretsmanager:GetSecretValue"),
-        ("AccessDeniedException", "denied", "reading it is not allowed", "kms:Decrypt"),
+        (
+            "AccessDeniedException",
+            "denied",
+            "the key in `AWS_ACCESS_KEY_ID` may not read it",
+            "secretsmanager:GetSecretValue",
+        ),
+        ("AccessDeniedException", "denied", "the key in `AWS_ACCESS_KEY_ID` may not read it", "kms:Decrypt"),
         ("DecryptionFailure", "failed", "cannot decrypt it with its KMS key", "kms:Decrypt"),
         ("InvalidParameterException", "failed", "no name or version of a secret", "list-secrets"),
         ("ExpiredTokenException", "denied", "the credentials have expired", "id-token: write"),

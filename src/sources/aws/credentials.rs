@@ -15,13 +15,15 @@ use aws_sdk_secretsmanager::config::retry::RetryPartition;
 use aws_sdk_secretsmanager::error::SdkError;
 use aws_sdk_sts::operation::assume_role::AssumeRoleError;
 use aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIdentityError;
+use serde_json::json;
 use tokio::time::{Instant, timeout_at};
 
 use super::client::{self, RetryAfter};
 use super::fault::{self, Fault, within};
 use super::refusal::{Call, Refused, STS, why};
 use super::setup::{Login, Role, Setup};
-use crate::sources::identity::Identity;
+use crate::secret::SecretValue;
+use crate::sources::identity::{self, Identity};
 use crate::sources::net::{Failure, Network};
 
 /// How long a session lasts: the shortest that STS gives, and longer than any run of the sources.
@@ -174,9 +176,9 @@ impl Start<'_> {
             .web_identity_token(String::from_utf8_lossy(token.expose()))
             .duration_seconds(SESSION_SECONDS);
         let answer = within(self.network, request.send()).await;
-        let answer = answer.map_err(|fault| self.not_assumed(&fault, role, region, true))?;
+        let answer = answer.map_err(|fault| self.not_assumed(&fault, role, region, Some(&token)))?;
         of_sts(answer.credentials.as_ref())
-            .ok_or_else(|| self.not_assumed(&Fault::Garbled, role, region, true))
+            .ok_or_else(|| self.not_assumed(&Fault::Garbled, role, region, Some(&token)))
     }
 
     /// `sts:AssumeRole` with other credentials.
@@ -194,9 +196,9 @@ impl Start<'_> {
             .role_session_name(&role.session)
             .duration_seconds(SESSION_SECONDS);
         let answer = within(self.network, request.send()).await;
-        let answer = answer.map_err(|fault| self.not_assumed(&fault, role, region, false))?;
+        let answer = answer.map_err(|fault| self.not_assumed(&fault, role, region, None))?;
         of_sts(answer.credentials.as_ref())
-            .ok_or_else(|| self.not_assumed(&Fault::Garbled, role, region, false))
+            .ok_or_else(|| self.not_assumed(&Fault::Garbled, role, region, None))
     }
 
     fn sts(&self, config: &SdkConfig, credentials: Option<Credentials>) -> aws_sdk_sts::Client {
@@ -248,32 +250,38 @@ impl Start<'_> {
         if let Some(fault) = of_login(error) {
             return call.refused(&fault);
         }
-        match error {
-            CredentialsError::ProviderTimedOut(_) => {
-                Refused::Failed(Failure::Silent.refusal(&what, "what hands the credentials out"))
-            }
-            CredentialsError::InvalidConfiguration(_) => Refused::failed(
-                format!("{what}: what is said there cannot be used"),
-                "Try `aws sts get-caller-identity` with the same variables and files: it tells more. Profiles of IAM Identity Center (SSO) and `credential_source = Environment` are not supported.",
+        let tells_more =
+            "Try `aws sts get-caller-identity` with the same variables and files: it tells more.";
+        if matches!(error, CredentialsError::ProviderTimedOut(_)) {
+            return Refused::Failed(Failure::Silent.refusal(&what, "what hands the credentials out"));
+        }
+        match (&self.setup.login, fault::cause::<std::io::Error>(error)) {
+            (Login::Profile(_), _) => Refused::failed(
+                format!("{what}: it gives no credentials"),
+                format!(
+                    "{tells_more} Profiles of IAM Identity Center (SSO) and `credential_source = Environment` are not supported."
+                ),
             ),
-            _ => Refused::failed(
-                format!("{what}: no credentials were handed out"),
-                "Try `aws sts get-caller-identity` with the same variables and files: it tells more.",
+            (Login::TokenFile, Some(reason)) => Refused::failed(
+                format!("{what}: the file cannot be read: {}", crate::error::plain_reason(reason)),
+                "Correct the path; the action's container sees the workspace and not the rest of the machine.",
             ),
+            _ => Refused::failed(format!("{what}: no credentials were handed out"), tells_more),
         }
     }
 
-    fn not_assumed(&self, fault: &Fault, role: &Role, region: &str, by_token: bool) -> Refused {
+    /// Why there is no role; with the identity token, when it was to be assumed by one.
+    fn not_assumed(&self, fault: &Fault, role: &Role, region: &str, token: Option<&SecretValue>) -> Refused {
         let what = format!("{}: assuming the role {} ({})", self.setup.id, role.arn, role.said_by);
         let call = Call { setup: self.setup, region, what: &what, service: STS, elsewhere: false };
         let Fault::Code(coded) = fault else { return call.refused(fault) };
         let because = why(coded);
-        match (coded.code.as_str(), by_token) {
-            ("AccessDenied" | "AccessDeniedException", true) => Refused::denied(
+        match (coded.code.as_str(), token) {
+            ("AccessDenied" | "AccessDeniedException", Some(token)) => Refused::denied(
                 format!("{what}: it does not trust this workflow {because}"),
-                self.trust(role),
+                trust(role, token),
             ),
-            ("AccessDenied" | "AccessDeniedException", false) => Refused::denied(
+            ("AccessDenied" | "AccessDeniedException", None) => Refused::denied(
                 format!("{what}: {} may not assume it {because}", self.setup.login_said()),
                 format!(
                     "Both sides must allow it: the role's trust policy `sts:AssumeRole` for who is logged in, and a policy of who is logged in\n{{ \"Effect\": \"Allow\", \"Action\": \"sts:AssumeRole\", \"Resource\": \"{}\" }}\nWhen the credentials are those of the role already, leave `role-arn` out.",
@@ -296,16 +304,18 @@ impl Start<'_> {
             _ => call.refused(fault),
         }
     }
+}
 
-    /// What the role's trust policy must say, to paste.
-    fn trust(&self, role: &Role) -> String {
-        let repository = self.setup.repository.as_deref().unwrap_or("OWNER/REPOSITORY");
-        let provider = role.arn.split(":role/").next().unwrap_or_default();
-        format!(
-            "Put into the role's trust policy (a job with `environment: NAME` has the subject `repo:{repository}:environment:NAME`):\n{{ \"Effect\": \"Allow\", \"Action\": \"sts:AssumeRoleWithWebIdentity\",\n  \"Principal\": {{ \"Federated\": \"{provider}:oidc-provider/token.actions.githubusercontent.com\" }},\n  \"Condition\": {{\n    \"StringEquals\": {{ \"token.actions.githubusercontent.com:aud\": \"{}\" }},\n    \"StringLike\": {{ \"token.actions.githubusercontent.com:sub\": \"repo:{repository}:*\" }} }} }}",
-            role.audience
-        )
-    }
+/// What the role's trust policy must say, to paste.
+fn trust(role: &Role, token: &SecretValue) -> String {
+    let subject = identity::claim(token, "sub");
+    let subject = subject.unwrap_or_else(|| "repo:OWNER/REPOSITORY:environment:NAME".to_owned());
+    let provider = role.arn.split(":role/").next().unwrap_or_default();
+    format!(
+        "Put into the role's trust policy what this job is:\n{{ \"Effect\": \"Allow\", \"Action\": \"sts:AssumeRoleWithWebIdentity\",\n  \"Principal\": {{ \"Federated\": \"{provider}:oidc-provider/token.actions.githubusercontent.com\" }},\n  \"Condition\": {{ \"StringEquals\": {{\n    \"token.actions.githubusercontent.com:aud\": {},\n    \"token.actions.githubusercontent.com:sub\": {} }} }} }}",
+        json!(role.audience),
+        json!(subject)
+    )
 }
 
 fn no_region(setup: &Setup) -> Refused {
@@ -320,16 +330,9 @@ fn no_region(setup: &Setup) -> Refused {
 
 /// The refusal behind an error of the SDK's own chain, when it was one of STS's or of the network's.
 fn of_login(error: &CredentialsError) -> Option<Fault> {
-    let error: &(dyn std::error::Error + 'static) = error;
-    let causes = || std::iter::successors(Some(error), |error| error.source());
-    let by_token = causes()
-        .find_map(|cause| cause.downcast_ref::<SdkError<AssumeRoleWithWebIdentityError, HttpResponse>>())
-        .map(Fault::of);
-    let by_role = || {
-        causes()
-            .find_map(|cause| cause.downcast_ref::<SdkError<AssumeRoleError, HttpResponse>>())
-            .map(Fault::of)
-    };
+    let by_token =
+        fault::cause::<SdkError<AssumeRoleWithWebIdentityError, HttpResponse>>(error).map(Fault::of);
+    let by_role = || fault::cause::<SdkError<AssumeRoleError, HttpResponse>>(error).map(Fault::of);
     by_token.or_else(by_role).or_else(|| fault::of_chain(error))
 }
 

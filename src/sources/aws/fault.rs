@@ -46,6 +46,7 @@ impl Fault {
                 let (meta, response) = (service.err().meta(), service.raw());
                 match meta.code() {
                     Some(code) => Self::Code(Coded { code: shown(code), request: request(response) }),
+                    None if response.status().is_success() => Self::Garbled,
                     None => Self::Status(response.status().as_u16()),
                 }
             }
@@ -54,7 +55,10 @@ impl Fault {
                 Some(error) => of_connection(error),
                 None => Self::Net(Failure::CutOff),
             },
-            SdkError::ResponseError(_) => of_chain(error).unwrap_or(Self::Garbled),
+            SdkError::ResponseError(_) => match cause::<std::io::Error>(error) {
+                Some(_) => Self::Net(Failure::CutOff),
+                None => of_chain(error).unwrap_or(Self::Garbled),
+            },
             _ => Self::Net(Failure::Malformed),
         }
     }
@@ -73,13 +77,14 @@ impl Fault {
     }
 }
 
-/// The error behind an error whose type is not known here, as far as it is one of the network's.
+/// What the network did, when an error of another type is about that.
 pub(super) fn of_chain(error: &(dyn StdError + 'static)) -> Option<Fault> {
-    let all = || std::iter::successors(Some(error), |error| inner(*error));
-    if let Some(error) = all().find_map(|error| error.downcast_ref::<ConnectorError>()) {
-        return Some(of_connection(error));
-    }
-    all().find_map(|error| error.downcast_ref::<std::io::Error>()).map(|_| Fault::Net(Failure::CutOff))
+    cause::<ConnectorError>(error).map(of_connection)
+}
+
+/// The error of this type among an error and its causes.
+pub(super) fn cause<'e, E: StdError + 'static>(error: &'e (dyn StdError + 'static)) -> Option<&'e E> {
+    std::iter::successors(Some(error), |error| inner(*error)).find_map(|error| error.downcast_ref::<E>())
 }
 
 /// Waits for a call as long as the sources have.
@@ -98,17 +103,15 @@ where
 }
 
 fn of_connection(error: &ConnectorError) -> Fault {
-    let causes: Vec<&(dyn StdError + 'static)> =
-        std::iter::successors(error.source(), |error| inner(*error)).collect();
-    if let Some(host) = causes.iter().find_map(|cause| cause.downcast_ref::<NoSuchHost>()) {
+    if let Some(host) = cause::<NoSuchHost>(error) {
         return Fault::NoHost(host.0.clone());
     }
-    if let Some(reason) = causes.iter().find_map(|cause| cause.downcast_ref::<rustls::Error>()) {
+    if let Some(reason) = cause::<rustls::Error>(error) {
         return Fault::Net(Failure::Tls(reason.to_string()));
     }
     if error.is_timeout() {
         // The limit for an answer stands around the client, that for a connection inside: there is one more error.
-        let connecting = causes.len() > 2;
+        let connecting = std::iter::successors(error.source(), |error| inner(*error)).count() > 2;
         return Fault::Net(if connecting {
             Failure::Connect("no answer".to_owned())
         } else {
@@ -118,9 +121,14 @@ fn of_connection(error: &ConnectorError) -> Fault {
     if error.is_user() {
         return Fault::Net(Failure::Malformed);
     }
-    match causes.iter().find_map(|cause| cause.downcast_ref::<std::io::Error>()) {
-        Some(cause) if !ended(cause) => Fault::Net(Failure::Connect(crate::error::plain_reason(cause))),
-        _ => Fault::Net(Failure::CutOff),
+    match cause::<std::io::Error>(error) {
+        Some(cause) if ended(cause) => Fault::Net(Failure::CutOff),
+        Some(cause) => Fault::Net(Failure::Connect(crate::error::plain_reason(cause))),
+        // A proxy that refuses is an error of a private type.
+        None if error.is_io() => {
+            Fault::Net(Failure::Connect("the proxy refused, or it ended at once".to_owned()))
+        }
+        None => Fault::Net(Failure::CutOff),
     }
 }
 

@@ -42,8 +42,8 @@ pub struct Aws {
 ///
 /// # Errors
 /// `usage` for a setting that cannot work.
-pub(super) fn open(options: Options, opening: &Opening) -> Result<Option<Aws>> {
-    let Some(setup) = Setup::of(&options, opening.settings, opening.identity.is_there())? else {
+pub(super) fn open(options: &Options, opening: &Opening) -> Result<Option<Aws>> {
+    let Some(setup) = Setup::of(options, opening.settings, opening.identity.is_there())? else {
         return Ok(None);
     };
     client::check_trust(&setup, &opening.network)?;

@@ -199,7 +199,7 @@ impl Reading<'_> {
 struct Value {
     name: Option<String>,
     arn: Option<String>,
-    value: Option<SecretValue>,
+    secret: Option<SecretValue>,
     version: Option<String>,
     created: Option<DateTime>,
 }
@@ -209,7 +209,7 @@ impl From<GetSecretValueOutput> for Value {
         Self {
             name: answer.name,
             arn: answer.arn,
-            value: value(answer.secret_string, answer.secret_binary),
+            secret: secret(answer.secret_string, answer.secret_binary),
             version: answer.version_id,
             created: answer.created_date,
         }
@@ -221,19 +221,19 @@ impl From<SecretValueEntry> for Value {
         Self {
             name: entry.name,
             arn: entry.arn,
-            value: value(entry.secret_string, entry.secret_binary),
+            secret: secret(entry.secret_string, entry.secret_binary),
             version: entry.version_id,
             created: entry.created_date,
         }
     }
 }
 
-fn value(text: Option<String>, bytes: Option<Blob>) -> Option<SecretValue> {
+fn secret(text: Option<String>, bytes: Option<Blob>) -> Option<SecretValue> {
     text.map(String::into_bytes).or(bytes.map(Blob::into_inner)).map(SecretValue::new)
 }
 
 fn found(answer: &Value, wanted: &Wanted) -> Reply {
-    let Some(value) = &answer.value else {
+    let Some(secret) = &answer.secret else {
         return Reply::Failed(Refusal::new(
             format!("{}: Secrets Manager's answer holds neither a text nor bytes", wanted.reference),
             format!(
@@ -244,7 +244,7 @@ fn found(answer: &Value, wanted: &Wanted) -> Reply {
     };
     let name = answer.name.as_deref().unwrap_or(&wanted.id);
     Reply::Found(Found {
-        value: value.clone(),
+        value: secret.clone(),
         place: format!("secret {name} in {}", wanted.region),
         version: answer.version.clone(),
         changed: answer.created.and_then(time),

@@ -76,7 +76,7 @@ pub(super) fn of_read(fault: &Fault, wanted: &Wanted, setup: &Setup) -> Reply {
         )
         .reply(),
         "AccessDeniedException" | "AccessDenied" | "UnauthorizedOperation" => Refused::denied(
-            format!("{reference}: reading it is not allowed to who is logged in {why}"),
+            format!("{reference}: {} may not read it {why}", call.who()),
             format!(
                 "Add to the policy of the user or role:\n{{ \"Effect\": \"Allow\", \"Action\": \"secretsmanager:GetSecretValue\", \"Resource\": \"{}\" }}\nWhen the secret is encrypted with a KMS key of your own, also `kms:Decrypt` on that key.",
                 wanted.resource()
@@ -101,7 +101,7 @@ pub(super) fn of_read(fault: &Fault, wanted: &Wanted, setup: &Setup) -> Reply {
 pub(super) fn of_list(fault: &Fault, call: &Call) -> Listing {
     match fault {
         Fault::Code(coded) if coded.code.starts_with("AccessDenied") => Refused::denied(
-            format!("{}: listing secrets is not allowed to who is logged in {}", call.what, why(coded)),
+            format!("{}: {} may not list secrets {}", call.what, call.who(), why(coded)),
             "Add to the policy of the user or role:\n{ \"Effect\": \"Allow\", \"Action\": \"secretsmanager:ListSecrets\", \"Resource\": \"*\" }\nOr name each secret instead of `*`.",
         )
         .listing(),
@@ -180,7 +180,7 @@ impl<'a> Call<'a> {
             ),
             "AccessDenied" | "AccessDeniedException" => Refused::denied(
                 format!("{what}: AWS does not allow it {why}"),
-                "Give the user or role the permission for it, see docs/sources/aws.md.",
+                "Is the role's trust policy right for who assumes it, and do its own policies allow what is asked? See docs/sources/aws.md.",
             ),
             "OptInRequired" | "RegionDisabledException" | "NotAuthorized" => Refused::failed(
                 format!("{what}: {} is not enabled in the account {why}", self.region_said()),

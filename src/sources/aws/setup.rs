@@ -35,8 +35,6 @@ pub(super) struct Setup {
     pub(super) role: Option<Role>,
     /// The variables that the SDK's own chain of credentials reads.
     pub(super) variables: HashMap<String, String>,
-    /// The workflow's repository, for the policies that errors propose.
-    pub(super) repository: Option<String>,
 }
 
 /// A setting and who said it.
@@ -114,7 +112,6 @@ impl Setup {
             login,
             role,
             variables,
-            repository: reading.repository(),
         }))
     }
 
@@ -317,12 +314,12 @@ impl Reading<'_> {
         })
     }
 
-    /// The name that CloudTrail shows: what was given, else one that leads to the run of the workflow.
+    /// The name that `CloudTrail` shows: what was given, else one that leads to the run of the workflow.
     fn session_name(&self) -> Result<String> {
         let allowed = |c: char| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c);
         let Some(said) = self.said("role-session-name", None, &["AWS_ROLE_SESSION_NAME"]) else {
             let run = self.environment().text("GITHUB_RUN_ID").unwrap_or_default();
-            let run: String = run.chars().filter(|c| c.is_ascii_digit()).take(20).collect();
+            let run: String = run.chars().filter(char::is_ascii_digit).take(20).collect();
             return Ok(if run.is_empty() {
                 "claude-secrets".to_owned()
             } else {
@@ -349,12 +346,6 @@ impl Reading<'_> {
             .filter(|(name, _)| !keys.iter().any(|key| key == name))
             .map(|(name, text)| (name.to_owned(), text.to_owned()))
             .collect()
-    }
-
-    fn repository(&self) -> Option<String> {
-        let allowed = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
-        let name = self.environment().text("GITHUB_REPOSITORY")?;
-        name.chars().all(allowed).then(|| name.to_owned())
     }
 
     fn unusable(&self, said: &Said, what: &str) -> Error {

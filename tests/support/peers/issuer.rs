@@ -1,6 +1,6 @@
-//! GitHub's side of OpenID Connect, as a server of the test's own: the runner's endpoint that hands out identity tokens
-//! (docs.github.com, "OpenID Connect reference"), and the issuer's discovery and keys (OpenID Connect Discovery 1.0
-//! section 4, RFC 7517), so that who trusts it can check the signatures.
+//! GitHub's side of OIDC, as a server of the test's own: the runner's endpoint that hands out identity tokens
+//! (docs.github.com, "OIDC reference"), and the issuer's discovery and keys (OIDC Discovery 1.0 section 4, RFC 7517), so
+//! that who trusts it can check the signatures.
 //!
 //! Tokens are signed with ES256 where GitHub's are with RS256: the library that makes keys here makes no RSA ones.
 
@@ -76,7 +76,7 @@ impl Issuer {
                     return;
                 }
                 let serving = serving.clone();
-                std::thread::spawn(move || stream.map(|stream| serving.answer(stream)));
+                std::thread::spawn(move || stream.map(|stream| serving.answer(&stream)));
             }
         });
         Self { address, shared, server: Some(server) }
@@ -128,7 +128,7 @@ impl Drop for Issuer {
 }
 
 impl Shared {
-    fn answer(&self, stream: TcpStream) -> std::io::Result<()> {
+    fn answer(&self, mut stream: &TcpStream) -> std::io::Result<()> {
         stream.set_read_timeout(Some(Duration::from_secs(10)))?;
         let mut lines = BufReader::new(stream.try_clone()?).lines();
         let first = lines.next().unwrap_or_else(|| Ok(String::new()))?;
@@ -150,7 +150,7 @@ impl Shared {
             "HTTP/1.1 {status} .\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
             body.len()
         );
-        (&stream).write_all([head.as_bytes(), body.as_bytes()].concat().as_slice())
+        stream.write_all([head.as_bytes(), body.as_bytes()].concat().as_slice())
     }
 
     fn reply(&self, path: &str, bearer: Option<&str>) -> (u16, Value) {
