@@ -5,6 +5,8 @@
 mod case;
 #[path = "vault/listing.rs"]
 mod listing;
+#[path = "vault/logins.rs"]
+mod logins;
 #[path = "support/peers/mod.rs"]
 mod peers;
 #[path = "vault/reading.rs"]
