@@ -3,6 +3,8 @@
 
 #[path = "vault/case.rs"]
 mod case;
+#[path = "vault/hashicorp.rs"]
+mod hashicorp;
 #[path = "vault/listing.rs"]
 mod listing;
 #[path = "vault/logins.rs"]
@@ -11,5 +13,9 @@ mod logins;
 mod peers;
 #[path = "vault/reading.rs"]
 mod reading;
+#[path = "vault/refusals.rs"]
+mod refusals;
+#[path = "vault/servers.rs"]
+mod servers;
 #[path = "vault/settings.rs"]
 mod settings;
