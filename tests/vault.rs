@@ -3,11 +3,19 @@
 
 #[path = "vault/case.rs"]
 mod case;
+#[path = "vault/hashicorp.rs"]
+mod hashicorp;
 #[path = "vault/listing.rs"]
 mod listing;
+#[path = "vault/logins.rs"]
+mod logins;
 #[path = "support/peers/mod.rs"]
 mod peers;
 #[path = "vault/reading.rs"]
 mod reading;
+#[path = "vault/refusals.rs"]
+mod refusals;
+#[path = "vault/servers.rs"]
+mod servers;
 #[path = "vault/settings.rs"]
 mod settings;

@@ -90,11 +90,12 @@ pub const SOURCES: &[SourceKind] = &[
             setting("jwt-audience", Some("vault-jwt-audience"), &[]),
             setting("username", None, &["USERNAME"]),
             setting("kubernetes-token-file", None, &[]),
-            setting("ca-certificates", None, &["CACERT"]),
+            setting("ca-certificates", None, &["CACERT_BYTES", "CACERT"]),
             setting("client-cert", None, &["CLIENT_CERT"]),
             setting("client-key", None, &["CLIENT_KEY"]),
         ],
-        credentials: &["TOKEN", "ROLE_ID", "SECRET_ID", "WRAPPED_SECRET_ID", "PASSWORD", "JWT"],
+        // `CLIENT_KEY` may hold the key itself.
+        credentials: &["TOKEN", "ROLE_ID", "SECRET_ID", "WRAPPED_SECRET_ID", "PASSWORD", "JWT", "CLIENT_KEY"],
         about: "HashiCorp Vault and OpenBao: the key/value engine, version 1 and 2, and other engines that are read by a path.",
     },
     SourceKind {

@@ -87,7 +87,7 @@ impl fmt::Display for Failure {
 }
 
 /// The error of this type among the causes. Errors of the TLS library come wrapped in those of the system, once or twice.
-fn cause<'e, E: StdError + 'static>(error: &'e (dyn StdError + 'static)) -> Option<&'e E> {
+pub(super) fn cause<'e, E: StdError + 'static>(error: &'e (dyn StdError + 'static)) -> Option<&'e E> {
     if let Some(found) = error.downcast_ref::<E>() {
         return Some(found);
     }

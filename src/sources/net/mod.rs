@@ -150,10 +150,7 @@ impl Network {
             .read_timeout(READ_TIMEOUT)
             .user_agent(USER_AGENT)
             .build()
-            .map_err(|_| {
-                Error::new(Code::SourceFailed, "the TLS library cannot be set up: no certificates of authorities were found")
-                    .hint("Install the system's CA certificates (Debian: `ca-certificates`), or name a file by `ca-certificates`.")
-            })
+            .map_err(|error| tls::unusable(&error))
     }
 
     /// Sends a request, again where that may help: when no answer came, and when `again` says so of one

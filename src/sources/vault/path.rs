@@ -20,6 +20,12 @@ pub(super) fn parse<'a>(reference: &str, item: &'a str) -> Result<&'a str, No> {
             "Name the item, without a slash at the end; everything in a folder is `folder/*`.",
         );
     }
+    if path == "sys" || path.starts_with("sys/") {
+        return wrong(
+            "`sys/` is the server's own, and holds no secrets",
+            "Name the mount of a secrets engine.",
+        );
+    }
     folder(reference, path)?;
     Ok(path)
 }
@@ -62,7 +68,8 @@ mod tests {
         for item in ["secret/a/b", "/secret/a/b", "v1/secret/a/b", "/v1/secret/a/b"] {
             assert_eq!(parse("vault:x", item).ok(), Some("secret/a/b"), "{item}");
         }
-        for item in ["", "/", "v1/", "secret/a/", "secret//a", "secret/../a", "./secret", "//secret"] {
+        for item in ["", "/", "v1/", "secret/a/", "secret//a", "secret/../a", "./secret", "//secret", "sys/x"]
+        {
             let no = parse("vault:x", item).err().unwrap();
             assert!(no.fact().starts_with("vault:x: "), "{item}");
         }

@@ -32,16 +32,21 @@ pub struct Reply {
 impl Bao {
     /// A server in development mode: unsealed, with a key/value engine of version 2 at `secret/`.
     pub fn start() -> Self {
-        Self::in_development(None)
+        Self::in_development(None, false)
     }
 
     /// As [`Bao::start`], and it speaks TLS as well: with a certificate of this authority for `localhost` and 127.0.0.1,
     /// and it takes clients' certificates of that authority.
     pub fn start_tls(authority: &Authority) -> Self {
-        Self::in_development(Some(authority))
+        Self::in_development(Some(authority), false)
     }
 
-    fn in_development(authority: Option<&Authority>) -> Self {
+    /// As [`Bao::start_tls`], and with TLS it takes no client without a certificate.
+    pub fn start_mutual_tls(authority: &Authority) -> Self {
+        Self::in_development(Some(authority), true)
+    }
+
+    fn in_development(authority: Option<&Authority>, demanding: bool) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let address = free_address();
         let mut command = Command::new(program("CLAUDE_SECRETS_BAO"));
@@ -56,7 +61,9 @@ impl Bao {
                 std::fs::write(&path, text).unwrap();
                 path.display().to_string()
             };
-            let mut listener = format!("listener \"tcp\" {{\n  address = \"{tls}\"\n");
+            let mut listener = format!(
+                "listener \"tcp\" {{\n  address = \"{tls}\"\n  tls_require_and_verify_client_cert = {demanding}\n"
+            );
             for (key, path) in [
                 ("tls_cert_file", file("server.pem", &issued.certificate)),
                 ("tls_key_file", file("server.key", &issued.key)),
