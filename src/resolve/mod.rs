@@ -2,6 +2,7 @@
 
 mod freshness;
 mod import;
+mod meeting;
 mod merge;
 #[cfg(test)]
 mod tests;
@@ -138,7 +139,13 @@ impl Resolution {
 
     /// All problems as one error, if there is any. Call it after the masks are in force.
     pub fn check(&self) -> Result<()> {
-        let grave = [Code::SourceDenied, Code::SourceFailed, Code::SecretsMissing, Code::SecretInvalid];
+        let grave = [
+            Code::SecretNamesCollide,
+            Code::SourceDenied,
+            Code::SourceFailed,
+            Code::SecretsMissing,
+            Code::SecretInvalid,
+        ];
         let Some(code) = grave.into_iter().find(|code| self.problems.iter().any(|(c, _)| c == code)) else {
             return Ok(());
         };
@@ -172,6 +179,8 @@ pub async fn resolve(manifest: Manifest, sources: &[Box<dyn Source>], settings: 
         problems: Vec::new(),
         seen: Vec::new(),
     };
+    let meeting = meeting::problems(&manifest, sources, &answers);
+    all.problems.extend(meeting.into_iter().map(|problem| (Code::SecretNamesCollide, problem)));
     pass_over_ambient(&mut plans, sources, &answers, &mut all);
     let merge = Merge { sources, answers: &answers, settings };
     for (secret, references) in manifest.secrets.into_iter().zip(plans) {

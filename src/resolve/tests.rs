@@ -38,7 +38,9 @@ impl Source for Told {
     }
 
     fn conventional(&self, name: &SecretName, _: &Scope) -> Reference {
-        Reference { source: self.id.clone(), item: name.to_string(), field: None, version: None }
+        // As a store that does not tell upper from lower case.
+        let item = name.as_str().to_lowercase();
+        Reference { source: self.id.clone(), item, field: None, version: None }
     }
 
     fn is_local_file(&self) -> bool {
@@ -140,7 +142,7 @@ async fn a_denied_or_failed_source_above_the_winner_blocks_it() {
         assert_eq!((blocked.secrets[0].state, value(&blocked)), (state, None));
         let text = blocked.check().unwrap_err().to_string();
         assert!(text.contains("docker-secrets is shut") && text.contains("open it"), "{text}");
-        assert!(text.contains("`A = dotenv:A | env:A`"), "the other way out as text to paste: {text}");
+        assert!(text.contains("`A = dotenv:a | env:a`"), "the other way out as text to paste: {text}");
     }
 }
 
@@ -187,6 +189,23 @@ async fn two_references_to_one_item_are_one_question() {
         found.available().map(|(secret, value)| (secret.name.to_string(), value.expose().to_vec())).collect();
     assert_eq!(values["A"], b"1");
     assert_eq!(values["B"], b"2");
+}
+
+#[tokio::test]
+async fn two_secrets_that_meet_at_one_place_are_an_error_where_something_is_there() {
+    let files = "secrets: { A_B: { file: { name: one } }, a_b: { file: { name: two } } }";
+    let resolved = async |says: Says| {
+        let id = SourceId::parse("env").unwrap();
+        let source = Told { id, says, local: false, asked: Box::leak(Box::default()) };
+        let file = Some((Path::new("m.yml"), files.as_bytes()));
+        let manifest = manifest::read(&manifest::Given { file, ..manifest::Given::default() }).unwrap();
+        resolve(manifest, &[Box::new(source)], &settings(&[])).await
+    };
+    let met = resolved(Value("v")).await.check().unwrap_err();
+    assert_eq!(met.code, Code::SecretNamesCollide);
+    assert_eq!(met.problems[0].fact, "A_B and a_b are both looked for at env:a_b");
+    let missing = resolved(Nothing).await.check().unwrap_err();
+    assert_eq!((missing.code, missing.problems.len()), (Code::SecretsMissing, 2));
 }
 
 #[tokio::test]
