@@ -6,9 +6,10 @@ use super::run::Run;
 
 /// Does the same with a run of each way.
 async fn each_way(account: &Account, check: impl AsyncFn(&'static str, Run)) {
-    check("op", Run::by_op(account)).await;
-    let connect = account.connect();
-    check("connect", Run::by_connect(account, &connect)).await;
+    let (op, connect) = (account.op(), account.connect());
+    check("op", Run::by_op(&op)).await;
+    check("connect", Run::by_connect(&op, &connect)).await;
+    assert!(!op.calls().is_empty() && !connect.requests().is_empty(), "both were asked");
 }
 
 #[tokio::test]
