@@ -24,6 +24,8 @@ mod fixture;
 mod harness;
 #[path = "conformance/local.rs"]
 mod local;
+#[path = "conformance/onepassword.rs"]
+mod onepassword;
 #[path = "support/peers/mod.rs"]
 mod peers;
 #[path = "conformance/table.rs"]
@@ -42,8 +44,13 @@ use harness::Bench;
 use table::{Cell, Table};
 
 /// Every source's fixture, in the order of `SOURCES`: the name of its column, and how it is started.
-const FIXTURES: &[(&str, Start)] =
-    &[("docker-secrets", docker_secrets::start), ("dotenv", dotenv::start), ("env", env::start)];
+const FIXTURES: &[(&str, Start)] = &[
+    ("docker-secrets", docker_secrets::start),
+    ("onepassword", onepassword::connect),
+    ("onepassword by op", onepassword::op),
+    ("dotenv", dotenv::start),
+    ("env", env::start),
+];
 
 /// How many cases run at the same time. Most of them wait.
 const AT_ONCE: usize = 8;
