@@ -10,6 +10,8 @@
     reason = "what fails here fails the case, and its thread's name says which"
 )]
 
+#[path = "conformance/aws.rs"]
+mod aws;
 #[path = "conformance/cases.rs"]
 mod cases;
 #[path = "conformance/docker_secrets.rs"]
@@ -30,6 +32,8 @@ mod onepassword;
 mod peers;
 #[path = "conformance/table.rs"]
 mod table;
+#[path = "conformance/vault.rs"]
+mod vault;
 
 use std::any::Any;
 use std::collections::VecDeque;
@@ -46,6 +50,8 @@ use table::{Cell, Table};
 /// Every source's fixture, in the order of `SOURCES`: the name of its column, and how it is started.
 const FIXTURES: &[(&str, Start)] = &[
     ("docker-secrets", docker_secrets::start),
+    ("aws", aws::start),
+    ("vault", vault::start),
     ("onepassword", onepassword::connect),
     ("onepassword by op", onepassword::op),
     ("dotenv", dotenv::start),

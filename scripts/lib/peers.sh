@@ -14,8 +14,9 @@ peers_ensure() {
     CLAUDE_SECRETS_MINISTACK=$(pypi_program ministack ministack 1.5.33 cryptography)
     CLAUDE_SECRETS_MOTO=$(pypi_program moto_server 'moto[server]' 5.2.5)
     CLAUDE_SECRETS_AWS_CLI=$(pypi_program aws awscli 1.44.5)
+    CLAUDE_SECRETS_AZURE_PYTHON=$(pypi_program python azure-keyvault-secrets 4.12.0 azure-identity==1.27.0)
     CLAUDE_SECRETS_CONNECT_SDK=$(pypi_program python onepasswordconnectsdk 2.1.0)
     CLAUDE_SECRETS_OP_JS=$(npm_modules @1password/op-js 0.1.13)
-    export CLAUDE_SECRETS_BAO CLAUDE_SECRETS_MINISTACK CLAUDE_SECRETS_MOTO CLAUDE_SECRETS_AWS_CLI \
-        CLAUDE_SECRETS_CONNECT_SDK CLAUDE_SECRETS_OP_JS
+    export CLAUDE_SECRETS_BAO CLAUDE_SECRETS_MINISTACK CLAUDE_SECRETS_MOTO CLAUDE_SECRETS_AWS_CLI
+    export CLAUDE_SECRETS_AZURE_PYTHON CLAUDE_SECRETS_CONNECT_SDK CLAUDE_SECRETS_OP_JS
 }

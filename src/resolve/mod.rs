@@ -1,5 +1,7 @@
 //! Who has each secret, who wins, and what is wrong: asks all sources at once and merges by priority.
 
+mod freshness;
+mod import;
 mod merge;
 #[cfg(test)]
 mod tests;
@@ -9,6 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use futures_util::future::join_all;
 
+pub use self::import::import;
 use self::merge::Merge;
 use crate::error::{Code, Error, Problem, Result};
 use crate::manifest::{Manifest, Reference, Secret, SourceId};
@@ -184,6 +187,11 @@ pub async fn resolve(manifest: Manifest, sources: &[Box<dyn Source>], settings: 
     all
 }
 
+/// Closes sources that are asked no more: after imports alone, or where a run ends early.
+pub async fn close(sources: &[Box<dyn Source>]) {
+    join_all(sources.iter().map(|source| source.close())).await;
+}
+
 type Answers = BTreeMap<(SourceId, Item), Reply>;
 
 fn item(reference: &Reference) -> Item {
@@ -217,8 +225,11 @@ fn wanted_of(source: &dyn Source, plan: &[Reference], answers: &Answers) -> Vec<
     all.filter(|reference| reference.source == *source.id()).map(item).collect()
 }
 
+/// Asks a source for all its items, and closes it: it is asked once.
 async fn ask_one(source: &dyn Source, items: Vec<Item>, timeout: Duration) -> (SourceId, Vec<(Item, Reply)>) {
     if items.is_empty() {
+        // An import may have asked it before.
+        source.close().await;
         return (source.id().clone(), Vec::new());
     }
     // A source that goes over the network keeps the deadline itself, and so loses only what did not come in time.
@@ -226,6 +237,7 @@ async fn ask_one(source: &dyn Source, items: Vec<Item>, timeout: Duration) -> (S
         Ok(replies) => replies,
         Err(_) => items.iter().map(|_| late(source.id(), timeout)).collect(),
     };
+    source.close().await;
     (source.id().clone(), items.into_iter().zip(replies).collect())
 }
 

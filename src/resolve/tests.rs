@@ -28,6 +28,7 @@ struct Told {
     says: Says,
     local: bool,
     asked: &'static AtomicUsize,
+    closed: &'static AtomicUsize,
 }
 
 #[async_trait]
@@ -64,6 +65,10 @@ impl Source for Told {
         };
         items.iter().map(reply).collect()
     }
+
+    async fn close(&self) {
+        self.closed.fetch_add(1, Ordering::SeqCst);
+    }
 }
 
 fn settings(pairs: &[(&str, &str)]) -> Settings {
@@ -81,17 +86,27 @@ fn declared(lines: &str) -> Manifest {
 
 /// Resolves with the sources `docker-secrets` (a local file), `dotenv` (local) and `env`, in this order.
 async fn told(lines: &str, inputs: &[(&str, &str)], says: [Says; 3]) -> (Resolution, usize) {
-    let asked: &'static AtomicUsize = Box::leak(Box::default());
+    let (resolution, asked, _) = told_and_closed(lines, inputs, says).await;
+    (resolution, asked)
+}
+
+/// As [`told`], and how often a source was closed.
+async fn told_and_closed(
+    lines: &str,
+    inputs: &[(&str, &str)],
+    says: [Says; 3],
+) -> (Resolution, usize, usize) {
+    let [asked, closed]: [&'static AtomicUsize; 2] = [Box::leak(Box::default()), Box::leak(Box::default())];
     let ids = [("docker-secrets", true), ("dotenv", true), ("env", false)];
     let sources: Vec<Box<dyn Source>> = ids
         .into_iter()
         .zip(says)
         .map(|((id, local), says)| {
-            Box::new(Told { id: SourceId::parse(id).unwrap(), says, local, asked }) as Box<dyn Source>
+            Box::new(Told { id: SourceId::parse(id).unwrap(), says, local, asked, closed }) as Box<dyn Source>
         })
         .collect();
     let resolution = resolve(declared(lines), &sources, &settings(inputs)).await;
-    (resolution, asked.load(Ordering::SeqCst))
+    (resolution, asked.load(Ordering::SeqCst), closed.load(Ordering::SeqCst))
 }
 
 fn value(resolution: &Resolution) -> Option<String> {
@@ -208,4 +223,12 @@ async fn a_source_that_is_not_there_is_absent_if_it_is_a_file_and_failed_if_it_i
         let resolution = resolve(declared(lines), &sources, &settings(&[])).await;
         assert_eq!(code(&resolution), expected, "{lines}");
     }
+}
+
+#[tokio::test]
+async fn every_source_is_closed_when_it_has_answered_or_is_late_or_was_not_asked() {
+    let late = [("INPUT_TIMEOUT", "0")];
+    let (_, asked, closed) =
+        told_and_closed("A = dotenv:A | env:A", &late, [Value("x"), Never, Failed]).await;
+    assert_eq!((asked, closed), (2, 3));
 }

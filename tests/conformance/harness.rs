@@ -15,6 +15,7 @@ use claude_secrets::sources::{self, Listing, Source, Surroundings};
 use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
 use serde_json::{Map, Value, json};
 use tokio::runtime::{Builder, Runtime};
+use tokio::time::{sleep, timeout};
 
 use crate::fixture::{self, Asked, Fixture, Reach};
 
@@ -22,6 +23,9 @@ use crate::fixture::{self, Asked, Fixture, Reach};
 pub(crate) const CANARY: &str = "canary";
 /// The value of `env:LOWER`, a source below the one under test.
 pub(crate) const LOWER: &str = "canary-of-the-lower-source";
+
+/// No run of a case takes longer.
+const LONGEST: Duration = Duration::from_mins(2);
 
 /// A source under test.
 pub(crate) struct Bench<'f> {
@@ -115,7 +119,8 @@ impl Run<'_> {
         let start = Instant::now();
         let resolution = runtime.block_on(async {
             let sources = open(&settings, &manifest, project.path());
-            resolve(manifest, &sources, &settings).await
+            let ended = timeout(LONGEST, resolve(manifest, &sources, &settings)).await;
+            ended.expect("it ends")
         });
         let took = start.elapsed();
         let asked = reach.asked.as_ref().map(|asked| asked());
@@ -135,9 +140,9 @@ impl Run<'_> {
                 () = until(|| asked().all > 0) => {}
             }
             // What was on its way when it was dropped arrives.
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            sleep(Duration::from_millis(100)).await;
             let then = asked();
-            tokio::time::sleep(Duration::from_millis(1200)).await;
+            sleep(Duration::from_millis(1200)).await;
             (then, asked())
         })
     }
@@ -314,7 +319,7 @@ fn obey_modes() {
 
 async fn until(done: impl Fn() -> bool) {
     while !done() {
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        sleep(Duration::from_millis(5)).await;
     }
 }
 

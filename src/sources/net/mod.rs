@@ -11,19 +11,22 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use backon::Retryable;
-use futures_util::stream::{self, StreamExt};
+use futures_util::stream::{self, Buffered, Collect, StreamExt};
 use reqwest::header::HeaderMap;
 use reqwest::{Client, ClientBuilder, NoProxy, Proxy, RequestBuilder, StatusCode, redirect};
 use tokio::time::{Instant, timeout_at};
 use zeroize::Zeroizing;
 
 pub use self::failure::Failure;
+pub(super) use self::retry::retry_after;
 pub use self::tls::Tls;
 use crate::error::{Code, Error, Result};
 use crate::settings::{Environment, Settings};
 
 /// How long a connection may take to stand, TLS included.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// The same for a service of this machine alone.
+pub const NEAR_CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a server may be silent before an attempt is given up.
 pub const READ_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often a request is made at most.
@@ -119,12 +122,21 @@ impl Network {
         Ok(self.plain.get_or_init(|| client).clone())
     }
 
+    /// A client for services of this machine alone, such as a metadata service: past every proxy, and with little
+    /// patience, since what is so near answers at once or is not there.
+    pub fn direct(&self) -> Result<Client> {
+        self.made(Client::builder().no_proxy(), &Tls::default(), NEAR_CONNECT_TIMEOUT)
+    }
+
     /// A client with a trust or an identity of its own.
     ///
     /// # Errors
     /// `usage` when the certificates or the key cannot be used.
     pub fn client_with(&self, own: &Tls) -> Result<Client> {
-        let mut builder = self.proxies.on(Client::builder())?;
+        self.made(self.proxies.on(Client::builder())?, own, CONNECT_TIMEOUT)
+    }
+
+    fn made(&self, mut builder: ClientBuilder, own: &Tls, connect_timeout: Duration) -> Result<Client> {
         for pem in self.certificates.iter().chain(&own.certificates) {
             builder = builder.tls_certs_merge(tls::parsed(pem)?);
         }
@@ -134,7 +146,7 @@ impl Network {
         builder
             // A header with a token would follow to wherever the server points.
             .redirect(redirect::Policy::none())
-            .connect_timeout(CONNECT_TIMEOUT)
+            .connect_timeout(connect_timeout)
             .read_timeout(READ_TIMEOUT)
             .user_agent(USER_AGENT)
             .build()
@@ -190,9 +202,13 @@ impl Network {
     }
 }
 
+/// Many requests of one source on their way.
+pub type Each<F> = Collect<Buffered<stream::Iter<std::vec::IntoIter<F>>>, Vec<<F as Future>::Output>>;
+
 /// Runs many requests of one source, at most [`CONCURRENCY`] at a time, and returns what they gave in the same order.
-pub async fn each<R>(requests: impl IntoIterator<Item = impl Future<Output = R>>) -> Vec<R> {
-    stream::iter(requests).buffered(CONCURRENCY).collect().await
+/// (Its type does not hold the iterator: the compiler cannot tell that one over borrowed items may cross threads.)
+pub fn each<F: Future>(requests: impl IntoIterator<Item = F>) -> Each<F> {
+    stream::iter(requests.into_iter().collect::<Vec<_>>()).buffered(CONCURRENCY).collect()
 }
 
 /// Whether an answer may be another one a moment later: throttled, not consistent yet (412, Vault), or a fault of the

@@ -44,7 +44,9 @@ impl Try {
     /// no time for that.
     pub(super) fn wait(&self, own: Duration, deadline: Instant) -> Option<Duration> {
         let asked = match self {
-            Self::Answer(answer) => retry_after(answer),
+            Self::Answer(answer) => {
+                answer.headers.get(RETRY_AFTER).and_then(|text| retry_after(text.to_str().ok()?))
+            }
             Self::Failure(_) => None,
         };
         let wait = own.max(asked.unwrap_or_default());
@@ -52,9 +54,9 @@ impl Try {
     }
 }
 
-/// `Retry-After`: seconds, or a date (RFC 9110 section 10.2.3).
-fn retry_after(answer: &Answer) -> Option<Duration> {
-    let text = answer.headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+/// What `Retry-After` asks for: seconds, or a date (RFC 9110 section 10.2.3).
+pub(in crate::sources) fn retry_after(text: &str) -> Option<Duration> {
+    let text = text.trim();
     if let Ok(seconds) = text.parse::<u64>() {
         return Some(Duration::from_secs(seconds));
     }

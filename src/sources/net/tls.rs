@@ -32,6 +32,7 @@ pub(super) fn read_pem(text: &str, from: &Path, said_by: &str) -> Result<Vec<u8>
     let path = from.join(text);
     let pem = std::fs::read(&path).map_err(|error| {
         Error::io(Code::Usage, &format!("read the file that {said_by} names,"), &path, &error)
+            .hint("Name a file of the workspace that this user may read, or give the PEM itself.")
     })?;
     if pem.windows(11).any(|window| window == b"-----BEGIN ") {
         return Ok(pem);

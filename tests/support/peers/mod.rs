@@ -10,6 +10,10 @@
 )]
 
 pub mod authority;
+pub mod aws;
+pub mod azure;
+pub mod bao;
+pub mod issuer;
 pub mod onepassword;
 pub mod proxy;
 pub mod wire;
