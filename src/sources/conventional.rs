@@ -3,6 +3,9 @@
 use crate::manifest::{Reference, Scope, SourceId};
 use crate::secret::SecretName;
 
+/// The field of an item of 1Password that has one secret: that of the category "API Credential".
+pub(super) const ONEPASSWORD_FIELD: &str = "credential";
+
 /// `aws:claude-bot/production/api-key`, the whole string.
 pub(super) fn aws(id: &SourceId, name: &SecretName, scope: &Scope) -> Reference {
     reference(id, format!("{}/{}", path(scope), hyphenated(name)), None)
@@ -22,16 +25,13 @@ pub(super) fn azure(id: &SourceId, name: &SecretName, scope: &Scope) -> Referenc
 /// `op://claude-bot-production/api-key/credential`; `vault` is the setting, where there is one.
 pub(super) fn onepassword(id: &SourceId, vault: Option<&str>, name: &SecretName, scope: &Scope) -> Reference {
     let vault = onepassword_vault(vault, scope);
-    reference(id, format!("op://{vault}/{}/credential", hyphenated(name)), None)
+    reference(id, format!("op://{vault}/{}/{ONEPASSWORD_FIELD}", hyphenated(name)), None)
 }
 
-/// The vault of conventional references: the setting, else the prefix, and the environment after a hyphen.
+/// The vault of conventional references: the setting, else the prefix, and the environment after a hyphen. A `/` in them
+/// would end the vault's name in a reference.
 pub(super) fn onepassword_vault(vault: Option<&str>, scope: &Scope) -> String {
-    match (vault, &scope.environment) {
-        (Some(vault), _) => vault.to_owned(),
-        (None, Some(environment)) => format!("{}-{environment}", scope.prefix),
-        (None, None) => scope.prefix.clone(),
-    }
+    vault.map_or_else(|| path(scope).replace('/', "-"), str::to_owned)
 }
 
 /// The prefix, and the environment as a second part where one is named.

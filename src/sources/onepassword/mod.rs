@@ -17,13 +17,13 @@ use self::cli::{Login, Op};
 use self::connect::Connect;
 use self::reference::{SecretReference, is_supported};
 use self::refusal::Stop;
-use super::{Item, Listing, Opening, Options, Refusal, Remark, Reply, Source};
+use super::{Item, Listing, Opening, Options, Refusal, Remark, Reply, Source, conventional};
 use crate::error::{Code, Error, Result};
 use crate::manifest::{Reference, Scope, SourceId};
 use crate::secret::{SecretName, SecretValue};
 
 /// The field of an item that has one secret: that of the category "API Credential".
-const FIELD: &str = "credential";
+const FIELD: &str = conventional::ONEPASSWORD_FIELD;
 
 /// 1Password as a source.
 pub(super) struct Onepassword {
@@ -76,14 +76,7 @@ impl Source for Onepassword {
     }
 
     fn conventional(&self, name: &SecretName, scope: &Scope) -> Reference {
-        let vault = self.vault.clone().unwrap_or_else(|| {
-            let environment = scope.environment.iter().map(|name| format!("-{name}"));
-            // A name with a slash could not be written in a reference.
-            format!("{}{}", scope.prefix, environment.collect::<String>()).replace('/', "-")
-        });
-        let item = name.as_str().to_ascii_lowercase().replace('_', "-");
-        let item = format!("op://{vault}/{item}/{FIELD}");
-        Reference { source: self.id.clone(), item, field: None, version: None }
+        conventional::onepassword(&self.id, self.vault.as_deref(), name, scope)
     }
 
     fn is_ambient(&self) -> bool {
