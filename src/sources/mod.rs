@@ -140,6 +140,12 @@ pub trait Source: Send + Sync {
         })
     }
 
+    /// The part of a listed item that the name of a secret is made of. A source whose references end in something that is
+    /// always the same leaves that out.
+    fn naming_part<'i>(&self, item: &'i str) -> &'i str {
+        item
+    }
+
     /// Called when nothing more is asked of it, perhaps twice: gives back what it was lent for this run, such as the token
     /// of a login. It takes a moment at most, whatever the store does.
     async fn close(&self) {}
