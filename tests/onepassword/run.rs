@@ -6,7 +6,7 @@ use std::path::Path;
 
 use claude_secrets::error::Error;
 use claude_secrets::manifest::{self, Manifest};
-use claude_secrets::resolve::{Resolution, resolve};
+use claude_secrets::resolve::{Resolution, import, resolve};
 use claude_secrets::settings::{Environment, Given, Settings};
 use claude_secrets::sources::{self, Item, Listing, Refusal, Reply, Source, Surroundings};
 
@@ -96,8 +96,9 @@ impl Run {
 
     /// What all sources of the run together have.
     pub(crate) async fn resolve(&self) -> Resolution {
-        let sources = self.open_all().unwrap();
-        resolve(self.read_manifest(), &sources, &self.read_settings().unwrap()).await
+        let (sources, settings) = (self.open_all().unwrap(), self.read_settings().unwrap());
+        let imported = import(self.read_manifest(), &sources, &settings).await.unwrap();
+        resolve(imported.manifest, &sources, &settings).await
     }
 
     /// What it answers to each reference.

@@ -117,12 +117,11 @@ impl Source for Onepassword {
             Way::Program(op) => batch::titles(op, vault).await,
             Way::Connect(connect) => connect.titles(vault).await,
         };
-        let start = start.to_lowercase();
         match titles {
             Ok(Some(titles)) => Listing::Items(
                 titles
                     .into_iter()
-                    .filter(|(title, _)| title.to_lowercase().starts_with(&start))
+                    .filter(|(title, _)| title.starts_with(start))
                     .map(|(title, id)| format!("op://{vault}/{}/{FIELD}", self.part(title, id)))
                     .collect(),
             ),
@@ -130,6 +129,10 @@ impl Source for Onepassword {
             Err(Stop::Denied(refusal)) => Listing::Denied(refusal),
             Err(Stop::Failed(refusal)) => Listing::Failed(refusal),
         }
+    }
+
+    fn naming_part<'i>(&self, item: &'i str) -> &'i str {
+        item.strip_suffix(FIELD).and_then(|item| item.strip_suffix('/')).unwrap_or(item)
     }
 
     fn remarks(&self, _: &[Item]) -> Vec<Remark> {
