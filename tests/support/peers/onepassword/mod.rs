@@ -80,6 +80,14 @@ impl Account {
         id
     }
 
+    /// As [`Account::put`], into a vault that `op` has made.
+    pub fn put_beside(&self, vault: &str, item: Item) -> String {
+        let stored = std::fs::read_to_string(self.path("vaults.json")).unwrap();
+        let stored: Value = serde_json::from_str(&stored).unwrap();
+        *self.vaults.lock().unwrap() = stored["vaults"].as_array().unwrap().clone();
+        self.put(vault, item)
+    }
+
     /// Shares a vault with who asks, or no longer.
     pub fn share(&self, vault: &str, shared: bool) {
         let mut vaults = self.vaults.lock().unwrap();
