@@ -26,6 +26,8 @@ mod fixture;
 mod harness;
 #[path = "conformance/local.rs"]
 mod local;
+#[path = "conformance/onepassword.rs"]
+mod onepassword;
 #[path = "support/peers/mod.rs"]
 mod peers;
 #[path = "conformance/table.rs"]
@@ -50,6 +52,8 @@ const FIXTURES: &[(&str, Start)] = &[
     ("docker-secrets", docker_secrets::start),
     ("aws", aws::start),
     ("vault", vault::start),
+    ("onepassword", onepassword::connect),
+    ("onepassword by op", onepassword::op),
     ("dotenv", dotenv::start),
     ("env", env::start),
 ];

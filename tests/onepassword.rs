@@ -1,13 +1,6 @@
 //! 1Password as a source, both ways: what it finds, what it calls absent, denied or failed, and how few calls it makes.
 //! The stand-ins for `op` and for a Connect server are judged by 1Password's own clients (`judges`).
-#![allow(
-    dead_code,
-    unreachable_pub,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "each test program uses its own part of the peers, and what fails here fails the test"
-)]
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "what fails here fails the test")]
 
 #[path = "onepassword/bad_input.rs"]
 mod bad_input;
@@ -17,6 +10,8 @@ mod both_ways;
 mod by_connect;
 #[path = "onepassword/by_op.rs"]
 mod by_op;
+#[path = "onepassword/documentation.rs"]
+mod documentation;
 #[path = "onepassword/judges.rs"]
 mod judges;
 #[path = "support/peers/mod.rs"]

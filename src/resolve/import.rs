@@ -122,7 +122,10 @@ async fn items(import: &Reference, source: &dyn Source) -> Found {
         Listing::Denied(refusal) => return Found::Denied(refusal),
         Listing::Failed(refusal) => return Found::Failed(refusal),
     };
-    let part = |item: &str| source.stands_for(prefix, item).to_owned();
+    let part = |item: &str| {
+        let item = source.naming_part(item);
+        item.strip_prefix(prefix).unwrap_or(item).to_owned()
+    };
     let reference = |item: String| Reference {
         source: import.source.clone(),
         item,

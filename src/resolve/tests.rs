@@ -196,7 +196,13 @@ async fn two_secrets_that_meet_at_one_place_are_an_error_where_something_is_ther
     let files = "secrets: { A_B: { file: { name: one } }, a_b: { file: { name: two } } }";
     let resolved = async |says: Says| {
         let id = SourceId::parse("env").unwrap();
-        let source = Told { id, says, local: false, asked: Box::leak(Box::default()) };
+        let source = Told {
+            id,
+            says,
+            local: false,
+            asked: Box::leak(Box::default()),
+            closed: Box::leak(Box::default()),
+        };
         let file = Some((Path::new("m.yml"), files.as_bytes()));
         let manifest = manifest::read(&manifest::Given { file, ..manifest::Given::default() }).unwrap();
         resolve(manifest, &[Box::new(source)], &settings(&[])).await

@@ -3,6 +3,9 @@
 use crate::manifest::{Reference, Scope, SourceId};
 use crate::secret::SecretName;
 
+/// The field of an item of 1Password that has one secret: that of the category "API Credential".
+pub(super) const ONEPASSWORD_FIELD: &str = "credential";
+
 /// `aws:claude-bot/production/api-key`, the whole string.
 pub(super) fn aws(id: &SourceId, name: &SecretName, scope: &Scope) -> Reference {
     reference(id, format!("{}/{}", path(scope), hyphenated(name)), None)
@@ -13,14 +16,11 @@ pub(super) fn vault(id: &SourceId, mount: &str, name: &SecretName, scope: &Scope
     reference(id, format!("{mount}/{}/{}", path(scope), hyphenated(name)), Some("value"))
 }
 
-/// `azure:claude-bot-production-api-key`: names have letters, digits and hyphens only, and their case is of no matter.
+/// `azure:claude-bot-production-api-key`: names have letters, digits and hyphens only.
 pub(super) fn azure(id: &SourceId, name: &SecretName, scope: &Scope) -> Reference {
     let whole = format!("{}/{}", path(scope), hyphenated(name));
-    reference(id, whole.to_lowercase().replace(['/', '_'], "-"), None)
+    reference(id, whole.replace(['/', '_'], "-"), None)
 }
-
-/// The field of conventional references to 1Password: that of an item of the category "API Credential".
-pub(super) const ONEPASSWORD_FIELD: &str = "credential";
 
 /// `op://claude-bot-production/api-key/credential`; `vault` is the setting, where there is one.
 pub(super) fn onepassword(id: &SourceId, vault: Option<&str>, name: &SecretName, scope: &Scope) -> Reference {
@@ -28,18 +28,17 @@ pub(super) fn onepassword(id: &SourceId, vault: Option<&str>, name: &SecretName,
     reference(id, format!("op://{vault}/{}/{ONEPASSWORD_FIELD}", hyphenated(name)), None)
 }
 
-/// The vault of conventional references: the setting, else the prefix, and the environment after a hyphen.
+/// The vault of conventional references: the setting, else the prefix, and the environment after a hyphen. A `/` in them
+/// would end the vault's name in a reference.
 pub(super) fn onepassword_vault(vault: Option<&str>, scope: &Scope) -> String {
-    // A name with a slash could not be written in a reference.
     vault.map_or_else(|| path(scope).replace('/', "-"), str::to_owned)
 }
 
 /// The prefix, and the environment as a second part where one is named.
 pub(super) fn path(scope: &Scope) -> String {
-    let prefix = scope.prefix.trim_end_matches('/');
     match &scope.environment {
-        Some(environment) => format!("{prefix}/{environment}"),
-        None => prefix.to_owned(),
+        Some(environment) => format!("{}/{environment}", scope.prefix),
+        None => scope.prefix.clone(),
     }
 }
 
@@ -59,8 +58,9 @@ mod tests {
     fn every_store_has_its_own_way_of_prefix_environment_and_name() {
         let id = SourceId::parse("x").unwrap();
         let name = SecretName::parse("ANTHROPIC_API_KEY").ok().unwrap();
-        let all = |prefix: &str, environment: Option<&str>| {
-            let scope = Scope { prefix: prefix.to_owned(), environment: environment.map(str::to_owned) };
+        let all = |environment: Option<&str>| {
+            let scope =
+                Scope { prefix: "claude-bot".to_owned(), environment: environment.map(str::to_owned) };
             [
                 aws(&id, &name, &scope),
                 vault(&id, "secret", &name, &scope),
@@ -70,7 +70,7 @@ mod tests {
             .map(|reference| reference.item)
         };
         assert_eq!(
-            all("claude-bot", None),
+            all(None),
             [
                 "claude-bot/anthropic-api-key",
                 "secret/claude-bot/anthropic-api-key",
@@ -79,12 +79,12 @@ mod tests {
             ]
         );
         assert_eq!(
-            all("Team_A/bot/", Some("Production")),
+            all(Some("production")),
             [
-                "Team_A/bot/Production/anthropic-api-key",
-                "secret/Team_A/bot/Production/anthropic-api-key",
-                "team-a-bot-production-anthropic-api-key",
-                "op://Team_A-bot-Production/anthropic-api-key/credential",
+                "claude-bot/production/anthropic-api-key",
+                "secret/claude-bot/production/anthropic-api-key",
+                "claude-bot-production-anthropic-api-key",
+                "op://claude-bot-production/anthropic-api-key/credential",
             ]
         );
     }

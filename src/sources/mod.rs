@@ -140,14 +140,15 @@ pub trait Source: Send + Sync {
         })
     }
 
+    /// The part of a listed item that the name of a secret is made of. A source whose references end in something that is
+    /// always the same leaves that out.
+    fn naming_part<'i>(&self, item: &'i str) -> &'i str {
+        item
+    }
+
     /// Called when nothing more is asked of it, perhaps twice: gives back what it was lent for this run, such as the token
     /// of a login. It takes a moment at most, whatever the store does.
     async fn close(&self) {}
-
-    /// What the `*` of `prefix*` stands for in one of the listed items: the secret's name is made of it.
-    fn stands_for<'i>(&self, prefix: &str, item: &'i str) -> &'i str {
-        item.strip_prefix(prefix).unwrap_or(item)
-    }
 
     /// Things worth a warning that came up when it was opened, or about the items that were asked.
     fn remarks(&self, asked: &[Item]) -> Vec<Remark> {

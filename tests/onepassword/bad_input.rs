@@ -13,7 +13,8 @@ const CANARY: &str = "canary";
 #[test]
 fn settings_that_cannot_work_are_refused_when_the_source_is_opened() {
     let account = account();
-    let none = || Run::without_login(&account);
+    let op = account.op();
+    let none = || Run::without_login(&op);
     let connect = |host: &str| none().variable("OP_CONNECT_HOST", host).variable("OP_CONNECT_TOKEN", "t");
     for (run, expected) in [
         (
@@ -51,7 +52,7 @@ fn settings_that_cannot_work_are_refused_when_the_source_is_opened() {
             "OP_SERVICE_ACCOUNT_TOKEN is no token: it holds a blank, a line end or the like (21 bytes, 2 lines)",
         ),
         (
-            Run::by_op(&account).settings("{ vault: op://canary/x }"),
+            Run::by_op(&op).settings("{ vault: op://canary/x }"),
             "`sources.onepassword.vault` is no name of a vault: it is empty, or holds a `/` or `?`",
         ),
     ] {
@@ -66,8 +67,9 @@ fn settings_that_cannot_work_are_refused_when_the_source_is_opened() {
 #[tokio::test]
 async fn references_that_are_none_fail_each_by_itself() {
     let account = account();
+    let op = account.op();
     let connect = account.connect();
-    for run in [Run::by_op(&account), Run::by_connect(&account, &connect)] {
+    for run in [Run::by_op(&op), Run::by_connect(&op, &connect)] {
         let answers = run
             .answers(&[
                 "Prod/postgres/password",
@@ -93,12 +95,13 @@ async fn references_that_are_none_fail_each_by_itself() {
 #[test]
 fn it_is_there_when_something_configures_it_and_else_not() {
     let account = account();
+    let op = account.op();
     let unnamed = |run: Run| run.manifest("secrets: { KEY: }");
-    assert!(unnamed(Run::without_login(&account)).open().unwrap().is_none());
-    let source = unnamed(Run::by_op(&account)).open().unwrap().unwrap();
+    assert!(unnamed(Run::without_login(&op)).open().unwrap().is_none());
+    let source = unnamed(Run::by_op(&op)).open().unwrap().unwrap();
     assert!(source.is_ambient(), "only a variable speaks of it");
-    assert!(!Run::by_op(&account).open().unwrap().unwrap().is_ambient(), "a reference names it");
-    let error = Run::without_login(&account).settings("{ vault: Prod }").open().err().unwrap();
+    assert!(!Run::by_op(&op).open().unwrap().unwrap().is_ambient(), "a reference names it");
+    let error = Run::without_login(&op).settings("{ vault: Prod }").open().err().unwrap();
     assert_eq!(error.code.token(), "source-unknown");
     assert!(error.to_string().contains("docs/sources/onepassword.md"), "{error}");
 }
@@ -106,10 +109,10 @@ fn it_is_there_when_something_configures_it_and_else_not() {
 #[test]
 fn a_second_source_has_variables_of_its_own() {
     let account = account();
+    let op = account.op();
     let manifest =
         "sources: { other: { kind: onepassword } }\nsecrets: { KEY: { from: ['other:op://v/i/f'] } }";
-    let run =
-        Run::without_login(&account).manifest(manifest).variable("OTHER_SERVICE_ACCOUNT_TOKEN", "ops_x");
+    let run = Run::without_login(&op).manifest(manifest).variable("OTHER_SERVICE_ACCOUNT_TOKEN", "ops_x");
     let ids: Vec<String> = run.open_all().unwrap().iter().map(|source| source.id().to_string()).collect();
     assert!(ids.contains(&"other".to_owned()) && !ids.contains(&"onepassword".to_owned()), "{ids:?}");
 }
@@ -117,12 +120,13 @@ fn a_second_source_has_variables_of_its_own() {
 #[test]
 fn a_secret_without_a_reference_has_its_conventional_place() {
     let account = account();
+    let op = account.op();
     let place = |run: Run, prefix: &str, environment: Option<&str>| {
         let scope = Scope { prefix: prefix.to_owned(), environment: environment.map(str::to_owned) };
         let name = SecretName::parse("ANTHROPIC_API_KEY").ok().unwrap();
         run.open().unwrap().unwrap().conventional(&name, &scope).to_string()
     };
-    let run = || Run::by_op(&account);
+    let run = || Run::by_op(&op);
     assert_eq!(place(run(), "claude-bot", None), "op://claude-bot/anthropic-api-key/credential");
     assert_eq!(
         place(run(), "claude-bot", Some("production")),

@@ -6,9 +6,10 @@ use super::run::Run;
 
 /// Does the same with a run of each way.
 async fn each_way(account: &Account, check: impl AsyncFn(&'static str, Run)) {
-    check("op", Run::by_op(account)).await;
-    let connect = account.connect();
-    check("connect", Run::by_connect(account, &connect)).await;
+    let (op, connect) = (account.op(), account.connect());
+    check("op", Run::by_op(&op)).await;
+    check("connect", Run::by_connect(&op, &connect)).await;
+    assert!(!op.calls().is_empty() && !connect.requests().is_empty(), "both were asked");
 }
 
 #[tokio::test]
@@ -196,7 +197,7 @@ async fn the_items_of_a_vault_are_listed_for_a_wildcard() {
         let expected = ["anthropic-api-key", "github-token", &odd]
             .map(|item| format!("op://claude-bot/{item}/credential"));
         assert_eq!(all, expected, "{way}");
-        let some = run.list("op://claude-bot/GitHub-").await.unwrap();
+        let some = run.list("op://claude-bot/github-").await.unwrap();
         assert_eq!(some, ["op://claude-bot/github-token/credential"], "{way}");
         let denied = run.list("op://Nowhere/").await.unwrap_err();
         assert!(denied.starts_with("denied op://Nowhere/*: 1Password shows no vault `Nowhere`"), "{denied}");
@@ -204,6 +205,24 @@ async fn the_items_of_a_vault_are_listed_for_a_wildcard() {
             let failed = run.list(prefix).await.unwrap_err();
             assert_eq!(failed, format!("failed {prefix}*: only the items of a vault can be listed"), "{way}");
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_import_of_a_vault_names_each_secret_by_its_item() {
+    let account = Account::new();
+    account.vault("claude-bot");
+    account.put("claude-bot", Item::credential("anthropic-api-key", "1"));
+    account.put("claude-bot", Item::credential("github-token", "2"));
+    each_way(&account, async |way, run| {
+        let run = run.manifest("import: ['op://claude-bot/*']\n");
+        let resolution = run.resolve().await;
+        let found: Vec<String> = resolution
+            .available()
+            .map(|(secret, value)| format!("{}={}", secret.name, String::from_utf8_lossy(value.expose())))
+            .collect();
+        assert_eq!(found, ["ANTHROPIC_API_KEY=1", "GITHUB_TOKEN=2"], "{way}");
     })
     .await;
 }

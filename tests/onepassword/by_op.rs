@@ -16,15 +16,16 @@ const OF_THE_INTERPRETER: &str = "LC_CTYPE";
 #[tokio::test]
 async fn fifty_references_are_one_process() {
     let account = Account::new();
+    let op = account.op();
     account.vault("Prod");
     for n in 0..50 {
         account.put("Prod", Item::credential(&format!("item-{n}"), &format!("value\n{n}")));
     }
     let references: Vec<String> = (0..50).map(|n| format!("op://Prod/item-{n}/credential")).collect();
     let references: Vec<&str> = references.iter().map(String::as_str).collect();
-    let answers = Run::by_op(&account).answers(&references).await;
+    let answers = Run::by_op(&op).answers(&references).await;
     assert_eq!(answers, (0..50).map(|n| format!("found value\n{n}")).collect::<Vec<_>>());
-    let calls = account.calls();
+    let calls = op.calls();
     assert_eq!(calls.len(), 1);
     assert_eq!(calls[0].arguments, ["inject"]);
     let template = calls[0].template.as_deref().unwrap();
@@ -34,24 +35,26 @@ async fn fifty_references_are_one_process() {
 #[tokio::test]
 async fn missing_items_cost_one_list_of_their_vault_and_no_further_try() {
     let account = account();
+    let op = account.op();
     let missing: Vec<String> = (0..20).map(|n| format!("op://Prod/none-{n}/credential")).collect();
     let references: Vec<&str> =
         missing.iter().map(String::as_str).chain(["op://Prod/postgres/username"]).collect();
-    let answers = Run::by_op(&account).answers(&references).await;
+    let answers = Run::by_op(&op).answers(&references).await;
     assert!(answers[..20].iter().all(|answer| answer.starts_with("absent ")), "{answers:?}");
     assert_eq!(answers[20], "found app");
-    let calls: Vec<Vec<String>> = account.calls().into_iter().map(|call| call.arguments).collect();
+    let calls: Vec<Vec<String>> = op.calls().into_iter().map(|call| call.arguments).collect();
     let list = ["item", "list", "--vault", "Prod", "--format", "json", "--include-archive"];
     assert_eq!(calls, [vec!["inject"], list.to_vec(), vec!["inject"]]);
     // Nothing is left to ask for.
-    let none = Run::by_op(&account).answers(&["op://Prod/none/credential"]).await;
+    let none = Run::by_op(&op).answers(&["op://Prod/none/credential"]).await;
     assert_eq!(none, ["absent op://Prod/none/credential"]);
-    assert_eq!(account.calls().len(), 5);
+    assert_eq!(op.calls().len(), 5);
 }
 
 #[tokio::test]
 async fn what_op_finds_by_other_means_is_not_called_absent() {
     let account = account();
+    let op = account.op();
     account.put("Prod", Item::credential("retired", "old").with("state", "ARCHIVED"));
     let site =
         Item::credential("The shop", "v").with("urls", json!([{ "href": "https://shop.example.com" }]));
@@ -61,7 +64,7 @@ async fn what_op_finds_by_other_means_is_not_called_absent() {
         "op://Prod/retired/credential",
         "op://Prod/shop.example.com/credential",
     ];
-    let answers = Run::by_op(&account).answers(&references).await;
+    let answers = Run::by_op(&op).answers(&references).await;
     assert_eq!(answers[..2], ["absent op://Prod/none/credential", "found old"]);
     // The stand-in knows no websites; the real one may, so that this is for it to say.
     assert!(answers[2].starts_with("failed op://Prod/shop.example.com/credential: `op` failed and said: "));
@@ -70,14 +73,15 @@ async fn what_op_finds_by_other_means_is_not_called_absent() {
 #[tokio::test]
 async fn op_gets_what_it_needs_of_the_environment_and_nothing_else() {
     let account = account();
-    let run = Run::by_op(&account)
+    let op = account.op();
+    let run = Run::by_op(&op)
         .variable("HTTPS_PROXY", "http://proxy.example.com:3128")
         .variable("NO_PROXY", "localhost")
         .variable("API_KEY", "canary")
         .variable("OP_DEBUG", "true")
         .variable("HOME", "/home/somebody");
     assert_eq!(run.answer("op://Prod/postgres/username").await, "found app");
-    let calls = account.calls();
+    let calls = op.calls();
     let mut names: Vec<&str> = calls[0].environment.iter().map(|(name, _)| name.as_str()).collect();
     names.retain(|name| *name != OF_THE_INTERPRETER);
     names.sort_unstable();
@@ -94,18 +98,20 @@ async fn op_gets_what_it_needs_of_the_environment_and_nothing_else() {
 #[tokio::test]
 async fn certificates_that_are_trusted_are_trusted_by_op_as_well() {
     let account = account();
+    let op = account.op();
     let pem = rcgen::generate_simple_self_signed(["authority.example.com".to_owned()]).unwrap().cert.pem();
-    let run = Run::by_op(&account).variable("INPUT_CA-CERTIFICATES", &pem);
+    let run = Run::by_op(&op).variable("INPUT_CA-CERTIFICATES", &pem);
     assert_eq!(run.answer("op://Prod/postgres/username").await, "found app");
-    let file = account.calls()[0].variable("SSL_CERT_FILE").unwrap().to_owned();
-    assert!(file.starts_with(account.calls()[0].variable("OP_CONFIG_DIR").unwrap()), "{file}");
+    let file = op.calls()[0].variable("SSL_CERT_FILE").unwrap().to_owned();
+    assert!(file.starts_with(op.calls()[0].variable("OP_CONFIG_DIR").unwrap()), "{file}");
 }
 
 #[tokio::test]
 async fn every_failure_of_op_has_its_own_sentence() {
     let account = account();
+    let op = account.op();
     let reference = "op://Prod/postgres/username";
-    let token = |token: &'static str| Run::by_op(&account).variable("OP_SERVICE_ACCOUNT_TOKEN", token);
+    let token = |token: &'static str| Run::by_op(&op).variable("OP_SERVICE_ACCOUNT_TOKEN", token);
     let denied = token("not-one").answer(reference).await;
     assert_eq!(
         denied,
@@ -141,8 +147,8 @@ async fn every_failure_of_op_has_its_own_sentence() {
         ),
     ] {
         for status in [1, 0] {
-            account.behave(&json!({ "fails with": said, "status": status }));
-            let answer = Run::by_op(&account).answer(reference).await;
+            op.behave(&json!({ "fails with": said, "status": status }));
+            let answer = Run::by_op(&op).answer(reference).await;
             assert_eq!(answer, expected.replace("REF", reference), "status {status}");
         }
     }
@@ -151,12 +157,13 @@ async fn every_failure_of_op_has_its_own_sentence() {
 #[tokio::test]
 async fn a_limit_that_is_reached_in_the_middle_leaves_the_rest_unanswered_and_is_not_tried_again() {
     let account = account();
-    account.behave(&json!({ "calls left": 1 }));
+    let op = account.op();
+    op.behave(&json!({ "calls left": 1 }));
     let answers =
-        Run::by_op(&account).answers(&["op://Prod/postgres/username", "op://Prod/none/credential"]).await;
+        Run::by_op(&op).answers(&["op://Prod/postgres/username", "op://Prod/none/credential"]).await;
     assert!(answers.iter().all(|answer| answer.contains("asked again in 58 minutes")), "{answers:?}");
-    assert_eq!(account.calls().len(), 2);
-    let replies = Run::by_op(&account).replies(&["op://Prod/postgres/username"]).await;
+    assert_eq!(op.calls().len(), 2);
+    let replies = Run::by_op(&op).replies(&["op://Prod/postgres/username"]).await;
     let claude_secrets::sources::Reply::Failed(refusal) = &replies[0] else { panic!("the limit is reached") };
     assert!(
         refusal.remedy.contains("by the hour") && refusal.remedy.contains("op service-account ratelimit")
@@ -166,18 +173,20 @@ async fn a_limit_that_is_reached_in_the_middle_leaves_the_rest_unanswered_and_is
 #[tokio::test]
 async fn many_wrong_fields_are_not_found_out_one_by_one_for_ever() {
     let account = account();
+    let op = account.op();
     let wrong: Vec<String> = (0..10).map(|n| format!("op://Prod/postgres/none-{n}")).collect();
     let wrong: Vec<&str> = wrong.iter().map(String::as_str).collect();
-    let answers = Run::by_op(&account).answers(&wrong).await;
+    let answers = Run::by_op(&op).answers(&wrong).await;
     assert!(answers[..6].iter().all(|answer| answer.contains("the item has no field")), "{answers:?}");
     assert!(answers[6..].iter().all(|answer| answer.contains("6 other references are wrong")), "{answers:?}");
-    assert_eq!(account.calls().len(), 6);
+    assert_eq!(op.calls().len(), 6);
 }
 
 #[tokio::test]
 async fn what_op_takes_in_no_reference_is_refused_and_spoils_nothing() {
     let account = account();
-    let run = Run::by_op(&account);
+    let op = account.op();
+    let run = Run::by_op(&op);
     let answers = run
         .answers(&[
             "op://Prod/a (b)/credential",
@@ -188,12 +197,13 @@ async fn what_op_takes_in_no_reference_is_refused_and_spoils_nothing() {
     assert_eq!(answers[0], "failed op://Prod/a (b)/credential: `op` takes no `(` in a reference");
     assert_eq!(answers[1], "found app");
     assert_eq!(answers[2], "failed op://Prod/postgres/username#x: `op` takes no `#` in a reference");
-    assert_eq!(account.calls().len(), 1);
+    assert_eq!(op.calls().len(), 1);
 }
 
 #[tokio::test]
 async fn a_program_that_is_not_there_or_too_old_is_told_with_how_to_get_it() {
     let account = account();
+    let op = account.op();
     let reference = "op://Prod/postgres/username";
     let remedy = async |run: Run| {
         let replies = run.replies(&[reference]).await;
@@ -207,9 +217,9 @@ async fn a_program_that_is_not_there_or_too_old_is_told_with_how_to_get_it() {
         );
         refusal.fact.clone()
     };
-    let missing = remedy(Run::by_op(&account).variable("PATH", "/nowhere:.:")).await;
+    let missing = remedy(Run::by_op(&op).variable("PATH", "/nowhere:.:")).await;
     assert_eq!(missing, format!("{reference}: 1Password's command line `op` is not on the PATH"));
-    let named = Run::by_op(&account).settings("{ op-path: tools/op }");
+    let named = Run::by_op(&op).settings("{ op-path: tools/op }");
     let path = named.project.path().join("tools/op");
     assert_eq!(
         remedy(named).await,
@@ -219,31 +229,33 @@ async fn a_program_that_is_not_there_or_too_old_is_told_with_how_to_get_it() {
         ("1.12.3", "`op` is version 1.12.3, and 2.18 or newer is needed"),
         ("2.17.0", "`op` is version 2.17.0, and 2.18 or newer is needed"),
     ] {
-        account.behave(&json!({ "version": version, "fails with": "unknown command \"inject\" for \"op\"" }));
-        assert_eq!(remedy(Run::by_op(&account)).await, format!("{reference}: {fact}"));
+        op.behave(&json!({ "version": version, "fails with": "unknown command \"inject\" for \"op\"" }));
+        assert_eq!(remedy(Run::by_op(&op)).await, format!("{reference}: {fact}"));
     }
 }
 
 #[tokio::test]
 async fn op_may_be_named_by_a_setting() {
     let account = account();
-    let settings = format!("{{ op-path: {} }}", account.op().display());
-    let run = Run::by_op(&account).variable("PATH", "/nowhere").settings(&settings);
+    let op = account.op();
+    let settings = format!("{{ op-path: {} }}", op.path().display());
+    let run = Run::by_op(&op).variable("PATH", "/nowhere").settings(&settings);
     assert_eq!(run.answer("op://Prod/postgres/username").await, "found app");
 }
 
 #[tokio::test]
 async fn a_program_that_hangs_is_stopped_when_the_time_is_over() {
     let account = account();
-    account.behave(&json!({ "hangs": 600 }));
+    let op = account.op();
+    op.behave(&json!({ "hangs": 600 }));
     let start = Instant::now();
-    let run = Run::by_op(&account).variable("INPUT_TIMEOUT", "2s");
+    let run = Run::by_op(&op).variable("INPUT_TIMEOUT", "2s");
     let answers = run.answers(&["op://Prod/postgres/username", "op://Prod/postgres/password"]).await;
     for answer in answers {
         assert!(answer.contains("no answer within the 2s that all sources have"), "{answer}");
     }
     assert!(start.elapsed() < Duration::from_secs(10));
-    let process = format!("/proc/{}", account.calls()[0].process);
+    let process = format!("/proc/{}", op.calls()[0].process);
     for _ in 0..100 {
         if !Path::new(&process).exists() {
             return;
@@ -256,11 +268,12 @@ async fn a_program_that_hangs_is_stopped_when_the_time_is_over() {
 #[tokio::test]
 async fn who_is_signed_in_is_used_where_an_account_is_named_and_never_on_a_runner() {
     let account = account();
-    account.behave(&json!({ "signed in": true }));
+    let op = account.op();
+    op.behave(&json!({ "signed in": true }));
     let named =
-        || Run::without_login(&account).settings("{ account: my.example.com }").variable("HOME", "/home/me");
+        || Run::without_login(&op).settings("{ account: my.example.com }").variable("HOME", "/home/me");
     assert_eq!(named().answer("op://Prod/postgres/username").await, "found app");
-    let call = account.calls().remove(0);
+    let call = op.calls().remove(0);
     assert_eq!(call.arguments, ["inject", "--account", "my.example.com"]);
     assert_eq!(call.variable("HOME"), Some("/home/me"));
     assert!(call.variable("OP_CONFIG_DIR").is_none() && call.variable("OP_SERVICE_ACCOUNT_TOKEN").is_none());
@@ -269,30 +282,32 @@ async fn who_is_signed_in_is_used_where_an_account_is_named_and_never_on_a_runne
     // A token is for runs without a person; what names an account is for those with one.
     let token = named().variable("OP_SERVICE_ACCOUNT_TOKEN", SERVICE_ACCOUNT_TOKEN);
     assert_eq!(token.answer("op://Prod/postgres/username").await, "found app");
-    assert_eq!(account.calls()[1].arguments, ["inject"]);
+    assert_eq!(op.calls()[1].arguments, ["inject"]);
     let by_a_variable_alone =
-        Run::without_login(&account).manifest("secrets: { KEY: }").variable("OP_ACCOUNT", "x");
+        Run::without_login(&op).manifest("secrets: { KEY: }").variable("OP_ACCOUNT", "x");
     assert!(by_a_variable_alone.open().unwrap().is_none());
 }
 
 #[tokio::test]
 async fn reads_are_counted_and_so_it_is_asked_last() {
     let account = account();
-    assert!(Run::by_op(&account).open().unwrap().unwrap().is_metered());
+    let op = account.op();
+    assert!(Run::by_op(&op).open().unwrap().unwrap().is_metered());
     let connect = account.connect();
-    assert!(!Run::by_connect(&account, &connect).open().unwrap().unwrap().is_metered());
+    assert!(!Run::by_connect(&op, &connect).open().unwrap().unwrap().is_metered());
 }
 
 #[tokio::test]
 async fn a_lost_race_with_the_program_is_no_panic() {
     // It ends before the template, which is longer than a pipe holds, was written.
     let account = account();
-    account.behave(&json!({ "version": "1.12.3" }));
+    let op = account.op();
+    op.behave(&json!({ "version": "1.12.3" }));
     let references: Vec<String> =
         (0..3000).map(|n| format!("op://Prod/an item with a long name {n}/credential")).collect();
     let references: Vec<&str> = references.iter().map(String::as_str).collect();
-    let answers = Run::by_op(&account).answers(&references).await;
+    let answers = Run::by_op(&op).answers(&references).await;
     assert!(answers.iter().all(|answer| answer.contains("is version 1.12.3")));
-    let source: Box<dyn Source> = Run::by_op(&account).open().unwrap().unwrap();
+    let source: Box<dyn Source> = Run::by_op(&op).open().unwrap().unwrap();
     assert!(source.read(&[]).await.is_empty());
 }

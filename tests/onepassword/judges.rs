@@ -29,8 +29,9 @@ fn judge(name: &str) -> String {
 #[test]
 fn the_stand_in_for_op_is_one_to_1passwords_own_wrapper() {
     let account = account();
+    let op = account.op();
     let path = std::env::var_os("PATH").unwrap();
-    let folders = [account.directory().to_owned()].into_iter().chain(std::env::split_paths(&path));
+    let folders = [op.directory().to_owned()].into_iter().chain(std::env::split_paths(&path));
     let said = judged(
         Command::new("node")
             .arg(judge("judge_op.js"))

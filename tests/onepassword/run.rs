@@ -6,11 +6,11 @@ use std::path::Path;
 
 use claude_secrets::error::Error;
 use claude_secrets::manifest::{self, Manifest};
-use claude_secrets::resolve::{Resolution, resolve};
+use claude_secrets::resolve::{Resolution, import, resolve};
 use claude_secrets::settings::{Environment, Given, Settings};
 use claude_secrets::sources::{self, Item, Listing, Refusal, Reply, Source, Surroundings};
 
-use super::peers::onepassword::{Account, CONNECT_TOKEN, Connect, SERVICE_ACCOUNT_TOKEN};
+use super::peers::onepassword::{CONNECT_TOKEN, Connect, Op, SERVICE_ACCOUNT_TOKEN};
 
 /// What a run is told.
 pub(crate) struct Run {
@@ -21,9 +21,9 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// A run that names the source and gives it no login. Its `op` is the account's.
-    pub(crate) fn without_login(account: &Account) -> Self {
-        let path = account.directory().to_str().unwrap();
+    /// A run that names the source and gives it no login.
+    pub(crate) fn without_login(op: &Op) -> Self {
+        let path = op.directory().to_str().unwrap();
         Self {
             project: tempfile::tempdir().unwrap(),
             variables: BTreeMap::new(),
@@ -33,13 +33,13 @@ impl Run {
     }
 
     /// A run with a service account.
-    pub(crate) fn by_op(account: &Account) -> Self {
-        Self::without_login(account).variable("OP_SERVICE_ACCOUNT_TOKEN", SERVICE_ACCOUNT_TOKEN)
+    pub(crate) fn by_op(op: &Op) -> Self {
+        Self::without_login(op).variable("OP_SERVICE_ACCOUNT_TOKEN", SERVICE_ACCOUNT_TOKEN)
     }
 
-    /// A run with a Connect server.
-    pub(crate) fn by_connect(account: &Account, connect: &Connect) -> Self {
-        Self::without_login(account)
+    /// A run with a Connect server, and an `op` besides that nothing asks.
+    pub(crate) fn by_connect(op: &Op, connect: &Connect) -> Self {
+        Self::without_login(op)
             .variable("OP_CONNECT_HOST", &connect.url())
             .variable("OP_CONNECT_TOKEN", CONNECT_TOKEN)
     }
@@ -96,8 +96,9 @@ impl Run {
 
     /// What all sources of the run together have.
     pub(crate) async fn resolve(&self) -> Resolution {
-        let sources = self.open_all().unwrap();
-        resolve(self.read_manifest(), &sources, &self.read_settings().unwrap()).await
+        let (sources, settings) = (self.open_all().unwrap(), self.read_settings().unwrap());
+        let imported = import(self.read_manifest(), &sources, &settings).await.unwrap();
+        resolve(imported.manifest, &sources, &settings).await
     }
 
     /// What it answers to each reference.

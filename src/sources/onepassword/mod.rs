@@ -17,11 +17,13 @@ use self::cli::{Login, Op};
 use self::connect::Connect;
 use self::reference::{SecretReference, is_supported};
 use self::refusal::Stop;
-use super::conventional::{self, ONEPASSWORD_FIELD};
-use super::{Item, Listing, Opening, Options, Refusal, Remark, Reply, Source};
+use super::{Item, Listing, Opening, Options, Refusal, Remark, Reply, Source, conventional};
 use crate::error::{Code, Error, Result};
 use crate::manifest::{Reference, Scope, SourceId};
 use crate::secret::{SecretName, SecretValue};
+
+/// The field of an item that has one secret: that of the category "API Credential".
+const FIELD: &str = conventional::ONEPASSWORD_FIELD;
 
 /// 1Password as a source.
 pub(super) struct Onepassword {
@@ -115,13 +117,12 @@ impl Source for Onepassword {
             Way::Program(op) => batch::titles(op, vault).await,
             Way::Connect(connect) => connect.titles(vault).await,
         };
-        let start = start.to_lowercase();
         match titles {
             Ok(Some(titles)) => Listing::Items(
                 titles
                     .into_iter()
-                    .filter(|(title, _)| title.to_lowercase().starts_with(&start))
-                    .map(|(title, id)| format!("op://{vault}/{}/{ONEPASSWORD_FIELD}", self.part(title, id)))
+                    .filter(|(title, _)| title.starts_with(start))
+                    .map(|(title, id)| format!("op://{vault}/{}/{FIELD}", self.part(title, id)))
                     .collect(),
             ),
             Ok(None) => Listing::Denied(refusal::hidden_vault(&format!("{prefix}*"), vault)),
@@ -130,10 +131,8 @@ impl Source for Onepassword {
         }
     }
 
-    fn stands_for<'i>(&self, prefix: &str, item: &'i str) -> &'i str {
-        let title =
-            item.strip_suffix(ONEPASSWORD_FIELD).and_then(|item| item.strip_suffix('/')).unwrap_or(item);
-        title.strip_prefix(prefix).unwrap_or(title)
+    fn naming_part<'i>(&self, item: &'i str) -> &'i str {
+        item.strip_suffix(FIELD).and_then(|item| item.strip_suffix('/')).unwrap_or(item)
     }
 
     fn remarks(&self, _: &[Item]) -> Vec<Remark> {

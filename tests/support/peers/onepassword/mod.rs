@@ -24,6 +24,11 @@ pub struct Account {
     vaults: Mutex<Vec<Value>>,
 }
 
+/// An `op` program of its own, in a directory of its own.
+pub struct Op {
+    directory: tempfile::TempDir,
+}
+
 /// An item, while it is made.
 pub struct Item(Value);
 
@@ -49,18 +54,7 @@ impl Account {
     /// An account without a vault.
     pub fn new() -> Self {
         let account = Self { directory: tempfile::tempdir().unwrap(), vaults: Mutex::default() };
-        // The interpreter by its path: the program is to work with any PATH.
-        let python = program("CLAUDE_SECRETS_CONNECT_SDK");
-        let script = format!("#!{}\n{}", python.display(), include_str!("op.py"));
-        account.write("op.py", script.as_bytes());
-        // By a process of its own: a program that this one holds open for writing while another thread starts a process
-        // cannot be run ("text file busy").
-        let installed = Command::new("install")
-            .args(["-m", "755"])
-            .args([account.path("op.py"), account.path("op")])
-            .status()
-            .unwrap();
-        assert!(installed.success());
+        account.save(&[]);
         account
     }
 
@@ -86,6 +80,14 @@ impl Account {
         id
     }
 
+    /// As [`Account::put`], into a vault that `op` has made.
+    pub fn put_beside(&self, vault: &str, item: Item) -> String {
+        let stored = std::fs::read_to_string(self.path("vaults.json")).unwrap();
+        let stored: Value = serde_json::from_str(&stored).unwrap();
+        *self.vaults.lock().unwrap() = stored["vaults"].as_array().unwrap().clone();
+        self.put(vault, item)
+    }
+
     /// Shares a vault with who asks, or no longer.
     pub fn share(&self, vault: &str, shared: bool) {
         let mut vaults = self.vaults.lock().unwrap();
@@ -102,25 +104,20 @@ impl Account {
         items.map(|item| item["id"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// The `op` program.
-    pub fn op(&self) -> PathBuf {
-        self.path("op")
-    }
-
-    /// The directory in which `op` lies, for a PATH.
-    pub fn directory(&self) -> &Path {
-        self.directory.path()
-    }
-
-    /// Says how `op` behaves: see BEHAVIOUR in op.py.
-    pub fn behave(&self, behaviour: &Value) {
-        self.write("behaviour.json", behaviour.to_string().as_bytes());
-    }
-
-    /// The calls of `op` so far.
-    pub fn calls(&self) -> Vec<Call> {
-        let log = std::fs::read_to_string(self.path("calls")).unwrap_or_default();
-        log.lines().map(|line| Call::parse(&serde_json::from_str(line).unwrap())).collect()
+    /// Makes an `op` program that reads this account.
+    pub fn op(&self) -> Op {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        std::os::unix::fs::symlink(self.path("vaults.json"), path("vaults.json")).unwrap();
+        // The interpreter by its path: the program is to work with any PATH.
+        let python = program("CLAUDE_SECRETS_CONNECT_SDK");
+        std::fs::write(path("op.py"), format!("#!{}\n{}", python.display(), include_str!("op.py"))).unwrap();
+        // By a process of its own: a program that this one holds open for writing while another thread starts a process
+        // cannot be run ("text file busy").
+        let installed =
+            Command::new("install").args(["-m", "755"]).args([path("op.py"), path("op")]).status().unwrap();
+        assert!(installed.success());
+        Op { directory }
     }
 
     /// Starts a Connect server.
@@ -149,12 +146,31 @@ impl Account {
         std::fs::rename(part, self.path("vaults.json")).unwrap();
     }
 
-    fn write(&self, name: &str, bytes: &[u8]) {
-        std::fs::write(self.path(name), bytes).unwrap();
-    }
-
     fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
+    }
+}
+
+impl Op {
+    /// The program.
+    pub fn path(&self) -> PathBuf {
+        self.directory.path().join("op")
+    }
+
+    /// The directory in which it lies, for a PATH.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Says how it behaves: see BEHAVIOUR in op.py.
+    pub fn behave(&self, behaviour: &Value) {
+        std::fs::write(self.directory.path().join("behaviour.json"), behaviour.to_string()).unwrap();
+    }
+
+    /// Its calls so far.
+    pub fn calls(&self) -> Vec<Call> {
+        let log = std::fs::read_to_string(self.directory.path().join("calls")).unwrap_or_default();
+        log.lines().map(|line| Call::parse(&serde_json::from_str(line).unwrap())).collect()
     }
 }
 

@@ -32,6 +32,23 @@ BEHAVIOUR = {
 }
 
 SWITCHES = {"no-newline", "n", "force", "f", "no-color", "cache", "include-archive", "reveal", "version", "v", "raw"}
+# The flags of every command, and those of each that a test or a page uses (1Password's command reference).
+EVERYWHERE = {
+    "account", "cache", "config", "debug", "encoding", "format", "iso-timestamps", "no-color", "session", "version", "v"
+}
+FLAGS = {
+    ("inject",): {"in-file", "i", "out-file", "o", "file-mode", "force", "f"},
+    ("read",): {"no-newline", "n", "out-file", "o", "file-mode", "force", "f"},
+    ("item", "list"): {"vault", "categories", "favorite", "include-archive", "long", "tags"},
+    ("item", "get"): {"vault", "fields", "include-archive", "otp", "reveal", "share-link"},
+    ("vault", "list"): {"group", "permission", "user"},
+    ("vault", "create"): {"allow-admins-to-manage", "description", "icon"},
+    ("whoami",): set(),
+    ("service-account", "create"): {"can-create-vaults", "expires-in", "raw", "vault"},
+    ("service-account", "ratelimit"): set(),
+    ("connect", "server", "create"): {"force", "f", "vaults"},
+    ("connect", "token", "create"): {"expires-in", "server", "vault"},
+}
 NOT_SIGNED_IN = "You are not currently signed in. Please run `op signin --help` for instructions"
 BAD_TOKEN = (
     "error initializing client: Validation: (failed to session.DecodeSACredentials), Server: (failed to "
@@ -76,6 +93,11 @@ def parse(arguments):
         if not equals and name not in SWITCHES:
             value = rest.pop(0) if rest else ""
         flags.setdefault(name, []).append(value)
+    for command, known in FLAGS.items():
+        if tuple(words[: len(command)]) == command:
+            for name in flags:
+                if name not in known | EVERYWHERE:
+                    raise Failure(f"unknown flag: --{name}")
     return words, {name: values[-1] for name, values in flags.items()}
 
 
@@ -279,6 +301,41 @@ def vault_list(account, words, flags):
     return as_json(shown)
 
 
+def vault_create(account, words, flags):
+    account()
+    vaults = stored("vaults.json", {"vaults": []})
+    vault = {"id": f"new{len(vaults['vaults']):0>23}", "name": words[2], "items": []}
+    vaults["vaults"].append(vault)
+    with open(beside("vaults.json"), "w", encoding="utf-8") as file:
+        json.dump(vaults, file)
+    return as_json({"id": vault["id"], "name": vault["name"]})
+
+
+def service_account_create(account, words, flags):
+    """Prints a token; its vaults must be there, its permissions known."""
+    account = account()
+    vault, _, permissions = flags["vault"].partition(":")
+    account.vault(vault)
+    if not set(permissions.split(",")) <= {"read_items", "write_items", "share_items"}:
+        raise Failure(f"invalid vault permissions: {permissions}")
+    return b"ops_of-a-new-account\n"
+
+
+def connect_server_create(account, words, flags):
+    account = account()
+    for vault in flags["vaults"].split(","):
+        account.vault(vault)
+    return b"Set up a Connect server.\n"
+
+
+def connect_token_create(account, words, flags):
+    vault, _, permissions = flags["vault"].partition(",")
+    account().vault(vault)
+    if not set(permissions) <= {"r", "w"}:
+        raise Failure(f"invalid vault permissions: {permissions}")
+    return b"token-of-a-server\n"
+
+
 def whoami(account, words, flags):
     account()
     return as_json({"URL": "https://example.1password.com", "ServiceAccountType": "SERVICE_ACCOUNT"})
@@ -303,8 +360,12 @@ COMMANDS = {
     ("item", "list"): item_list,
     ("item", "get"): item_get,
     ("vault", "list"): vault_list,
+    ("vault", "create"): vault_create,
     ("whoami",): whoami,
+    ("service-account", "create"): service_account_create,
     ("service-account", "ratelimit"): ratelimit,
+    ("connect", "server", "create"): connect_server_create,
+    ("connect", "token", "create"): connect_token_create,
 }
 
 
