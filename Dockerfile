@@ -8,8 +8,8 @@ WORKDIR /build
 ENV RUSTFLAGS="-C target-feature=+crt-static"
 # The dependencies in a layer of their own: it is rebuilt only when they change.
 COPY Cargo.toml Cargo.lock ./
-RUN mkdir src \
- && touch src/lib.rs \
+RUN mkdir src tests \
+ && touch src/lib.rs tests/conformance.rs \
  && echo 'fn main() {}' > src/main.rs \
  && cargo build --locked --release --target "$(rustc --print host-tuple)" \
  && rm -r src target/*/release/.fingerprint/claude-secrets-action-*
