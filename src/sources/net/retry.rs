@@ -44,7 +44,9 @@ impl Try {
     /// no time for that.
     pub(super) fn wait(&self, own: Duration, deadline: Instant) -> Option<Duration> {
         let asked = match self {
-            Self::Answer(answer) => retry_after(answer),
+            Self::Answer(answer) => {
+                answer.headers.get(RETRY_AFTER).and_then(|text| retry_after(text.to_str().ok()?))
+            }
             Self::Failure(_) => None,
         };
         let wait = own.max(asked.unwrap_or_default());
@@ -52,11 +54,12 @@ impl Try {
     }
 }
 
-/// `Retry-After`: seconds, or a date (RFC 9110 section 10.2.3).
-fn retry_after(answer: &Answer) -> Option<Duration> {
-    let text = answer.headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse::<u64>() {
-        return Some(Duration::from_secs(seconds));
+/// What `Retry-After` asks for: seconds, or a date (RFC 9110 section 10.2.3).
+fn retry_after(text: &str) -> Option<Duration> {
+    let text = text.trim();
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        // A number that is too large for us is a time that is too long, too.
+        return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
     }
     let at = httpdate::parse_http_date(text).ok()?;
     Some(at.duration_since(SystemTime::now()).unwrap_or_default())
