@@ -125,8 +125,11 @@ impl Network {
     /// `usage` when the certificates or the key cannot be used.
     pub fn client_with(&self, own: &Tls) -> Result<Client> {
         let mut builder = self.proxies.on(Client::builder())?;
-        for pem in self.certificates.iter().chain(&own.certificates) {
-            builder = builder.tls_certs_merge(tls::parsed(pem)?);
+        if let Some(pem) = &self.certificates {
+            builder = builder.tls_certs_merge(tls::parsed(pem, tls::INPUT)?);
+        }
+        if let Some(pem) = &own.certificates {
+            builder = builder.tls_certs_merge(tls::parsed(pem, "`ca-certificates`")?);
         }
         if let Some(identity) = &own.identity {
             builder = builder.identity(tls::identity(identity.expose())?);
