@@ -3,6 +3,7 @@
 #![allow(
     dead_code,
     unreachable_pub,
+    unused_imports,
     clippy::expect_used,
     clippy::panic,
     clippy::unwrap_used,
@@ -10,8 +11,10 @@
 )]
 
 pub mod authority;
+pub mod listeners;
 pub mod proxy;
-pub mod wire;
+pub mod tunnel;
+mod wire;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
