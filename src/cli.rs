@@ -10,6 +10,8 @@ pub enum Asked {
     Run(Option<Mode>, ArgMatches),
     /// To print the manifest's JSON Schema.
     Schema,
+    /// To print what the stores must allow.
+    Policy(ArgMatches),
 }
 
 /// Reads the command line. Errors, `--help` and `--version` come back as clap's own error, which prints itself.
@@ -17,6 +19,7 @@ pub fn parse(words: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Aske
     let mut matches = command().try_get_matches_from(words)?;
     Ok(match matches.remove_subcommand() {
         Some((name, _)) if name == "schema" => Asked::Schema,
+        Some((name, given)) if name == "policy" => Asked::Policy(given),
         Some((name, given)) => {
             Asked::Run(Mode::ALL.iter().find(|(token, _)| *token == name).map(|(_, mode)| *mode), given)
         }
@@ -31,7 +34,12 @@ pub fn flag(matches: &ArgMatches, name: &str) -> Option<String> {
 
 /// Whether `--verbose` was given.
 pub fn is_verbose(matches: &ArgMatches) -> bool {
-    matches.try_get_one::<bool>("verbose").ok().flatten().copied().unwrap_or(false)
+    switch(matches, "verbose")
+}
+
+/// Whether a flag without a value was given.
+pub fn switch(matches: &ArgMatches, name: &str) -> bool {
+    matches.try_get_one::<bool>(name).ok().flatten().copied().unwrap_or(false)
 }
 
 fn command() -> Command {
@@ -51,8 +59,27 @@ fn command() -> Command {
         let inputs = INPUTS.iter().filter(|input| input.name != "mode").map(argument);
         root.subcommand(Command::new(mode.name()).about(about).args(inputs).arg(verbose()))
     });
-    root.subcommand(Command::new("schema").about("Prints the JSON Schema of claude-secrets.yml"))
+    root.subcommand(policy())
+        .subcommand(Command::new("schema").about("Prints the JSON Schema of claude-secrets.yml"))
 }
+
+fn policy() -> Command {
+    let about = "Prints the least that each store must allow for what the manifest declares; asks no store";
+    let source = Arg::new("source")
+        .value_name("SOURCE")
+        .help("The id of one source. Default: every one that is named");
+    let without = Arg::new("without-batch")
+        .long("without-batch")
+        .action(ArgAction::SetTrue)
+        .help("AWS: without BatchGetSecretValue, whose permission is wider");
+    let read = |input: &&Input| input.is_of_a_store() || POLICY_READS.contains(&input.name);
+    let inputs = INPUTS.iter().filter(read).map(argument);
+    Command::new("policy").about(about).arg(source).arg(without).args(inputs)
+}
+
+/// The inputs that decide what is declared.
+const POLICY_READS: &[&str] =
+    &["secrets", "config", "sources", "prefix", "environment", "project-directory", "compose-files"];
 
 fn verbose() -> Arg {
     Arg::new("verbose")

@@ -40,7 +40,7 @@ codes! {
     ManifestInvalid "manifest-invalid" 2 "The manifest or the `secrets` input is malformed.";
     ManifestMissing "manifest-missing" 2 "The manifest that `config` names does not exist, or nothing declares a secret.";
     SecretNameInvalid "secret-name-invalid" 2 "A secret's name is no valid variable name.";
-    SecretNamesCollide "secret-names-collide" 2 "Two secrets would have the same file.";
+    SecretNamesCollide "secret-names-collide" 2 "Two secrets would have the same file, or are looked for at the same place of a source.";
     ReferenceInvalid "reference-invalid" 2 "A reference is malformed or names something its source does not have.";
     SourceUnknown "source-unknown" 2 "A source is named that is unknown or not configured.";
     ComposeFileMissing "compose-file-missing" 2 "No Compose file was found where one was looked for.";

@@ -48,6 +48,17 @@ impl Interrupt {
         }
     }
 
+    /// Does some work, which a signal ends where it waits: nothing that it began may be left half-done by that.
+    ///
+    /// # Errors
+    /// The run was stopped.
+    pub async fn or<T>(&self, work: impl Future<Output = T>) -> Result<T, Error> {
+        tokio::select! {
+            done = work => Ok(done),
+            () = self.wait() => Err(self.error()),
+        }
+    }
+
     /// Whether a signal has arrived.
     pub fn is_set(&self) -> bool {
         self.0.signal.load(Ordering::SeqCst) != 0

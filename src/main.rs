@@ -16,6 +16,7 @@ fn main() -> ExitCode {
     harden::process();
     match cli::parse(std::env::args_os()) {
         Ok(Asked::Schema) => print(&format!("{:#}\n", manifest::schema())),
+        Ok(Asked::Policy(matches)) => policy(&matches),
         Ok(Asked::Run(mode, matches)) => start(mode, &matches),
         Err(error) => {
             let _ = error.print();
@@ -46,6 +47,31 @@ fn start(mode: Option<settings::Mode>, matches: &clap::ArgMatches) -> ExitCode {
     }
 }
 
+fn policy(matches: &clap::ArgMatches) -> ExitCode {
+    let variables = Environment::of_this_process();
+    let here = std::env::current_dir().unwrap_or_default();
+    let given = Given {
+        flags: &|name| cli::flag(matches, name),
+        variables: &variables,
+        current_directory: &here,
+        verbose: false,
+    };
+    let only = cli::flag(matches, "source");
+    let batch = !cli::switch(matches, "without-batch");
+    let made = Settings::read(Some(settings::Mode::Validate), &given)
+        .and_then(|settings| commands::policy(&settings, only.as_deref(), batch));
+    match made {
+        Ok((texts, titles)) => {
+            complain(&titles);
+            print(&texts)
+        }
+        Err(error) => {
+            complain(&format!("error: {error}\n"));
+            ExitCode::from(error.code.exit_status())
+        }
+    }
+}
+
 fn run(settings: Settings, console: &Arc<Console>) -> Result<u8, Error> {
     let fault =
         |error: std::io::Error| Error::new(Code::Internal, format!("the program cannot start: {error}"));
@@ -54,6 +80,11 @@ fn run(settings: Settings, console: &Arc<Console>) -> Result<u8, Error> {
         let interrupt = Interrupt::listen().map_err(fault)?;
         Ok(commands::run(settings, console.clone(), interrupt).await)
     })
+}
+
+fn complain(text: &str) {
+    use std::io::Write;
+    let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
 fn print(text: &str) -> ExitCode {

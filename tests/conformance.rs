@@ -10,6 +10,8 @@
     reason = "what fails here fails the case, and its thread's name says which"
 )]
 
+#[path = "conformance/aws.rs"]
+mod aws;
 #[path = "conformance/cases.rs"]
 mod cases;
 #[path = "conformance/docker_secrets.rs"]
@@ -24,10 +26,14 @@ mod fixture;
 mod harness;
 #[path = "conformance/local.rs"]
 mod local;
+#[path = "conformance/onepassword.rs"]
+mod onepassword;
 #[path = "support/peers/mod.rs"]
 mod peers;
 #[path = "conformance/table.rs"]
 mod table;
+#[path = "conformance/vault.rs"]
+mod vault;
 
 use std::any::Any;
 use std::collections::VecDeque;
@@ -42,8 +48,15 @@ use harness::Bench;
 use table::{Cell, Table};
 
 /// Every source's fixture, in the order of `SOURCES`: the name of its column, and how it is started.
-const FIXTURES: &[(&str, Start)] =
-    &[("docker-secrets", docker_secrets::start), ("dotenv", dotenv::start), ("env", env::start)];
+const FIXTURES: &[(&str, Start)] = &[
+    ("docker-secrets", docker_secrets::start),
+    ("aws", aws::start),
+    ("vault", vault::start),
+    ("onepassword", onepassword::connect),
+    ("onepassword by op", onepassword::op),
+    ("dotenv", dotenv::start),
+    ("env", env::start),
+];
 
 /// How many cases run at the same time. Most of them wait.
 const AT_ONCE: usize = 8;

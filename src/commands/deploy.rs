@@ -32,8 +32,8 @@ pub(super) const LOCK_WAIT: Duration = Duration::from_mins(5);
 pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
     let early = gather::early_tools(run)?;
     let host = gather::host_paths(run, &early).await?;
-    let declared = gather::declared(run)?;
-    let resolution = gather::resolved(run, &declared, &early, &host).await?;
+    let mut declared = gather::declared(run)?;
+    let resolution = gather::resolved(run, &mut declared, &early, &host).await?;
     let secrets: Vec<(&Secret, &SecretValue)> = resolution.available().collect();
     let names: Vec<&Secret> = secrets.iter().map(|(secret, _)| *secret).collect();
     let absent: Vec<&Secret> = resolution.without_value().collect();

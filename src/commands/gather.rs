@@ -14,10 +14,10 @@ use crate::docker::project::placeholder;
 use crate::error::{Code, Error, Result};
 use crate::manifest::{self, Manifest, Secret, SourceConfig, SourceId};
 use crate::mask::Plan;
-use crate::resolve::{Resolution, resolve};
+use crate::resolve::{self, Resolution, resolve};
 use crate::secret::SecretValue;
 use crate::settings::{Environment, Settings};
-use crate::sources::{self, Surroundings, docker_secrets, dotenv};
+use crate::sources::{self, Source, Surroundings, docker_secrets, dotenv};
 
 /// What is declared, and where the project is.
 pub(super) struct Declared {
@@ -130,7 +130,7 @@ pub(super) async fn host_paths(run: &mut Run, tools: &Tools) -> Result<HostPaths
 /// Asks the sources, puts the masks in force, and only then speaks of what was found.
 pub(super) async fn resolved(
     run: &mut Run,
-    declared: &Declared,
+    declared: &mut Declared,
     early: &Tools,
     host: &HostPaths,
 ) -> Result<Resolution> {
@@ -142,18 +142,20 @@ pub(super) async fn resolved(
             host_directories.insert(directory, files);
         }
     }
-    let around = Surroundings {
-        project: &declared.files.directory,
-        secrets_dir: &run.settings.secrets_dir,
-        host_directories: &host_directories,
-    };
-    let opened = sources::open(&run.settings, &declared.manifest, &around)?;
-    let resolution = resolve(declared.manifest.clone(), &opened, &run.settings).await;
-    run.interrupt.check()?;
+    let opened = open(run, declared, &host_directories)?;
+    let asked = ask(run, declared, &opened).await;
+    if asked.is_err() {
+        resolve::close(&opened).await;
+    }
+    let resolution = asked?;
     let passwords =
         run.settings.registries.iter().map(|login| (login.host.as_str(), login.password.expose()));
     let values = resolution.values().map(|(name, value)| (name.as_str(), value.expose()));
-    let plan = Plan::new(values.chain(passwords));
+    let names = sources::credential_variables(&declared.manifest.sources);
+    let variables = &run.settings.variables;
+    let credentials =
+        names.iter().filter_map(|name| Some((name.to_str()?, variables.value(name.to_str()?)?.expose())));
+    let plan = Plan::new(values.chain(passwords).chain(credentials));
     run.console.arm(&plan);
     for (name, why) in plan.unmaskable() {
         run.warn(
@@ -167,10 +169,59 @@ pub(super) async fn resolved(
     for note in &resolution.notes {
         run.report.note(note.clone());
     }
-    run.report.degraded = resolution.degraded;
+    run.report.degraded |= resolution.degraded;
     reporting::secrets(run, &resolution);
     resolution.check()?;
     Ok(resolution)
+}
+
+/// Asks the sources what imports mean, and then for every secret.
+async fn ask(run: &mut Run, declared: &mut Declared, opened: &[Box<dyn Source>]) -> Result<Resolution> {
+    import(run, declared, opened).await?;
+    let resolving = resolve(declared.manifest.clone(), opened, &run.settings);
+    run.interrupt.or(resolving).await
+}
+
+/// Opens the sources of this run.
+fn open(
+    run: &Run,
+    declared: &Declared,
+    host_directories: &BTreeMap<PathBuf, BTreeMap<String, SecretValue>>,
+) -> Result<Vec<Box<dyn Source>>> {
+    let around = Surroundings {
+        project: &declared.files.directory,
+        secrets_dir: &run.settings.secrets_dir,
+        host_directories,
+    };
+    sources::open(&run.settings, &declared.manifest, &around)
+}
+
+/// Puts what the imports find among the declared secrets.
+async fn import(run: &mut Run, declared: &mut Declared, opened: &[Box<dyn Source>]) -> Result<()> {
+    if declared.manifest.imports.is_empty() {
+        return Ok(());
+    }
+    let before = declared.manifest.secrets.len();
+    let importing = resolve::import(declared.manifest.clone(), opened, &run.settings);
+    let imported = run.interrupt.or(importing).await??;
+    declared.manifest = imported.manifest;
+    run.report.degraded |= imported.degraded;
+    run.console.line(&format!("{} secrets imported", declared.manifest.secrets.len() - before));
+    for warning in imported.warnings {
+        run.warn(warning.text, warning.remedy);
+    }
+    Ok(())
+}
+
+/// The names of what is imported, for a mode that asks for no values.
+pub(super) async fn imported(run: &mut Run, declared: &mut Declared) -> Result<()> {
+    if declared.manifest.imports.is_empty() {
+        return Ok(());
+    }
+    let opened = open(run, declared, &BTreeMap::new())?;
+    let done = import(run, declared, &opened).await;
+    resolve::close(&opened).await;
+    done
 }
 
 /// Docker's programs for the rest of the run: with the step's variables, without any secret, and with a placeholder for

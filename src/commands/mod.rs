@@ -5,6 +5,7 @@ mod deploy;
 mod down;
 mod gather;
 mod planning;
+mod policy;
 mod project;
 mod reporting;
 mod validate;
@@ -12,6 +13,7 @@ mod validate;
 use std::sync::Arc;
 use std::time::Instant;
 
+pub use self::policy::policy;
 use crate::console::Console;
 use crate::docker::host_paths::HostPath;
 use crate::error::{Code, Error, Problem, Result};

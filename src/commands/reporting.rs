@@ -32,6 +32,7 @@ pub(super) fn secrets(run: &mut Run, resolution: &Resolution) {
 }
 
 fn secret_row(resolved: &resolve::Resolved) -> SecretRow {
+    let time = |at| humantime::format_rfc3339_seconds(at).to_string();
     let origin = resolved.origin.as_ref();
     SecretRow {
         description: resolved.secret.description.clone(),
@@ -47,9 +48,8 @@ fn secret_row(resolved: &resolve::Resolved) -> SecretRow {
         source: origin.map(|origin| origin.source.to_string()),
         reference: origin.map(|origin| origin.reference.to_string()),
         version: origin.and_then(|origin| origin.version.clone()),
-        changed_at: origin
-            .and_then(|origin| origin.changed)
-            .map(|at| humantime::format_rfc3339_seconds(at).to_string()),
+        changed_at: origin.and_then(|origin| origin.changed).map(time),
+        expires_at: origin.and_then(|origin| origin.expires).map(time),
         shadowed: resolved
             .shadowed
             .iter()

@@ -6,9 +6,6 @@ use super::finding::{Finding, list, meant};
 use super::{Given, Reference, ReferenceError, ReferenceErrorKind, Scope, SourceConfig, SourceId};
 use crate::error::Code;
 
-/// The kinds of the design, in the order of priority. Those that a build does not have get an error that says so.
-const DESIGNED: [&str; 7] = ["docker-secrets", "aws", "vault", "azure", "onepassword", "dotenv", "env"];
-
 /// What can be named in a reference, and how it is read.
 pub(super) struct Catalog<'a> {
     pub(super) given: &'a Given<'a>,
@@ -17,9 +14,34 @@ pub(super) struct Catalog<'a> {
 }
 
 impl Catalog<'_> {
+    /// Reads the reference of one secret, see [`Catalog::any_reference`].
+    pub(super) fn reference(&self, text: &str) -> Result<Reference, Finding> {
+        let reference = self.any_reference(text)?;
+        if reference.is_wildcard() {
+            let fact = "a reference that ends in `*` means many secrets, and stands where one belongs";
+            return Err(Finding::new(Code::ReferenceInvalid, fact).remedy(
+                "Write it below `import` in the manifest, or alone on a line of the input `secrets`.",
+            ));
+        }
+        Ok(reference)
+    }
+
+    /// Reads a reference to everything below a prefix, or to every field of an item.
+    pub(super) fn import(&self, text: &str) -> Result<Reference, Finding> {
+        let reference = self.any_reference(text)?;
+        if reference.is_wildcard() && reference.version.is_none() {
+            return Ok(reference);
+        }
+        let fact = "a reference to one secret stands where everything below a prefix is meant";
+        Err(Finding::new(Code::ReferenceInvalid, fact).remedy(
+            "An import ends in `*` and has no version: `vault:secret/claude-bot/*`, or `aws:claude-bot/db#*` for all \
+             fields of one item. One secret is declared by its name.",
+        ))
+    }
+
     /// Reads a reference and checks that its source exists. The finding tells nothing of the text but, where the
     /// source is a known one, its id.
-    pub(super) fn reference(&self, text: &str) -> Result<Reference, Finding> {
+    fn any_reference(&self, text: &str) -> Result<Reference, Finding> {
         let reference = Reference::parse_in(text, self.scope).map_err(|error| malformed(error, text))?;
         let id = reference.source.as_str();
         let kind = match self.sources.get(&reference.source) {
@@ -41,8 +63,7 @@ impl Catalog<'_> {
     pub(super) fn names_source(&self, text: &str) -> bool {
         let text = text.trim();
         let id = text.split_once(':').map(|(id, _)| id.trim());
-        text.starts_with("op://")
-            || id.is_some_and(|id| DESIGNED.contains(&id) || meant(id, self.ids()).is_some())
+        text.starts_with("op://") || id.is_some_and(|id| meant(id, self.ids()).is_some())
     }
 
     /// Every id that can stand in a reference.
@@ -52,9 +73,6 @@ impl Catalog<'_> {
 
     /// What is wrong with a source's id that is neither a kind nor configured.
     fn unknown(&self, id: &str, text: &str) -> Finding {
-        if DESIGNED.contains(&id) {
-            return not_in_this_version(self.given, id);
-        }
         let fact =
             format!("{} stands where a reference belongs, and names no source that there is", shape(text));
         match meant(id, self.ids()) {
@@ -72,9 +90,6 @@ pub(super) fn unknown_kind(given: &Given<'_>, kind: &str) -> Option<Finding> {
     if given.known_kinds.contains(&kind) {
         return None;
     }
-    if DESIGNED.contains(&kind) {
-        return Some(not_in_this_version(given, kind));
-    }
     let known = given.known_kinds.iter().copied();
     let fact = "there is no such kind of source";
     Some(match meant(kind, known.clone()) {
@@ -85,12 +100,6 @@ pub(super) fn unknown_kind(given: &Given<'_>, kind: &str) -> Option<Finding> {
             known.clone().next().unwrap_or("env"),
         )),
     })
-}
-
-fn not_in_this_version(given: &Given<'_>, kind: &str) -> Finding {
-    let fact = format!("the source `{kind}` is not in this version");
-    Finding::new(Code::SourceUnknown, fact)
-        .remedy(format!("This version has {}.", list(given.known_kinds.iter().copied())))
 }
 
 /// What is wrong with a text that is no reference; it may be a misplaced value, so only its shape is told.

@@ -11,7 +11,8 @@ use super::finding::{Finding, Findings, Origin, gather, meant, named};
 use super::rules::whole_value_pattern;
 use super::tree::Mark;
 use super::{
-    FILE_NAME, FileSpec, Given, Grant, Manifest, Place, Reference, Rules, Secret, lines, scope, tree,
+    FILE_NAME, FileSpec, Freshness, Given, Grant, Manifest, Place, Reference, Rules, Secret, lines, scope,
+    tree,
 };
 use crate::error::{Code, Error};
 use crate::secret::SecretName;
@@ -28,20 +29,23 @@ pub(super) fn read(given: &Given<'_>) -> Result<Manifest, Error> {
             secrets.extend(secret(name, entry, &catalog, &mut findings));
         }
     }
-    let declared = lines::read(given.lines.unwrap_or_default(), &catalog, &mut findings.all);
-    merge(&mut secrets, declared);
+    let mut imports = document.as_ref().map(|d| imports(d, &catalog, &mut findings)).unwrap_or_default();
+    let lines = lines::read(given.lines.unwrap_or_default(), &catalog, &mut findings.all);
+    merge(&mut secrets, lines.declarations);
+    let more: Vec<Reference> = lines.imports.into_iter().filter(|r| !imports.contains(r)).collect();
+    imports.extend(more);
     let services = document.as_ref().and_then(|d| d.services.value.as_ref()).map(|entries| {
         let known: Vec<&str> = secrets.iter().map(|secret| secret.name.as_str()).collect();
-        grants(entries, &known, &mut findings)
+        grants(entries, &known, !imports.is_empty(), &mut findings)
     });
     collisions(&secrets, &mut findings.all);
     if !findings.all.is_empty() {
         return Err(gather(findings.all));
     }
-    if secrets.is_empty() {
+    if secrets.is_empty() && imports.is_empty() {
         return Err(nothing_declared(given));
     }
-    Ok(Manifest { scope, secrets, imports: Vec::new(), services, sources })
+    Ok(Manifest { scope, secrets, imports, services, sources })
 }
 
 /// The file, as far as it can be read, and what is wrong with it so far.
@@ -71,21 +75,6 @@ fn document<'a>(given: &Given<'a>) -> (Option<Document>, Findings<'a>) {
     }
 }
 
-/// A secret that only has its name.
-fn bare(name: SecretName, place: Place) -> Secret {
-    Secret {
-        name,
-        description: None,
-        required: true,
-        default: None,
-        from: None,
-        rules: Rules::default(),
-        sensitive: true,
-        file: FileSpec::default(),
-        place,
-    }
-}
-
 fn secret(
     name: &At<String>,
     entry: &At<Option<SecretEntry>>,
@@ -106,7 +95,7 @@ fn secret(
             return None;
         }
     };
-    let mut secret = bare(parsed, findings.origin.place(mark));
+    let mut secret = Secret::named(parsed, findings.origin.place(mark));
     // An entry that could not be read was reported; its name counts as declared all the same.
     let Some(Some(entry)) = &entry.value else {
         return Some(secret);
@@ -117,6 +106,10 @@ fn secret(
     secret.file = file_spec(&entry.file);
     secret.from = references(entry, &secret.name, catalog, findings);
     secret.rules = rules(entry, &secret.name, findings);
+    secret.freshness = Freshness {
+        max_age: entry.max_age.value.as_ref().map(|span| span.0),
+        expires_within: entry.expires_within.value.as_ref().map(|span| span.0),
+    };
     if let Some((value, mark)) = entry.default.get() {
         if let Err(fact) = secret.accept(value.0.clone()) {
             let remedy = if value.0.is_empty() {
@@ -181,6 +174,21 @@ fn references(
     Some(references)
 }
 
+fn imports(document: &Document, catalog: &Catalog<'_>, findings: &mut Findings<'_>) -> Vec<Reference> {
+    let mut imports = Vec::new();
+    for (text, mark) in document.import.value.iter().flatten().filter_map(At::get) {
+        match catalog.import(&text.0) {
+            Ok(reference) if imports.contains(&reference) => {
+                let fact = "an import is there twice";
+                findings.add(mark, Finding::new(Code::ManifestInvalid, fact).remedy("Keep the first."));
+            }
+            Ok(reference) => imports.push(reference),
+            Err(finding) => findings.add(mark, finding),
+        }
+    }
+    imports
+}
+
 fn rules(entry: &SecretEntry, name: &SecretName, findings: &mut Findings<'_>) -> Rules {
     let matches = entry.matches.get().and_then(|(Text(pattern), mark)| {
         let report = |error| {
@@ -208,7 +216,11 @@ fn merge(secrets: &mut Vec<Secret>, lines: Vec<lines::Line>) {
             secret.required = line.required;
             secret.from = line.from.or(secret.from.take());
         } else {
-            secrets.push(Secret { required: line.required, from: line.from, ..bare(line.name, line.place) });
+            secrets.push(Secret {
+                required: line.required,
+                from: line.from,
+                ..Secret::named(line.name, line.place)
+            });
         }
     }
 }
@@ -216,6 +228,7 @@ fn merge(secrets: &mut Vec<Secret>, lines: Vec<lines::Line>) {
 fn grants(
     entries: &Entries<GrantEntry>,
     known: &[&str],
+    more_to_come: bool,
     findings: &mut Findings<'_>,
 ) -> BTreeMap<String, Grant> {
     let mut grants = BTreeMap::new();
@@ -229,7 +242,8 @@ fn grants(
         let mut secrets = Vec::new();
         let mut seen = BTreeSet::new();
         for (name, mark) in entry.secrets.value.iter().flatten().filter_map(At::get) {
-            if !known.contains(&name.as_str()) {
+            let importable = more_to_come && SecretName::parse(name).is_ok();
+            if !known.contains(&name.as_str()) && !importable {
                 findings.add(mark, undeclared(name, service, known));
             } else if seen.insert(name) {
                 secrets.extend(SecretName::parse(name));

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::time::Duration;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserialize, Deserializer, Visitor};
@@ -13,12 +14,7 @@ use crate::secret::SecretValue;
 
 /// What the types themselves do not say of how they are written.
 pub(super) const GRAMMAR: Grammar = Grammar {
-    later: &[
-        ("SecretEntry", "max-age"),
-        ("SecretEntry", "expires-within"),
-        ("GrantEntry", "starts-workers"),
-        ("GrantEntry", "deliver"),
-    ],
+    later: &[("GrantEntry", "starts-workers"), ("GrantEntry", "deliver")],
     shorthand: ("GrantEntry", "secrets"),
     no_values: (
         "SecretEntry",
@@ -44,6 +40,9 @@ pub(super) struct Document {
     #[serde(default)]
     #[schemars(schema_with = "secrets_schema")]
     pub(super) secrets: At<Option<Entries<Option<SecretEntry>>>>,
+    /// Where everything becomes a secret: `vault:secret/claude-bot/*`, or `aws:claude-bot/db#*` for each field of an item.
+    #[serde(default)]
+    pub(super) import: At<Vec<At<ReferenceText>>>,
     /// What is different in each environment. Where this is given, only these environments can be named.
     #[serde(default)]
     pub(super) environments: At<Option<Entries<Option<EnvironmentEntry>>>>,
@@ -75,6 +74,12 @@ pub(super) struct SecretEntry {
     /// The least number of bytes of its value.
     #[serde(default)]
     pub(super) min_length: At<Length>,
+    /// How old its value may be before a run warns, e.g. 90d, where its source tells when it was written.
+    #[serde(default)]
+    pub(super) max_age: At<Span>,
+    /// How long before its value expires a run warns, e.g. 14d, where its source tells when it does.
+    #[serde(default)]
+    pub(super) expires_within: At<Span>,
     /// How its value is encoded where it is kept; it is delivered decoded.
     #[serde(default)]
     pub(super) encoding: At<Encoding>,
@@ -154,6 +159,9 @@ pub(super) struct Value(pub(super) SecretValue);
 /// A number of bytes.
 pub(super) struct Length(pub(super) usize);
 
+/// A time span, e.g. `90d`.
+pub(super) struct Span(pub(super) Duration);
+
 /// The number of a user or group.
 pub(super) struct Id(pub(super) u32);
 
@@ -195,6 +203,15 @@ impl<'de> Deserialize<'de> for Length {
         usize::try_from(number).ok().filter(|n| *n <= super::MAX_VALUE_BYTES).map(Self).ok_or_else(|| {
             de::Error::custom("must be a number of bytes of at most 1048576, the largest value there can be")
         })
+    }
+}
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        humantime::parse_duration(&text)
+            .map(Self)
+            .map_err(|_| de::Error::custom("must be a time span with its unit: `90d`, `12h`, `30m`"))
     }
 }
 
@@ -283,6 +300,7 @@ inline_schema! {
     Text => { "type": ["string", "number", "boolean"] };
     ReferenceText => { "type": "string", "pattern": "^\\s*(op://|[a-z][a-z0-9-]*:)" };
     Length => { "type": "integer", "minimum": 0, "maximum": 1_048_576 };
+    Span => { "type": "string", "pattern": "^[0-9]+ *[a-zA-Z]+( *[0-9]+ *[a-zA-Z]+)*$" };
     Id => { "type": "integer", "minimum": 0, "maximum": 4_294_967_294u32 };
     Mode => { "type": "string", "pattern": "^0o?[0-7]{3}$" };
     FileName => { "type": "string", "pattern": "^[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}$" };

@@ -1,6 +1,7 @@
 //! The `secrets` input: one declaration a line.
 //!
-//! `NAME`, `NAME?` (optional), `NAME = reference [| reference…]`; a line that starts with `#` is a comment.
+//! `NAME`, `NAME?` (optional), `NAME = reference [| reference…]`, or a reference that ends in `*` alone (everything that is
+//! there); a line that starts with `#` is a comment.
 //! What stands on a line that is no declaration may be a secret, so nothing of it is repeated but the name.
 
 use super::catalog::Catalog;
@@ -21,27 +22,41 @@ pub(super) struct Line {
     pub(super) place: Place,
 }
 
+/// What the input says.
+#[derive(Default)]
+pub(super) struct Lines {
+    pub(super) declarations: Vec<Line>,
+    pub(super) imports: Vec<Reference>,
+}
+
 /// Reads the input; whatever is wrong is added to the findings.
-pub(super) fn read(text: &str, catalog: &Catalog<'_>, findings: &mut Vec<Finding>) -> Vec<Line> {
+pub(super) fn read(text: &str, catalog: &Catalog<'_>, findings: &mut Vec<Finding>) -> Lines {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if text.trim_start().starts_with(['{', '[']) {
         let fact = "the input `secrets` holds JSON; it takes names of secrets, one a line";
         findings.push(Finding::new(Code::ManifestInvalid, fact).remedy(
             "Give `${{ toJSON(secrets) }}` to the input `github-secrets`, and the names to `secrets`.",
         ));
-        return Vec::new();
+        return Lines::default();
     }
-    let mut lines: Vec<Line> = Vec::new();
+    let mut lines = Lines::default();
     for (index, line) in text.lines().enumerate() {
         let start = line.chars().take_while(|c| c.is_whitespace()).count();
         let line = Trimmed { text: line.trim(), number: index + 1, start };
         if line.text.is_empty() || line.text.starts_with('#') {
             continue;
         }
+        if line.text.ends_with('*') && !line.text.contains('=') && catalog.names_source(line.text) {
+            match catalog.import(line.text) {
+                Ok(reference) => lines.imports.push(reference),
+                Err(finding) => findings.push(finding.at(line.place(0))),
+            }
+            continue;
+        }
         let Some(declaration) = line.read(catalog, findings) else {
             continue;
         };
-        if let Some(first) = lines.iter().find(|other| other.name == declaration.name) {
+        if let Some(first) = lines.declarations.iter().find(|other| other.name == declaration.name) {
             let fact =
                 format!("{} is declared twice; first in line {}", shown(&declaration.name), first.place.line);
             findings.push(
@@ -49,7 +64,7 @@ pub(super) fn read(text: &str, catalog: &Catalog<'_>, findings: &mut Vec<Finding
             );
             continue;
         }
-        lines.push(declaration);
+        lines.declarations.push(declaration);
     }
     lines
 }

@@ -27,7 +27,7 @@ use crate::secret::{SecretName, SecretValue};
 
 pub use place::Place;
 pub use reference::{Reference, ReferenceError, ReferenceErrorKind, SourceId};
-pub use rules::{Encoding, FileSpec, MAX_VALUE_BYTES, Rules, Trim};
+pub use rules::{Encoding, FileSpec, Freshness, MAX_VALUE_BYTES, Rules, Trim};
 pub use schema::schema;
 
 /// The prefix of conventional references when nobody names one.
@@ -61,6 +61,8 @@ pub struct Secret {
     pub from: Option<Vec<Reference>>,
     /// What a value must be like.
     pub rules: Rules,
+    /// How fresh it must be.
+    pub freshness: Freshness,
     /// Whether the value is masked and taken out of variables; `false` for plain settings such as a git author.
     pub sensitive: bool,
     /// What is said of its file.
@@ -72,7 +74,7 @@ pub struct Secret {
 /// What one service gets: an entry of `services`, in its list or its map form.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Grant {
-    /// The secrets, each declared, none twice, in the order of the manifest.
+    /// The secrets, none twice, in the order of the manifest; each declared, or to be imported.
     pub secrets: Vec<SecretName>,
     /// The user that reads them, where the image's own user is not the one (an entry point that drops privileges).
     pub uid: Option<u32>,
@@ -94,7 +96,8 @@ pub struct SourceConfig {
 pub struct Manifest {
     /// The prefix and environment that hold for this run.
     pub scope: Scope,
-    /// The declared secrets: those of the file in its order, then those of the `secrets` input. Never empty.
+    /// The declared secrets: those of the file in its order, then those of the `secrets` input. Empty only where there
+    /// are imports.
     pub secrets: Vec<Secret>,
     /// References that end in `*`: everything that is there becomes a secret, see [`crate::resolve::import`].
     pub imports: Vec<Reference>,
@@ -133,6 +136,24 @@ pub fn read(given: &Given<'_>) -> Result<Manifest, Error> {
     check::read(given)
 }
 
+impl Secret {
+    /// A required secret of which nothing is said but its name.
+    pub fn named(name: SecretName, place: Place) -> Self {
+        Self {
+            name,
+            description: None,
+            required: true,
+            default: None,
+            from: None,
+            rules: Rules::default(),
+            freshness: Freshness::default(),
+            sensitive: true,
+            file: FileSpec::default(),
+            place,
+        }
+    }
+}
+
 impl Manifest {
     /// The kind of the source with this id: what its configuration says, else the id itself.
     pub fn kind<'a>(&'a self, id: &'a SourceId) -> &'a str {
@@ -154,6 +175,7 @@ impl fmt::Debug for Secret {
             .field("default", &self.default.as_ref().map(SecretValue::shape))
             .field("from", &self.from)
             .field("rules", &self.rules)
+            .field("freshness", &self.freshness)
             .field("sensitive", &self.sensitive)
             .field("file", &self.file)
             .field("place", &self.place)

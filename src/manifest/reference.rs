@@ -13,6 +13,8 @@ use super::Scope;
 const ONEPASSWORD: &str = "onepassword";
 /// How a 1Password reference starts.
 const OP: &str = "op://";
+/// What stands for everything, at the end of an item or as a field.
+const ALL: &str = "*";
 /// What has a meaning of its own in a reference, and so is escaped in a part.
 const ESCAPED: &[char] = &['%', '#', '@', '|', '{', '}'];
 
@@ -92,6 +94,12 @@ impl Reference {
         parse(text, None)
     }
 
+    /// Whether it means many secrets: everything below a prefix (`vault:secret/bot/*`), or every field of an item
+    /// (`aws:bot/db#*`).
+    pub fn is_wildcard(&self) -> bool {
+        self.field.as_deref() == Some(ALL) || (self.field.is_none() && self.item.ends_with(ALL))
+    }
+
     /// As [`Reference::parse`], with `{prefix}` and `{environment}` replaced by what the scope has. What is put in
     /// is taken as it is: a `#` in a prefix starts no field.
     pub fn parse_in(text: &str, scope: &Scope) -> Result<Self, ReferenceError> {
@@ -112,7 +120,7 @@ impl fmt::Display for Reference {
             && self.field.is_none()
             && self.version.is_none()
             && !self.item.contains(ESCAPED)
-            && is_op(&self.item);
+            && (is_op(&self.item) || is_op_vault(&self.item));
         if bare_op {
             return f.write_str(&self.item);
         }
@@ -233,7 +241,7 @@ fn parse_op(text: &str, scope: Option<&Scope>) -> Result<Reference, ReferenceErr
             c => item.push(c),
         }
     }
-    if !is_op(&item) {
+    if !is_op(&item) && !is_op_vault(&item) {
         let position = text.chars().count();
         return Err(ReferenceError { position, kind: ReferenceErrorKind::IncompleteOp });
     }
@@ -246,6 +254,12 @@ fn is_op(text: &str) -> bool {
     parts.is_some_and(|mut parts| {
         (3..=4).contains(&parts.clone().count()) && parts.all(|part| !part.trim().is_empty())
     })
+}
+
+/// Whether a text is `op://vault/*`: everything in a vault.
+fn is_op_vault(text: &str) -> bool {
+    let vault = text.strip_prefix(OP).and_then(|path| path.strip_suffix("/*"));
+    vault.is_some_and(|vault| !vault.trim().is_empty() && !vault.contains('/'))
 }
 
 /// The parts behind the source, while they are read.

@@ -1,5 +1,7 @@
 //! What a secret's value must be like, and what its file is like.
 
+use std::time::Duration;
+
 use data_encoding::{BASE64, BASE64_NOPAD, HEXLOWER_PERMISSIVE};
 use regex_lite::Regex;
 use schemars::JsonSchema;
@@ -48,6 +50,15 @@ pub struct Rules {
     pub trim: Trim,
     /// Whether it may be empty.
     pub allow_empty: bool,
+}
+
+/// How fresh a value must be, as far as its source tells. What is not, is warned of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Freshness {
+    /// How old it may be.
+    pub max_age: Option<Duration>,
+    /// How long it must be valid for.
+    pub expires_within: Option<Duration>,
 }
 
 /// What is said of a secret's file; what is not said is decided by the delivery.

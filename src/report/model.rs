@@ -177,6 +177,8 @@ pub struct SecretRow {
     pub version: Option<String>,
     /// When the source says the value was last changed (RFC 3339, UTC).
     pub changed_at: Option<String>,
+    /// When the source says the value expires (RFC 3339, UTC).
+    pub expires_at: Option<String>,
     /// The sources below the winner that have it too.
     pub shadowed: Vec<Shadowed>,
     /// The services that get it.
@@ -312,6 +314,7 @@ impl SecretRow {
             reference: None,
             version: None,
             changed_at: None,
+            expires_at: None,
             shadowed: Vec::new(),
             services: Vec::new(),
             sensitive: true,

@@ -170,6 +170,11 @@ fn state(report: &Report, secret: &SecretRow) -> String {
     if !secret.sensitive {
         words.push("not masked".to_owned());
     }
+    let dates = [("written", &secret.changed_at), ("expires", &secret.expires_at)];
+    words.extend(dates.iter().filter_map(|(word, at)| {
+        let day = at.as_deref()?.split('T').next()?;
+        Some(format!("{word} {day}"))
+    }));
     words.join(", ")
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Answers, Origin, Resolution, Resolved, Shadowed, State, Warning, item};
+use super::{Answers, Origin, Resolution, Resolved, Shadowed, State, Warning, freshness, item};
 use crate::error::{Code, Problem};
 use crate::manifest::{Reference, Secret};
 use crate::secret::SecretValue;
@@ -122,6 +122,7 @@ impl Merge<'_> {
         self.compare_with_shadowed(resolved, &origin, all);
         match resolved.secret.accept(raw) {
             Ok(value) => {
+                all.warnings.extend(freshness::warning(&resolved.secret, &origin, self.settings.max_age));
                 if resolved.secret.sensitive {
                     all.seen.push((name, value.clone()));
                 }

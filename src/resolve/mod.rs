@@ -1,5 +1,8 @@
 //! Who has each secret, who wins, and what is wrong: asks all sources at once and merges by priority.
 
+mod freshness;
+mod import;
+mod meeting;
 mod merge;
 #[cfg(test)]
 mod tests;
@@ -9,6 +12,7 @@ use std::time::{Duration, SystemTime};
 
 use futures_util::future::join_all;
 
+pub use self::import::import;
 use self::merge::Merge;
 use crate::error::{Code, Error, Problem, Result};
 use crate::manifest::{Manifest, Reference, Secret, SourceId};
@@ -135,7 +139,13 @@ impl Resolution {
 
     /// All problems as one error, if there is any. Call it after the masks are in force.
     pub fn check(&self) -> Result<()> {
-        let grave = [Code::SourceDenied, Code::SourceFailed, Code::SecretsMissing, Code::SecretInvalid];
+        let grave = [
+            Code::SecretNamesCollide,
+            Code::SourceDenied,
+            Code::SourceFailed,
+            Code::SecretsMissing,
+            Code::SecretInvalid,
+        ];
         let Some(code) = grave.into_iter().find(|code| self.problems.iter().any(|(c, _)| c == code)) else {
             return Ok(());
         };
@@ -169,6 +179,8 @@ pub async fn resolve(manifest: Manifest, sources: &[Box<dyn Source>], settings: 
         problems: Vec::new(),
         seen: Vec::new(),
     };
+    let meeting = meeting::problems(&manifest, sources, &answers);
+    all.problems.extend(meeting.into_iter().map(|problem| (Code::SecretNamesCollide, problem)));
     pass_over_ambient(&mut plans, sources, &answers, &mut all);
     let merge = Merge { sources, answers: &answers, settings };
     for (secret, references) in manifest.secrets.into_iter().zip(plans) {
@@ -182,6 +194,11 @@ pub async fn resolve(manifest: Manifest, sources: &[Box<dyn Source>], settings: 
         all.warnings.extend(remarks.map(|remark| Warning { text: remark.text, remedy: remark.remedy }));
     }
     all
+}
+
+/// Closes sources that are asked no more: after imports alone, or where a run ends early.
+pub async fn close(sources: &[Box<dyn Source>]) {
+    join_all(sources.iter().map(|source| source.close())).await;
 }
 
 type Answers = BTreeMap<(SourceId, Item), Reply>;
@@ -217,8 +234,11 @@ fn wanted_of(source: &dyn Source, plan: &[Reference], answers: &Answers) -> Vec<
     all.filter(|reference| reference.source == *source.id()).map(item).collect()
 }
 
+/// Asks a source for all its items, and closes it: it is asked once.
 async fn ask_one(source: &dyn Source, items: Vec<Item>, timeout: Duration) -> (SourceId, Vec<(Item, Reply)>) {
     if items.is_empty() {
+        // An import may have asked it before.
+        source.close().await;
         return (source.id().clone(), Vec::new());
     }
     // A source that goes over the network keeps the deadline itself, and so loses only what did not come in time.
@@ -226,6 +246,7 @@ async fn ask_one(source: &dyn Source, items: Vec<Item>, timeout: Duration) -> (S
         Ok(replies) => replies,
         Err(_) => items.iter().map(|_| late(source.id(), timeout)).collect(),
     };
+    source.close().await;
     (source.id().clone(), items.into_iter().zip(replies).collect())
 }
 

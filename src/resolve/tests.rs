@@ -28,6 +28,7 @@ struct Told {
     says: Says,
     local: bool,
     asked: &'static AtomicUsize,
+    closed: &'static AtomicUsize,
 }
 
 #[async_trait]
@@ -37,7 +38,9 @@ impl Source for Told {
     }
 
     fn conventional(&self, name: &SecretName, _: &Scope) -> Reference {
-        Reference { source: self.id.clone(), item: name.to_string(), field: None, version: None }
+        // As a store that does not tell upper from lower case.
+        let item = name.as_str().to_lowercase();
+        Reference { source: self.id.clone(), item, field: None, version: None }
     }
 
     fn is_local_file(&self) -> bool {
@@ -64,6 +67,10 @@ impl Source for Told {
         };
         items.iter().map(reply).collect()
     }
+
+    async fn close(&self) {
+        self.closed.fetch_add(1, Ordering::SeqCst);
+    }
 }
 
 fn settings(pairs: &[(&str, &str)]) -> Settings {
@@ -81,17 +88,27 @@ fn declared(lines: &str) -> Manifest {
 
 /// Resolves with the sources `docker-secrets` (a local file), `dotenv` (local) and `env`, in this order.
 async fn told(lines: &str, inputs: &[(&str, &str)], says: [Says; 3]) -> (Resolution, usize) {
-    let asked: &'static AtomicUsize = Box::leak(Box::default());
+    let (resolution, asked, _) = told_and_closed(lines, inputs, says).await;
+    (resolution, asked)
+}
+
+/// As [`told`], and how often a source was closed.
+async fn told_and_closed(
+    lines: &str,
+    inputs: &[(&str, &str)],
+    says: [Says; 3],
+) -> (Resolution, usize, usize) {
+    let [asked, closed]: [&'static AtomicUsize; 2] = [Box::leak(Box::default()), Box::leak(Box::default())];
     let ids = [("docker-secrets", true), ("dotenv", true), ("env", false)];
     let sources: Vec<Box<dyn Source>> = ids
         .into_iter()
         .zip(says)
         .map(|((id, local), says)| {
-            Box::new(Told { id: SourceId::parse(id).unwrap(), says, local, asked }) as Box<dyn Source>
+            Box::new(Told { id: SourceId::parse(id).unwrap(), says, local, asked, closed }) as Box<dyn Source>
         })
         .collect();
     let resolution = resolve(declared(lines), &sources, &settings(inputs)).await;
-    (resolution, asked.load(Ordering::SeqCst))
+    (resolution, asked.load(Ordering::SeqCst), closed.load(Ordering::SeqCst))
 }
 
 fn value(resolution: &Resolution) -> Option<String> {
@@ -125,7 +142,7 @@ async fn a_denied_or_failed_source_above_the_winner_blocks_it() {
         assert_eq!((blocked.secrets[0].state, value(&blocked)), (state, None));
         let text = blocked.check().unwrap_err().to_string();
         assert!(text.contains("docker-secrets is shut") && text.contains("open it"), "{text}");
-        assert!(text.contains("`A = dotenv:A | env:A`"), "the other way out as text to paste: {text}");
+        assert!(text.contains("`A = dotenv:a | env:a`"), "the other way out as text to paste: {text}");
     }
 }
 
@@ -175,6 +192,29 @@ async fn two_references_to_one_item_are_one_question() {
 }
 
 #[tokio::test]
+async fn two_secrets_that_meet_at_one_place_are_an_error_where_something_is_there() {
+    let files = "secrets: { A_B: { file: { name: one } }, a_b: { file: { name: two } } }";
+    let resolved = async |says: Says| {
+        let id = SourceId::parse("env").unwrap();
+        let source = Told {
+            id,
+            says,
+            local: false,
+            asked: Box::leak(Box::default()),
+            closed: Box::leak(Box::default()),
+        };
+        let file = Some((Path::new("m.yml"), files.as_bytes()));
+        let manifest = manifest::read(&manifest::Given { file, ..manifest::Given::default() }).unwrap();
+        resolve(manifest, &[Box::new(source)], &settings(&[])).await
+    };
+    let met = resolved(Value("v")).await.check().unwrap_err();
+    assert_eq!(met.code, Code::SecretNamesCollide);
+    assert_eq!(met.problems[0].fact, "A_B and a_b are both looked for at env:a_b");
+    let missing = resolved(Nothing).await.check().unwrap_err();
+    assert_eq!((missing.code, missing.problems.len()), (Code::SecretsMissing, 2));
+}
+
+#[tokio::test]
 async fn a_missing_field_names_the_fields_that_there_are_and_a_null_is_absent() {
     let json = Value(r#"{"user":"canary-a","empty":null}"#);
     let (wrong, _) = told("A = env:J#pass", &[], [Nothing, Nothing, json.clone()]).await;
@@ -208,4 +248,12 @@ async fn a_source_that_is_not_there_is_absent_if_it_is_a_file_and_failed_if_it_i
         let resolution = resolve(declared(lines), &sources, &settings(&[])).await;
         assert_eq!(code(&resolution), expected, "{lines}");
     }
+}
+
+#[tokio::test]
+async fn every_source_is_closed_when_it_has_answered_or_is_late_or_was_not_asked() {
+    let late = [("INPUT_TIMEOUT", "0")];
+    let (_, asked, closed) =
+        told_and_closed("A = dotenv:A | env:A", &late, [Value("x"), Never, Failed]).await;
+    assert_eq!((asked, closed), (2, 3));
 }

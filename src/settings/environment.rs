@@ -56,6 +56,14 @@ impl Environment {
         self.value(name).and_then(|value| std::str::from_utf8(value.expose()).ok())
     }
 
+    /// The variables whose names start so and that [`Environment::text`] gives, for libraries of vendors that read theirs.
+    pub fn starting_with(&self, beginning: &str) -> impl Iterator<Item = (&str, &str)> {
+        let names = self.0.keys().filter_map(|name| name.to_str());
+        names
+            .filter(move |name| name.starts_with(beginning))
+            .filter_map(|name| Some((name, self.text(name)?)))
+    }
+
     /// Whether a variable is there, empty or not.
     pub fn has(&self, name: &str) -> bool {
         self.0.contains_key(OsStr::new(name))

@@ -26,6 +26,13 @@ pub struct Input {
     pub help: &'static str,
 }
 
+impl Input {
+    /// Whether it belongs to one kind of store, which is what its name starts with.
+    pub fn is_of_a_store(&self) -> bool {
+        ["aws-", "vault-", "azure-"].iter().any(|store| self.name.starts_with(store))
+    }
+}
+
 const fn input(name: &'static str, kind: Kind, default: &'static str, help: &'static str) -> Input {
     Input { name, kind, default, help }
 }
@@ -42,7 +49,7 @@ pub const INPUTS: &[Input] = &[
         "secrets",
         Kind::Text,
         "",
-        "The declared secrets, one a line: `NAME`, `NAME?` (optional), `NAME = reference [| reference…]`; `#` starts a comment line.",
+        "The declared secrets, one a line: `NAME`, `NAME?` (optional), `NAME = reference [| reference…]`, or a reference that ends in `*` (everything there); `#` starts a comment line.",
     ),
     input(
         "config",
@@ -202,9 +209,3 @@ pub const INPUTS: &[Input] = &[
         "Where the JSON report goes, relative to the workspace. Default: `claude-secrets-report.json` in the runner's temporary directory under GitHub Actions, nowhere else.",
     ),
 ];
-
-/// The inputs that belong to one kind of store, which is what their names start with.
-pub(super) fn of_stores() -> impl Iterator<Item = &'static str> {
-    let of_a_store = |name: &&str| ["aws-", "vault-", "azure-"].iter().any(|store| name.starts_with(store));
-    INPUTS.iter().map(|input| input.name).filter(of_a_store)
-}

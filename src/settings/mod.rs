@@ -295,8 +295,10 @@ impl Settings {
             timeout: given.duration("timeout")?,
             max_age: given.text("max-age").map(|_| given.duration("max-age")).transpose()?,
             ca_certificates: given.optional("ca-certificates"),
-            store_inputs: inputs::of_stores()
-                .filter_map(|name| Some((name, given.optional(name)?)))
+            store_inputs: INPUTS
+                .iter()
+                .filter(|input| input.is_of_a_store())
+                .filter_map(|input| Some((input.name, given.optional(input.name)?)))
                 .collect(),
             compose: ComposeSettings {
                 files: given

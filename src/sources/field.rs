@@ -39,7 +39,16 @@ pub fn pick(value: &SecretValue, name: &str) -> Field {
     field
 }
 
-fn wipe(json: &mut Value) {
+/// The names of a JSON object's fields; `None` when the value is none.
+pub fn names(value: &SecretValue) -> Option<Vec<String>> {
+    let mut json = serde_json::from_slice::<Value>(value.expose()).ok()?;
+    let names = json.as_object().map(|map| map.keys().cloned().collect());
+    wipe(&mut json);
+    names
+}
+
+/// Wipes every text of a JSON value: it may be a secret's.
+pub(super) fn wipe(json: &mut Value) {
     match json {
         Value::String(text) => text.zeroize(),
         Value::Array(list) => list.iter_mut().for_each(wipe),

@@ -106,11 +106,21 @@ fn not_permitted() -> Refusal {
     }
 }
 
-/// How long a token is valid from its issue on (`exp` - `iat`, RFC 7519); nothing when it does not say.
-fn lifetime(token: &SecretValue) -> Duration {
+/// A text that a token says of its bearer, such as `sub`: no secret, and what a trust must name. Unchecked: it is for
+/// messages.
+pub fn claim(token: &SecretValue, name: &str) -> Option<String> {
+    claims(token).get(name)?.as_str().map(str::to_owned)
+}
+
+fn claims(token: &SecretValue) -> Value {
     let claims = token.expose().split(|byte| *byte == b'.').nth(1);
     let claims = claims.and_then(|text| BASE64URL_NOPAD.decode(text).ok());
-    let claims: Value = claims.and_then(|json| serde_json::from_slice(&json).ok()).unwrap_or_default();
+    claims.and_then(|json| serde_json::from_slice(&json).ok()).unwrap_or_default()
+}
+
+/// How long a token is valid from its issue on (`exp` - `iat`, RFC 7519); nothing when it does not say.
+fn lifetime(token: &SecretValue) -> Duration {
+    let claims = claims(token);
     let time = |name: &str| claims.get(name).and_then(Value::as_u64);
     match (time("exp"), time("iat").or_else(|| time("nbf"))) {
         (Some(end), Some(start)) => Duration::from_secs(end.saturating_sub(start)),

@@ -3,6 +3,7 @@
 pub mod aws;
 pub mod azure;
 mod catalog;
+mod conventional;
 pub mod docker_secrets;
 pub mod dotenv;
 pub mod env;
@@ -12,6 +13,7 @@ pub mod net;
 pub mod onepassword;
 mod opening;
 mod options;
+mod policy;
 pub mod vault;
 
 use std::collections::BTreeMap;
@@ -24,6 +26,7 @@ pub use self::catalog::{Known, SOURCES, Setting, SourceKind, known};
 use self::opening::Opening;
 pub use self::opening::{credential_variables, open};
 pub use self::options::Options;
+pub use self::policy::{Policy, policies};
 use crate::error::plain_reason;
 use crate::manifest::{Reference, Scope, SourceId};
 use crate::secret::{SecretName, SecretValue};
@@ -38,6 +41,7 @@ pub struct Item {
 }
 
 /// What a source says to one question. Only [`Reply::Absent`] lets a lower source win (design rule 1).
+#[derive(Clone)]
 pub enum Reply {
     /// It has the item.
     Found(Found),
@@ -50,6 +54,7 @@ pub enum Reply {
 }
 
 /// A found item.
+#[derive(Clone)]
 pub struct Found {
     /// The value, byte for byte.
     pub value: SecretValue,
@@ -134,6 +139,16 @@ pub trait Source: Send + Sync {
             remedy: "Name each secret: `NAME = source:item`.".to_owned(),
         })
     }
+
+    /// The part of a listed item that the name of a secret is made of. A source whose references end in something that is
+    /// always the same leaves that out.
+    fn naming_part<'i>(&self, item: &'i str) -> &'i str {
+        item
+    }
+
+    /// Called when nothing more is asked of it, perhaps twice: gives back what it was lent for this run, such as the token
+    /// of a login. It takes a moment at most, whatever the store does.
+    async fn close(&self) {}
 
     /// Things worth a warning that came up when it was opened, or about the items that were asked.
     fn remarks(&self, asked: &[Item]) -> Vec<Remark> {

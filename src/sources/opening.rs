@@ -77,7 +77,9 @@ pub fn credential_variables(configured: &BTreeMap<SourceId, SourceConfig>) -> BT
 }
 
 /// Every source that there may be, by priority: of each kind the one of its own name, then those that the manifest names.
-fn candidates(configured: &BTreeMap<SourceId, SourceConfig>) -> Result<Vec<(&'static SourceKind, SourceId)>> {
+pub(super) fn candidates(
+    configured: &BTreeMap<SourceId, SourceConfig>,
+) -> Result<Vec<(&'static SourceKind, SourceId)>> {
     let kind_of = |id: &SourceId| configured.get(id).and_then(|config| config.kind.clone());
     let is = |id: &SourceId, kind: &SourceKind| kind_of(id).as_deref().unwrap_or(id.as_str()) == kind.name;
     let mut all = Vec::new();
@@ -112,7 +114,7 @@ fn open_one(
     let config = config.unwrap_or(&none);
     match kind.name {
         "docker-secrets" => Ok(docker_secrets::open(&options.id, config, settings, around)?.map(boxed)),
-        "aws" => Ok(aws::open(options, opening)?.map(boxed)),
+        "aws" => Ok(aws::open(&options, opening)?.map(boxed)),
         "vault" => Ok(vault::open(options, opening)?.map(boxed)),
         "azure" => Ok(azure::open(options, opening)?.map(boxed)),
         "onepassword" => Ok(onepassword::open(options, opening)?.map(boxed)),

@@ -6,7 +6,6 @@ use std::process::{Command, Stdio};
 
 use claude_secrets::manifest::{self, Given};
 use claude_secrets::settings::INPUTS;
-use claude_secrets::sources::SOURCES;
 use serde_json::Value;
 
 /// Checks an example and returns what it is.

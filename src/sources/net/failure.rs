@@ -86,18 +86,32 @@ impl fmt::Display for Failure {
     }
 }
 
-/// The error of this type among the causes. Errors of the TLS library come wrapped in those of the system, and these in
-/// one another; what one of them holds is no `source` of it.
-fn cause<'e, E: StdError + 'static>(error: &'e (dyn StdError + 'static)) -> Option<&'e E> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref::<E>() {
-            return Some(found);
-        }
-        next = match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
-            Some(held) => Some(held),
-            None => error.source(),
-        };
+/// The error of this type among the causes. Errors of the TLS library come wrapped in those of the system, once or twice.
+pub(super) fn cause<'e, E: StdError + 'static>(error: &'e (dyn StdError + 'static)) -> Option<&'e E> {
+    if let Some(found) = error.downcast_ref::<E>() {
+        return Some(found);
     }
-    None
+    // What such an error wraps is not its source: it passes its source off as its own.
+    let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    match wrapped {
+        Some(inner) => cause(inner),
+        None => error.source().and_then(cause),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Error, ErrorKind};
+
+    use super::*;
+
+    #[test]
+    fn an_error_is_found_below_those_of_the_system() {
+        let reason = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
+        let twice = Error::other(Error::new(ErrorKind::InvalidData, reason.clone()));
+        assert_eq!(cause::<rustls::Error>(&twice), Some(&reason));
+        let refused = Error::from(ErrorKind::ConnectionRefused);
+        assert_eq!(cause::<Error>(&refused).map(Error::kind), Some(ErrorKind::ConnectionRefused));
+        assert!(cause::<rustls::Error>(&refused).is_none());
+    }
 }

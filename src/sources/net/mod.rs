@@ -18,12 +18,15 @@ use tokio::time::{Instant, timeout_at};
 use zeroize::Zeroizing;
 
 pub use self::failure::Failure;
+pub(super) use self::retry::retry_after;
 pub use self::tls::Tls;
 use crate::error::{Code, Error, Result};
 use crate::settings::{Environment, Settings};
 
 /// How long a connection may take to stand, TLS included.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// The same for a service of this machine alone.
+pub const NEAR_CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a server may be silent before an attempt is given up.
 pub const READ_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often a request is made at most.
@@ -119,12 +122,21 @@ impl Network {
         Ok(self.plain.get_or_init(|| client).clone())
     }
 
+    /// A client for services of this machine alone, such as a metadata service: past every proxy, and with little
+    /// patience, since what is so near answers at once or is not there.
+    pub fn direct(&self) -> Result<Client> {
+        self.made(Client::builder().no_proxy(), &Tls::default(), NEAR_CONNECT_TIMEOUT)
+    }
+
     /// A client with a trust or an identity of its own.
     ///
     /// # Errors
     /// `usage` when the certificates or the key cannot be used.
     pub fn client_with(&self, own: &Tls) -> Result<Client> {
-        let mut builder = self.proxies.on(Client::builder())?;
+        self.made(self.proxies.on(Client::builder())?, own, CONNECT_TIMEOUT)
+    }
+
+    fn made(&self, mut builder: ClientBuilder, own: &Tls, connect_timeout: Duration) -> Result<Client> {
         if let Some(pem) = &self.certificates {
             builder = builder.tls_certs_merge(tls::parsed(pem, tls::INPUT)?);
         }
@@ -137,14 +149,11 @@ impl Network {
         builder
             // A header with a token would follow to wherever the server points.
             .redirect(redirect::Policy::none())
-            .connect_timeout(CONNECT_TIMEOUT)
+            .connect_timeout(connect_timeout)
             .read_timeout(READ_TIMEOUT)
             .user_agent(USER_AGENT)
             .build()
-            .map_err(|_| {
-                Error::new(Code::SourceFailed, "the TLS library cannot be set up: no certificates of authorities were found")
-                    .hint("Install the system's CA certificates (Debian: `ca-certificates`), or name a file by `ca-certificates`.")
-            })
+            .map_err(|error| tls::unusable(&error))
     }
 
     /// Sends a request, again where that may help: when no answer came, and when `again` says so of one

@@ -55,7 +55,7 @@ impl Try {
 }
 
 /// What `Retry-After` asks for: seconds, or a date (RFC 9110 section 10.2.3).
-fn retry_after(text: &str) -> Option<Duration> {
+pub(in crate::sources) fn retry_after(text: &str) -> Option<Duration> {
     let text = text.trim();
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         // A number that is too large for us is a time that is too long, too.

@@ -7,6 +7,7 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
+use super::failure::cause;
 use crate::error::{Code, Error, Result};
 use crate::secret::SecretValue;
 
@@ -69,8 +70,22 @@ pub(super) fn parsed(pem: &[u8], said_by: &str) -> Result<Vec<Certificate>> {
 }
 
 pub(super) fn identity(pem: &[u8]) -> Result<Identity> {
-    Identity::from_pem(pem).map_err(|_| {
-        Error::new(Code::Usage, "the client certificate and its key cannot be used together")
-            .hint("Both must be PEM, the key without a passphrase, and belong to each other.")
-    })
+    Identity::from_pem(pem).map_err(|_| no_pair())
+}
+
+/// Why a client cannot be made: its certificate is not that of its key, or there is nobody to trust.
+pub(super) fn unusable(error: &reqwest::Error) -> Error {
+    match cause::<rustls::Error>(error) {
+        Some(rustls::Error::InconsistentKeys(_)) => no_pair(),
+        _ => Error::new(
+            Code::SourceFailed,
+            "the TLS library cannot be set up: no certificates of authorities were found",
+        )
+        .hint("Install the system's CA certificates (Debian: `ca-certificates`), or name a file by `ca-certificates`."),
+    }
+}
+
+fn no_pair() -> Error {
+    Error::new(Code::Usage, "the client certificate and its key cannot be used together")
+        .hint("Both must be PEM, the key without a passphrase, and belong to each other.")
 }

@@ -11,7 +11,13 @@
 )]
 
 pub mod authority;
+pub mod aws;
+pub mod azure;
+pub mod bao;
+pub mod gate;
+pub mod issuer;
 pub mod listeners;
+pub mod onepassword;
 pub mod proxy;
 pub mod tunnel;
 mod wire;

@@ -1,0 +1,157 @@
+# shellcheck shell=bash
+# Measures what reading 1, 20 and 200 secrets from a store costs, at 0 and 20 ms of added round trip, cold each time,
+# against a loop of curl that reads them one after the other.
+
+# shellcheck source=scripts/lib/peers.sh
+. "${BASH_SOURCE[0]%/*}/peers.sh"
+
+bench_ports_bao=28200
+bench_ports_aws=28300
+bench_ports_delayed=28400
+bench_pids=()
+
+# bench_stores DIRECTORY PROGRAM: prints one table for each store.
+bench_stores() {
+    local directory=$1 program=$2
+    peers_ensure
+    mkdir -p "$directory/stores"
+    bench_start_bao "$directory/stores"
+    bench_start_aws "$directory/stores"
+    say_step "Vault (OpenBao), without TLS"
+    bench_store "$directory/stores" "$program" vault "$bench_ports_bao"
+    say_step "AWS Secrets Manager (ministack)"
+    bench_store "$directory/stores" "$program" aws "$bench_ports_aws"
+}
+
+bench_stores_stop() {
+    local pid
+    for pid in "${bench_pids[@]}"; do
+        kill "$pid" 2>/dev/null || true
+    done
+}
+
+bench_background() {
+    local log=$1
+    shift
+    "$@" >"$log" 2>&1 </dev/null &
+    bench_pids+=("$!")
+}
+
+bench_wait_for() {
+    local port=$1 waited=0
+    until (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do
+        sleep 0.1
+        waited=$((waited + 1))
+        [ "$waited" -lt 300 ] || fail "nobody listens at port $port"
+    done
+}
+
+bench_start_bao() {
+    bench_background "$1/bao.log" "$CLAUDE_SECRETS_BAO" server -dev -dev-root-token-id=bench \
+        "-dev-listen-address=127.0.0.1:$bench_ports_bao" -dev-no-store-token
+    bench_wait_for "$bench_ports_bao"
+    local number
+    for number in $(seq 200); do
+        [ "$number" = 1 ] || printf 'next\n'
+        printf 'url = "http://127.0.0.1:%s/v1/secret/data/bench/key-%s"\n' "$bench_ports_bao" "$number"
+        printf 'header = "X-Vault-Token: bench"\nfail\nsilent\n'
+        printf 'data = "{\\"data\\":{\\"value\\":\\"value-of-key-%s\\"}}"\n' "$number"
+    done >"$1/seed-bao"
+    curl -K "$1/seed-bao" >/dev/null
+}
+
+bench_start_aws() {
+    GATEWAY_PORT=$bench_ports_aws bench_background "$1/aws.log" "$CLAUDE_SECRETS_MINISTACK"
+    bench_wait_for "$bench_ports_aws"
+    local number
+    for number in $(seq 200); do
+        bench_aws_call "$bench_ports_aws" CreateSecret \
+            "{\"Name\":\"bench/key-$number\",\"SecretString\":\"value-of-key-$number\"}" >/dev/null
+    done
+}
+
+# bench_aws_call PORT ACTION JSON
+bench_aws_call() {
+    curl -s -f --aws-sigv4 aws:amz:us-east-1:secretsmanager --user test:test -H 'content-type: application/x-amz-json-1.1' \
+        -H "x-amz-target: secretsmanager.$2" -d "$3" "http://127.0.0.1:$1/"
+}
+
+# bench_store DIRECTORY PROGRAM STORE PORT
+bench_store() {
+    local directory=$1 program=$2 store=$3 upstream=$4 delay count port
+    printf '%-10s %-8s %-22s %-22s %-14s %s\n' 'round trip' secrets 'ours, reading' 'ours, whole process' 'curl loop' 'peak memory'
+    for delay in 0 20; do
+        port=$upstream
+        if [ "$delay" != 0 ]; then
+            bench_ports_delayed=$((bench_ports_delayed + 1))
+            port=$bench_ports_delayed
+            bench_background "$directory/delay.log" python3 "$PROJECT/scripts/lib/delay.py" "$port" "$upstream" "$delay"
+            bench_wait_for "$port"
+        fi
+        for count in 1 20 200; do
+            bench_project_of "$directory" "$store" "$count"
+            bench_row "$directory" "$program" "$store" "$port" "$delay" "$count"
+        done
+    done
+}
+
+# A project that asks for so many secrets, and for nothing else.
+bench_project_of() {
+    local directory=$1 store=$2 count=$3 number
+    mkdir -p "$directory/project"
+    printf 'services:\n  one: { image: bench }\n' >"$directory/project/docker-compose.yml"
+    {
+        printf 'secrets:\n'
+        for number in $(seq "$count"); do
+            case $store in
+                vault) printf '  KEY_%s: { from: ["vault:secret/bench/key-%s"] }\n' "$number" "$number" ;;
+                aws) printf '  KEY_%s: { from: ["aws:bench/key-%s"] }\n' "$number" "$number" ;;
+            esac
+        done
+    } >"$directory/project/claude-secrets.yml"
+}
+
+bench_row() {
+    local directory=$1 program=$2 store=$3 port=$4 delay=$5 count=$6 run started
+    local -a reading=() whole=() loops=() memory=()
+    for run in $(seq "${BENCH_STORE_RUNS:-5}"); do
+        rm -rf "$directory/project/data"
+        started=$(bench_now)
+        env VAULT_ADDR="http://127.0.0.1:$port" VAULT_TOKEN=bench AWS_ENDPOINT_URL="http://127.0.0.1:$port" \
+            AWS_REGION=us-east-1 AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test \
+            "$program" create-files --verbose --sources "$store" --project-directory "$directory/project" \
+            --report-file "$directory/report.json" >"$directory/run.log" 2>&1 || {
+            tail -n 20 "$directory/run.log" >&2
+            fail "the run with $count secrets from $store failed"
+        }
+        whole+=($(($(bench_now) - started)))
+        reading+=("$(python3 -c 'import json,sys; print(*[s["milliseconds"] for s in json.load(open(sys.argv[1]))["stages"] if s["name"] == "Secrets"])' "$directory/report.json")")
+        memory+=("$(sed -nE 's/.*peak memory ([0-9]+) kB.*/\1/p' "$directory/run.log" | tail -n 1)")
+        [ "$run" -le "${BENCH_LOOP_RUNS:-2}" ] || continue
+        started=$(bench_now)
+        bench_loop "$store" "$port" "$count"
+        loops+=($(($(bench_now) - started)))
+    done
+    printf '%-10s %-8s %-22s %-22s %-14s %s\n' "$delay ms" "$count" "$(bench_middle "${reading[@]}") ms" \
+        "$(bench_middle "${whole[@]}") ms" "$(bench_middle "${loops[@]}") ms" "$(bench_middle "${memory[@]}") kB"
+}
+
+# What a shell script of today does: one request after the other, each with a process of its own.
+bench_loop() {
+    local store=$1 port=$2 count=$3 number
+    for number in $(seq "$count"); do
+        case $store in
+            vault) curl -s -f -H 'X-Vault-Token: bench' "http://127.0.0.1:$port/v1/secret/data/bench/key-$number" ;;
+            aws) bench_aws_call "$port" GetSecretValue "{\"SecretId\":\"bench/key-$number\"}" ;;
+        esac >/dev/null
+    done
+}
+
+bench_now() {
+    date +%s%3N
+}
+
+# The middle one of some numbers.
+bench_middle() {
+    printf '%s\n' "$@" | sort -n | sed -n "$((($# + 1) / 2))p"
+}

@@ -1,0 +1,33 @@
+//! `policy`: prints the least that each store must allow for what the manifest declares. Nothing is asked, nothing changed.
+
+use std::fmt::Write as _;
+
+use super::gather;
+use crate::docker::discovery::ComposeFiles;
+use crate::error::{Code, Result};
+use crate::settings::Settings;
+use crate::sources;
+
+/// The policies of all stores that the manifest names, or of `only` that one, for reading many secrets with a request or
+/// without that: the texts for standard output, and what each of them is for standard error.
+///
+/// # Errors
+/// What is wrong with the manifest; `source-unknown` when there is no such store.
+pub fn policy(settings: &Settings, only: Option<&str>, batch: bool) -> Result<(String, String)> {
+    let files = match gather::find_project(settings) {
+        Ok(found) => found.files,
+        // Which stores allow what is of interest before there is a project.
+        Err(error) if error.code == Code::ComposeFileMissing => ComposeFiles {
+            directory: settings.compose.directory.clone().unwrap_or_else(|| settings.workspace.clone()),
+            files: Vec::new(),
+        },
+        Err(error) => return Err(error),
+    };
+    let manifest = gather::read_manifest(settings, &files)?;
+    let (mut texts, mut titles) = (Vec::new(), String::new());
+    for policy in sources::policies(settings, &manifest, only, batch)? {
+        let _ = writeln!(titles, "{}: {}", policy.id, policy.title);
+        texts.push(policy.text.trim_end().to_owned() + "\n");
+    }
+    Ok((texts.join("\n"), titles))
+}

@@ -1,0 +1,34 @@
+//! Secrets whose conventional places meet: a store may tell fewer names apart than we do (Azure Key Vault has no `_`, and
+//! upper and lower case are the same to it).
+
+use std::collections::BTreeMap;
+
+use super::{Answers, item};
+use crate::error::Problem;
+use crate::manifest::{Manifest, Reference, Secret};
+use crate::sources::{Reply, Source};
+
+/// Each pair of secrets that would get one value from one place, though nobody said so. Where nothing is found there,
+/// nothing is wrong.
+pub(super) fn problems(manifest: &Manifest, sources: &[Box<dyn Source>], answers: &Answers) -> Vec<Problem> {
+    let mut places: BTreeMap<Reference, &Secret> = BTreeMap::new();
+    let mut problems = Vec::new();
+    for secret in manifest.secrets.iter().filter(|secret| secret.from.is_none()) {
+        for source in sources {
+            let place = source.conventional(&secret.name, &manifest.scope);
+            let found = answers.get(&(place.source.clone(), item(&place)));
+            let Some(Reply::Found(_)) = found else { continue };
+            if let Some(first) = places.get(&place) {
+                let (one, other) = (&first.name, &secret.name);
+                let problem = Problem::new(format!("{one} and {other} are both looked for at {place}"));
+                problems.push(problem.remedy(format!(
+                    "Rename one of them, or say where it is: `{other} = {}:…`.",
+                    place.source
+                )));
+            } else {
+                places.insert(place, secret);
+            }
+        }
+    }
+    problems
+}

@@ -1,0 +1,200 @@
+//! The vendor's SDK on our network policy: its own HTTP client (never one of ours: it logs bodies that it gets from
+//! elsewhere), with our time limits, attempts, waits, proxies, trust and name.
+
+use std::net::{IpAddr, ToSocketAddrs};
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{AppName, BehaviorVersion, ConfigLoader};
+use aws_sdk_secretsmanager::config::http::HttpResponse;
+use aws_sdk_secretsmanager::config::retry::{ClassifyRetry, RetryAction, RetryPartition, TokenBucket};
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
+use aws_smithy_http_client::{Builder, Connector};
+use aws_smithy_runtime_api::client::dns::{DnsFuture, ResolveDns, ResolveDnsError};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
+use aws_smithy_runtime_api::client::retries::classifiers::{RetryClassifierPriority, RetryReason};
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::retry::ErrorKind;
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use tokio::time::Instant;
+
+use super::setup::Setup;
+use crate::error::{Code, Error, Result};
+use crate::sources::net::{self, Network};
+
+/// What the SDK is told before it is asked for anything.
+pub(super) fn loader(setup: &Setup, network: &Network) -> Result<ConfigLoader> {
+    let loader = aws_config::defaults(BehaviorVersion::latest())
+        .env(setup.variables.clone().into())
+        .http_client(http_client(setup, network)?)
+        .timeout_config(
+            TimeoutConfig::builder()
+                .connect_timeout(net::CONNECT_TIMEOUT)
+                .read_timeout(net::READ_TIMEOUT)
+                // The read timeout ends with the answer's first byte.
+                .operation_attempt_timeout(net::CONNECT_TIMEOUT + net::READ_TIMEOUT)
+                .build(),
+        )
+        .retry_config(
+            RetryConfig::standard()
+                .with_max_attempts(net::ATTEMPTS)
+                .with_initial_backoff(net::FIRST_WAIT)
+                // Our own waits stay far below, with so few attempts; what a server asks for is cut off here.
+                .with_max_backoff(network.timeout()),
+        );
+    let name = AppName::new(net::USER_AGENT.replace('/', "-"));
+    Ok(name.into_iter().fold(loader, ConfigLoader::app_name))
+}
+
+/// A quota of retries of its own for each source: the SDK's is one for the process and a region, and a store that
+/// throttles two hundred reads at once uses it up.
+pub(super) fn partition(setup: &Setup) -> RetryPartition {
+    RetryPartition::custom(format!("claude-secrets-{}", setup.id))
+        .token_bucket(TokenBucket::unlimited())
+        .build()
+}
+
+fn http_client(setup: &Setup, network: &Network) -> Result<SharedHttpClient> {
+    let mut trust = TrustStore::default();
+    for pem in certificates(setup, network) {
+        trust.add_pem_certificate(pem);
+    }
+    let failed = |_| Error::new(Code::Usage, format!("{}: the TLS library cannot be set up", setup.id));
+    let context = TlsContext::builder().with_trust_store(trust).build().map_err(failed)?;
+    let proxy = proxy(setup, network)?;
+    Ok(Builder::new().build_with_connector_fn(move |settings, components| {
+        let mut connector = Connector::builder()
+            .proxy_config(proxy.clone())
+            .tls_provider(Provider::rustls(CryptoMode::Ring))
+            .tls_context(context.clone());
+        connector.set_connector_settings(settings.cloned());
+        connector.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
+        connector.build_with_resolver(SystemResolver)
+    }))
+}
+
+/// Whether the certificates of authorities can be used: the SDK ends the process over one that it cannot read.
+///
+/// # Errors
+/// `usage` when one cannot.
+pub(super) fn check_trust(setup: &Setup, network: &Network) -> Result<()> {
+    certificates(setup, network).try_for_each(|pem| check(pem, setup))
+}
+
+fn certificates<'a>(setup: &'a Setup, network: &'a Network) -> impl Iterator<Item = &'a [u8]> {
+    network.certificates().into_iter().chain(setup.certificates.as_deref())
+}
+
+fn check(pem: &[u8], setup: &Setup) -> Result<()> {
+    let mut store = RootCertStore::empty();
+    let mut certificates = CertificateDer::pem_slice_iter(pem);
+    let good = certificates.all(|found| found.is_ok_and(|certificate| store.add(certificate).is_ok()));
+    if good && !store.is_empty() {
+        return Ok(());
+    }
+    Err(Error::new(
+        Code::Usage,
+        format!("{}: a certificate of an authority cannot be read ({} bytes)", setup.id, pem.len()),
+    )
+    .hint("It must be PEM, e.g. what `openssl x509` prints, of an authority and not of a server."))
+}
+
+/// The proxy for where Secrets Manager is. One for `http://` is taken only where an address says so: the metadata
+/// service of an instance is reached by that too, and never through a proxy.
+fn proxy(setup: &Setup, network: &Network) -> Result<ProxyConfig> {
+    let proxies = network.proxies();
+    let plain = setup.endpoint.as_ref().is_some_and(|endpoint| endpoint.text.starts_with("http://"));
+    let config = match (plain, &proxies.http, &proxies.https) {
+        (true, Some(url), _) => ProxyConfig::http(url.as_str()),
+        (false, _, Some(url)) => ProxyConfig::https(url.as_str()),
+        _ => return Ok(ProxyConfig::disabled()),
+    };
+    let config = config
+        .map_err(|_| Error::new(Code::Usage, format!("{}: the proxy's address cannot be used", setup.id)))?;
+    Ok(match &proxies.except {
+        Some(hosts) => config.no_proxy(hosts),
+        None => config,
+    })
+}
+
+/// The system's resolver, with an error that tells a name that does not exist from a server that does not answer.
+#[derive(Clone, Debug)]
+struct SystemResolver;
+
+/// A host that has no address.
+#[derive(Debug)]
+pub(super) struct NoSuchHost(pub(super) String);
+
+impl std::fmt::Display for NoSuchHost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "there is no host {}", self.0)
+    }
+}
+
+impl std::error::Error for NoSuchHost {}
+
+impl ResolveDns for SystemResolver {
+    fn resolve_dns<'a>(&'a self, name: &'a str) -> DnsFuture<'a> {
+        let name = name.to_owned();
+        DnsFuture::new(async move {
+            let host = name.clone();
+            let looked_up = tokio::task::spawn_blocking(move || (host.as_str(), 0).to_socket_addrs()).await;
+            match looked_up {
+                Ok(Ok(addresses)) => Ok(addresses.map(|address| address.ip()).collect::<Vec<IpAddr>>()),
+                _ => Err(ResolveDnsError::new(NoSuchHost(name))),
+            }
+        })
+    }
+}
+
+/// What the SDK passes over: `Retry-After`, and status 429 without a code of AWS's (of what stands before it).
+#[derive(Debug)]
+pub(super) struct RetryAfter {
+    /// When nothing is asked any more.
+    pub(super) deadline: Instant,
+}
+
+impl ClassifyRetry for RetryAfter {
+    fn name(&self) -> &'static str {
+        "Retry-After"
+    }
+
+    /// After all of the SDK's: it refines what they say.
+    fn priority(&self) -> RetryClassifierPriority {
+        RetryClassifierPriority::run_after(RetryClassifierPriority::transient_error_classifier())
+    }
+
+    fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
+        self.classify_retry_v2(context, &RetryAction::NoActionIndicated)
+    }
+
+    fn classify_retry_v2(&self, context: &InterceptorContext, so_far: &RetryAction) -> RetryAction {
+        let Some(response) = context.response() else { return RetryAction::NoActionIndicated };
+        let asked = wait(response);
+        let (kind, known) = match so_far {
+            RetryAction::RetryIndicated(RetryReason::RetryableError { kind, retry_after }) => {
+                (*kind, *retry_after)
+            }
+            RetryAction::NoActionIndicated if response.status().as_u16() == 429 => {
+                (ErrorKind::ThrottlingError, None)
+            }
+            _ => return RetryAction::NoActionIndicated,
+        };
+        let Some(wait) = asked.max(known) else { return RetryAction::retryable_error(kind) };
+        match Instant::now().checked_add(wait) {
+            Some(at) if at < self.deadline => RetryAction::retryable_error_with_explicit_delay(kind, wait),
+            // Not in this run: better said now than at the deadline.
+            _ => RetryAction::RetryForbidden,
+        }
+    }
+}
+
+fn wait(response: &HttpResponse) -> Option<Duration> {
+    response.headers().get("retry-after").and_then(net::retry_after)
+}

@@ -1,0 +1,348 @@
+//! Logging in, once a run: the credentials that somebody names or the SDK's own chain finds, and the role that is assumed
+//! with them or with the workflow's identity token. Nothing is written to disk.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use aws_config::{Region, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_credential_types::credential_feature::AwsCredentialFeature;
+use aws_credential_types::provider::ProvideCredentials;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::config::http::HttpResponse;
+use aws_sdk_secretsmanager::config::retry::RetryPartition;
+use aws_sdk_secretsmanager::error::SdkError;
+use aws_sdk_sts::operation::assume_role::AssumeRoleError;
+use aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIdentityError;
+use serde_json::json;
+use tokio::time::{Instant, timeout_at};
+
+use super::client::{self, RetryAfter};
+use super::fault::{self, Fault, within};
+use super::refusal::{Call, Refused, STS, why};
+use super::setup::{Login, Role, Setup};
+use crate::secret::SecretValue;
+use crate::sources::identity::{self, Identity};
+use crate::sources::net::{Failure, Network};
+
+/// How long a session lasts: the shortest that STS gives, and longer than any run of the sources.
+const SESSION_SECONDS: i32 = 900;
+
+/// Who we are, and a client for each region that is asked.
+pub(super) struct Session {
+    /// The region that the source is at home in.
+    pub(super) region: String,
+    config: SdkConfig,
+    credentials: Credentials,
+    endpoint: Option<String>,
+    partition: RetryPartition,
+    deadline: Instant,
+    clients: Mutex<BTreeMap<String, Client>>,
+}
+
+impl Session {
+    /// Logs in.
+    pub(super) async fn start(
+        setup: &Setup,
+        network: &Network,
+        identity: &Identity,
+    ) -> Result<Self, Refused> {
+        let start = Start { setup, network, identity, partition: client::partition(setup) };
+        let late = || {
+            let failure = Failure::Deadline(network.timeout());
+            Refused::Failed(failure.refusal(&format!("{}: logging in", setup.id), "AWS"))
+        };
+        timeout_at(network.deadline(), start.session()).await.unwrap_or_else(|_| Err(late()))
+    }
+
+    /// The client for a region; each is made once.
+    pub(super) fn client(&self, region: &str) -> Client {
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        clients.entry(region.to_owned()).or_insert_with(|| self.new_client(region)).clone()
+    }
+
+    fn new_client(&self, region: &str) -> Client {
+        let mut config = aws_sdk_secretsmanager::config::Builder::from(&self.config)
+            .region(Region::new(region.to_owned()))
+            .credentials_provider(self.credentials.clone())
+            .retry_partition(self.partition.clone())
+            .retry_classifier(RetryAfter { deadline: self.deadline });
+        if let Some(url) = &self.endpoint {
+            config = config.endpoint_url(url);
+        }
+        Client::from_conf(config.build())
+    }
+}
+
+/// What a login works with.
+struct Start<'a> {
+    setup: &'a Setup,
+    network: &'a Network,
+    identity: &'a Identity,
+    partition: RetryPartition,
+}
+
+impl Start<'_> {
+    async fn session(self) -> Result<Session, Refused> {
+        let setup = self.setup;
+        let mut loader = client::loader(setup, self.network)
+            .map_err(|error| Refused::failed(error.fact, error.hints.join(" ")))?;
+        if let Some(region) = &setup.region {
+            loader = loader.region(Region::new(region.text.clone()));
+        }
+        match &setup.login {
+            Login::Keys { credentials, .. } => loader = loader.credentials_provider(credentials.clone()),
+            Login::Profile(name) => loader = loader.profile_name(name),
+            Login::Unsaid if self.by_workflow().is_some() => loader = loader.no_credentials(),
+            _ => {}
+        }
+        let config = loader.load().await;
+        let Some(region) = config.region().map(ToString::to_string) else { return Err(no_region(setup)) };
+        let credentials = self.credentials(&config, &region).await?;
+        Ok(Session {
+            region,
+            config,
+            credentials,
+            endpoint: setup.endpoint.as_ref().map(|endpoint| endpoint.text.clone()),
+            partition: self.partition,
+            deadline: self.network.deadline(),
+            clients: Mutex::default(),
+        })
+    }
+
+    /// The role that the workflow assumes by its own identity.
+    fn by_workflow(&self) -> Option<&Role> {
+        let nobody_else = matches!(self.setup.login, Login::Unsaid) && self.identity.is_there();
+        self.setup.role.as_ref().filter(|_| nobody_else)
+    }
+
+    async fn credentials(&self, config: &SdkConfig, region: &str) -> Result<Credentials, Refused> {
+        if let Some(role) = self.by_workflow() {
+            return self.assume_by_token(role, config, region).await;
+        }
+        let base = self.named(config, region).await?;
+        match &self.setup.role {
+            Some(role) => self.assume(role, base, config, region).await,
+            None => Ok(base),
+        }
+    }
+
+    /// Who we are at first.
+    async fn named(&self, config: &SdkConfig, region: &str) -> Result<Credentials, Refused> {
+        let setup = self.setup;
+        if let Login::Keys { credentials, .. } = &setup.login {
+            return Ok(credentials.clone());
+        }
+        let Some(provider) = config.credentials_provider() else { return Err(self.nobody().await) };
+        let credentials = match provider.provide_credentials().await {
+            Ok(credentials) => credentials,
+            Err(CredentialsError::CredentialsNotLoaded(_)) => return Err(self.nobody().await),
+            Err(error) => return Err(self.not_loaded(&error, region)),
+        };
+        // A profile that does not exist makes the SDK go on to the next in its chain: to whom the machine runs as.
+        let by_profile = credentials
+            .get_property::<Vec<AwsCredentialFeature>>()
+            .is_some_and(|all| all.contains(&AwsCredentialFeature::CredentialsProfile));
+        if matches!(setup.login, Login::Profile(_)) && !by_profile {
+            return Err(self.nobody().await);
+        }
+        // The end of their time is for who keeps them: this run uses them at once.
+        Ok(Credentials::new(
+            credentials.access_key_id(),
+            credentials.secret_access_key(),
+            credentials.session_token().map(str::to_owned),
+            None,
+            "chain",
+        ))
+    }
+
+    /// `sts:AssumeRoleWithWebIdentity` with the workflow's identity token.
+    async fn assume_by_token(
+        &self,
+        role: &Role,
+        config: &SdkConfig,
+        region: &str,
+    ) -> Result<Credentials, Refused> {
+        let token = self.identity.token(&role.audience).await;
+        let token = token.map_err(|refusal| {
+            Refused::failed(format!("{}: {}", self.setup.id, refusal.fact), refusal.remedy)
+        })?;
+        let request = self
+            .sts(config, None)
+            .assume_role_with_web_identity()
+            .role_arn(&role.arn)
+            .role_session_name(&role.session)
+            .web_identity_token(String::from_utf8_lossy(token.expose()))
+            .duration_seconds(SESSION_SECONDS);
+        let answer = within(self.network, request.send()).await;
+        let answer = answer.map_err(|fault| self.not_assumed(&fault, role, region, Some(&token)))?;
+        of_sts(answer.credentials.as_ref())
+            .ok_or_else(|| self.not_assumed(&Fault::Garbled, role, region, Some(&token)))
+    }
+
+    /// `sts:AssumeRole` with other credentials.
+    async fn assume(
+        &self,
+        role: &Role,
+        base: Credentials,
+        config: &SdkConfig,
+        region: &str,
+    ) -> Result<Credentials, Refused> {
+        let request = self
+            .sts(config, Some(base))
+            .assume_role()
+            .role_arn(&role.arn)
+            .role_session_name(&role.session)
+            .duration_seconds(SESSION_SECONDS);
+        let answer = within(self.network, request.send()).await;
+        let answer = answer.map_err(|fault| self.not_assumed(&fault, role, region, None))?;
+        of_sts(answer.credentials.as_ref())
+            .ok_or_else(|| self.not_assumed(&Fault::Garbled, role, region, None))
+    }
+
+    fn sts(&self, config: &SdkConfig, credentials: Option<Credentials>) -> aws_sdk_sts::Client {
+        let mut config = aws_sdk_sts::config::Builder::from(config)
+            .retry_partition(self.partition.clone())
+            .retry_classifier(RetryAfter { deadline: self.network.deadline() });
+        if let Some(credentials) = credentials {
+            config = config.credentials_provider(credentials);
+        }
+        aws_sdk_sts::Client::from_conf(config.build())
+    }
+
+    /// Nobody is there to log in as.
+    async fn nobody(&self) -> Refused {
+        let setup = self.setup;
+        let id = &setup.id;
+        match (&setup.login, &setup.role) {
+            (Login::Profile(name), _) => Refused::failed(
+                format!("{id}: there is no shared profile `{name}` with credentials"),
+                "Correct its name, or the files: `AWS_CONFIG_FILE` (else ~/.aws/config) and `AWS_SHARED_CREDENTIALS_FILE` (else ~/.aws/credentials), as this program sees them: in the action's container the home directory is not the runner's. Profiles of IAM Identity Center (SSO) are not for machines and not supported.",
+            ),
+            (Login::TokenFile, None) => Refused::failed(
+                format!("{id}: AWS_WEB_IDENTITY_TOKEN_FILE is there, and no role to assume with it"),
+                "Set `AWS_ROLE_ARN`, or `role-arn`.",
+            ),
+            // The workflow may not ask for a token, and nobody else is there: the first is what to mend.
+            (_, Some(role)) => match self.identity.token(&role.audience).await {
+                Err(refusal) => Refused::failed(
+                    format!("{id}: {} is to be assumed, and {}", role.said_by, refusal.fact),
+                    refusal.remedy,
+                ),
+                Ok(_) => self.no_credentials(),
+            },
+            _ => self.no_credentials(),
+        }
+    }
+
+    fn no_credentials(&self) -> Refused {
+        Refused::failed(
+            format!("{}: there are no credentials for AWS", self.setup.id),
+            "In a workflow: `aws-role-arn` with\npermissions:\n  id-token: write\n  contents: read\nElsewhere: `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, a shared profile (`profile`), or a role of the machine.",
+        )
+    }
+
+    /// Somebody is named, and the SDK could not log in as that.
+    fn not_loaded(&self, error: &CredentialsError, region: &str) -> Refused {
+        let what = format!("{}: logging in by {}", self.setup.id, self.setup.login_said());
+        let call = Call { setup: self.setup, region, what: &what, service: STS, elsewhere: false };
+        if let Some(fault) = of_login(error) {
+            return call.refused(&fault);
+        }
+        let tells_more =
+            "Try `aws sts get-caller-identity` with the same variables and files: it tells more.";
+        if matches!(error, CredentialsError::ProviderTimedOut(_)) {
+            return Refused::Failed(Failure::Silent.refusal(&what, "what hands the credentials out"));
+        }
+        match (&self.setup.login, fault::cause::<std::io::Error>(error)) {
+            (Login::Profile(_), _) => Refused::failed(
+                format!("{what}: it gives no credentials"),
+                format!(
+                    "{tells_more} Profiles of IAM Identity Center (SSO) and `credential_source = Environment` are not supported."
+                ),
+            ),
+            (Login::TokenFile, Some(reason)) => Refused::failed(
+                format!("{what}: the file cannot be read: {}", crate::error::plain_reason(reason)),
+                "Correct the path; the action's container sees the workspace and not the rest of the machine.",
+            ),
+            _ => Refused::failed(format!("{what}: no credentials were handed out"), tells_more),
+        }
+    }
+
+    /// Why there is no role; with the identity token, when it was to be assumed by one.
+    fn not_assumed(&self, fault: &Fault, role: &Role, region: &str, token: Option<&SecretValue>) -> Refused {
+        let what = format!("{}: assuming the role {} ({})", self.setup.id, role.arn, role.said_by);
+        let call = Call { setup: self.setup, region, what: &what, service: STS, elsewhere: false };
+        let Fault::Code(coded) = fault else { return call.refused(fault) };
+        let because = why(coded);
+        match (coded.code.as_str(), token) {
+            ("AccessDenied" | "AccessDeniedException", Some(token)) => Refused::denied(
+                format!("{what}: it does not trust this workflow {because}"),
+                trust(role, token),
+            ),
+            ("AccessDenied" | "AccessDeniedException", None) => Refused::denied(
+                format!("{what}: {} may not assume it {because}", self.setup.login_said()),
+                format!(
+                    "Both sides must allow it: the role's trust policy `sts:AssumeRole` for who is logged in, and a policy of who is logged in\n{{ \"Effect\": \"Allow\", \"Action\": \"sts:AssumeRole\", \"Resource\": \"{}\" }}\nWhen the credentials are those of the role already, leave `role-arn` out.",
+                    role.arn
+                ),
+            ),
+            ("InvalidIdentityToken" | "InvalidIdentityTokenException" | "IDPRejectedClaim", _) => {
+                Refused::denied(
+                    format!("{what}: the account does not accept the workflow's identity token {because}"),
+                    format!(
+                        "Register GitHub's issuer with this audience once in the account: `aws iam create-open-id-connect-provider --url https://token.actions.githubusercontent.com --client-id-list {}`",
+                        role.audience
+                    ),
+                )
+            }
+            ("ValidationError" | "ValidationErrorException", _) => Refused::failed(
+                format!("{what}: STS takes this for no role or no name of a session {because}"),
+                "Compare it with `aws iam get-role --role-name NAME --query Role.Arn`.",
+            ),
+            _ => call.refused(fault),
+        }
+    }
+}
+
+/// What the role's trust policy must say, to paste.
+fn trust(role: &Role, token: &SecretValue) -> String {
+    let subject = identity::claim(token, "sub");
+    let subject = subject.unwrap_or_else(|| "repo:OWNER/REPOSITORY:environment:NAME".to_owned());
+    let provider = role.arn.split(":role/").next().unwrap_or_default();
+    format!(
+        "Put into the role's trust policy what this job is:\n{{ \"Effect\": \"Allow\", \"Action\": \"sts:AssumeRoleWithWebIdentity\",\n  \"Principal\": {{ \"Federated\": \"{provider}:oidc-provider/token.actions.githubusercontent.com\" }},\n  \"Condition\": {{ \"StringEquals\": {{\n    \"token.actions.githubusercontent.com:aud\": {},\n    \"token.actions.githubusercontent.com:sub\": {} }} }} }}",
+        json!(role.audience),
+        json!(subject)
+    )
+}
+
+fn no_region(setup: &Setup) -> Refused {
+    Refused::failed(
+        format!("{}: it is not said in which region Secrets Manager is to be asked", setup.id),
+        format!(
+            "Give it: the input `aws-region`, `AWS_REGION`, or `sources: {{ {}: {{ region: eu-central-1 }} }}` in the manifest.",
+            setup.id
+        ),
+    )
+}
+
+/// The refusal behind an error of the SDK's own chain, when it was one of STS's or of the network's.
+fn of_login(error: &CredentialsError) -> Option<Fault> {
+    let by_token =
+        fault::cause::<SdkError<AssumeRoleWithWebIdentityError, HttpResponse>>(error).map(Fault::of);
+    let by_role = || fault::cause::<SdkError<AssumeRoleError, HttpResponse>>(error).map(Fault::of);
+    by_token.or_else(by_role).or_else(|| fault::of_chain(error))
+}
+
+fn of_sts(credentials: Option<&aws_sdk_sts::types::Credentials>) -> Option<Credentials> {
+    let credentials = credentials?;
+    Some(Credentials::new(
+        &credentials.access_key_id,
+        &credentials.secret_access_key,
+        Some(credentials.session_token.clone()),
+        None,
+        "role",
+    ))
+}

@@ -1,0 +1,162 @@
+//! Why a call of the SDK gave nothing, told by codes and types. Neither the SDK's errors nor the server's messages go any
+//! further: their texts hold whole answers, and with them values.
+
+use std::error::Error as StdError;
+use std::future::Future;
+
+use aws_sdk_secretsmanager::config::http::HttpResponse;
+use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+
+use super::client::NoSuchHost;
+use crate::sources::net::{Failure, Network};
+
+/// Why a call gave nothing.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Fault {
+    /// The server said so by one of its codes.
+    Code(Coded),
+    /// The server answered with a bad status and no code.
+    Status(u16),
+    /// The server has no address.
+    NoHost(String),
+    /// No whole answer came.
+    Net(Failure),
+    /// What came was no answer of AWS's.
+    Garbled,
+}
+
+/// A refusal of the server.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Coded {
+    /// Its `__type` without the namespace, e.g. `AccessDeniedException`.
+    pub(super) code: String,
+    /// The id that AWS's support asks for.
+    pub(super) request: Option<String>,
+}
+
+impl Fault {
+    /// What an error of the SDK says.
+    pub(super) fn of<E>(error: &SdkError<E, HttpResponse>) -> Self
+    where
+        E: ProvideErrorMetadata + StdError + 'static,
+    {
+        match error {
+            SdkError::ServiceError(service) => {
+                let (meta, response) = (service.err().meta(), service.raw());
+                match meta.code() {
+                    Some(code) => Self::Code(Coded { code: shown(code), request: request(response) }),
+                    None if response.status().is_success() => Self::Garbled,
+                    None => Self::Status(response.status().as_u16()),
+                }
+            }
+            SdkError::TimeoutError(_) => Self::Net(Failure::Silent),
+            SdkError::DispatchFailure(failure) => match failure.as_connector_error() {
+                Some(error) => of_connection(error),
+                None => Self::Net(Failure::CutOff),
+            },
+            SdkError::ResponseError(_) => match cause::<std::io::Error>(error) {
+                Some(_) => Self::Net(Failure::CutOff),
+                None => of_chain(error).unwrap_or(Self::Garbled),
+            },
+            _ => Self::Net(Failure::Malformed),
+        }
+    }
+
+    /// The code that a part of an answer has for one of several items.
+    pub(super) fn of_part(code: &str) -> Self {
+        Self::Code(Coded { code: shown(code), request: None })
+    }
+
+    /// The code, when the server gave one.
+    pub(super) fn code(&self) -> Option<&str> {
+        match self {
+            Self::Code(coded) => Some(&coded.code),
+            _ => None,
+        }
+    }
+}
+
+/// What the network did, when an error of another type is about that.
+pub(super) fn of_chain(error: &(dyn StdError + 'static)) -> Option<Fault> {
+    cause::<ConnectorError>(error).map(of_connection)
+}
+
+/// The error of this type among an error and its causes.
+pub(super) fn cause<'e, E: StdError + 'static>(error: &'e (dyn StdError + 'static)) -> Option<&'e E> {
+    std::iter::successors(Some(error), |error| inner(*error)).find_map(|error| error.downcast_ref::<E>())
+}
+
+/// Waits for a call as long as the sources have.
+pub(super) async fn within<T, E>(
+    network: &Network,
+    call: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+) -> Result<T, Fault>
+where
+    E: ProvideErrorMetadata + StdError + 'static,
+{
+    match tokio::time::timeout_at(network.deadline(), call).await {
+        Ok(Ok(output)) => Ok(output),
+        Ok(Err(error)) => Err(Fault::of(&error)),
+        Err(_) => Err(Fault::Net(Failure::Deadline(network.timeout()))),
+    }
+}
+
+fn of_connection(error: &ConnectorError) -> Fault {
+    if let Some(host) = cause::<NoSuchHost>(error) {
+        return Fault::NoHost(host.0.clone());
+    }
+    if let Some(reason) = cause::<rustls::Error>(error) {
+        return Fault::Net(Failure::Tls(reason.to_string()));
+    }
+    if error.is_timeout() {
+        // The limit for an answer stands around the client, that for a connection inside: there is one more error.
+        let connecting = std::iter::successors(error.source(), |error| inner(*error)).count() > 2;
+        return Fault::Net(if connecting {
+            Failure::Connect("no answer".to_owned())
+        } else {
+            Failure::Silent
+        });
+    }
+    if error.is_user() {
+        return Fault::Net(Failure::Malformed);
+    }
+    match cause::<std::io::Error>(error) {
+        Some(cause) if ended(cause) => Fault::Net(Failure::CutOff),
+        Some(cause) => Fault::Net(Failure::Connect(crate::error::plain_reason(cause))),
+        // A proxy that refuses is an error of a private type.
+        None if error.is_io() => {
+            Fault::Net(Failure::Connect("the proxy refused, or it ended at once".to_owned()))
+        }
+        None => Fault::Net(Failure::CutOff),
+    }
+}
+
+/// Whether a connection stood and then ended.
+fn ended(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind as K;
+    matches!(error.kind(), K::ConnectionReset | K::ConnectionAborted | K::BrokenPipe | K::UnexpectedEof)
+}
+
+/// The error inside an error. Those of the system hold theirs apart from `source`.
+fn inner<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e (dyn StdError + 'static)> {
+    match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+        Some(inner) => Some(inner),
+        None => error.source(),
+    }
+}
+
+/// A code as far as it is one: the server's text is not ours to print.
+fn shown(code: &str) -> String {
+    let code = code.rsplit('#').next().unwrap_or(code);
+    let is_one =
+        !code.is_empty() && code.len() <= 80 && code.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.');
+    if is_one { code.to_owned() } else { "unreadable".to_owned() }
+}
+
+fn request(response: &HttpResponse) -> Option<String> {
+    let id =
+        ["x-amzn-requestid", "x-amzn-request-id"].iter().find_map(|name| response.headers().get(*name))?;
+    let is_one = id.len() <= 64 && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    is_one.then(|| id.to_owned())
+}

@@ -1,0 +1,49 @@
+//! Which secrets lie below a prefix, for references that end in `*`.
+
+use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType};
+
+use super::Aws;
+use super::credentials::Session;
+use super::fault::within;
+use super::item::check_name;
+use super::refusal::{Call, of_list};
+use crate::sources::{Listing, Refusal};
+
+/// The longest page that there is (`MaxResults` of `ListSecrets`).
+const PAGE: i32 = 100;
+
+/// The names that start with `prefix`, in the source's own region. What is marked for deletion is not among them.
+pub(super) async fn below(source: &Aws, session: &Session, prefix: &str) -> Listing {
+    let what = format!("{}:{prefix}*", source.setup.id);
+    if prefix.starts_with("arn:") {
+        return Listing::Failed(Refusal::new(
+            format!("{what}: a list goes by names, not by ARNs"),
+            "Write the beginning of the names: `aws:claude-bot/*`. For another region, give that one a source of its own.",
+        ));
+    }
+    if let Err(fact) = check_name(prefix) {
+        return Listing::Failed(Refusal::new(
+            format!("{what}: {fact}"),
+            "A name has letters, digits and `/_+=.@-`.",
+        ));
+    }
+    let call = Call::of_store(&source.setup, &session.region, &what);
+    let client = session.client(&session.region);
+    let filter = Filter::builder().key(FilterNameStringType::Name).values(prefix).build();
+    let filter = Some(filter).filter(|_| !prefix.is_empty());
+    let (mut names, mut next) = (Vec::new(), None);
+    loop {
+        let page =
+            client.list_secrets().max_results(PAGE).set_filters(filter.clone().map(|filter| vec![filter]));
+        let page = match within(&source.network, page.set_next_token(next).send()).await {
+            Ok(page) => page,
+            Err(fault) => return of_list(&fault, &call),
+        };
+        let here = page.secret_list.unwrap_or_default().into_iter().filter_map(|secret| secret.name);
+        names.extend(here.filter(|name| name.starts_with(prefix)));
+        next = page.next_token;
+        if next.is_none() {
+            return Listing::Items(names);
+        }
+    }
+}

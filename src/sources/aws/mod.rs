@@ -1,0 +1,107 @@
+//! The `aws` source: AWS Secrets Manager, through the vendor's own SDK.
+
+mod client;
+mod credentials;
+mod fault;
+mod item;
+mod list;
+mod read;
+mod refusal;
+mod setup;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use async_trait::async_trait;
+use tokio::sync::OnceCell;
+
+use self::credentials::Session;
+use self::refusal::Refused;
+use self::setup::Setup;
+use super::conventional;
+use super::identity::Identity;
+use super::net::Network;
+use super::opening::Opening;
+use super::{Item, Listing, Options, Remark, Reply, Source};
+use crate::error::Result;
+use crate::manifest::{Reference, Scope, SourceId};
+use crate::secret::SecretName;
+
+/// The source.
+pub struct Aws {
+    setup: Setup,
+    network: Arc<Network>,
+    identity: Arc<Identity>,
+    /// Who we are: one login a run, and one for all replies when it fails.
+    session: OnceCell<Result<Session, Refused>>,
+    /// Whether reading many at once was refused: then no more is tried in this run.
+    one_by_one: AtomicBool,
+}
+
+/// Opens it. `None` when nobody names it and no variables say how to log in and in which region. Nothing is asked yet.
+///
+/// # Errors
+/// `usage` for a setting that cannot work.
+pub(super) fn open(options: &Options, opening: &Opening) -> Result<Option<Aws>> {
+    let Some(setup) = Setup::of(options, opening.settings, opening.identity.is_there())? else {
+        return Ok(None);
+    };
+    client::check_trust(&setup, &opening.network)?;
+    Ok(Some(Aws {
+        setup,
+        network: opening.network.clone(),
+        identity: opening.identity.clone(),
+        session: OnceCell::new(),
+        one_by_one: AtomicBool::new(false),
+    }))
+}
+
+#[async_trait]
+impl Source for Aws {
+    fn id(&self) -> &SourceId {
+        &self.setup.id
+    }
+
+    fn conventional(&self, name: &SecretName, scope: &Scope) -> Reference {
+        conventional::aws(&self.setup.id, name, scope)
+    }
+
+    fn is_ambient(&self) -> bool {
+        !self.setup.named
+    }
+
+    async fn read(&self, items: &[Item]) -> Vec<Reply> {
+        match self.session().await {
+            Ok(session) => read::all(self, session, items).await,
+            Err(refused) => items.iter().map(|_| refused.clone().reply()).collect(),
+        }
+    }
+
+    async fn list(&self, prefix: &str) -> Listing {
+        match self.session().await {
+            Ok(session) => list::below(self, session, prefix).await,
+            Err(refused) => refused.clone().listing(),
+        }
+    }
+
+    fn remarks(&self, _: &[Item]) -> Vec<Remark> {
+        let plain = self.setup.endpoint.as_ref().filter(|endpoint| endpoint.is_plain_and_far());
+        plain
+            .into_iter()
+            .map(|endpoint| Remark {
+                text: format!(
+                    "{}: {} is an address without TLS: values travel readable",
+                    self.setup.id, endpoint.by
+                ),
+                remedy: Some("Write it with `https://`.".to_owned()),
+            })
+            .collect()
+    }
+}
+
+impl Aws {
+    async fn session(&self) -> Result<&Session, &Refused> {
+        let start = || Session::start(&self.setup, &self.network, &self.identity);
+        self.session.get_or_init(start).await.as_ref()
+    }
+}

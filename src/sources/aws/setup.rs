@@ -1,0 +1,370 @@
+//! What is said of an AWS source, checked before anything is asked: where it is and how to log in.
+
+use std::collections::HashMap;
+
+use aws_credential_types::Credentials;
+
+use super::item::is_region;
+use crate::error::{Code, Error, Result};
+use crate::manifest::SourceId;
+use crate::settings::{Environment, Settings};
+use crate::sources::{Options, net};
+
+/// The audience that AWS documents for the workflow's identity tokens.
+const AUDIENCE: &str = "sts.amazonaws.com";
+/// What the vendor's own tools call the source `aws`.
+const VENDOR: &str = "AWS_";
+/// Where the SDK finds the credentials of a container (ECS, EKS).
+const CONTAINER: [&str; 2] = ["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"];
+const TOKEN_FILE: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
+
+/// The settings of one source. It has no `Debug`: it holds credentials.
+pub(super) struct Setup {
+    pub(super) id: SourceId,
+    /// Whether somebody speaks of this source; see [`Options::named`].
+    pub(super) named: bool,
+    /// The region of Secrets Manager, and who said it. `None`: what the shared profile or the instance has.
+    pub(super) region: Option<Said>,
+    /// Another address than Amazon's.
+    pub(super) endpoint: Option<Said>,
+    /// Certificates of authorities, as PEM, besides those of the run.
+    pub(super) certificates: Option<Vec<u8>>,
+    /// Who we are at first.
+    pub(super) login: Login,
+    /// The role to assume with that.
+    pub(super) role: Option<Role>,
+    /// The variables that the SDK's own chain of credentials reads.
+    pub(super) variables: HashMap<String, String>,
+}
+
+/// A setting and who said it.
+pub(super) struct Said {
+    pub(super) text: String,
+    pub(super) by: String,
+}
+
+impl Said {
+    /// Whether it is an address of another machine without TLS.
+    pub(super) fn is_plain_and_far(&self) -> bool {
+        let url = reqwest::Url::parse(&self.text).ok().filter(|url| url.scheme() == "http");
+        url.is_some_and(|url| match url.host_str().unwrap_or_default() {
+            "localhost" | "[::1]" => false,
+            host => !host.parse::<std::net::Ipv4Addr>().is_ok_and(|address| address.is_loopback()),
+        })
+    }
+}
+
+/// Who we are at first.
+pub(super) enum Login {
+    /// Whom these variables name.
+    Keys { credentials: Credentials, said_by: String },
+    /// Whom a shared profile names.
+    Profile(String),
+    /// Whom the token of this file names, by a role.
+    TokenFile,
+    /// Whom the container runs as.
+    Container,
+    /// Nobody is named: the workflow, where it has an identity, else whom the machine runs as.
+    Unsaid,
+}
+
+/// A role to assume.
+pub(super) struct Role {
+    pub(super) arn: String,
+    pub(super) said_by: String,
+    pub(super) session: String,
+    pub(super) audience: String,
+}
+
+impl Setup {
+    /// Reads the settings. `None` when nothing configures the source: nobody names it, and no variables say how to log in
+    /// and where.
+    ///
+    /// # Errors
+    /// `usage` for a setting that cannot work.
+    pub(super) fn of(options: &Options, settings: &Settings, has_identity: bool) -> Result<Option<Self>> {
+        let reading = Reading { options, settings, own: options.variable("") == VENDOR };
+        let login = reading.login()?;
+        let role = reading.role(&login);
+        let logs_in = !matches!(login, Login::Unsaid) || (role.is_some() && has_identity);
+        if !options.named && !logs_in {
+            return Ok(None);
+        }
+        let region = reading.region()?;
+        if !options.named && region.is_none() && !matches!(login, Login::Profile(_)) {
+            return Ok(None);
+        }
+        let mut role = role.map(|role| reading.checked(role)).transpose()?;
+        let mut variables = reading.variables();
+        if matches!(login, Login::TokenFile) {
+            give_role_to_chain(&mut role, &mut variables);
+        }
+        if !options.named {
+            // A machine's own identity is nobody's word for this source, and asking for it takes seconds elsewhere.
+            variables.insert("AWS_EC2_METADATA_DISABLED".to_owned(), "true".to_owned());
+        }
+        Ok(Some(Self {
+            id: options.id.clone(),
+            named: options.named,
+            region,
+            endpoint: reading.endpoint()?,
+            certificates: reading.certificates()?,
+            login,
+            role,
+            variables,
+        }))
+    }
+
+    /// Who logs in at first, as sentences name it.
+    pub(super) fn login_said(&self) -> String {
+        match &self.login {
+            Login::Keys { said_by, .. } => format!("the key in {said_by}"),
+            Login::Profile(name) => format!("the shared profile `{name}`"),
+            Login::TokenFile => "the token in `AWS_WEB_IDENTITY_TOKEN_FILE`".to_owned(),
+            Login::Container => "the container's credentials".to_owned(),
+            Login::Unsaid => "the machine's credentials".to_owned(),
+        }
+    }
+}
+
+/// A token in a file is worth nothing without a role: the SDK assumes the one that `AWS_ROLE_ARN` names. Another one is
+/// assumed after that.
+fn give_role_to_chain(role: &mut Option<Role>, variables: &mut HashMap<String, String>) {
+    let of_chain = variables.get("AWS_ROLE_ARN");
+    if role.as_ref().is_some_and(|role| of_chain.is_none_or(|arn| *arn == role.arn))
+        && let Some(role) = role.take()
+    {
+        variables.insert("AWS_ROLE_ARN".to_owned(), role.arn);
+        variables.insert("AWS_ROLE_SESSION_NAME".to_owned(), role.session);
+    }
+}
+
+/// The settings while they are read.
+struct Reading<'a> {
+    options: &'a Options,
+    settings: &'a Settings,
+    /// Whether the source has the vendor's own variables.
+    own: bool,
+}
+
+impl Reading<'_> {
+    fn environment(&self) -> &Environment {
+        self.options.environment()
+    }
+
+    /// A setting of this source; of one with an id of its own that does not say it, what an input or a variable says of
+    /// `aws`: another region or another role of the same account is the usual reason for a second source.
+    fn said(&self, setting: &str, input: Option<&str>, variables: &[&str]) -> Option<Said> {
+        if let Some(text) = self.options.text(setting) {
+            return Some(Said { text: text.to_owned(), by: self.options.said_by(setting) });
+        }
+        if self.own {
+            return None;
+        }
+        let by_input = input.and_then(|input| {
+            let text = self.settings.store_inputs.get(input)?;
+            Some(Said { text: text.trim().to_owned(), by: format!("the input `{input}`") })
+        });
+        by_input.or_else(|| {
+            variables.iter().find_map(|name| {
+                let text = self.environment().text(name)?.trim().to_owned();
+                Some(Said { text, by: format!("`{name}`") })
+            })
+        })
+    }
+
+    fn region(&self) -> Result<Option<Said>> {
+        let Some(region) = self.said("region", Some("aws-region"), &["AWS_REGION", "AWS_DEFAULT_REGION"])
+        else {
+            return Ok(None);
+        };
+        if !is_region(&region.text) {
+            return Err(self.unusable(&region, "names no region").hint(
+                "A region is written like `eu-central-1`: neither a city nor a zone (`eu-central-1a`). `aws ec2 describe-regions` lists them.",
+            ));
+        }
+        Ok(Some(region))
+    }
+
+    fn endpoint(&self) -> Result<Option<Said>> {
+        let variables = ["AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL"];
+        let Some(endpoint) = self.said("endpoint-url", None, &variables) else { return Ok(None) };
+        let url = reqwest::Url::parse(&endpoint.text).ok().filter(|url| {
+            matches!(url.scheme(), "http" | "https")
+                && url.has_host()
+                && url.username().is_empty()
+                && url.password().is_none()
+                && url.query().is_none()
+        });
+        if url.is_none() {
+            return Err(self.unusable(&endpoint, "is no address of a server").hint(
+                "Write it with its scheme and nothing behind the host, e.g. `https://vpce-….secretsmanager.eu-central-1.vpce.amazonaws.com`, or leave it out: the region says where Secrets Manager is.",
+            ));
+        }
+        Ok(Some(endpoint))
+    }
+
+    fn certificates(&self) -> Result<Option<Vec<u8>>> {
+        let said = self.said("ca-certificates", None, &["AWS_CA_BUNDLE"]);
+        said.map(|said| net::pem(&said.text, &self.settings.workspace, &said.by)).transpose()
+    }
+
+    fn login(&self) -> Result<Login> {
+        let profile = self.options.text("profile");
+        let profile_by = self.options.said_by("profile");
+        let by_variable = profile_by == format!("`{VENDOR}PROFILE`");
+        let keys = self.keys(&self.options.variable(""))?;
+        match (profile, keys) {
+            // As in AWS's own tools: a profile that was asked for wins over keys that are just there, and the keys win
+            // over the profile that is just there.
+            (Some(profile), None) => Ok(Login::Profile(profile.to_owned())),
+            (Some(profile), Some(_)) if self.own && !by_variable => Ok(Login::Profile(profile.to_owned())),
+            (Some(_), Some(Login::Keys { said_by, .. })) if !self.own => Err(Error::new(
+                Code::Usage,
+                format!("{}: there are two logins, {profile_by} and {said_by}", self.options.id),
+            )
+            .hint("Keep the one that is meant, and unset the other.")),
+            (_, Some(keys)) => Ok(keys),
+            (None, None) => self.inherited_login(),
+        }
+    }
+
+    /// Who we are when the source has no login of its own.
+    fn inherited_login(&self) -> Result<Login> {
+        if !self.own
+            && let Some(keys) = self.keys(VENDOR)?
+        {
+            return Ok(keys);
+        }
+        let has = |name: &str| self.environment().value(name).is_some();
+        if let Some(profile) = self.environment().text("AWS_PROFILE") {
+            return Ok(Login::Profile(profile.to_owned()));
+        }
+        if has(TOKEN_FILE) {
+            return Ok(Login::TokenFile);
+        }
+        Ok(if CONTAINER.into_iter().any(has) { Login::Container } else { Login::Unsaid })
+    }
+
+    /// The keys that variables with this beginning hold.
+    fn keys(&self, prefix: &str) -> Result<Option<Login>> {
+        let name = |end: &str| format!("{prefix}{end}");
+        let key = |end: &str| -> Result<Option<String>> {
+            let name = name(end);
+            let Some(value) = self.environment().value(&name) else { return Ok(None) };
+            let text = std::str::from_utf8(value.expose()).ok();
+            // A header cannot hold such a text, and a signature made with it is never the right one.
+            match text.filter(|text| text.bytes().all(|byte| byte.is_ascii_graphic())) {
+                Some(text) => Ok(Some(text.to_owned())),
+                None => Err(Error::new(
+                    Code::Usage,
+                    format!(
+                        "{name} holds a blank, a line break or another character that no key of AWS has ({})",
+                        value.shape()
+                    ),
+                )
+                .hint(
+                    "Store it again without what was pasted along with it, mostly a line break at its end.",
+                )),
+            }
+        };
+        let (id, secret, token) = (key("ACCESS_KEY_ID")?, key("SECRET_ACCESS_KEY")?, key("SESSION_TOKEN")?);
+        match (id, secret) {
+            (Some(id), Some(secret)) => Ok(Some(Login::Keys {
+                credentials: Credentials::new(id, secret, token, None, "variables"),
+                said_by: format!("`{}`", name("ACCESS_KEY_ID")),
+            })),
+            (None, None) => Ok(None),
+            (id, _) => {
+                let (there, missing) = if id.is_some() {
+                    (name("ACCESS_KEY_ID"), name("SECRET_ACCESS_KEY"))
+                } else {
+                    (name("SECRET_ACCESS_KEY"), name("ACCESS_KEY_ID"))
+                };
+                Err(Error::new(Code::Usage, format!("{there} is set, and {missing} is not, or empty"))
+                    .hint(format!("Set both or none. (A GitHub secret that does not exist arrives empty: is there one behind {missing}?)")))
+            }
+        }
+    }
+
+    /// What is said of a role: of a source that has a login of its own, only what is said of that source.
+    fn role(&self, login: &Login) -> Option<Said> {
+        let own_login = match login {
+            Login::Keys { said_by, .. } => *said_by != format!("`{VENDOR}ACCESS_KEY_ID`"),
+            Login::Profile(_) => self.options.text("profile").is_some(),
+            _ => false,
+        };
+        if own_login && !self.own {
+            return self.said("role-arn", None, &[]);
+        }
+        self.said("role-arn", Some("aws-role-arn"), &["AWS_ROLE_ARN"])
+    }
+
+    fn checked(&self, role: Said) -> Result<Role> {
+        if !is_role(&role.text) {
+            return Err(self.unusable(&role, "is no ARN of a role").hint(
+                "It is `arn:aws:iam::ACCOUNT:role/NAME`, as `aws iam get-role --role-name NAME --query Role.Arn` prints it.",
+            ));
+        }
+        Ok(Role {
+            arn: role.text,
+            said_by: role.by,
+            session: self.session_name()?,
+            audience: self.options.text("audience").unwrap_or(AUDIENCE).to_owned(),
+        })
+    }
+
+    /// The name that `CloudTrail` shows: what was given, else one that leads to the run of the workflow.
+    fn session_name(&self) -> Result<String> {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c);
+        let Some(said) = self.said("role-session-name", None, &["AWS_ROLE_SESSION_NAME"]) else {
+            let run = self.environment().text("GITHUB_RUN_ID").unwrap_or_default();
+            let run: String = run.chars().filter(char::is_ascii_digit).take(20).collect();
+            return Ok(if run.is_empty() {
+                "claude-secrets".to_owned()
+            } else {
+                format!("claude-secrets-{run}")
+            });
+        };
+        if !(2..=64).contains(&said.text.len()) || !said.text.chars().all(allowed) {
+            return Err(self
+                .unusable(&said, "is no name of a session")
+                .hint("It has 2 to 64 letters, digits and `_+=,.@-`."));
+        }
+        Ok(said.text)
+    }
+
+    /// What the SDK may see: AWS's own variables and where the home directory is. The keys are not among them, since
+    /// who logs in is decided here.
+    fn variables(&self) -> HashMap<String, String> {
+        let keys =
+            ["ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN"].map(|end| format!("{VENDOR}{end}"));
+        let vendors = self.environment().starting_with(VENDOR);
+        let home = self.environment().text("HOME").map(|home| ("HOME", home));
+        vendors
+            .chain(home)
+            .filter(|(name, _)| !keys.iter().any(|key| key == name))
+            .map(|(name, text)| (name.to_owned(), text.to_owned()))
+            .collect()
+    }
+
+    fn unusable(&self, said: &Said, what: &str) -> Error {
+        Error::new(
+            Code::Usage,
+            format!("{}: {} {what} ({} characters)", self.options.id, said.by, said.text.len()),
+        )
+    }
+}
+
+fn is_role(arn: &str) -> bool {
+    let parts: Vec<&str> = arn.splitn(6, ':').collect();
+    let [start, partition, service, region, account, name] = parts.as_slice() else { return false };
+    *start == "arn"
+        && partition.starts_with("aws")
+        && *service == "iam"
+        && region.is_empty()
+        && account.len() == 12
+        && account.bytes().all(|b| b.is_ascii_digit())
+        && name.strip_prefix("role/").is_some_and(|name| !name.is_empty() && !name.ends_with('/'))
+        && name.chars().all(|c| c.is_ascii_graphic())
+}

@@ -1,0 +1,192 @@
+//! Who logs in: the one way that the settings and variables tell.
+
+use std::path::{Path, PathBuf};
+
+use super::certificate::Certificate;
+use crate::error::{Code, Error, Result};
+use crate::secret::SecretValue;
+use crate::sources::{Options, net};
+
+/// An application in a tenant.
+pub(super) struct Application {
+    /// The tenant, by its id or one of its domains.
+    pub(super) tenant: String,
+    /// The application's client id.
+    pub(super) client: String,
+}
+
+/// A way to log in.
+pub(super) enum Login {
+    /// As an application with its secret.
+    Secret(Application, SecretValue),
+    /// As an application with its certificate.
+    Certificate(Application, Box<Certificate>),
+    /// As an application that trusts the issuer of the token in a file, which may be renewed while we run.
+    TokenFile(Application, PathBuf),
+    /// As an application that trusts the workflow.
+    Oidc(Application),
+    /// As the machine: by its own identity, or by the one of this client id that it was given.
+    ManagedIdentity(Option<String>),
+    /// There is none, and nobody named the source, so that nothing is tried.
+    Nothing,
+}
+
+/// What `auth` may say, with what each takes.
+const WAYS: [(&str, &str); 5] = [
+    ("client-secret", "`AZURE_CLIENT_SECRET`"),
+    ("client-certificate", "`client-certificate`"),
+    ("federated-token-file", "`federated-token-file`"),
+    ("oidc", "the workflow's identity token (`id-token: write`)"),
+    ("managed-identity", "the machine's own identity"),
+];
+
+impl Login {
+    /// The login that is meant. What `auth` says counts; else the one credential that is given; else the workflow, when
+    /// `client-id` and `tenant-id` say as what; else the machine, when the source is named.
+    ///
+    /// # Errors
+    /// `usage` when two credentials are given, when something is missing, or when the certificate cannot be used.
+    pub(super) fn of(options: &Options, workspace: &Path) -> Result<Self> {
+        let way = match options.text("auth") {
+            Some(text) => said(options, text)?,
+            None => match given(options).as_slice() {
+                [] => inferred(options),
+                [(way, _)] => way,
+                several => return Err(several_given(options, several)),
+            },
+        };
+        let application = || application(options, way);
+        Ok(match way {
+            "client-secret" => Self::Secret(application()?, secret(options)?),
+            "client-certificate" => {
+                Self::Certificate(application()?, Box::new(certificate(options, workspace)?))
+            }
+            "federated-token-file" => {
+                let file = options
+                    .text("federated-token-file")
+                    .ok_or_else(|| lacks(way, "`federated-token-file`"))?;
+                Self::TokenFile(application()?, workspace.join(file))
+            }
+            "oidc" => Self::Oidc(application()?),
+            "managed-identity" => Self::ManagedIdentity(options.text("client-id").map(str::to_owned)),
+            _ => Self::Nothing,
+        })
+    }
+
+    /// Who logs in, for commands that grant something: the client id, or the words for what to put there.
+    pub(super) fn principal(&self) -> &str {
+        match self {
+            Self::Secret(application, _)
+            | Self::Certificate(application, _)
+            | Self::TokenFile(application, _)
+            | Self::Oidc(application) => &application.client,
+            Self::ManagedIdentity(Some(client)) => client,
+            Self::ManagedIdentity(None) | Self::Nothing => "PRINCIPAL_ID",
+        }
+    }
+
+    /// The application, when one logs in.
+    pub(super) fn application(&self) -> Option<&Application> {
+        match self {
+            Self::Secret(application, _)
+            | Self::Certificate(application, _)
+            | Self::TokenFile(application, _)
+            | Self::Oidc(application) => Some(application),
+            Self::ManagedIdentity(_) | Self::Nothing => None,
+        }
+    }
+}
+
+fn said(options: &Options, text: &str) -> Result<&'static str> {
+    WAYS.iter().map(|(way, _)| *way).find(|way| *way == text).ok_or_else(|| {
+        let ways: Vec<String> = WAYS.iter().map(|(way, takes)| format!("`{way}` ({takes})")).collect();
+        let fact =
+            format!("{} is no way to log in ({} characters)", options.said_by("auth"), text.chars().count());
+        Error::new(Code::Usage, fact).hint(format!("It is one of {}.", ways.join(", ")))
+    })
+}
+
+/// The credentials that somebody gave, with who gave them.
+fn given(options: &Options) -> Vec<(&'static str, String)> {
+    let mut all = Vec::new();
+    if options.credential("CLIENT_SECRET").is_some() {
+        all.push(("client-secret", format!("`{}`", options.variable("CLIENT_SECRET"))));
+    }
+    for setting in ["client-certificate", "federated-token-file"] {
+        if options.text(setting).is_some() {
+            all.push((setting, options.said_by(setting)));
+        }
+    }
+    all
+}
+
+fn inferred(options: &Options) -> &'static str {
+    match (options.text("client-id"), options.text("tenant-id")) {
+        // Whether the workflow may ask for a token shows when it is asked for; the refusal tells what is missing.
+        (Some(_), Some(_)) => "oidc",
+        (None, Some(_)) if options.named => "oidc",
+        _ if options.named => "managed-identity",
+        _ => "",
+    }
+}
+
+fn several_given(options: &Options, several: &[(&'static str, String)]) -> Error {
+    let given: Vec<&str> = several.iter().map(|(_, said_by)| said_by.as_str()).collect();
+    let ways: Vec<String> = several.iter().map(|(way, _)| format!("`auth: {way}`")).collect();
+    let fact = format!("{}: {} logins are given: {}", options.id, several.len(), given.join(", "));
+    Error::new(Code::Usage, fact).hint(format!(
+        "Say below `sources.{}` which one counts ({}), or take the others away.",
+        options.id,
+        ways.join(", ")
+    ))
+}
+
+/// The tenant becomes a part of an address: an id, or a domain.
+fn application(options: &Options, way: &str) -> Result<Application> {
+    let needed = |setting: &'static str| {
+        let text = options.text(setting).ok_or_else(|| lacks(way, &format!("`{setting}`")))?;
+        if text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.')) {
+            return Ok(text.to_owned());
+        }
+        let (said_by, length) = (options.said_by(setting), text.chars().count());
+        Err(Error::new(Code::Usage, format!("{said_by} is no id ({length} characters)"))
+            .hint(format!("A `{setting}` looks like 00000000-0000-0000-0000-000000000000.")))
+    };
+    Ok(Application { tenant: needed("tenant-id")?, client: needed("client-id")? })
+}
+
+fn secret(options: &Options) -> Result<SecretValue> {
+    let variable = options.variable("CLIENT_SECRET");
+    let secret = options
+        .credential("CLIENT_SECRET")
+        .ok_or_else(|| lacks("client-secret", &format!("`{variable}`")))?;
+    if std::str::from_utf8(secret.expose()).is_ok_and(|text| !text.contains(char::is_control)) {
+        return Ok(secret.clone());
+    }
+    Err(Error::new(
+        Code::Usage,
+        format!("`{variable}` holds a line break or another control character ({})", secret.shape()),
+    )
+    .hint("Paste the secret's value alone, without the end of its line."))
+}
+
+fn certificate(options: &Options, workspace: &Path) -> Result<Certificate> {
+    let setting = "client-certificate";
+    let text = options.text(setting).ok_or_else(|| lacks(setting, "`client-certificate`"))?;
+    let said_by = options.said_by(setting);
+    let pem = SecretValue::new(net::pem(text, workspace, &said_by)?);
+    Certificate::read(&pem).map_err(|fact| {
+        Error::new(Code::Usage, format!("the file that {said_by} names {fact}")).hint(
+            "It must hold a certificate and its RSA key as PEM, the key without a passphrase. From a PFX file: `openssl pkcs12 -in FILE.pfx -nodes -out FILE.pem`.",
+        )
+    })
+}
+
+fn lacks(way: &str, what: &str) -> Error {
+    let fact = format!("the login to Azure by `{way}` needs {what}");
+    Error::new(Code::Usage, fact).hint(match what {
+        "`client-id`" => "Give the application's client id: the input `azure-client-id`, `AZURE_CLIENT_ID`, or `client-id` below `sources.azure`.",
+        "`tenant-id`" => "Give the tenant's id: the input `azure-tenant-id`, `AZURE_TENANT_ID`, or `tenant-id` below `sources.azure`.",
+        _ => "Give it, or let `auth` say another way.",
+    })
+}

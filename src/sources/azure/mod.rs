@@ -1,0 +1,163 @@
+//! The `azure` source: the secrets of one Azure Key Vault, by its REST interface.
+//!
+//! Microsoft's own crates are not used. They ask each vault once without a token before they ask with one, for every
+//! request that runs at that time; they follow a list to whatever host it names, with the token; they read variables of
+//! the process; their certificates need OpenSSL; and their retries know of no deadline.
+
+mod answer;
+mod certificate;
+mod entra;
+mod list;
+mod login;
+mod name;
+mod refusal;
+mod token;
+mod vault;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue};
+use tokio::sync::OnceCell;
+
+use self::answer::Question;
+use self::login::Login;
+use self::refusal::No;
+use self::token::Session;
+use self::vault::Vault;
+use super::conventional;
+use super::identity::Identity;
+use super::net::{self, Answer, Network};
+use super::opening::Opening;
+use super::{Item, Listing, Options, Reply, Source};
+use crate::error::Result;
+use crate::manifest::{Reference, Scope, SourceId};
+use crate::secret::SecretName;
+
+/// The interface's version: the oldest that is current in all clouds.
+const VERSION: &str = "7.4";
+
+/// The source.
+pub struct Azure {
+    id: SourceId,
+    named: bool,
+    vault: Vault,
+    login: Login,
+    metadata_host: Option<String>,
+    network: Arc<Network>,
+    identity: Arc<Identity>,
+    /// The login of this run, also when it was refused: it is made once.
+    authorization: OnceCell<std::result::Result<HeaderValue, No>>,
+}
+
+/// Opens it; `None` when no vault is named. Nothing is asked for yet.
+///
+/// # Errors
+/// `usage` when the settings name no vault that there can be, or no one way to log in.
+pub(super) fn open(options: Options, opening: &Opening) -> Result<Option<Azure>> {
+    let Some(vault) = Vault::of(&options)? else { return Ok(None) };
+    Ok(Some(Azure {
+        vault,
+        login: Login::of(&options, &opening.settings.workspace)?,
+        metadata_host: options.text("metadata-host").map(str::to_owned),
+        named: options.named,
+        network: opening.network.clone(),
+        identity: opening.identity.clone(),
+        authorization: OnceCell::new(),
+        id: options.id,
+    }))
+}
+
+#[async_trait]
+impl Source for Azure {
+    fn id(&self) -> &SourceId {
+        &self.id
+    }
+
+    fn conventional(&self, name: &SecretName, scope: &Scope) -> Reference {
+        conventional::azure(&self.id, name, scope)
+    }
+
+    fn is_ambient(&self) -> bool {
+        !self.named
+    }
+
+    async fn read(&self, items: &[Item]) -> Vec<Reply> {
+        let questions: Vec<_> = items.iter().map(|item| self.one(item)).collect();
+        net::each(questions).await
+    }
+
+    async fn list(&self, prefix: &str) -> Listing {
+        self.names(prefix).await.map_or_else(Listing::from, Listing::Items)
+    }
+}
+
+impl Azure {
+    async fn one(&self, item: &Item) -> Reply {
+        let Item { name, version } = item;
+        let reference =
+            Reference { source: self.id.clone(), item: name.clone(), field: None, version: version.clone() };
+        if let Some(no) = malformed(&reference) {
+            return no.into();
+        }
+        let question = Question {
+            vault: &self.vault,
+            login: &self.login,
+            what: reference.to_string(),
+            name: Some(name),
+        };
+        let version = version.as_ref().map(|version| format!("/{version}")).unwrap_or_default();
+        let address = self.vault.url(&format!("secrets/{name}{version}?api-version={VERSION}"));
+        match self.ask(&address, &question.what).await {
+            Ok(answer) => question.reply(&answer),
+            Err(no) => no.into(),
+        }
+    }
+
+    /// Asks the vault, with the token from the start: a challenge would cost a round trip.
+    async fn ask(&self, address: &str, what: &str) -> std::result::Result<Answer, No> {
+        let authorization =
+            self.authorization.get_or_init(|| self.log_in()).await.as_ref().map_err(No::clone)?;
+        let client = self
+            .network
+            .client()
+            .map_err(|error| No::failed(format!("{what}: {}", error.fact), error.hints.join(" ")))?;
+        let make =
+            || client.get(address).header(AUTHORIZATION, authorization).header(ACCEPT, "application/json");
+        let answer = self.network.send(make, net::is_transient).await;
+        answer.map_err(|failure| No::Failed(failure.refusal(what, &self.vault.host)))
+    }
+
+    async fn log_in(&self) -> std::result::Result<HeaderValue, No> {
+        let session = Session {
+            id: self.id.as_str(),
+            vault: &self.vault,
+            login: &self.login,
+            metadata_host: self.metadata_host.as_deref(),
+            network: &self.network,
+            identity: &self.identity,
+        };
+        session.authorization().await
+    }
+}
+
+/// A reference to what Key Vault cannot have.
+fn malformed(reference: &Reference) -> Option<No> {
+    if let Some(fault) = name::fault(&reference.item) {
+        return Some(No::failed(
+            format!("{reference}: no secret in Key Vault can have this name: {fault}"),
+            "Correct the reference. Of a conventional name it is the prefix, the environment or the length: give a reference.",
+        ));
+    }
+    let version = reference.version.as_deref().filter(|version| !name::is_version(version))?;
+    Some(No::failed(
+        format!(
+            "{reference}: a version in Key Vault has 32 hexadecimal digits, and this one has {} characters",
+            version.chars().count()
+        ),
+        format!(
+            "Take one of those that `az keyvault secret list-versions --name {} --vault-name VAULT` lists.",
+            reference.item
+        ),
+    ))
+}

@@ -1,0 +1,287 @@
+//! Which vault is meant, in which cloud, and who gives tokens for it. A token goes nowhere else.
+
+use reqwest::Url;
+
+use crate::error::{Code, Error, Result};
+use crate::sources::Options;
+
+/// A cloud of Microsoft's (learn.microsoft.com, "Azure Key Vault DNS suffixes", "National clouds").
+struct Cloud {
+    /// Our word for it, and that of the Azure CLI and of `azure/login`.
+    names: [&'static str; 2],
+    /// How the hosts of its vaults end.
+    suffix: &'static str,
+    /// The hosts of its logins, the one to use first.
+    authorities: &'static [&'static str],
+    /// The audience of identity tokens that are exchanged for its own.
+    audience: &'static str,
+}
+
+const CLOUDS: [Cloud; 3] = [
+    Cloud {
+        names: ["public", "AzureCloud"],
+        suffix: "vault.azure.net",
+        authorities: &["login.microsoftonline.com", "login.windows.net"],
+        audience: "api://AzureADTokenExchange",
+    },
+    Cloud {
+        names: ["china", "AzureChinaCloud"],
+        suffix: "vault.azure.cn",
+        authorities: &["login.partner.microsoftonline.cn", "login.chinacloudapi.cn"],
+        audience: "api://AzureADTokenExchangeChina",
+    },
+    Cloud {
+        names: ["usgov", "AzureUSGovernment"],
+        suffix: "vault.usgovcloudapi.net",
+        authorities: &["login.microsoftonline.us"],
+        audience: "api://AzureADTokenExchangeUSGov",
+    },
+];
+
+const PUBLIC: &Cloud = &CLOUDS[0];
+
+/// One vault.
+pub(super) struct Vault {
+    /// Its name, as the Azure CLI takes it.
+    pub(super) name: String,
+    /// Its host.
+    pub(super) host: String,
+    /// What a token is asked for, `https://vault.azure.net`.
+    pub(super) resource: String,
+    /// The host that gives tokens for it.
+    pub(super) authority: String,
+    /// The audience of identity tokens that are exchanged for its tokens.
+    pub(super) audience: String,
+}
+
+impl Vault {
+    /// The vault that the settings name; `None` when they name none.
+    ///
+    /// # Errors
+    /// `usage` for an address that is no vault's, and for settings that contradict each other.
+    pub(super) fn of(options: &Options) -> Result<Option<Self>> {
+        let suffix = Suffix::wanted(options)?;
+        let by_name = options.text("vault-name").map(|name| name_is_one(options, name)).transpose()?;
+        let by_url = options.text("vault-url").map(|url| parsed(options, url)).transpose()?;
+        let (name, suffix) = match (by_url, by_name) {
+            (None, None) => return Ok(None),
+            (None, Some(name)) => (name, suffix.unwrap_or(Suffix::Of(PUBLIC))),
+            (Some((name, end)), None) => (name, matching(options, &end, suffix)?),
+            (Some((name, end)), Some(other)) if name == other => (name, matching(options, &end, suffix)?),
+            (Some(_), Some(_)) => {
+                let (url, name) = (options.said_by("vault-url"), options.said_by("vault-name"));
+                let fact = format!("{url} and {name} name two vaults");
+                return Err(Error::new(Code::Usage, fact).hint("Give one of the two."));
+            }
+        };
+        let audience = options.text("audience").unwrap_or(suffix.cloud().unwrap_or(PUBLIC).audience);
+        Ok(Some(Self {
+            host: format!("{name}.{}", suffix.text()),
+            name,
+            resource: format!("https://{}", suffix.text()),
+            authority: authority(options, &suffix)?,
+            audience: audience.to_owned(),
+        }))
+    }
+
+    /// The address of what is below the vault. The segments must need no escapes.
+    pub(super) fn url(&self, path: &str) -> String {
+        format!("https://{}/{path}", self.host)
+    }
+
+    /// Whether an address that the vault gave leads to the vault itself. It writes the port that is meant anyway.
+    pub(super) fn is_own(&self, url: &Url) -> bool {
+        url.scheme() == "https"
+            && url.host_str() == Some(&self.host)
+            && url.port_or_known_default() == Some(443)
+    }
+}
+
+/// How the host of a vault ends.
+enum Suffix {
+    /// As those of a cloud that we know.
+    Of(&'static Cloud),
+    /// As `vault-suffix` says.
+    Own(String),
+}
+
+impl Suffix {
+    /// What `cloud` or `vault-suffix` says.
+    fn wanted(options: &Options) -> Result<Option<Self>> {
+        let cloud = options.text("cloud").map(|text| {
+            let known = |cloud: &&Cloud| cloud.names.iter().any(|name| name.eq_ignore_ascii_case(text));
+            CLOUDS.iter().find(known).map(Self::Of).ok_or_else(|| {
+                malformed(options, "cloud", "is no cloud that we know")
+                    .hint("It is `public`, `china` or `usgov`; of others, `vault-suffix` and `authority-host` tell where they are.")
+            })
+        });
+        let own = options.text("vault-suffix").map(|text| {
+            let text = text.trim_start_matches('.').to_ascii_lowercase();
+            if is_host(&text) && text.contains('.') {
+                Ok(Self::Own(text))
+            } else {
+                Err(malformed(options, "vault-suffix", "is no end of a host's name")
+                    .hint("Write what follows the vault's name and its dot, e.g. `vault.azure.net`."))
+            }
+        });
+        match (cloud, own) {
+            (Some(_), Some(_)) => {
+                let (cloud, own) = (options.said_by("cloud"), options.said_by("vault-suffix"));
+                Err(Error::new(Code::Usage, format!("{cloud} and {own} both say how the vault's host ends"))
+                    .hint("Give one of the two."))
+            }
+            (cloud, own) => cloud.or(own).transpose(),
+        }
+    }
+
+    fn text(&self) -> &str {
+        match self {
+            Self::Of(cloud) => cloud.suffix,
+            Self::Own(text) => text,
+        }
+    }
+
+    fn cloud(&self) -> Option<&'static Cloud> {
+        match self {
+            Self::Of(cloud) => Some(cloud),
+            Self::Own(_) => None,
+        }
+    }
+}
+
+/// The name and the end of the host that `vault-url` has.
+fn parsed(options: &Options, text: &str) -> Result<(String, String)> {
+    let wrong = |what: &str| {
+        malformed(options, "vault-url", what)
+            .hint("Write the address that the portal shows as \"Vault URI\": `https://NAME.vault.azure.net`.")
+    };
+    let Ok(url) = Url::parse(text) else {
+        return Err(wrong(if text.contains("://") { "is no address" } else { "has no `https://` in front" }));
+    };
+    match url.scheme() {
+        "https" => {}
+        "http" => {
+            return Err(wrong("starts with `http://`, and a token would cross the network for all to read"));
+        }
+        _ => return Err(wrong("does not start with `https://`")),
+    }
+    if url.path().starts_with("/secrets") {
+        return Err(malformed(options, "vault-url", "is the address of a secret").hint(
+            "Leave out what follows the host; the secret's name belongs into a reference, `azure:NAME`.",
+        ));
+    }
+    let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none() && url.port().is_none();
+    if !bare || !url.username().is_empty() || url.password().is_some() {
+        return Err(wrong("holds more than `https://` and a host"));
+    }
+    let host = url.host_str().unwrap_or_default().trim_end_matches('.');
+    let (name, end) = host.split_once('.').ok_or_else(|| wrong("names no vault"))?;
+    if !is_vault_name(name) {
+        return Err(wrong("names no vault"));
+    }
+    Ok((name.to_owned(), end.to_owned()))
+}
+
+/// Holds the end of the host that `vault-url` has against the clouds: a token must not be sent to just any host.
+fn matching(options: &Options, end: &str, wanted: Option<Suffix>) -> Result<Suffix> {
+    let actual = CLOUDS.iter().find(|cloud| cloud.suffix == end);
+    match (wanted, actual) {
+        (Some(wanted), _) if wanted.text() == end => Ok(wanted),
+        (None, Some(cloud)) => Ok(Suffix::Of(cloud)),
+        (Some(Suffix::Of(wanted)), Some(actual)) => {
+            let (said_by, cloud) = (options.said_by("vault-url"), options.said_by("cloud"));
+            let [wanted, actual] = [wanted, actual].map(|cloud| cloud.names[0]);
+            let fact = format!("{said_by} is a vault of the cloud `{actual}`, and {cloud} says `{wanted}`");
+            Err(Error::new(Code::Usage, fact).hint(format!(
+                "Correct the address, or say `cloud: {actual}` (or nothing: the address tells)."
+            )))
+        }
+        (Some(Suffix::Own(_)), _) => {
+            let fact = format!("does not end as {} says", options.said_by("vault-suffix"));
+            Err(malformed(options, "vault-url", &fact).hint("Correct one of the two."))
+        }
+        (_, None) => Err(foreign(options, end)),
+    }
+}
+
+/// Why a host is no vault's.
+fn foreign(options: &Options, end: &str) -> Error {
+    if end.starts_with("managedhsm.") {
+        return malformed(options, "vault-url", "is a managed HSM, which holds keys and no secrets")
+            .hint("Name a key vault: `https://NAME.vault.azure.net`.");
+    }
+    if end.split('.').any(|part| part == "privatelink" || part == "vaultcore") {
+        return malformed(options, "vault-url", "is the internal name of a private endpoint")
+            .hint("Write `https://NAME.vault.azure.net` with a private endpoint too: the private DNS zone leads there.");
+    }
+    let known: Vec<String> = CLOUDS.iter().map(|cloud| format!("`.{}`", cloud.suffix)).collect();
+    let fact =
+        "is no key vault's, and a token would be sent to whoever answers there: its host ends in none of";
+    malformed(options, "vault-url", &format!("{fact} {}", known.join(", "))).hint(
+        "Correct the address. For a cloud with other names, say so by `vault-suffix` and `authority-host`.",
+    )
+}
+
+/// The host of the logins: the cloud's own, unless `authority-host` names another one.
+fn authority(options: &Options, suffix: &Suffix) -> Result<String> {
+    let Some(text) = options.text("authority-host") else {
+        return match suffix.cloud() {
+            Some(cloud) => Ok(cloud.authorities[0].to_owned()),
+            None => Err(Error::new(
+                Code::Usage,
+                format!("{} needs `authority-host` beside it", options.said_by("vault-suffix")),
+            )
+            .hint(
+                "Name the host of that cloud's logins, which stands in place of `login.microsoftonline.com`.",
+            )),
+        };
+    };
+    // Microsoft's own libraries take it with and without `https://`.
+    let host = text.strip_prefix("https://").unwrap_or(text).trim_end_matches('/').to_ascii_lowercase();
+    if !is_host(&host) {
+        return Err(malformed(options, "authority-host", "is no host that is reached by `https://`")
+            .hint("Write the host alone, e.g. `login.microsoftonline.com`."));
+    }
+    let its_cloud = CLOUDS.iter().find(|cloud| cloud.authorities.contains(&host.as_str()));
+    if let (Some(own), Some(its)) = (suffix.cloud(), its_cloud)
+        && own.suffix != its.suffix
+    {
+        let [own, its] = [own, its].map(|cloud| cloud.names[0]);
+        let fact = format!(
+            "the vault is in the cloud `{own}`, and {} is of `{its}`",
+            options.said_by("authority-host")
+        );
+        return Err(Error::new(Code::Usage, fact).hint("Leave `authority-host` out, or correct the vault."));
+    }
+    Ok(host)
+}
+
+fn name_is_one(options: &Options, name: &str) -> Result<String> {
+    if is_vault_name(name) {
+        return Ok(name.to_ascii_lowercase());
+    }
+    Err(malformed(options, "vault-name", "is no vault's name").hint(
+        "A vault's name is 3 to 24 letters, digits and single hyphens. An address belongs into `vault-url`.",
+    ))
+}
+
+/// 3 to 24 letters, digits and hyphens, no two hyphens in a row, a letter first, no hyphen last (learn.microsoft.com,
+/// "Naming rules and restrictions for Azure resources", Microsoft.KeyVault).
+fn is_vault_name(name: &str) -> bool {
+    (3..=24).contains(&name.len())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+        && name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && !name.ends_with('-')
+        && !name.contains("--")
+}
+
+fn is_host(text: &str) -> bool {
+    let good = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+    text.split('.').all(good)
+}
+
+/// A setting that cannot be, told by who said it and its length: what stands there may be a misplaced value.
+fn malformed(options: &Options, setting: &str, what: &str) -> Error {
+    let length = options.text(setting).unwrap_or_default().chars().count();
+    Error::new(Code::Usage, format!("{} {what} ({length} characters)", options.said_by(setting)))
+}

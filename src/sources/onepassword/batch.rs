@@ -1,0 +1,271 @@
+//! Reads many references through `op` in few processes: one when all is well. Requests are counted by 1Password, and each
+//! process takes a second.
+//!
+//! `op inject` fails as a whole at the first reference that is wrong. What is missing is then looked for in the lists of
+//! the vaults, one process for each vault and all references at once; what is left is asked for again.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use zeroize::Zeroizing;
+
+use super::cli::{Ended, Op};
+use super::reference::{Query, SecretReference, is_supported};
+use super::refusal::{Kind, Message, Stop, is_called, no_such_field, no_such_vault, several_items};
+use super::template::Template;
+use crate::secret::SecretValue;
+use crate::sources::{Found, Refusal, Reply};
+
+/// How often the references are asked for, each time without those that were found to be wrong. Each time all the others
+/// are counted again.
+const ROUNDS: usize = 6;
+/// What stands in `op inject`'s output for bytes that are no UTF-8.
+const REPLACEMENT: &[u8] = "\u{fffd}".as_bytes();
+
+/// Answers every reference, in the same order.
+pub(super) async fn read(op: &Op, wanted: &[SecretReference]) -> Vec<Reply> {
+    let mut reading = Reading { op, wanted, replies: BTreeMap::new(), vaults: BTreeMap::new() };
+    if let Err(stop) = reading.all().await {
+        for index in 0..wanted.len() {
+            reading.replies.entry(index).or_insert_with(|| stop.reply(&wanted[index]));
+        }
+    }
+    reading.replies.into_values().collect()
+}
+
+/// The titles and ids of a vault's items, without archived ones; `None`: there is no such vault, or it is not shared.
+///
+/// # Errors
+/// Why they are not known.
+pub(super) async fn titles(op: &Op, vault: &str) -> Result<Option<Vec<(String, String)>>, Stop> {
+    let items = list(op, vault, &[]).await?;
+    Ok(items.map(|items| items.into_iter().map(|item| (item.title, item.id)).collect()))
+}
+
+/// An item as `op item list` has it.
+#[derive(Deserialize)]
+struct Listed {
+    id: String,
+    title: String,
+    #[serde(default)]
+    urls: Vec<Website>,
+    /// `ARCHIVED`, for one that is.
+    state: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Website {
+    #[serde(default)]
+    href: String,
+}
+
+struct Reading<'a> {
+    op: &'a Op,
+    wanted: &'a [SecretReference],
+    /// What is answered so far, by the place among the wanted.
+    replies: BTreeMap<usize, Reply>,
+    /// The vaults that were looked into, by the name in references; `None`: there is no such vault for us.
+    vaults: BTreeMap<String, Option<Vec<Listed>>>,
+}
+
+impl Reading<'_> {
+    async fn all(&mut self) -> Result<(), Stop> {
+        for (index, reference) in self.wanted.iter().enumerate() {
+            if let Some(c) = reference.unsupported() {
+                self.replies.insert(index, unsupported(reference, c));
+            }
+        }
+        // `inject` leaves bytes out that are no text; what asks for a file's content gets a process of its own.
+        let content = Query::Attribute("content".to_owned());
+        let alone = self.open().into_iter().filter(|index| self.wanted[*index].query == content);
+        let mut alone: Vec<usize> = alone.collect();
+        self.together(&mut alone).await?;
+        for index in alone {
+            self.one(index).await?;
+        }
+        Ok(())
+    }
+
+    /// What is not answered yet.
+    fn open(&self) -> Vec<usize> {
+        (0..self.wanted.len()).filter(|index| !self.replies.contains_key(index)).collect()
+    }
+
+    /// Asks for all that is open at once, but for `alone`, until all is answered. What turns out to be no text goes there.
+    async fn together(&mut self, alone: &mut Vec<usize>) -> Result<(), Stop> {
+        for _ in 0..ROUNDS {
+            let open: Vec<usize> = self.open().into_iter().filter(|index| !alone.contains(index)).collect();
+            if open.is_empty() {
+                return Ok(());
+            }
+            let references: Vec<_> = open.iter().map(|index| &self.wanted[*index]).collect();
+            let template = Template::new(&references).ok_or_else(no_randomness)?;
+            let message = match self.op.run(&["inject"], Some(&template.text)).await? {
+                Ended::Well(output) => {
+                    for (index, value) in
+                        open.into_iter().zip(template.values(&output).ok_or_else(no_template)?)
+                    {
+                        if value.expose().windows(REPLACEMENT.len()).any(|bytes| bytes == REPLACEMENT) {
+                            alone.push(index);
+                        } else {
+                            self.found(index, value);
+                        }
+                    }
+                    return Ok(());
+                }
+                Ended::Badly(message) => message,
+            };
+            let before = self.replies.len();
+            self.take_out(&message, &open).await?;
+            if self.replies.len() == before {
+                return Err(self.op.stop(&message).await);
+            }
+        }
+        Err(Stop::Failed(Refusal::new(
+            format!("it was not asked for any more: {ROUNDS} other references are wrong"),
+            "Correct those first: each one costs another reading of all.",
+        )))
+    }
+
+    /// Reads one reference by itself, byte for byte.
+    async fn one(&mut self, index: usize) -> Result<(), Stop> {
+        let reference = &self.wanted[index];
+        match self.op.run(&["read", "--no-newline", &reference.text], None).await? {
+            Ended::Well(value) => self.found(index, value.into()),
+            Ended::Badly(message) => {
+                self.take_out(&message, &[index]).await?;
+                if !self.replies.contains_key(&index) {
+                    return Err(self.op.stop(&message).await);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Answers those of the open references that a message shows to be wrong.
+    async fn take_out(&mut self, message: &Message, open: &[usize]) -> Result<(), Stop> {
+        let about_items = matches!(message.kind, Kind::Vault | Kind::Item | Kind::Ambiguous);
+        if about_items {
+            self.look_into_vaults(open).await?;
+            let before = self.replies.len();
+            for index in open {
+                if let Some(reply) = self.by_list(&self.wanted[*index]) {
+                    self.replies.insert(*index, reply);
+                }
+            }
+            if self.replies.len() > before {
+                return Ok(());
+            }
+        }
+        let about = |index: &&usize| message.is_about(&self.wanted[**index]);
+        let mut named: Vec<usize> = open.iter().filter(about).copied().collect();
+        if named.is_empty() {
+            // Names where the reference has ids, say: the field may tell which one it is all the same.
+            let by_field = |index: &&usize| message.names_field_of(&self.wanted[**index]);
+            named = open.iter().filter(by_field).copied().collect();
+            if named.len() > 1 {
+                named.clear();
+            }
+        }
+        for index in named {
+            let reference = &self.wanted[index];
+            let reply = match message.kind {
+                Kind::Field => no_such_field(reference, None),
+                _ => message.stop(None).reply(reference),
+            };
+            self.replies.insert(index, reply);
+        }
+        Ok(())
+    }
+
+    /// Lists the vaults of these references that were not listed yet.
+    async fn look_into_vaults(&mut self, open: &[usize]) -> Result<(), Stop> {
+        for index in open {
+            let vault = &self.wanted[*index].vault;
+            let key = vault.to_lowercase();
+            if !self.vaults.contains_key(&key) {
+                // What is archived is in no list by itself, and can be read all the same.
+                let listed = list(self.op, vault, &["--include-archive"]).await?;
+                self.vaults.insert(key, listed);
+            }
+        }
+        Ok(())
+    }
+
+    /// What the list of its vault says of a reference; `None` when `op` may well have it.
+    fn by_list(&self, reference: &SecretReference) -> Option<Reply> {
+        let Some(items) = self.vaults.get(&reference.vault.to_lowercase())? else {
+            return Some(no_such_vault(reference));
+        };
+        let called = |item: &&Listed| is_called(&reference.item, &item.id, &item.title);
+        let all: Vec<&Listed> = items.iter().filter(called).collect();
+        let active: Vec<&Listed> = all.iter().filter(|item| item.state.is_none()).copied().collect();
+        if all.is_empty() {
+            // `op` finds logins by the domain of their website as well.
+            let domain = reference.item.to_lowercase();
+            let is_site =
+                |item: &Listed| item.urls.iter().any(|url| url.href.to_lowercase().contains(&domain));
+            return (!items.iter().any(is_site)).then(|| Reply::Absent(reference.text.clone()));
+        }
+        if all.len() == 1 || active.len() == 1 {
+            return None;
+        }
+        let ids: Vec<String> = all.iter().map(|item| item.id.clone()).collect();
+        Some(several_items(reference, &ids))
+    }
+
+    fn found(&mut self, index: usize, value: SecretValue) {
+        let found = Found {
+            value,
+            place: self.wanted[index].text.clone(),
+            // `op inject` tells neither.
+            version: None,
+            changed: None,
+            expires: None,
+        };
+        self.replies.insert(index, Reply::Found(found));
+    }
+}
+
+async fn list(op: &Op, vault: &str, more: &[&str]) -> Result<Option<Vec<Listed>>, Stop> {
+    let words = [&["item", "list", "--vault", vault, "--format", "json"], more].concat();
+    match op.run(&words, None).await? {
+        Ended::Well(output) => parse(&output).map(Some),
+        Ended::Badly(message) if message.kind == Kind::Vault => Ok(None),
+        Ended::Badly(message) => Err(op.stop(&message).await),
+    }
+}
+
+fn parse(output: &Zeroizing<Vec<u8>>) -> Result<Vec<Listed>, Stop> {
+    // A vault without an item is an empty list, or nothing.
+    if output.trim_ascii().is_empty() {
+        return Ok(Vec::new());
+    }
+    serde_json::from_slice(output).map_err(|_| {
+        Stop::Failed(Refusal::new(
+            "`op item list` printed no list of items",
+            "`op update` brings the newest version.",
+        ))
+    })
+}
+
+/// The reply for a name that `op` cannot take.
+fn unsupported(reference: &SecretReference, c: char) -> Reply {
+    let mut remedy = "Write the id in place of the name: `op item list --vault VAULT` and `op item get ITEM --format json` show ids.".to_owned();
+    if c == '#' {
+        remedy += " A member of a value that is a JSON object is named by `onepassword:op://…#member`.";
+    }
+    debug_assert!(!is_supported(c), "only such characters are refused");
+    Reply::Failed(Refusal::new(format!("{}: `op` takes no `{c}` in a reference", reference.text), remedy))
+}
+
+fn no_template() -> Stop {
+    Stop::Failed(Refusal::new(
+        "what `op inject` printed is not the template that it was given",
+        "`op update` brings the newest version.",
+    ))
+}
+
+fn no_randomness() -> Stop {
+    Stop::Failed(Refusal::new("the system gives no random bytes", "Run this again."))
+}

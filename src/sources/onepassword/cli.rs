@@ -1,0 +1,253 @@
+//! Runs 1Password's command line, `op`: with nothing of our environment but what it needs, and within the time that the
+//! sources have.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
+
+use tempfile::TempDir;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::process::{Child, Command};
+use tokio::sync::OnceCell;
+use tokio::time::timeout_at;
+use zeroize::Zeroizing;
+
+use super::refusal::{Message, Stop};
+use crate::error::plain_reason;
+use crate::secret::SecretValue;
+use crate::settings::Environment;
+use crate::sources::net::{Failure, Network};
+use crate::sources::{Options, Refusal};
+
+/// The version with service accounts (1Password's documentation, "Use service accounts with 1Password CLI").
+const OLDEST: (u32, u32) = (2, 18);
+/// No store has a reply that is longer.
+const MAX_OUTPUT: u64 = 16 * 1024 * 1024;
+/// What of its messages is read.
+const MAX_ERRORS: u64 = 64 * 1024;
+/// How to get the program.
+const GET_OP: &str = "Install 1Password's command line 2.18 or newer (https://developer.1password.com/docs/cli/get-started), or name it by `op-path`. The action's image has it.";
+/// Variables that name proxies and trusted certificates: for every way of signing in.
+const NETWORK: &[&str] = &[
+    "HTTPS_PROXY",
+    "HTTP_PROXY",
+    "ALL_PROXY",
+    "NO_PROXY",
+    "https_proxy",
+    "http_proxy",
+    "all_proxy",
+    "no_proxy",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+];
+/// Variables by which `op` finds the 1Password app and its own settings.
+const DESKTOP: &[&str] = &["HOME", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR", "OP_BIOMETRIC_UNLOCK_ENABLED"];
+
+/// Who `op` signs in as.
+pub(super) enum Login {
+    /// A service account, by its token.
+    ServiceAccount(SecretValue),
+    /// Who is signed in to this account on this machine.
+    Desktop(String),
+}
+
+/// The program, and how it is run.
+pub(super) struct Op {
+    login: Login,
+    /// The variable of the token, for messages.
+    token_variable: String,
+    /// What `op-path` names.
+    named: Option<PathBuf>,
+    /// Who said `op-path`.
+    named_by: String,
+    variables: Environment,
+    network: Arc<Network>,
+    /// Where `op` keeps its settings while this lives: nothing of the user's own is read or written.
+    private: OnceCell<TempDir>,
+}
+
+/// How a run of the program ended.
+pub(super) enum Ended {
+    /// Well, with its output.
+    Well(Zeroizing<Vec<u8>>),
+    /// Otherwise, with what it said.
+    Badly(Message),
+}
+
+impl Op {
+    /// The program of a run. Nothing is looked for yet. `workspace` is where a relative `op-path` starts.
+    pub(super) fn new(login: Login, options: &Options, network: Arc<Network>, workspace: &Path) -> Self {
+        Self {
+            login,
+            token_variable: options.variable("SERVICE_ACCOUNT_TOKEN"),
+            named: options.text("op-path").map(|path| workspace.join(path)),
+            named_by: options.said_by("op-path"),
+            variables: options.environment().clone(),
+            network,
+            private: OnceCell::new(),
+        }
+    }
+
+    /// Runs it with these words, and `template` on its standard input.
+    ///
+    /// # Errors
+    /// Why it says nothing about any item: it is not there, too old, out of time, or nobody may read anything.
+    pub(super) async fn run(&self, words: &[&str], template: Option<&str>) -> Result<Ended, Stop> {
+        let (status, output, errors) = self.ended(words, template).await.map_err(Stop::Failed)?;
+        // Before 2.32.1 it ended well after faults of the server, and printed nothing but a message.
+        if status.success() && (!output.is_empty() || errors.trim().is_empty()) {
+            return Ok(Ended::Well(output));
+        }
+        Ok(Ended::Badly(Message::parse(&errors)))
+    }
+
+    /// Why nothing is answered, given a message that is about no reference. Asks for the version when that may be it.
+    pub(super) async fn stop(&self, message: &Message) -> Stop {
+        if message.is_unknown()
+            && let Some(refusal) = self.too_old().await
+        {
+            return Stop::Failed(refusal);
+        }
+        let token = matches!(self.login, Login::ServiceAccount(_)).then_some(self.token_variable.as_str());
+        message.stop(token)
+    }
+
+    async fn too_old(&self) -> Option<Refusal> {
+        let (status, output, _) = self.ended(&["--version"], None).await.ok()?;
+        let text = String::from_utf8_lossy(&output).trim().to_owned();
+        let mut parts = text.split('.').map(str::parse::<u32>);
+        let version = (parts.next()?.ok()?, parts.next()?.ok()?);
+        (status.success() && version < OLDEST)
+            .then(|| Refusal::new(format!("`op` is version {text}, and 2.18 or newer is needed"), GET_OP))
+    }
+
+    async fn ended(
+        &self,
+        words: &[&str],
+        template: Option<&str>,
+    ) -> Result<(ExitStatus, Zeroizing<Vec<u8>>, String), Refusal> {
+        let mut child = self.command(words, template.is_some()).await?.spawn().map_err(|error| {
+            Refusal::new(format!("`op` cannot be started: {}", plain_reason(&error)), GET_OP)
+        })?;
+        let late = |_| {
+            let failure = Failure::Deadline(self.network.timeout());
+            failure.refusal("1Password by `op`", "1password.com")
+        };
+        timeout_at(self.network.deadline(), talk(&mut child, template)).await.map_err(late)?.map_err(
+            |error| Refusal::new(format!("`op` cannot be read: {}", plain_reason(&error)), "Run this again."),
+        )
+    }
+
+    async fn command(&self, words: &[&str], has_input: bool) -> Result<Command, Refusal> {
+        let mut command = Command::new(self.program()?);
+        command
+            .args(words)
+            .env_clear()
+            .envs(self.environment().await?)
+            // A pipe, as `op inject` demands: it takes nothing from a socket or a redirected file.
+            .stdin(if has_input { Stdio::piped() } else { Stdio::null() })
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        if let Login::Desktop(account) = &self.login {
+            command.arg("--account").arg(account);
+        }
+        Ok(command)
+    }
+
+    /// Only what is named here reaches the program.
+    async fn environment(&self) -> Result<Vec<(&'static str, OsString)>, Refusal> {
+        let named = |names: &'static [&'static str]| {
+            let value =
+                |name| self.variables.value(name).map(|value| OsStr::from_bytes(value.expose()).to_owned());
+            names.iter().filter_map(move |name| Some((*name, value(name)?)))
+        };
+        let mut all: Vec<_> = named(&["PATH"]).chain(named(NETWORK)).collect();
+        all.push(("OP_CACHE", "false".into()));
+        match &self.login {
+            Login::Desktop(_) => all.extend(named(DESKTOP)),
+            Login::ServiceAccount(token) => {
+                let private = self.private().await?;
+                all.push(("HOME", private.into()));
+                all.push(("OP_CONFIG_DIR", private.into()));
+                all.push(("OP_SERVICE_ACCOUNT_TOKEN", OsStr::from_bytes(token.expose()).to_owned()));
+            }
+        }
+        if self.network.certificates().is_some() {
+            all.retain(|(name, _)| *name != "SSL_CERT_FILE");
+            all.push(("SSL_CERT_FILE", self.private().await?.join(CERTIFICATES).into()));
+        }
+        Ok(all)
+    }
+
+    /// A directory of our own, readable by us alone, with the certificates that `ca-certificates` adds.
+    async fn private(&self) -> Result<&Path, Refusal> {
+        let make = || async {
+            let directory = tempfile::Builder::new().prefix("claude-secrets-op-").tempdir()?;
+            if let Some(pem) = self.network.certificates() {
+                let platform = self.variables.text("SSL_CERT_FILE").map(std::fs::read).transpose()?;
+                let all = [platform.as_deref().unwrap_or_default(), b"\n", pem].concat();
+                std::fs::write(directory.path().join(CERTIFICATES), all)?;
+            }
+            Ok(directory)
+        };
+        let made: std::io::Result<&TempDir> = self.private.get_or_try_init(make).await;
+        made.map(TempDir::path).map_err(|error| {
+            Refusal::new(
+                format!("there is no place for `op` to work in: {}", plain_reason(&error)),
+                "Let this user write to the directory for temporary files (TMPDIR).",
+            )
+        })
+    }
+
+    /// The program: what `op-path` names, else the first `op` on the PATH.
+    fn program(&self) -> Result<PathBuf, Refusal> {
+        if let Some(path) = &self.named {
+            let fact = || format!("{} names no program: {}", self.named_by, path.display());
+            return is_program(path).then(|| path.clone()).ok_or_else(|| Refusal::new(fact(), GET_OP));
+        }
+        let path = self.variables.value("PATH").map(|value| OsStr::from_bytes(value.expose()).to_owned());
+        // A relative entry would be a program of the workspace.
+        std::env::split_paths(&path.unwrap_or_default())
+            .filter(|folder| folder.is_absolute())
+            .map(|folder| folder.join("op"))
+            .find(|path| is_program(path))
+            .ok_or_else(|| Refusal::new("1Password's command line `op` is not on the PATH", GET_OP))
+    }
+}
+
+/// The file with certificates in our directory.
+const CERTIFICATES: &str = "ca-certificates.pem";
+
+fn is_program(path: &Path) -> bool {
+    path.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+}
+
+/// Writes the template while the output is read: the program may stop reading in the middle, or begin to write.
+async fn talk(
+    child: &mut Child,
+    template: Option<&str>,
+) -> std::io::Result<(ExitStatus, Zeroizing<Vec<u8>>, String)> {
+    let (input, output, errors) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    let write = async {
+        if let (Some(mut input), Some(text)) = (input, template) {
+            // One that ends early says why by itself.
+            let _ = input.write_all(text.as_bytes()).await;
+        }
+    };
+    let ((), output, errors) = tokio::join!(write, all_of(output, MAX_OUTPUT), all_of(errors, MAX_ERRORS));
+    let (output, errors) = (output?, errors?);
+    let status = child.wait().await?;
+    Ok((status, output, String::from_utf8_lossy(&errors).into_owned()))
+}
+
+async fn all_of(stream: Option<impl AsyncRead + Unpin>, most: u64) -> std::io::Result<Zeroizing<Vec<u8>>> {
+    let mut bytes = Zeroizing::new(Vec::new());
+    if let Some(stream) = stream {
+        stream.take(most).read_to_end(&mut bytes).await?;
+    }
+    Ok(bytes)
+}

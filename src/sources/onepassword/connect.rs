@@ -1,0 +1,292 @@
+//! Reads through a Connect server's REST API: vaults and items by name or id. Each list is asked for once a run, and so is
+//! each item (1Password's documentation, "Connect server API reference").
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue};
+use reqwest::{Client, Url};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::OnceCell;
+
+use super::item::{Item, Picked};
+use super::reference::SecretReference;
+use super::refusal::{Stop, is_called, no_such_vault, several_items};
+use crate::sources::net::{self, Answer, Network};
+use crate::sources::{Found, Refusal, Reply};
+
+/// A Connect server, and what it has told in this run.
+pub(super) struct Connect {
+    host: Url,
+    bearer: HeaderValue,
+    token_variable: String,
+    network: Arc<Network>,
+    vaults: OnceCell<Result<Vec<Vault>, Trouble>>,
+    /// By the vault's id.
+    lists: Once<String, Result<Vec<Listed>, Trouble>>,
+    /// By the ids of the vault and the item.
+    items: Once<(String, String), Result<Item, Trouble>>,
+}
+
+/// A vault that the token may read.
+#[derive(Deserialize)]
+struct Vault {
+    id: String,
+    #[serde(default)]
+    name: String,
+}
+
+/// An item in a vault's list.
+#[derive(Deserialize)]
+struct Listed {
+    id: String,
+    #[serde(default)]
+    title: String,
+    /// `ARCHIVED` or `DELETED`, for one that is.
+    state: Option<String>,
+}
+
+/// Why a request gave nothing of use.
+enum Trouble {
+    /// There is no such thing (404).
+    NotThere,
+    /// Not with this token (403).
+    NotShared,
+    /// Nothing at all is to be had.
+    Stop(Stop),
+}
+
+/// Answers that are asked for once, by what was asked for.
+struct Once<K, V>(Mutex<BTreeMap<K, Arc<OnceCell<Arc<V>>>>>);
+
+impl Connect {
+    /// The server at this address. Nothing is asked for yet.
+    pub(super) fn new(host: Url, bearer: HeaderValue, token_variable: String, network: Arc<Network>) -> Self {
+        Self {
+            host,
+            bearer,
+            token_variable,
+            network,
+            vaults: OnceCell::new(),
+            lists: Once::new(),
+            items: Once::new(),
+        }
+    }
+
+    /// Answers every reference, in the same order.
+    pub(super) async fn read(&self, wanted: &[SecretReference]) -> Vec<Reply> {
+        let asked: Vec<_> = wanted.iter().map(|reference| self.reply(reference)).collect();
+        net::each(asked).await
+    }
+
+    /// The titles and ids of a vault's items, without archived ones; `None`: there is no such vault, or the token is not
+    /// for it.
+    ///
+    /// # Errors
+    /// Why they are not known.
+    pub(super) async fn titles(&self, vault: &str) -> Result<Option<Vec<(String, String)>>, Stop> {
+        let client = self.client()?;
+        let vaults = self.vaults(&client).await;
+        let vaults = vaults.as_ref().map_err(|trouble| self.stop(trouble))?;
+        let Some(vault) = vaults.iter().find(|one| is_called(vault, &one.id, &one.name)) else {
+            return Ok(None);
+        };
+        match self.list(&client, &vault.id).await.as_ref() {
+            Ok(items) => {
+                let active = items.iter().filter(|item| item.state.is_none());
+                Ok(Some(active.map(|item| (item.title.clone(), item.id.clone())).collect()))
+            }
+            Err(Trouble::Stop(stop)) => Err(stop.clone()),
+            Err(Trouble::NotThere | Trouble::NotShared) => Ok(None),
+        }
+    }
+
+    async fn reply(&self, reference: &SecretReference) -> Reply {
+        self.answer(reference).await.unwrap_or_else(|refused| refused)
+    }
+
+    /// The answer to one reference, or why there is none.
+    async fn answer(&self, reference: &SecretReference) -> Result<Reply, Reply> {
+        let client = self.client().map_err(|stop| stop.reply(reference))?;
+        let vault = self.vault(&client, reference).await?;
+        let id = self.item_id(&client, reference, vault).await?;
+        let item = self.item(&client, &vault.id, &id).await;
+        let item = item.as_ref().as_ref().map_err(|trouble| refused(trouble, reference))?;
+        let value = match item.pick(reference) {
+            Picked::Value(value) => value,
+            Picked::Nothing(reply) => return Err(reply),
+            Picked::File(file) => {
+                let path = ["vaults", &vault.id, "items", &id, "files", &file, "content"];
+                let content = self.ask(&client, &path).await;
+                content.map_err(|trouble| refused(&trouble, reference))?.body.into()
+            }
+        };
+        Ok(Reply::Found(Found {
+            value,
+            place: reference.text.clone(),
+            version: item.version.map(|number| number.to_string()),
+            changed: item.changed(),
+            expires: None,
+        }))
+    }
+
+    async fn vault(&self, client: &Client, reference: &SecretReference) -> Result<&Vault, Reply> {
+        let vaults = self.vaults(client).await.as_ref().map_err(|trouble| refused(trouble, reference))?;
+        let mut called = vaults.iter().filter(|vault| is_called(&reference.vault, &vault.id, &vault.name));
+        match (called.next(), called.next()) {
+            (Some(vault), None) => Ok(vault),
+            (None, _) => Err(no_such_vault(reference)),
+            (Some(_), Some(_)) => Err(several_vaults(reference, vaults)),
+        }
+    }
+
+    /// The id of the item that a reference names.
+    async fn item_id(
+        &self,
+        client: &Client,
+        reference: &SecretReference,
+        vault: &Vault,
+    ) -> Result<String, Reply> {
+        let name = &reference.item;
+        // An id needs no list; and what looks like one may be a title all the same.
+        if is_id(name) && self.item(client, &vault.id, name).await.is_ok() {
+            return Ok(name.clone());
+        }
+        let list = self.list(client, &vault.id).await;
+        let items = list.as_ref().as_ref().map_err(|trouble| refused(trouble, reference))?;
+        let called: Vec<&Listed> =
+            items.iter().filter(|item| is_called(name, &item.id, &item.title)).collect();
+        let active: Vec<&Listed> = called.iter().filter(|item| item.state.is_none()).copied().collect();
+        match active.as_slice() {
+            [item] => Ok(item.id.clone()),
+            [] if called.is_empty() => Err(Reply::Absent(reference.text.clone())),
+            [] => Err(archived(reference)),
+            _ => {
+                let ids: Vec<String> = active.iter().map(|item| item.id.clone()).collect();
+                Err(several_items(reference, &ids))
+            }
+        }
+    }
+
+    async fn vaults(&self, client: &Client) -> &Result<Vec<Vault>, Trouble> {
+        self.vaults.get_or_init(|| self.ask_json(client, &["vaults"])).await
+    }
+
+    async fn list(&self, client: &Client, vault: &str) -> Arc<Result<Vec<Listed>, Trouble>> {
+        self.lists.get(vault.to_owned(), self.ask_json(client, &["vaults", vault, "items"])).await
+    }
+
+    async fn item(&self, client: &Client, vault: &str, item: &str) -> Arc<Result<Item, Trouble>> {
+        let path = ["vaults", vault, "items", item];
+        self.items.get((vault.to_owned(), item.to_owned()), self.ask_json(client, &path)).await
+    }
+
+    async fn ask_json<T: DeserializeOwned>(&self, client: &Client, path: &[&str]) -> Result<T, Trouble> {
+        let answer = self.ask(client, path).await?;
+        serde_json::from_slice(&answer.body).map_err(|_| {
+            Trouble::Stop(Stop::Failed(Refusal::new(
+                format!("what {} answered is no Connect server's", self.server()),
+                "Is the address of the Connect server right (`connect-host`)?",
+            )))
+        })
+    }
+
+    async fn ask(&self, client: &Client, path: &[&str]) -> Result<Answer, Trouble> {
+        let mut url = self.host.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().push("v1").extend(path);
+        }
+        let make = || {
+            client
+                .get(url.clone())
+                .header(AUTHORIZATION, &self.bearer)
+                .header(ACCEPT, "application/json, */*")
+        };
+        let answer = self.network.send(make, net::is_transient).await.map_err(|failure| {
+            Trouble::Stop(Stop::Failed(failure.refusal("the Connect server", &self.server())))
+        })?;
+        match answer.status.as_u16() {
+            200 => Ok(answer),
+            401 => Err(Trouble::Stop(Stop::Denied(Refusal::new(
+                format!("the Connect server does not take {} (401)", self.token_variable),
+                "Give it a token that is valid and of this server: `op connect token create NAME --server SERVER --vault VAULT,r`.",
+            )))),
+            403 => Err(Trouble::NotShared),
+            404 if path.len() > 1 => Err(Trouble::NotThere),
+            status => Err(Trouble::Stop(Stop::Failed(Refusal::new(
+                format!("the Connect server {} answered with status {status}", self.server()),
+                "Look at the server and what stands before it (`/health` tells its state), or correct `connect-host`.",
+            )))),
+        }
+    }
+
+    fn stop(&self, trouble: &Trouble) -> Stop {
+        match trouble {
+            Trouble::Stop(stop) => stop.clone(),
+            Trouble::NotThere | Trouble::NotShared => Stop::Denied(Refusal::new(
+                format!("the Connect server {} shows no vaults to this token", self.server()),
+                "Give it a token of this server: `op connect token create NAME --server SERVER --vault VAULT,r`.",
+            )),
+        }
+    }
+
+    fn client(&self) -> Result<Client, Stop> {
+        self.network.client().map_err(|error| Stop::Failed(Refusal::new(error.fact, error.hints.join("\n"))))
+    }
+
+    /// The server as messages name it.
+    fn server(&self) -> String {
+        let host = self.host.host_str().unwrap_or_default();
+        self.host.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+    }
+}
+
+impl<K: Ord, V> Once<K, V> {
+    fn new() -> Self {
+        Self(Mutex::new(BTreeMap::new()))
+    }
+
+    /// The answer for a key. `ask` runs when nobody asked before.
+    async fn get(&self, key: K, ask: impl Future<Output = V>) -> Arc<V> {
+        let cell = self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default().clone();
+        cell.get_or_init(|| async { Arc::new(ask.await) }).await.clone()
+    }
+}
+
+/// What a trouble with a reference's vault, item or file means.
+fn refused(trouble: &Trouble, reference: &SecretReference) -> Reply {
+    match trouble {
+        Trouble::Stop(stop) => stop.reply(reference),
+        Trouble::NotShared => no_such_vault(reference),
+        // It was in a list a moment ago.
+        Trouble::NotThere => Reply::Failed(Refusal::new(
+            format!("{}: it went while it was read", reference.text),
+            "Run this again.",
+        )),
+    }
+}
+
+/// Whether a text may be an id: 26 lower-case letters and digits.
+fn is_id(text: &str) -> bool {
+    text.len() == 26 && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+}
+
+fn archived(reference: &SecretReference) -> Reply {
+    Reply::Failed(Refusal::new(
+        format!("{}: the item is archived", reference.text),
+        "Restore it in 1Password, or take the reference out of the manifest.",
+    ))
+}
+
+fn several_vaults(reference: &SecretReference, vaults: &[Vault]) -> Reply {
+    let SecretReference { text, vault, item, .. } = reference;
+    let called = vaults.iter().filter(|one| is_called(vault, &one.id, &one.name));
+    let ids: Vec<&str> = called.map(|one| one.id.as_str()).collect();
+    let first = ids.first().copied().unwrap_or_default();
+    Reply::Failed(Refusal::new(
+        format!("{text}: {} vaults are called `{vault}`: {}", ids.len(), ids.join(", ")),
+        format!("Write the id of the one that is meant: `op://{first}/{item}/{}`.", reference.field_path()),
+    ))
+}

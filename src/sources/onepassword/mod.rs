@@ -1,0 +1,253 @@
+//! 1Password, in one of two ways: the command line `op` with a service account (or with who is signed in on this machine),
+//! or a Connect server. A reference is 1Password's own: `op://vault/item/[section/]field`.
+
+mod batch;
+mod cli;
+mod connect;
+mod item;
+mod reference;
+mod refusal;
+mod template;
+
+use async_trait::async_trait;
+use reqwest::Url;
+use reqwest::header::HeaderValue;
+
+use self::cli::{Login, Op};
+use self::connect::Connect;
+use self::reference::{SecretReference, is_supported};
+use self::refusal::Stop;
+use super::{Item, Listing, Opening, Options, Refusal, Remark, Reply, Source, conventional};
+use crate::error::{Code, Error, Result};
+use crate::manifest::{Reference, Scope, SourceId};
+use crate::secret::{SecretName, SecretValue};
+
+/// The field of an item that has one secret: that of the category "API Credential".
+const FIELD: &str = conventional::ONEPASSWORD_FIELD;
+
+/// 1Password as a source.
+pub(super) struct Onepassword {
+    id: SourceId,
+    ambient: bool,
+    vault: Option<String>,
+    way: Way,
+    remarks: Vec<Remark>,
+}
+
+enum Way {
+    Program(Op),
+    Connect(Connect),
+}
+
+/// Opens the source when something configures it: a Connect server with its token, the token of a service account, or,
+/// outside of GitHub Actions, an account that is named for who is signed in.
+///
+/// # Errors
+/// `usage` when half of a Connect server is given, or something that cannot be an address, a token or a vault's name.
+pub(super) fn open(options: Options, opening: &Opening) -> Result<Option<Onepassword>> {
+    let connect = connect_server(&options)?;
+    let service_account = token(&options, "SERVICE_ACCOUNT_TOKEN")?.cloned();
+    let network = opening.network.clone();
+    let mut remarks = Vec::new();
+    let way = match (connect, service_account) {
+        (Some((host, bearer)), other) => {
+            if other.is_some() {
+                remarks.push(both(&options));
+            }
+            Way::Connect(Connect::new(host, bearer, options.variable("CONNECT_TOKEN"), network))
+        }
+        (None, service_account) => {
+            let login = match (service_account, desktop_account(&options, opening)) {
+                (Some(token), _) => Login::ServiceAccount(token),
+                (None, Some(account)) => Login::Desktop(account),
+                (None, None) => return Ok(None),
+            };
+            Way::Program(Op::new(login, &options, network, &opening.settings.workspace))
+        }
+    };
+    let vault = options.text("vault").map(|vault| vault_name(vault, &options)).transpose()?;
+    Ok(Some(Onepassword { id: options.id, ambient: !options.named, vault, way, remarks }))
+}
+
+#[async_trait]
+impl Source for Onepassword {
+    fn id(&self) -> &SourceId {
+        &self.id
+    }
+
+    fn conventional(&self, name: &SecretName, scope: &Scope) -> Reference {
+        conventional::onepassword(&self.id, self.vault.as_deref(), name, scope)
+    }
+
+    fn is_ambient(&self) -> bool {
+        self.ambient
+    }
+
+    /// Requests of a service account are counted; a Connect server answers from what it keeps itself.
+    fn is_metered(&self) -> bool {
+        matches!(self.way, Way::Program(_))
+    }
+
+    async fn read(&self, items: &[Item]) -> Vec<Reply> {
+        let parsed: Vec<_> = items.iter().map(|item| SecretReference::parse(&item.name)).collect();
+        let wanted: Vec<SecretReference> = parsed.iter().flatten().cloned().collect();
+        let mut replies = match &self.way {
+            Way::Program(op) => batch::read(op, &wanted).await,
+            Way::Connect(connect) => connect.read(&wanted).await,
+        }
+        .into_iter();
+        let reply = |parsed| match parsed {
+            Ok(_) => replies.next(),
+            Err(refusal) => Some(Reply::Failed(refusal)),
+        };
+        parsed.into_iter().filter_map(reply).collect()
+    }
+
+    /// The items of a vault, `op://vault/*`, or those whose titles begin so; of each the field `credential`.
+    async fn list(&self, prefix: &str) -> Listing {
+        let parts = prefix.strip_prefix("op://").and_then(|rest| rest.split_once('/'));
+        let Some((vault, start)) = parts.filter(|(vault, start)| !vault.is_empty() && !start.contains('/'))
+        else {
+            return Listing::Failed(Refusal::new(
+                format!("{prefix}*: only the items of a vault can be listed"),
+                format!("Write it as `{}:op://vault/*`.", self.id),
+            ));
+        };
+        let titles = match &self.way {
+            Way::Program(op) => batch::titles(op, vault).await,
+            Way::Connect(connect) => connect.titles(vault).await,
+        };
+        match titles {
+            Ok(Some(titles)) => Listing::Items(
+                titles
+                    .into_iter()
+                    .filter(|(title, _)| title.starts_with(start))
+                    .map(|(title, id)| format!("op://{vault}/{}/{FIELD}", self.part(title, id)))
+                    .collect(),
+            ),
+            Ok(None) => Listing::Denied(refusal::hidden_vault(&format!("{prefix}*"), vault)),
+            Err(Stop::Denied(refusal)) => Listing::Denied(refusal),
+            Err(Stop::Failed(refusal)) => Listing::Failed(refusal),
+        }
+    }
+
+    fn naming_part<'i>(&self, item: &'i str) -> &'i str {
+        item.strip_suffix(FIELD).and_then(|item| item.strip_suffix('/')).unwrap_or(item)
+    }
+
+    fn remarks(&self, _: &[Item]) -> Vec<Remark> {
+        self.remarks.clone()
+    }
+}
+
+impl Onepassword {
+    /// An item as a part of a reference: its title, or its id where the title cannot be written in one.
+    fn part(&self, title: String, id: String) -> String {
+        let fits = match &self.way {
+            Way::Program(_) => title.chars().all(is_supported),
+            Way::Connect(_) => !title.contains(['/', '?']),
+        };
+        if fits && !title.trim().is_empty() { title } else { id }
+    }
+}
+
+/// The Connect server's address and its token, when both are given.
+fn connect_server(options: &Options) -> Result<Option<(Url, HeaderValue)>> {
+    let variable = options.variable("CONNECT_TOKEN");
+    match (options.text("connect-host"), token(options, "CONNECT_TOKEN")?) {
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(Error::new(
+            Code::Usage,
+            format!("{} names a Connect server, and {variable} is not set", options.said_by("connect-host")),
+        )
+        .hint(format!("Give its token in the step's `env:` as {variable}, or take the server's address away."))),
+        (None, Some(_)) => Err(Error::new(
+            Code::Usage,
+            format!("{variable} is set, and no Connect server is named"),
+        )
+        .hint(format!(
+            "Give its address: `{}`, or `sources: {{ {}: {{ connect-host: https://… }} }}`; or take {variable} away.",
+            options.variable("CONNECT_HOST"),
+            options.id
+        ))),
+        (Some(text), Some(token)) => {
+            let host = address(text).ok_or_else(|| {
+                Error::new(
+                    Code::Usage,
+                    format!(
+                        "{} is no address of a Connect server ({} characters)",
+                        options.said_by("connect-host"),
+                        text.chars().count()
+                    ),
+                )
+                .hint("Write it as `https://connect.example.com`, with the port where it has one.")
+            })?;
+            let mut bearer = HeaderValue::from_bytes(&[b"Bearer ", token.expose()].concat())
+                .map_err(|_| unusable(&variable, token))?;
+            bearer.set_sensitive(true);
+            Ok(Some((host, bearer)))
+        }
+    }
+}
+
+/// An address with a scheme and a host and nothing that has no place there. The API's own `/v1` is taken off.
+fn address(text: &str) -> Option<Url> {
+    let mut url = Url::parse(text).ok()?;
+    let is_plain = url.username().is_empty()
+        && url.password().is_none()
+        && url.query().is_none()
+        && url.fragment().is_none();
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() || !is_plain {
+        return None;
+    }
+    let path = url.path().trim_end_matches('/');
+    let path = path.strip_suffix("/v1").unwrap_or(path).to_owned();
+    url.set_path(&path);
+    Some(url)
+}
+
+/// A token, which is one word.
+fn token<'o>(options: &'o Options, end: &str) -> Result<Option<&'o SecretValue>> {
+    let Some(token) = options.credential(end) else { return Ok(None) };
+    if token.expose().iter().all(u8::is_ascii_graphic) {
+        return Ok(Some(token));
+    }
+    Err(unusable(&options.variable(end), token))
+}
+
+fn unusable(variable: &str, token: &SecretValue) -> Error {
+    Error::new(
+        Code::Usage,
+        format!("{variable} is no token: it holds a blank, a line end or the like ({})", token.shape()),
+    )
+    .hint("Give the token alone, as 1Password shows it; `printf %s` writes no line end.")
+}
+
+/// The account of who is signed in on this machine: only where somebody names it, and never on a runner, where nobody is.
+fn desktop_account(options: &Options, opening: &Opening) -> Option<String> {
+    let account = options.text("account").filter(|account| !account.is_empty())?;
+    (options.named && !opening.settings.platform.actions).then(|| account.to_owned())
+}
+
+fn vault_name(vault: &str, options: &Options) -> Result<String> {
+    if !vault.is_empty() && !vault.contains(['/', '?']) {
+        return Ok(vault.to_owned());
+    }
+    Err(Error::new(
+        Code::Usage,
+        format!("{} is no name of a vault: it is empty, or holds a `/` or `?`", options.said_by("vault")),
+    )
+    .hint("Write the vault's name alone, or its id (`op vault list`)."))
+}
+
+/// 1Password's own rule (its documentation, "Use service accounts with 1Password CLI"), said aloud.
+fn both(options: &Options) -> Remark {
+    let (server, account) = (options.said_by("connect-host"), options.variable("SERVICE_ACCOUNT_TOKEN"));
+    Remark {
+        text: format!(
+            "{}: the Connect server that {server} names is asked, and {account} is not used, as in 1Password's own tools",
+            options.id
+        ),
+        remedy: Some(format!("Give one of the two: take away {account}, or the server and its token.")),
+    }
+}

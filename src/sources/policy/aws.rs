@@ -1,0 +1,63 @@
+//! IAM policies for Secrets Manager (docs.aws.amazon.com, "Actions, resources, and condition keys for AWS Secrets Manager").
+
+use serde_json::{Value, json};
+
+use super::{Needs, Policy, distinct};
+use crate::sources::conventional;
+
+/// One policy: reading, and what imports and batches need.
+pub(super) fn policy(needs: &Needs<'_>) -> Policy {
+    let mut statements = vec![json!({
+        "Sid": "ReadSecrets",
+        "Effect": "Allow",
+        "Action": "secretsmanager:GetSecretValue",
+        "Resource": resources(needs),
+    })];
+    // Neither action knows a resource: what a batch hands out is decided by the statement above.
+    if needs.batch {
+        statements.push(everywhere("ReadManyAtOnce", "secretsmanager:BatchGetSecretValue"));
+    }
+    if needs.imports.iter().any(|import| import.field.is_none()) {
+        statements.push(everywhere("ListForImports", "secretsmanager:ListSecrets"));
+    }
+    let title = if needs.batch {
+        "IAM policy for the role or user that logs in (--without-batch prints a narrower one: each secret is then a request)"
+    } else {
+        "IAM policy for the role or user that logs in, without batches: each secret is a request"
+    };
+    needs.policy(title, format!("{:#}", json!({ "Version": "2012-10-17", "Statement": statements })))
+}
+
+fn everywhere(sid: &str, action: &str) -> Value {
+    json!({ "Sid": sid, "Effect": "Allow", "Action": action, "Resource": "*" })
+}
+
+/// The ARNs. A secret's ARN ends in six characters of AWS's own, which `??????` stands for.
+fn resources(needs: &Needs<'_>) -> Vec<String> {
+    let named = needs.references.iter().map(|reference| match reference.item.as_str() {
+        arn if arn.starts_with("arn:") => arn.to_owned(),
+        name => format!("{}{name}-??????", start(needs)),
+    });
+    let imported = needs.imports.iter().map(|import| match import.item.strip_suffix('*') {
+        Some(prefix) => format!("{}{prefix}*", start(needs)),
+        None => format!("{}{}-??????", start(needs), import.item),
+    });
+    // The whole prefix: what is not there is then absent, and not denied.
+    let usual = needs
+        .conventional
+        .then(|| format!("{}{}/*", start(needs), conventional::path(&needs.manifest.scope)));
+    distinct(named.chain(imported).chain(usual).collect())
+}
+
+/// What every ARN of this account and region starts with; what is not known is `*`.
+fn start(needs: &Needs<'_>) -> String {
+    let region = needs.options.text("region").unwrap_or("*");
+    let partition = match region {
+        region if region.starts_with("cn-") => "aws-cn",
+        region if region.starts_with("us-gov-") => "aws-us-gov",
+        _ => "aws",
+    };
+    let role = needs.options.text("role-arn").unwrap_or_default();
+    let account = role.split(':').nth(4).filter(|account| !account.is_empty()).unwrap_or("*");
+    format!("arn:{partition}:secretsmanager:{region}:{account}:secret:")
+}

@@ -1,0 +1,21 @@
+//! Vault access for 1Password service accounts (developer.1password.com, "Manage service accounts").
+
+use super::{Needs, Policy, distinct};
+use crate::sources::conventional;
+
+/// One command: a service account that reads the items of the vaults that are named, and no others.
+pub(super) fn policy(needs: &Needs<'_>) -> Policy {
+    let vault_of =
+        |item: &str| item.strip_prefix("op://").and_then(|path| path.split('/').next()).map(str::to_owned);
+    let all = needs.references.iter().chain(needs.imports.iter().copied());
+    let named = all.filter_map(|reference| vault_of(&reference.item));
+    let setting = needs.options.text("vault");
+    let usual = needs.conventional.then(|| conventional::onepassword_vault(setting, &needs.manifest.scope));
+    let vaults = distinct(named.chain(usual).collect());
+    let shares: Vec<String> = vaults.iter().map(|vault| format!("--vault \"{vault}:read_items\"")).collect();
+    let text = format!("op service-account create \"claude-secrets\" {}\n", shares.join(" "));
+    needs.policy(
+        "a service account with the vaults it needs (it prints its token once; vaults cannot be added later)",
+        text,
+    )
+}

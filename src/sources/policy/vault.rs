@@ -1,0 +1,70 @@
+//! Policies in HCL for Vault and OpenBao (developer.hashicorp.com, "Policies" and "KV secrets engine").
+
+use std::fmt::Write as _;
+
+use super::{Needs, Policy, distinct};
+use crate::sources::conventional;
+use crate::sources::vault::{MOUNT, rule};
+
+/// One policy: reading for each item, listing for imports.
+pub(super) fn policy(needs: &Needs<'_>) -> Policy {
+    let engine = match needs.options.text("kv-version") {
+        Some("1") => Engine::One,
+        Some("2") => Engine::Two,
+        _ => Engine::Unknown,
+    };
+    let mount = needs.options.text("mount").unwrap_or(MOUNT);
+    let mut text = String::new();
+    if engine == Engine::Unknown {
+        text += "# For mounts of the key/value engine, version 2. In version 1, paths have no `data/` and no `metadata/`.\n\
+                 # Of other mounts than the configured one both forms are here: keep the one that the mount has.\n";
+    }
+    for (path, capability) in rules(needs, mount, engine) {
+        let _ = writeln!(text, "{}", rule(&path, capability));
+    }
+    needs.policy("policy (HCL) for the role or token that logs in", text)
+}
+
+/// What is known of the mounts' engine.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Engine {
+    One,
+    Two,
+    Unknown,
+}
+
+fn rules(needs: &Needs<'_>, mount: &str, engine: Engine) -> Vec<(String, &'static str)> {
+    let forms = |item: &str, part: &str| paths(item, mount, part, engine);
+    let mut read: Vec<String> = needs.references.iter().flat_map(|r| forms(&r.item, "data")).collect();
+    let mut list = Vec::new();
+    for import in &needs.imports {
+        read.extend(forms(&import.item, "data"));
+        if import.field.is_none() {
+            list.extend(forms(&import.item, "metadata"));
+        }
+    }
+    if needs.conventional {
+        // The whole prefix: what is not there is then absent, and not denied.
+        read.extend(forms(&format!("{mount}/{}/*", conventional::path(&needs.manifest.scope)), "data"));
+    }
+    let read = distinct(read).into_iter().map(|path| (path, "read"));
+    read.chain(distinct(list).into_iter().map(|path| (path, "list"))).collect()
+}
+
+/// The paths of an item. In an engine of version 2 `data` or `metadata` stands between the mount and the item. A mount
+/// that is not the configured one is taken to be one segment long, and need not be such an engine.
+fn paths(item: &str, mount: &str, part: &str, engine: Engine) -> Vec<String> {
+    if engine == Engine::One {
+        return vec![item.to_owned()];
+    }
+    let below = item.strip_prefix(mount).and_then(|rest| rest.strip_prefix('/'));
+    let (first, rest) = match below {
+        Some(rest) => (mount, rest),
+        None => item.split_once('/').unwrap_or((item, "")),
+    };
+    let inside = format!("{first}/{part}/{}", rest.strip_prefix("data/").unwrap_or(rest));
+    match below {
+        None if engine == Engine::Unknown => vec![inside, item.to_owned()],
+        _ => vec![inside],
+    }
+}

@@ -1,0 +1,204 @@
+//! From references to answers: where each item is, each read once, and what was refused explained at the end.
+
+use std::collections::BTreeMap;
+use std::sync::{MutexGuard, PoisonError};
+
+use super::Vault;
+use super::explain::{Forbidden, explain};
+use super::list::NoList;
+use super::login::Session;
+use super::mounts::{Engine, Mount, Place};
+use super::path;
+use super::read::{At, Outcome, Reader, Target};
+use super::refusal::No;
+use crate::manifest::Reference;
+use crate::sources::{Item, Reply, net};
+
+/// An item, as its reference has it.
+struct Asked<'a> {
+    what: String,
+    path: &'a str,
+    version: Option<u64>,
+}
+
+impl Vault {
+    /// The answers to all items, in the same order.
+    pub(super) async fn ask(&self, items: &[Item]) -> Vec<Reply> {
+        let asked: Vec<Result<Asked, No>> = items.iter().map(|item| self.asked(item)).collect();
+        if asked.iter().all(Result::is_err) {
+            return asked.into_iter().filter_map(Result::err).map(No::reply).collect();
+        }
+        let session = match self.session().await {
+            Ok(session) => session,
+            Err(no) => {
+                return asked
+                    .into_iter()
+                    .map(|asked| asked.err().unwrap_or_else(|| no.clone()).reply())
+                    .collect();
+            }
+        };
+        let paths: Vec<&str> = asked.iter().flatten().map(|asked| asked.path).collect();
+        let mut places =
+            self.mounts.of(self.id.as_str(), &paths, &self.transport, &session).await.into_iter();
+        let targets: Vec<Result<(Target, Place), No>> = asked
+            .into_iter()
+            .map(|asked| asked.and_then(|asked| self.target(asked, places.next().unwrap_or(Place::Untold))))
+            .collect();
+        let good: Vec<&(Target, Place)> = targets.iter().flatten().collect();
+        self.read_new(&good, &session).await;
+        let answers = self.answers();
+        targets
+            .iter()
+            .map(|target| match target {
+                Ok((target, _)) => reply(answers.get(&target.at), target),
+                Err(no) => no.clone().reply(),
+            })
+            .collect()
+    }
+
+    /// The items whose references start with `prefix`, written as it is.
+    pub(super) async fn below(&self, prefix: &str) -> Result<Vec<String>, No> {
+        let what = format!("{}:{prefix}*", self.id);
+        let path = path::parse_prefix(&what, prefix)?;
+        let session = self.session().await?;
+        let whole = path.trim_end_matches('/');
+        let places = self.mounts.of(self.id.as_str(), &[whole], &self.transport, &session).await;
+        let (mount, told) = match (places.into_iter().next(), self.kv_version) {
+            (Some(Place::Known(mount)), _) => (mount, true),
+            (Some(Place::Nowhere(no)), _) => return Err(no),
+            (_, Some(engine)) => (Mount { path: self.guess(path).to_owned(), engine }, false),
+            (_, None) => return Err(self.why(&what, path, None, &session).await),
+        };
+        let start = path::below(path, &mount.path).unwrap_or_default();
+        let start = start.strip_prefix("data/").filter(|_| mount.engine == Engine::Kv2).unwrap_or(start);
+        let reader = Reader { transport: &self.transport, session: &session };
+        match reader.items_below(&what, &mount, start).await {
+            Ok(items) => {
+                let name = |item: &String| format!("{prefix}{}", item.get(start.len()..).unwrap_or_default());
+                Ok(items.iter().map(name).collect())
+            }
+            Err(NoList::No(no)) => Err(no),
+            Err(NoList::Forbidden { path }) => {
+                Err(self.why(&what, &path, Some(mount.path).filter(|_| told), &session).await)
+            }
+        }
+    }
+
+    async fn why(&self, what: &str, path: &str, mount: Option<String>, session: &Session) -> No {
+        let path = format!("{}/*", path.trim_end_matches('/'));
+        let forbidden = Forbidden { what: what.to_owned(), path, capability: "list", mount };
+        let mut reasons = explain(&[forbidden], &self.transport, session).await;
+        reasons.pop().unwrap_or_else(|| No::denied(what, "Grant it by a policy."))
+    }
+
+    fn asked<'a>(&self, item: &'a Item) -> Result<Asked<'a>, No> {
+        let (name, version) = (item.name.clone(), item.version.clone());
+        let what = Reference { source: self.id.clone(), item: name, field: None, version }.to_string();
+        let path = path::parse(&what, &item.name)?;
+        let version = match item.version.as_deref().map(str::parse::<u64>) {
+            None => None,
+            Some(Ok(number)) if number > 0 => Some(number),
+            Some(_) => {
+                return Err(No::failed(
+                    format!("{what}: a version is a number from 1 on"),
+                    "Correct the part after `@`, or leave it out for the newest.",
+                ));
+            }
+        };
+        Ok(Asked { what, path, version })
+    }
+
+    /// Where an item is.
+    fn target(&self, asked: Asked, place: Place) -> Result<(Target, Place), No> {
+        let place = match (place, self.kv_version) {
+            (Place::Nowhere(no), _) => return Err(no),
+            (Place::Untold, Some(engine)) => {
+                Place::Set(Mount { path: self.guess(asked.path).to_owned(), engine })
+            }
+            (place, _) => place,
+        };
+        let (mount, engine) = match &place {
+            Place::Known(mount) | Place::Set(mount) => (mount.path.as_str(), Some(mount.engine)),
+            _ => (self.guess(asked.path), None),
+        };
+        let Some(item) = path::below(asked.path, mount) else {
+            return Err(No::failed(
+                format!("{}: that is a mount, and no item of it", asked.what),
+                format!("Add the item's path: `{mount}/claude-bot/anthropic`."),
+            ));
+        };
+        // By habit, as the API has it.
+        let habit =
+            item.strip_prefix("data/").filter(|_| !matches!(engine, Some(Engine::Kv1 | Engine::Other)));
+        let at =
+            At { mount: mount.to_owned(), item: habit.unwrap_or(item).to_owned(), version: asked.version };
+        Ok((Target { what: asked.what, at }, place))
+    }
+
+    /// The mount of a path, where the server does not tell: the one that is set, else the first part.
+    fn guess<'p>(&'p self, path: &'p str) -> &'p str {
+        let own = path::below(path, &self.mount).map(|_| self.mount.as_str());
+        own.unwrap_or_else(|| path::head(path, 1))
+    }
+
+    /// Reads everything that was not read before, and then asks why what was refused was refused.
+    async fn read_new(&self, targets: &[&(Target, Place)], session: &Session) {
+        let mut new: BTreeMap<&At, &(Target, Place)> = BTreeMap::new();
+        {
+            let answers = self.answers();
+            let unread = targets.iter().filter(|(target, _)| !answers.contains_key(&target.at));
+            new.extend(unread.map(|both| (&both.0.at, *both)));
+        }
+        let reader = Reader { transport: &self.transport, session };
+        let reading: Vec<_> = new.values().map(|both| self.read_one(&reader, &both.0, &both.1)).collect();
+        let mut outcomes = net::each(reading).await;
+        let mut refused = Vec::new();
+        for ((target, place), outcome) in new.values().zip(&outcomes) {
+            if let Outcome::Forbidden { path } = outcome {
+                let mount = match place {
+                    Place::Known(mount) => Some(mount.path.clone()),
+                    _ => None,
+                };
+                let (what, path) = (target.what.clone(), path.clone());
+                refused.push(Forbidden { what, path, capability: "read", mount });
+            }
+        }
+        let mut reasons = explain(&refused, &self.transport, session).await.into_iter();
+        for outcome in outcomes.iter_mut().filter(|outcome| matches!(outcome, Outcome::Forbidden { .. })) {
+            reasons.next().into_iter().for_each(|no| *outcome = Outcome::No(no));
+        }
+        self.answers().extend(new.into_keys().cloned().zip(outcomes));
+    }
+
+    async fn read_one(&self, reader: &Reader<'_>, target: &Target, place: &Place) -> Outcome {
+        let engine = match place {
+            Place::Known(mount) | Place::Set(mount) => Some(mount.engine),
+            // Another item may have told meanwhile.
+            _ => self.mounts.known(&target.at.mount).map(|mount| mount.engine),
+        };
+        if let Some(engine) = engine {
+            return reader.read(target, engine).await;
+        }
+        let (outcome, learned) = reader.read_by_shape(target).await;
+        if let Some(mount) = learned {
+            self.mounts.remember(mount);
+        }
+        outcome
+    }
+
+    fn answers(&self) -> MutexGuard<'_, BTreeMap<At, Outcome>> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn reply(outcome: Option<&Outcome>, target: &Target) -> Reply {
+    match outcome {
+        Some(Outcome::Found(found)) => Reply::Found(found.clone()),
+        Some(Outcome::Absent) => Reply::Absent(target.what.clone()),
+        Some(Outcome::No(no)) => no.clone().reply(),
+        // Every target was read, and every refusal explained.
+        Some(Outcome::Forbidden { .. }) | None => {
+            No::failed(format!("{}: it was not read", target.what), "Run this again.").reply()
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! Which items lie below a prefix: folder by folder, as the key/value engine lists them.
+
+use serde_json::Value;
+use vaultrs::api::kv1::requests::ListSecretRequest;
+use vaultrs::api::kv2::requests::ListSecretsRequest;
+
+use super::mounts::{Engine, Mount};
+use super::read::Reader;
+use super::refusal::{No, fault, no_vault, nowhere};
+use super::transport::{Question, Trouble};
+use crate::sources::net;
+
+/// How many items a prefix may stand for.
+const MOST_ITEMS: usize = 1000;
+/// How deep folders may lie in each other.
+const MOST_LEVELS: usize = 10;
+
+/// Why there is no list.
+pub(super) enum NoList {
+    /// The server refuses to list this path.
+    Forbidden {
+        path: String,
+    },
+    No(No),
+}
+
+impl From<No> for NoList {
+    fn from(no: No) -> Self {
+        Self::No(no)
+    }
+}
+
+impl Reader<'_> {
+    /// The items of a mount that start with `start`, as paths below the mount. `what` is the reference, for people.
+    pub(super) async fn items_below(
+        &self,
+        what: &str,
+        mount: &Mount,
+        start: &str,
+    ) -> Result<Vec<String>, NoList> {
+        let mut items = Vec::new();
+        let mut folders = vec![start.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned()];
+        for _ in 0..MOST_LEVELS {
+            let asked: Vec<_> = folders.iter().map(|folder| self.names(what, mount, folder)).collect();
+            let listed = net::each(asked).await;
+            let mut next = Vec::new();
+            for (folder, names) in folders.iter().zip(listed) {
+                for name in names? {
+                    let path = if folder.is_empty() { name } else { format!("{folder}/{name}") };
+                    match path.strip_suffix('/') {
+                        // A folder may hold such items, or be the one that a longer prefix names.
+                        Some(inner) if path.starts_with(start) || start.starts_with(&path) => {
+                            next.push(inner.to_owned());
+                        }
+                        None if path.starts_with(start) => items.push(path),
+                        _ => {}
+                    }
+                }
+            }
+            if items.len() > MOST_ITEMS {
+                return Err(too_many(what, &format!("more than {MOST_ITEMS} items")).into());
+            }
+            if next.is_empty() {
+                return Ok(items);
+            }
+            folders = next;
+        }
+        Err(too_many(what, &format!("folders more than {MOST_LEVELS} deep")).into())
+    }
+
+    async fn names(&self, what: &str, mount: &Mount, folder: &str) -> Result<Vec<String>, NoList> {
+        let (path, folder) = (mount.path.clone(), folder.to_owned());
+        let question = match mount.engine {
+            Engine::Kv2 => Question::of(&ListSecretsRequest { mount: path, path: folder }),
+            Engine::Kv1 => Question::of(&ListSecretRequest { mount: path, path: folder }),
+            Engine::Other => {
+                return Err(No::failed(
+                    format!("{what}: `{path}` is no key/value engine, and what it makes cannot be listed"),
+                    "Name each secret: `NAME = source:path#field`.",
+                )
+                .into());
+            }
+        };
+        let trouble = |trouble: Trouble| trouble.no(what, self.transport);
+        let question = question.map_err(trouble)?;
+        let said = self.transport.ask(&question, Some(&self.session.token)).await.map_err(trouble)?;
+        match said.status {
+            _ if !said.is_json() => Err(no_vault(what, &said, self.transport).into()),
+            200 => {
+                let keys = said.get("/data/keys").and_then(Value::as_array).into_iter().flatten();
+                Ok(keys.filter_map(Value::as_str).map(str::to_owned).collect())
+            }
+            403 => Err(NoList::Forbidden { path: question.path().to_owned() }),
+            404 if said.is_nothing_there() => Ok(Vec::new()),
+            404 => Err(nowhere(what, question.path(), self.transport).into()),
+            _ => Err(fault(what, &said, self.transport).await.into()),
+        }
+    }
+}
+
+fn too_many(what: &str, found: &str) -> No {
+    No::failed(
+        format!("{what}: there are {found} below it"),
+        "Name a longer prefix, or each secret by itself.",
+    )
+}

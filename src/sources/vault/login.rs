@@ -1,0 +1,281 @@
+//! The login: from credentials to a token, and back to nothing when the run has read all.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
+
+use data_encoding::BASE64URL_NOPAD;
+use serde_json::Value;
+use vaultrs::api::auth::approle::requests::LoginWithApproleRequest;
+use vaultrs::api::auth::kubernetes::requests::LoginWithKubernetesRequest;
+use vaultrs::api::auth::oidc::requests::JWTLoginRequest;
+use vaultrs::api::auth::userpass::requests::LoginRequest as UserpassLoginRequest;
+use vaultrs::api::sys::requests::UnwrapRequest;
+use vaultrs::api::token::requests::RevokeTokenSelfRequest;
+
+use super::method::{Jwt, Login, Method, SecretId};
+use super::refusal::{No, fault, no_vault, nowhere};
+use super::transport::{Question, Said, Transport, Trouble};
+use crate::error::plain_reason;
+use crate::secret::SecretValue;
+use crate::sources::identity::Identity;
+
+/// How long giving the token back may take.
+const REVOCATION: Duration = Duration::from_secs(3);
+
+/// A token to read with. It has no `Debug`.
+pub(super) struct Session {
+    pub(super) token: SecretValue,
+    /// Where the token is from, for people: a variable, or a login.
+    pub(super) from: String,
+    /// Whether it was made for this run.
+    pub(super) is_own: bool,
+    /// How many requests it is good for, where that is known and limited.
+    pub(super) uses: Option<u64>,
+    /// When it ends, where that is known.
+    pub(super) ends: Option<SystemTime>,
+    /// Whether the server can take it back (a batch token ends by itself).
+    revocable: bool,
+    /// Whether credentials were made with it that live as long as it does.
+    leased: AtomicBool,
+}
+
+/// What a login needs besides its credentials.
+pub(super) struct Way<'a> {
+    pub(super) id: &'a str,
+    pub(super) transport: &'a Transport,
+    pub(super) identity: &'a Identity,
+}
+
+impl Login {
+    /// Logs in; a token that was given is taken as it is, and not asked about: it may be good for few requests.
+    ///
+    /// # Errors
+    /// `Denied` when the server refuses the login, `Failed` when it could not be asked.
+    pub(super) async fn log_in(&self, way: &Way<'_>) -> Result<Session, No> {
+        let role = |role: &Option<String>| role.clone();
+        match &self.method {
+            Method::Token { value, said_by } => Ok(Session::given(value.clone(), said_by)),
+            Method::AppRole { role_id, secret_id } => {
+                let secret_id = match secret_id {
+                    SecretId::None => None,
+                    SecretId::Plain(plain) => Some(plain.clone()),
+                    SecretId::Wrapped(wrapped) => Some(unwrapped(wrapped, way).await?),
+                };
+                let request = LoginWithApproleRequest {
+                    mount: self.mount.clone(),
+                    role_id: plain(role_id),
+                    secret_id: secret_id.as_ref().map(plain).unwrap_or_default(),
+                };
+                let sent: Vec<&SecretValue> =
+                    [Some(role_id), secret_id.as_ref()].into_iter().flatten().collect();
+                self.ask(Question::of(&request), &sent, None, way).await
+            }
+            Method::Jwt { role: named, token } => {
+                let token = match token {
+                    Jwt::Given(token) => token.clone(),
+                    Jwt::OfWorkflow(audience) => of_workflow(audience.as_deref(), way).await?,
+                };
+                let request =
+                    JWTLoginRequest { mount: self.mount.clone(), jwt: plain(&token), role: role(named) };
+                self.ask(Question::of(&request), &[&token], Some(&claims(&token)), way).await
+            }
+            Method::Userpass { username, password } => {
+                let request = UserpassLoginRequest {
+                    mount: self.mount.clone(),
+                    username: username.clone(),
+                    password: plain(password),
+                };
+                self.ask(Question::of(&request), &[password], None, way).await
+            }
+            Method::Kubernetes { role, token_file } => {
+                let token = std::fs::read(token_file).map_err(|error| {
+                    No::failed(
+                        format!(
+                            "{}: the service account's token {} cannot be read: {}",
+                            way.id,
+                            token_file.display(),
+                            plain_reason(&error)
+                        ),
+                        "Name its file by `kubernetes-token-file`; on a runner in a pod, mount it into the action's container.",
+                    )
+                })?;
+                let token = SecretValue::new(token.trim_ascii().to_vec());
+                let request = LoginWithKubernetesRequest {
+                    mount: self.mount.clone(),
+                    role: role.clone(),
+                    jwt: plain(&token),
+                };
+                self.ask(Question::of(&request), &[&token], Some(&claims(&token)), way).await
+            }
+        }
+    }
+
+    async fn ask(
+        &self,
+        question: Result<Question, Trouble>,
+        sent: &[&SecretValue],
+        claims: Option<&str>,
+        way: &Way<'_>,
+    ) -> Result<Session, No> {
+        let what = format!("{}: {self}", way.id);
+        let trouble = |trouble: Trouble| trouble.no(&what, way.transport);
+        let question = question.map_err(trouble)?;
+        let said = way.transport.ask(&question, None).await.map_err(trouble)?;
+        match said.status {
+            _ if !said.is_json() => Err(no_vault(&what, &said, way.transport)),
+            _ if said.is_good() => self.session(said, &what),
+            400 | 401 | 403 => Err(refused(&what, &said, sent, claims)),
+            404 => Err(nowhere(&what, question.path(), way.transport)),
+            _ => Err(fault(&what, &said, way.transport).await),
+        }
+    }
+
+    fn session(&self, mut said: Said, what: &str) -> Result<Session, No> {
+        if said.get("/auth/mfa_requirement").is_some() {
+            return Err(No::denied(
+                format!("{what} wants a second factor"),
+                "A run has nobody to ask. Log in by a method without one: `jwt` or `approle`.",
+            ));
+        }
+        let lasts = said.number("/auth/lease_duration").filter(|seconds| *seconds > 0);
+        let uses = said.number("/auth/num_uses").filter(|uses| *uses > 0);
+        let revocable = said.text("/auth/token_type") != Some("batch");
+        let token = said.take_secret("/auth/client_token").ok_or_else(|| {
+            No::failed(
+                format!("{what}: the answer holds no token"),
+                "Is it Vault's own API that answers there?",
+            )
+        })?;
+        let ends = lasts.and_then(|seconds| SystemTime::now().checked_add(Duration::from_secs(seconds)));
+        Ok(Session {
+            token,
+            from: self.to_string(),
+            is_own: true,
+            uses,
+            ends,
+            revocable,
+            leased: AtomicBool::new(false),
+        })
+    }
+}
+
+impl Session {
+    fn given(token: SecretValue, said_by: &str) -> Self {
+        Self {
+            token,
+            from: said_by.to_owned(),
+            is_own: false,
+            uses: None,
+            ends: None,
+            revocable: false,
+            leased: AtomicBool::new(false),
+        }
+    }
+
+    /// Notes that credentials were made with this token, which end with it.
+    pub(super) fn has_leased(&self) {
+        self.leased.store(true, Ordering::Relaxed);
+    }
+
+    /// Gives the token back that was made for this run. One that was given is not ours to end, a batch token cannot be
+    /// ended, and one with leases is needed by what they are for.
+    pub(super) async fn end(&self, transport: &Transport) {
+        if !self.is_own || !self.revocable || self.leased.load(Ordering::Relaxed) {
+            return;
+        }
+        let Ok(question) = Question::of(&RevokeTokenSelfRequest {}) else { return };
+        // What goes wrong here leaves a token that ends by itself, and there is nothing that anybody could do.
+        let _ = tokio::time::timeout(REVOCATION, transport.ask_plainly(&question, Some(&self.token))).await;
+    }
+}
+
+/// The secret id for which a wrapping token stands. The server hands it out once.
+async fn unwrapped(wrapped: &SecretValue, way: &Way<'_>) -> Result<SecretValue, No> {
+    let what = format!("{}: the wrapped secret id", way.id);
+    let trouble = |trouble: Trouble| trouble.no(&what, way.transport);
+    let question = Question::of(&UnwrapRequest { token: None }).map_err(trouble)?;
+    let mut said = way.transport.ask(&question, Some(wrapped)).await.map_err(trouble)?;
+    match said.status {
+        _ if !said.is_json() => Err(no_vault(&what, &said, way.transport)),
+        _ if said.is_good() => said.take_secret("/data/secret_id").ok_or_else(|| {
+            No::failed(
+                format!("{what}: what was wrapped is no secret id of an AppRole"),
+                "Make it with `vault write -wrap-ttl=5m -f auth/approle/role/ROLE/secret-id`.",
+            )
+        }),
+        400 | 403 if question.was_repeated() => Err(No::failed(
+            format!(
+                "{what} is not valid any more: the first request for it got no answer, and may have used it up"
+            ),
+            "Make a new one, and run this again.",
+        )),
+        400 | 403 => Err(No::denied(
+            format!("{what} is not valid any more: it has expired, or somebody has used it before this run"),
+            "Make a new one. If nobody of yours has used it, somebody else has: revoke that secret id.",
+        )),
+        404 => Err(nowhere(&what, question.path(), way.transport)),
+        _ => Err(fault(&what, &said, way.transport).await),
+    }
+}
+
+/// The workflow's own token.
+async fn of_workflow(audience: Option<&str>, way: &Way<'_>) -> Result<SecretValue, No> {
+    let Some(audience) = audience else {
+        return Err(No::failed(
+            format!("{}: it is not known which audience the workflow's identity token is for", way.id),
+            "Say it by `jwt-audience`: what `bound_audiences` of the role has.",
+        ));
+    };
+    way.identity.token(audience).await.map_err(|refusal| {
+        No::Failed(crate::sources::Refusal::new(format!("{}: {}", way.id, refusal.fact), refusal.remedy))
+    })
+}
+
+/// A login that the server refused, with its own words where they say more than the status.
+fn refused(what: &str, said: &Said, sent: &[&SecretValue], claims: Option<&str>) -> No {
+    let words = said.words(sent).map(|words| format!(" (`{words}`)")).unwrap_or_default();
+    match claims {
+        Some(claims) => No::denied(
+            format!("{what} was refused{words}"),
+            format!(
+                "Compare the role's `bound_audiences`, `bound_subject` and `bound_claims` with what the token says: {claims}. Is `role` the role's name, and `auth-mount` where the method is mounted?"
+            ),
+        ),
+        None => No::denied(
+            format!("{what} was refused{words}"),
+            "Are the credentials valid (not expired, not used up), and is `auth-mount` where the method is mounted?",
+        ),
+    }
+}
+
+/// What a token says of its bearer, for comparison with a role; none of it is secret.
+fn claims(token: &SecretValue) -> String {
+    let part = token.expose().split(|byte| *byte == b'.').nth(1);
+    let json = part.and_then(|text| BASE64URL_NOPAD.decode(text).ok());
+    let claims: Value = json.and_then(|json| serde_json::from_slice(&json).ok()).unwrap_or_default();
+    let said: Vec<String> = ["iss", "aud", "sub"]
+        .into_iter()
+        .filter_map(|name| Some(format!("{name} = {}", claims.get(name)?)))
+        .collect();
+    if said.is_empty() { "nothing, since it is no JWT".to_owned() } else { said.join(", ") }
+}
+
+/// A credential as the text that a request holds; it was looked at before.
+fn plain(secret: &SecretValue) -> String {
+    String::from_utf8_lossy(secret.expose()).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_token_only_what_a_role_is_bound_to_is_told() {
+        let part = |json: &str| BASE64URL_NOPAD.encode(json.as_bytes());
+        let token =
+            format!("e30.{}.canary", part(r#"{"aud":"a","sub":"repo:o/r","jti":"canary","iss":"i"}"#));
+        let told = claims(&SecretValue::new(token.into_bytes()));
+        assert_eq!(told, r#"iss = "i", aud = "a", sub = "repo:o/r""#);
+        assert_eq!(claims(&SecretValue::new(b"canary".to_vec())), "nothing, since it is no JWT");
+    }
+}

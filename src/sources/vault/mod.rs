@@ -1,0 +1,116 @@
+//! The `vault` source: `HashiCorp` Vault and `OpenBao`, whose interfaces are the same as far as they are used here.
+
+mod address;
+mod ask;
+mod explain;
+mod list;
+mod login;
+mod method;
+mod mounts;
+mod path;
+mod read;
+mod refusal;
+mod setup;
+mod transport;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::sync::Mutex;
+
+use self::login::{Session, Way};
+use self::method::Login;
+use self::mounts::{Engine, Mounts};
+use self::read::{At, Outcome};
+use self::refusal::No;
+pub(super) use self::refusal::rule;
+pub(super) use self::setup::{MOUNT, open};
+use self::transport::Transport;
+use super::identity::Identity;
+use super::{Item, Listing, Remark, Reply, Source, conventional};
+use crate::manifest::{Reference, Scope, SourceId};
+use crate::secret::SecretName;
+
+/// The source.
+pub struct Vault {
+    id: SourceId,
+    ambient: bool,
+    /// The mount of conventional references.
+    mount: String,
+    /// What `kv-version` says, for where the server does not.
+    kv_version: Option<Engine>,
+    login: Login,
+    transport: Transport,
+    identity: Arc<Identity>,
+    remarks: Vec<Remark>,
+    mounts: Mounts,
+    session: Mutex<State>,
+    /// What was read: an import and a reference that mean one item get one answer, and one lease.
+    answers: std::sync::Mutex<BTreeMap<At, Outcome>>,
+}
+
+/// How far the login is.
+enum State {
+    Out,
+    In(Arc<Session>),
+    Refused(No),
+}
+
+#[async_trait]
+impl Source for Vault {
+    fn id(&self) -> &SourceId {
+        &self.id
+    }
+
+    fn conventional(&self, name: &SecretName, scope: &Scope) -> Reference {
+        conventional::vault(&self.id, &self.mount, name, scope)
+    }
+
+    fn is_ambient(&self) -> bool {
+        self.ambient
+    }
+
+    fn default_field(&self) -> Option<&str> {
+        Some("value")
+    }
+
+    async fn read(&self, items: &[Item]) -> Vec<Reply> {
+        self.ask(items).await
+    }
+
+    async fn list(&self, prefix: &str) -> Listing {
+        self.below(prefix).await.map_or_else(No::listing, Listing::Items)
+    }
+
+    async fn close(&self) {
+        let state = std::mem::replace(&mut *self.session.lock().await, State::Out);
+        if let State::In(session) = state {
+            session.end(&self.transport).await;
+        }
+    }
+
+    fn remarks(&self, _: &[Item]) -> Vec<Remark> {
+        self.remarks.clone()
+    }
+}
+
+impl Vault {
+    /// The token to read with. The first who asks logs in.
+    async fn session(&self) -> Result<Arc<Session>, No> {
+        let mut state = self.session.lock().await;
+        let logged_in = match &*state {
+            State::In(session) => return Ok(session.clone()),
+            State::Refused(no) => return Err(no.clone()),
+            State::Out => {
+                let way = Way { id: self.id.as_str(), transport: &self.transport, identity: &self.identity };
+                self.login.log_in(&way).await.map(Arc::new)
+            }
+        };
+        *state = match &logged_in {
+            Ok(session) => State::In(session.clone()),
+            Err(no) => State::Refused(no.clone()),
+        };
+        logged_in
+    }
+}

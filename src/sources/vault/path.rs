@@ -1,0 +1,83 @@
+//! The path of an item, as references have it.
+
+use super::refusal::No;
+
+/// Takes the item of a reference and returns its path: mount and item, without a slash at either end. A `v1/` in front
+/// is the API's, and is passed over; a mount of that name is reached by `v1/v1/`.
+///
+/// # Errors
+/// A sentence for what cannot be a path.
+pub(super) fn parse<'a>(reference: &str, item: &'a str) -> Result<&'a str, No> {
+    let path = item.strip_prefix('/').unwrap_or(item);
+    let path = path.strip_prefix("v1/").unwrap_or(path);
+    let wrong = |what: &str, remedy: &str| Err(No::failed(format!("{reference}: {what}"), remedy));
+    if path.is_empty() {
+        return wrong("there is no path", "Write the mount and the item: `secret/claude-bot/anthropic`.");
+    }
+    if path.ends_with('/') {
+        return wrong(
+            "it ends in a slash, which is a folder of items",
+            "Name the item, without a slash at the end; everything in a folder is `folder/*`.",
+        );
+    }
+    if path == "sys" || path.starts_with("sys/") {
+        return wrong(
+            "`sys/` is the server's own, and holds no secrets",
+            "Name the mount of a secrets engine.",
+        );
+    }
+    folder(reference, path)?;
+    Ok(path)
+}
+
+/// As [`parse`], for what items' paths start with: a folder, or a part of a name.
+pub(super) fn parse_prefix<'a>(reference: &str, prefix: &'a str) -> Result<&'a str, No> {
+    let path = prefix.strip_prefix('/').unwrap_or(prefix);
+    let path = path.strip_prefix("v1/").unwrap_or(path);
+    folder(reference, path.strip_suffix('/').unwrap_or(path))?;
+    Ok(path)
+}
+
+fn folder(reference: &str, path: &str) -> Result<(), No> {
+    // The server would take these away, and answer with what lies elsewhere.
+    if path.split('/').any(|part| matches!(part, "" | "." | "..")) {
+        return Err(No::failed(
+            format!("{reference}: a part of its path is empty, `.` or `..`"),
+            "Write the whole path, with one slash between its parts: `secret/claude-bot/anthropic`.",
+        ));
+    }
+    Ok(())
+}
+
+/// The part of a path before its `count`th slash; the whole path when it has fewer.
+pub(super) fn head(path: &str, count: usize) -> &str {
+    path.match_indices('/').nth(count.saturating_sub(1)).map_or(path, |(at, _)| &path[..at])
+}
+
+/// What of a path lies below a mount; `None` when it does not.
+pub(super) fn below<'a>(path: &'a str, mount: &str) -> Option<&'a str> {
+    path.strip_prefix(mount)?.strip_prefix('/')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_taken_as_people_write_it() {
+        for item in ["secret/a/b", "/secret/a/b", "v1/secret/a/b", "/v1/secret/a/b"] {
+            assert_eq!(parse("vault:x", item).ok(), Some("secret/a/b"), "{item}");
+        }
+        for item in ["", "/", "v1/", "secret/a/", "secret//a", "secret/../a", "./secret", "//secret", "sys/x"]
+        {
+            let no = parse("vault:x", item).err().unwrap();
+            assert!(no.fact().starts_with("vault:x: "), "{item}");
+        }
+    }
+
+    #[test]
+    fn a_path_has_a_head_and_lies_below_its_mount() {
+        assert_eq!((head("a/b/c", 1), head("a/b/c", 2), head("a/b/c", 7)), ("a", "a/b", "a/b/c"));
+        assert_eq!((below("a/b", "a"), below("ab/c", "a"), below("a", "a")), (Some("b"), None, None));
+    }
+}

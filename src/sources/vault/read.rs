@@ -1,0 +1,275 @@
+//! Reading one item: of the key/value engine with versions or without, or of another engine by its path.
+
+use std::time::{Duration, SystemTime};
+
+use serde_json::Value;
+use vaultrs::api::kv1::requests::GetSecretRequest;
+use vaultrs::api::kv2::requests::ReadSecretRequest;
+
+use super::login::Session;
+use super::mounts::{Engine, Mount};
+use super::refusal::{No, fault, no_vault, nowhere};
+use super::transport::{Question, Said, Transport, Trouble};
+use crate::secret::SecretValue;
+use crate::sources::Found;
+use crate::sources::field::wipe;
+
+/// Where an item is, however its reference is written.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct At {
+    /// The mount's path.
+    pub(super) mount: String,
+    /// The item below it.
+    pub(super) item: String,
+    pub(super) version: Option<u64>,
+}
+
+/// An item to be read.
+pub(super) struct Target {
+    /// Its reference, for people.
+    pub(super) what: String,
+    pub(super) at: At,
+}
+
+/// What came of reading an item.
+#[derive(Clone)]
+pub(super) enum Outcome {
+    Found(Found),
+    Absent,
+    /// The server refuses this path; why, is found out when everything was read.
+    Forbidden {
+        path: String,
+    },
+    No(No),
+}
+
+/// What reads with one token from one server.
+pub(super) struct Reader<'a> {
+    pub(super) transport: &'a Transport,
+    pub(super) session: &'a Session,
+}
+
+/// What a path said, read as one version of the key/value engine.
+struct Shape {
+    said: Said,
+    path: String,
+}
+
+impl Reader<'_> {
+    /// Reads an item of a mount whose engine is known.
+    pub(super) async fn read(&self, target: &Target, engine: Engine) -> Outcome {
+        let done = match engine {
+            Engine::Kv2 => self.versioned(target).await,
+            Engine::Kv1 | Engine::Other => self.plain(target, engine).await,
+        };
+        done.unwrap_or_else(Outcome::No)
+    }
+
+    /// Reads an item where the server does not tell the engine: by the shape of what it says. What was found out about
+    /// the mount comes along.
+    pub(super) async fn read_by_shape(&self, target: &Target) -> (Outcome, Option<Mount>) {
+        self.shaped(target).await.unwrap_or_else(|no| (Outcome::No(no), None))
+    }
+
+    async fn versioned(&self, target: &Target) -> Result<Outcome, No> {
+        let Shape { said, path } = self.ask_versioned(target, target.at.version).await?;
+        match said.status {
+            403 => Ok(Outcome::Forbidden { path }),
+            404 if said.is_nothing_there() => match target.at.version {
+                Some(version) => self.without_version(target, version).await,
+                None => Ok(Outcome::Absent),
+            },
+            200 | 404 if said.get("/data/metadata").is_some() => Ok(self.version(target, said)),
+            404 => Err(nowhere(&target.what, &path, self.transport)),
+            _ => Err(fault(&target.what, &said, self.transport).await),
+        }
+    }
+
+    /// A version was named that is not there: whether there is the item tells one mistake from another.
+    async fn without_version(&self, target: &Target, version: u64) -> Result<Outcome, No> {
+        let Shape { said, .. } = self.ask_versioned(target, None).await?;
+        if said.is_nothing_there() {
+            return Ok(Outcome::Absent);
+        }
+        let newest = said.number("/data/metadata/version");
+        let newest = newest.map(|newest| format!("; the newest is {newest}")).unwrap_or_default();
+        Err(No::failed(
+            format!("{}: there is no version {version}{newest}", target.what),
+            "Correct the part after `@`, or leave it out for the newest. (Old versions go when there are more than `max_versions`.)",
+        ))
+    }
+
+    async fn plain(&self, target: &Target, engine: Engine) -> Result<Outcome, No> {
+        if target.at.version.is_some() {
+            return Err(without_versions(target));
+        }
+        let Shape { said, path } = self.ask_plain(target).await?;
+        match said.status {
+            200 => Ok(self.content(target, said)),
+            403 => Ok(Outcome::Forbidden { path }),
+            404 if said.is_nothing_there() => Ok(Outcome::Absent),
+            404 if is_of_other_version(&said) => Err(No::failed(
+                format!("{}: the mount `{}` keeps versions", target.what, target.at.mount),
+                "Say `kv-version: 2`, or leave it out.",
+            )),
+            404 => Err(nowhere(&target.what, &path, self.transport)),
+            400 | 405 if engine == Engine::Other => Err(No::failed(
+                format!(
+                    "{}: the engine at `{}` does not hand that out (status {})",
+                    target.what, target.at.mount, said.status
+                ),
+                "Only what is read by a path (`vault read`) can be a secret here: is this its path, is it configured?",
+            )),
+            _ => Err(fault(&target.what, &said, self.transport).await),
+        }
+    }
+
+    async fn shaped(&self, target: &Target) -> Result<(Outcome, Option<Mount>), No> {
+        let learned = |engine| Some(Mount { path: target.at.mount.clone(), engine });
+        let two = self.ask_versioned(target, target.at.version).await?;
+        if two.said.get("/data/metadata/version").is_some() {
+            return Ok((self.version(target, two.said), learned(Engine::Kv2)));
+        }
+        let one = self.ask_plain(target).await?;
+        if is_of_other_version(&one.said) {
+            return Ok((self.versioned(target).await?, learned(Engine::Kv2)));
+        }
+        match (two.said.status, one.said.status) {
+            (_, 200) if target.at.version.is_some() => Err(without_versions(target)),
+            (_, 200) => Ok((self.content(target, one.said), learned(Engine::Kv1))),
+            (404, 404) if two.said.is_nothing_there() && one.said.is_nothing_there() => {
+                Ok((Outcome::Absent, None))
+            }
+            (403, 403 | 404) => Ok((Outcome::Forbidden { path: two.path }, None)),
+            // It may be there in the one version of the engine or not be there in the other.
+            (404, 403) => Err(No::failed(
+                format!(
+                    "{}: it cannot be told whether the mount `{}` keeps versions",
+                    target.what, target.at.mount
+                ),
+                "Say it by `kv-version: 2` or `kv-version: 1`. (Does something before the server keep `sys/internal/ui/mounts` from clients?)",
+            )),
+            (404, 404) => Err(nowhere(&target.what, &one.path, self.transport)),
+            _ => Err(fault(&target.what, &two.said, self.transport).await),
+        }
+    }
+
+    async fn ask_versioned(&self, target: &Target, version: Option<u64>) -> Result<Shape, No> {
+        let request =
+            ReadSecretRequest { mount: target.at.mount.clone(), path: target.at.item.clone(), version };
+        self.ask(Question::of(&request), target).await
+    }
+
+    async fn ask_plain(&self, target: &Target) -> Result<Shape, No> {
+        let request = GetSecretRequest { mount: target.at.mount.clone(), path: target.at.item.clone() };
+        self.ask(Question::of(&request), target).await
+    }
+
+    async fn ask(&self, question: Result<Question, Trouble>, target: &Target) -> Result<Shape, No> {
+        let trouble = |trouble: Trouble| trouble.no(&target.what, self.transport);
+        let question = question.map_err(trouble)?;
+        let said = self.transport.ask(&question, Some(&self.session.token)).await.map_err(trouble)?;
+        if !said.is_json() {
+            return Err(no_vault(&target.what, &said, self.transport));
+        }
+        Ok(Shape { said, path: question.path().to_owned() })
+    }
+
+    /// A version of an item: its data, or what became of it.
+    fn version(&self, target: &Target, mut said: Said) -> Outcome {
+        let number = said.number("/data/metadata/version");
+        let changed = said.text("/data/metadata/created_time").and_then(time);
+        let deletion = said.text("/data/metadata/deletion_time").and_then(time);
+        let destroyed = said.get("/data/metadata/destroyed").and_then(Value::as_bool) == Some(true);
+        match said.take_object("/data/data") {
+            Some(value) => Outcome::Found(Found {
+                value,
+                place: target.at.place(number),
+                version: number.map(|number| number.to_string()),
+                changed,
+                // `delete_version_after` sets it ahead.
+                expires: deletion,
+            }),
+            None if destroyed || deletion.is_some() => {
+                Outcome::No(gone(target, number, deletion.filter(|_| !destroyed)))
+            }
+            None => Outcome::No(no_vault(&target.what, &said, self.transport)),
+        }
+    }
+
+    /// What a path without versions holds.
+    fn content(&self, target: &Target, mut said: Said) -> Outcome {
+        // The first version of the key/value engine names a time and gives no lease.
+        let leased = said.text("/lease_id").is_some();
+        let lasts = said.number("/lease_duration").filter(|_| leased);
+        let Some(value) = said.take_object("/data") else {
+            return Outcome::No(no_vault(&target.what, &said, self.transport));
+        };
+        if leased {
+            self.session.has_leased();
+        }
+        let lease = lasts.and_then(|seconds| SystemTime::now().checked_add(Duration::from_secs(seconds)));
+        // What was made with a token ends with it.
+        let ends = self.session.ends.filter(|_| leased);
+        let expires = lease.into_iter().chain(ends).min();
+        Outcome::Found(Found { value, place: target.at.place(None), version: None, changed: None, expires })
+    }
+}
+
+impl At {
+    fn place(&self, version: Option<u64>) -> String {
+        match version {
+            Some(version) => format!("{}/{} version {version}", self.mount, self.item),
+            None => format!("{}/{}", self.mount, self.item),
+        }
+    }
+}
+
+impl Said {
+    /// An object of the answer as JSON text, taken out of it.
+    fn take_object(&mut self, pointer: &str) -> Option<SecretValue> {
+        let mut value = self.take(pointer).filter(Value::is_object)?;
+        let text = serde_json::to_vec(&value);
+        wipe(&mut value);
+        text.ok().map(SecretValue::new)
+    }
+}
+
+/// What a mount with versions says to a path without `data/`: nothing, and a warning.
+fn is_of_other_version(said: &Said) -> bool {
+    said.status == 404 && said.get("/errors").is_none() && said.get("/data").is_none()
+}
+
+fn without_versions(target: &Target) -> No {
+    No::failed(
+        format!("{}: the mount `{}` keeps no versions", target.what, target.at.mount),
+        "Leave out the part after `@`, or keep the secret in a key/value engine of version 2.",
+    )
+}
+
+/// Somebody took this version away: it is not the same as never having been there, and what another source has may be what
+/// was to be replaced.
+fn gone(target: &Target, version: Option<u64>, deleted: Option<SystemTime>) -> No {
+    let Target { what, at: At { mount, item, .. } } = target;
+    let number = version.map(|version| version.to_string()).unwrap_or_default();
+    let remove = format!("`vault kv metadata delete -mount={mount} '{item}'`");
+    match deleted {
+        Some(at) => No::failed(
+            format!("{what}: version {number} was deleted on {}", humantime::format_rfc3339_seconds(at)),
+            format!(
+                "Bring it back: `vault kv undelete -mount={mount} -versions={number} '{item}'`. When it is gone for good, remove what is left of it: {remove}."
+            ),
+        ),
+        None => No::failed(
+            format!("{what}: version {number} was destroyed"),
+            format!(
+                "Write a new one: `vault kv put -mount={mount} '{item}' value=-`. When it is gone for good, remove what is left of it: {remove}."
+            ),
+        ),
+    }
+}
+
+/// A time as Go writes it (RFC 3339, in UTC).
+fn time(text: &str) -> Option<SystemTime> {
+    humantime::parse_rfc3339(text).ok()
+}

@@ -1,0 +1,157 @@
+//! Opens the source: from what is said of it to a way to its server and a login. No request is made here.
+
+use std::path::Path;
+
+use reqwest::Client;
+use reqwest::header::HeaderValue;
+use tokio::sync::Mutex;
+
+use super::address::Address;
+use super::method::{self, Around};
+use super::mounts::{Engine, Mounts};
+use super::transport::Transport;
+use super::{State, Vault};
+use crate::error::{Code, Error, Result};
+use crate::secret::SecretValue;
+use crate::sources::net::{self, Network, Tls};
+use crate::sources::{Opening, Options, Remark};
+
+/// The mount of conventional references, and of Vault's own examples.
+pub(in crate::sources) const MOUNT: &str = "secret";
+/// What Vault's own client reads and this source does not, with what stands for it here.
+const UNREAD: &[(&str, &str)] = &[
+    (
+        "SKIP_VERIFY",
+        "TLS is always checked. Name the authority of the server's certificate by `ca-certificates`.",
+    ),
+    ("CAPATH", "Name one file by `ca-certificates`; it may hold several certificates."),
+    ("TLS_SERVER_NAME", "Name the server in `addr` as its certificate does."),
+    ("PROXY_ADDR", "A proxy is named by HTTPS_PROXY, what goes past it by NO_PROXY."),
+    ("HTTP_PROXY", "A proxy is named by HTTPS_PROXY, what goes past it by NO_PROXY."),
+];
+
+/// Opens it; `None` when there is no address, or when only variables speak of a server and none of a login.
+///
+/// # Errors
+/// What is wrong with a setting or a credential, with who said it.
+pub(in crate::sources) fn open(options: Options, opening: &Opening) -> Result<Option<Vault>> {
+    let Some(addr) = options.text("addr") else { return Ok(None) };
+    let address = Address::parse(addr, &options.said_by("addr"))?;
+    let workspace = &opening.settings.workspace;
+    let around = Around {
+        has_identity: opening.identity.is_there(),
+        actions: opening.settings.platform.actions,
+        workspace,
+        address: &address,
+    };
+    let Some(login) = method::choose(&options, &around)? else { return Ok(None) };
+    let mount = mount(&options)?;
+    let kv_version = kv_version(&options)?;
+    let namespace = namespace(&options)?;
+    let own = client(&options, &opening.network, workspace)?;
+    let remarks = remarks(&options, &address);
+    let transport = Transport::new(opening.network.clone(), own, address, namespace);
+    Ok(Some(Vault {
+        ambient: !options.named,
+        id: options.id,
+        mount,
+        kv_version,
+        login,
+        transport,
+        identity: opening.identity.clone(),
+        remarks,
+        mounts: Mounts::default(),
+        session: Mutex::new(State::Out),
+        answers: std::sync::Mutex::default(),
+    }))
+}
+
+fn mount(options: &Options) -> Result<String> {
+    let mount = options.text("mount").unwrap_or(MOUNT).trim_matches('/');
+    if mount.split('/').any(|part| matches!(part, "" | "." | "..")) {
+        return Err(wrong(options, "mount", "is no path of a mount", "Write it as `secret` or `team/kv`."));
+    }
+    Ok(mount.to_owned())
+}
+
+fn kv_version(options: &Options) -> Result<Option<Engine>> {
+    match options.text("kv-version") {
+        None => Ok(None),
+        Some("1") => Ok(Some(Engine::Kv1)),
+        Some("2") => Ok(Some(Engine::Kv2)),
+        Some(_) => Err(wrong(
+            options,
+            "kv-version",
+            "is neither 1 nor 2",
+            "Write `1` or `2`, or leave it out: most servers tell it.",
+        )),
+    }
+}
+
+fn namespace(options: &Options) -> Result<Option<HeaderValue>> {
+    let Some(text) = options.text("namespace").map(|text| text.trim_matches('/')) else { return Ok(None) };
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let good = text.chars().all(|c| c.is_ascii_graphic());
+    match HeaderValue::from_str(text) {
+        Ok(value) if good => Ok(Some(value)),
+        _ => Err(wrong(
+            options,
+            "namespace",
+            "is no namespace: it holds a blank, a line break or a letter outside of ASCII",
+            "Write it as `team-a` or `org/team-a`.",
+        )),
+    }
+}
+
+/// A client with what TLS is told of this server alone; `None` when that is nothing.
+fn client(options: &Options, network: &Network, workspace: &Path) -> Result<Option<Client>> {
+    let pem = |setting: &str| {
+        let text = options.text(setting);
+        text.map(|text| net::pem(text, workspace, &options.said_by(setting))).transpose()
+    };
+    let certificates = pem("ca-certificates")?;
+    let identity = match (pem("client-cert")?, pem("client-key")?) {
+        (Some(certificate), Some(key)) => {
+            Some(SecretValue::new([certificate.as_slice(), b"\n", key.as_slice()].concat()))
+        }
+        (None, None) => None,
+        (Some(_), None) => return Err(half(options, "client-cert", "client-key")),
+        (None, Some(_)) => return Err(half(options, "client-key", "client-cert")),
+    };
+    if certificates.is_none() && identity.is_none() {
+        return Ok(None);
+    }
+    network.client_with(&Tls { certificates, identity }).map(Some)
+}
+
+fn half(options: &Options, given: &str, other: &str) -> Error {
+    let fact = format!("{} is given, and `{other}` is not", options.said_by(given));
+    Error::new(Code::Usage, fact)
+        .hint(format!("Give `{other}` as well: the one is of no use without the other."))
+}
+
+/// What is worth a warning about the settings.
+fn remarks(options: &Options, address: &Address) -> Vec<Remark> {
+    let unread = UNREAD.iter().filter_map(|(end, remedy)| {
+        let name = options.variable(end);
+        let text = options.environment().text(&name)?;
+        let off = matches!(text.to_ascii_lowercase().as_str(), "0" | "f" | "false");
+        (!off).then(|| Remark { text: format!("{name} is not read"), remedy: Some((*remedy).to_owned()) })
+    });
+    let plain = (address.is_plain() && address.is_elsewhere()).then(|| Remark {
+        text: format!(
+            "{}: {} is reached without TLS: the token and all secrets can be read on the way",
+            options.id,
+            address.server()
+        ),
+        remedy: Some("Give the server a certificate, and `addr` the scheme `https://`.".to_owned()),
+    });
+    unread.chain(plain).collect()
+}
+
+fn wrong(options: &Options, setting: &str, what: &str, remedy: &str) -> Error {
+    let length = options.text(setting).unwrap_or_default().chars().count();
+    Error::new(Code::Usage, format!("{} {what} ({length} characters)", options.said_by(setting))).hint(remedy)
+}

@@ -1,0 +1,107 @@
+//! Settings that cannot work: one clear error each, which names the setting and never repeats what was given.
+
+use crate::run::{Run, shared};
+
+const ROLE: &str = "arn:aws:iam::111122223333:role/deploy";
+
+fn run() -> Run {
+    Run::at("http://127.0.0.1:9")
+        .variable("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE000000000")
+        .variable("AWS_SECRET_ACCESS_KEY", "canary-of-the-key")
+}
+
+#[test]
+fn each_setting_that_cannot_work_is_named_with_what_would() {
+    let cases: Vec<(Run, &str, &str)> = vec![
+        (run().input("aws-region", "canary"), "the input `aws-region` names no region (6 characters)", "eu-central-1"),
+        (run().variable("AWS_REGION", "eu-central-1a"), "`AWS_REGION` names no region", "zone"),
+        (run().sources("aws: { region: Canary }"), "`sources.aws.region` names no region", "eu-central-1"),
+        (run().input("aws-role-arn", "canary"), "the input `aws-role-arn` is no ARN of a role", "get-role"),
+        (run().variable("AWS_ROLE_ARN", "arn:aws:iam::1:role/canary"), "`AWS_ROLE_ARN` is no ARN of a role", "role/NAME"),
+        (
+            run().input("aws-role-arn", ROLE).sources("aws: { role-session-name: 'canary canary' }"),
+            "`sources.aws.role-session-name` is no name of a session",
+            "2 to 64",
+        ),
+        (run().variable("AWS_ENDPOINT_URL", "canary.example.com"), "`AWS_ENDPOINT_URL` is no address", "scheme"),
+        (
+            run().variable("AWS_ENDPOINT_URL", "https://user:canary@example.com"),
+            "`AWS_ENDPOINT_URL` is no address",
+            "scheme",
+        ),
+        (
+            run().sources("aws: { endpoint-url: 'ftp://canary' }"),
+            "`sources.aws.endpoint-url` is no address",
+            "the region says where",
+        ),
+        (run().variable("AWS_SECRET_ACCESS_KEY", ""), "AWS_ACCESS_KEY_ID is set, and AWS_SECRET_ACCESS_KEY is not", "both or none"),
+        (run().without("AWS_ACCESS_KEY_ID"), "AWS_SECRET_ACCESS_KEY is set, and AWS_ACCESS_KEY_ID is not", "both or none"),
+        (
+            run().variable("AWS_SECRET_ACCESS_KEY", "canary\n"),
+            "AWS_SECRET_ACCESS_KEY holds a blank, a line break or another character that no key of AWS has (7 bytes, 2 lines)",
+            "pasted",
+        ),
+        (run().variable("AWS_SESSION_TOKEN", "canary canary"), "AWS_SESSION_TOKEN holds a blank", "pasted"),
+        (
+            run()
+                .variable("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE000000000")
+                .sources("aws: { ca-certificates: '-----BEGIN CERTIFICATE-----\\ncanary\\n-----END CERTIFICATE-----' }"),
+            "a certificate of an authority cannot be read",
+            "PEM",
+        ),
+        (run().variable("AWS_CA_BUNDLE", "/nowhere/bundle.pem"), "the file that `AWS_CA_BUNDLE` names", ""),
+    ];
+    for (run, fact, remedy) in cases {
+        let error = run.error("aws:any");
+        let said = error.to_string();
+        assert!(said.contains(fact) && said.contains(remedy), "{fact}: {said}");
+        assert_eq!(error.code.token(), "usage", "{said}");
+        assert!(!said.to_lowercase().contains("canary"), "{said}");
+    }
+}
+
+#[test]
+fn two_logins_of_one_source_are_not_chosen_between() {
+    let run = run()
+        .variable("EU_ACCESS_KEY_ID", "AKIAEXAMPLE000000000")
+        .variable("EU_SECRET_ACCESS_KEY", "canary")
+        .sources("eu: { kind: aws, profile: deploy }");
+    let said = run.error("eu:any").to_string();
+    assert!(said.contains("there are two logins, `sources.eu.profile` and `EU_ACCESS_KEY_ID`"), "{said}");
+}
+
+#[test]
+fn what_nobody_means_breaks_nothing() {
+    let run = Run::at("http://127.0.0.1:9").variable("AWS_REGION", "nonsense").without("AWS_ENDPOINT_URL");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let resolution = runtime.block_on(run.input("KEY", "value").resolve("KEY"));
+    assert!(resolution.check().is_ok());
+}
+
+#[tokio::test]
+async fn a_malformed_reference_is_told_and_the_others_are_read() {
+    let aws = shared();
+    let keys = aws.user("malformed", &crate::run::reader("malformed/"));
+    aws.put("malformed/key", b"value");
+    let run = Run::at(&aws.url()).keys(&keys);
+    let told = run
+        .all(&[
+            "aws:malformed/key",
+            "aws:malformed key",
+            "aws:arn:aws:secretsmanager:eu-west-1",
+            "aws:arn:aws-cn:secretsmanager:cn-north-1:111122223333:secret:x",
+            "aws:arn:aws:s3:::bucket:x:y",
+            "aws:malformed/key/",
+        ])
+        .await;
+    assert_eq!(told[0].value(), b"value");
+    for (told, fact) in told[1..5].iter().zip([
+        "aws:malformed key: character 10 of the name is one that no name",
+        "aws:arn:aws:secretsmanager:eu-west-1: it is no whole ARN",
+        "aws:arn:aws-cn:secretsmanager:cn-north-1:111122223333:secret:x: it is of the partition `aws-cn`, and this source is at home in eu-central-1",
+        "it is an ARN of something else than a secret (s3)",
+    ]) {
+        assert!(told.failed().contains(fact), "{}", told.said());
+    }
+    told[5].absent();
+}

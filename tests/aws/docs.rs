@@ -1,0 +1,66 @@
+//! The commands of the source's page, run in order as its reader runs them; and the source, logged in as the page says.
+
+use std::process::{Command, Output};
+
+use crate::peers::aws::{Aws, Keys};
+use crate::peers::issuer::Issuer;
+use crate::peers::program;
+use crate::run::Run;
+
+#[tokio::test]
+async fn what_the_page_sets_up_is_what_the_source_reads() {
+    let aws = Aws::ministack();
+    let directory = tempfile::tempdir().unwrap();
+    let output = reader_of_the_page(&aws, directory.path());
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stdout));
+    let role = String::from_utf8(output.stdout).unwrap();
+    let role =
+        role.lines().find(|line| line.starts_with("arn:aws:iam::")).expect("the role's ARN is printed");
+
+    let issuer = Issuer::start_as_github();
+    let by_workflow = Run::at(&aws.url()).variables(issuer.variables()).input("aws-role-arn", role);
+    let all = [
+        "aws:claude-bot/database-password",
+        "aws:claude-bot/database-password@AWSPREVIOUS",
+        "aws:claude-bot/old-key",
+    ];
+    let told = by_workflow.all(&all).await;
+    assert!(told[0].value().len() == 64 && told[1].value().len() == 64 && told[0].value() != told[1].value());
+    assert_eq!(told[2].value(), b"unused");
+    by_workflow.one("aws:claude-bot/none").await.absent();
+    by_workflow.one("aws:other/none").await.denied();
+    let conventional = by_workflow.resolve("DATABASE_PASSWORD").await;
+    assert!(conventional.check().is_ok());
+    issuer.claim("sub", "repo:octo-org/octo-repo:ref:refs/heads/main");
+    by_workflow.one(all[0]).await.denied();
+
+    let keys: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(directory.path().join("access-key.json")).unwrap()).unwrap();
+    let text = |name: &str| keys[name].as_str().unwrap().to_owned();
+    let keys = Keys { id: text("AccessKeyId"), secret: text("SecretAccessKey") };
+    for told in Run::at(&aws.url()).keys(&keys).all(&all).await {
+        told.value();
+    }
+}
+
+/// Runs the page's commands, with no more than a reader has: the AWS CLI and somebody's login.
+fn reader_of_the_page(aws: &Aws, directory: &std::path::Path) -> Output {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/sources/aws.md")).unwrap();
+    let blocks: Vec<&str> =
+        page.split("\n```sh\n").skip(1).filter_map(|rest| rest.split("\n```\n").next()).collect();
+    assert!(blocks.len() > 5, "{} blocks", blocks.len());
+    let cli = program("CLAUDE_SECRETS_AWS_CLI");
+    let path = format!("{}:/usr/local/bin:/usr/bin:/bin", cli.parent().unwrap().display());
+    Command::new("bash")
+        .args(["-euo", "pipefail", "-c", &blocks.join("\n")])
+        .current_dir(directory)
+        .env_clear()
+        .env("PATH", path)
+        .env("HOME", directory)
+        .env("AWS_ENDPOINT_URL", aws.url())
+        .env("AWS_ACCESS_KEY_ID", "test")
+        .env("AWS_SECRET_ACCESS_KEY", "test")
+        .output()
+        .unwrap()
+}

@@ -1,0 +1,242 @@
+//! Asks the source as a run does, and keeps what it replied.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use claude_secrets::error::Error;
+use claude_secrets::manifest::{self, Manifest, Reference};
+use claude_secrets::resolve::{Resolution, resolve};
+use claude_secrets::settings::{Environment, Given, Settings};
+use claude_secrets::sources::{self, Found, Item, Listing, Refusal, Reply, Source, Surroundings};
+
+use crate::peers::aws::{Aws, Keys, REGION, allow, secrets_below};
+
+/// What everybody may do who reads below `start`.
+pub(crate) fn reader(start: &str) -> serde_json::Value {
+    serde_json::json!([
+        allow(&["secretsmanager:GetSecretValue"], &secrets_below(start)),
+        allow(&["secretsmanager:BatchGetSecretValue", "secretsmanager:ListSecrets"], "*"),
+    ])
+}
+
+/// The AWS of the tests that run at the moment; it stops when the last of them ends. Each test has names of its own.
+pub(crate) fn shared() -> Arc<Aws> {
+    static CURRENT: Mutex<Weak<Aws>> = Mutex::new(Weak::new());
+    let mut current = CURRENT.lock().unwrap_or_else(PoisonError::into_inner);
+    current.upgrade().unwrap_or_else(|| {
+        let aws = Arc::new(Aws::ministack());
+        *current = Arc::downgrade(&aws);
+        aws
+    })
+}
+
+/// A run that is about to begin.
+pub(crate) struct Run {
+    variables: Vec<(String, String)>,
+    sources: String,
+    project: tempfile::TempDir,
+}
+
+/// What the source replied, in one piece.
+pub(crate) enum Told {
+    Found(Found),
+    Absent(String),
+    Denied(Refusal),
+    Failed(Refusal),
+}
+
+impl Run {
+    /// A run of who has no credentials at all, and knows where AWS is. No machine of the tests is asked who it is.
+    pub(crate) fn at(url: &str) -> Self {
+        let run =
+            Self { variables: Vec::new(), sources: String::new(), project: tempfile::tempdir().unwrap() };
+        run.variable("AWS_ENDPOINT_URL", url)
+            .variable("AWS_REGION", REGION)
+            .variable("AWS_EC2_METADATA_DISABLED", "true")
+    }
+
+    /// The same run once more.
+    pub(crate) fn again(&self) -> Self {
+        Self {
+            variables: self.variables.clone(),
+            sources: self.sources.clone(),
+            project: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    /// With a variable in place of the one that is there. An action input is `INPUT_…`.
+    pub(crate) fn variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.retain(|(own, _)| own != name);
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// With an action input.
+    pub(crate) fn input(self, name: &str, value: &str) -> Self {
+        self.variable(&format!("INPUT_{}", name.to_uppercase()), value)
+    }
+
+    /// With variables.
+    pub(crate) fn variables(self, all: Vec<(String, String)>) -> Self {
+        all.into_iter().fold(self, |run, (name, value)| run.variable(&name, &value))
+    }
+
+    /// With a user's keys.
+    pub(crate) fn keys(self, keys: &Keys) -> Self {
+        self.variables(keys.variables("AWS_"))
+    }
+
+    /// Without a variable.
+    pub(crate) fn without(mut self, name: &str) -> Self {
+        self.variables.retain(|(own, _)| own != name);
+        self
+    }
+
+    /// With `sources:` of the manifest, as the lines below it.
+    pub(crate) fn sources(self, lines: &str) -> Self {
+        Self { sources: lines.to_owned(), ..self }
+    }
+
+    /// With a file of the project directory. Returns its path.
+    pub(crate) fn file(&self, name: &str, text: &str) -> String {
+        let path = self.project.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    /// Asks for one reference.
+    pub(crate) async fn one(&self, reference: &str) -> Told {
+        self.all(&[reference]).await.remove(0)
+    }
+
+    /// Asks for references, all of one source.
+    pub(crate) async fn all(&self, references: &[&str]) -> Vec<Told> {
+        let opened = self.open(references).unwrap_or_else(|error| panic!("{error}"));
+        let references: Vec<Reference> =
+            references.iter().map(|text| Reference::parse(text).unwrap()).collect();
+        let source = source(&opened, references[0].source.as_str());
+        let items: Vec<Item> = references
+            .into_iter()
+            .map(|reference| Item { name: reference.item, version: reference.version })
+            .collect();
+        source.read(&items).await.into_iter().map(Told::from).collect()
+    }
+
+    /// What is wrong with the settings.
+    pub(crate) fn error(&self, reference: &str) -> Error {
+        match self.open(&[reference]) {
+            Ok(_) => panic!("it was opened"),
+            Err(error) => error,
+        }
+    }
+
+    /// What lies below a prefix.
+    pub(crate) async fn list(&self, prefix: &str) -> Listing {
+        let opened = self.open(&["aws:any"]).unwrap_or_else(|error| panic!("{error}"));
+        source(&opened, "aws").list(prefix).await
+    }
+
+    /// Resolves lines of the `secrets` input as a whole run does.
+    pub(crate) async fn resolve(&self, lines: &str) -> Resolution {
+        let (settings, manifest) = self.read(lines).unwrap_or_else(|error| panic!("{error}"));
+        let opened = self.opened(&settings, &manifest).unwrap_or_else(|error| panic!("{error}"));
+        resolve(manifest, &opened, &settings).await
+    }
+
+    fn open(&self, references: &[&str]) -> Result<Vec<Box<dyn Source>>, Error> {
+        let lines = references.iter().enumerate().map(|(at, text)| format!("K{at} = {text}\n"));
+        let (settings, manifest) = self.read(&lines.collect::<String>())?;
+        self.opened(&settings, &manifest)
+    }
+
+    fn opened(&self, settings: &Settings, manifest: &Manifest) -> Result<Vec<Box<dyn Source>>, Error> {
+        let around = Surroundings {
+            project: self.project.path(),
+            secrets_dir: Path::new("data/secrets"),
+            host_directories: &BTreeMap::new(),
+        };
+        sources::open(settings, manifest, &around)
+    }
+
+    fn read(&self, lines: &str) -> Result<(Settings, Manifest), Error> {
+        let variables = Environment::from_pairs(self.variables.clone());
+        let given = Given {
+            flags: &|_| None,
+            variables: &variables,
+            current_directory: self.project.path(),
+            verbose: false,
+        };
+        let settings = Settings::read(None, &given)?;
+        let known = sources::known();
+        let text = format!("sources:\n  {}\n", self.sources.replace('\n', "\n  "));
+        let file = (Path::new("claude-secrets.yml"), text.as_bytes());
+        let manifest = manifest::read(&manifest::Given {
+            lines: Some(lines),
+            file: Some(file).filter(|_| !self.sources.is_empty()),
+            prefix: settings.prefix.as_deref(),
+            environment: settings.environment.as_deref(),
+            ..known.given()
+        })?;
+        Ok((settings, manifest))
+    }
+}
+
+impl Told {
+    /// The value, when it was found.
+    pub(crate) fn value(&self) -> &[u8] {
+        match self {
+            Self::Found(found) => found.value.expose(),
+            other => panic!("not found: {}", other.said()),
+        }
+    }
+
+    /// What was said of a secret that is not there.
+    pub(crate) fn absent(&self) -> &str {
+        match self {
+            Self::Absent(place) => place,
+            other => panic!("not absent: {}", other.said()),
+        }
+    }
+
+    /// Why it was denied: the fact and the remedy.
+    pub(crate) fn denied(&self) -> String {
+        match self {
+            Self::Denied(refusal) => format!("{}\n{}", refusal.fact, refusal.remedy),
+            other => panic!("not denied: {}", other.said()),
+        }
+    }
+
+    /// Why it failed: the fact and the remedy.
+    pub(crate) fn failed(&self) -> String {
+        match self {
+            Self::Failed(refusal) => format!("{}\n{}", refusal.fact, refusal.remedy),
+            other => panic!("not failed: {}", other.said()),
+        }
+    }
+
+    /// Everything but a value.
+    pub(crate) fn said(&self) -> String {
+        match self {
+            Self::Found(found) => format!("found: {}", found.place),
+            Self::Absent(place) => format!("absent: {place}"),
+            Self::Denied(refusal) => format!("denied: {}\n{}", refusal.fact, refusal.remedy),
+            Self::Failed(refusal) => format!("failed: {}\n{}", refusal.fact, refusal.remedy),
+        }
+    }
+}
+
+impl From<Reply> for Told {
+    fn from(reply: Reply) -> Self {
+        match reply {
+            Reply::Found(found) => Self::Found(found),
+            Reply::Absent(place) => Self::Absent(place),
+            Reply::Denied(refusal) => Self::Denied(refusal),
+            Reply::Failed(refusal) => Self::Failed(refusal),
+        }
+    }
+}
+
+fn source<'s>(opened: &'s [Box<dyn Source>], id: &str) -> &'s dyn Source {
+    opened.iter().find(|source| source.id().as_str() == id).expect("the source is there").as_ref()
+}

@@ -1,0 +1,157 @@
+//! One run with the source: settings and manifest as a user writes them, by the library.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use claude_secrets::error::{Error, Problem};
+use claude_secrets::manifest::{self, Manifest};
+use claude_secrets::resolve::{Resolution, Resolved, resolve};
+use claude_secrets::settings::{Environment, Given, Settings};
+use claude_secrets::sources::{self, Source, Surroundings};
+use serde_json::{Value, json};
+
+use crate::peers::azure::{Azure, CLIENT, SECRET, TENANT};
+
+/// What every planted value holds, and nothing that is said may hold.
+pub(crate) const CANARY: &str = "canary";
+
+/// A run that is about to begin.
+#[derive(Clone)]
+pub(crate) struct Case {
+    variables: Vec<(String, String)>,
+    /// What stands below `sources.azure`.
+    source: Value,
+    secrets: Value,
+}
+
+impl Case {
+    /// A run without a login, by a session of this name.
+    pub(crate) fn new(azure: &Azure, session: &str) -> Self {
+        Self::of(azure.route(session)).setting("vault-name", "kv-tests")
+    }
+
+    /// A run by these variables alone.
+    pub(crate) fn of(variables: Vec<(String, String)>) -> Self {
+        Self { variables, source: Value::Null, secrets: json!({}) }
+    }
+
+    /// A run that logs in as the application, with its secret.
+    pub(crate) fn logged_in(azure: &Azure, session: &str) -> Self {
+        Self::new(azure, session).as_application().variable("AZURE_CLIENT_SECRET", SECRET)
+    }
+
+    /// As the application, however it logs in.
+    pub(crate) fn as_application(self) -> Self {
+        self.setting("tenant-id", TENANT).setting("client-id", CLIENT)
+    }
+
+    pub(crate) fn setting(mut self, name: &str, value: &str) -> Self {
+        self.source[name] = json!(value);
+        self
+    }
+
+    pub(crate) fn without(mut self, name: &str) -> Self {
+        self.source.as_object_mut().unwrap().remove(name);
+        self
+    }
+
+    pub(crate) fn variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    pub(crate) fn variables(mut self, all: impl IntoIterator<Item = (String, String)>) -> Self {
+        self.variables.extend(all);
+        self
+    }
+
+    /// With a secret, which is looked for at this reference.
+    pub(crate) fn secret(mut self, name: &str, reference: &str) -> Self {
+        self.secrets[name] = json!({ "from": [reference] });
+        self
+    }
+
+    /// With a secret that is looked for where it is by convention.
+    pub(crate) fn conventional(mut self, name: &str) -> Self {
+        self.secrets[name] = Value::Null;
+        self
+    }
+
+    /// Runs it.
+    pub(crate) async fn resolve(&self) -> Result<Resolution, Error> {
+        let (settings, manifest) = self.read();
+        let opened = open(&settings, &manifest)?;
+        Ok(resolve(manifest, &opened, &settings).await)
+    }
+
+    /// Runs it with the secret `KEY` at this reference, which must be found.
+    pub(crate) async fn found(&self, reference: &str) -> Resolved {
+        let mut resolution = self.clone().secret("KEY", reference).resolve().await.unwrap();
+        if let Err(error) = resolution.check() {
+            panic!("{reference}: {error}");
+        }
+        resolution.secrets.remove(0)
+    }
+
+    /// Runs it with the secret `KEY` at this reference: what is wrong, as its state, fact and remedy.
+    pub(crate) async fn refused(&self, reference: &str) -> (String, String, String) {
+        let resolution = self.clone().secret("KEY", reference).resolve().await.unwrap();
+        let state = format!("{:?}", resolution.secrets[0].state);
+        let Err(error) = resolution.check() else { panic!("{reference}: {state}") };
+        let Problem { fact, remedy } = error.problems.into_iter().next().unwrap();
+        let remedy = remedy.unwrap();
+        for text in [&fact, &remedy] {
+            assert!(!text.contains(CANARY) && !text.contains(SECRET), "a value was said: {text}");
+        }
+        (state, fact, remedy)
+    }
+
+    /// The opened source alone.
+    pub(crate) fn source(&self) -> Box<dyn Source> {
+        let (settings, manifest) = self.clone().conventional("KEY").read();
+        let opened = open(&settings, &manifest).unwrap();
+        opened.into_iter().find(|source| source.id().as_str() == "azure").unwrap()
+    }
+
+    /// What is wrong with the settings: its fact and remedies.
+    pub(crate) fn mistake(&self) -> String {
+        let (settings, manifest) = self.clone().conventional("KEY").read();
+        let error = open(&settings, &manifest).err().expect("a mistake");
+        assert!(!error.hints.is_empty(), "{error}");
+        error.to_string()
+    }
+
+    fn read(&self) -> (Settings, Manifest) {
+        let variables = Environment::from_pairs(self.variables.clone());
+        let given = Given {
+            flags: &|_| None,
+            variables: &variables,
+            current_directory: Path::new("/"),
+            verbose: false,
+        };
+        let settings = Settings::read(None, &given).unwrap();
+        let mut text = json!({ "secrets": self.secrets });
+        if !self.source.is_null() {
+            text["sources"] = json!({ "azure": self.source });
+        }
+        let text = text.to_string();
+        let known = sources::known();
+        let given = manifest::Given {
+            file: Some((Path::new("claude-secrets.yml"), text.as_bytes())),
+            prefix: settings.prefix.as_deref(),
+            environment: settings.environment.as_deref(),
+            ..known.given()
+        };
+        let manifest = manifest::read(&given).unwrap();
+        (settings, manifest)
+    }
+}
+
+fn open(settings: &Settings, manifest: &Manifest) -> Result<Vec<Box<dyn Source>>, Error> {
+    let around = Surroundings {
+        project: Path::new("/nowhere"),
+        secrets_dir: Path::new("data/secrets"),
+        host_directories: &BTreeMap::new(),
+    };
+    sources::open(settings, manifest, &around)
+}

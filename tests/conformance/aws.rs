@@ -1,0 +1,99 @@
+//! The `aws` source against ministack, which checks signatures and policies, through a proxy for its bad states.
+
+use std::sync::Arc;
+
+use crate::fixture::{Case, Fixture, Reach, State, asked, bring};
+use crate::peers::aws::{Aws, Keys, REGION, allow, secrets_below};
+use crate::peers::proxy::{Fault, Nobody, Proxy, Seen};
+
+struct Store {
+    aws: Aws,
+    keys: Keys,
+}
+
+/// Starts it, with a user who may read everything but what is denied.
+pub(crate) fn start() -> Box<dyn Fixture> {
+    let aws = Aws::ministack();
+    let mut denied = allow(&["secretsmanager:GetSecretValue"], &secrets_below("denied-"));
+    denied["Effect"] = "Deny".into();
+    let statements = serde_json::json!([
+        allow(&["secretsmanager:GetSecretValue"], &secrets_below("")),
+        allow(&["secretsmanager:BatchGetSecretValue", "secretsmanager:ListSecrets"], "*"),
+        denied,
+    ]);
+    let keys = aws.user("conformance", &statements);
+    Box::new(Store { aws, keys })
+}
+
+impl Fixture for Store {
+    fn kind(&self) -> &'static str {
+        "aws"
+    }
+
+    fn gap(&self, _: Case) -> Option<&'static str> {
+        None
+    }
+
+    fn reach(&self, state: State) -> Reach {
+        let mut reach = Reach { variables: self.keys.variables("AWS_"), ..Reach::default() };
+        let url = match state {
+            State::Down => {
+                let nobody = Nobody::take();
+                let url = format!("http://{}", nobody.address);
+                reach.server = Some(nobody.address.to_string());
+                reach.asked = Some(Box::new(move || {
+                    let _ = &nobody;
+                    crate::fixture::Asked { all: 0, values: 0 }
+                }));
+                url
+            }
+            state => {
+                let proxy = Arc::new(match state {
+                    State::BadTls => Proxy::tls(self.aws.address(), &["localhost"]),
+                    _ => Proxy::before(self.aws.address()),
+                });
+                bring(&proxy, state, throttled(), is_for_values);
+                let url = proxy.url();
+                reach.server = url.split("://").nth(1).map(str::to_owned);
+                reach.asked = Some(asked(proxy, is_for_values));
+                url
+            }
+        };
+        reach.variables.push(("AWS_REGION".to_owned(), REGION.to_owned()));
+        reach.variables.push(("AWS_ENDPOINT_URL".to_owned(), url));
+        reach
+    }
+
+    fn reference(&self, name: &str) -> String {
+        format!("aws:{name}")
+    }
+
+    fn put(&self, name: &str, value: &[u8]) {
+        self.aws.put(name, value);
+    }
+
+    fn put_fields(&self, name: &str, json: &str) {
+        self.aws.put(name, json.as_bytes());
+    }
+
+    fn previous(&self, name: &str) -> String {
+        format!("aws:{name}@AWSPREVIOUS")
+    }
+
+    fn most_requests(&self, items: usize) -> usize {
+        items.div_ceil(20)
+    }
+}
+
+/// How AWS says that it was asked too often: with status 400 and a code.
+fn throttled() -> Fault {
+    Fault::Status {
+        status: 400,
+        headers: vec![("Content-Type".to_owned(), "application/x-amz-json-1.1".to_owned())],
+        body: br#"{"__type":"ThrottlingException","message":"Rate exceeded"}"#.to_vec(),
+    }
+}
+
+fn is_for_values(seen: &Seen) -> bool {
+    seen.header("x-amz-target").is_some_and(|target| target.ends_with("GetSecretValue"))
+}

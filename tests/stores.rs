@@ -1,0 +1,320 @@
+//! Deployments whose secrets come from several stores at once: the image, started as GitHub's runner starts it, against real
+//! stores. And what a store that stops in the middle does to a deployment.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests")]
+
+#[path = "support/forms.rs"]
+#[allow(dead_code, unreachable_pub, reason = "each test program uses its own part")]
+mod forms;
+#[path = "support/peers/mod.rs"]
+mod peers;
+mod support;
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Mutex;
+
+use serde_json::{Value, json};
+
+use forms::{Scanner, heard};
+use peers::aws::{Aws, REGION, allow, secrets_below, trust};
+use peers::azure::{Azure, CLIENT, SECRET, TENANT};
+use peers::bao::Bao;
+use peers::gate::Gate;
+use peers::issuer::Issuer;
+use peers::onepassword::{Account, CONNECT_TOKEN, Item};
+use peers::proxy::{Fault, Proxy, Rule};
+use support::engine::Engine;
+use support::project::Workspace;
+use support::runner::{Ran, Step};
+
+/// Where containers of the runner's network reach this machine.
+fn gateway() -> IpAddr {
+    let format = "{{range .IPAM.Config}}{{.Gateway}}{{end}}";
+    Engine::shared().text(&["network", "inspect", "bridge", "--format", format]).parse().unwrap()
+}
+
+/// AWS and Vault that trust the same workflow, with gates for the action's container.
+struct Stores {
+    issuer: Issuer,
+    aws: Aws,
+    bao: Bao,
+    role: String,
+    gates: [Gate; 3],
+}
+
+impl Stores {
+    fn start() -> Self {
+        let (issuer, aws, bao) = (Issuer::start_as_github(), Aws::ministack(), Bao::start());
+        let read = json!([
+            allow(&["secretsmanager:GetSecretValue"], &secrets_below("claude-bot/")),
+            allow(&["secretsmanager:BatchGetSecretValue"], "*"),
+        ]);
+        let role = aws.role("deploy", &trust("octo-org/octo-repo"), &read);
+        trust_workflow(&bao, &issuer);
+        let gates = [issuer.address, aws.address(), bao.address()].map(|server| Gate::to(server, gateway()));
+        Self { issuer, aws, bao, role, gates }
+    }
+
+    /// The step, told of both stores, and with the workflow's identity to log in to them.
+    fn told<'a>(&self, step: Step<'a>) -> Step<'a> {
+        let [issuer, aws, bao] = &self.gates;
+        let identity = self.issuer.variables().into_iter();
+        let step = identity.fold(step, |step, (name, value)| match value.contains("://") {
+            true => step.env(&name, issuer.through(&value, self.issuer.address)),
+            false => step.env(&name, value),
+        });
+        step.input("aws-region", REGION)
+            .input("aws-role-arn", &self.role)
+            .env("AWS_ENDPOINT_URL", format!("http://{}", aws.address))
+            .input("vault-addr", format!("http://{}", bao.address))
+            .input("vault-role", "deploy")
+    }
+}
+
+/// Makes the server trust the workflow: by its identity token, as a role that may read what is the bot's.
+fn trust_workflow(bao: &Bao, issuer: &Issuer) {
+    bao.policy("deploy", &[("secret/data/claude-bot/*", "read")]);
+    bao.must("POST", "sys/auth/jwt", &json!({ "type": "jwt" }));
+    let keys = format!("http://{}/.well-known/jwks", issuer.address);
+    bao.must("POST", "auth/jwt/config", &json!({ "jwks_url": keys, "bound_issuer": issuer.name() }));
+    let role = json!({
+        "role_type": "jwt",
+        "user_claim": "actor",
+        "bound_audiences": ["https://github.com/octo-org"],
+        "bound_claims": { "repository": "octo-org/octo-repo" },
+        "token_policies": ["deploy"],
+    });
+    bao.must("POST", "auth/jwt/role/deploy", &role);
+}
+
+/// The reported source of each secret.
+fn sources(ran: &Ran) -> Value {
+    serde_json::from_str(ran.output("resolved")).unwrap()
+}
+
+/// No value is in what the step printed, but for the masks, nor in its summary, report, outputs and override file.
+fn assert_nothing_shows(workspace: &Workspace, ran: &Ran, values: &[(&str, &str)]) {
+    let scanner = Scanner::new(values.iter().map(|(name, value)| (*name, value.as_bytes())));
+    scanner.assert_clean("the log", &heard(&ran.bytes).rest);
+    scanner.assert_clean("the summary", ran.summary.as_bytes());
+    scanner.assert_clean("the report", ran.report_text.as_bytes());
+    ran.outputs.iter().for_each(|(name, value)| scanner.assert_clean(name, value.as_bytes()));
+    scanner.assert_clean("the override", &workspace.read("docker-compose.secrets.yml").unwrap());
+    for (service, id) in workspace.containers() {
+        scanner.assert_clean(&service, workspace.engine.text(&["inspect", &id]).as_bytes());
+    }
+}
+
+const BOT: &str = "
+services:
+  bot:
+    image: IMAGE
+    command: SLEEP
+    user: '1234'
+";
+
+#[test]
+fn secrets_of_aws_vault_a_dotenv_file_and_github_arrive_in_one_run() {
+    let stores = Stores::start();
+    stores.aws.put("claude-bot/database", br#"{"url":"postgres://canary-of-aws@db","old":null}"#);
+    stores.aws.put("claude-bot/signing-key", b"canary of aws\nin two lines\n");
+    stores.bao.put("claude-bot/anthropic", &json!({ "key": "sk-ant-canary-of-vault" }));
+    stores.bao.put("claude-bot/webhook", &json!({ "value": "canary-of-vault-by-convention" }));
+    let values = [
+        ("anthropic_api_key", "sk-ant-canary-of-vault"),
+        ("bot_token", "canary-of-github"),
+        ("database_url", "postgres://canary-of-aws@db"),
+        ("sentry_dsn", "canary-of-dotenv"),
+        ("signing_key", "canary of aws\nin two lines\n"),
+        ("webhook", "canary-of-vault-by-convention"),
+    ];
+    for delivery in ["file", "volume"] {
+        let workspace = Workspace::new();
+        workspace.compose(BOT).write(".env", "SENTRY_DSN=canary-of-dotenv\n");
+        let step = workspace
+            .deploy(delivery)
+            .input(
+                "secrets",
+                "ANTHROPIC_API_KEY = vault:secret/claude-bot/anthropic#key\nDATABASE_URL = aws:claude-bot/database#url\n\
+                 SIGNING_KEY\nWEBHOOK\nSENTRY_DSN\nBOT_TOKEN\nUNUSED?\n",
+            )
+            .input("github-secrets", r#"{"BOT_TOKEN":"canary-of-github","github_token":"x"}"#);
+        let ran = stores.told(step).succeed();
+        assert_eq!(ran.output("result"), "deployed");
+        workspace.assert_reads("bot", &values);
+        let expected = json!({
+            "ANTHROPIC_API_KEY": "vault", "DATABASE_URL": "aws", "SIGNING_KEY": "aws", "WEBHOOK": "vault",
+            "SENTRY_DSN": "dotenv", "BOT_TOKEN": "env",
+        });
+        assert_eq!(sources(&ran), expected);
+        let dates = ran.report["secrets"].as_array().unwrap().iter().filter(|secret| {
+            ["aws", "vault"].contains(&secret["source"].as_str().unwrap_or_default())
+                && secret["changed_at"].is_string()
+                && secret["version"].is_string()
+        });
+        assert_eq!(dates.count(), 4, "{}", ran.report_text);
+        assert_nothing_shows(&workspace, &ran, &values);
+    }
+    assert_eq!(stores.bao.tokens(), 1, "the tokens of both runs were given back; root's is left");
+}
+
+#[test]
+fn a_rotated_secret_recreates_who_uses_it_and_an_unchanged_one_nobody() {
+    let stores = Stores::start();
+    stores.aws.put("claude-bot/key", b"first-value-of-aws");
+    stores.bao.put("claude-bot/token", &json!({ "value": "first-value-of-vault" }));
+    let workspace = Workspace::new();
+    workspace.compose(
+        "
+services:
+  of-aws: { image: IMAGE, command: SLEEP, environment: { KEY: } }
+  of-vault: { image: IMAGE, command: SLEEP, environment: { TOKEN: } }
+",
+    );
+    let deploy = || stores.told(workspace.deploy("volume").input("secrets", "KEY\nTOKEN")).succeed();
+    assert_eq!(deploy().output("result"), "deployed");
+    let before = workspace.standing();
+    assert_eq!(deploy().output("result"), "unchanged");
+    assert_eq!(workspace.standing(), before);
+    stores.bao.put("claude-bot/token", &json!({ "value": "second-value-of-vault" }));
+    let ran = deploy();
+    assert_eq!(ran.list("recreated"), ["of-vault"]);
+    assert_eq!(workspace.standing()["of-aws"], before["of-aws"]);
+    workspace.assert_reads("of-vault", &[("token", "second-value-of-vault")]);
+}
+
+#[test]
+fn all_seven_sources_give_their_secrets_in_one_run() {
+    let stores = Stores::start();
+    stores.aws.put("claude-bot/from-aws", b"canary-of-aws");
+    stores.bao.put("claude-bot/from-vault", &json!({ "value": "canary-of-vault" }));
+    let azure = Azure::with_vault();
+    azure.put("claude-bot-from-azure", "canary-of-azure");
+    let account = Account::new();
+    let vault = account.vault("claude-bot");
+    account.put(&vault, Item::credential("from-onepassword", "canary-of-onepassword"));
+    let connect = account.connect();
+    let workspace = Workspace::new();
+    workspace
+        .compose(BOT)
+        .write(".env", "FROM_DOTENV=canary-of-dotenv\n")
+        .write("files/from_docker_secrets", "canary-of-docker-secrets")
+        .write("claude-secrets.yml", "sources:\n  docker-secrets: { dir: files }\n");
+    let names = ["AWS", "AZURE", "DOCKER_SECRETS", "DOTENV", "ENV", "ONEPASSWORD", "VAULT"];
+    let declared: String = names.iter().map(|name| format!("FROM_{name}\n")).collect();
+
+    let route = azure.route("seven");
+    let proxy = &route.iter().find(|(name, _)| name == "HTTPS_PROXY").unwrap().1;
+    let server = server_of(proxy);
+    let (to_azure, to_connect) = (Gate::to(server, gateway()), Gate::to(connect.address(), gateway()));
+    let step = workspace
+        .deploy("volume")
+        .input("secrets", declared)
+        .input("ca-certificates", std::fs::read_to_string(azure.file("ca.pem")).unwrap())
+        .input("azure-vault-url", "https://kv-tests.vault.azure.net")
+        .input("azure-tenant-id", TENANT)
+        .input("azure-client-id", CLIENT)
+        .env("AZURE_CLIENT_SECRET", SECRET)
+        .env("HTTPS_PROXY", to_azure.through(proxy, server))
+        .env("OP_CONNECT_HOST", to_connect.through(&connect.url(), connect.address()))
+        .env("OP_CONNECT_TOKEN", CONNECT_TOKEN)
+        .env("FROM_ENV", "canary-of-env");
+    let ran = stores.told(step).succeed();
+
+    let mut expected = json!({});
+    let mut values = Vec::new();
+    for name in names {
+        let source = name.to_lowercase().replace('_', "-");
+        values.push((format!("from_{}", name.to_lowercase()), format!("canary-of-{source}")));
+        expected[format!("FROM_{name}")] = source.into();
+    }
+    assert_eq!(sources(&ran), expected);
+    let values: Vec<(&str, &str)> =
+        values.iter().map(|(file, value)| (file.as_str(), value.as_str())).collect();
+    workspace.assert_reads("bot", &values);
+    assert_nothing_shows(&workspace, &ran, &values);
+    for source in ["docker-secrets", "aws", "vault", "azure", "onepassword", "dotenv", "env"] {
+        assert!(ran.summary.contains(source), "the summary does not name {source}");
+    }
+}
+
+fn server_of(url: &str) -> SocketAddr {
+    url.rsplit(['@', '/']).next().unwrap().parse().unwrap()
+}
+
+/// A Vault server that dies when it is asked for `secret/claude-bot/key`: after the login, in the middle of a run.
+struct Dying {
+    /// It stands before the server, and goes with this.
+    _proxy: Proxy,
+    gate: Gate,
+    role: (String, String),
+}
+
+impl Dying {
+    fn start() -> Self {
+        let bao = Bao::start();
+        bao.put("claude-bot/key", &json!({ "value": "canary-of-vault" }));
+        bao.policy("deploy", &[("secret/data/claude-bot/*", "read")]);
+        bao.must("POST", "sys/auth/approle", &json!({ "type": "approle" }));
+        let role = bao.approle("deploy", &json!({ "token_policies": ["deploy"] }));
+        let proxy = Proxy::before(bao.address());
+        let alive = Mutex::new(Some(bao));
+        proxy.rule(Rule::always(Fault::Forward).when(move |seen| {
+            let asked = seen.path() == "/v1/secret/data/claude-bot/key";
+            if asked {
+                drop(alive.lock().unwrap().take());
+            }
+            asked
+        }));
+        let gate = Gate::to(proxy.address(), gateway());
+        Self { _proxy: proxy, gate, role }
+    }
+
+    /// A step that logs in to it as a role, and has another value of `KEY` in its environment.
+    fn told<'a>(&self, workspace: &'a Workspace, references: &str) -> Step<'a> {
+        workspace
+            .deploy("volume")
+            .input("secrets", format!("KEY = {references}"))
+            .input("vault-addr", format!("http://{}", self.gate.address))
+            .env("VAULT_ROLE_ID", &self.role.0)
+            .env("VAULT_SECRET_ID", &self.role.1)
+            .env("KEY", "canary-of-env")
+    }
+}
+
+const ABOVE: &str = "vault:secret/claude-bot/key | env:KEY";
+const BELOW: &str = "env:KEY | vault:secret/claude-bot/key";
+
+#[test]
+fn a_vault_above_the_winner_that_stops_in_the_middle_ends_the_run_and_nothing_is_touched() {
+    let workspace = Workspace::new();
+    workspace.compose(BOT);
+    workspace.deploy("volume").input("secrets", "KEY").env("KEY", "value-of-before").succeed();
+    let before = workspace.standing();
+    let ran = Dying::start().told(&workspace, ABOVE).fail(4, "source-failed");
+    assert!(ran.log.contains("vault:secret/claude-bot/key"), "{}", ran.log);
+    assert!(ran.log.contains("KEY = env:KEY"), "the way out as text to paste: {}", ran.log);
+    assert_eq!(workspace.standing(), before);
+    workspace.assert_reads("bot", &[("key", "value-of-before")]);
+}
+
+#[test]
+fn a_vault_below_the_winner_that_stops_in_the_middle_changes_nothing() {
+    let workspace = Workspace::new();
+    workspace.compose(BOT);
+    let ran = Dying::start().told(&workspace, BELOW).succeed();
+    assert_eq!((ran.output("result"), ran.output("degraded")), ("deployed", "false"));
+    workspace.assert_reads("bot", &[("key", "canary-of-env")]);
+    let notes = ran.report["notes"].to_string();
+    assert!(notes.contains("a source below the winner"), "{notes}");
+}
+
+#[test]
+fn a_vault_that_stops_in_the_middle_is_passed_over_with_leave_and_the_run_is_degraded() {
+    let workspace = Workspace::new();
+    workspace.compose(BOT);
+    let ran = Dying::start().told(&workspace, ABOVE).input("on-source-error", "next").succeed();
+    assert_eq!((ran.output("result"), ran.output("degraded")), ("deployed", "true"));
+    workspace.assert_reads("bot", &[("key", "canary-of-env")]);
+    assert_eq!(sources(&ran), json!({ "KEY": "env" }));
+    assert!(ran.summary.to_lowercase().contains("degraded"), "{}", ran.summary);
+}
