@@ -9,7 +9,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use peers::proxy::{Fault, Nobody, Proxy, Rule, Silent};
+use peers::proxy::{Fault, Full, Nobody, Proxy, Rule, Silent};
 
 /// What curl's manual calls these ends ("EXIT CODES").
 const COULD_NOT_CONNECT: i32 = 7;
@@ -139,11 +139,15 @@ fn many_connections_are_served_at_the_same_time() {
 }
 
 #[test]
-fn an_address_may_have_nobody_or_somebody_silent() {
+fn an_address_may_have_nobody_or_somebody_silent_or_be_full() {
     let nobody = Nobody::take();
     assert_eq!(curl(&[&format!("http://{}", nobody.address)]).0, COULD_NOT_CONNECT);
-    let silent = Silent::start();
-    assert_eq!(curl(&["--max-time", "0.2", &format!("http://{}", silent.address)]).0, TIMED_OUT);
+    let (silent, full) = (Silent::start(), Full::start());
+    for address in [silent.address, full.address] {
+        // The second time tells how long the connection took to stand.
+        let (end, text) = curl(&["--max-time", "0.2", "-w", "%{time_connect}", &format!("http://{address}")]);
+        assert_eq!((end, text == "0.000000"), (TIMED_OUT, address == full.address), "{text}");
+    }
 }
 
 #[test]

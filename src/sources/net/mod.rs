@@ -137,8 +137,11 @@ impl Network {
     }
 
     fn made(&self, mut builder: ClientBuilder, own: &Tls, connect_timeout: Duration) -> Result<Client> {
-        for pem in self.certificates.iter().chain(&own.certificates) {
-            builder = builder.tls_certs_merge(tls::parsed(pem)?);
+        if let Some(pem) = &self.certificates {
+            builder = builder.tls_certs_merge(tls::parsed(pem, tls::INPUT)?);
+        }
+        if let Some(pem) = &own.certificates {
+            builder = builder.tls_certs_merge(tls::parsed(pem, "`ca-certificates`")?);
         }
         if let Some(identity) = &own.identity {
             builder = builder.identity(tls::identity(identity.expose())?);

@@ -3,6 +3,9 @@
 use std::path::Path;
 
 use reqwest::{Certificate, Identity};
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 
 use super::failure::cause;
 use crate::error::{Code, Error, Result};
@@ -17,11 +20,14 @@ pub struct Tls {
     pub identity: Option<SecretValue>,
 }
 
+/// What the input `ca-certificates` is called in errors.
+pub(super) const INPUT: &str = "the input `ca-certificates`";
+
 /// `ca-certificates`: PEM itself, or the file that holds it.
 pub(super) fn certificates(text: &str, from: &Path) -> Result<Vec<u8>> {
-    let pem = read_pem(text, from, "the input `ca-certificates`")?;
-    if parsed(&pem)?.is_empty() {
-        return Err(no_certificate("the input `ca-certificates`"));
+    let pem = read_pem(text, from, INPUT)?;
+    if parsed(&pem, INPUT)?.is_empty() {
+        return Err(no_certificate(INPUT));
     }
     Ok(pem)
 }
@@ -46,11 +52,21 @@ fn no_certificate(said_by: &str) -> Error {
         .hint("Give the text itself, or a file that holds it, of the workspace.")
 }
 
-pub(super) fn parsed(pem: &[u8]) -> Result<Vec<Certificate>> {
-    Certificate::from_pem_bundle(pem).map_err(|_| {
-        Error::new(Code::Usage, format!("a certificate of an authority cannot be read ({} bytes)", pem.len()))
-            .hint("It must be PEM, e.g. what `openssl x509` prints.")
-    })
+/// The certificates in a PEM text. Each must be one that a client can trust: the library itself would find out only when
+/// the client is made, and not say why.
+pub(super) fn parsed(pem: &[u8], said_by: &str) -> Result<Vec<Certificate>> {
+    let broken = || {
+        let fact = format!("{said_by} holds a certificate that cannot be read ({} bytes)", pem.len());
+        Error::new(Code::Usage, fact).hint("It must be PEM, e.g. what `openssl x509` prints.")
+    };
+    let mut trusted = RootCertStore::empty();
+    CertificateDer::pem_slice_iter(pem)
+        .map(|der| {
+            let der = der.map_err(|_| broken())?;
+            trusted.add(der.clone()).map_err(|_| broken())?;
+            Certificate::from_der(&der).map_err(|_| broken())
+        })
+        .collect()
 }
 
 pub(super) fn identity(pem: &[u8]) -> Result<Identity> {

@@ -1,6 +1,7 @@
 //! An authority that signs certificates for the servers of the tests. Nobody trusts it who is not given its PEM.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::ServerConfig;
@@ -24,9 +25,13 @@ pub struct Issued {
 impl Authority {
     /// Makes one, with a key of its own.
     pub fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(1);
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.distinguished_name.push(DnType::CommonName, "an authority of the tests");
+        // Clients look for an authority by its name: each has one of its own.
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("authority {number} of the tests of process {}", std::process::id());
+        params.distinguished_name.push(DnType::CommonName, name);
         let key = KeyPair::generate().unwrap();
         let pem = params.self_signed(&key).unwrap().pem();
         Self { pem, issuer: Issuer::new(params, key) }

@@ -3,6 +3,7 @@
 #![allow(
     dead_code,
     unreachable_pub,
+    unused_imports,
     clippy::expect_used,
     clippy::panic,
     clippy::unwrap_used,
@@ -15,9 +16,11 @@ pub mod azure;
 pub mod bao;
 pub mod gate;
 pub mod issuer;
+pub mod listeners;
 pub mod onepassword;
 pub mod proxy;
-pub mod wire;
+pub mod tunnel;
+mod wire;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;

@@ -4,16 +4,15 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::os::fd::OwnedFd;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use rustix::net::sockopt::set_socket_linger;
-use rustix::net::{self, AddressFamily, SocketType};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use super::authority::Authority;
+pub use super::listeners::{Full, Nobody, Silent};
 use super::wire::{Head, Wire, data};
 
 /// A proxy on a free port of this machine. It stops when it is dropped.
@@ -67,7 +66,7 @@ pub enum Fault {
     CloseBeforeAnswer,
 }
 
-/// Which requests a fault is for.
+/// Which requests a fault is for. What tells them must not ask the proxy anything: it waits meanwhile.
 pub struct Rule {
     which: Box<dyn Fn(&Seen) -> bool + Send>,
     left: Option<usize>,
@@ -397,38 +396,4 @@ fn answer(status: u16, headers: &[(String, String)], body: &[u8], without_body: 
     let head = lines.join("\r\n") + "\r\n\r\n";
     let body = if without_body { b"" } else { body };
     [head.as_bytes(), body].concat()
-}
-
-/// An address that accepts connections and never reads or answers. It stops when it is dropped.
-pub struct Silent {
-    /// Where it listens.
-    pub address: SocketAddr,
-    // The system accepts up to its backlog for a listener that nobody looks after.
-    _listener: TcpListener,
-}
-
-impl Silent {
-    /// Begins to listen.
-    pub fn start() -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        Self { address: listener.local_addr().unwrap(), _listener: listener }
-    }
-}
-
-/// An address that refuses connections. It is kept from others until this is dropped.
-pub struct Nobody {
-    /// Where nobody listens.
-    pub address: SocketAddr,
-    // Bound, and so nobody else's; not listening, and so refusing.
-    _socket: OwnedFd,
-}
-
-impl Nobody {
-    /// Takes an address.
-    pub fn take() -> Self {
-        let socket = net::socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
-        net::bind(&socket, &SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
-        let address = net::getsockname(&socket).unwrap().try_into().unwrap();
-        Self { address, _socket: socket }
-    }
 }
