@@ -3,12 +3,17 @@
 
 #[path = "vault/case.rs"]
 mod case;
+#[path = "vault/docs.rs"]
+mod docs;
 #[path = "vault/hashicorp.rs"]
 mod hashicorp;
 #[path = "vault/listing.rs"]
 mod listing;
 #[path = "vault/logins.rs"]
 mod logins;
+#[path = "documentation/markdown.rs"]
+#[allow(dead_code, reason = "the tests of the documentation use the rest")]
+mod markdown;
 #[path = "support/peers/mod.rs"]
 mod peers;
 #[path = "vault/reading.rs"]

@@ -29,7 +29,9 @@ fn with_approle(bao: &Bao, with: &Value) -> Case {
 /// The workflow of `octo-org/octo-repo`, whose identity the server trusts for the role `deploy`.
 fn with_identity(bao: &Bao, issuer: &Issuer, mount: &str) -> Case {
     enable(bao, "jwt", mount);
-    let config = json!({ "oidc_discovery_url": issuer.name(), "bound_issuer": issuer.name() });
+    let config = json!({
+        "oidc_discovery_url": issuer.name(), "bound_issuer": issuer.name(), "default_role": "deploy",
+    });
     bao.must("POST", &format!("auth/{mount}/config"), &config);
     let role = json!({
         "role_type": "jwt",
@@ -180,7 +182,10 @@ async fn the_workflows_identity_logs_in_with_githubs_own_audience_or_another() {
     assert_eq!(by_input.told().await, "canary-value @1");
     let by_manifest = case.clone().setting("role", "deploy").setting("jwt-audience", "of-our-own");
     assert_eq!(by_manifest.told().await, "canary-value @1");
-    assert_eq!(issuer.asked(), ["https://github.com/octo-org", "of-our-own"]);
+    let by_default_role = case.clone().setting("auth", "jwt");
+    assert_eq!(by_default_role.told().await, "canary-value @1");
+    let own = "https://github.com/octo-org";
+    assert_eq!(issuer.asked(), [own, "of-our-own", own]);
     let given = case.clone().variable("ACTIONS_ID_TOKEN_REQUEST_URL", "").setting("role", "deploy");
     let given = given.variable("VAULT_JWT", &issuer.token("of-our-own"));
     assert_eq!(given.told().await, "canary-value @1");

@@ -110,6 +110,12 @@ async fn what_cannot_work_is_one_clear_error() {
              fix: Give `client-key` as well: the one is of no use without the other.",
         ),
         (
+            &[ADDR, TOKEN, ("client-key", "-----BEGIN PRIVATE KEY-----canary")],
+            "`sources.vault.client-key` holds a private key itself (33 bytes)\n\
+             fix: Make a new key, since everybody who may read the repository has this one, and give it by `VAULT_CLIENT_KEY` or \
+             as a file.",
+        ),
+        (
             &[ADDR, TOKEN, ("ca-certificates", "-----BEGIN canary")],
             "a certificate of an authority cannot be read (17 bytes)\n\
              fix: It must be PEM, e.g. what `openssl x509` prints.",
