@@ -10,6 +10,8 @@
     reason = "what fails here fails the case, and its thread's name says which"
 )]
 
+#[path = "conformance/azure.rs"]
+mod azure;
 #[path = "conformance/cases.rs"]
 mod cases;
 #[path = "conformance/docker_secrets.rs"]
@@ -42,8 +44,12 @@ use harness::Bench;
 use table::{Cell, Table};
 
 /// Every source's fixture, in the order of `SOURCES`: the name of its column, and how it is started.
-const FIXTURES: &[(&str, Start)] =
-    &[("docker-secrets", docker_secrets::start), ("dotenv", dotenv::start), ("env", env::start)];
+const FIXTURES: &[(&str, Start)] = &[
+    ("docker-secrets", docker_secrets::start),
+    ("azure", azure::start),
+    ("dotenv", dotenv::start),
+    ("env", env::start),
+];
 
 /// How many cases run at the same time. Most of them wait.
 const AT_ONCE: usize = 8;

@@ -128,7 +128,7 @@ pub(super) fn nothing_given(session: &Session) -> No {
 }
 
 /// The workflow was to log in, and may not ask for a token.
-pub(super) fn no_workflow_identity(session: &Session, refusal: Refusal) -> No {
+pub(super) fn no_workflow_identity(session: &Session, refusal: &Refusal) -> No {
     let fact = format!("{}: no login: {}", session.id, refusal.fact);
     No::denied(fact, format!("{}\nOr log in by another way. {}", refusal.remedy, ways()))
 }

@@ -73,16 +73,29 @@ impl Login {
         })
     }
 
-    /// Who logs in, for commands that grant something: the client id, or the words for what to put there.
-    pub(super) fn principal(&self) -> &str {
-        match self {
-            Self::Secret(application, _)
-            | Self::Certificate(application, _)
-            | Self::TokenFile(application, _)
-            | Self::Oidc(application) => &application.client,
-            Self::ManagedIdentity(Some(client)) => client,
-            Self::ManagedIdentity(None) | Self::Nothing => "PRINCIPAL_ID",
+    /// Who logs in, in a sentence.
+    pub(super) fn who(&self) -> String {
+        match (self.application(), self) {
+            (Some(application), _) => format!("the application {}", application.client),
+            (None, Self::ManagedIdentity(Some(client))) => format!("the identity {client}"),
+            _ => "this machine's own identity".to_owned(),
         }
+    }
+
+    /// Who logs in, as commands that grant something want it: the client id, or else what is to be put in its place.
+    pub(super) fn principal(&self) -> &str {
+        match (self.application(), self) {
+            (Some(application), _) => &application.client,
+            (None, Self::ManagedIdentity(Some(client))) => client,
+            _ => {
+                "\"$(az vm identity show --name MACHINE --resource-group GROUP --query principalId --output tsv)\""
+            }
+        }
+    }
+
+    /// Whether [`Login::principal`] is a client id.
+    pub(super) fn has_client_id(&self) -> bool {
+        self.application().is_some() || matches!(self, Self::ManagedIdentity(Some(_)))
     }
 
     /// The application, when one logs in.

@@ -7,10 +7,13 @@
 mod answer;
 mod certificate;
 mod entra;
+mod forbidden;
 mod list;
 mod login;
 mod name;
 mod refusal;
+#[cfg(test)]
+mod replayed;
 mod token;
 mod vault;
 

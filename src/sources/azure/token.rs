@@ -82,7 +82,7 @@ impl Session<'_> {
             if self.identity.is_there() {
                 No::Failed(refusal)
             } else {
-                entra::no_workflow_identity(self, refusal)
+                entra::no_workflow_identity(self, &refusal)
             }
         })
     }
