@@ -1,5 +1,5 @@
-//! What a vault forbids, told apart by the inner code of its refusal (learn.microsoft.com, "Azure Key Vault REST API error
-//! codes"), with the command that allows it.
+//! What a vault forbids, told apart by the inner code of its refusal (learn.microsoft.com, "Azure Key Vault REST API
+//! error codes"), with the command that allows it.
 
 use super::answer::{Question, is_word};
 use super::refusal::No;

@@ -2,10 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
+use reqwest::Url;
+
 use super::certificate::Certificate;
 use crate::error::{Code, Error, Result};
 use crate::secret::SecretValue;
 use crate::sources::{Options, net};
+
+/// The same on every virtual machine of Azure (learn.microsoft.com, "Azure Instance Metadata Service").
+const METADATA_HOST: &str = "http://169.254.169.254";
 
 /// An application in a tenant.
 pub(super) struct Application {
@@ -152,6 +157,22 @@ fn several_given(options: &Options, several: &[(&'static str, String)]) -> Error
         options.id,
         ways.join(", ")
     ))
+}
+
+/// Where the machine's metadata service is.
+///
+/// # Errors
+/// `usage` when `metadata-host` is no address.
+pub(super) fn metadata_host(options: &Options) -> Result<String> {
+    let Some(text) = options.text("metadata-host") else { return Ok(METADATA_HOST.to_owned()) };
+    let is_host =
+        Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.path() == "/");
+    if is_host {
+        return Ok(text.trim_end_matches('/').to_owned());
+    }
+    let (said_by, length) = (options.said_by("metadata-host"), text.chars().count());
+    Err(Error::new(Code::Usage, format!("{said_by} is no address of a host ({length} characters)"))
+        .hint(format!("Write it like `{METADATA_HOST}`, or leave it out.")))
 }
 
 /// The tenant becomes a part of an address: an id, or a domain.
