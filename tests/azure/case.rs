@@ -37,11 +37,11 @@ impl Case {
 
     /// A run that logs in as the application, with its secret.
     pub(crate) fn logged_in(azure: &Azure, session: &str) -> Self {
-        Self::new(azure, session).as_application().variable("AZURE_CLIENT_SECRET", SECRET)
+        Self::new(azure, session).with_application().variable("AZURE_CLIENT_SECRET", SECRET)
     }
 
     /// As the application, however it logs in.
-    pub(crate) fn as_application(self) -> Self {
+    pub(crate) fn with_application(self) -> Self {
         self.setting("tenant-id", TENANT).setting("client-id", CLIENT)
     }
 

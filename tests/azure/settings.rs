@@ -67,7 +67,11 @@ fn an_address_that_is_no_vaults_is_told_by_who_said_it_and_why() {
 #[test]
 fn settings_that_contradict_each_other_are_told_together() {
     let url = "https://canary.vault.azure.net/";
-    let rows: [(&[(&str, &str)], &str); 10] = [
+    let rows: [(&[(&str, &str)], &str); 11] = [
+        (
+            &[("vault-name", "canary"), ("metadata-host", "169.254.169.254")],
+            "`sources.azure.metadata-host` is no address of a host (15 characters)",
+        ),
         (
             &[("vault-url", url), ("vault-name", "another")],
             "`sources.azure.vault-url` and `sources.azure.vault-name` name two vaults",

@@ -1,5 +1,6 @@
-//! Why there is no access token, each situation with its remedy. Entra tells them apart by numbers (learn.microsoft.com,
-//! "Microsoft Entra authentication and authorization error codes"): they choose our words, and nothing else depends on them.
+//! Why there is no access token, each situation with its remedy. Entra tells them apart by numbers
+//! (learn.microsoft.com, "Microsoft Entra authentication and authorization error codes"), which may change: they choose
+//! our words, and nothing else depends on them.
 
 use reqwest::StatusCode;
 use serde::Deserialize;
@@ -82,7 +83,7 @@ fn situation(
         7_000_222 => (format!("the client secret of the application {client} has expired"), new_secret()),
         700_016 | 7_000_229 => (
             format!("the tenant {tenant} has no application {client}"),
-            "Compare `client-id` and `tenant-id` with what the application's page in the portal says. A new application needs its service principal: `az ad sp create --id CLIENT_ID`.".to_owned(),
+            format!("Compare `client-id` and `tenant-id` with what the application's page in the portal says. A new application needs its service principal: `az ad sp create --id {client}`."),
         ),
         90_002 | 900_021 | 900_023 => (
             format!("there is no tenant {tenant} at {}", session.vault.authority),
@@ -128,7 +129,7 @@ pub(super) fn nothing_given(session: &Session) -> No {
 }
 
 /// The workflow was to log in, and may not ask for a token.
-pub(super) fn no_workflow_identity(session: &Session, refusal: Refusal) -> No {
+pub(super) fn no_workflow_identity(session: &Session, refusal: &Refusal) -> No {
     let fact = format!("{}: no login: {}", session.id, refusal.fact);
     No::denied(fact, format!("{}\nOr log in by another way. {}", refusal.remedy, ways()))
 }
@@ -144,10 +145,10 @@ pub(super) fn no_token(session: &Session, who: &str) -> No {
 /// The metadata service does not answer.
 pub(super) fn no_machine(session: &Session, failure: &Failure) -> No {
     let fact = format!(
-        "{}: no login is given, and the machine has no identity: its metadata service: {failure}",
+        "{}: this machine's own identity cannot be asked for: its metadata service: {failure}",
         session.id
     );
-    No::failed(fact, ways())
+    No::failed(fact, format!("Only virtual machines of Azure have one. {}", ways()))
 }
 
 /// The metadata service has no token for us.

@@ -2,10 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
+use reqwest::Url;
+
 use super::certificate::Certificate;
 use crate::error::{Code, Error, Result};
 use crate::secret::SecretValue;
 use crate::sources::{Options, net};
+
+/// The same on every virtual machine of Azure (learn.microsoft.com, "Azure Instance Metadata Service").
+const METADATA_HOST: &str = "http://169.254.169.254";
 
 /// An application in a tenant.
 pub(super) struct Application {
@@ -73,16 +78,29 @@ impl Login {
         })
     }
 
-    /// Who logs in, for commands that grant something: the client id, or the words for what to put there.
-    pub(super) fn principal(&self) -> &str {
-        match self {
-            Self::Secret(application, _)
-            | Self::Certificate(application, _)
-            | Self::TokenFile(application, _)
-            | Self::Oidc(application) => &application.client,
-            Self::ManagedIdentity(Some(client)) => client,
-            Self::ManagedIdentity(None) | Self::Nothing => "PRINCIPAL_ID",
+    /// Who logs in, in a sentence.
+    pub(super) fn who(&self) -> String {
+        match (self.application(), self) {
+            (Some(application), _) => format!("the application {}", application.client),
+            (None, Self::ManagedIdentity(Some(client))) => format!("the identity {client}"),
+            _ => "this machine's own identity".to_owned(),
         }
+    }
+
+    /// Who logs in, as commands that grant something want it: the client id, or else what is to be put in its place.
+    pub(super) fn principal(&self) -> &str {
+        match (self.application(), self) {
+            (Some(application), _) => &application.client,
+            (None, Self::ManagedIdentity(Some(client))) => client,
+            _ => {
+                "\"$(az vm identity show --name MACHINE --resource-group GROUP --query principalId --output tsv)\""
+            }
+        }
+    }
+
+    /// Whether [`Login::principal`] is a client id.
+    pub(super) fn has_client_id(&self) -> bool {
+        self.application().is_some() || matches!(self, Self::ManagedIdentity(Some(_)))
     }
 
     /// The application, when one logs in.
@@ -139,6 +157,22 @@ fn several_given(options: &Options, several: &[(&'static str, String)]) -> Error
         options.id,
         ways.join(", ")
     ))
+}
+
+/// Where the machine's metadata service is.
+///
+/// # Errors
+/// `usage` when `metadata-host` is no address.
+pub(super) fn metadata_host(options: &Options) -> Result<String> {
+    let Some(text) = options.text("metadata-host") else { return Ok(METADATA_HOST.to_owned()) };
+    let is_host =
+        Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.path() == "/");
+    if is_host {
+        return Ok(text.trim_end_matches('/').to_owned());
+    }
+    let (said_by, length) = (options.said_by("metadata-host"), text.chars().count());
+    Err(Error::new(Code::Usage, format!("{said_by} is no address of a host ({length} characters)"))
+        .hint(format!("Write it like `{METADATA_HOST}`, or leave it out.")))
 }
 
 /// The tenant becomes a part of an address: an id, or a domain.
