@@ -190,7 +190,8 @@ impl Op {
         let make = || async {
             let directory = tempfile::Builder::new().prefix("claude-secrets-op-").tempdir()?;
             if let Some(pem) = self.network.certificates() {
-                let platform = self.variables.text("SSL_CERT_FILE").map(std::fs::read).transpose()?;
+                // One that is not there is passed over by every program.
+                let platform = self.variables.text("SSL_CERT_FILE").and_then(|path| std::fs::read(path).ok());
                 let all = [platform.as_deref().unwrap_or_default(), b"\n", pem].concat();
                 std::fs::write(directory.path().join(CERTIFICATES), all)?;
             }
