@@ -194,3 +194,21 @@ async fn sovereign_clouds_have_logins_and_audiences_of_their_own() {
         .setting("authority-host", "login.sovereign.example");
     own.with_application().variable("AZURE_CLIENT_SECRET", SECRET).found("azure:key").await;
 }
+
+#[tokio::test]
+async fn a_vault_under_another_id_has_variables_of_its_own_and_its_errors_say_so() {
+    let azure = Azure::with_vault();
+    azure.put("key", "canary");
+    let shared = Case::new(&azure, "s").called("shared-kv").with_application();
+    shared.clone().variable("SHARED_KV_CLIENT_SECRET", SECRET).found("shared-kv:key").await;
+    let (_, fact, remedy) = shared.clone().refused("shared-kv:key").await;
+    assert!(fact.contains("shared-kv: no login"), "{fact}");
+    assert!(
+        remedy.contains("below `sources.shared-kv`") && remedy.contains("SHARED_KV_CLIENT_SECRET"),
+        "{remedy}"
+    );
+    let wrong = shared.variable("SHARED_KV_CLIENT_SECRET", "wrong");
+    let (_, fact, remedy) = wrong.refused("shared-kv:key").await;
+    assert!(fact.contains("shared-kv: the client secret of the application"), "{fact}");
+    assert!(remedy.contains("where SHARED_KV_CLIENT_SECRET comes from"), "{remedy}");
+}

@@ -47,6 +47,7 @@ pub struct Azure {
     vault: Vault,
     login: Login,
     metadata_host: String,
+    secret_variable: String,
     network: Arc<Network>,
     identity: Arc<Identity>,
     /// The login of this run, also when it was refused: it is made once.
@@ -63,6 +64,7 @@ pub(super) fn open(options: Options, opening: &Opening) -> Result<Option<Azure>>
         vault,
         login: Login::of(&options, &opening.settings.workspace)?,
         metadata_host: login::metadata_host(&options)?,
+        secret_variable: options.variable("CLIENT_SECRET"),
         named: options.named,
         network: opening.network.clone(),
         identity: opening.identity.clone(),
@@ -137,6 +139,7 @@ impl Azure {
             vault: &self.vault,
             login: &self.login,
             metadata_host: &self.metadata_host,
+            secret_variable: &self.secret_variable,
             network: &self.network,
             identity: &self.identity,
         };

@@ -30,6 +30,8 @@ pub(super) struct Session<'a> {
     pub(super) vault: &'a Vault,
     pub(super) login: &'a Login,
     pub(super) metadata_host: &'a str,
+    /// The variable that holds the secret of an application.
+    pub(super) secret_variable: &'a str,
     pub(super) network: &'a Network,
     pub(super) identity: &'a Identity,
 }
