@@ -1,4 +1,4 @@
-//! The `vault` source against a real `OpenBao` server, and against answers as HashiCorp's server gives them.
+//! The `vault` source against a real `OpenBao` server, and against answers as `HashiCorp`'s server gives them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "what fails here fails the test")]
 
 #[path = "vault/case.rs"]

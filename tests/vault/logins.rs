@@ -155,6 +155,12 @@ async fn approle_takes_a_plain_or_a_wrapped_secret_id_or_none() {
     let lost = case.clone().setting("addr", &proxy.url()).variable("VAULT_WRAPPED_SECRET_ID", &wrapped());
     let lost = lost.wrong().await;
     assert!(lost.contains("the first request for it got no answer"), "{lost}");
+    let once = bao.approle("once", &json!({ "token_policies": ["bot"], "secret_id_num_uses": 1 }));
+    proxy.clear();
+    proxy.rule(Rule::times(1, Fault::Truncate).under("/v1/auth/approle/login"));
+    let lost = Case::to(&bao).setting("addr", &proxy.url()).key("vault:secret/bot/item");
+    let lost = lost.variable("VAULT_ROLE_ID", &once.0).variable("VAULT_SECRET_ID", &once.1).wrong().await;
+    assert!(lost.contains("what is good for one login may have been used up by it"), "{lost}");
     let other = bao.ask_with(
         "GET",
         "secret/data/bot/item",

@@ -19,6 +19,7 @@ const TOKEN: (&str, &str) = ("VAULT_TOKEN", "canary-token");
 const ROLE_ID: (&str, &str) = ("VAULT_ROLE_ID", "canary-role-id");
 
 #[tokio::test]
+#[allow(clippy::too_many_lines, reason = "it is a table")]
 async fn what_cannot_work_is_one_clear_error() {
     for (given, expected) in [
         (
