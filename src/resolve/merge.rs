@@ -34,6 +34,9 @@ impl Merge<'_> {
         let mut looked = Vec::new();
         let mut blocked: Option<State> = None;
         for reference in references {
+            if winner.is_some() && self.is_spared(reference) {
+                continue;
+            }
             let name = &resolved.secret.name;
             let (state, refusal) = match self.outcome(reference) {
                 Outcome::Found(value, found) => {
@@ -80,6 +83,18 @@ impl Merge<'_> {
             None => self.without(&mut resolved, &looked, all),
         }
         resolved
+    }
+
+    /// The references before the first one that has a value: all that a source further down may still decide.
+    pub(super) fn before_winner<'r>(&self, references: &'r [Reference]) -> &'r [Reference] {
+        let has = |reference: &Reference| matches!(self.outcome(reference), Outcome::Found(..));
+        &references[..references.iter().position(has).unwrap_or(references.len())]
+    }
+
+    /// Whether a source was not asked for this, since one above it had the secret.
+    fn is_spared(&self, reference: &Reference) -> bool {
+        let is_there = self.sources.iter().any(|source| *source.id() == reference.source);
+        is_there && !self.answers.contains_key(&(reference.source.clone(), item(reference)))
     }
 
     fn outcome(&self, reference: &Reference) -> Outcome<'_> {

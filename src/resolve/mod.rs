@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
 use futures_util::future::join_all;
+use tokio::time::Instant;
 
 pub use self::import::import;
 use self::merge::Merge;
@@ -170,7 +171,7 @@ pub async fn resolve(manifest: Manifest, sources: &[Box<dyn Source>], settings: 
             None => sources.iter().map(|source| source.conventional(&secret.name, &manifest.scope)).collect(),
         })
         .collect();
-    let answers = ask(&plans, sources, settings.timeout).await;
+    let answers = ask(&plans, sources, settings).await;
     let mut all = Resolution {
         secrets: Vec::new(),
         warnings: Vec::new(),
@@ -207,47 +208,44 @@ fn item(reference: &Reference) -> Item {
     Item { name: reference.item.clone(), version: reference.version.clone() }
 }
 
-/// Asks all sources at the same time; those whose reads are metered afterwards, for what nothing above them had.
-async fn ask(plans: &[Vec<Reference>], sources: &[Box<dyn Source>], timeout: Duration) -> Answers {
-    let mut answers = Answers::new();
-    for metered in [false, true] {
-        let now = sources.iter().filter(|source| source.is_metered() == metered);
-        let asked = now.map(|source| {
-            // Two references to one item are one question.
-            let items: BTreeSet<Item> =
-                plans.iter().flat_map(|plan| wanted_of(source.as_ref(), plan, &answers)).collect();
-            ask_one(source.as_ref(), items.into_iter().collect(), timeout)
-        });
-        for (id, replies) in join_all(asked).await {
-            answers.extend(replies.into_iter().map(|(item, reply)| ((id.clone(), item), reply)));
-        }
+/// Asks all sources at the same time; afterwards those whose reads are metered, one after the other, each for what nothing
+/// above it had.
+async fn ask(plans: &[Vec<Reference>], sources: &[Box<dyn Source>], settings: &Settings) -> Answers {
+    let until = Instant::now() + settings.timeout + GRACE;
+    let (metered, others): (Vec<_>, Vec<_>) = sources.iter().partition(|source| source.is_metered());
+    let asked = others.iter().map(|source| {
+        let items = items_of(source.as_ref(), plans.iter().flatten());
+        ask_one(source.as_ref(), items, settings.timeout, until)
+    });
+    let mut answers: Answers = join_all(asked).await.into_iter().flatten().collect();
+    for source in metered {
+        let merge = Merge { sources, answers: &answers, settings };
+        let open = plans.iter().flat_map(|plan| merge.before_winner(plan));
+        let items = items_of(source.as_ref(), open);
+        answers.extend(ask_one(source.as_ref(), items, settings.timeout, until).await);
     }
     answers
 }
 
-/// The items of one secret that a source is to be asked for.
-fn wanted_of(source: &dyn Source, plan: &[Reference], answers: &Answers) -> Vec<Item> {
-    let found = |reference: &Reference| {
-        matches!(answers.get(&(reference.source.clone(), item(reference))), Some(Reply::Found(_)))
-    };
-    let all = plan.iter().take_while(|reference| !(source.is_metered() && found(reference)));
-    all.filter(|reference| reference.source == *source.id()).map(item).collect()
+/// What a source is to be asked for these references. Two references to one item are one question.
+fn items_of<'r>(source: &dyn Source, references: impl Iterator<Item = &'r Reference>) -> BTreeSet<Item> {
+    references.filter(|reference| reference.source == *source.id()).map(item).collect()
 }
 
 /// Asks a source for all its items, and closes it: it is asked once.
-async fn ask_one(source: &dyn Source, items: Vec<Item>, timeout: Duration) -> (SourceId, Vec<(Item, Reply)>) {
-    if items.is_empty() {
-        // An import may have asked it before.
-        source.close().await;
-        return (source.id().clone(), Vec::new());
-    }
-    // A source that goes over the network keeps the deadline itself, and so loses only what did not come in time.
-    let replies = match tokio::time::timeout(timeout + GRACE, source.read(&items)).await {
-        Ok(replies) => replies,
-        Err(_) => items.iter().map(|_| late(source.id(), timeout)).collect(),
+async fn ask_one(source: &dyn Source, items: BTreeSet<Item>, timeout: Duration, until: Instant) -> Answers {
+    let items: Vec<Item> = items.into_iter().collect();
+    // A source that goes over the network keeps the deadline itself, and so loses only what did not come in time. One that
+    // is asked for nothing may have been asked before, by an import.
+    let replies = if items.is_empty() {
+        Vec::new()
+    } else {
+        let replies = tokio::time::timeout_at(until, source.read(&items)).await;
+        replies.unwrap_or_else(|_| items.iter().map(|_| late(source.id(), timeout)).collect())
     };
     source.close().await;
-    (source.id().clone(), items.into_iter().zip(replies).collect())
+    let of_item = |item: Item| (source.id().clone(), item);
+    items.into_iter().map(of_item).zip(replies).collect()
 }
 
 fn late(id: &SourceId, timeout: Duration) -> Reply {

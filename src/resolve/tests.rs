@@ -21,14 +21,29 @@ enum Says {
     Denied,
     Failed,
     Never,
+    /// A value for one item, nothing for others.
+    Only(&'static str, &'static str),
+    /// Nothing for one item, the others are denied.
+    DeniedBut(&'static str),
 }
 
 struct Told {
     id: SourceId,
     says: Says,
     local: bool,
+    ambient: bool,
+    metered: bool,
+    default_field: Option<&'static str>,
     asked: &'static AtomicUsize,
     closed: &'static AtomicUsize,
+}
+
+impl Told {
+    fn new(id: &str, says: Says) -> Self {
+        let [asked, closed] = [(); 2].map(|()| &*Box::leak(Box::default()));
+        let id = SourceId::parse(id).unwrap();
+        Self { id, says, local: false, ambient: false, metered: false, default_field: None, asked, closed }
+    }
 }
 
 #[async_trait]
@@ -47,21 +62,40 @@ impl Source for Told {
         self.local
     }
 
+    fn is_ambient(&self) -> bool {
+        self.ambient
+    }
+
+    fn is_metered(&self) -> bool {
+        self.metered
+    }
+
+    fn default_field(&self) -> Option<&str> {
+        self.default_field
+    }
+
     async fn read(&self, items: &[Item]) -> Vec<Reply> {
         self.asked.fetch_add(items.len(), Ordering::SeqCst);
         if matches!(self.says, Says::Never) {
             std::future::pending::<()>().await;
         }
         let refusal = || Refusal { fact: format!("{} is shut", self.id), remedy: "open it".into() };
-        let reply = |_: &Item| match self.says {
-            Says::Value(text) => Reply::Found(Found {
+        let found = |text: &str| {
+            Reply::Found(Found {
                 value: SecretValue::new(text.as_bytes().to_vec()),
                 place: format!("{} place", self.id),
                 version: None,
                 changed: None,
                 expires: None,
-            }),
-            Says::Nothing | Says::Never => Reply::Absent("nowhere".into()),
+            })
+        };
+        let reply = |item: &Item| match self.says {
+            Says::Value(text) => found(text),
+            Says::Only(name, text) if item.name == name => found(text),
+            Says::DeniedBut(name) if item.name != name => Reply::Denied(refusal()),
+            Says::Nothing | Says::Never | Says::Only(..) | Says::DeniedBut(_) => {
+                Reply::Absent("nowhere".into())
+            }
             Says::Denied => Reply::Denied(refusal()),
             Says::Failed => Reply::Failed(refusal()),
         };
@@ -100,15 +134,17 @@ async fn told_and_closed(
 ) -> (Resolution, usize, usize) {
     let [asked, closed]: [&'static AtomicUsize; 2] = [Box::leak(Box::default()), Box::leak(Box::default())];
     let ids = [("docker-secrets", true), ("dotenv", true), ("env", false)];
-    let sources: Vec<Box<dyn Source>> = ids
-        .into_iter()
-        .zip(says)
-        .map(|((id, local), says)| {
-            Box::new(Told { id: SourceId::parse(id).unwrap(), says, local, asked, closed }) as Box<dyn Source>
-        })
-        .collect();
-    let resolution = resolve(declared(lines), &sources, &settings(inputs)).await;
+    let source = |((id, local), says)| Told { local, asked, closed, ..Told::new(id, says) };
+    let sources = ids.into_iter().zip(says).map(source).collect();
+    let resolution = resolved(lines, inputs, sources).await;
     (resolution, asked.load(Ordering::SeqCst), closed.load(Ordering::SeqCst))
+}
+
+/// Resolves with these sources, in this order.
+async fn resolved(lines: &str, inputs: &[(&str, &str)], sources: Vec<Told>) -> Resolution {
+    let sources: Vec<Box<dyn Source>> =
+        sources.into_iter().map(|source| Box::new(source) as Box<dyn Source>).collect();
+    resolve(declared(lines), &sources, &settings(inputs)).await
 }
 
 fn value(resolution: &Resolution) -> Option<String> {
@@ -120,7 +156,7 @@ fn code(resolution: &Resolution) -> Option<Code> {
     resolution.check().err().map(|error| error.code)
 }
 
-use Says::{Denied, Failed, Never, Nothing, Value};
+use Says::{Denied, DeniedBut, Failed, Never, Nothing, Only, Value};
 
 #[tokio::test]
 async fn the_highest_source_that_has_it_wins_and_only_absent_lets_a_lower_one_win() {
@@ -195,14 +231,7 @@ async fn two_references_to_one_item_are_one_question() {
 async fn two_secrets_that_meet_at_one_place_are_an_error_where_something_is_there() {
     let files = "secrets: { A_B: { file: { name: one } }, a_b: { file: { name: two } } }";
     let resolved = async |says: Says| {
-        let id = SourceId::parse("env").unwrap();
-        let source = Told {
-            id,
-            says,
-            local: false,
-            asked: Box::leak(Box::default()),
-            closed: Box::leak(Box::default()),
-        };
+        let source = Told::new("env", says);
         let file = Some((Path::new("m.yml"), files.as_bytes()));
         let manifest = manifest::read(&manifest::Given { file, ..manifest::Given::default() }).unwrap();
         resolve(manifest, &[Box::new(source)], &settings(&[])).await
@@ -256,4 +285,73 @@ async fn every_source_is_closed_when_it_has_answered_or_is_late_or_was_not_asked
     let (_, asked, closed) =
         told_and_closed("A = dotenv:A | env:A", &late, [Value("x"), Never, Failed]).await;
     assert_eq!((asked, closed), (2, 3));
+}
+
+#[tokio::test]
+async fn a_metered_source_is_asked_only_for_what_nothing_above_it_had() {
+    let metered = |id: &str, says: Says| Told { metered: true, ..Told::new(id, says) };
+    let (above, below) = (Told::new("docker-secrets", Only("a", "v")), metered("env", Value("m")));
+    let asked = below.asked;
+    let both = resolved("A\nB", &[], vec![above, below]).await;
+    assert_eq!(asked.load(Ordering::SeqCst), 1, "of two secrets");
+    let values: Vec<_> = both.available().map(|(_, value)| value.expose().to_vec()).collect();
+    assert_eq!(values, [b"v".to_vec(), b"m".to_vec()]);
+    assert!(both.check().is_ok() && both.notes.is_empty() && both.warnings.is_empty(), "{:?}", both.notes);
+    // A null is nothing, also when the item that holds it is there.
+    let (above, below) = (Told::new("docker-secrets", Value(r#"{"x":null}"#)), metered("env", Value("m")));
+    let null = resolved("A = docker-secrets:j#x | env:a", &[], vec![above, below]).await;
+    assert_eq!((code(&null), value(&null).as_deref()), (None, Some("m")));
+    // One that stands above the others is asked for all.
+    let (above, below) = (metered("docker-secrets", Only("b", "m")), Told::new("dotenv", Value("v")));
+    let asked = above.asked;
+    let first = resolved("A\nB", &[], vec![above, below]).await;
+    assert_eq!((asked.load(Ordering::SeqCst), value(&first).as_deref()), (2, Some("v")));
+    // Of two such sources the lower one is asked for what the upper one had not.
+    let (above, below) = (metered("docker-secrets", Only("a", "m")), metered("env", Value("m")));
+    let asked = below.asked;
+    assert!(resolved("A\nB", &[], vec![above, below]).await.check().is_ok());
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn an_ambient_source_that_denies_everything_is_passed_over_with_a_warning() {
+    let ambient = |says: Says| Told { ambient: true, ..Told::new("docker-secrets", says) };
+    let passed = resolved("A\nB", &[], vec![ambient(Denied), Told::new("env", Value("low"))]).await;
+    assert_eq!((code(&passed), value(&passed).as_deref(), passed.degraded), (None, Some("low"), false));
+    assert_eq!(passed.warnings.len(), 1);
+    let text = &passed.warnings[0].text;
+    assert!(text.contains("docker-secrets") && text.contains("is shut"), "{text}");
+    let nowhere = resolved("A", &[], vec![ambient(Denied), Told::new("env", Nothing)]).await;
+    assert_eq!(code(&nowhere), Some(Code::SecretsMissing));
+}
+
+#[tokio::test]
+async fn an_ambient_source_that_denies_some_or_fails_blocks_as_any_other() {
+    for (ambient, says, expected) in [
+        (true, DeniedBut("b"), Code::SourceDenied),
+        (true, Failed, Code::SourceFailed),
+        (false, Denied, Code::SourceDenied),
+    ] {
+        let above = Told { ambient, ..Told::new("docker-secrets", says) };
+        let blocked = resolved("A\nB", &[], vec![above, Told::new("env", Value("low"))]).await;
+        assert_eq!((code(&blocked), value(&blocked)), (Some(expected), None));
+    }
+}
+
+#[tokio::test]
+async fn a_source_of_fields_means_its_default_one_where_a_reference_names_none() {
+    let item = r#"{"value":"v","other":"o"}"#;
+    for (lines, expected) in [
+        ("A", Some("v")),
+        ("A = env:A", Some("v")),
+        ("A = env:A#other", Some("o")),
+        ("A = env:A#value", Some("v")),
+    ] {
+        let source = Told { default_field: Some("value"), ..Told::new("env", Value(item)) };
+        assert_eq!(value(&resolved(lines, &[], vec![source]).await).as_deref(), expected, "{lines}");
+    }
+    let source = Told { default_field: Some("value"), ..Told::new("env", Value(r#"{"other":"o"}"#)) };
+    let without = resolved("A", &[], vec![source]).await;
+    let text = without.check().unwrap_err().to_string();
+    assert!(text.contains("there is no field `value`; the fields are: other"), "{text}");
 }

@@ -13,6 +13,9 @@ pub use inputs::{INPUTS, Input, Kind};
 use crate::error::{Code, Error, Result};
 use crate::secret::SecretValue;
 
+/// A longer time is none that anybody waits for, and clocks cannot be moved on by any time.
+const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
 /// What a run does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Mode {
@@ -234,11 +237,11 @@ impl Given<'_> {
 
     fn duration(&self, name: &str) -> Result<Duration> {
         let text = self.required(name);
-        if let Ok(seconds) = text.parse::<u64>() {
-            return Ok(Duration::from_secs(seconds));
-        }
-        humantime::parse_duration(&text)
-            .map_err(|_| unexpected(name, &text, "a duration such as `90s`, `2m` or a number of seconds"))
+        let seconds = text.parse::<u64>().map(Duration::from_secs);
+        let time = seconds
+            .or_else(|_| humantime::parse_duration(&text))
+            .map_err(|_| unexpected(name, &text, "a duration such as `90s`, `2m` or a number of seconds"))?;
+        Ok(time.min(LONGEST))
     }
 
     /// A secret input: `INPUT_…`, or the file that the flag `--NAME-file` names.

@@ -67,6 +67,15 @@ async fn a_server_that_talks_on_and_on_has_no_more_time_than_others() {
 }
 
 #[tokio::test]
+async fn a_run_may_have_any_time() {
+    let server = Proxy::alone();
+    server.rule(Rule::always(Fault::json("{}")));
+    for timeout in ["18446744073709551615", "500000000000y"] {
+        assert_eq!(outcome(get(&network(&[("INPUT_TIMEOUT", timeout)]), &server.url()).await), Ok(200));
+    }
+}
+
+#[tokio::test]
 async fn an_answer_may_have_sixteen_megabytes_and_not_one_byte_more() {
     let most = 16 * 1024 * 1024;
     for (length, expected) in [(most, Ok(200)), (most + 1, Err(Failure::TooLong))] {
