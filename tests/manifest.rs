@@ -570,7 +570,7 @@ fn an_import_stands_below_its_key_or_alone_on_a_line_and_its_names_may_be_grante
 #[test]
 fn freshness_is_a_time_span_with_its_unit() {
     let read = manifest("secrets:\n  A: { max-age: 90d, expires-within: 12h }\n", "");
-    let day = std::time::Duration::from_secs(24 * 60 * 60);
+    let day = std::time::Duration::from_hours(24);
     assert_eq!(read.secrets[0].freshness.max_age, Some(day * 90));
     assert_eq!(read.secrets[0].freshness.expires_within, Some(day / 2));
 }

@@ -58,9 +58,9 @@ impl Stores {
     fn told<'a>(&self, step: Step<'a>) -> Step<'a> {
         let [issuer, aws, bao] = &self.gates;
         let identity = self.issuer.variables().into_iter();
-        let step = identity.fold(step, |step, (name, value)| match value.contains("://") {
-            true => step.env(&name, issuer.through(&value, self.issuer.address)),
-            false => step.env(&name, value),
+        let step = identity.fold(step, |step, (name, value)| {
+            let is_address = value.contains("://");
+            step.env(&name, if is_address { issuer.through(&value, self.issuer.address) } else { value })
         });
         step.input("aws-region", REGION)
             .input("aws-role-arn", &self.role)
@@ -200,7 +200,7 @@ fn all_seven_sources_give_their_secrets_in_one_run() {
         .write("files/from_docker_secrets", "canary-of-docker-secrets")
         .write("claude-secrets.yml", "sources:\n  docker-secrets: { dir: files }\n");
     let names = ["AWS", "AZURE", "DOCKER_SECRETS", "DOTENV", "ENV", "ONEPASSWORD", "VAULT"];
-    let declared: String = names.iter().map(|name| format!("FROM_{name}\n")).collect();
+    let declared = names.map(|name| format!("FROM_{name}")).join("\n");
 
     let route = azure.route("seven");
     let proxy = &route.iter().find(|(name, _)| name == "HTTPS_PROXY").unwrap().1;
