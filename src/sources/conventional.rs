@@ -16,10 +16,10 @@ pub(super) fn vault(id: &SourceId, mount: &str, name: &SecretName, scope: &Scope
     reference(id, format!("{mount}/{}/{}", path(scope), hyphenated(name)), Some("value"))
 }
 
-/// `azure:claude-bot-production-api-key`: names have letters, digits and hyphens only.
+/// `azure:claude-bot-production-api-key`: names have letters, digits and hyphens only, and their case is of no matter.
 pub(super) fn azure(id: &SourceId, name: &SecretName, scope: &Scope) -> Reference {
     let whole = format!("{}/{}", path(scope), hyphenated(name));
-    reference(id, whole.replace(['/', '_'], "-"), None)
+    reference(id, whole.to_lowercase().replace(['/', '_'], "-"), None)
 }
 
 /// `op://claude-bot-production/api-key/credential`; `vault` is the setting, where there is one.
@@ -36,9 +36,10 @@ pub(super) fn onepassword_vault(vault: Option<&str>, scope: &Scope) -> String {
 
 /// The prefix, and the environment as a second part where one is named.
 pub(super) fn path(scope: &Scope) -> String {
+    let prefix = scope.prefix.trim_end_matches('/');
     match &scope.environment {
-        Some(environment) => format!("{}/{environment}", scope.prefix),
-        None => scope.prefix.clone(),
+        Some(environment) => format!("{prefix}/{environment}"),
+        None => prefix.to_owned(),
     }
 }
 
@@ -58,9 +59,8 @@ mod tests {
     fn every_store_has_its_own_way_of_prefix_environment_and_name() {
         let id = SourceId::parse("x").unwrap();
         let name = SecretName::parse("ANTHROPIC_API_KEY").ok().unwrap();
-        let all = |environment: Option<&str>| {
-            let scope =
-                Scope { prefix: "claude-bot".to_owned(), environment: environment.map(str::to_owned) };
+        let all = |prefix: &str, environment: Option<&str>| {
+            let scope = Scope { prefix: prefix.to_owned(), environment: environment.map(str::to_owned) };
             [
                 aws(&id, &name, &scope),
                 vault(&id, "secret", &name, &scope),
@@ -70,7 +70,7 @@ mod tests {
             .map(|reference| reference.item)
         };
         assert_eq!(
-            all(None),
+            all("claude-bot", None),
             [
                 "claude-bot/anthropic-api-key",
                 "secret/claude-bot/anthropic-api-key",
@@ -79,12 +79,12 @@ mod tests {
             ]
         );
         assert_eq!(
-            all(Some("production")),
+            all("Team_A/bot/", Some("Production")),
             [
-                "claude-bot/production/anthropic-api-key",
-                "secret/claude-bot/production/anthropic-api-key",
-                "claude-bot-production-anthropic-api-key",
-                "op://claude-bot-production/anthropic-api-key/credential",
+                "Team_A/bot/Production/anthropic-api-key",
+                "secret/Team_A/bot/Production/anthropic-api-key",
+                "team-a-bot-production-anthropic-api-key",
+                "op://Team_A-bot-Production/anthropic-api-key/credential",
             ]
         );
     }
