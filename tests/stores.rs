@@ -9,7 +9,7 @@ mod forms;
 mod peers;
 mod support;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Mutex;
 
 use serde_json::{Value, json};
@@ -26,10 +26,14 @@ use support::engine::Engine;
 use support::project::Workspace;
 use support::runner::{Ran, Step};
 
-/// Where containers of the runner's network reach this machine.
+/// Where containers of the engine's own network reach this machine: what is their default route.
 fn gateway() -> IpAddr {
-    let format = "{{range .IPAM.Config}}{{.Gateway}}{{end}}";
-    Engine::shared().text(&["network", "inspect", "bridge", "--format", format]).parse().unwrap()
+    let image = support::service_image();
+    let routes = Engine::shared().text(&["run", "--rm", &image, "cat", "/proc/net/route"]);
+    // Interface, destination, gateway: numbers in hexadecimal, of this machine's order of bytes (proc(5)).
+    let mut ways = routes.lines().skip(1).map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let default = ways.find(|way| way[1] == "00000000").expect("a default route");
+    Ipv4Addr::from(u32::from_str_radix(default[2], 16).unwrap().to_ne_bytes()).into()
 }
 
 /// AWS and Vault that trust the same workflow, with gates for the action's container.
@@ -185,22 +189,30 @@ services:
 #[test]
 fn all_seven_sources_give_their_secrets_in_one_run() {
     let stores = Stores::start();
-    stores.aws.put("claude-bot/from-aws", b"canary-of-aws");
-    stores.bao.put("claude-bot/from-vault", &json!({ "value": "canary-of-vault" }));
+    stores.aws.put("claude-bot/from-aws", b"zQ7-first-canary");
+    stores.bao.put("claude-bot/from-vault", &json!({ "value": "zQ7-second-canary" }));
     let azure = Azure::with_vault();
-    azure.put("claude-bot-from-azure", "canary-of-azure");
+    azure.put("claude-bot-from-azure", "zQ7-third-canary");
     let account = Account::new();
-    let vault = account.vault("claude-bot");
-    account.put(&vault, Item::credential("from-onepassword", "canary-of-onepassword"));
+    account.vault("claude-bot");
+    account.put("claude-bot", Item::credential("from-onepassword", "zQ7-fourth-canary"));
     let connect = account.connect();
     let workspace = Workspace::new();
     workspace
         .compose(BOT)
-        .write(".env", "FROM_DOTENV=canary-of-dotenv\n")
-        .write("files/from_docker_secrets", "canary-of-docker-secrets")
+        .write(".env", "FROM_DOTENV=zQ7-fifth-canary\n")
+        .write("files/from_docker_secrets", "zQ7-sixth-canary")
         .write("claude-secrets.yml", "sources:\n  docker-secrets: { dir: files }\n");
-    let names = ["AWS", "AZURE", "DOCKER_SECRETS", "DOTENV", "ENV", "ONEPASSWORD", "VAULT"];
-    let declared = names.map(|name| format!("FROM_{name}")).join("\n");
+    let all = [
+        ("AWS", "zQ7-first-canary"),
+        ("AZURE", "zQ7-third-canary"),
+        ("DOCKER_SECRETS", "zQ7-sixth-canary"),
+        ("DOTENV", "zQ7-fifth-canary"),
+        ("ENV", "zQ7-seventh-canary"),
+        ("ONEPASSWORD", "zQ7-fourth-canary"),
+        ("VAULT", "zQ7-second-canary"),
+    ];
+    let declared = all.map(|(name, _)| format!("FROM_{name}")).join("\n");
 
     let route = azure.route("seven");
     let proxy = &route.iter().find(|(name, _)| name == "HTTPS_PROXY").unwrap().1;
@@ -217,19 +229,17 @@ fn all_seven_sources_give_their_secrets_in_one_run() {
         .env("HTTPS_PROXY", to_azure.through(proxy, server))
         .env("OP_CONNECT_HOST", to_connect.through(&connect.url(), connect.address()))
         .env("OP_CONNECT_TOKEN", CONNECT_TOKEN)
-        .env("FROM_ENV", "canary-of-env");
+        .env("FROM_ENV", "zQ7-seventh-canary");
     let ran = stores.told(step).succeed();
 
     let mut expected = json!({});
     let mut values = Vec::new();
-    for name in names {
-        let source = name.to_lowercase().replace('_', "-");
-        values.push((format!("from_{}", name.to_lowercase()), format!("canary-of-{source}")));
-        expected[format!("FROM_{name}")] = source.into();
+    for (name, value) in all {
+        values.push((format!("from_{}", name.to_lowercase()), value));
+        expected[format!("FROM_{name}")] = name.to_lowercase().replace('_', "-").into();
     }
     assert_eq!(sources(&ran), expected);
-    let values: Vec<(&str, &str)> =
-        values.iter().map(|(file, value)| (file.as_str(), value.as_str())).collect();
+    let values: Vec<(&str, &str)> = values.iter().map(|(file, value)| (file.as_str(), *value)).collect();
     workspace.assert_reads("bot", &values);
     assert_nothing_shows(&workspace, &ran, &values);
     for source in ["docker-secrets", "aws", "vault", "azure", "onepassword", "dotenv", "env"] {
