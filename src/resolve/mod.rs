@@ -269,7 +269,9 @@ fn pass_over_ambient(
             continue;
         }
         let id = source.id();
-        plans.iter_mut().for_each(|plan| plan.retain(|reference| reference.source != *id));
+        for plan in plans.iter_mut() {
+            plan.retain(|reference| reference.source != *id);
+        }
         all.warnings.push(Warning {
             text: format!(
                 "{id} is there only by variables of this step, named nowhere, and denies everything: it is passed over ({})",

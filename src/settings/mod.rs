@@ -14,7 +14,7 @@ use crate::error::{Code, Error, Result};
 use crate::secret::SecretValue;
 
 /// A longer time is none that anybody waits for, and clocks cannot be moved on by any time.
-const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+const LONGEST: Duration = Duration::from_hours(100 * 365 * 24);
 
 /// What a run does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
