@@ -1,4 +1,4 @@
-# The action's image: one static binary, Docker Compose, the docker CLI and CA certificates on nothing else.
+# The action's image: one static binary, Docker Compose, the docker CLI, 1Password's op and CA certificates on nothing else.
 # Builds with BuildKit and with the legacy builder (runners and act may use either), hence no cache mounts.
 
 FROM rust:1.95.0-slim-trixie AS build
@@ -8,8 +8,8 @@ WORKDIR /build
 ENV RUSTFLAGS="-C target-feature=+crt-static"
 # The dependencies in a layer of their own: it is rebuilt only when they change.
 COPY Cargo.toml Cargo.lock ./
-RUN mkdir src \
- && touch src/lib.rs \
+RUN mkdir src tests \
+ && touch src/lib.rs tests/conformance.rs \
  && echo 'fn main() {}' > src/main.rs \
  && cargo build --locked --release --target "$(rustc --print host-tuple)" \
  && rm -r src target/*/release/.fingerprint/claude-secrets-action-*
@@ -22,8 +22,11 @@ FROM rust:1.95.0-slim-trixie AS parts
 WORKDIR /parts/usr/local/bin
 COPY --from=docker:28.2.2-cli /usr/local/bin/docker .
 COPY --from=docker/compose-bin:v2.40.3 /docker-compose ../lib/docker/cli-plugins/docker-compose
-# As a plugin for `docker compose`, and as `docker-compose`, which starts in half the time.
+COPY --from=1password/op:2.39.0 /usr/local/bin/op .
+# Compose as a plugin for `docker compose`, and as `docker-compose`, which starts in half the time. 1Password's op, which is
+# static too, stays as it is, but for rights that its own image may have given it.
 RUN strip docker ../lib/docker/cli-plugins/docker-compose \
+ && chmod 0755 op \
  && ln -s ../lib/docker/cli-plugins/docker-compose docker-compose \
  && mkdir -p /parts/etc/ssl/certs \
  && cp /etc/ssl/certs/ca-certificates.crt /parts/etc/ssl/certs/ \

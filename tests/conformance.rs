@@ -12,6 +12,8 @@
 
 #[path = "conformance/aws.rs"]
 mod aws;
+#[path = "conformance/azure.rs"]
+mod azure;
 #[path = "conformance/cases.rs"]
 mod cases;
 #[path = "conformance/docker_secrets.rs"]
@@ -52,6 +54,7 @@ const FIXTURES: &[(&str, Start)] = &[
     ("docker-secrets", docker_secrets::start),
     ("aws", aws::start),
     ("vault", vault::start),
+    ("azure", azure::start),
     ("onepassword", onepassword::connect),
     ("onepassword by op", onepassword::op),
     ("dotenv", dotenv::start),

@@ -2,6 +2,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests")]
 
 #[path = "support/cli.rs"]
+#[allow(dead_code, unreachable_pub, reason = "each test program uses its own part")]
 mod cli;
 
 use cli::Cli;

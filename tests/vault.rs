@@ -1,14 +1,19 @@
-//! The `vault` source against a real `OpenBao` server, and against answers as HashiCorp's server gives them.
+//! The `vault` source against a real `OpenBao` server, and against answers as `HashiCorp`'s server gives them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "what fails here fails the test")]
 
 #[path = "vault/case.rs"]
 mod case;
+#[path = "vault/docs.rs"]
+mod docs;
 #[path = "vault/hashicorp.rs"]
 mod hashicorp;
 #[path = "vault/listing.rs"]
 mod listing;
 #[path = "vault/logins.rs"]
 mod logins;
+#[path = "documentation/markdown.rs"]
+#[allow(dead_code, reason = "the tests of the documentation use the rest")]
+mod markdown;
 #[path = "support/peers/mod.rs"]
 mod peers;
 #[path = "vault/reading.rs"]

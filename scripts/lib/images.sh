@@ -22,10 +22,11 @@ images_ensure_test() {
 
 # images_ensure_build: the images that the Dockerfile is built from.
 images_ensure_build() {
-    local rust compose cli
+    local rust compose cli op
     rust=$(images_named_in_dockerfile rust)
     compose=$(images_named_in_dockerfile docker/compose-bin)
     cli=$(images_named_in_dockerfile docker)
+    op=$(images_named_in_dockerfile 1password/op)
     case $rust in
         rust:"$(rust_version)"-*) ;;
         *) fail "the Dockerfile builds with $rust, and rust-toolchain.toml names $(rust_version)" ;;
@@ -33,6 +34,7 @@ images_ensure_build() {
     images_ensure "$rust" images_stand_in_rust
     images_ensure "$compose" images_stand_in_compose
     images_ensure "$cli" images_stand_in_cli
+    images_ensure "$op" images_stand_in_op
 }
 
 # images_named_in_dockerfile REPOSITORY: prints the one reference to it, tag and all.
@@ -121,6 +123,23 @@ images_stand_in_cli() {
     fail "no registry gives $1, and no statically linked docker is on the PATH to stand in for it" \
         "get it on another machine: docker pull $1 && docker save $1 >docker-cli.tar; here: docker load <docker-cli.tar" \
         "or put the static docker of https://docs.docker.com/engine/install/binaries/ on the PATH"
+}
+
+# 1Password's op is in no package registry: a program that says so takes its place. The tests have a stand-in that reads.
+images_stand_in_op() {
+    local folder
+    rust_ensure
+    folder=$(mktemp -d)
+    cat >"$folder/op.rs" <<'END'
+fn main() {
+    eprintln!("[ERROR] this image was built where no registry answers: it has no op of 1Password");
+    std::process::exit(1);
+}
+END
+    (cd "$PROJECT" && rustc -C target-feature=+crt-static -C strip=symbols -o "$folder/op" "$folder/op.rs") ||
+        fail "the stand-in for $1 could not be compiled"
+    images_import_program "$1" "$folder/op" /usr/local/bin/op
+    rm -rf "$folder"
 }
 
 # images_is_static PROGRAM: does it run without any library? (ldd fails on a static one.)

@@ -269,7 +269,7 @@ fn pass_over_ambient(
             continue;
         }
         let id = source.id();
-        for plan in plans.iter_mut() {
+        for plan in &mut *plans {
             plan.retain(|reference| reference.source != *id);
         }
         all.warnings.push(Warning {

@@ -1,5 +1,5 @@
-//! The workflow's own identity: OpenID Connect tokens that GitHub signs, one for each audience
-//! (docs.github.com, "OpenID Connect reference": `ACTIONS_ID_TOKEN_REQUEST_URL` and `…_TOKEN`).
+//! The workflow's own identity: tokens that GitHub signs (`OpenID` Connect), one for each audience (docs.github.com,
+//! "`OpenID` Connect reference": `ACTIONS_ID_TOKEN_REQUEST_URL` and `…_TOKEN`).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

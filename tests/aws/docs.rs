@@ -26,7 +26,7 @@ async fn what_the_page_sets_up_is_what_the_source_reads() {
         "aws:claude-bot/old-key",
     ];
     let told = by_workflow.all(&all).await;
-    assert!(told[0].value().len() == 64 && told[1].value().len() == 64 && told[0].value() != told[1].value());
+    assert!(told[0].value().len() == 44 && told[1].value().len() == 44 && told[0].value() != told[1].value());
     assert_eq!(told[2].value(), b"unused");
     by_workflow.one("aws:claude-bot/none").await.absent();
     by_workflow.one("aws:other/none").await.denied();

@@ -19,8 +19,9 @@ pub(crate) const CANARY: &str = "canary";
 #[derive(Clone)]
 pub(crate) struct Case {
     variables: Vec<(String, String)>,
-    /// What stands below `sources.azure`.
+    /// What stands below `sources.ID`.
     source: Value,
+    id: &'static str,
     secrets: Value,
 }
 
@@ -32,17 +33,22 @@ impl Case {
 
     /// A run by these variables alone.
     pub(crate) fn of(variables: Vec<(String, String)>) -> Self {
-        Self { variables, source: Value::Null, secrets: json!({}) }
+        Self { variables, source: Value::Null, id: "azure", secrets: json!({}) }
     }
 
     /// A run that logs in as the application, with its secret.
     pub(crate) fn logged_in(azure: &Azure, session: &str) -> Self {
-        Self::new(azure, session).as_application().variable("AZURE_CLIENT_SECRET", SECRET)
+        Self::new(azure, session).with_application().variable("AZURE_CLIENT_SECRET", SECRET)
     }
 
     /// As the application, however it logs in.
-    pub(crate) fn as_application(self) -> Self {
+    pub(crate) fn with_application(self) -> Self {
         self.setting("tenant-id", TENANT).setting("client-id", CLIENT)
+    }
+
+    /// Under another id, with a kind.
+    pub(crate) fn called(self, id: &'static str) -> Self {
+        Self { id, ..self.setting("kind", "azure") }
     }
 
     pub(crate) fn setting(mut self, name: &str, value: &str) -> Self {
@@ -132,7 +138,7 @@ impl Case {
         let settings = Settings::read(None, &given).unwrap();
         let mut text = json!({ "secrets": self.secrets });
         if !self.source.is_null() {
-            text["sources"] = json!({ "azure": self.source });
+            text["sources"] = json!({ self.id: self.source });
         }
         let text = text.to_string();
         let known = sources::known();

@@ -11,12 +11,12 @@ async fn an_application_logs_in_by_secret_by_certificate_and_by_a_token_in_a_fil
     azure.put("key", "canary");
     Case::logged_in(&azure, "secret").found("azure:key").await;
     let certificate = azure.file("application.pem").display().to_string();
-    let by_certificate = Case::new(&azure, "certificate").as_application();
+    let by_certificate = Case::new(&azure, "certificate").with_application();
     by_certificate.setting("client-certificate", &certificate).found("azure:key").await;
     let file = azure.file("federated-token");
     let token = azure.tell("token", &json!({ "audience": "api://AzureADTokenExchange" }));
     std::fs::write(&file, format!("{}\n", token["value"].as_str().unwrap())).unwrap();
-    let by_file = Case::new(&azure, "file").as_application();
+    let by_file = Case::new(&azure, "file").with_application();
     by_file.variable("AZURE_FEDERATED_TOKEN_FILE", &file.display().to_string()).found("azure:key").await;
 }
 
@@ -26,7 +26,7 @@ async fn the_workflow_logs_in_by_its_own_identity_once_a_run() {
     azure.put("key", "canary");
     azure.put("other", "canary");
     let case =
-        Case::new(&azure, "s").as_application().variables(azure.job("")).secret("OTHER", "azure:other");
+        Case::new(&azure, "s").with_application().variables(azure.job("")).secret("OTHER", "azure:other");
     case.found("azure:key").await;
     let logins = azure.requests("s").iter().filter(|(kind, _)| kind == "login").count();
     assert_eq!(logins, 1);
@@ -42,7 +42,7 @@ async fn the_machine_logs_in_when_nothing_else_is_given_or_when_it_is_said() {
     let (name, host) = azure.machine();
     let machine = Case::new(&azure, "s").variable(&name, &host);
     machine.found("azure:key").await;
-    let said = machine.clone().as_application().setting("auth", "managed-identity");
+    let said = machine.clone().with_application().setting("auth", "managed-identity");
     let (state, fact, remedy) = said.refused("azure:key").await;
     assert_eq!(state, "Denied");
     assert!(fact.contains(&format!("azure: this machine has no identity {CLIENT}")), "{fact}");
@@ -61,7 +61,12 @@ async fn a_machine_without_a_metadata_service_tells_the_ways_to_log_in_soon() {
     let start = std::time::Instant::now();
     let (state, fact, remedy) = case.refused("azure:key").await;
     assert_eq!(state, "Failed");
-    assert!(fact.contains("azure: no login is given, and the machine has no identity"), "{fact}");
+    assert!(
+        fact.contains(
+            "azure: this machine's own identity cannot be asked for: its metadata service: no connection"
+        ),
+        "{fact}"
+    );
     assert!(remedy.contains("id-token: write") && remedy.contains("AZURE_CLIENT_SECRET"), "{remedy}");
     assert!(start.elapsed().as_secs() < 10);
 }
@@ -69,7 +74,7 @@ async fn a_machine_without_a_metadata_service_tells_the_ways_to_log_in_soon() {
 #[tokio::test]
 async fn a_job_that_may_not_ask_for_a_token_is_told_what_to_add() {
     let azure = Azure::with_vault();
-    let case = Case::new(&azure, "s").as_application();
+    let case = Case::new(&azure, "s").with_application();
     let (state, fact, remedy) = case.refused("azure:key").await;
     assert_eq!(state, "Denied");
     assert!(fact.contains("azure: no login: this job may not ask for an identity token"), "{fact}");
@@ -99,7 +104,7 @@ async fn a_workflow_that_the_application_does_not_trust_is_told_what_to_trust() 
         (String::new(), "api://other", 700_212, "the audience `api://other`".to_owned()),
     ];
     for (claims, audience, number, which) in rows {
-        let case = Case::new(&azure, "s").as_application().setting("audience", audience);
+        let case = Case::new(&azure, "s").with_application().setting("audience", audience);
         let (state, fact, remedy) = case.variables(azure.job(&claims)).refused("azure:key").await;
         assert_eq!(state, "Denied");
         let expected = format!(
@@ -177,7 +182,8 @@ async fn sovereign_clouds_have_logins_and_audiences_of_their_own() {
     for (cloud, host) in
         [("china", "login.partner.microsoftonline.cn"), ("AzureUSGovernment", "login.microsoftonline.us")]
     {
-        let case = Case::new(&azure, cloud).as_application().setting("cloud", cloud).variables(azure.job(""));
+        let case =
+            Case::new(&azure, cloud).with_application().setting("cloud", cloud).variables(azure.job(""));
         case.found("azure:key").await;
         assert!(azure.requests(cloud)[0].1.contains(TENANT), "{host}");
     }
@@ -186,5 +192,23 @@ async fn sovereign_clouds_have_logins_and_audiences_of_their_own() {
     let own = own
         .setting("vault-suffix", "vault.sovereign.example")
         .setting("authority-host", "login.sovereign.example");
-    own.as_application().variable("AZURE_CLIENT_SECRET", SECRET).found("azure:key").await;
+    own.with_application().variable("AZURE_CLIENT_SECRET", SECRET).found("azure:key").await;
+}
+
+#[tokio::test]
+async fn a_vault_under_another_id_has_variables_of_its_own_and_its_errors_say_so() {
+    let azure = Azure::with_vault();
+    azure.put("key", "canary");
+    let shared = Case::new(&azure, "s").called("shared-kv").with_application();
+    shared.clone().variable("SHARED_KV_CLIENT_SECRET", SECRET).found("shared-kv:key").await;
+    let (_, fact, remedy) = shared.clone().refused("shared-kv:key").await;
+    assert!(fact.contains("shared-kv: no login"), "{fact}");
+    assert!(
+        remedy.contains("below `sources.shared-kv`") && remedy.contains("SHARED_KV_CLIENT_SECRET"),
+        "{remedy}"
+    );
+    let wrong = shared.variable("SHARED_KV_CLIENT_SECRET", "wrong");
+    let (_, fact, remedy) = wrong.refused("shared-kv:key").await;
+    assert!(fact.contains("shared-kv: the client secret of the application"), "{fact}");
+    assert!(remedy.contains("where SHARED_KV_CLIENT_SECRET comes from"), "{remedy}");
 }

@@ -15,7 +15,11 @@ async fn each_kind_of_refusal_has_its_own_sentence_and_remedy() {
     let policy = format!("az keyvault set-policy --name kv-tests --spn {CLIENT} --secret-permissions get");
     for (inner, fact, remedy) in [
         ("ForbiddenByRbac", "has no role in kv-tests.vault.azure.net that lets it read it", role.as_str()),
-        ("AccessDenied", "no access policy of kv-tests.vault.azure.net lets", policy.as_str()),
+        (
+            "AccessDenied",
+            "no access policy of kv-tests.vault.azure.net lets the application",
+            policy.as_str(),
+        ),
         (
             "ForbiddenByFirewall",
             "the firewall of kv-tests.vault.azure.net does not let this machine's address in",

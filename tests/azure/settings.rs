@@ -67,7 +67,11 @@ fn an_address_that_is_no_vaults_is_told_by_who_said_it_and_why() {
 #[test]
 fn settings_that_contradict_each_other_are_told_together() {
     let url = "https://canary.vault.azure.net/";
-    let rows: [(&[(&str, &str)], &str); 10] = [
+    let rows: [(&[(&str, &str)], &str); 11] = [
+        (
+            &[("vault-name", "canary"), ("metadata-host", "169.254.169.254")],
+            "`sources.azure.metadata-host` is no address of a host (15 characters)",
+        ),
         (
             &[("vault-url", url), ("vault-name", "another")],
             "`sources.azure.vault-url` and `sources.azure.vault-name` name two vaults",
@@ -120,20 +124,24 @@ fn a_login_that_is_not_whole_or_given_twice_is_told() {
     let application = || vault().setting("tenant-id", TENANT).setting("client-id", CLIENT);
     let secret = |case: Case| case.variable("AZURE_CLIENT_SECRET", "canary");
     for (case, fact, remedy) in [
-        (secret(vault()), "the login to Azure by `client-secret` needs `tenant-id`", "AZURE_TENANT_ID"),
+        (
+            secret(vault()),
+            "azure: the login to Azure by `client-secret` needs `tenant-id`",
+            "AZURE_TENANT_ID",
+        ),
         (
             secret(vault().setting("tenant-id", TENANT)),
-            "the login to Azure by `client-secret` needs `client-id`",
+            "azure: the login to Azure by `client-secret` needs `client-id`",
             "AZURE_CLIENT_ID",
         ),
         (
             vault().setting("tenant-id", TENANT),
-            "the login to Azure by `oidc` needs `client-id`",
+            "azure: the login to Azure by `oidc` needs `client-id`",
             "AZURE_CLIENT_ID",
         ),
         (
             application().setting("auth", "client-secret"),
-            "the login to Azure by `client-secret` needs `AZURE_CLIENT_SECRET`",
+            "azure: the login to Azure by `client-secret` needs `AZURE_CLIENT_SECRET`",
             "`auth`",
         ),
         (

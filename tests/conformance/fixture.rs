@@ -100,8 +100,8 @@ pub(crate) trait Fixture: Send + Sync {
     /// The kind's name, as in `SOURCES`.
     fn kind(&self) -> &'static str;
 
-    /// Why there is no such case for this source: what its API, or what it is, does not have, as a sentence that begins
-    /// small and has no full stop. `None`: the case runs.
+    /// Why there is no such case for this source, in one sentence: what its API, or what it is, does not have. `None`: the
+    /// case runs.
     fn gap(&self, case: Case) -> Option<&'static str>;
 
     /// A way of its own to the peer in this state. Called for each case, when all that the case needs has been put.

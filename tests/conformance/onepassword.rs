@@ -14,7 +14,7 @@ use crate::peers::proxy::{Fault, Nobody, Proxy, Seen};
 const VAULT: &str = "Conformance";
 /// A vault that is not shared.
 const LOCKED: &str = "Locked";
-const NO_VERSIONS: &str = "its references name no version: the newest is read";
+const NO_VERSIONS: &str = "Its references name no version: the newest is read.";
 
 /// An account and the ids of its items.
 struct Store {
@@ -154,12 +154,12 @@ impl Fixture for ByOp {
         match case {
             Case::Version => Some(NO_VERSIONS),
             Case::Down | Case::BadTls | Case::Truncated | Case::ResetThenFound | Case::ThrottledThenFound => {
-                Some("the connection is `op`'s own affair: it tells of a failure, or has mended it")
+                Some("The connection is `op`'s own affair: it tells of a failure, or has mended it.")
             }
             Case::ServerError => {
-                Some("after a failure `op` is not run again, since 1Password counts what it reads")
+                Some("After a failure `op` is not run again, since 1Password counts what it reads.")
             }
-            Case::Deadline => Some("one process reads all: in time, or nothing"),
+            Case::Deadline => Some("One process reads all: in time, or nothing."),
             _ => None,
         }
     }

@@ -71,7 +71,7 @@ impl Table {
         }
         out += "\n\n";
         for (number, reason) in reasons.iter().enumerate() {
-            let (first, rest) = reason.split_at(1);
+            let (first, rest) = reason.trim_end_matches('.').split_at(1);
             writeln!(out, "{}. {}{rest}.", number + 1, first.to_uppercase()).unwrap();
         }
         out

@@ -32,8 +32,9 @@ impl Fixture for Store {
     }
 
     fn gap(&self, case: Case) -> Option<&'static str> {
-        (case == Case::Binary)
-            .then_some("its values are JSON, and so text; other bytes are kept in Base64 (`encoding`)")
+        (case == Case::Binary).then_some(
+            "Its values are JSON, and so text: other bytes are kept there in Base64 (`encoding: base64`).",
+        )
     }
 
     fn reach(&self, state: State) -> Reach {

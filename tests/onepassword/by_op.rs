@@ -85,8 +85,16 @@ async fn op_gets_what_it_needs_of_the_environment_and_nothing_else() {
     let mut names: Vec<&str> = calls[0].environment.iter().map(|(name, _)| name.as_str()).collect();
     names.retain(|name| *name != OF_THE_INTERPRETER);
     names.sort_unstable();
-    let expected =
-        ["HOME", "HTTPS_PROXY", "NO_PROXY", "OP_CACHE", "OP_CONFIG_DIR", "OP_SERVICE_ACCOUNT_TOKEN", "PATH"];
+    let expected = [
+        "HOME",
+        "HTTPS_PROXY",
+        "NO_PROXY",
+        "OP_CACHE",
+        "OP_CONFIG_DIR",
+        "OP_SERVICE_ACCOUNT_TOKEN",
+        "PATH",
+        "USER",
+    ];
     assert_eq!(names, expected);
     let private = calls[0].variable("OP_CONFIG_DIR").unwrap();
     assert_eq!(calls[0].variable("HOME"), Some(private));

@@ -58,7 +58,7 @@ impl Run {
 
     /// With this text as the manifest.
     pub(crate) fn manifest(mut self, text: &str) -> Self {
-        self.manifest = text.to_owned();
+        text.clone_into(&mut self.manifest);
         self
     }
 

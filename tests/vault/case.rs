@@ -164,18 +164,15 @@ impl Ended {
         let one = |resolved: &resolve::Resolved| {
             let name = resolved.secret.name.as_str();
             let version = resolved.origin.as_ref().and_then(|origin| origin.version.clone());
-            match self.value(name) {
-                Some(value) => {
-                    format!("{value}{}", version.map(|version| format!(" @{version}")).unwrap_or_default())
-                }
-                None => {
-                    let own = problems.iter().find(|fact| fact.starts_with(&format!("{name}: ")));
-                    own.map_or_else(
-                        || format!("{:?}", resolved.state),
-                        |fact| format!("{:?} {fact}", resolved.state),
-                    )
-                }
+            if let Some(value) = self.value(name) {
+                return format!(
+                    "{value}{}",
+                    version.map(|version| format!(" @{version}")).unwrap_or_default()
+                );
             }
+            let own = problems.iter().find(|fact| fact.starts_with(&format!("{name}: ")));
+            let fact = own.map(|fact| format!(" {fact}")).unwrap_or_default();
+            format!("{:?}{fact}", resolved.state)
         };
         self.resolution.secrets.iter().map(one).collect::<Vec<_>>().join("\n")
     }

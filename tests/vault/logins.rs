@@ -29,7 +29,9 @@ fn with_approle(bao: &Bao, with: &Value) -> Case {
 /// The workflow of `octo-org/octo-repo`, whose identity the server trusts for the role `deploy`.
 fn with_identity(bao: &Bao, issuer: &Issuer, mount: &str) -> Case {
     enable(bao, "jwt", mount);
-    let config = json!({ "oidc_discovery_url": issuer.name(), "bound_issuer": issuer.name() });
+    let config = json!({
+        "oidc_discovery_url": issuer.name(), "bound_issuer": issuer.name(), "default_role": "deploy",
+    });
     bao.must("POST", &format!("auth/{mount}/config"), &config);
     let role = json!({
         "role_type": "jwt",
@@ -153,6 +155,12 @@ async fn approle_takes_a_plain_or_a_wrapped_secret_id_or_none() {
     let lost = case.clone().setting("addr", &proxy.url()).variable("VAULT_WRAPPED_SECRET_ID", &wrapped());
     let lost = lost.wrong().await;
     assert!(lost.contains("the first request for it got no answer"), "{lost}");
+    let once = bao.approle("once", &json!({ "token_policies": ["bot"], "secret_id_num_uses": 1 }));
+    proxy.clear();
+    proxy.rule(Rule::times(1, Fault::Truncate).under("/v1/auth/approle/login"));
+    let lost = Case::to(&bao).setting("addr", &proxy.url()).key("vault:secret/bot/item");
+    let lost = lost.variable("VAULT_ROLE_ID", &once.0).variable("VAULT_SECRET_ID", &once.1).wrong().await;
+    assert!(lost.contains("what is good for one login may have been used up by it"), "{lost}");
     let other = bao.ask_with(
         "GET",
         "secret/data/bot/item",
@@ -180,7 +188,10 @@ async fn the_workflows_identity_logs_in_with_githubs_own_audience_or_another() {
     assert_eq!(by_input.told().await, "canary-value @1");
     let by_manifest = case.clone().setting("role", "deploy").setting("jwt-audience", "of-our-own");
     assert_eq!(by_manifest.told().await, "canary-value @1");
-    assert_eq!(issuer.asked(), ["https://github.com/octo-org", "of-our-own"]);
+    let by_default_role = case.clone().setting("auth", "jwt");
+    assert_eq!(by_default_role.told().await, "canary-value @1");
+    let own = "https://github.com/octo-org";
+    assert_eq!(issuer.asked(), [own, "of-our-own", own]);
     let given = case.clone().variable("ACTIONS_ID_TOKEN_REQUEST_URL", "").setting("role", "deploy");
     let given = given.variable("VAULT_JWT", &issuer.token("of-our-own"));
     assert_eq!(given.told().await, "canary-value @1");

@@ -19,6 +19,7 @@ const TOKEN: (&str, &str) = ("VAULT_TOKEN", "canary-token");
 const ROLE_ID: (&str, &str) = ("VAULT_ROLE_ID", "canary-role-id");
 
 #[tokio::test]
+#[allow(clippy::too_many_lines, reason = "it is a table")]
 async fn what_cannot_work_is_one_clear_error() {
     for (given, expected) in [
         (
@@ -108,6 +109,12 @@ async fn what_cannot_work_is_one_clear_error() {
             &[ADDR, TOKEN, ("client-cert", "-----BEGIN CERTIFICATE-----")],
             "`sources.vault.client-cert` is given, and `client-key` is not\n\
              fix: Give `client-key` as well: the one is of no use without the other.",
+        ),
+        (
+            &[ADDR, TOKEN, ("client-key", "-----BEGIN PRIVATE KEY-----canary")],
+            "`sources.vault.client-key` holds a private key itself (33 bytes)\n\
+             fix: Make a new key, since everybody who may read the repository has this one, and give it by `VAULT_CLIENT_KEY` or \
+             as a file.",
         ),
         (
             &[ADDR, TOKEN, ("ca-certificates", "-----BEGIN canary")],

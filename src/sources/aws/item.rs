@@ -192,7 +192,7 @@ mod tests {
         let long = "x".repeat(513);
         for (name, why) in [
             ("claude bot/key", "character 7 of the name"),
-            ("claude-bot/schlüssel", "character 15 of the name"),
+            ("claude-bot/schlüssel", "character 16 of the name"),
             (long.as_str(), "a name of 513 characters"),
             ("arn:aws:secretsmanager:eu-west-1", "no whole ARN"),
             ("arn:aws:ssm:eu-west-1:123456789012:parameter:x", "something else than a secret (ssm)"),

@@ -1,6 +1,5 @@
 //! What a vault answered: a secret, that there is none, or why it is not handed out (the interface's description,
-//! Azure/azure-rest-api-specs, `Secrets/stable`; the inner codes, learn.microsoft.com, "Azure Key Vault REST API error
-//! codes").
+//! Azure/azure-rest-api-specs, `Secrets/stable`).
 
 use std::time::{Duration, SystemTime};
 
@@ -120,54 +119,6 @@ impl Question<'_> {
         }
     }
 
-    fn forbidden(&self, inner: &str) -> No {
-        let Vault { name: vault, host, .. } = self.vault;
-        let (what, principal) = (&self.what, self.login.principal());
-        let below = self.name.map(|name| format!("/secrets/{name}")).unwrap_or_default();
-        let (action, permissions) =
-            if self.name.is_some() { ("read it", "get") } else { ("list secrets", "get list") };
-        match inner {
-            "ForbiddenByRbac" => No::denied(
-                format!("{what}: {principal} has no role in {host} that lets it {action}"),
-                format!(
-                    "Assign the role; it counts after some minutes:\naz role assignment create --role \"Key Vault Secrets User\" --assignee {principal} --scope \"$(az keyvault show --name {vault} --query id --output tsv){below}\""
-                ),
-            ),
-            "AccessDenied" | "ForbiddenByPolicy" => No::denied(
-                format!("{what}: no access policy of {host} lets {principal} {action}"),
-                format!(
-                    "Set one:\naz keyvault set-policy --name {vault} --spn {principal} --secret-permissions {permissions}"
-                ),
-            ),
-            "ForbiddenByFirewall" => No::denied(
-                format!("{what}: the firewall of {host} does not let this machine's address in"),
-                format!(
-                    "Let it in: `az keyvault network-rule add --name {vault} --ip-address ADDRESS`. The addresses of GitHub's own runners change with every job: use a self-hosted runner in the vault's network."
-                ),
-            ),
-            "ForbiddenByConnection" => No::denied(
-                format!("{what}: {host} is closed to the public network"),
-                "Run this on a machine in the network of the vault's private endpoint, such as a self-hosted runner.",
-            ),
-            "SecretDisabled" => No::failed(
-                format!("{what}: the secret is disabled"),
-                format!(
-                    "Enable it, or set a new version:\naz keyvault secret set-attributes --vault-name {vault} --name {} --enabled true",
-                    self.name.unwrap_or("NAME")
-                ),
-            ),
-            _ => No::denied(
-                format!(
-                    "{what}: {host} does not let {principal} {action} (403 {})",
-                    if is_word(inner) { inner } else { "Forbidden" }
-                ),
-                format!(
-                    "With roles: `Key Vault Secrets User` for {principal}. With access policies: the secret permissions `{permissions}`."
-                ),
-            ),
-        }
-    }
-
     /// A token that the vault does not take; it tells of whom it takes them.
     fn unknown_token(&self, answer: &Answer) -> No {
         let Vault { name: vault, host, .. } = self.vault;
@@ -219,7 +170,7 @@ fn code(answer: &Answer) -> Option<(String, String)> {
 }
 
 /// Whether a code is one, and may be shown.
-fn is_word(text: &str) -> bool {
+pub(super) fn is_word(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.chars().all(|c| c.is_ascii_alphanumeric())
 }
 

@@ -1,5 +1,6 @@
-//! Why there is no access token, each situation with its remedy. Entra tells them apart by numbers (learn.microsoft.com,
-//! "Microsoft Entra authentication and authorization error codes"): they choose our words, and nothing else depends on them.
+//! Why there is no access token, each situation with its remedy. Entra tells them apart by numbers
+//! (learn.microsoft.com, "Microsoft Entra authentication and authorization error codes"), which may change: they choose
+//! our words, and nothing else depends on them.
 
 use reqwest::StatusCode;
 use serde::Deserialize;
@@ -55,7 +56,7 @@ fn situation(
 ) -> Option<(String, String)> {
     let Application { tenant, client } = application;
     let new_secret = || {
-        let variable = "AZURE_CLIENT_SECRET";
+        let variable = session.secret_variable;
         format!(
             "Make a new one, and store what it prints as `password` where {variable} comes from:\naz ad app credential reset --id {client} --append --display-name claude-secrets"
         )
@@ -82,7 +83,7 @@ fn situation(
         7_000_222 => (format!("the client secret of the application {client} has expired"), new_secret()),
         700_016 | 7_000_229 => (
             format!("the tenant {tenant} has no application {client}"),
-            "Compare `client-id` and `tenant-id` with what the application's page in the portal says. A new application needs its service principal: `az ad sp create --id CLIENT_ID`.".to_owned(),
+            format!("Compare `client-id` and `tenant-id` with what the application's page in the portal says. A new application needs its service principal: `az ad sp create --id {client}`."),
         ),
         90_002 | 900_021 | 900_023 => (
             format!("there is no tenant {tenant} at {}", session.vault.authority),
@@ -124,13 +125,16 @@ fn federation(client: &str, token: &SecretValue, number: u64) -> (String, String
 
 /// Nobody said how to log in.
 pub(super) fn nothing_given(session: &Session) -> No {
-    No::denied(format!("{}: the vault {} is named, and no login", session.id, session.vault.name), ways())
+    No::denied(
+        format!("{}: the vault {} is named, and no login", session.id, session.vault.name),
+        ways(session),
+    )
 }
 
 /// The workflow was to log in, and may not ask for a token.
-pub(super) fn no_workflow_identity(session: &Session, refusal: Refusal) -> No {
+pub(super) fn no_workflow_identity(session: &Session, refusal: &Refusal) -> No {
     let fact = format!("{}: no login: {}", session.id, refusal.fact);
-    No::denied(fact, format!("{}\nOr log in by another way. {}", refusal.remedy, ways()))
+    No::denied(fact, format!("{}\nOr log in by another way. {}", refusal.remedy, ways(session)))
 }
 
 /// An answer that should hold a token, and does not.
@@ -144,10 +148,10 @@ pub(super) fn no_token(session: &Session, who: &str) -> No {
 /// The metadata service does not answer.
 pub(super) fn no_machine(session: &Session, failure: &Failure) -> No {
     let fact = format!(
-        "{}: no login is given, and the machine has no identity: its metadata service: {failure}",
+        "{}: this machine's own identity cannot be asked for: its metadata service: {failure}",
         session.id
     );
-    No::failed(fact, ways())
+    No::failed(fact, format!("Only virtual machines of Azure have one. {}", ways(session)))
 }
 
 /// The metadata service has no token for us.
@@ -158,15 +162,22 @@ pub(super) fn machine_refusal(session: &Session, client_id: Option<&str>, status
         let fact = format!("{}: this machine has {whom}", session.id);
         let remedy = format!(
             "Give it one: `az vm identity assign --name MACHINE --resource-group GROUP`. Or log in by another way. {}",
-            ways()
+            ways(session)
         );
         return No::denied(fact, remedy);
     }
     let fact =
         format!("{}: the machine's metadata service answered with status {}", session.id, status.as_u16());
-    No::failed(fact, format!("Run this again, or log in by another way. {}", ways()))
+    No::failed(fact, format!("Run this again, or log in by another way. {}", ways(session)))
 }
 
-fn ways() -> &'static str {
-    "With the workflow's identity: `azure-client-id`, `azure-tenant-id` and `permissions: { id-token: write }`. With a secret: AZURE_CLIENT_SECRET beside them. As the machine: `auth: managed-identity` below `sources.azure`."
+fn ways(session: &Session) -> String {
+    let Session { id, secret_variable, .. } = session;
+    let who = match *id {
+        "azure" => "`azure-client-id`, `azure-tenant-id`".to_owned(),
+        id => format!("`client-id` and `tenant-id` below `sources.{id}`"),
+    };
+    format!(
+        "With the workflow's identity: {who} and `permissions: {{ id-token: write }}`. With a secret: {secret_variable} beside them. As the machine: `auth: managed-identity` below `sources.{id}`."
+    )
 }

@@ -59,8 +59,8 @@ fn page(question: &Question, answer: &Answer) -> Result<Page, No> {
     serde_json::from_slice(&answer.body).map_err(|_| question.refusal(answer))
 }
 
-/// The name in an id, when it starts with the prefix, which is then written as it was asked for: upper and lower case are
-/// the same to the service.
+/// The name in an id, when it starts with the prefix, which is then written as it was asked for: upper and lower case
+/// are the same to the service.
 fn below(prefix: &str, id: &str) -> Option<String> {
     let name = id.split("/secrets/").nth(1)?.split('/').next()?;
     let start = name.get(..prefix.len())?;

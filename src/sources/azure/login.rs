@@ -2,10 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
+use reqwest::Url;
+
 use super::certificate::Certificate;
 use crate::error::{Code, Error, Result};
 use crate::secret::SecretValue;
 use crate::sources::{Options, net};
+
+/// The same on every virtual machine of Azure (learn.microsoft.com, "Azure Instance Metadata Service").
+const METADATA_HOST: &str = "http://169.254.169.254";
 
 /// An application in a tenant.
 pub(super) struct Application {
@@ -33,9 +38,9 @@ pub(super) enum Login {
 
 /// What `auth` may say, with what each takes.
 const WAYS: [(&str, &str); 5] = [
-    ("client-secret", "`AZURE_CLIENT_SECRET`"),
-    ("client-certificate", "`client-certificate`"),
-    ("federated-token-file", "`federated-token-file`"),
+    ("client-secret", "the secret of an application"),
+    ("client-certificate", "the certificate of one"),
+    ("federated-token-file", "a token in a file"),
     ("oidc", "the workflow's identity token (`id-token: write`)"),
     ("managed-identity", "the machine's own identity"),
 ];
@@ -64,7 +69,7 @@ impl Login {
             "federated-token-file" => {
                 let file = options
                     .text("federated-token-file")
-                    .ok_or_else(|| lacks(way, "`federated-token-file`"))?;
+                    .ok_or_else(|| lacks(options, way, "`federated-token-file`"))?;
                 Self::TokenFile(application()?, workspace.join(file))
             }
             "oidc" => Self::Oidc(application()?),
@@ -73,16 +78,29 @@ impl Login {
         })
     }
 
-    /// Who logs in, for commands that grant something: the client id, or the words for what to put there.
-    pub(super) fn principal(&self) -> &str {
-        match self {
-            Self::Secret(application, _)
-            | Self::Certificate(application, _)
-            | Self::TokenFile(application, _)
-            | Self::Oidc(application) => &application.client,
-            Self::ManagedIdentity(Some(client)) => client,
-            Self::ManagedIdentity(None) | Self::Nothing => "PRINCIPAL_ID",
+    /// Who logs in, in a sentence.
+    pub(super) fn who(&self) -> String {
+        match (self.application(), self) {
+            (Some(application), _) => format!("the application {}", application.client),
+            (None, Self::ManagedIdentity(Some(client))) => format!("the identity {client}"),
+            _ => "this machine's own identity".to_owned(),
         }
+    }
+
+    /// Who logs in, as commands that grant something want it: the client id, or else what is to be put in its place.
+    pub(super) fn principal(&self) -> &str {
+        match (self.application(), self) {
+            (Some(application), _) => &application.client,
+            (None, Self::ManagedIdentity(Some(client))) => client,
+            _ => {
+                "\"$(az vm identity show --name MACHINE --resource-group GROUP --query principalId --output tsv)\""
+            }
+        }
+    }
+
+    /// Whether [`Login::principal`] is a client id.
+    pub(super) fn has_client_id(&self) -> bool {
+        self.application().is_some() || matches!(self, Self::ManagedIdentity(Some(_)))
     }
 
     /// The application, when one logs in.
@@ -141,10 +159,26 @@ fn several_given(options: &Options, several: &[(&'static str, String)]) -> Error
     ))
 }
 
+/// Where the machine's metadata service is.
+///
+/// # Errors
+/// `usage` when `metadata-host` is no address.
+pub(super) fn metadata_host(options: &Options) -> Result<String> {
+    let Some(text) = options.text("metadata-host") else { return Ok(METADATA_HOST.to_owned()) };
+    let is_host =
+        Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.path() == "/");
+    if is_host {
+        return Ok(text.trim_end_matches('/').to_owned());
+    }
+    let (said_by, length) = (options.said_by("metadata-host"), text.chars().count());
+    Err(Error::new(Code::Usage, format!("{said_by} is no address of a host ({length} characters)"))
+        .hint(format!("Write it like `{METADATA_HOST}`, or leave it out.")))
+}
+
 /// The tenant becomes a part of an address: an id, or a domain.
 fn application(options: &Options, way: &str) -> Result<Application> {
     let needed = |setting: &'static str| {
-        let text = options.text(setting).ok_or_else(|| lacks(way, &format!("`{setting}`")))?;
+        let text = options.text(setting).ok_or_else(|| lacks(options, way, &format!("`{setting}`")))?;
         if text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.')) {
             return Ok(text.to_owned());
         }
@@ -159,7 +193,7 @@ fn secret(options: &Options) -> Result<SecretValue> {
     let variable = options.variable("CLIENT_SECRET");
     let secret = options
         .credential("CLIENT_SECRET")
-        .ok_or_else(|| lacks("client-secret", &format!("`{variable}`")))?;
+        .ok_or_else(|| lacks(options, "client-secret", &format!("`{variable}`")))?;
     if std::str::from_utf8(secret.expose()).is_ok_and(|text| !text.contains(char::is_control)) {
         return Ok(secret.clone());
     }
@@ -172,7 +206,7 @@ fn secret(options: &Options) -> Result<SecretValue> {
 
 fn certificate(options: &Options, workspace: &Path) -> Result<Certificate> {
     let setting = "client-certificate";
-    let text = options.text(setting).ok_or_else(|| lacks(setting, "`client-certificate`"))?;
+    let text = options.text(setting).ok_or_else(|| lacks(options, setting, "`client-certificate`"))?;
     let said_by = options.said_by(setting);
     let pem = SecretValue::new(net::pem(text, workspace, &said_by)?);
     Certificate::read(&pem).map_err(|fact| {
@@ -182,11 +216,19 @@ fn certificate(options: &Options, workspace: &Path) -> Result<Certificate> {
     })
 }
 
-fn lacks(way: &str, what: &str) -> Error {
-    let fact = format!("the login to Azure by `{way}` needs {what}");
+fn lacks(options: &Options, way: &str, what: &str) -> Error {
+    let id = &options.id;
+    let fact = format!("{id}: the login to Azure by `{way}` needs {what}");
     Error::new(Code::Usage, fact).hint(match what {
-        "`client-id`" => "Give the application's client id: the input `azure-client-id`, `AZURE_CLIENT_ID`, or `client-id` below `sources.azure`.",
-        "`tenant-id`" => "Give the tenant's id: the input `azure-tenant-id`, `AZURE_TENANT_ID`, or `tenant-id` below `sources.azure`.",
-        _ => "Give it, or let `auth` say another way.",
+        "`client-id`" => given_by(options, "client-id", "CLIENT_ID"),
+        "`tenant-id`" => given_by(options, "tenant-id", "TENANT_ID"),
+        _ => format!("Give it, or let `auth` below `sources.{id}` say another way."),
     })
+}
+
+/// How a setting is given. Inputs are of the source whose id is its kind.
+fn given_by(options: &Options, setting: &str, end: &str) -> String {
+    let (id, variable) = (&options.id, options.variable(end));
+    let input = if id.as_str() == "azure" { format!("the input `azure-{setting}`, ") } else { String::new() };
+    format!("Give it by {input}{variable}, or `{setting}` below `sources.{id}`.")
 }

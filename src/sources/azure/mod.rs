@@ -7,10 +7,13 @@
 mod answer;
 mod certificate;
 mod entra;
+mod forbidden;
 mod list;
 mod login;
 mod name;
 mod refusal;
+#[cfg(test)]
+mod replayed;
 mod token;
 mod vault;
 
@@ -43,7 +46,8 @@ pub struct Azure {
     named: bool,
     vault: Vault,
     login: Login,
-    metadata_host: Option<String>,
+    metadata_host: String,
+    secret_variable: String,
     network: Arc<Network>,
     identity: Arc<Identity>,
     /// The login of this run, also when it was refused: it is made once.
@@ -59,7 +63,8 @@ pub(super) fn open(options: Options, opening: &Opening) -> Result<Option<Azure>>
     Ok(Some(Azure {
         vault,
         login: Login::of(&options, &opening.settings.workspace)?,
-        metadata_host: options.text("metadata-host").map(str::to_owned),
+        metadata_host: login::metadata_host(&options)?,
+        secret_variable: options.variable("CLIENT_SECRET"),
         named: options.named,
         network: opening.network.clone(),
         identity: opening.identity.clone(),
@@ -133,7 +138,8 @@ impl Azure {
             id: self.id.as_str(),
             vault: &self.vault,
             login: &self.login,
-            metadata_host: self.metadata_host.as_deref(),
+            metadata_host: &self.metadata_host,
+            secret_variable: &self.secret_variable,
             network: &self.network,
             identity: &self.identity,
         };

@@ -1,8 +1,12 @@
 //! The access token: asked for once a run, of Entra or of the machine's metadata service.
 
+use std::io;
+use std::path::Path;
+
 use reqwest::RequestBuilder;
 use reqwest::header::HeaderValue;
 use serde::Deserialize;
+use zeroize::Zeroizing;
 
 use super::entra;
 use super::login::{Application, Login};
@@ -17,7 +21,6 @@ use crate::sources::net::{self, Answer, Network};
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 /// The metadata service of a virtual machine (learn.microsoft.com, "How to use managed identities to acquire an access
 /// token").
-const METADATA_HOST: &str = "http://169.254.169.254";
 const METADATA_PATH: &str = "/metadata/identity/oauth2/token";
 const METADATA_VERSION: &str = "2018-02-01";
 
@@ -26,7 +29,9 @@ pub(super) struct Session<'a> {
     pub(super) id: &'a str,
     pub(super) vault: &'a Vault,
     pub(super) login: &'a Login,
-    pub(super) metadata_host: Option<&'a str>,
+    pub(super) metadata_host: &'a str,
+    /// The variable that holds the secret of an application.
+    pub(super) secret_variable: &'a str,
     pub(super) network: &'a Network,
     pub(super) identity: &'a Identity,
 }
@@ -52,8 +57,7 @@ impl Session<'_> {
                 self.of_entra(application, "client_assertion", &assertion.ok_or_else(unsigned)?).await?
             }
             Login::TokenFile(application, path) => {
-                let token = std::fs::read(path).map(|bytes| SecretValue::new(bytes.trim_ascii().to_vec()));
-                let token = token.map_err(|error| {
+                let token = in_file(path).map_err(|error| {
                     let reason = crate::error::plain_reason(&error);
                     let fact =
                         format!("{}: the token file {} cannot be read: {reason}", self.id, path.display());
@@ -82,7 +86,7 @@ impl Session<'_> {
             if self.identity.is_there() {
                 No::Failed(refusal)
             } else {
-                entra::no_workflow_identity(self, refusal)
+                entra::no_workflow_identity(self, &refusal)
             }
         })
     }
@@ -123,10 +127,9 @@ impl Session<'_> {
     /// A token for the machine, of the service that only the machine itself reaches.
     async fn of_machine(&self, client_id: Option<&str>) -> Result<SecretValue, No> {
         let client = self.network.direct().map_err(|error| self.no_client(&error))?;
-        let host = self.metadata_host.unwrap_or(METADATA_HOST);
         let mut query = vec![("api-version", METADATA_VERSION), ("resource", &self.vault.resource)];
         query.extend(client_id.map(|id| ("client_id", id)));
-        let address = format!("{}{METADATA_PATH}", host.trim_end_matches('/'));
+        let address = format!("{}{METADATA_PATH}", self.metadata_host);
         let make = || client.get(&address).query(&query).header("Metadata", "true");
         // It answers 404 and 410 while it starts or is updated, says the same page.
         let again =
@@ -152,6 +155,16 @@ impl Session<'_> {
     fn no_client(&self, error: &Error) -> No {
         No::failed(format!("{}: {}", self.id, error.fact), error.hints.join(" "))
     }
+}
+
+/// The token in a file, without the end of its line.
+fn in_file(path: &Path) -> io::Result<SecretValue> {
+    // A pipe would stop the whole run until somebody writes to it.
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    let bytes = Zeroizing::new(std::fs::read(path)?);
+    Ok(SecretValue::new(bytes.trim_ascii().to_vec()))
 }
 
 fn parsed(answer: &Answer) -> Option<SecretValue> {

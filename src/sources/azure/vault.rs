@@ -166,9 +166,10 @@ fn parsed(options: &Options, text: &str) -> Result<(String, String)> {
         _ => return Err(wrong("does not start with `https://`")),
     }
     if url.path().starts_with("/secrets") {
-        return Err(malformed(options, "vault-url", "is the address of a secret").hint(
-            "Leave out what follows the host; the secret's name belongs into a reference, `azure:NAME`.",
-        ));
+        return Err(malformed(options, "vault-url", "is the address of a secret").hint(format!(
+            "Leave out what follows the host; the secret's name belongs into a reference, `{}:NAME`.",
+            options.id
+        )));
     }
     let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none() && url.port().is_none();
     if !bare || !url.username().is_empty() || url.password().is_some() {

@@ -26,8 +26,8 @@ const REPLACEMENT: &[u8] = "\u{fffd}".as_bytes();
 pub(super) async fn read(op: &Op, wanted: &[SecretReference]) -> Vec<Reply> {
     let mut reading = Reading { op, wanted, replies: BTreeMap::new(), vaults: BTreeMap::new() };
     if let Err(stop) = reading.all().await {
-        for index in 0..wanted.len() {
-            reading.replies.entry(index).or_insert_with(|| stop.reply(&wanted[index]));
+        for (index, reference) in wanted.iter().enumerate() {
+            reading.replies.entry(index).or_insert_with(|| stop.reply(reference));
         }
     }
     reading.replies.into_values().collect()

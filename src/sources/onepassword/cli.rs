@@ -160,18 +160,20 @@ impl Op {
 
     /// Only what is named here reaches the program.
     async fn environment(&self) -> Result<Vec<(&'static str, OsString)>, Refusal> {
-        let named = |names: &'static [&'static str]| {
-            let value =
+        let given = |names: &'static [&'static str]| {
+            let bytes =
                 |name| self.variables.value(name).map(|value| OsStr::from_bytes(value.expose()).to_owned());
-            names.iter().filter_map(move |name| Some((*name, value(name)?)))
+            names.iter().filter_map(move |name| Some((*name, bytes(name)?)))
         };
-        let mut all: Vec<_> = named(&["PATH"]).chain(named(NETWORK)).collect();
+        let mut all: Vec<_> = given(&["PATH"]).chain(given(NETWORK)).collect();
         all.push(("OP_CACHE", "false".into()));
         match &self.login {
-            Login::Desktop(_) => all.extend(named(DESKTOP)),
+            Login::Desktop(_) => all.extend(given(DESKTOP)),
             Login::ServiceAccount(token) => {
                 let private = self.private().await?;
                 all.push(("HOME", private.into()));
+                // The image has no list of users, and programs in Go then take the user from HOME and this.
+                all.push(("USER", "claude-secrets".into()));
                 all.push(("OP_CONFIG_DIR", private.into()));
                 all.push(("OP_SERVICE_ACCOUNT_TOKEN", OsStr::from_bytes(token.expose()).to_owned()));
             }
@@ -188,14 +190,15 @@ impl Op {
         let make = || async {
             let directory = tempfile::Builder::new().prefix("claude-secrets-op-").tempdir()?;
             if let Some(pem) = self.network.certificates() {
-                let platform = self.variables.text("SSL_CERT_FILE").map(std::fs::read).transpose()?;
+                // One that is not there is passed over by every program.
+                let platform = self.variables.text("SSL_CERT_FILE").and_then(|path| std::fs::read(path).ok());
                 let all = [platform.as_deref().unwrap_or_default(), b"\n", pem].concat();
                 std::fs::write(directory.path().join(CERTIFICATES), all)?;
             }
             Ok(directory)
         };
-        let made: std::io::Result<&TempDir> = self.private.get_or_try_init(make).await;
-        made.map(TempDir::path).map_err(|error| {
+        let directory: std::io::Result<&TempDir> = self.private.get_or_try_init(make).await;
+        directory.map(TempDir::path).map_err(|error| {
             Refusal::new(
                 format!("there is no place for `op` to work in: {}", plain_reason(&error)),
                 "Let this user write to the directory for temporary files (TMPDIR).",

@@ -172,7 +172,7 @@ impl Message {
             )),
             Kind::Forbidden => Stop::Denied(Refusal::new(
                 "1Password refuses this service account (403)",
-                "Give it `read_items` on the vault, see `op vault list`.",
+                format!("It may have expired, or lack `read_items` on a vault: {account}."),
             )),
             Kind::Limited => Stop::Failed(self.limited()),
             _ => Stop::Failed(Refusal::new(

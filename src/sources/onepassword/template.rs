@@ -28,8 +28,10 @@ impl Template {
         let mark = |index: usize, side: &str| format!("[{nonce}.{index}.{side}]");
         let marks: Vec<_> =
             (0..references.len()).map(|index| (mark(index, "from"), mark(index, "to"))).collect();
-        let parts = references.iter().zip(&marks);
-        let text = parts.map(|(one, (from, to))| format!("{from}{{{{ {} }}}}{to}\n", one.text)).collect();
+        let mut text = String::new();
+        for (reference, (from, to)) in references.iter().zip(&marks) {
+            text += &[from, "{{ ", &reference.text, " }}", to, "\n"].concat();
+        }
         Self { text, marks }
     }
 

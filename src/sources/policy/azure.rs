@@ -1,6 +1,8 @@
 //! Role assignments for Key Vault (learn.microsoft.com, "Provide access to Key Vault keys, certificates, and secrets with
 //! Azure role-based access control").
 
+use std::fmt::Write as _;
+
 use super::{Needs, Policy, distinct};
 use crate::sources::conventional;
 
@@ -26,8 +28,8 @@ pub(super) fn policy(needs: &Needs<'_>) -> Policy {
     let vault = vault.as_deref().unwrap_or("$VAULT_NAME");
     let mut text = format!("VAULT_ID=$(az keyvault show --name \"{vault}\" --query id --output tsv)\n");
     for scope in scopes {
-        text +=
-            &format!("az role assignment create --role \"{ROLE}\" --assignee \"{client}\" --scope {scope}\n");
+        let command = "az role assignment create";
+        let _ = writeln!(text, "{command} --role \"{ROLE}\" --assignee \"{client}\" --scope {scope}");
     }
     needs.policy("role assignments for the application that logs in (a vault with Azure RBAC)", text)
 }

@@ -1,4 +1,4 @@
-//! Policies in HCL for Vault and OpenBao (developer.hashicorp.com, "Policies" and "KV secrets engine").
+//! Policies in HCL for Vault and `OpenBao` (developer.hashicorp.com, "Policies" and "KV secrets engine").
 
 use std::fmt::Write as _;
 

@@ -67,7 +67,11 @@ impl Vault {
             (Some(Place::Known(mount)), _) => (mount, true),
             (Some(Place::Nowhere(no)), _) => return Err(no),
             (_, Some(engine)) => (Mount { path: self.guess(path).to_owned(), engine }, false),
-            (_, None) => return Err(self.why(&what, path, None, &session).await),
+            (_, None) => {
+                let mount = self.guess(whole);
+                let folder = path::below(whole, mount).map(|folder| format!("/{folder}")).unwrap_or_default();
+                return Err(self.why(&what, &format!("{mount}/metadata{folder}"), None, &session).await);
+            }
         };
         let start = path::below(path, &mount.path).unwrap_or_default();
         let start = start.strip_prefix("data/").filter(|_| mount.engine == Engine::Kv2).unwrap_or(start);

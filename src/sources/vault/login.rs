@@ -124,7 +124,7 @@ impl Login {
         match said.status {
             _ if !said.is_json() => Err(no_vault(&what, &said, way.transport)),
             _ if said.is_good() => self.session(said, &what),
-            400 | 401 | 403 => Err(refused(&what, &said, sent, claims)),
+            400 | 401 | 403 => Err(refused(&what, &said, sent, claims, question.was_repeated())),
             404 => Err(nowhere(&what, question.path(), way.transport)),
             _ => Err(fault(&what, &said, way.transport).await),
         }
@@ -232,20 +232,18 @@ async fn of_workflow(audience: Option<&str>, way: &Way<'_>) -> Result<SecretValu
 }
 
 /// A login that the server refused, with its own words where they say more than the status.
-fn refused(what: &str, said: &Said, sent: &[&SecretValue], claims: Option<&str>) -> No {
+fn refused(what: &str, said: &Said, sent: &[&SecretValue], claims: Option<&str>, repeated: bool) -> No {
     let words = said.words(sent).map(|words| format!(" (`{words}`)")).unwrap_or_default();
-    match claims {
-        Some(claims) => No::denied(
-            format!("{what} was refused{words}"),
-            format!(
-                "Compare the role's `bound_audiences`, `bound_subject` and `bound_claims` with what the token says: {claims}. Is `role` the role's name, and `auth-mount` where the method is mounted?"
-            ),
+    let mut remedy = match claims {
+        Some(claims) => format!(
+            "Compare the role's `bound_audiences`, `bound_subject` and `bound_claims` with what the token says: {claims}. Is `role` the role's name, and `auth-mount` where the method is mounted?"
         ),
-        None => No::denied(
-            format!("{what} was refused{words}"),
-            "Are the credentials valid (not expired, not used up), and is `auth-mount` where the method is mounted?",
-        ),
+        None => "Are the credentials valid (not expired, not used up), and is `auth-mount` where the method is mounted?".to_owned(),
+    };
+    if repeated {
+        remedy += " The first request got no answer; what is good for one login may have been used up by it.";
     }
+    No::denied(format!("{what} was refused{words}"), remedy)
 }
 
 /// What a token says of its bearer, for comparison with a role; none of it is secret.

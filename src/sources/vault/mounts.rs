@@ -70,22 +70,20 @@ impl Mounts {
             let questions: Vec<_> =
                 asked.values().map(|at| one(id, paths[*at], transport, session)).collect();
             let answers = net::each(questions).await;
+            let mut wrong = None;
             for (at, answer) in asked.into_values().zip(answers) {
-                places[at] = Some(match answer {
+                match answer {
                     Ok(Some(mount)) => {
                         self.remember(mount.clone());
-                        Place::Known(mount)
+                        places[at] = Some(Place::Known(mount));
                     }
-                    Ok(None) => Place::Untold,
-                    // What is wrong with the server is wrong for every path.
-                    Err(no) => {
-                        let no = Place::Nowhere(no);
-                        return places.into_iter().map(|place| place.unwrap_or_else(|| no.clone())).collect();
-                    }
-                });
+                    Ok(None) => places[at] = Some(Place::Untold),
+                    Err(no) => wrong = Some(Place::Nowhere(no)),
+                }
             }
             for (place, path) in places.iter_mut().zip(paths).filter(|(place, _)| place.is_none()) {
-                *place = self.known(path).map(Place::Known);
+                // What is wrong with the server is wrong for every path that it has not told of.
+                *place = self.known(path).map(Place::Known).or_else(|| wrong.clone());
             }
             depth += 1;
         }

@@ -161,10 +161,10 @@ impl Bao {
 
     /// Writes a policy: paths with one capability each.
     pub fn policy(&self, name: &str, rules: &[(&str, &str)]) {
-        let text: String = rules
-            .iter()
-            .map(|(path, capability)| format!("path \"{path}\" {{ capabilities = [\"{capability}\"] }}\n"))
-            .collect();
+        let mut text = String::new();
+        for (path, capability) in rules {
+            let _ = writeln!(text, "path \"{path}\" {{ capabilities = [\"{capability}\"] }}");
+        }
         self.must("PUT", &format!("sys/policies/acl/{name}"), &json!({ "policy": text }));
     }
 

@@ -11,8 +11,8 @@ from world import CLOUDS
 
 
 def make(directory):
-    """Writes ca.pem, server.pem and application.pem (each with its key, but for the first) and returns the application's
-    certificate in DER."""
+    """Writes ca.pem, server.pem and application.pem (each with its key, but for the first) and returns the
+    application's certificate in DER."""
     authority_key = ec.generate_private_key(ec.SECP256R1())
     authority = _certificate("an authority of the tests", authority_key, None, None)
     hosts = [name for login, vaults in CLOUDS.items() for name in (login, f"*.{vaults}")]

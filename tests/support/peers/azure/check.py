@@ -1,5 +1,5 @@
-"""Microsoft's own client (PyPI azure-keyvault-secrets and azure-identity, with their default settings) holds the stand-in
-to the contract: whatever it does not accept, the stand-in has wrong.
+"""Microsoft's own client (PyPI azure-keyvault-secrets and azure-identity, with their default settings) holds the
+stand-in to the contract: whatever it does not accept, the stand-in has wrong.
 
 usage: check.py PORT DIRECTORY   (HTTPS_PROXY and REQUESTS_CA_BUNDLE lead to the stand-in)
 """
@@ -11,7 +11,12 @@ import os
 import sys
 import urllib.request
 
-from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, ResourceExistsError, ResourceNotFoundError
+from azure.core.exceptions import (
+    ClientAuthenticationError,
+    HttpResponseError,
+    ResourceExistsError,
+    ResourceNotFoundError,
+)
 from azure.identity import (
     CertificateCredential,
     ClientAssertionCredential,
@@ -75,7 +80,11 @@ def secrets_are_set_and_read():
     assert client().get_secret("db-password").value == "second"
     assert client().get_secret("DB-PASSWORD").properties.version == second.properties.version
     old = client().get_secret("db-password", first.properties.version)
-    assert (old.value, old.properties.content_type, old.properties.tags) == ("one\ntwo ü", "text/plain", {"for": "tests"})
+    assert (old.value, old.properties.content_type, old.properties.tags) == (
+        "one\ntwo ü",
+        "text/plain",
+        {"for": "tests"},
+    )
     assert abs((old.properties.created_on - datetime.datetime.now(datetime.timezone.utc)).total_seconds()) < 60
     versions = {p.version for p in client().list_properties_of_secret_versions("db-password")}
     assert versions == {first.properties.version, second.properties.version}
@@ -109,7 +118,9 @@ def a_deleted_secret_is_not_found_until_it_is_recovered():
     client().set_secret("deleted", "x")
     assert client().begin_delete_secret("deleted").result().name == "deleted"
     must(lambda: client().get_secret("deleted"), refused(ResourceNotFoundError, 404))
-    must(lambda: client().set_secret("deleted", "y"), refused(ResourceExistsError, 409, "ObjectIsDeletedButRecoverable"))
+    must(
+        lambda: client().set_secret("deleted", "y"), refused(ResourceExistsError, 409, "ObjectIsDeletedButRecoverable")
+    )
     client().begin_recover_deleted_secret("deleted").result()
     assert client().get_secret("deleted").value == "x"
 
@@ -164,7 +175,10 @@ def wrong_logins_are_refused():
     ]:
         credential = ClientSecretCredential(tenant, application, secret)
         must(lambda: credential.get_token(SCOPE), refused(ClientAuthenticationError, number=number))
-    must(lambda: logged_in().get_token("https://vault.azure.cn/.default"), refused(ClientAuthenticationError, number=500011))
+    must(
+        lambda: logged_in().get_token("https://vault.azure.cn/.default"),
+        refused(ClientAuthenticationError, number=500011),
+    )
 
 
 def a_token_of_another_tenant_is_refused():

@@ -29,6 +29,11 @@ def _put(world, vault, name, value, **rest):
     return {"version": world.vaults[vault].put(name, value, **rest)["version"]}
 
 
+def _versions(world, vault, name):
+    """The versions of a secret, the oldest first."""
+    return {"versions": [made["version"] for made in world.vaults[vault].secrets[name]]}
+
+
 def _delete(world, vault, name):
     """Deletes a secret; it stays recoverable."""
     world.vaults[vault].deleted[name] = world.vaults[vault].secrets.pop(name)
@@ -66,6 +71,7 @@ def _identities(world, identities):
 _CALLS = {
     "vault": _vault,
     "put": _put,
+    "versions": _versions,
     "delete": _delete,
     "session": _session,
     "log": _log,

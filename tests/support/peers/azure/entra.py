@@ -1,5 +1,6 @@
 """Microsoft Entra ID: tokens for applications, by secret, certificate or federated token, and its refusals by number
-(learn.microsoft.com, "OAuth 2.0 client credentials flow" and "error codes"; the texts are our own but for their start)."""
+(learn.microsoft.com, "OAuth 2.0 client credentials flow" and "error codes"; the texts are our own but for their start).
+"""
 
 import base64
 import hashlib
@@ -65,7 +66,12 @@ def serve(world, host, method, path, _query, headers, body):
 
 def _token(world, host, tenant, form):
     if not re.fullmatch(r"[0-9a-fA-F-]{36}|[0-9a-zA-Z.-]+\.[a-z]+", tenant):
-        raise Refused(400, "invalid_request", 900023, f"Specified tenant identifier '{tenant}' is neither a valid DNS name, nor a valid external domain.")
+        raise Refused(
+            400,
+            "invalid_request",
+            900023,
+            f"Specified tenant identifier '{tenant}' is neither a valid DNS name, nor a valid external domain.",
+        )
     if tenant not in (TENANT, OTHER_TENANT):
         raise Refused(400, "invalid_request", 90002, f"Tenant '{tenant}' not found.")
     if form.get("grant_type") != "client_credentials":
@@ -73,17 +79,26 @@ def _token(world, host, tenant, form):
     client = form.get("client_id")
     application = APPLICATIONS.get(client)
     if application is None:
-        raise Refused(400, "unauthorized_client", 700016, f"Application with identifier '{client}' was not found in the directory.")
+        raise Refused(
+            400,
+            "unauthorized_client",
+            700016,
+            f"Application with identifier '{client}' was not found in the directory.",
+        )
     if application.get("disabled"):
         raise Refused(400, "unauthorized_client", 7000112, f"Application '{client}' is disabled.")
     if "client_assertion" in form:
         _check_assertion(world, host, tenant, client, application, form)
     elif "client_secret" not in form:
-        raise Refused(401, "invalid_client", 7000218, "The request body must contain 'client_assertion' or 'client_secret'.")
+        raise Refused(
+            401, "invalid_client", 7000218, "The request body must contain 'client_assertion' or 'client_secret'."
+        )
     elif form["client_secret"] != application["secret"]:
         raise Refused(401, "invalid_client", 7000215, "Invalid client secret provided.")
     elif application.get("expired"):
-        raise Refused(401, "invalid_client", 7000222, f"The provided client secret keys for app '{client}' are expired.")
+        raise Refused(
+            401, "invalid_client", 7000222, f"The provided client secret keys for app '{client}' are expired."
+        )
     resource = f"https://{CLOUDS[host]}"
     if form.get("scope") != f"{resource}/.default":
         raise Refused(400, "invalid_resource", 500011, "The resource principal was not found in the tenant.")
@@ -126,7 +141,9 @@ def _check_own_assertion(world, client, endpoint, header, claims, assertion):
     }
     # Microsoft's client leaves the padding on.
     if not any(header.get(name, "").rstrip("=") == thumbprint for name, thumbprint in thumbprints.items()):
-        raise Refused(401, "invalid_client", 700027, "The key was not found. Thumbprint of key used by client is not known.")
+        raise Refused(
+            401, "invalid_client", 700027, "The key was not found. Thumbprint of key used by client is not known."
+        )
     paddings = {
         "RS256": padding.PKCS1v15(),
         "PS256": padding.PSS(padding.MGF1(hashes.SHA256()), padding.PSS.DIGEST_LENGTH),
@@ -147,13 +164,33 @@ def _check_federated(host, application, claims, signed_by_issuer):
     if wanted is None:
         raise Refused(401, "invalid_client", 70025, "The client has no configured federated identity credentials.")
     if claims.get("iss") != tokens.ISSUER:
-        raise Refused(401, "invalid_client", 700211, f"No matching federated identity record found for presented assertion issuer '{claims.get('iss')}'.")
+        raise Refused(
+            401,
+            "invalid_client",
+            700211,
+            f"No matching federated identity record found for presented assertion issuer '{claims.get('iss')}'.",
+        )
     if claims.get("aud") != audience:
-        raise Refused(401, "invalid_client", 700212, f"No matching federated identity record found for presented assertion audience '{claims.get('aud')}'.")
+        raise Refused(
+            401,
+            "invalid_client",
+            700212,
+            f"No matching federated identity record found for presented assertion audience '{claims.get('aud')}'.",
+        )
     if subject != wanted and str(subject).lower() == wanted.lower():
-        raise Refused(401, "invalid_client", 7002138, f"No matching federated identity record found for presented assertion subject '{subject}'. The matching is case-sensitive.")
+        raise Refused(
+            401,
+            "invalid_client",
+            7002138,
+            f"No matching federated identity record found for presented assertion subject '{subject}'. The matching is case-sensitive.",
+        )
     if subject != wanted:
-        raise Refused(401, "invalid_client", 700213, f"No matching federated identity record found for presented assertion subject '{subject}'.")
+        raise Refused(
+            401,
+            "invalid_client",
+            700213,
+            f"No matching federated identity record found for presented assertion subject '{subject}'.",
+        )
     if not signed_by_issuer:
         raise Refused(401, "invalid_client", 50013, "Assertion failed signature validation.")
 

@@ -1,5 +1,5 @@
-"""Azure Key Vault, the secrets of its data plane (Azure/azure-rest-api-specs, Secrets/stable/2025-07-01/secrets.json), with
-the refusals that the real service was seen to give."""
+"""Azure Key Vault, the secrets of its data plane (Azure/azure-rest-api-specs, Secrets/stable/2025-07-01/secrets.json),
+with the refusals that the real service was seen to give."""
 
 import base64
 import json
@@ -17,8 +17,8 @@ _RECOVERABLE_DAYS = 90
 
 _RBAC = (
     "Caller is not authorized to perform action on resource.\r\n"
-    "If role assignments, deny assignments or role definitions were changed recently, please observe propagation time.\r\n"
-    "Action: 'Microsoft.KeyVault/vaults/secrets/getSecret/action'\r\nAssignment: (not found)\r\nVault: v;location=westeurope\r\n"
+    "If role assignments were changed recently, please observe propagation time.\r\n"
+    "Action: 'Microsoft.KeyVault/vaults/secrets/getSecret/action'\r\nAssignment: (not found)\r\n"
 )
 _FORBIDDEN = {
     "ForbiddenByRbac": _RBAC,
@@ -101,9 +101,8 @@ def serve(world, host, method, path, query, headers, body):
 
 def _checked(request, headers, suffix):
     login = next(login for login, end in CLOUDS.items() if end == suffix)
-    challenge = {
-        "WWW-Authenticate": f'Bearer authorization="https://{login}/{request.vault.tenant}", resource="https://{suffix}"'
-    }
+    authority = f"https://{login}/{request.vault.tenant}"
+    challenge = {"WWW-Authenticate": f'Bearer authorization="{authority}", resource="https://{suffix}"'}
     scheme, _, text = (headers.get("Authorization") or "").partition(" ")
     if scheme.lower() != "bearer":
         return _error(401, "Unauthorized", "AKV10000: Request is missing a Bearer or PoP token.", headers=challenge)
@@ -111,7 +110,8 @@ def _checked(request, headers, suffix):
     if token is None or token["until"] < time.time() or token["resource"] != f"https://{suffix}":
         return _error(401, "Unauthorized", "AKV10022: Invalid audience.", headers=challenge)
     if token["tenant"] != request.vault.tenant:
-        found = f"Expected one of https://sts.windows.net/{request.vault.tenant}/, found https://sts.windows.net/{token['tenant']}/."
+        issuer = "https://sts.windows.net"
+        found = f"Expected one of {issuer}/{request.vault.tenant}/, found {issuer}/{token['tenant']}/."
         return _error(401, "Unauthorized", f"AKV10032: Invalid issuer. {found}", headers=challenge)
     version = request.query.get("api-version")
     if version is None:
@@ -126,7 +126,9 @@ def _checked(request, headers, suffix):
 def _routed(request):
     method, parts = request.method, request.parts
     if parts == ["secrets"] and method == "GET":
-        newest = [_properties(request.host, versions[-1], False) for _, versions in sorted(request.vault.secrets.items())]
+        newest = [
+            _properties(request.host, versions[-1], False) for _, versions in sorted(request.vault.secrets.items())
+        ]
         return _paged(request, newest)
     if len(parts) < 2 or parts[0] not in ("secrets", "deletedsecrets"):
         return _error(404, "ResourceNotFound", "The requested resource was not found.")
@@ -172,7 +174,9 @@ def _set(request):
     if len(body["value"].encode()) > _LONGEST_VALUE:
         return _error(400, "BadParameter", f"Property  has invalid value: at most {_LONGEST_VALUE} bytes")
     if request.parts[1].lower() in request.vault.deleted:
-        return _error(409, "Conflict", "Secret is currently in a deleted but recoverable state.", "ObjectIsDeletedButRecoverable")
+        return _error(
+            409, "Conflict", "Secret is currently in a deleted but recoverable state.", "ObjectIsDeletedButRecoverable"
+        )
     made = request.vault.put(
         request.parts[1], body["value"], body.get("attributes"), body.get("contentType"), body.get("tags")
     )

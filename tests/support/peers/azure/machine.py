@@ -1,5 +1,5 @@
-"""What a machine offers to what runs on it: the metadata service of an Azure virtual machine (learn.microsoft.com, "How to
-use managed identities to acquire an access token"), and the runner's endpoint of GitHub's identity tokens."""
+"""What a machine offers to what runs on it: the metadata service of an Azure virtual machine (learn.microsoft.com,
+"How to use managed identities to acquire an access token"), and the runner's endpoint of GitHub's identity tokens."""
 
 import time
 
@@ -48,7 +48,7 @@ def _managed_identity(world, query, headers):
 
 
 def _identity_token(query, headers):
-    """GitHub's endpoint. `subject`, `issuer` and `lifetime` in the URL that a test hands out say what the token holds."""
+    """GitHub's endpoint. `subject`, `issuer` and `lifetime` in the URL say what the token holds."""
     if headers.get("Authorization") != f"Bearer {BEARER}":
         return Answer(401, {"message": "Unauthorized"})
     token = tokens.issue(

@@ -77,6 +77,17 @@ impl Azure {
         self.tell("put", &given)["version"].as_str().unwrap().to_owned()
     }
 
+    /// The versions of a secret in the vault `kv-tests`, the oldest first.
+    pub fn versions(&self, name: &str) -> Vec<String> {
+        let told = self.tell("versions", &json!({ "vault": "kv-tests", "name": name }));
+        told["versions"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|version| version.as_str().unwrap().to_owned())
+            .collect()
+    }
+
     /// The requests of a session so far: `login` or `vault`, and the path.
     pub fn requests(&self, session: &str) -> Vec<(String, String)> {
         let log = self.tell("log", &json!({ "name": session }));

@@ -1,5 +1,5 @@
-"""A stand-in for the parts of Azure that the source talks to: Entra's token endpoint, Key Vaults, the metadata service of
-a virtual machine; and for GitHub's endpoint of identity tokens.
+"""A stand-in for the parts of Azure that the source talks to: Entra's token endpoint, Key Vaults, the metadata service
+of a virtual machine; and for GitHub's endpoint of identity tokens.
 
 usage: standin.py PORT DIRECTORY
 
@@ -109,7 +109,12 @@ FAULTS = {
     "error": Answer(500, {"error": {"code": "InternalServerError", "message": "An error occurred."}}),
     "throttle": Answer(
         429,
-        {"error": {"code": "Throttled", "message": "Request was not processed because too many requests were received."}},
+        {
+            "error": {
+                "code": "Throttled",
+                "message": "Request was not processed because too many requests were received.",
+            }
+        },
         {"Retry-After": "1"},
     ),
     "gateway": Answer(404, "<html><body>no such page</body></html>", {"Content-Type": "text/html"}),

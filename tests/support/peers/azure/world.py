@@ -28,8 +28,8 @@ class Session:
     def __init__(self):
         # How long each answer takes, in seconds.
         self.delay = 0.0
-        # What goes wrong (`FAULTS` of standin.py, or `hang`, `reset`, `truncate`), where (`login`, `vault` or `all`), for
-        # how many requests, and after how many that go well.
+        # What goes wrong (`FAULTS` of standin.py, or `hang`, `reset`, `truncate`), where (`login`, `vault` or `all`),
+        # for how many requests, and after how many that go well.
         self.fault = None
         self.at = "all"
         self.times = 0

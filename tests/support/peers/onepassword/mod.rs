@@ -84,7 +84,7 @@ impl Account {
     pub fn put_beside(&self, vault: &str, item: Item) -> String {
         let stored = std::fs::read_to_string(self.path("vaults.json")).unwrap();
         let stored: Value = serde_json::from_str(&stored).unwrap();
-        *self.vaults.lock().unwrap() = stored["vaults"].as_array().unwrap().clone();
+        self.vaults.lock().unwrap().clone_from(stored["vaults"].as_array().unwrap());
         self.put(vault, item)
     }
 

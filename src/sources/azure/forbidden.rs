@@ -1,0 +1,74 @@
+//! What a vault forbids, told apart by the inner code of its refusal (learn.microsoft.com, "Azure Key Vault REST API
+//! error codes"), with the command that allows it.
+
+use super::answer::{Question, is_word};
+use super::refusal::No;
+use super::vault::Vault;
+
+impl Question<'_> {
+    /// Why the vault refused with status 403.
+    pub(super) fn forbidden(&self, inner: &str) -> No {
+        let host = &self.vault.host;
+        let (what, who) = (&self.what, self.login.who());
+        let action = if self.name.is_some() { "read it" } else { "list secrets" };
+        match inner {
+            "ForbiddenByRbac" => No::denied(
+                format!("{what}: {who} has no role in {host} that lets it {action}"),
+                format!("Assign the role; it counts after some minutes:\n{}", self.role()),
+            ),
+            "AccessDenied" | "ForbiddenByPolicy" => No::denied(
+                format!("{what}: no access policy of {host} lets {who} {action}"),
+                format!("Set one:\n{}", self.policy()),
+            ),
+            "ForbiddenByFirewall" => No::denied(
+                format!("{what}: the firewall of {host} does not let this machine's address in"),
+                format!(
+                    "Let it in: `az keyvault network-rule add --name {} --ip-address ADDRESS`. The addresses of GitHub's own runners change with every job: use a self-hosted runner in the vault's network.",
+                    self.vault.name
+                ),
+            ),
+            "ForbiddenByConnection" => No::denied(
+                format!("{what}: {host} is closed to the public network"),
+                "Run this on a machine in the network of the vault's private endpoint, such as a self-hosted runner.",
+            ),
+            "SecretDisabled" => self.disabled(),
+            _ => {
+                let code = if is_word(inner) { inner } else { "Forbidden" };
+                let fact = format!("{what}: {host} does not let {who} {action} (403 {code})");
+                let (role, policy) = (self.role(), self.policy());
+                No::denied(fact, format!("With roles:\n{role}\nWith access policies:\n{policy}"))
+            }
+        }
+    }
+
+    /// The command for a vault with roles: for the one secret, or for the vault, which alone can be listed.
+    fn role(&self) -> String {
+        let (vault, principal) = (&self.vault.name, self.login.principal());
+        let below = self.name.map(|name| format!("/secrets/{name}")).unwrap_or_default();
+        format!(
+            "az role assignment create --role \"Key Vault Secrets User\" --assignee {principal} --scope \"$(az keyvault show --name {vault} --query id --output tsv){below}\""
+        )
+    }
+
+    /// The command for a vault with access policies.
+    fn policy(&self) -> String {
+        let option = if self.login.has_client_id() { "--spn" } else { "--object-id" };
+        let permissions = if self.name.is_some() { "get" } else { "get list" };
+        format!(
+            "az keyvault set-policy --name {} {option} {} --secret-permissions {permissions}",
+            self.vault.name,
+            self.login.principal()
+        )
+    }
+
+    fn disabled(&self) -> No {
+        let (what, name) = (&self.what, self.name.unwrap_or("NAME"));
+        let Vault { name: vault, .. } = self.vault;
+        No::failed(
+            format!("{what}: the secret is disabled"),
+            format!(
+                "Enable it, or set a new version:\naz keyvault secret set-attributes --vault-name {vault} --name {name} --enabled true"
+            ),
+        )
+    }
+}
