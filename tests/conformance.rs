@@ -44,6 +44,8 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use claude_secrets::sources::SOURCES;
+
 use cases::{CASES, Entry};
 use fixture::Fixture;
 use harness::Bench;
@@ -99,6 +101,7 @@ fn main() -> ExitCode {
         // What failed has no place in the documentation.
         let stale = failures.is_empty().then(|| table.check_documentation().err()).flatten();
         failures.extend(stale);
+        failures.extend(without_fixture().map(|kind| format!("the source {kind} has no fixture")));
     }
     for failure in &failures {
         say(&format!("\nfailed: {failure}"));
@@ -112,6 +115,12 @@ fn main() -> ExitCode {
         count(|cell| matches!(cell, Cell::Gap(_)))
     ));
     ExitCode::from(u8::from(!failures.is_empty()))
+}
+
+/// The kinds of sources that no column is for.
+fn without_fixture() -> impl Iterator<Item = &'static str> {
+    let has = |kind: &str| FIXTURES.iter().any(|(name, _)| name.split(' ').next() == Some(kind));
+    SOURCES.iter().map(|kind| kind.name).filter(move |kind| !has(kind))
 }
 
 /// Runs cases, several at a time, and returns how each ended.
