@@ -44,6 +44,8 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use claude_secrets::sources::SOURCES;
+
 use cases::{CASES, Entry};
 use fixture::Fixture;
 use harness::Bench;
@@ -92,25 +94,33 @@ fn main() -> ExitCode {
             _ => None,
         })
         .collect();
-    let mut passed = cells.len() - failures.len();
     if parts.is_empty() {
-        let names = FIXTURES.iter().map(|(name, _)| *name).collect();
-        let table = Table::new(names, cells.chunks(CASES.len()).map(<[Cell]>::to_vec).collect());
+        let table = Table::new(FIXTURES.iter().map(|(name, _)| *name).collect(), &cells);
         say(&format!("\n{}", table.markdown()));
         table.write();
-        if failures.is_empty() {
-            match table.check_documentation() {
-                Ok(()) => passed += 1,
-                Err(why) => failures.push(why),
-            }
-        }
+        // What failed has no place in the documentation.
+        let stale = failures.is_empty().then(|| table.check_documentation().err()).flatten();
+        failures.extend(stale);
+        failures.extend(without_fixture().map(|kind| format!("the source {kind} has no fixture")));
     }
     for failure in &failures {
         say(&format!("\nfailed: {failure}"));
     }
-    let verdict = if failures.is_empty() { "ok" } else { "FAILED" };
-    say(&format!("\ntest result: {verdict}. {passed} passed; {} failed\n", failures.len()));
+    let count = |which: fn(&Cell) -> bool| cells.iter().filter(|cell| which(cell)).count();
+    say(&format!(
+        "\ntest result: {}. {} passed; {} failed; {} ignored\n",
+        if failures.is_empty() { "ok" } else { "FAILED" },
+        count(|cell| matches!(cell, Cell::Passed)),
+        failures.len(),
+        count(|cell| matches!(cell, Cell::Gap(_)))
+    ));
     ExitCode::from(u8::from(!failures.is_empty()))
+}
+
+/// The kinds of sources that no column is for.
+fn without_fixture() -> impl Iterator<Item = &'static str> {
+    let has = |kind: &str| FIXTURES.iter().any(|(name, _)| name.split(' ').next() == Some(kind));
+    SOURCES.iter().map(|kind| kind.name).filter(move |kind| !has(kind))
 }
 
 /// Runs cases, several at a time, and returns how each ended.

@@ -100,7 +100,8 @@ pub(crate) trait Fixture: Send + Sync {
     /// The kind's name, as in `SOURCES`.
     fn kind(&self) -> &'static str;
 
-    /// Why there is no such case for this source: what its API, or what it is, does not have. `None`: the case runs.
+    /// Why there is no such case for this source, in one sentence: what its API, or what it is, does not have. `None`: the
+    /// case runs.
     fn gap(&self, case: Case) -> Option<&'static str>;
 
     /// A way of its own to the peer in this state. Called for each case, when all that the case needs has been put.
@@ -145,7 +146,6 @@ pub(crate) trait Fixture: Send + Sync {
 /// Gives the proxy before a peer the rules of a state. `values` tells which requests are for values; `throttled` is how
 /// the store says that it was asked too often. `Down` and `BadTls` are no matter of rules: the fixture does not connect
 /// to a proxy that works.
-#[allow(dead_code, reason = "only for sources that go over the network")]
 pub(crate) fn bring(proxy: &Proxy, state: State, throttled: Fault, values: fn(&Seen) -> bool) {
     match state {
         State::Well | State::Down | State::BadTls => {}
@@ -162,7 +162,6 @@ pub(crate) fn bring(proxy: &Proxy, state: State, throttled: Fault, values: fn(&S
 }
 
 /// What was asked by way of a proxy, which stops with it.
-#[allow(dead_code, reason = "only for sources that go over the network")]
 pub(crate) fn asked(proxy: Arc<Proxy>, values: fn(&Seen) -> bool) -> Box<dyn Fn() -> Asked + Send + Sync> {
     Box::new(move || {
         let seen = proxy.seen();

@@ -2,6 +2,7 @@
 //! way is searched for the values that were planted.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -116,6 +117,10 @@ impl Run<'_> {
     /// Runs it to its end.
     pub(crate) fn done(self) -> Outcome {
         let Ready { project, settings, manifest, reach, runtime } = self.ready();
+        let names = sources::credential_variables(&manifest.sources);
+        let is_credential = |name: &str, value: &str| names.contains(OsStr::new(name)) && !value.is_empty();
+        let credentials: Vec<&(String, String)> =
+            reach.variables.iter().filter(|(name, value)| is_credential(name, value)).collect();
         let start = Instant::now();
         let resolution = runtime.block_on(async {
             let sources = open(&settings, &manifest, project.path());
@@ -124,8 +129,12 @@ impl Run<'_> {
         });
         let took = start.elapsed();
         let asked = reach.asked.as_ref().map(|asked| asked());
-        let outcome = Outcome { resolution, asked, took, server: reach.server };
-        outcome.said().iter().for_each(|text| no_value_in(text));
+        let outcome = Outcome { resolution, asked, took, server: reach.server.clone() };
+        for text in outcome.said() {
+            no_value_in(&text);
+            let told = credentials.iter().find(|(_, value)| text.contains(value));
+            assert!(told.is_none(), "what {:?} holds was said", told.map(|(name, _)| name));
+        }
         outcome
     }
 

@@ -17,9 +17,9 @@ pub(crate) fn gap(case: Case) -> Option<&'static str> {
         | Case::ThrottledThenFound
         | Case::AskedOnce
         | Case::Cancelled
-        | Case::Deadline => Some("It is read from this machine, at once: there is no server and no request."),
-        Case::Version => Some("It keeps one version."),
-        Case::Wildcard => Some("It has no list: each secret is named."),
+        | Case::Deadline => Some("it is read from this machine, at once: there is no server and no request"),
+        Case::Version => Some("it keeps one version"),
+        Case::Wildcard => Some("it has no list: each secret is named"),
         _ => None,
     }
 }

@@ -26,7 +26,7 @@ impl Cell {
     pub(crate) fn word(&self) -> String {
         match self {
             Self::Passed => "ok".to_owned(),
-            Self::Gap(reason) => format!("ok (not there: {reason})"),
+            Self::Gap(reason) => format!("ignored, {reason}"),
             Self::Failed(_) => "FAILED".to_owned(),
         }
     }
@@ -39,9 +39,9 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// Takes the columns with their names.
-    pub(crate) fn new(names: Vec<&'static str>, columns: Vec<Vec<Cell>>) -> Self {
-        Self { names, columns }
+    /// Takes the names of the columns, and all cells, column after column.
+    pub(crate) fn new(names: Vec<&'static str>, cells: &[Cell]) -> Self {
+        Self { names, columns: cells.chunks(CASES.len()).map(<[Cell]>::to_vec).collect() }
     }
 
     /// The table and, below it, the reasons of its gaps.
@@ -71,7 +71,8 @@ impl Table {
         }
         out += "\n\n";
         for (number, reason) in reasons.iter().enumerate() {
-            writeln!(out, "{}. {reason}", number + 1).unwrap();
+            let (first, rest) = reason.trim_end_matches('.').split_at(1);
+            writeln!(out, "{}. {}{rest}.", number + 1, first.to_uppercase()).unwrap();
         }
         out
     }

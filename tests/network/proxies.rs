@@ -2,7 +2,7 @@
 
 use claude_secrets::sources::net::Failure;
 
-use crate::peers::proxy::{Fault, Proxy, Rule};
+use crate::peers::proxy::{Fault, Nobody, Proxy, Rule};
 use crate::peers::tunnel::Tunnel;
 use crate::{get, network, network_in, outcome};
 
@@ -61,6 +61,17 @@ async fn http_goes_by_its_own_proxy_with_the_whole_url() {
     assert_eq!(outcome(get(&by, "http://store.example:8200/v1/x").await), Ok(200));
     assert_eq!(proxy.seen()[0].target, "http://store.example:8200/v1/x");
     assert_eq!(proxy.seen()[0].header("host"), Some("store.example:8200"));
+}
+
+#[tokio::test]
+async fn a_service_of_this_machine_is_reached_past_every_proxy() {
+    let server = Proxy::alone();
+    server.rule(Rule::always(Fault::json("{}")));
+    let nobody = Nobody::take();
+    let by = network(&[("ALL_PROXY", &format!("http://{}", nobody.address))]);
+    let client = by.direct().unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(outcome(by.send(|| client.get(server.url()), |_| false).await), Ok(200));
+    assert!(outcome(get(&by, &server.url()).await).is_err(), "the others go by the proxy");
 }
 
 #[tokio::test]
