@@ -1,7 +1,7 @@
 //! The stages Manifest, Resolution and Masks: from what the user said to values that cannot be printed any more.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 use super::{Run, reporting};
@@ -157,7 +157,13 @@ pub(super) async fn resolved(
         names.iter().filter_map(|name| Some((name.to_str()?, variables.value(name.to_str()?)?.expose())));
     let plan = Plan::new(values.chain(passwords).chain(credentials));
     run.console.arm(&plan);
+    // Credentials are masked for good measure: nothing prints them, and a short one is the store's matter.
+    let is_declared =
+        |name: &str| declared.manifest.secrets.iter().any(|secret| secret.name.as_str() == name);
     for (name, why) in plan.unmaskable() {
+        if names.contains(OsStr::new(name)) && !is_declared(name) {
+            continue;
+        }
         run.warn(
             format!("{name} cannot be masked: {why}"),
             Some("Use a longer value, or `sensitive: false` when it is no secret.".to_owned()),
