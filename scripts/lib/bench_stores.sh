@@ -7,7 +7,12 @@
 
 bench_ports_bao=28200
 bench_ports_aws=28300
+bench_ports_azure=28350
 bench_ports_delayed=28400
+# As tests/support/peers/azure knows them.
+bench_azure_tenant=11111111-2222-3333-4444-555555555555
+bench_azure_client=aaaaaaaa-0000-0000-0000-000000000001
+bench_azure_secret=the-client-secret
 bench_pids=()
 
 # bench_stores DIRECTORY PROGRAM: prints one table for each store.
@@ -17,10 +22,13 @@ bench_stores() {
     mkdir -p "$directory/stores"
     bench_start_bao "$directory/stores"
     bench_start_aws "$directory/stores"
+    bench_start_azure "$directory/stores"
     say_step "Vault (OpenBao), without TLS"
     bench_store "$directory/stores" "$program" vault "$bench_ports_bao"
     say_step "AWS Secrets Manager (ministack)"
     bench_store "$directory/stores" "$program" aws "$bench_ports_aws"
+    say_step "Azure Key Vault (a stand-in, with TLS, behind a proxy)"
+    bench_store "$directory/stores" "$program" azure "$bench_ports_azure"
 }
 
 bench_stores_stop() {
@@ -70,6 +78,21 @@ bench_start_aws() {
     done
 }
 
+bench_start_azure() {
+    bench_background "$1/azure.log" "$CLAUDE_SECRETS_AZURE_PYTHON" "$PROJECT/tests/support/peers/azure/standin.py" \
+        "$bench_ports_azure" "$1"
+    bench_wait_for "$bench_ports_azure"
+    local control=http://127.0.0.1:$bench_ports_azure/control number
+    curl -s -f -d '{"name":"kv-tests"}' "$control/vault" >/dev/null
+    for number in $(seq 200); do
+        [ "$number" = 1 ] || printf 'next\n'
+        printf 'url = "%s/put"\nfail\nsilent\n' "$control"
+        printf 'data = "{\\"vault\\":\\"kv-tests\\",\\"name\\":\\"bench-key-%s\\",\\"value\\":\\"value-of-key-%s\\"}"\n' \
+            "$number" "$number"
+    done >"$1/seed-azure"
+    curl -K "$1/seed-azure" >/dev/null
+}
+
 # bench_aws_call PORT ACTION JSON
 bench_aws_call() {
     curl -s -f --aws-sigv4 aws:amz:us-east-1:secretsmanager --user test:test -H 'content-type: application/x-amz-json-1.1' \
@@ -106,20 +129,36 @@ bench_project_of() {
             case $store in
                 vault) printf '  KEY_%s: { from: ["vault:secret/bench/key-%s"] }\n' "$number" "$number" ;;
                 aws) printf '  KEY_%s: { from: ["aws:bench/key-%s"] }\n' "$number" "$number" ;;
+                azure) printf '  KEY_%s: { from: ["azure:bench-key-%s"] }\n' "$number" "$number" ;;
             esac
         done
     } >"$directory/project/claude-secrets.yml"
 }
 
+# bench_variables DIRECTORY STORE PORT: what leads a run to the store, one a line.
+bench_variables() {
+    case $2 in
+        vault) printf '%s\n' "VAULT_ADDR=http://127.0.0.1:$3" VAULT_TOKEN=bench ;;
+        aws)
+            printf '%s\n' "AWS_ENDPOINT_URL=http://127.0.0.1:$3" AWS_REGION=us-east-1 AWS_ACCESS_KEY_ID=test \
+                AWS_SECRET_ACCESS_KEY=test
+            ;;
+        azure)
+            printf '%s\n' "HTTPS_PROXY=http://bench:x@127.0.0.1:$3" "INPUT_CA-CERTIFICATES=$1/ca.pem" \
+                INPUT_AZURE-VAULT-URL=https://kv-tests.vault.azure.net "INPUT_AZURE-TENANT-ID=$bench_azure_tenant" \
+                "INPUT_AZURE-CLIENT-ID=$bench_azure_client" "AZURE_CLIENT_SECRET=$bench_azure_secret"
+            ;;
+    esac
+}
+
 bench_row() {
     local directory=$1 program=$2 store=$3 port=$4 delay=$5 count=$6 run started
-    local -a reading=() whole=() loops=() memory=()
+    local -a reading=() whole=() loops=() memory=() variables=()
+    mapfile -t variables < <(bench_variables "$directory" "$store" "$port")
     for run in $(seq "${BENCH_STORE_RUNS:-5}"); do
         rm -rf "$directory/project/data"
         started=$(bench_now)
-        env VAULT_ADDR="http://127.0.0.1:$port" VAULT_TOKEN=bench AWS_ENDPOINT_URL="http://127.0.0.1:$port" \
-            AWS_REGION=us-east-1 AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test \
-            "$program" create-files --verbose --sources "$store" --project-directory "$directory/project" \
+        env "${variables[@]}" "$program" create-files --verbose --sources "$store" --project-directory "$directory/project" \
             --report-file "$directory/report.json" >"$directory/run.log" 2>&1 || {
             tail -n 20 "$directory/run.log" >&2
             fail "the run with $count secrets from $store failed"
@@ -129,7 +168,7 @@ bench_row() {
         memory+=("$(sed -nE 's/.*peak memory ([0-9]+) kB.*/\1/p' "$directory/run.log" | tail -n 1)")
         [ "$run" -le "${BENCH_LOOP_RUNS:-2}" ] || continue
         started=$(bench_now)
-        bench_loop "$store" "$port" "$count"
+        bench_loop "$directory" "$store" "$port" "$count"
         loops+=($(($(bench_now) - started)))
     done
     printf '%-10s %-8s %-22s %-22s %-14s %s\n' "$delay ms" "$count" "$(bench_middle "${reading[@]}") ms" \
@@ -138,11 +177,21 @@ bench_row() {
 
 # What a shell script of today does: one request after the other, each with a process of its own.
 bench_loop() {
-    local store=$1 port=$2 count=$3 number
+    local directory=$1 store=$2 port=$3 count=$4 number token
+    local -a azure=(curl -s -f --cacert "$directory/ca.pem" -x "http://bench:x@127.0.0.1:$port")
+    if [ "$store" = azure ]; then
+        token=$("${azure[@]}" "https://login.microsoftonline.com/$bench_azure_tenant/oauth2/v2.0/token" \
+            -d "grant_type=client_credentials&client_id=$bench_azure_client&client_secret=$bench_azure_secret" \
+            -d scope=https://vault.azure.net/.default | sed -nE 's/.*"access_token": *"([^"]*)".*/\1/p')
+    fi
     for number in $(seq "$count"); do
         case $store in
             vault) curl -s -f -H 'X-Vault-Token: bench' "http://127.0.0.1:$port/v1/secret/data/bench/key-$number" ;;
             aws) bench_aws_call "$port" GetSecretValue "{\"SecretId\":\"bench/key-$number\"}" ;;
+            azure)
+                "${azure[@]}" -H "Authorization: Bearer $token" \
+                    "https://kv-tests.vault.azure.net/secrets/bench-key-$number?api-version=7.4"
+                ;;
         esac >/dev/null
     done
 }
