@@ -36,7 +36,7 @@ pub const FIRST_WAIT: Duration = Duration::from_millis(250);
 /// The longest wait before any attempt that the server asks nothing about.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// How many requests of one source run at the same time.
-pub const CONCURRENCY: usize = 32;
+pub const CONCURRENCY: usize = 64;
 /// What servers are told about us.
 pub const USER_AGENT: &str = concat!("claude-secrets/", env!("CARGO_PKG_VERSION"));
 /// No store has a reply that is longer.
