@@ -252,7 +252,10 @@ impl Proxies {
     }
 
     fn on(&self, builder: ClientBuilder) -> Result<ClientBuilder> {
-        let unusable = |_| Error::new(Code::Usage, "a proxy's address cannot be used");
+        let unusable = |_| {
+            Error::new(Code::Usage, "a proxy's address cannot be used")
+                .hint("Write it as `http://host:port`; SOCKS is not supported.")
+        };
         let except = || self.except.as_deref().and_then(NoProxy::from_string);
         // What the library would read from the process by itself is what Settings has read.
         let mut builder = builder.no_proxy();
