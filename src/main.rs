@@ -76,10 +76,13 @@ fn run(settings: Settings, console: &Arc<Console>) -> Result<u8, Error> {
     let fault =
         |error: std::io::Error| Error::new(Code::Internal, format!("the program cannot start: {error}"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(fault)?;
-    runtime.block_on(async {
+    let status = runtime.block_on(async {
         let interrupt = Interrupt::listen().map_err(fault)?;
         Ok(commands::run(settings, console.clone(), interrupt).await)
-    })
+    });
+    // A name server that does not answer keeps a thread for longer than any time that the user gave.
+    runtime.shutdown_background();
+    status
 }
 
 fn complain(text: &str) {

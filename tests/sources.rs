@@ -200,3 +200,37 @@ async fn values_of_any_bytes_and_of_a_megabyte_arrive_whole() {
     assert_eq!(resolution.secrets[0].state, State::Found);
     assert!(resolution.secrets[0].value.as_ref().unwrap().expose() == big.as_slice());
 }
+
+#[test]
+fn a_store_that_gets_an_empty_credential_is_not_left_out_without_a_word() {
+    let said = |variables: &[(&str, &str)]| {
+        let variables = Environment::from_pairs(variables.iter().copied());
+        let project = tempfile::tempdir().unwrap();
+        let given = Given {
+            flags: &|_| None,
+            variables: &variables,
+            current_directory: project.path(),
+            verbose: false,
+        };
+        let settings = Settings::read(None, &given).unwrap();
+        let manifest = Case::new("KEY").read_manifest();
+        let around = Surroundings {
+            project: project.path(),
+            secrets_dir: Path::new("data/secrets"),
+            host_directories: &BTreeMap::new(),
+        };
+        let opened = sources::open(&settings, &manifest, &around).unwrap();
+        let remarks = sources::without_credentials(&settings, &manifest.sources, &opened);
+        remarks.into_iter().map(|remark| remark.text).collect::<Vec<_>>().join("; ")
+    };
+    let address = ("VAULT_ADDR", "https://vault.example.com");
+    assert_eq!(said(&[address, ("VAULT_TOKEN", "")]), "vault is not asked: VAULT_TOKEN is set, and empty");
+    assert_eq!(
+        said(&[("AWS_ACCESS_KEY_ID", ""), ("AWS_SECRET_ACCESS_KEY", ""), ("OP_SERVICE_ACCOUNT_TOKEN", "")]),
+        "aws is not asked: AWS_ACCESS_KEY_ID is set, and empty; \
+         onepassword is not asked: OP_SERVICE_ACCOUNT_TOKEN is set, and empty"
+    );
+    assert_eq!(said(&[address]), "");
+    assert_eq!(said(&[address, ("VAULT_TOKEN", "t"), ("VAULT_ROLE_ID", "")]), "");
+    assert_eq!(said(&[address, ("VAULT_TOKEN", ""), ("INPUT_SOURCES", "env")]), "");
+}

@@ -169,6 +169,9 @@ pub(super) async fn resolved(
             Some("Use a longer value, or `sensitive: false` when it is no secret.".to_owned()),
         );
     }
+    for remark in sources::without_credentials(&run.settings, &declared.manifest.sources, &opened) {
+        run.warn(remark.text, remark.remedy);
+    }
     for warning in &resolution.warnings {
         run.warn(warning.text.clone(), warning.remedy.clone());
     }

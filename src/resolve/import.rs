@@ -165,6 +165,14 @@ fn add(
     secrets: &mut BTreeMap<SecretName, Reference>,
     problems: &mut Vec<(Code, Problem)>,
 ) {
+    // The store chose this name, and a line end in it would start a line of the log.
+    if reference.to_string().contains(char::is_control) {
+        let shown = reference.to_string().escape_debug().to_string();
+        let fact = format!("`{shown}` is found there, and no reference can be written so");
+        let remedy = "Rename it in the store, or import the others by a longer prefix.";
+        problems.push((Code::SecretNameInvalid, Problem::new(fact).remedy(remedy)));
+        return;
+    }
     let name = match SecretName::parse(&name_of(part)) {
         Ok(name) => name,
         Err(error) => {
@@ -335,6 +343,14 @@ mod tests {
         assert!(said.contains("keeper:bot/a-b#value and keeper:bot/a.b#value would both be A_B"), "{said}");
         assert!(said.contains("keeper:bot/1st#value would have a name that is none"), "{said}");
         assert!(said.contains("`NAME = keeper:bot/1st#value`"), "{said}");
+    }
+
+    #[tokio::test]
+    async fn a_name_that_no_reference_could_have_is_told_on_one_line() {
+        let error =
+            imported("import: ['keeper:bot/*']", &["bot/a\n::stop-commands::x"], &[]).await.err().unwrap();
+        let said = error.to_string();
+        assert!(said.contains(r"`keeper:bot/a\n::stop-commands::x#value` is found there"), "{said}");
     }
 
     #[tokio::test]

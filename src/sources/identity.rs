@@ -60,7 +60,8 @@ impl Identity {
         let value = self.ask(audience).await?;
         // The lifetime is a difference of the issuer's own times, counted on our steady clock: it does not matter how
         // far the two clocks are apart.
-        let until = asked_at + lifetime(&value).saturating_sub(MARGIN);
+        // A lifetime that no clock holds is as good as none.
+        let until = asked_at.checked_add(lifetime(&value).saturating_sub(MARGIN)).unwrap_or(asked_at);
         tokens.insert(audience.to_owned(), Token { value: value.clone(), until });
         Ok(value)
     }

@@ -8,7 +8,7 @@ use super::catalog::{SOURCES, SourceKind};
 use super::identity::Identity;
 use super::net::Network;
 use super::options::{Options, variable_prefix};
-use super::{Source, Surroundings, aws, azure, docker_secrets, dotenv, env, onepassword, vault};
+use super::{Remark, Source, Surroundings, aws, azure, docker_secrets, dotenv, env, onepassword, vault};
 use crate::error::{Code, Error, Result};
 use crate::manifest::{Manifest, Reference, SourceConfig, SourceId};
 use crate::settings::Settings;
@@ -63,6 +63,32 @@ pub fn open(settings: &Settings, manifest: &Manifest, around: &Surroundings) -> 
         None => no_such_source(id, manifest),
     };
     order.iter().map(|id| configured.remove(id).ok_or_else(|| unknown(id))).collect()
+}
+
+/// What is to be said of stores that are not asked although the step gives them a credential: an empty one. A GitHub secret
+/// that does not exist (any more) arrives so, and without a word a lower source would win by that.
+pub fn without_credentials(
+    settings: &Settings,
+    configured: &BTreeMap<SourceId, SourceConfig>,
+    opened: &[Box<dyn Source>],
+) -> Vec<Remark> {
+    let all =
+        if settings.sources.is_empty() { candidates(configured).unwrap_or_default() } else { Vec::new() };
+    let left_out = all.into_iter().filter(|(_, id)| !opened.iter().any(|source| source.id() == id));
+    left_out
+        .filter_map(|(kind, id)| {
+            let prefix = variable_prefix(&id, kind);
+            let mut names = kind.credentials.iter().map(|end| format!("{prefix}{end}"));
+            let empty = |name: &String| settings.variables.has(name) && settings.variables.value(name).is_none();
+            let name = names.find(empty)?;
+            Some(Remark {
+                text: format!("{id} is not asked: {name} is set, and empty"),
+                remedy: Some(format!(
+                    "Is there a GitHub secret behind it, by this name and for this environment? (One that does not exist arrives empty.) When {id} is not meant, take {name} out of the step's `env:`."
+                )),
+            })
+        })
+        .collect()
 }
 
 /// The variables that hold credentials of the configured sources and of the built-in ones: for no child.

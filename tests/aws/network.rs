@@ -86,6 +86,14 @@ async fn aws_itself_is_reached_through_the_proxy_for_https() {
 }
 
 #[tokio::test]
+async fn a_proxy_of_another_kind_is_refused_with_what_is_supported_and_without_its_login() {
+    let run = anybody("http://unused").without("AWS_ENDPOINT_URL");
+    let said = run.variable("HTTPS_PROXY", "socks5://user:canary@127.0.0.1:1").one("aws:any").await.failed();
+    assert!(said.contains("the proxy's address cannot be used\nWrite it as `http://host:port`"), "{said}");
+    assert!(!said.contains("canary"), "{said}");
+}
+
+#[tokio::test]
 async fn a_region_that_does_not_exist_is_told_by_the_host_that_does_not() {
     let run = anybody("http://unused").without("AWS_ENDPOINT_URL").variable("AWS_REGION", "eu-nowhere-9");
     let said = run.one("aws:any").await.failed();

@@ -176,3 +176,37 @@ async fn what_a_batch_leaves_out_is_asked_by_itself() {
     assert!(told[2].failed().contains("cannot decrypt it with its KMS key (DecryptionFailure)"));
     assert_eq!(server.seen().len(), 2);
 }
+
+/// An entry of a batch: the secret `shared/key` of an account.
+fn of_account(account: &str) -> serde_json::Value {
+    let arn = format!("arn:aws:secretsmanager:eu-central-1:{account}:secret:shared/key-AbCdEf");
+    json!({ "ARN": arn, "Name": "shared/key", "SecretString": format!("value of {account}") })
+}
+
+#[tokio::test]
+async fn a_secret_of_another_account_is_never_taken_for_ones_own_of_the_same_name() {
+    let (own, other) = ("111111111111", "222222222222");
+    let arn = format!("aws:arn:aws:secretsmanager:eu-central-1:{other}:secret:shared/key-AbCdEf");
+    let missing =
+        json!({ "SecretId": "shared/key", "ErrorCode": "ResourceNotFoundException", "Message": "" });
+    for (values, errors) in [
+        (json!([of_account(other), of_account(own)]), json!([])),
+        (json!([of_account(other)]), json!([])),
+        (json!([of_account(other)]), json!([missing])),
+    ] {
+        let server = Proxy::alone();
+        let batch = json!({ "SecretValues": values, "Errors": errors });
+        server.rule(
+            Rule::always(Fault::json(batch.to_string()))
+                .when(|seen| seen.header("x-amz-target") == Some("secretsmanager.BatchGetSecretValue")),
+        );
+        server.rule(Rule::always(Fault::json(of_account(own).to_string())));
+        let told = run(&server).all(&["aws:shared/key", &arn]).await;
+        assert_eq!(told[1].value(), b"value of 222222222222");
+        if errors == json!([]) {
+            assert_eq!(told[0].value(), b"value of 111111111111");
+        } else {
+            told[0].absent();
+        }
+    }
+}

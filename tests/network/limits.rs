@@ -129,3 +129,31 @@ async fn connections_are_used_again() {
     }
     assert_eq!((server.seen().len(), server.connections()), (20, 1));
 }
+
+/// A name server that never answers, seen by the program alone: that takes a namespace of mounts, and so root.
+#[test]
+fn a_name_server_that_does_not_answer_keeps_the_program_no_longer_than_its_time() {
+    let Ok(silent) = std::net::UdpSocket::bind("127.0.0.53:53") else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let servers = directory.path().join("resolv.conf");
+    std::fs::write(&servers, "nameserver 127.0.0.53\noptions timeout:10 attempts:2\n").unwrap();
+    std::fs::write(directory.path().join("compose.yml"), "services: { web: { image: scratch } }\n").unwrap();
+    let script = r#"mount --bind "$1" /etc/resolv.conf || exit 99; shift; exec "$@""#;
+    let start = Instant::now();
+    let ended = std::process::Command::new("unshare")
+        .args(["--mount", "sh", "-c", script, "sh"])
+        .arg(&servers)
+        .arg(env!("CARGO_BIN_EXE_claude-secrets"))
+        .args(["create-files", "--timeout", "1s", "--secrets", "KEY = vault:secret/bot/item"])
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap())
+        .envs([("VAULT_ADDR", "https://vault.example.com"), ("VAULT_TOKEN", "canary")])
+        .current_dir(directory.path())
+        .output();
+    let took = start.elapsed();
+    drop(silent);
+    let Some(ended) = ended.ok().filter(|ended| ended.status.code() != Some(99)) else { return };
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert!(said.contains("no answer within the 1s"), "{said}");
+    assert!(took < Duration::from_secs(6), "{took:?}: {said}");
+}

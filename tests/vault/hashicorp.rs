@@ -152,6 +152,61 @@ async fn a_lease_ends_with_its_token_and_so_the_token_is_not_taken_back() {
     assert!(wrong.contains("the engine at `database` does not hand that out (status 400)"), "{wrong}");
 }
 
+/// The answer to a login, with a token that may be taken back.
+fn login() -> Value {
+    json!({ "auth": {
+        "client_token": TOKEN, "accessor": "a", "policies": ["bot"], "lease_duration": 1200, "renewable": true,
+        "token_type": "service", "num_uses": 0,
+    }})
+}
+
+#[tokio::test]
+async fn a_token_is_taken_back_also_when_the_time_of_the_run_is_over() {
+    let server = server(&[
+        ("auth/approle/login", 200, login()),
+        ("auth/token/revoke-self", 204, Value::Null),
+        ("sys/internal/ui/mounts/secret", 200, mount("secret/", "kv", json!({ "version": "2" }))),
+    ]);
+    server.rule(Rule::always(Fault::Hang));
+    let case = Case::default().setting("addr", &server.url()).variable("VAULT_ROLE_ID", "canary-role");
+    let wrong = case.variable("INPUT_TIMEOUT", "1s").key("vault:secret/bot/item").wrong().await;
+    assert!(wrong.contains("no answer within the 1s"), "{wrong}");
+    let last = server.seen().pop().unwrap();
+    assert_eq!(
+        (last.target.as_str(), last.header("x-vault-token")),
+        ("/v1/auth/token/revoke-self", Some(TOKEN))
+    );
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_let_a_token_be_taken_back_is_not_waited_for() {
+    let server = server(&[
+        ("auth/approle/login", 200, login()),
+        ("sys/internal/ui/mounts/secret", 200, mount("secret/", "kv", json!({ "version": "2" }))),
+        ("secret/data/bot/item", 200, version(&json!({ "value": "canary" }), "", false)),
+    ]);
+    server.rule(Rule::always(Fault::Hang));
+    let case = Case::default().setting("addr", &server.url()).variable("VAULT_ROLE_ID", "canary-role");
+    let started = std::time::Instant::now();
+    assert_eq!(case.key("vault:secret/bot/item").told().await, "canary @7");
+    assert!(started.elapsed() < Duration::from_secs(5));
+}
+
+#[tokio::test]
+async fn a_lease_that_no_calendar_holds_is_none() {
+    let mut credentials = whole(&json!({ "value": "canary" }));
+    credentials["lease_id"] = json!("database/creds/bot/1f");
+    credentials["lease_duration"] = json!(999_999_999_999_u64);
+    let server = server(&[
+        ("sys/internal/ui/mounts/database", 200, mount("database/", "database", Value::Null)),
+        ("database/creds/bot", 200, credentials),
+    ]);
+    let ended = case(&server).key("vault:database/creds/bot").done().await.unwrap();
+    assert_eq!(ended.value("KEY").as_deref(), Some("canary"));
+    // The report writes dates, and ends the program over one that cannot be written.
+    assert!(ended.resolution.secrets[0].origin.as_ref().unwrap().expires.is_none());
+}
+
 #[tokio::test]
 async fn a_login_that_wants_a_second_factor_or_holds_no_token_says_so() {
     let wants = json!({ "auth": { "client_token": "", "mfa_requirement": { "mfa_request_id": "d0" } } });

@@ -268,8 +268,13 @@ async fn a_pod_logs_in_by_its_service_account() {
     let case = Case::to(&bao).setting("role", "bot").setting("kubernetes-token-file", &path);
     let case = case.key("vault:secret/bot/item");
     assert_eq!(case.told().await, "canary-value @1");
-    let missing = case.setting("kubernetes-token-file", "/nowhere/token").wrong().await;
+    let missing = case.clone().setting("kubernetes-token-file", "/nowhere/token").wrong().await;
     assert!(missing.contains("the service account's token /nowhere/token cannot be read"), "{missing}");
+    let directory = tempfile::tempdir().unwrap();
+    let pipe = directory.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let pipe = case.setting("kubernetes-token-file", &pipe.display().to_string()).wrong().await;
+    assert!(pipe.contains("cannot be read: it is no regular file"), "{pipe}");
 }
 
 #[tokio::test]

@@ -142,6 +142,11 @@ async fn where_the_server_may_not_tell_the_mount_its_answers_do() {
             root().setting("kv-version", "1").key("vault:secret/bot/item"),
             "Failed KEY: vault:secret/bot/item: the mount `secret` keeps versions",
         ),
+        (
+            root().setting("kv-version", "2").key("vault:kv1/bot/item"),
+            "Failed KEY: vault:kv1/bot/item: the mount `kv1` keeps no versions",
+        ),
+        (root().setting("kv-version", "2").key("vault:secret/bot/nothing"), "Missing"),
     ] {
         let told = case.told().await;
         assert!(

@@ -115,8 +115,11 @@ fn proxy(setup: &Setup, network: &Network) -> Result<ProxyConfig> {
         (false, _, Some(url)) => ProxyConfig::https(url.as_str()),
         _ => return Ok(ProxyConfig::disabled()),
     };
-    let config = config
-        .map_err(|_| Error::new(Code::Usage, format!("{}: the proxy's address cannot be used", setup.id)))?;
+    let config = config.map_err(|_| {
+        Error::new(Code::Usage, format!("{}: the proxy's address cannot be used", setup.id)).hint(
+            "Write it as `http://host:port`; SOCKS is not supported. What goes past it is named by NO_PROXY.",
+        )
+    })?;
     Ok(match &proxies.except {
         Some(hosts) => config.no_proxy(hosts),
         None => config,

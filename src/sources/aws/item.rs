@@ -68,12 +68,17 @@ impl Wanted {
 
     /// Whether a secret with this name and ARN is the one that is asked for.
     pub(super) fn is(&self, name: Option<&str>, arn: Option<&str>) -> bool {
-        if !self.id.starts_with("arn:") {
+        if !self.is_arn() {
             return name == Some(self.id.as_str());
         }
         let Some(arn) = arn else { return false };
         let without_suffix = arn.len().checked_sub(SUFFIX).and_then(|end| arn.get(..end));
         arn == self.id || without_suffix == Some(self.id.as_str())
+    }
+
+    /// Whether it is asked for by an ARN, and not by a name in the account of who asks.
+    pub(super) fn is_arn(&self) -> bool {
+        self.id.starts_with("arn:")
     }
 
     /// The resource that a policy names to allow this.

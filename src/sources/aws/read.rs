@@ -119,11 +119,17 @@ impl Reading<'_> {
             answer.secret_values.unwrap_or_default().into_iter().map(Value::from).collect();
         let errors = answer.errors.unwrap_or_default();
         let mut outcome = Outcome::default();
+        // Another account's secret, asked for by its ARN, may have the name of one of ours.
+        let by_arn: Vec<bool> = values
+            .iter()
+            .map(|value| wanted.iter().any(|(_, one)| one.is(None, value.arn.as_deref())))
+            .collect();
         for (at, one) in wanted {
-            let value = values.iter().find(|value| one.is(value.name.as_deref(), value.arn.as_deref()));
+            let candidates = values.iter().zip(&by_arn).filter(|(_, by_arn)| one.is_arn() || !**by_arn);
+            let mut candidates = candidates.map(|(value, _)| value);
+            let value = candidates.find(|value| one.is(value.name.as_deref(), value.arn.as_deref()));
             let error = errors.iter().find(|error| one.is(error.secret_id(), error.secret_id()));
             match (value, error) {
-                // Another reference may mean the same secret, by its name or by its ARN.
                 (Some(value), _) => outcome.replies.push((at, found(value, &one))),
                 (None, Some(error)) => {
                     let fault = Fault::of_part(error.error_code().unwrap_or_default());

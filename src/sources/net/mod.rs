@@ -166,14 +166,26 @@ impl Network {
         make: impl Fn() -> RequestBuilder,
         again: impl Fn(&Answer) -> bool,
     ) -> std::result::Result<Answer, Failure> {
+        self.send_by(self.deadline, make, again).await
+    }
+
+    /// As [`Network::send`], with a time limit of its own: for what is to be tidied up also when the sources' time is over.
+    ///
+    /// # Errors
+    /// Why no answer came.
+    pub async fn send_by(
+        &self,
+        deadline: Instant,
+        make: impl Fn() -> RequestBuilder,
+        again: impl Fn(&Answer) -> bool,
+    ) -> std::result::Result<Answer, Failure> {
         let attempt = || async {
-            match self.once(make()).await {
+            match self.once(make(), deadline).await {
                 Ok(answer) if again(&answer) => Err(retry::Try::Answer(answer)),
                 Ok(answer) => Ok(answer),
                 Err(failure) => Err(retry::Try::Failure(failure)),
             }
         };
-        let deadline = self.deadline;
         let ended = attempt
             .retry(retry::waits())
             .when(retry::Try::is_worth_another)
@@ -185,7 +197,7 @@ impl Network {
         }
     }
 
-    async fn once(&self, request: RequestBuilder) -> std::result::Result<Answer, Failure> {
+    async fn once(&self, request: RequestBuilder, deadline: Instant) -> std::result::Result<Answer, Failure> {
         let whole = async {
             let mut response = request.send().await.map_err(|error| Failure::of(&error))?;
             let (status, headers) = (response.status(), response.headers().clone());
@@ -198,7 +210,7 @@ impl Network {
             }
             Ok(Answer { status, headers, body })
         };
-        timeout_at(self.deadline, whole).await.unwrap_or(Err(Failure::Deadline(self.timeout)))
+        timeout_at(deadline, whole).await.unwrap_or(Err(Failure::Deadline(self.timeout)))
     }
 }
 
@@ -240,7 +252,10 @@ impl Proxies {
     }
 
     fn on(&self, builder: ClientBuilder) -> Result<ClientBuilder> {
-        let unusable = |_| Error::new(Code::Usage, "a proxy's address cannot be used");
+        let unusable = |_| {
+            Error::new(Code::Usage, "a proxy's address cannot be used")
+                .hint("Write it as `http://host:port`; SOCKS is not supported.")
+        };
         let except = || self.except.as_deref().and_then(NoProxy::from_string);
         // What the library would read from the process by itself is what Settings has read.
         let mut builder = builder.no_proxy();

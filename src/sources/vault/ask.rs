@@ -176,7 +176,8 @@ impl Vault {
 
     async fn read_one(&self, reader: &Reader<'_>, target: &Target, place: &Place) -> Outcome {
         let engine = match place {
-            Place::Known(mount) | Place::Set(mount) => Some(mount.engine),
+            Place::Set(mount) => return reader.read_as_set(target, mount.engine).await,
+            Place::Known(mount) => Some(mount.engine),
             // Another item may have told meanwhile.
             _ => self.mounts.known(&target.at.mount).map(|mount| mount.engine),
         };

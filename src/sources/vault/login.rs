@@ -1,5 +1,6 @@
 //! The login: from credentials to a token, and back to nothing when the run has read all.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
@@ -11,6 +12,7 @@ use vaultrs::api::auth::oidc::requests::JWTLoginRequest;
 use vaultrs::api::auth::userpass::requests::LoginRequest as UserpassLoginRequest;
 use vaultrs::api::sys::requests::UnwrapRequest;
 use vaultrs::api::token::requests::RevokeTokenSelfRequest;
+use zeroize::Zeroizing;
 
 use super::method::{Jwt, Login, Method, SecretId};
 use super::refusal::{No, fault, no_vault, nowhere};
@@ -88,7 +90,7 @@ impl Login {
                 self.ask(Question::of(&request), &[password], None, way).await
             }
             Method::Kubernetes { role, token_file } => {
-                let token = std::fs::read(token_file).map_err(|error| {
+                let token = in_file(token_file).map_err(|error| {
                     No::failed(
                         format!(
                             "{}: the service account's token {} cannot be read: {}",
@@ -99,7 +101,6 @@ impl Login {
                         "Name its file by `kubernetes-token-file`; on a runner in a pod, mount it into the action's container.",
                     )
                 })?;
-                let token = SecretValue::new(token.trim_ascii().to_vec());
                 let request = LoginWithKubernetesRequest {
                     mount: self.mount.clone(),
                     role: role.clone(),
@@ -184,8 +185,8 @@ impl Session {
             return;
         }
         let Ok(question) = Question::of(&RevokeTokenSelfRequest {}) else { return };
-        // What goes wrong here leaves a token that ends by itself, and there is nothing that anybody could do.
-        let _ = tokio::time::timeout(REVOCATION, transport.ask_plainly(&question, Some(&self.token))).await;
+        // What goes wrong here leaves a token that ends by itself.
+        transport.tell_at_the_end(&question, &self.token, REVOCATION).await;
     }
 }
 
@@ -256,6 +257,16 @@ fn claims(token: &SecretValue) -> String {
         .filter_map(|name| Some(format!("{name} = {}", claims.get(name)?)))
         .collect();
     if said.is_empty() { "nothing, since it is no JWT".to_owned() } else { said.join(", ") }
+}
+
+/// The token in a file, without the end of its line.
+fn in_file(path: &Path) -> std::io::Result<SecretValue> {
+    // A pipe would stop the whole run until somebody writes to it.
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(std::io::Error::other("it is no regular file"));
+    }
+    let bytes = Zeroizing::new(std::fs::read(path)?);
+    Ok(SecretValue::new(bytes.trim_ascii().to_vec()))
 }
 
 /// A credential as the text that a request holds; it was looked at before.

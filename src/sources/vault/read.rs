@@ -65,6 +65,22 @@ impl Reader<'_> {
         done.unwrap_or_else(Outcome::No)
     }
 
+    /// Reads an item of a mount whose engine is only said to be this one. Without versions, a path with `data/` in it is
+    /// just another item, and what is not there is no absence of the one that was meant.
+    pub(super) async fn read_as_set(&self, target: &Target, engine: Engine) -> Outcome {
+        let outcome = self.read(target, engine).await;
+        if !matches!((&outcome, engine), (Outcome::Absent, Engine::Kv2)) {
+            return outcome;
+        }
+        match self.ask_plain(target).await {
+            Ok(Shape { said, .. }) if said.is_good() => Outcome::No(No::failed(
+                format!("{}: the mount `{}` keeps no versions", target.what, target.at.mount),
+                "Say `kv-version: 1`, or leave it out.",
+            )),
+            _ => outcome,
+        }
+    }
+
     /// Reads an item where the server does not tell the engine: by the shape of what it says. What was found out about
     /// the mount comes along.
     pub(super) async fn read_by_shape(&self, target: &Target) -> (Outcome, Option<Mount>) {

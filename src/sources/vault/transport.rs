@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
 use reqwest::{Client, Method, RequestBuilder, Url};
@@ -12,6 +13,7 @@ use rustify::endpoint::Endpoint;
 use rustify::enums::RequestMethod;
 use serde_json::Value;
 use tokio::sync::OnceCell;
+use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use super::address::{self, Address};
@@ -98,7 +100,7 @@ impl Transport {
         question: &Question,
         token: Option<&SecretValue>,
     ) -> Result<Said, Trouble> {
-        self.send(question, token, net::is_transient).await
+        self.send(question, token, net::is_transient, self.network.deadline()).await
     }
 
     /// Asks, and takes any answer as it is.
@@ -107,7 +109,13 @@ impl Transport {
         question: &Question,
         token: Option<&SecretValue>,
     ) -> Result<Said, Trouble> {
-        self.send(question, token, |_| false).await
+        self.send(question, token, |_| false, self.network.deadline()).await
+    }
+
+    /// Tells the server something at the end, also when the time of the sources is over; it has a time of its own for that.
+    pub(super) async fn tell_at_the_end(&self, question: &Question, token: &SecretValue, limit: Duration) {
+        // What goes wrong here is nothing that anybody could do something about.
+        let _ = self.send(question, Some(token), |_| false, Instant::now() + limit).await;
     }
 
     /// How the server is, as it says itself, asked once; `None` when it does not say.
@@ -125,6 +133,7 @@ impl Transport {
         question: &Question,
         token: Option<&SecretValue>,
         again: impl Fn(&Answer) -> bool,
+        deadline: Instant,
     ) -> Result<Said, Trouble> {
         let client = match &self.own {
             Some(client) => client.clone(),
@@ -137,7 +146,7 @@ impl Transport {
         let mut sent_on = 0;
         loop {
             let make = || self.request(&client, question, &url, token.as_ref());
-            let answer = self.network.send(make, &again).await.map_err(Trouble::Network)?;
+            let answer = self.network.send_by(deadline, make, &again).await.map_err(Trouble::Network)?;
             let Some(next) = redirect(&answer, &url) else { return Ok(Said::of(&answer)) };
             // A proxy may send on to another path of the same server, once; a standby node names the active one.
             if sent_on > 0 || !self.address.is_server_of(&next) {
