@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 use claude_secrets::report::outputs::OUTPUTS;
 use claude_secrets::settings::INPUTS;
-use claude_secrets::sources::SOURCES;
+use claude_secrets::sources::{SOURCES, net};
 use serde_json::Value;
 
 use markdown::Page;
@@ -120,11 +120,11 @@ fn every_source_has_its_page_and_its_line_in_the_changelog() {
             "{page} has no heading with the source's name"
         );
         for setting in kind.settings {
-            assert!(
-                text.contains(&format!("`{}`", setting.name)),
-                "{page} does not explain {}",
-                setting.name
-            );
+            let variables = setting.variables.iter().map(|end| format!("{}{end}", kind.variables));
+            let names = [Some(setting.name), setting.input].into_iter().flatten().map(str::to_owned);
+            for name in names.chain(variables) {
+                assert!(text.contains(&format!("`{name}`")), "{page} does not explain {name}");
+            }
         }
         let name = format!("`{}`", kind.name);
         assert!(
@@ -132,6 +132,58 @@ fn every_source_has_its_page_and_its_line_in_the_changelog() {
             "no line of the changelog tells of {name}"
         );
     }
+}
+
+#[test]
+fn the_order_of_the_sources_is_the_same_wherever_it_is_told() {
+    let names = |mark: &str| {
+        let names: Vec<String> = SOURCES.iter().map(|kind| format!("{mark}{}{mark}", kind.name)).collect();
+        names.join(", ")
+    };
+    let input = INPUTS.iter().find(|input| input.name == "sources").unwrap();
+    assert!(input.help.contains(&names("")), "{}", input.help);
+    assert!(read("README.md").contains(&names("`")), "the README tells another order");
+}
+
+#[test]
+fn the_limits_that_are_told_are_those_of_the_code() {
+    let text = read("docs/sources.md");
+    assert_eq!(net::ATTEMPTS, 4, "the page says: at most three times");
+    for limit in [
+        format!("has to stand within {} s", net::CONNECT_TIMEOUT.as_secs()),
+        format!("may be silent for {} s", net::READ_TIMEOUT.as_secs()),
+        format!("at most {} requests of one source", net::CONCURRENCY),
+        "repeated, at most three times".to_owned(),
+    ] {
+        assert!(text.contains(&limit), "docs/sources.md does not say: {limit}");
+    }
+}
+
+#[test]
+fn a_generated_part_is_in_its_file_once() {
+    for page in pages() {
+        let text = read(&page.path);
+        let marks: Vec<&str> = text.lines().filter(|line| line.starts_with("<!-- begin ")).collect();
+        let different: BTreeSet<&&str> = marks.iter().collect();
+        assert_eq!(marks.len(), different.len(), "{}: {marks:?}", page.path.display());
+    }
+}
+
+#[test]
+fn every_file_that_is_named_to_contributors_is_there() {
+    let mut count = 0;
+    for page in ["CONTRIBUTING.md", "docs/adding-a-source.md"] {
+        let text = read(page);
+        let named = text.split('`').skip(1).step_by(2).filter(|code| {
+            let is_path = ["src/", "tests/", "scripts/", "docs/"].iter().any(|top| code.starts_with(top));
+            is_path && !code.contains([' ', '*']) && !code.contains("NAME")
+        });
+        for path in named {
+            count += 1;
+            assert!(top().join(path).exists(), "{page} names {path}, which is not there");
+        }
+    }
+    assert!(count > 15, "{count} files");
 }
 
 #[test]

@@ -1,9 +1,13 @@
 //! `claude-secrets policy`: what each store must allow for a manifest, as text to paste.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests")]
 
+#[path = "policy/applied.rs"]
+mod applied;
 #[path = "support/cli.rs"]
 #[allow(dead_code, unreachable_pub, reason = "each test program uses its own part")]
 mod cli;
+#[path = "support/peers/mod.rs"]
+mod peers;
 
 use cli::Cli;
 

@@ -126,7 +126,7 @@ pub const INPUTS: &[Input] = &[
         "vault-role",
         Kind::Text,
         "",
-        "Vault, OpenBao: the role to log in as, by the workflow's identity token (`id-token: write`) where there is one.",
+        "Vault, OpenBao: the role to log in as, by the workflow's identity token (`id-token: write`) where there is one. Default: `VAULT_ROLE`.",
     ),
     input(
         "vault-jwt-audience",
@@ -138,7 +138,7 @@ pub const INPUTS: &[Input] = &[
         "azure-vault-url",
         Kind::Text,
         "",
-        "Azure Key Vault: the vault's address, `https://NAME.vault.azure.net`.",
+        "Azure Key Vault: the vault's address, `https://NAME.vault.azure.net`. Default: `AZURE_KEYVAULT_URL`.",
     ),
     input(
         "azure-client-id",

@@ -44,6 +44,25 @@ async fn what_the_page_sets_up_is_what_the_source_reads() {
     }
 }
 
+#[test]
+fn every_message_that_the_page_explains_is_one_that_is_said() {
+    let top = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = |path: &std::path::Path| std::fs::read_to_string(path).unwrap();
+    let mut said =
+        text(&top.join("src/sources/identity.rs")) + &text(&top.join("src/sources/net/failure.rs"));
+    for entry in std::fs::read_dir(top.join("src/sources/aws")).unwrap() {
+        said += &text(&entry.unwrap().path());
+    }
+    let page = text(&top.join("docs/sources/aws.md"));
+    let (_, table) = page.split_once("## Troubleshooting").unwrap();
+    let messages: Vec<&str> =
+        table.lines().filter_map(|line| line.strip_prefix("| *")?.split('*').next()).collect();
+    assert!(messages.len() > 15, "{messages:?}");
+    for message in messages {
+        assert!(said.contains(message), "nothing says: {message}");
+    }
+}
+
 /// Runs the page's commands, with no more than a reader has: the AWS CLI and somebody's login.
 fn reader_of_the_page(aws: &Aws, directory: &std::path::Path) -> Output {
     let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/sources/aws.md")).unwrap();

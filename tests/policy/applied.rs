@@ -1,0 +1,160 @@
+//! What is printed is put into effect by real servers, and then suffices: everything that the manifest names is read with
+//! exactly that, and nothing else is.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use claude_secrets::error::Error;
+use claude_secrets::manifest;
+use claude_secrets::resolve::{self, Resolution, State};
+use claude_secrets::settings::{Environment, Given, Settings};
+use claude_secrets::sources::{self, Surroundings};
+use serde_json::{Value, json};
+
+use crate::peers::aws::{ACCOUNT, Aws, trust};
+use crate::peers::bao::Bao;
+use crate::peers::issuer::Issuer;
+use crate::printed;
+
+/// What a run with this manifest and these variables makes of its secrets.
+async fn run(text: &str, variables: &[(String, String)]) -> Result<Resolution, Error> {
+    let project = tempfile::tempdir().unwrap();
+    let variables = Environment::from_pairs(variables.iter().cloned());
+    let given =
+        Given { flags: &|_| None, variables: &variables, current_directory: project.path(), verbose: false };
+    let settings = Settings::read(None, &given)?;
+    let known = sources::known();
+    let file = Some((Path::new("claude-secrets.yml"), text.as_bytes()));
+    let manifest = manifest::read(&manifest::Given { file, ..known.given() })?;
+    let around = Surroundings {
+        project: project.path(),
+        secrets_dir: Path::new("data/secrets"),
+        host_directories: &BTreeMap::new(),
+    };
+    let opened = sources::open(&settings, &manifest, &around)?;
+    let manifest = resolve::import(manifest, &opened, &settings).await?.manifest;
+    Ok(resolve::resolve(manifest, &opened, &settings).await)
+}
+
+/// Each secret with its value, or with how it ended.
+fn told(resolution: &Resolution) -> BTreeMap<String, String> {
+    let one = |resolved: &resolve::Resolved| match &resolved.value {
+        Some(value) => String::from_utf8_lossy(value.expose()).into_owned(),
+        None => format!("{:?}", resolved.state),
+    };
+    resolution.secrets.iter().map(|resolved| (resolved.secret.name.to_string(), one(resolved))).collect()
+}
+
+fn expected(all: &[(&str, &str)]) -> BTreeMap<String, String> {
+    all.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+/// How a run with one more secret, at this reference, ends for that secret.
+async fn outside(manifest: &str, reference: &str, variables: &[(String, String)]) -> State {
+    let text = format!("{manifest}  OUTSIDE: {{ from: ['{reference}'] }}\n");
+    let resolution = run(&text, variables).await.unwrap();
+    let secret = resolution.secrets.iter().find(|resolved| resolved.secret.name.as_str() == "OUTSIDE");
+    secret.unwrap().state
+}
+
+#[tokio::test]
+async fn the_printed_iam_policy_lets_a_role_read_what_the_manifest_names_and_nothing_else() {
+    let (aws, issuer) = (Aws::ministack(), Issuer::start_as_github());
+    aws.put("claude-bot/api-key", b"canary-conventional");
+    aws.put("team/one", br#"{"field":"canary-one"}"#);
+    let arn = aws.put("team/two", b"canary-two");
+    aws.put("team/db", br#"{"user":"canary-user"}"#);
+    aws.put("team/imported/key", b"canary-imported");
+    aws.put("team/one-more", b"canary-of-others");
+    aws.put("claude-botany/key", b"canary-of-others");
+    for (name, words) in [("batch", &["aws"][..]), ("narrow", &["aws", "--without-batch"])] {
+        let manifest = format!(
+            "
+prefix: claude-bot
+sources:
+  aws: {{ region: eu-central-1, role-arn: 'arn:aws:iam::{ACCOUNT}:role/{name}' }}
+import: ['aws:team/imported/*', 'aws:team/db#*']
+secrets:
+  API_KEY:
+  NOWHERE: {{ required: false }}
+  ONE: {{ from: ['aws:team/one#field'] }}
+  TWO: {{ from: ['aws:{arn}'] }}
+"
+        );
+        let (status, policy, said) = printed(&manifest, words);
+        assert_eq!(status, 0, "{said}");
+        let policy: Value = serde_json::from_str(&policy).unwrap();
+        let role = aws.role(name, &trust("octo-org/octo-repo"), &policy["Statement"]);
+        assert!(manifest.contains(&role), "{role}");
+        let mut variables = issuer.variables();
+        variables.push(("AWS_ENDPOINT_URL".to_owned(), aws.url()));
+        let resolution = run(&manifest, &variables).await.unwrap();
+        let all = [
+            ("API_KEY", "canary-conventional"),
+            ("KEY", "canary-imported"),
+            ("NOWHERE", "Absent"),
+            ("ONE", "canary-one"),
+            ("TWO", "canary-two"),
+            ("USER", "canary-user"),
+        ];
+        assert_eq!(told(&resolution), expected(&all), "{name}");
+        for other in ["aws:team/one-more", "aws:team/nowhere", "aws:claude-botany/key"] {
+            assert_eq!(outside(&manifest, other, &variables).await, State::Denied, "{name}: {other}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_printed_hcl_lets_a_token_read_what_the_manifest_names_and_nothing_else() {
+    let bao = Bao::start();
+    bao.put("claude-bot/api-key", &json!({ "value": "canary-conventional" }));
+    bao.put("team/one", &json!({ "key": "canary-one" }));
+    bao.put("team/db", &json!({ "user": "canary-user" }));
+    bao.put("imported/key", &json!({ "value": "canary-imported" }));
+    bao.put("imported/folder/key", &json!({ "value": "canary-in-a-folder" }));
+    bao.put("team/one-more", &json!({ "value": "canary-of-others" }));
+    bao.put("claude-botany/key", &json!({ "value": "canary-of-others" }));
+    for (mount, version) in [("first", "1"), ("second", "2")] {
+        bao.mount(mount, "kv", &json!({ "version": version }));
+    }
+    bao.must("POST", "first/one", &json!({ "key": "canary-first" }));
+    bao.must("POST", "second/data/one", &json!({ "data": { "key": "canary-second" } }));
+    let manifest = format!(
+        "
+prefix: claude-bot
+sources:
+  vault: {{ addr: '{}' }}
+import: ['vault:secret/imported/*', 'vault:secret/team/db#*']
+secrets:
+  API_KEY:
+  NOWHERE: {{ required: false }}
+  ONE: {{ from: ['vault:secret/data/team/one#key'] }}
+  FIRST: {{ from: ['vault:first/one#key'] }}
+  SECOND: {{ from: ['vault:second/one#key'] }}
+",
+        bao.url()
+    );
+    let (status, policy, said) = printed(&manifest, &["vault"]);
+    assert_eq!(status, 0, "{said}");
+    bao.must("PUT", "sys/policies/acl/printed", &json!({ "policy": policy }));
+    let token = bao.token(&json!({ "policies": ["printed"], "no_default_policy": true }));
+    let variables = [("VAULT_TOKEN".to_owned(), token)];
+    let resolution = run(&manifest, &variables).await.unwrap();
+    let all = [
+        ("API_KEY", "canary-conventional"),
+        ("FIRST", "canary-first"),
+        ("FOLDER_KEY", "canary-in-a-folder"),
+        ("KEY", "canary-imported"),
+        ("NOWHERE", "Absent"),
+        ("ONE", "canary-one"),
+        ("SECOND", "canary-second"),
+        ("USER", "canary-user"),
+    ];
+    assert_eq!(told(&resolution), expected(&all));
+    for other in ["vault:secret/team/one-more", "vault:secret/team/nowhere", "vault:secret/claude-botany/key"]
+    {
+        assert_eq!(outside(&manifest, other, &variables).await, State::Denied, "{other}");
+    }
+    let wider = manifest.replace("vault:secret/imported/*", "vault:secret/team/*");
+    assert_eq!(run(&wider, &variables).await.err().unwrap().code.token(), "source-denied");
+}
