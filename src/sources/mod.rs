@@ -14,6 +14,7 @@ pub mod onepassword;
 mod opening;
 mod options;
 mod policy;
+mod refused;
 pub mod vault;
 
 use std::collections::BTreeMap;
@@ -27,6 +28,7 @@ use self::opening::Opening;
 pub use self::opening::{credential_variables, open};
 pub use self::options::Options;
 pub use self::policy::{Policy, policies};
+use self::refused::Refused;
 use crate::error::plain_reason;
 use crate::manifest::{Reference, Scope, SourceId};
 use crate::secret::{SecretName, SecretValue};

@@ -20,9 +20,10 @@ use tokio::time::{Instant, timeout_at};
 
 use super::client::{self, RetryAfter};
 use super::fault::{self, Fault, within};
-use super::refusal::{Call, Refused, STS, why};
+use super::refusal::{Call, STS, why};
 use super::setup::{Login, Role, Setup};
 use crate::secret::SecretValue;
+use crate::sources::Refused;
 use crate::sources::identity::{self, Identity};
 use crate::sources::net::{Failure, Network};
 
@@ -86,8 +87,8 @@ struct Start<'a> {
 impl Start<'_> {
     async fn session(self) -> Result<Session, Refused> {
         let setup = self.setup;
-        let mut loader = client::loader(setup, self.network)
-            .map_err(|error| Refused::failed(error.fact, error.hints.join(" ")))?;
+        let mut loader =
+            client::loader(setup, self.network).map_err(|error| Refused::Failed(error.into()))?;
         if let Some(region) = &setup.region {
             loader = loader.region(Region::new(region.text.clone()));
         }
@@ -165,9 +166,7 @@ impl Start<'_> {
         region: &str,
     ) -> Result<Credentials, Refused> {
         let token = self.identity.token(&role.audience).await;
-        let token = token.map_err(|refusal| {
-            Refused::failed(format!("{}: {}", self.setup.id, refusal.fact), refusal.remedy)
-        })?;
+        let token = token.map_err(|refusal| Refused::Failed(refusal.about(self.setup.id.as_str())))?;
         let request = self
             .sts(config, None)
             .assume_role_with_web_identity()

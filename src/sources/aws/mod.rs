@@ -16,13 +16,12 @@ use async_trait::async_trait;
 use tokio::sync::OnceCell;
 
 use self::credentials::Session;
-use self::refusal::Refused;
 use self::setup::Setup;
 use super::conventional;
 use super::identity::Identity;
 use super::net::Network;
 use super::opening::Opening;
-use super::{Item, Listing, Options, Remark, Reply, Source};
+use super::{Item, Listing, Options, Refused, Remark, Reply, Source};
 use crate::error::Result;
 use crate::manifest::{Reference, Scope, SourceId};
 use crate::secret::SecretName;

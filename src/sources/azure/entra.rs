@@ -6,12 +6,11 @@ use reqwest::StatusCode;
 use serde::Deserialize;
 
 use super::login::{Application, Login};
-use super::refusal::No;
 use super::token::Session;
 use crate::secret::SecretValue;
-use crate::sources::Refusal;
 use crate::sources::identity::claim;
 use crate::sources::net::{Answer, Failure};
+use crate::sources::{Refusal, Refused};
 
 #[derive(Deserialize)]
 struct Body {
@@ -26,17 +25,17 @@ pub(super) fn refusal(
     application: &Application,
     credential: &SecretValue,
     answer: &Answer,
-) -> No {
+) -> Refused {
     let (id, host, status) = (session.id, &session.vault.authority, answer.status.as_u16());
     if answer.status == StatusCode::TOO_MANY_REQUESTS || answer.status.is_server_error() {
         let fact =
             format!("{id}: the login at {host} was not answered (status {status}), also when asked again");
-        return No::failed(fact, "Run this again; if it stays so, look at status.azure.com.");
+        return Refused::failed(fact, "Run this again; if it stays so, look at status.azure.com.");
     }
     let body: Option<Body> = serde_json::from_slice(&answer.body).ok();
     let Some(number) = body.and_then(|body| body.error_codes.first().copied()) else {
         let fact = format!("{id}: {host} answered the login with status {status}, and not as Entra does");
-        return No::failed(
+        return Refused::failed(
             fact,
             "Is something between here and there that answers in its place, such as a proxy?",
         );
@@ -45,7 +44,7 @@ pub(super) fn refusal(
         let remedy = format!("https://{host}/error?code={number} tells what it means.");
         ("Entra refused the login".to_owned(), remedy)
     });
-    No::denied(format!("{id}: {what} (AADSTS{number})"), remedy)
+    Refused::denied(format!("{id}: {what} (AADSTS{number})"), remedy)
 }
 
 fn situation(
@@ -124,38 +123,38 @@ fn federation(client: &str, token: &SecretValue, number: u64) -> (String, String
 }
 
 /// Nobody said how to log in.
-pub(super) fn nothing_given(session: &Session) -> No {
-    No::denied(
+pub(super) fn nothing_given(session: &Session) -> Refused {
+    Refused::denied(
         format!("{}: the vault {} is named, and no login", session.id, session.vault.name),
         ways(session),
     )
 }
 
 /// The workflow was to log in, and may not ask for a token.
-pub(super) fn no_workflow_identity(session: &Session, refusal: &Refusal) -> No {
+pub(super) fn no_workflow_identity(session: &Session, refusal: &Refusal) -> Refused {
     let fact = format!("{}: no login: {}", session.id, refusal.fact);
-    No::denied(fact, format!("{}\nOr log in by another way. {}", refusal.remedy, ways(session)))
+    Refused::denied(fact, format!("{}\nOr log in by another way. {}", refusal.remedy, ways(session)))
 }
 
 /// An answer that should hold a token, and does not.
-pub(super) fn no_token(session: &Session, who: &str) -> No {
-    No::failed(
+pub(super) fn no_token(session: &Session, who: &str) -> Refused {
+    Refused::failed(
         format!("{}: the answer of {who} to the login holds no token", session.id),
         "Is something between here and there that answers in its place, such as a proxy?",
     )
 }
 
 /// The metadata service does not answer.
-pub(super) fn no_machine(session: &Session, failure: &Failure) -> No {
+pub(super) fn no_machine(session: &Session, failure: &Failure) -> Refused {
     let fact = format!(
         "{}: this machine's own identity cannot be asked for: its metadata service: {failure}",
         session.id
     );
-    No::failed(fact, format!("Only virtual machines of Azure have one. {}", ways(session)))
+    Refused::failed(fact, format!("Only virtual machines of Azure have one. {}", ways(session)))
 }
 
 /// The metadata service has no token for us.
-pub(super) fn machine_refusal(session: &Session, client_id: Option<&str>, status: StatusCode) -> No {
+pub(super) fn machine_refusal(session: &Session, client_id: Option<&str>, status: StatusCode) -> Refused {
     let whom =
         client_id.map_or_else(|| "no identity of its own".to_owned(), |id| format!("no identity {id}"));
     if status == StatusCode::BAD_REQUEST {
@@ -164,11 +163,11 @@ pub(super) fn machine_refusal(session: &Session, client_id: Option<&str>, status
             "Give it one: `az vm identity assign --name MACHINE --resource-group GROUP`. Or log in by another way. {}",
             ways(session)
         );
-        return No::denied(fact, remedy);
+        return Refused::denied(fact, remedy);
     }
     let fact =
         format!("{}: the machine's metadata service answered with status {}", session.id, status.as_u16());
-    No::failed(fact, format!("Run this again, or log in by another way. {}", ways(session)))
+    Refused::failed(fact, format!("Run this again, or log in by another way. {}", ways(session)))
 }
 
 fn ways(session: &Session) -> String {

@@ -10,10 +10,10 @@ use zeroize::Zeroizing;
 
 use super::entra;
 use super::login::{Application, Login};
-use super::refusal::No;
 use super::vault::Vault;
 use crate::error::Error;
 use crate::secret::SecretValue;
+use crate::sources::Refused;
 use crate::sources::identity::Identity;
 use crate::sources::net::{self, Answer, Network};
 
@@ -43,13 +43,13 @@ struct Token {
 
 impl Session<'_> {
     /// Logs in and returns the header that says so.
-    pub(super) async fn authorization(&self) -> Result<HeaderValue, No> {
+    pub(super) async fn authorization(&self) -> Result<HeaderValue, Refused> {
         let token = match self.login {
             Login::Secret(application, secret) => self.of_entra(application, "client_secret", secret).await?,
             Login::Certificate(application, certificate) => {
                 let assertion = certificate.assertion(application, &self.endpoint(application));
                 let unsigned = || {
-                    No::failed(
+                    Refused::failed(
                         format!("{}: the certificate's key signs nothing", self.id),
                         "Use another one.",
                     )
@@ -61,7 +61,7 @@ impl Session<'_> {
                     let reason = crate::error::plain_reason(&error);
                     let fact =
                         format!("{}: the token file {} cannot be read: {reason}", self.id, path.display());
-                    No::failed(
+                    Refused::failed(
                         fact,
                         "Correct `federated-token-file`, or let `auth` say another way to log in.",
                     )
@@ -81,10 +81,10 @@ impl Session<'_> {
         Ok(header)
     }
 
-    async fn workflow_token(&self) -> Result<SecretValue, No> {
+    async fn workflow_token(&self) -> Result<SecretValue, Refused> {
         self.identity.token(&self.vault.audience).await.map_err(|refusal| {
             if self.identity.is_there() {
-                No::Failed(refusal)
+                Refused::Failed(refusal)
             } else {
                 entra::no_workflow_identity(self, &refusal)
             }
@@ -101,8 +101,8 @@ impl Session<'_> {
         application: &Application,
         what: &str,
         credential: &SecretValue,
-    ) -> Result<SecretValue, No> {
-        let client = self.network.client().map_err(|error| self.no_client(&error))?;
+    ) -> Result<SecretValue, Refused> {
+        let client = self.network.client().map_err(|error| self.no_client(error))?;
         let scope = format!("{}/.default", self.vault.resource);
         let text = String::from_utf8_lossy(credential.expose());
         let mut form = vec![
@@ -125,8 +125,8 @@ impl Session<'_> {
     }
 
     /// A token for the machine, of the service that only the machine itself reaches.
-    async fn of_machine(&self, client_id: Option<&str>) -> Result<SecretValue, No> {
-        let client = self.network.direct().map_err(|error| self.no_client(&error))?;
+    async fn of_machine(&self, client_id: Option<&str>) -> Result<SecretValue, Refused> {
+        let client = self.network.direct().map_err(|error| self.no_client(error))?;
         let mut query = vec![("api-version", METADATA_VERSION), ("resource", &self.vault.resource)];
         query.extend(client_id.map(|id| ("client_id", id)));
         let address = format!("{}{METADATA_PATH}", self.metadata_host);
@@ -147,13 +147,13 @@ impl Session<'_> {
         make: impl Fn() -> RequestBuilder,
         host: &str,
         again: impl Fn(&Answer) -> bool,
-    ) -> Result<Answer, No> {
+    ) -> Result<Answer, Refused> {
         let what = format!("{}: the login at {host}", self.id);
-        self.network.send(make, again).await.map_err(|failure| No::Failed(failure.refusal(&what, host)))
+        self.network.send(make, again).await.map_err(|failure| Refused::Failed(failure.refusal(&what, host)))
     }
 
-    fn no_client(&self, error: &Error) -> No {
-        No::failed(format!("{}: {}", self.id, error.fact), error.hints.join(" "))
+    fn no_client(&self, error: Error) -> Refused {
+        Refused::Failed(error.into()).about(self.id)
     }
 }
 

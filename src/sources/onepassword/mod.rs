@@ -16,7 +16,6 @@ use reqwest::header::HeaderValue;
 use self::cli::{Login, Op};
 use self::connect::Connect;
 use self::reference::{SecretReference, is_supported};
-use self::refusal::Stop;
 use super::{Item, Listing, Opening, Options, Refusal, Remark, Reply, Source, conventional};
 use crate::error::{Code, Error, Result};
 use crate::manifest::{Reference, Scope, SourceId};
@@ -126,8 +125,7 @@ impl Source for Onepassword {
                     .collect(),
             ),
             Ok(None) => Listing::Denied(refusal::hidden_vault(&format!("{prefix}*"), vault)),
-            Err(Stop::Denied(refusal)) => Listing::Denied(refusal),
-            Err(Stop::Failed(refusal)) => Listing::Failed(refusal),
+            Err(refused) => refused.listing(),
         }
     }
 

@@ -13,10 +13,11 @@ use vaultrs::api::sys::requests::UnwrapRequest;
 use vaultrs::api::token::requests::RevokeTokenSelfRequest;
 
 use super::method::{Jwt, Login, Method, SecretId};
-use super::refusal::{No, fault, no_vault, nowhere};
+use super::refusal::{fault, no_vault, nowhere};
 use super::transport::{Question, Said, Transport, Trouble};
 use crate::error::plain_reason;
 use crate::secret::SecretValue;
+use crate::sources::Refused;
 use crate::sources::identity::Identity;
 
 /// How long giving the token back may take.
@@ -51,7 +52,7 @@ impl Login {
     ///
     /// # Errors
     /// `Denied` when the server refuses the login, `Failed` when it could not be asked.
-    pub(super) async fn log_in(&self, way: &Way<'_>) -> Result<Session, No> {
+    pub(super) async fn log_in(&self, way: &Way<'_>) -> Result<Session, Refused> {
         let role = |role: &Option<String>| role.clone();
         match &self.method {
             Method::Token { value, said_by } => Ok(Session::given(value.clone(), said_by)),
@@ -89,7 +90,7 @@ impl Login {
             }
             Method::Kubernetes { role, token_file } => {
                 let token = std::fs::read(token_file).map_err(|error| {
-                    No::failed(
+                    Refused::failed(
                         format!(
                             "{}: the service account's token {} cannot be read: {}",
                             way.id,
@@ -116,9 +117,9 @@ impl Login {
         sent: &[&SecretValue],
         claims: Option<&str>,
         way: &Way<'_>,
-    ) -> Result<Session, No> {
+    ) -> Result<Session, Refused> {
         let what = format!("{}: {self}", way.id);
-        let trouble = |trouble: Trouble| trouble.no(&what, way.transport);
+        let trouble = |trouble: Trouble| trouble.refused(&what, way.transport);
         let question = question.map_err(trouble)?;
         let said = way.transport.ask(&question, None).await.map_err(trouble)?;
         match said.status {
@@ -130,9 +131,9 @@ impl Login {
         }
     }
 
-    fn session(&self, mut said: Said, what: &str) -> Result<Session, No> {
+    fn session(&self, mut said: Said, what: &str) -> Result<Session, Refused> {
         if said.get("/auth/mfa_requirement").is_some() {
-            return Err(No::denied(
+            return Err(Refused::denied(
                 format!("{what} wants a second factor"),
                 "A run has nobody to ask. Log in by a method without one: `jwt` or `approle`.",
             ));
@@ -141,7 +142,7 @@ impl Login {
         let uses = said.number("/auth/num_uses").filter(|uses| *uses > 0);
         let revocable = said.text("/auth/token_type") != Some("batch");
         let token = said.take_secret("/auth/client_token").ok_or_else(|| {
-            No::failed(
+            Refused::failed(
                 format!("{what}: the answer holds no token"),
                 "Is it Vault's own API that answers there?",
             )
@@ -190,26 +191,26 @@ impl Session {
 }
 
 /// The secret id for which a wrapping token stands. The server hands it out once.
-async fn unwrapped(wrapped: &SecretValue, way: &Way<'_>) -> Result<SecretValue, No> {
+async fn unwrapped(wrapped: &SecretValue, way: &Way<'_>) -> Result<SecretValue, Refused> {
     let what = format!("{}: the wrapped secret id", way.id);
-    let trouble = |trouble: Trouble| trouble.no(&what, way.transport);
+    let trouble = |trouble: Trouble| trouble.refused(&what, way.transport);
     let question = Question::of(&UnwrapRequest { token: None }).map_err(trouble)?;
     let mut said = way.transport.ask(&question, Some(wrapped)).await.map_err(trouble)?;
     match said.status {
         _ if !said.is_json() => Err(no_vault(&what, &said, way.transport)),
         _ if said.is_good() => said.take_secret("/data/secret_id").ok_or_else(|| {
-            No::failed(
+            Refused::failed(
                 format!("{what}: what was wrapped is no secret id of an AppRole"),
                 "Make it with `vault write -wrap-ttl=5m -f auth/approle/role/ROLE/secret-id`.",
             )
         }),
-        400 | 403 if question.was_repeated() => Err(No::failed(
+        400 | 403 if question.was_repeated() => Err(Refused::failed(
             format!(
                 "{what} is not valid any more: the first request for it got no answer, and may have used it up"
             ),
             "Make a new one, and run this again.",
         )),
-        400 | 403 => Err(No::denied(
+        400 | 403 => Err(Refused::denied(
             format!("{what} is not valid any more: it has expired, or somebody has used it before this run"),
             "Make a new one. If nobody of yours has used it, somebody else has: revoke that secret id.",
         )),
@@ -219,20 +220,18 @@ async fn unwrapped(wrapped: &SecretValue, way: &Way<'_>) -> Result<SecretValue, 
 }
 
 /// The workflow's own token.
-async fn of_workflow(audience: Option<&str>, way: &Way<'_>) -> Result<SecretValue, No> {
+async fn of_workflow(audience: Option<&str>, way: &Way<'_>) -> Result<SecretValue, Refused> {
     let Some(audience) = audience else {
-        return Err(No::failed(
+        return Err(Refused::failed(
             format!("{}: it is not known which audience the workflow's identity token is for", way.id),
             "Say it by `jwt-audience`: what `bound_audiences` of the role has.",
         ));
     };
-    way.identity.token(audience).await.map_err(|refusal| {
-        No::Failed(crate::sources::Refusal::new(format!("{}: {}", way.id, refusal.fact), refusal.remedy))
-    })
+    way.identity.token(audience).await.map_err(|refusal| Refused::Failed(refusal.about(way.id)))
 }
 
 /// A login that the server refused, with its own words where they say more than the status.
-fn refused(what: &str, said: &Said, sent: &[&SecretValue], claims: Option<&str>, repeated: bool) -> No {
+fn refused(what: &str, said: &Said, sent: &[&SecretValue], claims: Option<&str>, repeated: bool) -> Refused {
     let words = said.words(sent).map(|words| format!(" (`{words}`)")).unwrap_or_default();
     let mut remedy = match claims {
         Some(claims) => format!(
@@ -243,7 +242,7 @@ fn refused(what: &str, said: &Said, sent: &[&SecretValue], claims: Option<&str>,
     if repeated {
         remedy += " The first request got no answer; what is good for one login may have been used up by it.";
     }
-    No::denied(format!("{what} was refused{words}"), remedy)
+    Refused::denied(format!("{what} was refused{words}"), remedy)
 }
 
 /// What a token says of its bearer, for comparison with a role; none of it is secret.

@@ -23,12 +23,11 @@ use self::login::{Session, Way};
 use self::method::Login;
 use self::mounts::{Engine, Mounts};
 use self::read::{At, Outcome};
-use self::refusal::No;
 pub(super) use self::refusal::rule;
 pub(super) use self::setup::{MOUNT, open};
 use self::transport::Transport;
 use super::identity::Identity;
-use super::{Item, Listing, Remark, Reply, Source, conventional};
+use super::{Item, Listing, Refused, Remark, Reply, Source, conventional};
 use crate::manifest::{Reference, Scope, SourceId};
 use crate::secret::SecretName;
 
@@ -54,7 +53,7 @@ pub struct Vault {
 enum State {
     Out,
     In(Arc<Session>),
-    Refused(No),
+    Refused(Refused),
 }
 
 #[async_trait]
@@ -80,7 +79,7 @@ impl Source for Vault {
     }
 
     async fn list(&self, prefix: &str) -> Listing {
-        self.below(prefix).await.map_or_else(No::listing, Listing::Items)
+        self.below(prefix).await.map_or_else(Refused::listing, Listing::Items)
     }
 
     async fn close(&self) {
@@ -97,11 +96,11 @@ impl Source for Vault {
 
 impl Vault {
     /// The token to read with. The first who asks logs in.
-    async fn session(&self) -> Result<Arc<Session>, No> {
+    async fn session(&self) -> Result<Arc<Session>, Refused> {
         let mut state = self.session.lock().await;
         let logged_in = match &*state {
             State::In(session) => return Ok(session.clone()),
-            State::Refused(no) => return Err(no.clone()),
+            State::Refused(refused) => return Err(refused.clone()),
             State::Out => {
                 let way = Way { id: self.id.as_str(), transport: &self.transport, identity: &self.identity };
                 self.login.log_in(&way).await.map(Arc::new)
@@ -109,7 +108,7 @@ impl Vault {
         };
         *state = match &logged_in {
             Ok(session) => State::In(session.clone()),
-            Err(no) => State::Refused(no.clone()),
+            Err(refused) => State::Refused(refused.clone()),
         };
         logged_in
     }

@@ -15,11 +15,11 @@ use tokio::sync::OnceCell;
 use zeroize::Zeroizing;
 
 use super::address::{self, Address};
-use super::refusal::{Health, No};
+use super::refusal::Health;
 use crate::secret::SecretValue;
-use crate::sources::Refusal;
 use crate::sources::field::wipe;
 use crate::sources::net::{self, Answer, Failure, Network};
+use crate::sources::{Refusal, Refused};
 
 const TOKEN: HeaderName = HeaderName::from_static("x-vault-token");
 const NAMESPACE: HeaderName = HeaderName::from_static("x-vault-namespace");
@@ -128,9 +128,7 @@ impl Transport {
     ) -> Result<Said, Trouble> {
         let client = match &self.own {
             Some(client) => client.clone(),
-            None => self.network.client().map_err(|error| {
-                Trouble::NoClient(Refusal::new(error.fact.clone(), error.hints.join("\n")))
-            })?,
+            None => self.network.client().map_err(|error| Trouble::NoClient(error.into()))?,
         };
         let token = token.map(header).transpose().map_err(Trouble::Network)?;
         let mut url = self.address.api(&question.path, question.query.as_deref());
@@ -286,9 +284,9 @@ impl Drop for Said {
 
 impl Trouble {
     /// The trouble as an answer about `what`.
-    pub(super) fn no(self, what: &str, transport: &Transport) -> No {
+    pub(super) fn refused(self, what: &str, transport: &Transport) -> Refused {
         let server = transport.server();
-        No::Failed(match self {
+        Refused::Failed(match self {
             Self::Network(failure) => failure.refusal(&format!("{what}: {server}"), &server),
             Self::SentOn(other) => Refusal::new(
                 format!(
@@ -298,7 +296,7 @@ impl Trouble {
                     "If {other} is the server (the active node of a cluster, say), name that by `addr`; better, name the address of the whole cluster."
                 ),
             ),
-            Self::NoClient(refusal) => Refusal::new(format!("{what}: {}", refusal.fact), refusal.remedy),
+            Self::NoClient(refusal) => refusal.about(what),
         })
     }
 }
