@@ -25,7 +25,7 @@ use super::setup::{Login, Role, Setup};
 use crate::secret::SecretValue;
 use crate::sources::Refused;
 use crate::sources::identity::{self, Identity};
-use crate::sources::net::{Failure, Network};
+use crate::sources::net::{Failure, Network, cause};
 
 /// How long a session lasts: the shortest that STS gives, and longer than any run of the sources.
 const SESSION_SECONDS: i32 = 900;
@@ -254,7 +254,7 @@ impl Start<'_> {
         if matches!(error, CredentialsError::ProviderTimedOut(_)) {
             return Refused::Failed(Failure::Silent.refusal(&what, "what hands the credentials out"));
         }
-        match (&self.setup.login, fault::cause::<std::io::Error>(error)) {
+        match (&self.setup.login, cause::<std::io::Error>(error)) {
             (Login::Profile(_), _) => Refused::failed(
                 format!("{what}: it gives no credentials"),
                 format!(
@@ -329,9 +329,8 @@ fn no_region(setup: &Setup) -> Refused {
 
 /// The refusal behind an error of the SDK's own chain, when it was one of STS's or of the network's.
 fn of_login(error: &CredentialsError) -> Option<Fault> {
-    let by_token =
-        fault::cause::<SdkError<AssumeRoleWithWebIdentityError, HttpResponse>>(error).map(Fault::of);
-    let by_role = || fault::cause::<SdkError<AssumeRoleError, HttpResponse>>(error).map(Fault::of);
+    let by_token = cause::<SdkError<AssumeRoleWithWebIdentityError, HttpResponse>>(error).map(Fault::of);
+    let by_role = || cause::<SdkError<AssumeRoleError, HttpResponse>>(error).map(Fault::of);
     by_token.or_else(by_role).or_else(|| fault::of_chain(error))
 }
 

@@ -16,6 +16,7 @@ use async_trait::async_trait;
 use tokio::sync::OnceCell;
 
 use self::credentials::Session;
+pub(super) use self::item::partition;
 use self::setup::Setup;
 use super::conventional;
 use super::identity::Identity;

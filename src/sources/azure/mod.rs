@@ -98,8 +98,7 @@ impl Source for Azure {
 impl Azure {
     async fn one(&self, item: &Item) -> Reply {
         let Item { name, version } = item;
-        let reference =
-            Reference { source: self.id.clone(), item: name.clone(), field: None, version: version.clone() };
+        let reference = item.reference(&self.id);
         if let Some(refused) = malformed(&reference) {
             return refused.reply();
         }

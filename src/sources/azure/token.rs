@@ -1,21 +1,17 @@
 //! The access token: asked for once a run, of Entra or of the machine's metadata service.
 
-use std::io;
-use std::path::Path;
-
 use reqwest::RequestBuilder;
 use reqwest::header::HeaderValue;
 use serde::Deserialize;
-use zeroize::Zeroizing;
 
 use super::entra;
 use super::login::{Application, Login};
 use super::vault::Vault;
 use crate::error::Error;
 use crate::secret::SecretValue;
-use crate::sources::Refused;
 use crate::sources::identity::Identity;
 use crate::sources::net::{self, Answer, Network};
+use crate::sources::{Refused, read_token};
 
 /// What says that an assertion is a signed token (RFC 7523 section 2.2).
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -57,7 +53,7 @@ impl Session<'_> {
                 self.of_entra(application, "client_assertion", &assertion.ok_or_else(unsigned)?).await?
             }
             Login::TokenFile(application, path) => {
-                let token = in_file(path).map_err(|error| {
+                let token = read_token(path).map_err(|error| {
                     let reason = crate::error::plain_reason(&error);
                     let fact =
                         format!("{}: the token file {} cannot be read: {reason}", self.id, path.display());
@@ -75,10 +71,7 @@ impl Session<'_> {
             Login::ManagedIdentity(client) => self.of_machine(client.as_deref()).await?,
             Login::Nothing => return Err(entra::nothing_given(self)),
         };
-        let mut header = HeaderValue::from_bytes(&[b"Bearer ", token.expose()].concat())
-            .map_err(|_| entra::no_token(self, &self.vault.authority))?;
-        header.set_sensitive(true);
-        Ok(header)
+        net::bearer(&token).ok_or_else(|| entra::no_token(self, &self.vault.authority))
     }
 
     async fn workflow_token(&self) -> Result<SecretValue, Refused> {
@@ -155,16 +148,6 @@ impl Session<'_> {
     fn no_client(&self, error: Error) -> Refused {
         Refused::Failed(error.into()).about(self.id)
     }
-}
-
-/// The token in a file, without the end of its line.
-fn in_file(path: &Path) -> io::Result<SecretValue> {
-    // A pipe would stop the whole run until somebody writes to it.
-    if !std::fs::metadata(path)?.is_file() {
-        return Err(io::Error::other("it is no regular file"));
-    }
-    let bytes = Zeroizing::new(std::fs::read(path)?);
-    Ok(SecretValue::new(bytes.trim_ascii().to_vec()))
 }
 
 fn parsed(answer: &Answer) -> Option<SecretValue> {

@@ -2,10 +2,12 @@
 //! requests run at once. Sources make requests; how they are sent is decided here.
 
 mod failure;
+mod header;
 mod retry;
 mod tls;
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -13,11 +15,13 @@ use std::time::Duration;
 use backon::Retryable;
 use futures_util::stream::{self, Buffered, Collect, StreamExt};
 use reqwest::header::HeaderMap;
-use reqwest::{Client, ClientBuilder, NoProxy, Proxy, RequestBuilder, StatusCode, redirect};
+use reqwest::{Client, ClientBuilder, NoProxy, Proxy, RequestBuilder, StatusCode, Url, redirect};
 use tokio::time::{Instant, timeout_at};
 use zeroize::Zeroizing;
 
 pub use self::failure::Failure;
+pub(super) use self::failure::{cause, causes};
+pub use self::header::{bearer, credential};
 pub(super) use self::retry::retry_after;
 pub use self::tls::Tls;
 use crate::error::{Code, Error, Result};
@@ -217,6 +221,12 @@ pub fn is_transient(answer: &Answer) -> bool {
     matches!(answer.status.as_u16(), 408 | 412 | 429 | 500 | 502 | 503 | 504)
 }
 
+/// Whether an address is one of this machine: what is sent there crosses no network.
+pub fn is_this_machine(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
 impl Proxies {
     fn read(variables: &Environment) -> Result<Self> {
         let either = |name: &str| variables.text(&name.to_lowercase()).or_else(|| variables.text(name));
@@ -224,7 +234,7 @@ impl Proxies {
         let read = |name: &str| -> Result<Option<String>> {
             let Some(text) = either(name).or(all) else { return Ok(None) };
             let with_scheme = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
-            reqwest::Url::parse(&with_scheme).map(|_| Some(with_scheme)).map_err(|_| {
+            Url::parse(&with_scheme).map(|_| Some(with_scheme)).map_err(|_| {
                 Error::new(
                     Code::Usage,
                     format!("{name} is no address of a proxy ({} characters)", text.len()),

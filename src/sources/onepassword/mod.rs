@@ -16,7 +16,7 @@ use reqwest::header::HeaderValue;
 use self::cli::{Login, Op};
 use self::connect::Connect;
 use self::reference::{SecretReference, is_supported};
-use super::{Item, Listing, Opening, Options, Refusal, Remark, Reply, Source, conventional};
+use super::{Item, Listing, Opening, Options, Refusal, Remark, Reply, Source, conventional, net};
 use crate::error::{Code, Error, Result};
 use crate::manifest::{Reference, Scope, SourceId};
 use crate::secret::{SecretName, SecretValue};
@@ -170,19 +170,11 @@ fn connect_server(options: &Options) -> Result<Option<(Url, HeaderValue)>> {
         ))),
         (Some(text), Some(token)) => {
             let host = address(text).ok_or_else(|| {
-                Error::new(
-                    Code::Usage,
-                    format!(
-                        "{} is no address of a Connect server ({} characters)",
-                        options.said_by("connect-host"),
-                        text.chars().count()
-                    ),
-                )
-                .hint("Write it as `https://connect.example.com`, with the port where it has one.")
+                options
+                    .unusable("connect-host", "is no address of a Connect server")
+                    .hint("Write it as `https://connect.example.com`, with the port where it has one.")
             })?;
-            let mut bearer = HeaderValue::from_bytes(&[b"Bearer ", token.expose()].concat())
-                .map_err(|_| unusable(&variable, token))?;
-            bearer.set_sensitive(true);
+            let bearer = net::bearer(token).ok_or_else(|| unusable(&variable, token))?;
             Ok(Some((host, bearer)))
         }
     }

@@ -10,7 +10,6 @@ use super::login::Session;
 use super::mounts::{Engine, Mount, Place};
 use super::path;
 use super::read::{At, Outcome, Reader, Target};
-use crate::manifest::Reference;
 use crate::sources::{Item, Refused, Reply, net};
 
 /// An item, as its reference has it.
@@ -95,8 +94,7 @@ impl Vault {
     }
 
     fn asked<'a>(&self, item: &'a Item) -> Result<Asked<'a>, Refused> {
-        let (name, version) = (item.name.clone(), item.version.clone());
-        let what = Reference { source: self.id.clone(), item: name, field: None, version }.to_string();
+        let what = item.reference(&self.id).to_string();
         let path = path::parse(&what, &item.name)?;
         let version = match item.version.as_deref().map(str::parse::<u64>) {
             None => None,

@@ -3,8 +3,6 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
-use data_encoding::BASE64URL_NOPAD;
-use serde_json::Value;
 use vaultrs::api::auth::approle::requests::LoginWithApproleRequest;
 use vaultrs::api::auth::kubernetes::requests::LoginWithKubernetesRequest;
 use vaultrs::api::auth::oidc::requests::JWTLoginRequest;
@@ -17,8 +15,8 @@ use super::refusal::{fault, no_vault, nowhere};
 use super::transport::{Question, Said, Transport, Trouble};
 use crate::error::plain_reason;
 use crate::secret::SecretValue;
-use crate::sources::Refused;
-use crate::sources::identity::Identity;
+use crate::sources::identity::{self, Identity};
+use crate::sources::{Refused, read_token};
 
 /// How long giving the token back may take.
 const REVOCATION: Duration = Duration::from_secs(3);
@@ -89,7 +87,7 @@ impl Login {
                 self.ask(Question::of(&request), &[password], None, way).await
             }
             Method::Kubernetes { role, token_file } => {
-                let token = std::fs::read(token_file).map_err(|error| {
+                let token = read_token(token_file).map_err(|error| {
                     Refused::failed(
                         format!(
                             "{}: the service account's token {} cannot be read: {}",
@@ -100,7 +98,6 @@ impl Login {
                         "Name its file by `kubernetes-token-file`; on a runner in a pod, mount it into the action's container.",
                     )
                 })?;
-                let token = SecretValue::new(token.trim_ascii().to_vec());
                 let request = LoginWithKubernetesRequest {
                     mount: self.mount.clone(),
                     role: role.clone(),
@@ -247,9 +244,7 @@ fn refused(what: &str, said: &Said, sent: &[&SecretValue], claims: Option<&str>,
 
 /// What a token says of its bearer, for comparison with a role; none of it is secret.
 fn claims(token: &SecretValue) -> String {
-    let part = token.expose().split(|byte| *byte == b'.').nth(1);
-    let json = part.and_then(|text| BASE64URL_NOPAD.decode(text).ok());
-    let claims: Value = json.and_then(|json| serde_json::from_slice(&json).ok()).unwrap_or_default();
+    let claims = identity::claims(token);
     let said: Vec<String> = ["iss", "aud", "sub"]
         .into_iter()
         .filter_map(|name| Some(format!("{name} = {}", claims.get(name)?)))
@@ -264,6 +259,8 @@ fn plain(secret: &SecretValue) -> String {
 
 #[cfg(test)]
 mod tests {
+    use data_encoding::BASE64URL_NOPAD;
+
     use super::*;
 
     #[test]

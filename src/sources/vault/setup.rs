@@ -69,7 +69,9 @@ pub(in crate::sources) fn open(options: Options, opening: &Opening) -> Result<Op
 fn mount(options: &Options) -> Result<String> {
     let mount = options.text("mount").unwrap_or(MOUNT).trim_matches('/');
     if mount.split('/').any(|part| matches!(part, "" | "." | "..")) {
-        return Err(wrong(options, "mount", "is no path of a mount", "Write it as `secret` or `team/kv`."));
+        return Err(options
+            .unusable("mount", "is no path of a mount")
+            .hint("Write it as `secret` or `team/kv`."));
     }
     Ok(mount.to_owned())
 }
@@ -79,12 +81,9 @@ fn kv_version(options: &Options) -> Result<Option<Engine>> {
         None => Ok(None),
         Some("1") => Ok(Some(Engine::Kv1)),
         Some("2") => Ok(Some(Engine::Kv2)),
-        Some(_) => Err(wrong(
-            options,
-            "kv-version",
-            "is neither 1 nor 2",
-            "Write `1` or `2`, or leave it out: most servers tell it.",
-        )),
+        Some(_) => Err(options
+            .unusable("kv-version", "is neither 1 nor 2")
+            .hint("Write `1` or `2`, or leave it out: most servers tell it.")),
     }
 }
 
@@ -96,12 +95,12 @@ fn namespace(options: &Options) -> Result<Option<HeaderValue>> {
     let good = text.chars().all(|c| c.is_ascii_graphic());
     match HeaderValue::from_str(text) {
         Ok(value) if good => Ok(Some(value)),
-        _ => Err(wrong(
-            options,
-            "namespace",
-            "is no namespace: it holds a blank, a line break or a letter outside of ASCII",
-            "Write it as `team-a` or `org/team-a`.",
-        )),
+        _ => Err(options
+            .unusable(
+                "namespace",
+                "is no namespace: it holds a blank, a line break or a letter outside of ASCII",
+            )
+            .hint("Write it as `team-a` or `org/team-a`.")),
     }
 }
 
@@ -164,9 +163,4 @@ fn remarks(options: &Options, address: &Address) -> Vec<Remark> {
         remedy: Some("Give the server a certificate, and `addr` the scheme `https://`.".to_owned()),
     });
     unread.chain(plain).collect()
-}
-
-fn wrong(options: &Options, setting: &str, what: &str, remedy: &str) -> Error {
-    let length = options.text(setting).unwrap_or_default().chars().count();
-    Error::new(Code::Usage, format!("{} {what} ({length} characters)", options.said_by(setting))).hint(remedy)
 }

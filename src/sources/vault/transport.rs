@@ -130,7 +130,8 @@ impl Transport {
             Some(client) => client.clone(),
             None => self.network.client().map_err(|error| Trouble::NoClient(error.into()))?,
         };
-        let token = token.map(header).transpose().map_err(Trouble::Network)?;
+        let header = |token| net::credential(token).ok_or(Trouble::Network(Failure::Malformed));
+        let token = token.map(header).transpose()?;
         let mut url = self.address.api(&question.path, question.query.as_deref());
         let mut sent_on = 0;
         loop {
@@ -299,13 +300,6 @@ impl Trouble {
             Self::NoClient(refusal) => refusal.about(what),
         })
     }
-}
-
-/// A credential as a header, which no log shows.
-fn header(secret: &SecretValue) -> Result<HeaderValue, Failure> {
-    let mut value = HeaderValue::from_bytes(secret.expose()).map_err(|_| Failure::Malformed)?;
-    value.set_sensitive(true);
-    Ok(value)
 }
 
 /// Where an answer points to, when it does.
