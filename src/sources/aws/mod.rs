@@ -46,7 +46,6 @@ pub(super) fn open(options: &Options, opening: &Opening) -> Result<Option<Aws>> 
     let Some(setup) = Setup::of(options, opening.settings, opening.identity.is_there())? else {
         return Ok(None);
     };
-    client::check_trust(&setup, &opening.network)?;
     Ok(Some(Aws {
         setup,
         network: opening.network.clone(),

@@ -202,7 +202,7 @@ impl Reading<'_> {
 
     fn certificates(&self) -> Result<Option<Vec<u8>>> {
         let said = self.said("ca-certificates", None, &["AWS_CA_BUNDLE"]);
-        said.map(|said| net::pem(&said.text, &self.settings.workspace, &said.by)).transpose()
+        said.map(|said| net::authorities(&said.text, &self.settings.workspace, &said.by)).transpose()
     }
 
     fn login(&self) -> Result<Login> {

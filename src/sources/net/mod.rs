@@ -8,7 +8,6 @@ mod tls;
 
 use std::future::Future;
 use std::net::IpAddr;
-use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -23,7 +22,7 @@ pub use self::failure::Failure;
 pub(super) use self::failure::{cause, causes};
 pub use self::header::{bearer, credential};
 pub(super) use self::retry::retry_after;
-pub use self::tls::Tls;
+pub use self::tls::{Tls, authorities, pem};
 use crate::error::{Code, Error, Result};
 use crate::settings::{Environment, Settings};
 
@@ -87,7 +86,7 @@ impl Network {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let certificates = settings.ca_certificates.as_deref();
         let certificates =
-            certificates.map(|text| tls::certificates(text, &settings.workspace)).transpose()?;
+            certificates.map(|text| authorities(text, &settings.workspace, tls::INPUT)).transpose()?;
         Ok(Self {
             deadline: Instant::now() + settings.timeout,
             timeout: settings.timeout,
@@ -262,9 +261,4 @@ impl Proxies {
         }
         Ok(builder)
     }
-}
-
-/// The directory and text of a file or text that holds PEM, for settings that name one.
-pub fn pem(text: &str, from: &Path, said_by: &str) -> Result<Vec<u8>> {
-    tls::read_pem(text, from, said_by)
 }

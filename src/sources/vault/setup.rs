@@ -106,13 +106,13 @@ fn namespace(options: &Options) -> Result<Option<HeaderValue>> {
 
 /// A client with what TLS is told of this server alone; `None` when that is nothing.
 fn client(options: &Options, network: &Network, workspace: &Path) -> Result<Option<Client>> {
-    let pem = |setting: &str| {
+    let read = |setting: &str, read: fn(&str, &Path, &str) -> Result<Vec<u8>>| {
         let text = options.text(setting);
-        text.map(|text| net::pem(text, workspace, &options.said_by(setting))).transpose()
+        text.map(|text| read(text, workspace, &options.said_by(setting))).transpose()
     };
     key_is_no_text_of_the_manifest(options)?;
-    let certificates = pem("ca-certificates")?;
-    let identity = match (pem("client-cert")?, pem("client-key")?) {
+    let certificates = read("ca-certificates", net::authorities)?;
+    let identity = match (read("client-cert", net::pem)?, read("client-key", net::pem)?) {
         (Some(certificate), Some(key)) => {
             Some(SecretValue::new([certificate.as_slice(), b"\n", key.as_slice()].concat()))
         }
