@@ -24,7 +24,7 @@ use tokio::sync::OnceCell;
 
 use self::answer::Question;
 use self::login::Login;
-use self::token::Session;
+use self::token::Start;
 use self::vault::Vault;
 use super::conventional;
 use super::identity::Identity;
@@ -41,6 +41,7 @@ const VERSION: &str = "7.4";
 /// The source.
 pub struct Azure {
     id: SourceId,
+    /// Whether somebody speaks of this source; see [`Options::named`].
     named: bool,
     vault: Vault,
     login: Login,
@@ -128,7 +129,7 @@ impl Azure {
     }
 
     async fn log_in(&self) -> std::result::Result<HeaderValue, Refused> {
-        let session = Session {
+        let start = Start {
             id: self.id.as_str(),
             vault: &self.vault,
             login: &self.login,
@@ -137,7 +138,7 @@ impl Azure {
             network: &self.network,
             identity: &self.identity,
         };
-        session.authorization().await
+        start.authorization().await
     }
 }
 

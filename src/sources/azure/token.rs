@@ -20,8 +20,8 @@ const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer
 const METADATA_PATH: &str = "/metadata/identity/oauth2/token";
 const METADATA_VERSION: &str = "2018-02-01";
 
-/// Everything that a login needs.
-pub(super) struct Session<'a> {
+/// What a login works with.
+pub(super) struct Start<'a> {
     pub(super) id: &'a str,
     pub(super) vault: &'a Vault,
     pub(super) login: &'a Login,
@@ -37,7 +37,7 @@ struct Token {
     access_token: String,
 }
 
-impl Session<'_> {
+impl Start<'_> {
     /// Logs in and returns the header that says so.
     pub(super) async fn authorization(&self) -> Result<HeaderValue, Refused> {
         let token = match self.login {

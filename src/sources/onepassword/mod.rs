@@ -27,7 +27,8 @@ const FIELD: &str = conventional::ONEPASSWORD_FIELD;
 /// 1Password as a source.
 pub(super) struct Onepassword {
     id: SourceId,
-    ambient: bool,
+    /// Whether somebody speaks of this source; see [`Options::named`].
+    named: bool,
     vault: Option<String>,
     way: Way,
     remarks: Vec<Remark>,
@@ -65,7 +66,7 @@ pub(super) fn open(options: Options, opening: &Opening) -> Result<Option<Onepass
         }
     };
     let vault = options.text("vault").map(|vault| vault_name(vault, &options)).transpose()?;
-    Ok(Some(Onepassword { id: options.id, ambient: !options.named, vault, way, remarks }))
+    Ok(Some(Onepassword { id: options.id, named: options.named, vault, way, remarks }))
 }
 
 #[async_trait]
@@ -79,7 +80,7 @@ impl Source for Onepassword {
     }
 
     fn is_ambient(&self) -> bool {
-        self.ambient
+        !self.named
     }
 
     /// Requests of a service account are counted; a Connect server answers from what it keeps itself.

@@ -38,8 +38,8 @@ pub(super) struct Session {
     leased: AtomicBool,
 }
 
-/// What a login needs besides its credentials.
-pub(super) struct Way<'a> {
+/// What a login works with, besides its credentials.
+pub(super) struct Start<'a> {
     pub(super) id: &'a str,
     pub(super) transport: &'a Transport,
     pub(super) identity: &'a Identity,
@@ -50,7 +50,7 @@ impl Login {
     ///
     /// # Errors
     /// `Denied` when the server refuses the login, `Failed` when it could not be asked.
-    pub(super) async fn log_in(&self, way: &Way<'_>) -> Result<Session, Refused> {
+    pub(super) async fn log_in(&self, start: &Start<'_>) -> Result<Session, Refused> {
         let role = |role: &Option<String>| role.clone();
         match &self.method {
             Method::Token { value, said_by } => Ok(Session::given(value.clone(), said_by)),
@@ -58,7 +58,7 @@ impl Login {
                 let secret_id = match secret_id {
                     SecretId::None => None,
                     SecretId::Plain(plain) => Some(plain.clone()),
-                    SecretId::Wrapped(wrapped) => Some(unwrapped(wrapped, way).await?),
+                    SecretId::Wrapped(wrapped) => Some(unwrapped(wrapped, start).await?),
                 };
                 let request = LoginWithApproleRequest {
                     mount: self.mount.clone(),
@@ -67,16 +67,16 @@ impl Login {
                 };
                 let sent: Vec<&SecretValue> =
                     [Some(role_id), secret_id.as_ref()].into_iter().flatten().collect();
-                self.ask(Question::of(&request), &sent, None, way).await
+                self.ask(Question::of(&request), &sent, None, start).await
             }
             Method::Jwt { role: named, token } => {
                 let token = match token {
                     Jwt::Given(token) => token.clone(),
-                    Jwt::OfWorkflow(audience) => of_workflow(audience.as_deref(), way).await?,
+                    Jwt::OfWorkflow(audience) => of_workflow(audience.as_deref(), start).await?,
                 };
                 let request =
                     JWTLoginRequest { mount: self.mount.clone(), jwt: plain(&token), role: role(named) };
-                self.ask(Question::of(&request), &[&token], Some(&claims(&token)), way).await
+                self.ask(Question::of(&request), &[&token], Some(&claims(&token)), start).await
             }
             Method::Userpass { username, password } => {
                 let request = UserpassLoginRequest {
@@ -84,14 +84,14 @@ impl Login {
                     username: username.clone(),
                     password: plain(password),
                 };
-                self.ask(Question::of(&request), &[password], None, way).await
+                self.ask(Question::of(&request), &[password], None, start).await
             }
             Method::Kubernetes { role, token_file } => {
                 let token = read_token(token_file).map_err(|error| {
                     Refused::failed(
                         format!(
                             "{}: the service account's token {} cannot be read: {}",
-                            way.id,
+                            start.id,
                             token_file.display(),
                             plain_reason(&error)
                         ),
@@ -103,7 +103,7 @@ impl Login {
                     role: role.clone(),
                     jwt: plain(&token),
                 };
-                self.ask(Question::of(&request), &[&token], Some(&claims(&token)), way).await
+                self.ask(Question::of(&request), &[&token], Some(&claims(&token)), start).await
             }
         }
     }
@@ -113,18 +113,18 @@ impl Login {
         question: Result<Question, Trouble>,
         sent: &[&SecretValue],
         claims: Option<&str>,
-        way: &Way<'_>,
+        start: &Start<'_>,
     ) -> Result<Session, Refused> {
-        let what = format!("{}: {self}", way.id);
-        let trouble = |trouble: Trouble| trouble.refused(&what, way.transport);
+        let what = format!("{}: {self}", start.id);
+        let trouble = |trouble: Trouble| trouble.refused(&what, start.transport);
         let question = question.map_err(trouble)?;
-        let said = way.transport.ask(&question, None).await.map_err(trouble)?;
+        let said = start.transport.ask(&question, None).await.map_err(trouble)?;
         match said.status {
-            _ if !said.is_json() => Err(no_vault(&what, &said, way.transport)),
+            _ if !said.is_json() => Err(no_vault(&what, &said, start.transport)),
             _ if said.is_good() => self.session(said, &what),
             400 | 401 | 403 => Err(refused(&what, &said, sent, claims, question.was_repeated())),
-            404 => Err(nowhere(&what, question.path(), way.transport)),
-            _ => Err(fault(&what, &said, way.transport).await),
+            404 => Err(nowhere(&what, question.path(), start.transport)),
+            _ => Err(fault(&what, &said, start.transport).await),
         }
     }
 
@@ -188,13 +188,13 @@ impl Session {
 }
 
 /// The secret id for which a wrapping token stands. The server hands it out once.
-async fn unwrapped(wrapped: &SecretValue, way: &Way<'_>) -> Result<SecretValue, Refused> {
-    let what = format!("{}: the wrapped secret id", way.id);
-    let trouble = |trouble: Trouble| trouble.refused(&what, way.transport);
+async fn unwrapped(wrapped: &SecretValue, start: &Start<'_>) -> Result<SecretValue, Refused> {
+    let what = format!("{}: the wrapped secret id", start.id);
+    let trouble = |trouble: Trouble| trouble.refused(&what, start.transport);
     let question = Question::of(&UnwrapRequest { token: None }).map_err(trouble)?;
-    let mut said = way.transport.ask(&question, Some(wrapped)).await.map_err(trouble)?;
+    let mut said = start.transport.ask(&question, Some(wrapped)).await.map_err(trouble)?;
     match said.status {
-        _ if !said.is_json() => Err(no_vault(&what, &said, way.transport)),
+        _ if !said.is_json() => Err(no_vault(&what, &said, start.transport)),
         _ if said.is_good() => said.take_secret("/data/secret_id").ok_or_else(|| {
             Refused::failed(
                 format!("{what}: what was wrapped is no secret id of an AppRole"),
@@ -211,20 +211,20 @@ async fn unwrapped(wrapped: &SecretValue, way: &Way<'_>) -> Result<SecretValue, 
             format!("{what} is not valid any more: it has expired, or somebody has used it before this run"),
             "Make a new one. If nobody of yours has used it, somebody else has: revoke that secret id.",
         )),
-        404 => Err(nowhere(&what, question.path(), way.transport)),
-        _ => Err(fault(&what, &said, way.transport).await),
+        404 => Err(nowhere(&what, question.path(), start.transport)),
+        _ => Err(fault(&what, &said, start.transport).await),
     }
 }
 
 /// The workflow's own token.
-async fn of_workflow(audience: Option<&str>, way: &Way<'_>) -> Result<SecretValue, Refused> {
+async fn of_workflow(audience: Option<&str>, start: &Start<'_>) -> Result<SecretValue, Refused> {
     let Some(audience) = audience else {
         return Err(Refused::failed(
-            format!("{}: it is not known which audience the workflow's identity token is for", way.id),
+            format!("{}: it is not known which audience the workflow's identity token is for", start.id),
             "Say it by `jwt-audience`: what `bound_audiences` of the role has.",
         ));
     };
-    way.identity.token(audience).await.map_err(|refusal| Refused::Failed(refusal.about(way.id)))
+    start.identity.token(audience).await.map_err(|refusal| Refused::Failed(refusal.about(start.id)))
 }
 
 /// A login that the server refused, with its own words where they say more than the status.

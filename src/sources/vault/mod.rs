@@ -19,7 +19,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::sync::Mutex;
 
-use self::login::{Session, Way};
+use self::login::{Session, Start};
 use self::method::Login;
 use self::mounts::{Engine, Mounts};
 use self::read::{At, Outcome};
@@ -34,7 +34,8 @@ use crate::secret::SecretName;
 /// The source.
 pub struct Vault {
     id: SourceId,
-    ambient: bool,
+    /// Whether somebody speaks of this source; see [`super::Options::named`].
+    named: bool,
     /// The mount of conventional references.
     mount: String,
     /// What `kv-version` says, for where the server does not.
@@ -67,7 +68,7 @@ impl Source for Vault {
     }
 
     fn is_ambient(&self) -> bool {
-        self.ambient
+        !self.named
     }
 
     fn default_field(&self) -> Option<&str> {
@@ -102,8 +103,9 @@ impl Vault {
             State::In(session) => return Ok(session.clone()),
             State::Refused(refused) => return Err(refused.clone()),
             State::Out => {
-                let way = Way { id: self.id.as_str(), transport: &self.transport, identity: &self.identity };
-                self.login.log_in(&way).await.map(Arc::new)
+                let start =
+                    Start { id: self.id.as_str(), transport: &self.transport, identity: &self.identity };
+                self.login.log_in(&start).await.map(Arc::new)
             }
         };
         *state = match &logged_in {
