@@ -73,9 +73,8 @@ impl Identity {
             remedy: "Run the job again; if it stays so, look at githubstatus.com.".to_owned(),
         };
         let client = self.network.client().map_err(|error| failed(&error.fact))?;
-        let mut header = reqwest::header::HeaderValue::from_bytes(&[b"Bearer ", bearer.expose()].concat())
-            .map_err(|_| failed("ACTIONS_ID_TOKEN_REQUEST_TOKEN holds a line break"))?;
-        header.set_sensitive(true);
+        let header =
+            net::bearer(bearer).ok_or_else(|| failed("ACTIONS_ID_TOKEN_REQUEST_TOKEN holds a line break"))?;
         let make = || {
             client
                 .get(url)
@@ -113,7 +112,8 @@ pub fn claim(token: &SecretValue, name: &str) -> Option<String> {
     claims(token).get(name)?.as_str().map(str::to_owned)
 }
 
-fn claims(token: &SecretValue) -> Value {
+/// All that a token says, as [`claim`]; nothing when it is no JWT.
+pub(super) fn claims(token: &SecretValue) -> Value {
     let claims = token.expose().split(|byte| *byte == b'.').nth(1);
     let claims = claims.and_then(|text| BASE64URL_NOPAD.decode(text).ok());
     claims.and_then(|json| serde_json::from_slice(&json).ok()).unwrap_or_default()

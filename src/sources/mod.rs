@@ -14,19 +14,23 @@ pub mod onepassword;
 mod opening;
 mod options;
 mod policy;
+mod refused;
 pub mod vault;
 
 use std::collections::BTreeMap;
+use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use async_trait::async_trait;
+use zeroize::Zeroizing;
 
 pub use self::catalog::{Known, SOURCES, Setting, SourceKind, known};
 use self::opening::Opening;
 pub use self::opening::{credential_variables, open, without_credentials};
 pub use self::options::Options;
 pub use self::policy::{Policy, policies};
+use self::refused::Refused;
 use crate::error::plain_reason;
 use crate::manifest::{Reference, Scope, SourceId};
 use crate::secret::{SecretName, SecretValue};
@@ -167,6 +171,18 @@ pub struct Surroundings<'a> {
     pub host_directories: &'a BTreeMap<PathBuf, BTreeMap<String, SecretValue>>,
 }
 
+impl Item {
+    /// The reference that asks this of a source.
+    fn reference(&self, source: &SourceId) -> Reference {
+        Reference {
+            source: source.clone(),
+            item: self.name.clone(),
+            field: None,
+            version: self.version.clone(),
+        }
+    }
+}
+
 impl Refusal {
     /// A refusal with its fact and remedy.
     pub fn new(fact: impl Into<String>, remedy: impl Into<String>) -> Self {
@@ -190,15 +206,24 @@ fn read_file(path: &Path, own_output: &Path) -> std::io::Result<(SecretValue, Op
     if own_output.canonicalize().is_ok_and(|own| real.starts_with(own)) {
         return Err(std::io::Error::other("it is our own output, which is never read back"));
     }
+    let changed = of_regular_file(path)?.modified().ok();
+    Ok((SecretValue::new(std::fs::read(path)?), changed))
+}
+
+/// Reads a file that holds a token to log in with, without blanks and line breaks around it.
+fn read_token(path: &Path) -> std::io::Result<SecretValue> {
+    of_regular_file(path)?;
+    let bytes = Zeroizing::new(std::fs::read(path)?);
+    Ok(SecretValue::new(bytes.trim_ascii().to_vec()))
+}
+
+/// What the system says of a file. A pipe would stop the whole run until somebody writes to it.
+fn of_regular_file(path: &Path) -> std::io::Result<Metadata> {
     let meta = std::fs::metadata(path)?;
-    if !meta.is_file() {
-        return Err(std::io::Error::other(if meta.is_dir() {
-            "it is a directory"
-        } else {
-            "it is no regular file"
-        }));
+    if meta.is_file() {
+        return Ok(meta);
     }
-    Ok((SecretValue::new(std::fs::read(path)?), meta.modified().ok()))
+    Err(std::io::Error::other(if meta.is_dir() { "it is a directory" } else { "it is no regular file" }))
 }
 
 /// The reply of a source that says by `named` (a variable or an entry) that a secret is in a file, and the file cannot be

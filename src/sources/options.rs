@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::catalog::{Setting, SourceKind};
+use crate::error::{Code, Error};
 use crate::manifest::{SourceConfig, SourceId};
 use crate::secret::SecretValue;
 use crate::settings::{Environment, Settings};
@@ -59,6 +60,12 @@ impl Options {
     /// Who said a setting, for errors: "the input `vault-addr`", "`sources.vault.addr`" or "`VAULT_ADDR`".
     pub fn said_by(&self, setting: &str) -> String {
         self.values.get(setting).map_or_else(|| format!("`{setting}`"), |value| value.said_by.clone())
+    }
+
+    /// A setting that cannot be: who said it, `what` is wrong, and its length. What stands there may be a misplaced value.
+    pub fn unusable(&self, setting: &str, what: &str) -> Error {
+        let length = self.text(setting).unwrap_or_default().chars().count();
+        Error::new(Code::Usage, format!("{} {what} ({length} characters)", self.said_by(setting)))
     }
 
     /// A credential: the variable whose name ends so. `None` when it is unset or empty.

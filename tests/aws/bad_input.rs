@@ -46,7 +46,7 @@ fn each_setting_that_cannot_work_is_named_with_what_would() {
             run()
                 .variable("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE000000000")
                 .sources("aws: { ca-certificates: '-----BEGIN CERTIFICATE-----\\ncanary\\n-----END CERTIFICATE-----' }"),
-            "a certificate of an authority cannot be read",
+            "`sources.aws.ca-certificates` holds a certificate that cannot be read",
             "PEM",
         ),
         (run().variable("AWS_CA_BUNDLE", "/nowhere/bundle.pem"), "the file that `AWS_CA_BUNDLE` names", ""),

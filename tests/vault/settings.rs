@@ -118,7 +118,7 @@ async fn what_cannot_work_is_one_clear_error() {
         ),
         (
             &[ADDR, TOKEN, ("ca-certificates", "-----BEGIN canary")],
-            "`ca-certificates` holds a certificate that cannot be read (17 bytes)\n\
+            "`sources.vault.ca-certificates` holds a certificate that cannot be read (17 bytes)\n\
              fix: It must be PEM, e.g. what `openssl x509` prints.",
         ),
     ] {

@@ -19,9 +19,6 @@ use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
 use aws_smithy_runtime_api::client::retries::classifiers::{RetryClassifierPriority, RetryReason};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::retry::ErrorKind;
-use rustls::RootCertStore;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use tokio::time::Instant;
 
 use super::setup::Setup;
@@ -62,7 +59,8 @@ pub(super) fn partition(setup: &Setup) -> RetryPartition {
 
 fn http_client(setup: &Setup, network: &Network) -> Result<SharedHttpClient> {
     let mut trust = TrustStore::default();
-    for pem in certificates(setup, network) {
+    // The SDK ends the process over one that it cannot read; these have been read before.
+    for pem in network.certificates().into_iter().chain(setup.certificates.as_deref()) {
         trust.add_pem_certificate(pem);
     }
     let failed = |_| Error::new(Code::Usage, format!("{}: the TLS library cannot be set up", setup.id));
@@ -77,32 +75,6 @@ fn http_client(setup: &Setup, network: &Network) -> Result<SharedHttpClient> {
         connector.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
         connector.build_with_resolver(SystemResolver)
     }))
-}
-
-/// Whether the certificates of authorities can be used: the SDK ends the process over one that it cannot read.
-///
-/// # Errors
-/// `usage` when one cannot.
-pub(super) fn check_trust(setup: &Setup, network: &Network) -> Result<()> {
-    certificates(setup, network).try_for_each(|pem| check(pem, setup))
-}
-
-fn certificates<'a>(setup: &'a Setup, network: &'a Network) -> impl Iterator<Item = &'a [u8]> {
-    network.certificates().into_iter().chain(setup.certificates.as_deref())
-}
-
-fn check(pem: &[u8], setup: &Setup) -> Result<()> {
-    let mut store = RootCertStore::empty();
-    let mut certificates = CertificateDer::pem_slice_iter(pem);
-    let good = certificates.all(|found| found.is_ok_and(|certificate| store.add(certificate).is_ok()));
-    if good && !store.is_empty() {
-        return Ok(());
-    }
-    Err(Error::new(
-        Code::Usage,
-        format!("{}: a certificate of an authority cannot be read ({} bytes)", setup.id, pem.len()),
-    )
-    .hint("It must be PEM, e.g. what `openssl x509` prints, of an authority and not of a server."))
 }
 
 /// The proxy for where Secrets Manager is. One for `http://` is taken only where an address says so: the metadata

@@ -20,11 +20,12 @@ use tokio::time::{Instant, timeout_at};
 
 use super::client::{self, RetryAfter};
 use super::fault::{self, Fault, within};
-use super::refusal::{Call, Refused, STS, why};
+use super::refusal::{Call, STS, why};
 use super::setup::{Login, Role, Setup};
 use crate::secret::SecretValue;
+use crate::sources::Refused;
 use crate::sources::identity::{self, Identity};
-use crate::sources::net::{Failure, Network};
+use crate::sources::net::{Failure, Network, cause};
 
 /// How long a session lasts: the shortest that STS gives, and longer than any run of the sources.
 const SESSION_SECONDS: i32 = 900;
@@ -86,8 +87,8 @@ struct Start<'a> {
 impl Start<'_> {
     async fn session(self) -> Result<Session, Refused> {
         let setup = self.setup;
-        let mut loader = client::loader(setup, self.network)
-            .map_err(|error| Refused::failed(error.fact, error.hints.join(" ")))?;
+        let mut loader =
+            client::loader(setup, self.network).map_err(|error| Refused::Failed(error.into()))?;
         if let Some(region) = &setup.region {
             loader = loader.region(Region::new(region.text.clone()));
         }
@@ -165,9 +166,7 @@ impl Start<'_> {
         region: &str,
     ) -> Result<Credentials, Refused> {
         let token = self.identity.token(&role.audience).await;
-        let token = token.map_err(|refusal| {
-            Refused::failed(format!("{}: {}", self.setup.id, refusal.fact), refusal.remedy)
-        })?;
+        let token = token.map_err(|refusal| Refused::Failed(refusal.about(self.setup.id.as_str())))?;
         let request = self
             .sts(config, None)
             .assume_role_with_web_identity()
@@ -255,7 +254,7 @@ impl Start<'_> {
         if matches!(error, CredentialsError::ProviderTimedOut(_)) {
             return Refused::Failed(Failure::Silent.refusal(&what, "what hands the credentials out"));
         }
-        match (&self.setup.login, fault::cause::<std::io::Error>(error)) {
+        match (&self.setup.login, cause::<std::io::Error>(error)) {
             (Login::Profile(_), _) => Refused::failed(
                 format!("{what}: it gives no credentials"),
                 format!(
@@ -330,9 +329,8 @@ fn no_region(setup: &Setup) -> Refused {
 
 /// The refusal behind an error of the SDK's own chain, when it was one of STS's or of the network's.
 fn of_login(error: &CredentialsError) -> Option<Fault> {
-    let by_token =
-        fault::cause::<SdkError<AssumeRoleWithWebIdentityError, HttpResponse>>(error).map(Fault::of);
-    let by_role = || fault::cause::<SdkError<AssumeRoleError, HttpResponse>>(error).map(Fault::of);
+    let by_token = cause::<SdkError<AssumeRoleWithWebIdentityError, HttpResponse>>(error).map(Fault::of);
+    let by_role = || cause::<SdkError<AssumeRoleError, HttpResponse>>(error).map(Fault::of);
     by_token.or_else(by_role).or_else(|| fault::of_chain(error))
 }
 

@@ -9,7 +9,7 @@ use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 
 use super::client::NoSuchHost;
-use crate::sources::net::{Failure, Network};
+use crate::sources::net::{Failure, Network, cause, causes};
 
 /// Why a call gave nothing.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -82,11 +82,6 @@ pub(super) fn of_chain(error: &(dyn StdError + 'static)) -> Option<Fault> {
     cause::<ConnectorError>(error).map(of_connection)
 }
 
-/// The error of this type among an error and its causes.
-pub(super) fn cause<'e, E: StdError + 'static>(error: &'e (dyn StdError + 'static)) -> Option<&'e E> {
-    std::iter::successors(Some(error), |error| inner(*error)).find_map(|error| error.downcast_ref::<E>())
-}
-
 /// Waits for a call as long as the sources have.
 pub(super) async fn within<T, E>(
     network: &Network,
@@ -111,7 +106,7 @@ fn of_connection(error: &ConnectorError) -> Fault {
     }
     if error.is_timeout() {
         // The limit for an answer stands around the client, that for a connection inside: there is one more error.
-        let connecting = std::iter::successors(error.source(), |error| inner(*error)).count() > 2;
+        let connecting = error.source().map_or(0, |source| causes(source).count()) > 2;
         return Fault::Net(if connecting {
             Failure::Connect("no answer".to_owned())
         } else {
@@ -136,14 +131,6 @@ fn of_connection(error: &ConnectorError) -> Fault {
 fn ended(error: &std::io::Error) -> bool {
     use std::io::ErrorKind as K;
     matches!(error.kind(), K::ConnectionReset | K::ConnectionAborted | K::BrokenPipe | K::UnexpectedEof)
-}
-
-/// The error inside an error. Those of the system hold theirs apart from `source`.
-fn inner<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e (dyn StdError + 'static)> {
-    match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
-        Some(inner) => Some(inner),
-        None => error.source(),
-    }
 }
 
 /// A code as far as it is one: the server's text is not ours to print.

@@ -40,8 +40,7 @@ impl Wanted {
     /// What is wrong with it.
     pub(super) fn of(item: &Item, source: &SourceId, region: &str) -> Result<Self, Refusal> {
         let version = item.version.as_ref();
-        let at = version.map(|version| format!("@{version}")).unwrap_or_default();
-        let reference = format!("{source}:{}{at}", item.name);
+        let reference = item.reference(source).to_string();
         let region = if item.name.starts_with("arn:") {
             region_of(&item.name, region).map_err(|(fact, remedy)| Refusal {
                 fact: format!("{reference}: {fact}"),
@@ -93,7 +92,7 @@ impl Wanted {
 
 /// The partition that a region belongs to; the one of all public regions when its name says nothing else
 /// (docs.aws.amazon.com, "Amazon Resource Names", and the partitions that the SDKs know).
-pub(super) fn partition(region: &str) -> &'static str {
+pub(in crate::sources) fn partition(region: &str) -> &'static str {
     const OTHERS: &[(&str, &str)] = &[
         ("cn-", "aws-cn"),
         ("us-gov-", "aws-us-gov"),

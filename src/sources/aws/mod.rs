@@ -16,13 +16,13 @@ use async_trait::async_trait;
 use tokio::sync::OnceCell;
 
 use self::credentials::Session;
-use self::refusal::Refused;
+pub(super) use self::item::partition;
 use self::setup::Setup;
 use super::conventional;
 use super::identity::Identity;
 use super::net::Network;
 use super::opening::Opening;
-use super::{Item, Listing, Options, Remark, Reply, Source};
+use super::{Item, Listing, Options, Refused, Remark, Reply, Source};
 use crate::error::Result;
 use crate::manifest::{Reference, Scope, SourceId};
 use crate::secret::SecretName;
@@ -46,7 +46,6 @@ pub(super) fn open(options: &Options, opening: &Opening) -> Result<Option<Aws>> 
     let Some(setup) = Setup::of(options, opening.settings, opening.identity.is_there())? else {
         return Ok(None);
     };
-    client::check_trust(&setup, &opening.network)?;
     Ok(Some(Aws {
         setup,
         network: opening.network.clone(),

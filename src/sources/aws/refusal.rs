@@ -4,21 +4,12 @@ use super::fault::{Coded, Fault};
 use super::item::Wanted;
 use super::setup::Setup;
 use crate::sources::net::Failure;
-use crate::sources::{Listing, Refusal, Reply};
+use crate::sources::{Listing, Refusal, Refused, Reply};
 
 /// The service that hands credentials out.
 pub(super) const STS: &str = "STS";
 /// The service that this source is.
 const STORE: &str = "Secrets Manager";
-
-/// An answer that is no value and not the absence of one.
-#[derive(Clone)]
-pub(super) enum Refused {
-    /// We were refused.
-    Denied(Refusal),
-    /// There was no good answer.
-    Failed(Refusal),
-}
 
 /// What was called, as the sentences name it.
 pub(super) struct Call<'a> {
@@ -31,30 +22,6 @@ pub(super) struct Call<'a> {
     pub(super) service: &'static str,
     /// Whether it goes to another address than Amazon's own.
     pub(super) elsewhere: bool,
-}
-
-impl Refused {
-    pub(super) fn reply(self) -> Reply {
-        match self {
-            Self::Denied(refusal) => Reply::Denied(refusal),
-            Self::Failed(refusal) => Reply::Failed(refusal),
-        }
-    }
-
-    pub(super) fn listing(self) -> Listing {
-        match self {
-            Self::Denied(refusal) => Listing::Denied(refusal),
-            Self::Failed(refusal) => Listing::Failed(refusal),
-        }
-    }
-
-    pub(super) fn denied(fact: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self::Denied(Refusal::new(fact, remedy))
-    }
-
-    pub(super) fn failed(fact: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self::Failed(Refusal::new(fact, remedy))
-    }
 }
 
 /// The reply to the question for one secret (errors of `GetSecretValue` and `BatchGetSecretValue`, and those that all

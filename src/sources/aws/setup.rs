@@ -46,11 +46,7 @@ pub(super) struct Said {
 impl Said {
     /// Whether it is an address of another machine without TLS.
     pub(super) fn is_plain_and_far(&self) -> bool {
-        let url = reqwest::Url::parse(&self.text).ok().filter(|url| url.scheme() == "http");
-        url.is_some_and(|url| match url.host_str().unwrap_or_default() {
-            "localhost" | "[::1]" => false,
-            host => !host.parse::<std::net::Ipv4Addr>().is_ok_and(|address| address.is_loopback()),
-        })
+        reqwest::Url::parse(&self.text).is_ok_and(|url| url.scheme() == "http" && !net::is_this_machine(&url))
     }
 }
 
@@ -206,7 +202,7 @@ impl Reading<'_> {
 
     fn certificates(&self) -> Result<Option<Vec<u8>>> {
         let said = self.said("ca-certificates", None, &["AWS_CA_BUNDLE"]);
-        said.map(|said| net::pem(&said.text, &self.settings.workspace, &said.by)).transpose()
+        said.map(|said| net::authorities(&said.text, &self.settings.workspace, &said.by)).transpose()
     }
 
     fn login(&self) -> Result<Login> {

@@ -8,11 +8,10 @@ use reqwest::header::{DATE, WWW_AUTHENTICATE};
 use serde::Deserialize;
 
 use super::login::Login;
-use super::refusal::No;
 use super::vault::Vault;
 use crate::secret::SecretValue;
 use crate::sources::net::Answer;
-use crate::sources::{Found, Reply};
+use crate::sources::{Found, Refused, Reply};
 
 /// What an answer is about.
 pub(super) struct Question<'a> {
@@ -69,22 +68,22 @@ impl Question<'_> {
             return Reply::Absent(format!("{} ({})", self.what, self.vault.host));
         }
         if answer.status != StatusCode::OK {
-            return self.refusal(answer).into();
+            return self.refusal(answer).reply();
         }
         // What the parser has to say could quote the value.
         let Ok(Bundle { value: Some(value), id, attributes }) = serde_json::from_slice(&answer.body) else {
-            return self.not_of_a_vault(answer).into();
+            return self.not_of_a_vault(answer).reply();
         };
         let value = SecretValue::new(value.into_bytes());
         let now = answered_at(answer);
         if let Some(from) = attributes.nbf.and_then(time).filter(|from| *from > now) {
             let fact = format!("{}: the secret is not valid before {}", self.what, shown(from));
-            return No::failed(fact, self.new_dates("--not-before")).into();
+            return Refused::failed(fact, self.new_dates("--not-before")).reply();
         }
         let expires = attributes.exp.and_then(time);
         if let Some(until) = expires.filter(|until| *until <= now) {
             let fact = format!("{}: the secret expired on {}", self.what, shown(until));
-            return No::failed(fact, self.new_dates("--expires")).into();
+            return Refused::failed(fact, self.new_dates("--expires")).reply();
         }
         Reply::Found(Found {
             value,
@@ -97,21 +96,21 @@ impl Question<'_> {
     }
 
     /// Why there is no secret or list in an answer.
-    pub(super) fn refusal(&self, answer: &Answer) -> No {
+    pub(super) fn refusal(&self, answer: &Answer) -> Refused {
         let what = &self.what;
         let host = &self.vault.host;
         match (answer.status.as_u16(), code(answer)) {
             (401, _) => self.unknown_token(answer),
             (403, Some((_, inner))) => self.forbidden(&inner),
-            (429, _) => No::failed(
+            (429, _) => Refused::failed(
                 format!("{what}: {host} gets too many requests, also when asked again (status 429)"),
                 "Run this again later, or keep these secrets in a vault of their own: the limit counts for each vault.",
             ),
-            (status @ 500..=599, _) => No::failed(
+            (status @ 500..=599, _) => Refused::failed(
                 format!("{what}: a fault of {host} (status {status}), also when asked again"),
                 "Run this again; if it stays so, look at status.azure.com.",
             ),
-            (status, Some((code, _))) if is_word(&code) => No::failed(
+            (status, Some((code, _))) if is_word(&code) => Refused::failed(
                 format!("{what}: {host} refused the question ({status} {code})"),
                 "Compare the reference with what the vault has: `az keyvault secret list --vault-name NAME`.",
             ),
@@ -120,12 +119,12 @@ impl Question<'_> {
     }
 
     /// A token that the vault does not take; it tells of whom it takes them.
-    fn unknown_token(&self, answer: &Answer) -> No {
+    fn unknown_token(&self, answer: &Answer) -> Refused {
         let Vault { name: vault, host, .. } = self.vault;
         let trusted = answer.headers.get(WWW_AUTHENTICATE).and_then(|header| tenant(header.to_str().ok()?));
         let own = self.login.application().map(|application| application.tenant.as_str());
         match (trusted, own) {
-            (Some(trusted), Some(own)) if !own.eq_ignore_ascii_case(trusted) => No::denied(
+            (Some(trusted), Some(own)) if !own.eq_ignore_ascii_case(trusted) => Refused::denied(
                 format!(
                     "{}: {host} belongs to the tenant {trusted}, and the login is one of {own}",
                     self.what
@@ -134,7 +133,7 @@ impl Question<'_> {
                     "Set `tenant-id` to {trusted} and log in as an application of that tenant, or name a vault of {own}."
                 ),
             ),
-            _ => No::denied(
+            _ => Refused::denied(
                 format!("{}: {host} does not accept the token (status 401)", self.what),
                 format!(
                     "`az keyvault show --name {vault} --query properties.tenantId` tells whose tokens it takes: set `tenant-id` to that, and `cloud` to where it is."
@@ -143,9 +142,9 @@ impl Question<'_> {
         }
     }
 
-    fn not_of_a_vault(&self, answer: &Answer) -> No {
+    fn not_of_a_vault(&self, answer: &Answer) -> Refused {
         let (what, host, status) = (&self.what, &self.vault.host, answer.status.as_u16());
-        No::failed(
+        Refused::failed(
             format!("{what}: the answer of {host} (status {status}) is none that a key vault gives"),
             "Is something between here and there that answers in its place, such as a proxy?",
         )

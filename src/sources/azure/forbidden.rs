@@ -2,32 +2,32 @@
 //! error codes"), with the command that allows it.
 
 use super::answer::{Question, is_word};
-use super::refusal::No;
 use super::vault::Vault;
+use crate::sources::Refused;
 
 impl Question<'_> {
     /// Why the vault refused with status 403.
-    pub(super) fn forbidden(&self, inner: &str) -> No {
+    pub(super) fn forbidden(&self, inner: &str) -> Refused {
         let host = &self.vault.host;
         let (what, who) = (&self.what, self.login.who());
         let action = if self.name.is_some() { "read it" } else { "list secrets" };
         match inner {
-            "ForbiddenByRbac" => No::denied(
+            "ForbiddenByRbac" => Refused::denied(
                 format!("{what}: {who} has no role in {host} that lets it {action}"),
                 format!("Assign the role; it counts after some minutes:\n{}", self.role()),
             ),
-            "AccessDenied" | "ForbiddenByPolicy" => No::denied(
+            "AccessDenied" | "ForbiddenByPolicy" => Refused::denied(
                 format!("{what}: no access policy of {host} lets {who} {action}"),
                 format!("Set one:\n{}", self.policy()),
             ),
-            "ForbiddenByFirewall" => No::denied(
+            "ForbiddenByFirewall" => Refused::denied(
                 format!("{what}: the firewall of {host} does not let this machine's address in"),
                 format!(
                     "Let it in: `az keyvault network-rule add --name {} --ip-address ADDRESS`. The addresses of GitHub's own runners change with every job: use a self-hosted runner in the vault's network.",
                     self.vault.name
                 ),
             ),
-            "ForbiddenByConnection" => No::denied(
+            "ForbiddenByConnection" => Refused::denied(
                 format!("{what}: {host} is closed to the public network"),
                 "Run this on a machine in the network of the vault's private endpoint, such as a self-hosted runner.",
             ),
@@ -36,7 +36,7 @@ impl Question<'_> {
                 let code = if is_word(inner) { inner } else { "Forbidden" };
                 let fact = format!("{what}: {host} does not let {who} {action} (403 {code})");
                 let (role, policy) = (self.role(), self.policy());
-                No::denied(fact, format!("With roles:\n{role}\nWith access policies:\n{policy}"))
+                Refused::denied(fact, format!("With roles:\n{role}\nWith access policies:\n{policy}"))
             }
         }
     }
@@ -61,10 +61,10 @@ impl Question<'_> {
         )
     }
 
-    fn disabled(&self) -> No {
+    fn disabled(&self) -> Refused {
         let (what, name) = (&self.what, self.name.unwrap_or("NAME"));
         let Vault { name: vault, .. } = self.vault;
-        No::failed(
+        Refused::failed(
             format!("{what}: the secret is disabled"),
             format!(
                 "Enable it, or set a new version:\naz keyvault secret set-attributes --vault-name {vault} --name {name} --enabled true"

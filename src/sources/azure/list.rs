@@ -6,8 +6,8 @@ use reqwest::Url;
 use serde::Deserialize;
 
 use super::answer::Question;
-use super::refusal::No;
 use super::{Azure, VERSION, name};
+use crate::sources::Refused;
 use crate::sources::net::Answer;
 
 #[derive(Deserialize)]
@@ -25,11 +25,14 @@ struct Entry {
 
 impl Azure {
     /// The names that start with `prefix`. The service has no filter, so that all are listed: 25 a page.
-    pub(super) async fn names(&self, prefix: &str) -> Result<Vec<String>, No> {
+    pub(super) async fn names(&self, prefix: &str) -> Result<Vec<String>, Refused> {
         let what = format!("{}:{prefix}*", self.id);
         if let Some(fault) = Some(prefix).filter(|prefix| !prefix.is_empty()).and_then(name::fault) {
             let fact = format!("{what}: no secret's name starts so: {fault}");
-            return Err(No::failed(fact, "Correct the reference: names are letters, digits and hyphens."));
+            return Err(Refused::failed(
+                fact,
+                "Correct the reference: names are letters, digits and hyphens.",
+            ));
         }
         let question = Question { vault: &self.vault, login: &self.login, what, name: None };
         let mut names = BTreeSet::new();
@@ -52,7 +55,7 @@ impl Azure {
     }
 }
 
-fn page(question: &Question, answer: &Answer) -> Result<Page, No> {
+fn page(question: &Question, answer: &Answer) -> Result<Page, Refused> {
     if answer.status.as_u16() != 200 {
         return Err(question.refusal(answer));
     }
@@ -68,8 +71,8 @@ fn below(prefix: &str, id: &str) -> Option<String> {
 }
 
 /// The token goes to no other host, and in no circle.
-fn leads_away(question: &Question) -> No {
-    No::failed(
+fn leads_away(question: &Question) -> Refused {
+    Refused::failed(
         format!(
             "{}: the list of {} goes on at an address that is not its own, or where it was already",
             question.what, question.vault.host

@@ -118,9 +118,7 @@ impl Login {
 fn said(options: &Options, text: &str) -> Result<&'static str> {
     WAYS.iter().map(|(way, _)| *way).find(|way| *way == text).ok_or_else(|| {
         let ways: Vec<String> = WAYS.iter().map(|(way, takes)| format!("`{way}` ({takes})")).collect();
-        let fact =
-            format!("{} is no way to log in ({} characters)", options.said_by("auth"), text.chars().count());
-        Error::new(Code::Usage, fact).hint(format!("It is one of {}.", ways.join(", ")))
+        options.unusable("auth", "is no way to log in").hint(format!("It is one of {}.", ways.join(", ")))
     })
 }
 
@@ -170,8 +168,8 @@ pub(super) fn metadata_host(options: &Options) -> Result<String> {
     if is_host {
         return Ok(text.trim_end_matches('/').to_owned());
     }
-    let (said_by, length) = (options.said_by("metadata-host"), text.chars().count());
-    Err(Error::new(Code::Usage, format!("{said_by} is no address of a host ({length} characters)"))
+    Err(options
+        .unusable("metadata-host", "is no address of a host")
         .hint(format!("Write it like `{METADATA_HOST}`, or leave it out.")))
 }
 
@@ -182,8 +180,8 @@ fn application(options: &Options, way: &str) -> Result<Application> {
         if text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.')) {
             return Ok(text.to_owned());
         }
-        let (said_by, length) = (options.said_by(setting), text.chars().count());
-        Err(Error::new(Code::Usage, format!("{said_by} is no id ({length} characters)"))
+        Err(options
+            .unusable(setting, "is no id")
             .hint(format!("A `{setting}` looks like 00000000-0000-0000-0000-000000000000.")))
     };
     Ok(Application { tenant: needed("tenant-id")?, client: needed("client-id")? })

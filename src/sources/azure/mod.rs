@@ -11,7 +11,6 @@ mod forbidden;
 mod list;
 mod login;
 mod name;
-mod refusal;
 #[cfg(test)]
 mod replayed;
 mod token;
@@ -25,14 +24,13 @@ use tokio::sync::OnceCell;
 
 use self::answer::Question;
 use self::login::Login;
-use self::refusal::No;
-use self::token::Session;
+use self::token::Start;
 use self::vault::Vault;
 use super::conventional;
 use super::identity::Identity;
 use super::net::{self, Answer, Network};
 use super::opening::Opening;
-use super::{Item, Listing, Options, Reply, Source};
+use super::{Item, Listing, Options, Refused, Reply, Source};
 use crate::error::Result;
 use crate::manifest::{Reference, Scope, SourceId};
 use crate::secret::SecretName;
@@ -43,6 +41,7 @@ const VERSION: &str = "7.4";
 /// The source.
 pub struct Azure {
     id: SourceId,
+    /// Whether somebody speaks of this source; see [`Options::named`].
     named: bool,
     vault: Vault,
     login: Login,
@@ -51,7 +50,7 @@ pub struct Azure {
     network: Arc<Network>,
     identity: Arc<Identity>,
     /// The login of this run, also when it was refused: it is made once.
-    authorization: OnceCell<std::result::Result<HeaderValue, No>>,
+    authorization: OnceCell<std::result::Result<HeaderValue, Refused>>,
 }
 
 /// Opens it; `None` when no vault is named. Nothing is asked for yet.
@@ -93,17 +92,16 @@ impl Source for Azure {
     }
 
     async fn list(&self, prefix: &str) -> Listing {
-        self.names(prefix).await.map_or_else(Listing::from, Listing::Items)
+        self.names(prefix).await.map_or_else(Refused::listing, Listing::Items)
     }
 }
 
 impl Azure {
     async fn one(&self, item: &Item) -> Reply {
         let Item { name, version } = item;
-        let reference =
-            Reference { source: self.id.clone(), item: name.clone(), field: None, version: version.clone() };
-        if let Some(no) = malformed(&reference) {
-            return no.into();
+        let reference = item.reference(&self.id);
+        if let Some(refused) = malformed(&reference) {
+            return refused.reply();
         }
         let question = Question {
             vault: &self.vault,
@@ -115,26 +113,23 @@ impl Azure {
         let address = self.vault.url(&format!("secrets/{name}{version}?api-version={VERSION}"));
         match self.ask(&address, &question.what).await {
             Ok(answer) => question.reply(&answer),
-            Err(no) => no.into(),
+            Err(refused) => refused.reply(),
         }
     }
 
     /// Asks the vault, with the token from the start: a challenge would cost a round trip.
-    async fn ask(&self, address: &str, what: &str) -> std::result::Result<Answer, No> {
+    async fn ask(&self, address: &str, what: &str) -> std::result::Result<Answer, Refused> {
         let authorization =
-            self.authorization.get_or_init(|| self.log_in()).await.as_ref().map_err(No::clone)?;
-        let client = self
-            .network
-            .client()
-            .map_err(|error| No::failed(format!("{what}: {}", error.fact), error.hints.join(" ")))?;
+            self.authorization.get_or_init(|| self.log_in()).await.as_ref().map_err(Refused::clone)?;
+        let client = self.network.client().map_err(|error| Refused::Failed(error.into()).about(what))?;
         let make =
             || client.get(address).header(AUTHORIZATION, authorization).header(ACCEPT, "application/json");
         let answer = self.network.send(make, net::is_transient).await;
-        answer.map_err(|failure| No::Failed(failure.refusal(what, &self.vault.host)))
+        answer.map_err(|failure| Refused::Failed(failure.refusal(what, &self.vault.host)))
     }
 
-    async fn log_in(&self) -> std::result::Result<HeaderValue, No> {
-        let session = Session {
+    async fn log_in(&self) -> std::result::Result<HeaderValue, Refused> {
+        let start = Start {
             id: self.id.as_str(),
             vault: &self.vault,
             login: &self.login,
@@ -143,20 +138,20 @@ impl Azure {
             network: &self.network,
             identity: &self.identity,
         };
-        session.authorization().await
+        start.authorization().await
     }
 }
 
 /// A reference to what Key Vault cannot have.
-fn malformed(reference: &Reference) -> Option<No> {
+fn malformed(reference: &Reference) -> Option<Refused> {
     if let Some(fault) = name::fault(&reference.item) {
-        return Some(No::failed(
+        return Some(Refused::failed(
             format!("{reference}: no secret in Key Vault can have this name: {fault}"),
             "Correct the reference. Of a conventional name it is the prefix, the environment or the length: give a reference.",
         ));
     }
     let version = reference.version.as_deref().filter(|version| !name::is_version(version))?;
-    Some(No::failed(
+    Some(Refused::failed(
         format!(
             "{reference}: a version in Key Vault has 32 hexadecimal digits, and this one has {} characters",
             version.chars().count()

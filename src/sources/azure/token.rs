@@ -1,21 +1,17 @@
 //! The access token: asked for once a run, of Entra or of the machine's metadata service.
 
-use std::io;
-use std::path::Path;
-
 use reqwest::RequestBuilder;
 use reqwest::header::HeaderValue;
 use serde::Deserialize;
-use zeroize::Zeroizing;
 
 use super::entra;
 use super::login::{Application, Login};
-use super::refusal::No;
 use super::vault::Vault;
 use crate::error::Error;
 use crate::secret::SecretValue;
 use crate::sources::identity::Identity;
 use crate::sources::net::{self, Answer, Network};
+use crate::sources::{Refused, read_token};
 
 /// What says that an assertion is a signed token (RFC 7523 section 2.2).
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -24,8 +20,8 @@ const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer
 const METADATA_PATH: &str = "/metadata/identity/oauth2/token";
 const METADATA_VERSION: &str = "2018-02-01";
 
-/// Everything that a login needs.
-pub(super) struct Session<'a> {
+/// What a login works with.
+pub(super) struct Start<'a> {
     pub(super) id: &'a str,
     pub(super) vault: &'a Vault,
     pub(super) login: &'a Login,
@@ -41,15 +37,15 @@ struct Token {
     access_token: String,
 }
 
-impl Session<'_> {
+impl Start<'_> {
     /// Logs in and returns the header that says so.
-    pub(super) async fn authorization(&self) -> Result<HeaderValue, No> {
+    pub(super) async fn authorization(&self) -> Result<HeaderValue, Refused> {
         let token = match self.login {
             Login::Secret(application, secret) => self.of_entra(application, "client_secret", secret).await?,
             Login::Certificate(application, certificate) => {
                 let assertion = certificate.assertion(application, &self.endpoint(application));
                 let unsigned = || {
-                    No::failed(
+                    Refused::failed(
                         format!("{}: the certificate's key signs nothing", self.id),
                         "Use another one.",
                     )
@@ -57,11 +53,11 @@ impl Session<'_> {
                 self.of_entra(application, "client_assertion", &assertion.ok_or_else(unsigned)?).await?
             }
             Login::TokenFile(application, path) => {
-                let token = in_file(path).map_err(|error| {
+                let token = read_token(path).map_err(|error| {
                     let reason = crate::error::plain_reason(&error);
                     let fact =
                         format!("{}: the token file {} cannot be read: {reason}", self.id, path.display());
-                    No::failed(
+                    Refused::failed(
                         fact,
                         "Correct `federated-token-file`, or let `auth` say another way to log in.",
                     )
@@ -75,16 +71,13 @@ impl Session<'_> {
             Login::ManagedIdentity(client) => self.of_machine(client.as_deref()).await?,
             Login::Nothing => return Err(entra::nothing_given(self)),
         };
-        let mut header = HeaderValue::from_bytes(&[b"Bearer ", token.expose()].concat())
-            .map_err(|_| entra::no_token(self, &self.vault.authority))?;
-        header.set_sensitive(true);
-        Ok(header)
+        net::bearer(&token).ok_or_else(|| entra::no_token(self, &self.vault.authority))
     }
 
-    async fn workflow_token(&self) -> Result<SecretValue, No> {
+    async fn workflow_token(&self) -> Result<SecretValue, Refused> {
         self.identity.token(&self.vault.audience).await.map_err(|refusal| {
             if self.identity.is_there() {
-                No::Failed(refusal)
+                Refused::Failed(refusal)
             } else {
                 entra::no_workflow_identity(self, &refusal)
             }
@@ -101,8 +94,8 @@ impl Session<'_> {
         application: &Application,
         what: &str,
         credential: &SecretValue,
-    ) -> Result<SecretValue, No> {
-        let client = self.network.client().map_err(|error| self.no_client(&error))?;
+    ) -> Result<SecretValue, Refused> {
+        let client = self.network.client().map_err(|error| self.no_client(error))?;
         let scope = format!("{}/.default", self.vault.resource);
         let text = String::from_utf8_lossy(credential.expose());
         let mut form = vec![
@@ -125,8 +118,8 @@ impl Session<'_> {
     }
 
     /// A token for the machine, of the service that only the machine itself reaches.
-    async fn of_machine(&self, client_id: Option<&str>) -> Result<SecretValue, No> {
-        let client = self.network.direct().map_err(|error| self.no_client(&error))?;
+    async fn of_machine(&self, client_id: Option<&str>) -> Result<SecretValue, Refused> {
+        let client = self.network.direct().map_err(|error| self.no_client(error))?;
         let mut query = vec![("api-version", METADATA_VERSION), ("resource", &self.vault.resource)];
         query.extend(client_id.map(|id| ("client_id", id)));
         let address = format!("{}{METADATA_PATH}", self.metadata_host);
@@ -147,24 +140,14 @@ impl Session<'_> {
         make: impl Fn() -> RequestBuilder,
         host: &str,
         again: impl Fn(&Answer) -> bool,
-    ) -> Result<Answer, No> {
+    ) -> Result<Answer, Refused> {
         let what = format!("{}: the login at {host}", self.id);
-        self.network.send(make, again).await.map_err(|failure| No::Failed(failure.refusal(&what, host)))
+        self.network.send(make, again).await.map_err(|failure| Refused::Failed(failure.refusal(&what, host)))
     }
 
-    fn no_client(&self, error: &Error) -> No {
-        No::failed(format!("{}: {}", self.id, error.fact), error.hints.join(" "))
+    fn no_client(&self, error: Error) -> Refused {
+        Refused::Failed(error.into()).about(self.id)
     }
-}
-
-/// The token in a file, without the end of its line.
-fn in_file(path: &Path) -> io::Result<SecretValue> {
-    // A pipe would stop the whole run until somebody writes to it.
-    if !std::fs::metadata(path)?.is_file() {
-        return Err(io::Error::other("it is no regular file"));
-    }
-    let bytes = Zeroizing::new(std::fs::read(path)?);
-    Ok(SecretValue::new(bytes.trim_ascii().to_vec()))
 }
 
 fn parsed(answer: &Answer) -> Option<SecretValue> {

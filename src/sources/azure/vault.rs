@@ -111,7 +111,7 @@ impl Suffix {
         let cloud = options.text("cloud").map(|text| {
             let known = |cloud: &&Cloud| cloud.names.iter().any(|name| name.eq_ignore_ascii_case(text));
             CLOUDS.iter().find(known).map(Self::Of).ok_or_else(|| {
-                malformed(options, "cloud", "is no cloud that we know")
+                options.unusable("cloud", "is no cloud that we know")
                     .hint("It is `public`, `china` or `usgov`; of others, `vault-suffix` and `authority-host` tell where they are.")
             })
         });
@@ -120,7 +120,8 @@ impl Suffix {
             if is_host(&text) && text.contains('.') {
                 Ok(Self::Own(text))
             } else {
-                Err(malformed(options, "vault-suffix", "is no end of a host's name")
+                Err(options
+                    .unusable("vault-suffix", "is no end of a host's name")
                     .hint("Write what follows the vault's name and its dot, e.g. `vault.azure.net`."))
             }
         });
@@ -152,7 +153,8 @@ impl Suffix {
 /// The name and the end of the host that `vault-url` has.
 fn parsed(options: &Options, text: &str) -> Result<(String, String)> {
     let wrong = |what: &str| {
-        malformed(options, "vault-url", what)
+        options
+            .unusable("vault-url", what)
             .hint("Write the address that the portal shows as \"Vault URI\": `https://NAME.vault.azure.net`.")
     };
     let Ok(url) = Url::parse(text) else {
@@ -166,7 +168,7 @@ fn parsed(options: &Options, text: &str) -> Result<(String, String)> {
         _ => return Err(wrong("does not start with `https://`")),
     }
     if url.path().starts_with("/secrets") {
-        return Err(malformed(options, "vault-url", "is the address of a secret").hint(format!(
+        return Err(options.unusable("vault-url", "is the address of a secret").hint(format!(
             "Leave out what follows the host; the secret's name belongs into a reference, `{}:NAME`.",
             options.id
         )));
@@ -199,7 +201,7 @@ fn matching(options: &Options, end: &str, wanted: Option<Suffix>) -> Result<Suff
         }
         (Some(Suffix::Own(_)), _) => {
             let fact = format!("does not end as {} says", options.said_by("vault-suffix"));
-            Err(malformed(options, "vault-url", &fact).hint("Correct one of the two."))
+            Err(options.unusable("vault-url", &fact).hint("Correct one of the two."))
         }
         (_, None) => Err(foreign(options, end)),
     }
@@ -208,17 +210,18 @@ fn matching(options: &Options, end: &str, wanted: Option<Suffix>) -> Result<Suff
 /// Why a host is no vault's.
 fn foreign(options: &Options, end: &str) -> Error {
     if end.starts_with("managedhsm.") {
-        return malformed(options, "vault-url", "is a managed HSM, which holds keys and no secrets")
+        return options
+            .unusable("vault-url", "is a managed HSM, which holds keys and no secrets")
             .hint("Name a key vault: `https://NAME.vault.azure.net`.");
     }
     if end.split('.').any(|part| part == "privatelink" || part == "vaultcore") {
-        return malformed(options, "vault-url", "is the internal name of a private endpoint")
+        return options.unusable("vault-url", "is the internal name of a private endpoint")
             .hint("Write `https://NAME.vault.azure.net` with a private endpoint too: the private DNS zone leads there.");
     }
     let known: Vec<String> = CLOUDS.iter().map(|cloud| format!("`.{}`", cloud.suffix)).collect();
     let fact =
         "is no key vault's, and a token would be sent to whoever answers there: its host ends in none of";
-    malformed(options, "vault-url", &format!("{fact} {}", known.join(", "))).hint(
+    options.unusable("vault-url", &format!("{fact} {}", known.join(", "))).hint(
         "Correct the address. For a cloud with other names, say so by `vault-suffix` and `authority-host`.",
     )
 }
@@ -240,7 +243,8 @@ fn authority(options: &Options, suffix: &Suffix) -> Result<String> {
     // Microsoft's own libraries take it with and without `https://`.
     let host = text.strip_prefix("https://").unwrap_or(text).trim_end_matches('/').to_ascii_lowercase();
     if !is_host(&host) {
-        return Err(malformed(options, "authority-host", "is no host that is reached by `https://`")
+        return Err(options
+            .unusable("authority-host", "is no host that is reached by `https://`")
             .hint("Write the host alone, e.g. `login.microsoftonline.com`."));
     }
     let its_cloud = CLOUDS.iter().find(|cloud| cloud.authorities.contains(&host.as_str()));
@@ -261,7 +265,7 @@ fn name_is_one(options: &Options, name: &str) -> Result<String> {
     if is_vault_name(name) {
         return Ok(name.to_ascii_lowercase());
     }
-    Err(malformed(options, "vault-name", "is no vault's name").hint(
+    Err(options.unusable("vault-name", "is no vault's name").hint(
         "A vault's name is 3 to 24 letters, digits and single hyphens. An address belongs into `vault-url`.",
     ))
 }
@@ -279,10 +283,4 @@ fn is_vault_name(name: &str) -> bool {
 fn is_host(text: &str) -> bool {
     let good = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
     text.split('.').all(good)
-}
-
-/// A setting that cannot be, told by who said it and its length: what stands there may be a misplaced value.
-fn malformed(options: &Options, setting: &str, what: &str) -> Error {
-    let length = options.text(setting).unwrap_or_default().chars().count();
-    Error::new(Code::Usage, format!("{} {what} ({length} characters)", options.said_by(setting)))
 }

@@ -86,16 +86,26 @@ impl fmt::Display for Failure {
     }
 }
 
-/// The error of this type among the causes. Errors of the TLS library come wrapped in those of the system, once or twice.
-pub(super) fn cause<'e, E: StdError + 'static>(error: &'e (dyn StdError + 'static)) -> Option<&'e E> {
-    if let Some(found) = error.downcast_ref::<E>() {
-        return Some(found);
-    }
-    // What such an error wraps is not its source: it passes its source off as its own.
-    let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-    match wrapped {
-        Some(inner) => cause(inner),
-        None => error.source().and_then(cause),
+/// The error of this type among an error and its causes.
+pub(in crate::sources) fn cause<'e, E: StdError + 'static>(
+    error: &'e (dyn StdError + 'static),
+) -> Option<&'e E> {
+    causes(error).find_map(|error| error.downcast_ref())
+}
+
+/// An error and its causes, the nearest first. Errors of the TLS library come wrapped in those of the system, once or
+/// twice.
+pub(in crate::sources) fn causes<'e>(
+    error: &'e (dyn StdError + 'static),
+) -> impl Iterator<Item = &'e (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |error| inner(*error))
+}
+
+/// The error inside an error. What one of the system wraps is not its source: it passes its source off as its own.
+fn inner<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e (dyn StdError + 'static)> {
+    match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+        Some(inner) => Some(inner),
+        None => error.source(),
     }
 }
 

@@ -2,24 +2,27 @@
 //! requests run at once. Sources make requests; how they are sent is decided here.
 
 mod failure;
+mod header;
 mod retry;
 mod tls;
 
 use std::future::Future;
-use std::path::Path;
+use std::net::IpAddr;
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use backon::Retryable;
 use futures_util::stream::{self, Buffered, Collect, StreamExt};
 use reqwest::header::HeaderMap;
-use reqwest::{Client, ClientBuilder, NoProxy, Proxy, RequestBuilder, StatusCode, redirect};
+use reqwest::{Client, ClientBuilder, NoProxy, Proxy, RequestBuilder, StatusCode, Url, redirect};
 use tokio::time::{Instant, timeout_at};
 use zeroize::Zeroizing;
 
 pub use self::failure::Failure;
+pub(super) use self::failure::{cause, causes};
+pub use self::header::{bearer, credential};
 pub(super) use self::retry::retry_after;
-pub use self::tls::Tls;
+pub use self::tls::{Tls, authorities, pem};
 use crate::error::{Code, Error, Result};
 use crate::settings::{Environment, Settings};
 
@@ -83,7 +86,7 @@ impl Network {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let certificates = settings.ca_certificates.as_deref();
         let certificates =
-            certificates.map(|text| tls::certificates(text, &settings.workspace)).transpose()?;
+            certificates.map(|text| authorities(text, &settings.workspace, tls::INPUT)).transpose()?;
         Ok(Self {
             deadline: Instant::now() + settings.timeout,
             timeout: settings.timeout,
@@ -229,6 +232,12 @@ pub fn is_transient(answer: &Answer) -> bool {
     matches!(answer.status.as_u16(), 408 | 412 | 429 | 500 | 502 | 503 | 504)
 }
 
+/// Whether an address is one of this machine: what is sent there crosses no network.
+pub fn is_this_machine(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
 impl Proxies {
     fn read(variables: &Environment) -> Result<Self> {
         let either = |name: &str| variables.text(&name.to_lowercase()).or_else(|| variables.text(name));
@@ -236,7 +245,7 @@ impl Proxies {
         let read = |name: &str| -> Result<Option<String>> {
             let Some(text) = either(name).or(all) else { return Ok(None) };
             let with_scheme = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
-            reqwest::Url::parse(&with_scheme).map(|_| Some(with_scheme)).map_err(|_| {
+            Url::parse(&with_scheme).map(|_| Some(with_scheme)).map_err(|_| {
                 Error::new(
                     Code::Usage,
                     format!("{name} is no address of a proxy ({} characters)", text.len()),
@@ -267,9 +276,4 @@ impl Proxies {
         }
         Ok(builder)
     }
-}
-
-/// The directory and text of a file or text that holds PEM, for settings that name one.
-pub fn pem(text: &str, from: &Path, said_by: &str) -> Result<Vec<u8>> {
-    tls::read_pem(text, from, said_by)
 }

@@ -23,16 +23,20 @@ pub struct Tls {
 /// What the input `ca-certificates` is called in errors.
 pub(super) const INPUT: &str = "the input `ca-certificates`";
 
-/// `ca-certificates`: PEM itself, or the file that holds it.
-pub(super) fn certificates(text: &str, from: &Path) -> Result<Vec<u8>> {
-    let pem = read_pem(text, from, INPUT)?;
-    if parsed(&pem, INPUT)?.is_empty() {
-        return Err(no_certificate(INPUT));
+/// Certificates of authorities, as PEM: from a text that is that itself, or names the file that holds it.
+///
+/// # Errors
+/// `usage` when it cannot be read, or holds none that a client can trust.
+pub fn authorities(text: &str, from: &Path, said_by: &str) -> Result<Vec<u8>> {
+    let pem = pem(text, from, said_by)?;
+    if parsed(&pem, said_by)?.is_empty() {
+        return Err(no_certificate(said_by));
     }
     Ok(pem)
 }
 
-pub(super) fn read_pem(text: &str, from: &Path, said_by: &str) -> Result<Vec<u8>> {
+/// PEM: a text that is that itself, or the file that a text names.
+pub fn pem(text: &str, from: &Path, said_by: &str) -> Result<Vec<u8>> {
     if text.contains("-----BEGIN ") {
         return Ok(text.as_bytes().to_vec());
     }

@@ -11,10 +11,10 @@ use zeroize::Zeroizing;
 
 use super::cli::{Ended, Op};
 use super::reference::{Query, SecretReference, is_supported};
-use super::refusal::{Kind, Message, Stop, is_called, no_such_field, no_such_vault, several_items};
+use super::refusal::{Kind, Message, is_called, no_such_field, no_such_vault, several_items};
 use super::template::Template;
 use crate::secret::SecretValue;
-use crate::sources::{Found, Refusal, Reply};
+use crate::sources::{Found, Refusal, Refused, Reply};
 
 /// How often the references are asked for, each time without those that were found to be wrong. Each time all the others
 /// are counted again.
@@ -25,9 +25,9 @@ const REPLACEMENT: &[u8] = "\u{fffd}".as_bytes();
 /// Answers every reference, in the same order.
 pub(super) async fn read(op: &Op, wanted: &[SecretReference]) -> Vec<Reply> {
     let mut reading = Reading { op, wanted, replies: BTreeMap::new(), vaults: BTreeMap::new() };
-    if let Err(stop) = reading.all().await {
+    if let Err(refused) = reading.all().await {
         for (index, reference) in wanted.iter().enumerate() {
-            reading.replies.entry(index).or_insert_with(|| stop.reply(reference));
+            reading.replies.entry(index).or_insert_with(|| refused.clone().about(&reference.text).reply());
         }
     }
     reading.replies.into_values().collect()
@@ -37,7 +37,7 @@ pub(super) async fn read(op: &Op, wanted: &[SecretReference]) -> Vec<Reply> {
 ///
 /// # Errors
 /// Why they are not known.
-pub(super) async fn titles(op: &Op, vault: &str) -> Result<Option<Vec<(String, String)>>, Stop> {
+pub(super) async fn titles(op: &Op, vault: &str) -> Result<Option<Vec<(String, String)>>, Refused> {
     let items = list(op, vault, &[]).await?;
     Ok(items.map(|items| items.into_iter().map(|item| (item.title, item.id)).collect()))
 }
@@ -69,7 +69,7 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    async fn all(&mut self) -> Result<(), Stop> {
+    async fn all(&mut self) -> Result<(), Refused> {
         for (index, reference) in self.wanted.iter().enumerate() {
             if let Some(c) = reference.unsupported() {
                 self.replies.insert(index, unsupported(reference, c));
@@ -92,7 +92,7 @@ impl Reading<'_> {
     }
 
     /// Asks for all that is open at once, but for `alone`, until all is answered. What turns out to be no text goes there.
-    async fn together(&mut self, alone: &mut Vec<usize>) -> Result<(), Stop> {
+    async fn together(&mut self, alone: &mut Vec<usize>) -> Result<(), Refused> {
         for _ in 0..ROUNDS {
             let open: Vec<usize> = self.open().into_iter().filter(|index| !alone.contains(index)).collect();
             if open.is_empty() {
@@ -118,24 +118,24 @@ impl Reading<'_> {
             let before = self.replies.len();
             self.take_out(&message, &open).await?;
             if self.replies.len() == before {
-                return Err(self.op.stop(&message).await);
+                return Err(self.op.refused(&message).await);
             }
         }
-        Err(Stop::Failed(Refusal::new(
+        Err(Refused::failed(
             format!("it was not asked for any more: {ROUNDS} other references are wrong"),
             "Correct those first: each one costs another reading of all.",
-        )))
+        ))
     }
 
     /// Reads one reference by itself, byte for byte.
-    async fn one(&mut self, index: usize) -> Result<(), Stop> {
+    async fn one(&mut self, index: usize) -> Result<(), Refused> {
         let reference = &self.wanted[index];
         match self.op.run(&["read", "--no-newline", &reference.text], None).await? {
             Ended::Well(value) => self.found(index, value.into()),
             Ended::Badly(message) => {
                 self.take_out(&message, &[index]).await?;
                 if !self.replies.contains_key(&index) {
-                    return Err(self.op.stop(&message).await);
+                    return Err(self.op.refused(&message).await);
                 }
             }
         }
@@ -143,7 +143,7 @@ impl Reading<'_> {
     }
 
     /// Answers those of the open references that a message shows to be wrong.
-    async fn take_out(&mut self, message: &Message, open: &[usize]) -> Result<(), Stop> {
+    async fn take_out(&mut self, message: &Message, open: &[usize]) -> Result<(), Refused> {
         let about_items = matches!(message.kind, Kind::Vault | Kind::Item | Kind::Ambiguous);
         if about_items {
             self.look_into_vaults(open).await?;
@@ -171,7 +171,7 @@ impl Reading<'_> {
             let reference = &self.wanted[index];
             let reply = match message.kind {
                 Kind::Field => no_such_field(reference, None),
-                _ => message.stop(None).reply(reference),
+                _ => message.refused(None).about(&reference.text).reply(),
             };
             self.replies.insert(index, reply);
         }
@@ -179,7 +179,7 @@ impl Reading<'_> {
     }
 
     /// Lists the vaults of these references that were not listed yet.
-    async fn look_into_vaults(&mut self, open: &[usize]) -> Result<(), Stop> {
+    async fn look_into_vaults(&mut self, open: &[usize]) -> Result<(), Refused> {
         for index in open {
             let vault = &self.wanted[*index].vault;
             let key = vault.to_lowercase();
@@ -227,25 +227,22 @@ impl Reading<'_> {
     }
 }
 
-async fn list(op: &Op, vault: &str, more: &[&str]) -> Result<Option<Vec<Listed>>, Stop> {
+async fn list(op: &Op, vault: &str, more: &[&str]) -> Result<Option<Vec<Listed>>, Refused> {
     let words = [&["item", "list", "--vault", vault, "--format", "json"], more].concat();
     match op.run(&words, None).await? {
         Ended::Well(output) => parse(&output).map(Some),
         Ended::Badly(message) if message.kind == Kind::Vault => Ok(None),
-        Ended::Badly(message) => Err(op.stop(&message).await),
+        Ended::Badly(message) => Err(op.refused(&message).await),
     }
 }
 
-fn parse(output: &Zeroizing<Vec<u8>>) -> Result<Vec<Listed>, Stop> {
+fn parse(output: &Zeroizing<Vec<u8>>) -> Result<Vec<Listed>, Refused> {
     // A vault without an item is an empty list, or nothing.
     if output.trim_ascii().is_empty() {
         return Ok(Vec::new());
     }
     serde_json::from_slice(output).map_err(|_| {
-        Stop::Failed(Refusal::new(
-            "`op item list` printed no list of items",
-            "`op update` brings the newest version.",
-        ))
+        Refused::failed("`op item list` printed no list of items", "`op update` brings the newest version.")
     })
 }
 
@@ -259,13 +256,13 @@ fn unsupported(reference: &SecretReference, c: char) -> Reply {
     Reply::Failed(Refusal::new(format!("{}: `op` takes no `{c}` in a reference", reference.text), remedy))
 }
 
-fn no_template() -> Stop {
-    Stop::Failed(Refusal::new(
+fn no_template() -> Refused {
+    Refused::failed(
         "what `op inject` printed is not the template that it was given",
         "`op update` brings the newest version.",
-    ))
+    )
 }
 
-fn no_randomness() -> Stop {
-    Stop::Failed(Refusal::new("the system gives no random bytes", "Run this again."))
+fn no_randomness() -> Refused {
+    Refused::failed("the system gives no random bytes", "Run this again.")
 }

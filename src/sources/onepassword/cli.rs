@@ -15,12 +15,12 @@ use tokio::sync::OnceCell;
 use tokio::time::timeout_at;
 use zeroize::Zeroizing;
 
-use super::refusal::{Message, Stop};
+use super::refusal::Message;
 use crate::error::plain_reason;
 use crate::secret::SecretValue;
 use crate::settings::Environment;
 use crate::sources::net::{Failure, Network};
-use crate::sources::{Options, Refusal};
+use crate::sources::{Options, Refusal, Refused};
 
 /// The version with service accounts (1Password's documentation, "Use service accounts with 1Password CLI").
 const OLDEST: (u32, u32) = (2, 18);
@@ -95,8 +95,8 @@ impl Op {
     ///
     /// # Errors
     /// Why it says nothing about any item: it is not there, too old, out of time, or nobody may read anything.
-    pub(super) async fn run(&self, words: &[&str], template: Option<&str>) -> Result<Ended, Stop> {
-        let (status, output, errors) = self.ended(words, template).await.map_err(Stop::Failed)?;
+    pub(super) async fn run(&self, words: &[&str], template: Option<&str>) -> Result<Ended, Refused> {
+        let (status, output, errors) = self.ended(words, template).await.map_err(Refused::Failed)?;
         // Before 2.32.1 it ended well after faults of the server, and printed nothing but a message.
         if status.success() && (!output.is_empty() || errors.trim().is_empty()) {
             return Ok(Ended::Well(output));
@@ -105,14 +105,14 @@ impl Op {
     }
 
     /// Why nothing is answered, given a message that is about no reference. Asks for the version when that may be it.
-    pub(super) async fn stop(&self, message: &Message) -> Stop {
+    pub(super) async fn refused(&self, message: &Message) -> Refused {
         if message.is_unknown()
             && let Some(refusal) = self.too_old().await
         {
-            return Stop::Failed(refusal);
+            return Refused::Failed(refusal);
         }
         let token = matches!(self.login, Login::ServiceAccount(_)).then_some(self.token_variable.as_str());
-        message.stop(token)
+        message.refused(token)
     }
 
     async fn too_old(&self) -> Option<Refusal> {

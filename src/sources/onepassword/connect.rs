@@ -13,9 +13,9 @@ use tokio::sync::OnceCell;
 
 use super::item::{Item, Picked};
 use super::reference::SecretReference;
-use super::refusal::{Stop, is_called, no_such_vault, several_items};
+use super::refusal::{is_called, no_such_vault, several_items};
 use crate::sources::net::{self, Answer, Network};
-use crate::sources::{Found, Refusal, Reply};
+use crate::sources::{Found, Refusal, Refused, Reply};
 
 /// A Connect server, and what it has told in this run.
 pub(super) struct Connect {
@@ -55,7 +55,7 @@ enum Trouble {
     /// Not with this token (403).
     NotShared,
     /// Nothing at all is to be had.
-    Stop(Stop),
+    Stop(Refused),
 }
 
 /// Answers that are asked for once, by what was asked for.
@@ -86,10 +86,10 @@ impl Connect {
     ///
     /// # Errors
     /// Why they are not known.
-    pub(super) async fn titles(&self, vault: &str) -> Result<Option<Vec<(String, String)>>, Stop> {
+    pub(super) async fn titles(&self, vault: &str) -> Result<Option<Vec<(String, String)>>, Refused> {
         let client = self.client()?;
         let vaults = self.vaults(&client).await;
-        let vaults = vaults.as_ref().map_err(|trouble| self.stop(trouble))?;
+        let vaults = vaults.as_ref().map_err(|trouble| self.refused(trouble))?;
         let Some(vault) = vaults.iter().find(|one| is_called(vault, &one.id, &one.name)) else {
             return Ok(None);
         };
@@ -98,7 +98,7 @@ impl Connect {
                 let active = items.iter().filter(|item| item.state.is_none());
                 Ok(Some(active.map(|item| (item.title.clone(), item.id.clone())).collect()))
             }
-            Err(Trouble::Stop(stop)) => Err(stop.clone()),
+            Err(Trouble::Stop(refused)) => Err(refused.clone()),
             Err(Trouble::NotThere | Trouble::NotShared) => Ok(None),
         }
     }
@@ -109,7 +109,7 @@ impl Connect {
 
     /// The answer to one reference, or why there is none.
     async fn answer(&self, reference: &SecretReference) -> Result<Reply, Reply> {
-        let client = self.client().map_err(|stop| stop.reply(reference))?;
+        let client = self.client().map_err(|refused| refused.about(&reference.text).reply())?;
         let vault = self.vault(&client, reference).await?;
         let id = self.item_id(&client, reference, vault).await?;
         let item = self.item(&client, &vault.id, &id).await;
@@ -186,10 +186,10 @@ impl Connect {
     async fn ask_json<T: DeserializeOwned>(&self, client: &Client, path: &[&str]) -> Result<T, Trouble> {
         let answer = self.ask(client, path).await?;
         serde_json::from_slice(&answer.body).map_err(|_| {
-            Trouble::Stop(Stop::Failed(Refusal::new(
+            Trouble::Stop(Refused::failed(
                 format!("what {} answered is no Connect server's", self.server()),
                 "Is the address of the Connect server right (`connect-host`)?",
-            )))
+            ))
         })
     }
 
@@ -205,35 +205,35 @@ impl Connect {
                 .header(ACCEPT, "application/json, */*")
         };
         let answer = self.network.send(make, net::is_transient).await.map_err(|failure| {
-            Trouble::Stop(Stop::Failed(failure.refusal("the Connect server", &self.server())))
+            Trouble::Stop(Refused::Failed(failure.refusal("the Connect server", &self.server())))
         })?;
         match answer.status.as_u16() {
             200 => Ok(answer),
-            401 => Err(Trouble::Stop(Stop::Denied(Refusal::new(
+            401 => Err(Trouble::Stop(Refused::denied(
                 format!("the Connect server does not take {} (401)", self.token_variable),
                 "Give it a token that is valid and of this server: `op connect token create NAME --server SERVER --vault VAULT,r`.",
-            )))),
+            ))),
             403 => Err(Trouble::NotShared),
             404 if path.len() > 1 => Err(Trouble::NotThere),
-            status => Err(Trouble::Stop(Stop::Failed(Refusal::new(
+            status => Err(Trouble::Stop(Refused::failed(
                 format!("the Connect server {} answered with status {status}", self.server()),
                 "Look at the server and what stands before it (`/health` tells its state), or correct `connect-host`.",
-            )))),
+            ))),
         }
     }
 
-    fn stop(&self, trouble: &Trouble) -> Stop {
+    fn refused(&self, trouble: &Trouble) -> Refused {
         match trouble {
-            Trouble::Stop(stop) => stop.clone(),
-            Trouble::NotThere | Trouble::NotShared => Stop::Denied(Refusal::new(
+            Trouble::Stop(refused) => refused.clone(),
+            Trouble::NotThere | Trouble::NotShared => Refused::denied(
                 format!("the Connect server {} shows no vaults to this token", self.server()),
                 "Give it a token of this server: `op connect token create NAME --server SERVER --vault VAULT,r`.",
-            )),
+            ),
         }
     }
 
-    fn client(&self) -> Result<Client, Stop> {
-        self.network.client().map_err(|error| Stop::Failed(Refusal::new(error.fact, error.hints.join("\n"))))
+    fn client(&self) -> Result<Client, Refused> {
+        self.network.client().map_err(|error| Refused::Failed(error.into()))
     }
 
     /// The server as messages name it.
@@ -258,7 +258,7 @@ impl<K: Ord, V> Once<K, V> {
 /// What a trouble with a reference's vault, item or file means.
 fn refused(trouble: &Trouble, reference: &SecretReference) -> Reply {
     match trouble {
-        Trouble::Stop(stop) => stop.reply(reference),
+        Trouble::Stop(refused) => refused.clone().about(&reference.text).reply(),
         Trouble::NotShared => no_such_vault(reference),
         // It was in a list a moment ago.
         Trouble::NotThere => Reply::Failed(Refusal::new(

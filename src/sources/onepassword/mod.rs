@@ -16,8 +16,7 @@ use reqwest::header::HeaderValue;
 use self::cli::{Login, Op};
 use self::connect::Connect;
 use self::reference::{SecretReference, is_supported};
-use self::refusal::Stop;
-use super::{Item, Listing, Opening, Options, Refusal, Remark, Reply, Source, conventional};
+use super::{Item, Listing, Opening, Options, Refusal, Remark, Reply, Source, conventional, net};
 use crate::error::{Code, Error, Result};
 use crate::manifest::{Reference, Scope, SourceId};
 use crate::secret::{SecretName, SecretValue};
@@ -28,7 +27,8 @@ const FIELD: &str = conventional::ONEPASSWORD_FIELD;
 /// 1Password as a source.
 pub(super) struct Onepassword {
     id: SourceId,
-    ambient: bool,
+    /// Whether somebody speaks of this source; see [`Options::named`].
+    named: bool,
     vault: Option<String>,
     way: Way,
     remarks: Vec<Remark>,
@@ -66,7 +66,7 @@ pub(super) fn open(options: Options, opening: &Opening) -> Result<Option<Onepass
         }
     };
     let vault = options.text("vault").map(|vault| vault_name(vault, &options)).transpose()?;
-    Ok(Some(Onepassword { id: options.id, ambient: !options.named, vault, way, remarks }))
+    Ok(Some(Onepassword { id: options.id, named: options.named, vault, way, remarks }))
 }
 
 #[async_trait]
@@ -80,7 +80,7 @@ impl Source for Onepassword {
     }
 
     fn is_ambient(&self) -> bool {
-        self.ambient
+        !self.named
     }
 
     /// Requests of a service account are counted; a Connect server answers from what it keeps itself.
@@ -126,8 +126,7 @@ impl Source for Onepassword {
                     .collect(),
             ),
             Ok(None) => Listing::Denied(refusal::hidden_vault(&format!("{prefix}*"), vault)),
-            Err(Stop::Denied(refusal)) => Listing::Denied(refusal),
-            Err(Stop::Failed(refusal)) => Listing::Failed(refusal),
+            Err(refused) => refused.listing(),
         }
     }
 
@@ -172,19 +171,11 @@ fn connect_server(options: &Options) -> Result<Option<(Url, HeaderValue)>> {
         ))),
         (Some(text), Some(token)) => {
             let host = address(text).ok_or_else(|| {
-                Error::new(
-                    Code::Usage,
-                    format!(
-                        "{} is no address of a Connect server ({} characters)",
-                        options.said_by("connect-host"),
-                        text.chars().count()
-                    ),
-                )
-                .hint("Write it as `https://connect.example.com`, with the port where it has one.")
+                options
+                    .unusable("connect-host", "is no address of a Connect server")
+                    .hint("Write it as `https://connect.example.com`, with the port where it has one.")
             })?;
-            let mut bearer = HeaderValue::from_bytes(&[b"Bearer ", token.expose()].concat())
-                .map_err(|_| unusable(&variable, token))?;
-            bearer.set_sensitive(true);
+            let bearer = net::bearer(token).ok_or_else(|| unusable(&variable, token))?;
             Ok(Some((host, bearer)))
         }
     }

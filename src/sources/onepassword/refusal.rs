@@ -5,7 +5,7 @@
 //! list before it is called absent (see `batch`).
 
 use super::reference::{SecretReference, same};
-use crate::sources::{Refusal, Reply};
+use crate::sources::{Refusal, Refused, Reply};
 
 /// How much of an unknown message is repeated.
 const LONGEST_QUOTE: usize = 200;
@@ -75,15 +75,6 @@ const KINDS: &[(&str, Kind)] = &[
     ("unknown command", Kind::UnknownCommand),
 ];
 
-/// Why nothing at all is answered.
-#[derive(Clone)]
-pub(super) enum Stop {
-    /// 1Password refuses.
-    Denied(Refusal),
-    /// It could not be asked.
-    Failed(Refusal),
-}
-
 impl Message {
     /// Takes what `op` wrote to its standard error.
     pub(super) fn parse(errors: &str) -> Self {
@@ -150,35 +141,35 @@ impl Message {
 
     /// Why nothing is answered, when the message is about no reference. `token` is the variable of the service account's
     /// token, when there is one.
-    pub(super) fn stop(&self, token: Option<&str>) -> Stop {
+    pub(super) fn refused(&self, token: Option<&str>) -> Refused {
         let account = "`op service-account create NAME --vault VAULT:read_items` prints a new one";
         let variable = token.unwrap_or("OP_SERVICE_ACCOUNT_TOKEN");
         match self.kind {
-            Kind::Token => Stop::Denied(Refusal::new(
+            Kind::Token => Refused::denied(
                 format!("1Password does not take {variable}: it is no token of a service account"),
                 format!("Copy the whole token, which starts with `ops_`; {account}."),
-            )),
-            Kind::Deleted => Stop::Denied(Refusal::new(
+            ),
+            Kind::Deleted => Refused::denied(
                 format!("the service account of {variable} was deleted"),
                 format!("Put the token of another one there; {account}."),
-            )),
-            Kind::SignedOut => Stop::Denied(Refusal::new(
+            ),
+            Kind::SignedOut => Refused::denied(
                 "`op` is not signed in to 1Password",
                 "Give it a service account by OP_SERVICE_ACCOUNT_TOKEN; on your own machine unlock the 1Password app, with its integration for the command line turned on.",
-            )),
-            Kind::Firewall => Stop::Denied(Refusal::new(
+            ),
+            Kind::Firewall => Refused::denied(
                 "1Password's firewall blocks the address of this machine",
                 "Allow it in 1Password (Policies, Firewall), or run this from an address that is allowed.",
-            )),
-            Kind::Forbidden => Stop::Denied(Refusal::new(
+            ),
+            Kind::Forbidden => Refused::denied(
                 "1Password refuses this service account (403)",
                 format!("It may have expired, or lack `read_items` on a vault: {account}."),
-            )),
-            Kind::Limited => Stop::Failed(self.limited()),
-            _ => Stop::Failed(Refusal::new(
+            ),
+            Kind::Limited => Refused::Failed(self.limited()),
+            _ => Refused::failed(
                 format!("`op` failed and said: {}", self.quote()),
                 "Run `op read` with this reference on your own machine to see more; `op update` brings the newest version.",
-            )),
+            ),
         }
     }
 
@@ -188,19 +179,6 @@ impl Message {
             format!("the limit of requests of this service account is reached{when}"),
             "1Password counts reads by the hour (1,000 a token, 10,000 in 1Password Business) and by the day (all tokens of an account together): `op service-account ratelimit` shows them. Write ids in place of names, which takes fewer requests, or use a Connect server, which has no such limit.",
         )
-    }
-}
-
-impl Stop {
-    /// The reply to one reference.
-    pub(super) fn reply(&self, reference: &SecretReference) -> Reply {
-        let about = |refusal: &Refusal| {
-            Refusal::new(format!("{}: {}", reference.text, refusal.fact), refusal.remedy.clone())
-        };
-        match self {
-            Self::Denied(refusal) => Reply::Denied(about(refusal)),
-            Self::Failed(refusal) => Reply::Failed(about(refusal)),
-        }
     }
 }
 
@@ -334,8 +312,8 @@ mod tests {
 
     #[test]
     fn an_unknown_message_is_repeated_without_its_time_and_not_at_length() {
-        let Stop::Failed(refusal) =
-            Message::parse("[ERROR] 2026/08/24 14:05:06 something\u{1b}[1m new\nmore").stop(None)
+        let Refused::Failed(refusal) =
+            Message::parse("[ERROR] 2026/08/24 14:05:06 something\u{1b}[1m new\nmore").refused(None)
         else {
             panic!("it is unknown")
         };

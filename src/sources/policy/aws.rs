@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Needs, Policy, distinct};
+use crate::sources::aws::partition;
 use crate::sources::conventional;
 
 /// One policy: reading, and what imports and batches need.
@@ -52,12 +53,7 @@ fn resources(needs: &Needs<'_>) -> Vec<String> {
 /// What every ARN of this account and region starts with; what is not known is `*`.
 fn start(needs: &Needs<'_>) -> String {
     let region = needs.options.text("region").unwrap_or("*");
-    let partition = match region {
-        region if region.starts_with("cn-") => "aws-cn",
-        region if region.starts_with("us-gov-") => "aws-us-gov",
-        _ => "aws",
-    };
     let role = needs.options.text("role-arn").unwrap_or_default();
     let account = role.split(':').nth(4).filter(|account| !account.is_empty()).unwrap_or("*");
-    format!("arn:{partition}:secretsmanager:{region}:{account}:secret:")
+    format!("arn:{}:secretsmanager:{region}:{account}:secret:", partition(region))
 }

@@ -3,6 +3,7 @@
 use reqwest::Url;
 
 use crate::error::{Code, Error, Result};
+use crate::sources::net;
 
 /// Where the API begins, below the server's address.
 const API: &str = "v1";
@@ -80,9 +81,7 @@ impl Address {
 
     /// Whether requests leave this machine.
     pub(super) fn is_elsewhere(&self) -> bool {
-        let host = self.base.host_str().unwrap_or_default().trim_matches(['[', ']']);
-        let address = host.parse::<std::net::IpAddr>();
-        !(address.is_ok_and(|address| address.is_loopback()) || host == "localhost")
+        !net::is_this_machine(&self.base)
     }
 }
 

@@ -10,9 +10,7 @@ use super::login::Session;
 use super::mounts::{Engine, Mount, Place};
 use super::path;
 use super::read::{At, Outcome, Reader, Target};
-use super::refusal::No;
-use crate::manifest::Reference;
-use crate::sources::{Item, Reply, net};
+use crate::sources::{Item, Refused, Reply, net};
 
 /// An item, as its reference has it.
 struct Asked<'a> {
@@ -24,23 +22,23 @@ struct Asked<'a> {
 impl Vault {
     /// The answers to all items, in the same order.
     pub(super) async fn ask(&self, items: &[Item]) -> Vec<Reply> {
-        let asked: Vec<Result<Asked, No>> = items.iter().map(|item| self.asked(item)).collect();
+        let asked: Vec<Result<Asked, Refused>> = items.iter().map(|item| self.asked(item)).collect();
         if asked.iter().all(Result::is_err) {
-            return asked.into_iter().filter_map(Result::err).map(No::reply).collect();
+            return asked.into_iter().filter_map(Result::err).map(Refused::reply).collect();
         }
         let session = match self.session().await {
             Ok(session) => session,
-            Err(no) => {
+            Err(refused) => {
                 return asked
                     .into_iter()
-                    .map(|asked| asked.err().unwrap_or_else(|| no.clone()).reply())
+                    .map(|asked| asked.err().unwrap_or_else(|| refused.clone()).reply())
                     .collect();
             }
         };
         let paths: Vec<&str> = asked.iter().flatten().map(|asked| asked.path).collect();
         let mut places =
             self.mounts.of(self.id.as_str(), &paths, &self.transport, &session).await.into_iter();
-        let targets: Vec<Result<(Target, Place), No>> = asked
+        let targets: Vec<Result<(Target, Place), Refused>> = asked
             .into_iter()
             .map(|asked| asked.and_then(|asked| self.target(asked, places.next().unwrap_or(Place::Untold))))
             .collect();
@@ -51,13 +49,13 @@ impl Vault {
             .iter()
             .map(|target| match target {
                 Ok((target, _)) => reply(answers.get(&target.at), target),
-                Err(no) => no.clone().reply(),
+                Err(refused) => refused.clone().reply(),
             })
             .collect()
     }
 
     /// The items whose references start with `prefix`, written as it is.
-    pub(super) async fn below(&self, prefix: &str) -> Result<Vec<String>, No> {
+    pub(super) async fn below(&self, prefix: &str) -> Result<Vec<String>, Refused> {
         let what = format!("{}:{prefix}*", self.id);
         let path = path::parse_prefix(&what, prefix)?;
         let session = self.session().await?;
@@ -65,7 +63,7 @@ impl Vault {
         let places = self.mounts.of(self.id.as_str(), &[whole], &self.transport, &session).await;
         let (mount, told) = match (places.into_iter().next(), self.kv_version) {
             (Some(Place::Known(mount)), _) => (mount, true),
-            (Some(Place::Nowhere(no)), _) => return Err(no),
+            (Some(Place::Nowhere(refused)), _) => return Err(refused),
             (_, Some(engine)) => (Mount { path: self.guess(path).to_owned(), engine }, false),
             (_, None) => {
                 let mount = self.guess(whole);
@@ -81,29 +79,28 @@ impl Vault {
                 let name = |item: &String| format!("{prefix}{}", item.get(start.len()..).unwrap_or_default());
                 Ok(items.iter().map(name).collect())
             }
-            Err(NoList::No(no)) => Err(no),
+            Err(NoList::Refused(refused)) => Err(refused),
             Err(NoList::Forbidden { path }) => {
                 Err(self.why(&what, &path, Some(mount.path).filter(|_| told), &session).await)
             }
         }
     }
 
-    async fn why(&self, what: &str, path: &str, mount: Option<String>, session: &Session) -> No {
+    async fn why(&self, what: &str, path: &str, mount: Option<String>, session: &Session) -> Refused {
         let path = format!("{}/*", path.trim_end_matches('/'));
         let forbidden = Forbidden { what: what.to_owned(), path, capability: "list", mount };
         let mut reasons = explain(&[forbidden], &self.transport, session).await;
-        reasons.pop().unwrap_or_else(|| No::denied(what, "Grant it by a policy."))
+        reasons.pop().unwrap_or_else(|| Refused::denied(what, "Grant it by a policy."))
     }
 
-    fn asked<'a>(&self, item: &'a Item) -> Result<Asked<'a>, No> {
-        let (name, version) = (item.name.clone(), item.version.clone());
-        let what = Reference { source: self.id.clone(), item: name, field: None, version }.to_string();
+    fn asked<'a>(&self, item: &'a Item) -> Result<Asked<'a>, Refused> {
+        let what = item.reference(&self.id).to_string();
         let path = path::parse(&what, &item.name)?;
         let version = match item.version.as_deref().map(str::parse::<u64>) {
             None => None,
             Some(Ok(number)) if number > 0 => Some(number),
             Some(_) => {
-                return Err(No::failed(
+                return Err(Refused::failed(
                     format!("{what}: a version is a number from 1 on"),
                     "Correct the part after `@`, or leave it out for the newest.",
                 ));
@@ -113,9 +110,9 @@ impl Vault {
     }
 
     /// Where an item is.
-    fn target(&self, asked: Asked, place: Place) -> Result<(Target, Place), No> {
+    fn target(&self, asked: Asked, place: Place) -> Result<(Target, Place), Refused> {
         let place = match (place, self.kv_version) {
-            (Place::Nowhere(no), _) => return Err(no),
+            (Place::Nowhere(refused), _) => return Err(refused),
             (Place::Untold, Some(engine)) => {
                 Place::Set(Mount { path: self.guess(asked.path).to_owned(), engine })
             }
@@ -126,7 +123,7 @@ impl Vault {
             _ => (self.guess(asked.path), None),
         };
         let Some(item) = path::below(asked.path, mount) else {
-            return Err(No::failed(
+            return Err(Refused::failed(
                 format!("{}: that is a mount, and no item of it", asked.what),
                 format!("Add the item's path: `{mount}/claude-bot/anthropic`."),
             ));
@@ -169,7 +166,7 @@ impl Vault {
         }
         let mut reasons = explain(&refused, &self.transport, session).await.into_iter();
         for outcome in outcomes.iter_mut().filter(|outcome| matches!(outcome, Outcome::Forbidden { .. })) {
-            reasons.next().into_iter().for_each(|no| *outcome = Outcome::No(no));
+            reasons.next().into_iter().for_each(|refused| *outcome = Outcome::Refused(refused));
         }
         self.answers().extend(new.into_keys().cloned().zip(outcomes));
     }
@@ -200,10 +197,10 @@ fn reply(outcome: Option<&Outcome>, target: &Target) -> Reply {
     match outcome {
         Some(Outcome::Found(found)) => Reply::Found(found.clone()),
         Some(Outcome::Absent) => Reply::Absent(target.what.clone()),
-        Some(Outcome::No(no)) => no.clone().reply(),
+        Some(Outcome::Refused(refused)) => refused.clone().reply(),
         // Every target was read, and every refusal explained.
         Some(Outcome::Forbidden { .. }) | None => {
-            No::failed(format!("{}: it was not read", target.what), "Run this again.").reply()
+            Refused::failed(format!("{}: it was not read", target.what), "Run this again.").reply()
         }
     }
 }

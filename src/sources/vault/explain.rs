@@ -3,8 +3,9 @@
 
 use super::login::Session;
 use super::mounts;
-use super::refusal::{No, rule};
+use super::refusal::rule;
 use super::transport::Transport;
+use crate::sources::Refused;
 
 /// A path that was refused.
 pub(super) struct Forbidden {
@@ -28,7 +29,7 @@ enum Token {
 }
 
 /// Finds out why, with one more question that uses up nothing, when everything else has been asked.
-pub(super) async fn explain(all: &[Forbidden], transport: &Transport, session: &Session) -> Vec<No> {
+pub(super) async fn explain(all: &[Forbidden], transport: &Transport, session: &Session) -> Vec<Refused> {
     if all.is_empty() {
         return Vec::new();
     }
@@ -45,27 +46,27 @@ pub(super) async fn explain(all: &[Forbidden], transport: &Transport, session: &
             _ => Token::Untold,
         },
     };
-    all.iter().map(|forbidden| forbidden.no(token, session)).collect()
+    all.iter().map(|forbidden| forbidden.refused(token, session)).collect()
 }
 
 impl Forbidden {
-    fn no(&self, token: Token, session: &Session) -> No {
+    fn refused(&self, token: Token, session: &Session) -> Refused {
         let Self { what, path, capability, mount } = self;
         let grant = rule(path, capability);
         let from = &session.from;
         match (token, mount) {
-            (Token::Good, Some(_)) => No::denied(
+            (Token::Good, Some(_)) => Refused::denied(
                 format!("{what}: the token of {from} may not {capability} it"),
                 format!("Grant it by a policy of the token or its role:\n{grant}"),
             ),
-            (Token::Good, None) => No::denied(
+            (Token::Good, None) => Refused::denied(
                 format!(
                     "{what}: nothing is mounted there, or the token of {from} has no right below it (the server answers both alike)"
                 ),
                 format!("Correct the mount in the reference, or grant it by a policy:\n{grant}"),
             ),
-            (Token::Ended, _) => No::denied(format!("{what}: {}", ended(session)), remedy(session)),
-            (Token::Untold, _) => No::denied(
+            (Token::Ended, _) => Refused::denied(format!("{what}: {}", ended(session)), remedy(session)),
+            (Token::Untold, _) => Refused::denied(
                 format!(
                     "{what}: the token of {from} is not valid, or has no right there (the server answers both alike)"
                 ),

@@ -6,9 +6,9 @@ use vaultrs::api::kv2::requests::ListSecretsRequest;
 
 use super::mounts::{Engine, Mount};
 use super::read::Reader;
-use super::refusal::{No, fault, no_vault, nowhere};
+use super::refusal::{fault, no_vault, nowhere};
 use super::transport::{Question, Trouble};
-use crate::sources::net;
+use crate::sources::{Refused, net};
 
 /// How many items a prefix may stand for.
 const MOST_ITEMS: usize = 1000;
@@ -21,12 +21,12 @@ pub(super) enum NoList {
     Forbidden {
         path: String,
     },
-    No(No),
+    Refused(Refused),
 }
 
-impl From<No> for NoList {
-    fn from(no: No) -> Self {
-        Self::No(no)
+impl From<Refused> for NoList {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
     }
 }
 
@@ -74,14 +74,14 @@ impl Reader<'_> {
             Engine::Kv2 => Question::of(&ListSecretsRequest { mount: path, path: folder }),
             Engine::Kv1 => Question::of(&ListSecretRequest { mount: path, path: folder }),
             Engine::Other => {
-                return Err(No::failed(
+                return Err(Refused::failed(
                     format!("{what}: `{path}` is no key/value engine, and what it makes cannot be listed"),
                     "Name each secret: `NAME = source:path#field`.",
                 )
                 .into());
             }
         };
-        let trouble = |trouble: Trouble| trouble.no(what, self.transport);
+        let trouble = |trouble: Trouble| trouble.refused(what, self.transport);
         let question = question.map_err(trouble)?;
         let said = self.transport.ask(&question, Some(&self.session.token)).await.map_err(trouble)?;
         match said.status {
@@ -98,8 +98,8 @@ impl Reader<'_> {
     }
 }
 
-fn too_many(what: &str, found: &str) -> No {
-    No::failed(
+fn too_many(what: &str, found: &str) -> Refused {
+    Refused::failed(
         format!("{what}: there are {found} below it"),
         "Name a longer prefix, or each secret by itself.",
     )

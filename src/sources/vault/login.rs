@@ -4,22 +4,20 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
-use data_encoding::BASE64URL_NOPAD;
-use serde_json::Value;
 use vaultrs::api::auth::approle::requests::LoginWithApproleRequest;
 use vaultrs::api::auth::kubernetes::requests::LoginWithKubernetesRequest;
 use vaultrs::api::auth::oidc::requests::JWTLoginRequest;
 use vaultrs::api::auth::userpass::requests::LoginRequest as UserpassLoginRequest;
 use vaultrs::api::sys::requests::UnwrapRequest;
 use vaultrs::api::token::requests::RevokeTokenSelfRequest;
-use zeroize::Zeroizing;
 
 use super::method::{Jwt, Login, Method, SecretId};
-use super::refusal::{No, fault, no_vault, nowhere};
+use super::refusal::{fault, no_vault, nowhere};
 use super::transport::{Question, Said, Transport, Trouble};
 use crate::error::plain_reason;
 use crate::secret::SecretValue;
-use crate::sources::identity::Identity;
+use crate::sources::identity::{self, Identity};
+use crate::sources::{Refused, read_token};
 
 /// How long giving the token back may take.
 const REVOCATION: Duration = Duration::from_secs(3);
@@ -41,8 +39,8 @@ pub(super) struct Session {
     leased: AtomicBool,
 }
 
-/// What a login needs besides its credentials.
-pub(super) struct Way<'a> {
+/// What a login works with, besides its credentials.
+pub(super) struct Start<'a> {
     pub(super) id: &'a str,
     pub(super) transport: &'a Transport,
     pub(super) identity: &'a Identity,
@@ -53,7 +51,7 @@ impl Login {
     ///
     /// # Errors
     /// `Denied` when the server refuses the login, `Failed` when it could not be asked.
-    pub(super) async fn log_in(&self, way: &Way<'_>) -> Result<Session, No> {
+    pub(super) async fn log_in(&self, start: &Start<'_>) -> Result<Session, Refused> {
         let role = |role: &Option<String>| role.clone();
         match &self.method {
             Method::Token { value, said_by } => Ok(Session::given(value.clone(), said_by)),
@@ -61,7 +59,7 @@ impl Login {
                 let secret_id = match secret_id {
                     SecretId::None => None,
                     SecretId::Plain(plain) => Some(plain.clone()),
-                    SecretId::Wrapped(wrapped) => Some(unwrapped(wrapped, way).await?),
+                    SecretId::Wrapped(wrapped) => Some(unwrapped(wrapped, start).await?),
                 };
                 let request = LoginWithApproleRequest {
                     mount: self.mount.clone(),
@@ -70,16 +68,16 @@ impl Login {
                 };
                 let sent: Vec<&SecretValue> =
                     [Some(role_id), secret_id.as_ref()].into_iter().flatten().collect();
-                self.ask(Question::of(&request), &sent, None, way).await
+                self.ask(Question::of(&request), &sent, None, start).await
             }
             Method::Jwt { role: named, token } => {
                 let token = match token {
                     Jwt::Given(token) => token.clone(),
-                    Jwt::OfWorkflow(audience) => of_workflow(audience.as_deref(), way).await?,
+                    Jwt::OfWorkflow(audience) => of_workflow(audience.as_deref(), start).await?,
                 };
                 let request =
                     JWTLoginRequest { mount: self.mount.clone(), jwt: plain(&token), role: role(named) };
-                self.ask(Question::of(&request), &[&token], Some(&claims(&token)), way).await
+                self.ask(Question::of(&request), &[&token], Some(&claims(&token)), start).await
             }
             Method::Userpass { username, password } => {
                 let request = UserpassLoginRequest {
@@ -87,14 +85,14 @@ impl Login {
                     username: username.clone(),
                     password: plain(password),
                 };
-                self.ask(Question::of(&request), &[password], None, way).await
+                self.ask(Question::of(&request), &[password], None, start).await
             }
             Method::Kubernetes { role, token_file } => {
-                let token = in_file(token_file).map_err(|error| {
-                    No::failed(
+                let token = read_token(token_file).map_err(|error| {
+                    Refused::failed(
                         format!(
                             "{}: the service account's token {} cannot be read: {}",
-                            way.id,
+                            start.id,
                             token_file.display(),
                             plain_reason(&error)
                         ),
@@ -106,7 +104,7 @@ impl Login {
                     role: role.clone(),
                     jwt: plain(&token),
                 };
-                self.ask(Question::of(&request), &[&token], Some(&claims(&token)), way).await
+                self.ask(Question::of(&request), &[&token], Some(&claims(&token)), start).await
             }
         }
     }
@@ -116,24 +114,24 @@ impl Login {
         question: Result<Question, Trouble>,
         sent: &[&SecretValue],
         claims: Option<&str>,
-        way: &Way<'_>,
-    ) -> Result<Session, No> {
-        let what = format!("{}: {self}", way.id);
-        let trouble = |trouble: Trouble| trouble.no(&what, way.transport);
+        start: &Start<'_>,
+    ) -> Result<Session, Refused> {
+        let what = format!("{}: {self}", start.id);
+        let trouble = |trouble: Trouble| trouble.refused(&what, start.transport);
         let question = question.map_err(trouble)?;
-        let said = way.transport.ask(&question, None).await.map_err(trouble)?;
+        let said = start.transport.ask(&question, None).await.map_err(trouble)?;
         match said.status {
-            _ if !said.is_json() => Err(no_vault(&what, &said, way.transport)),
+            _ if !said.is_json() => Err(no_vault(&what, &said, start.transport)),
             _ if said.is_good() => self.session(said, &what),
             400 | 401 | 403 => Err(refused(&what, &said, sent, claims, question.was_repeated())),
-            404 => Err(nowhere(&what, question.path(), way.transport)),
-            _ => Err(fault(&what, &said, way.transport).await),
+            404 => Err(nowhere(&what, question.path(), start.transport)),
+            _ => Err(fault(&what, &said, start.transport).await),
         }
     }
 
-    fn session(&self, mut said: Said, what: &str) -> Result<Session, No> {
+    fn session(&self, mut said: Said, what: &str) -> Result<Session, Refused> {
         if said.get("/auth/mfa_requirement").is_some() {
-            return Err(No::denied(
+            return Err(Refused::denied(
                 format!("{what} wants a second factor"),
                 "A run has nobody to ask. Log in by a method without one: `jwt` or `approle`.",
             ));
@@ -142,7 +140,7 @@ impl Login {
         let uses = said.number("/auth/num_uses").filter(|uses| *uses > 0);
         let revocable = said.text("/auth/token_type") != Some("batch");
         let token = said.take_secret("/auth/client_token").ok_or_else(|| {
-            No::failed(
+            Refused::failed(
                 format!("{what}: the answer holds no token"),
                 "Is it Vault's own API that answers there?",
             )
@@ -191,49 +189,47 @@ impl Session {
 }
 
 /// The secret id for which a wrapping token stands. The server hands it out once.
-async fn unwrapped(wrapped: &SecretValue, way: &Way<'_>) -> Result<SecretValue, No> {
-    let what = format!("{}: the wrapped secret id", way.id);
-    let trouble = |trouble: Trouble| trouble.no(&what, way.transport);
+async fn unwrapped(wrapped: &SecretValue, start: &Start<'_>) -> Result<SecretValue, Refused> {
+    let what = format!("{}: the wrapped secret id", start.id);
+    let trouble = |trouble: Trouble| trouble.refused(&what, start.transport);
     let question = Question::of(&UnwrapRequest { token: None }).map_err(trouble)?;
-    let mut said = way.transport.ask(&question, Some(wrapped)).await.map_err(trouble)?;
+    let mut said = start.transport.ask(&question, Some(wrapped)).await.map_err(trouble)?;
     match said.status {
-        _ if !said.is_json() => Err(no_vault(&what, &said, way.transport)),
+        _ if !said.is_json() => Err(no_vault(&what, &said, start.transport)),
         _ if said.is_good() => said.take_secret("/data/secret_id").ok_or_else(|| {
-            No::failed(
+            Refused::failed(
                 format!("{what}: what was wrapped is no secret id of an AppRole"),
                 "Make it with `vault write -wrap-ttl=5m -f auth/approle/role/ROLE/secret-id`.",
             )
         }),
-        400 | 403 if question.was_repeated() => Err(No::failed(
+        400 | 403 if question.was_repeated() => Err(Refused::failed(
             format!(
                 "{what} is not valid any more: the first request for it got no answer, and may have used it up"
             ),
             "Make a new one, and run this again.",
         )),
-        400 | 403 => Err(No::denied(
+        400 | 403 => Err(Refused::denied(
             format!("{what} is not valid any more: it has expired, or somebody has used it before this run"),
             "Make a new one. If nobody of yours has used it, somebody else has: revoke that secret id.",
         )),
-        404 => Err(nowhere(&what, question.path(), way.transport)),
-        _ => Err(fault(&what, &said, way.transport).await),
+        404 => Err(nowhere(&what, question.path(), start.transport)),
+        _ => Err(fault(&what, &said, start.transport).await),
     }
 }
 
 /// The workflow's own token.
-async fn of_workflow(audience: Option<&str>, way: &Way<'_>) -> Result<SecretValue, No> {
+async fn of_workflow(audience: Option<&str>, start: &Start<'_>) -> Result<SecretValue, Refused> {
     let Some(audience) = audience else {
-        return Err(No::failed(
-            format!("{}: it is not known which audience the workflow's identity token is for", way.id),
+        return Err(Refused::failed(
+            format!("{}: it is not known which audience the workflow's identity token is for", start.id),
             "Say it by `jwt-audience`: what `bound_audiences` of the role has.",
         ));
     };
-    way.identity.token(audience).await.map_err(|refusal| {
-        No::Failed(crate::sources::Refusal::new(format!("{}: {}", way.id, refusal.fact), refusal.remedy))
-    })
+    start.identity.token(audience).await.map_err(|refusal| Refused::Failed(refusal.about(start.id)))
 }
 
 /// A login that the server refused, with its own words where they say more than the status.
-fn refused(what: &str, said: &Said, sent: &[&SecretValue], claims: Option<&str>, repeated: bool) -> No {
+fn refused(what: &str, said: &Said, sent: &[&SecretValue], claims: Option<&str>, repeated: bool) -> Refused {
     let words = said.words(sent).map(|words| format!(" (`{words}`)")).unwrap_or_default();
     let mut remedy = match claims {
         Some(claims) => format!(
@@ -244,29 +240,17 @@ fn refused(what: &str, said: &Said, sent: &[&SecretValue], claims: Option<&str>,
     if repeated {
         remedy += " The first request got no answer; what is good for one login may have been used up by it.";
     }
-    No::denied(format!("{what} was refused{words}"), remedy)
+    Refused::denied(format!("{what} was refused{words}"), remedy)
 }
 
 /// What a token says of its bearer, for comparison with a role; none of it is secret.
 fn claims(token: &SecretValue) -> String {
-    let part = token.expose().split(|byte| *byte == b'.').nth(1);
-    let json = part.and_then(|text| BASE64URL_NOPAD.decode(text).ok());
-    let claims: Value = json.and_then(|json| serde_json::from_slice(&json).ok()).unwrap_or_default();
+    let claims = identity::claims(token);
     let said: Vec<String> = ["iss", "aud", "sub"]
         .into_iter()
         .filter_map(|name| Some(format!("{name} = {}", claims.get(name)?)))
         .collect();
     if said.is_empty() { "nothing, since it is no JWT".to_owned() } else { said.join(", ") }
-}
-
-/// The token in a file, without the end of its line.
-fn in_file(path: &Path) -> std::io::Result<SecretValue> {
-    // A pipe would stop the whole run until somebody writes to it.
-    if !std::fs::metadata(path)?.is_file() {
-        return Err(std::io::Error::other("it is no regular file"));
-    }
-    let bytes = Zeroizing::new(std::fs::read(path)?);
-    Ok(SecretValue::new(bytes.trim_ascii().to_vec()))
 }
 
 /// A credential as the text that a request holds; it was looked at before.
@@ -276,6 +260,8 @@ fn plain(secret: &SecretValue) -> String {
 
 #[cfg(test)]
 mod tests {
+    use data_encoding::BASE64URL_NOPAD;
+
     use super::*;
 
     #[test]

@@ -153,12 +153,7 @@ fn named(text: &str, options: &Options) -> Result<Kind> {
         return Ok(*kind);
     }
     let names: Vec<String> = KINDS.iter().map(|(_, name)| format!("`{name}`")).collect();
-    let fact = format!(
-        "{} names no method of login that is known here ({} characters)",
-        options.said_by("auth"),
-        text.chars().count()
-    );
-    let error = Error::new(Code::Usage, fact);
+    let error = options.unusable("auth", "names no method of login that is known here");
     Err(match text {
         "oidc" | "github-oidc" => error
             .hint("The workflow's identity token is `jwt`; a mount of another name is said by `auth-mount`."),
@@ -221,9 +216,7 @@ fn username(options: &Options) -> Result<String> {
     let name = options.text("username").ok_or_else(|| lacks(options, Kind::Userpass, "username"))?;
     // It becomes a part of the request's path.
     if name.contains('/') || matches!(name, "" | "." | "..") {
-        let fact =
-            format!("{} is no user name ({} characters)", options.said_by("username"), name.chars().count());
-        return Err(Error::new(Code::Usage, fact).hint("A user name has no slash."));
+        return Err(options.unusable("username", "is no user name").hint("A user name has no slash."));
     }
     Ok(name.to_owned())
 }

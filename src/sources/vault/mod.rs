@@ -19,23 +19,23 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::sync::Mutex;
 
-use self::login::{Session, Way};
+use self::login::{Session, Start};
 use self::method::Login;
 use self::mounts::{Engine, Mounts};
 use self::read::{At, Outcome};
-use self::refusal::No;
 pub(super) use self::refusal::rule;
 pub(super) use self::setup::{MOUNT, open};
 use self::transport::Transport;
 use super::identity::Identity;
-use super::{Item, Listing, Remark, Reply, Source, conventional};
+use super::{Item, Listing, Refused, Remark, Reply, Source, conventional};
 use crate::manifest::{Reference, Scope, SourceId};
 use crate::secret::SecretName;
 
 /// The source.
 pub struct Vault {
     id: SourceId,
-    ambient: bool,
+    /// Whether somebody speaks of this source; see [`super::Options::named`].
+    named: bool,
     /// The mount of conventional references.
     mount: String,
     /// What `kv-version` says, for where the server does not.
@@ -54,7 +54,7 @@ pub struct Vault {
 enum State {
     Out,
     In(Arc<Session>),
-    Refused(No),
+    Refused(Refused),
 }
 
 #[async_trait]
@@ -68,7 +68,7 @@ impl Source for Vault {
     }
 
     fn is_ambient(&self) -> bool {
-        self.ambient
+        !self.named
     }
 
     fn default_field(&self) -> Option<&str> {
@@ -80,7 +80,7 @@ impl Source for Vault {
     }
 
     async fn list(&self, prefix: &str) -> Listing {
-        self.below(prefix).await.map_or_else(No::listing, Listing::Items)
+        self.below(prefix).await.map_or_else(Refused::listing, Listing::Items)
     }
 
     async fn close(&self) {
@@ -97,19 +97,20 @@ impl Source for Vault {
 
 impl Vault {
     /// The token to read with. The first who asks logs in.
-    async fn session(&self) -> Result<Arc<Session>, No> {
+    async fn session(&self) -> Result<Arc<Session>, Refused> {
         let mut state = self.session.lock().await;
         let logged_in = match &*state {
             State::In(session) => return Ok(session.clone()),
-            State::Refused(no) => return Err(no.clone()),
+            State::Refused(refused) => return Err(refused.clone()),
             State::Out => {
-                let way = Way { id: self.id.as_str(), transport: &self.transport, identity: &self.identity };
-                self.login.log_in(&way).await.map(Arc::new)
+                let start =
+                    Start { id: self.id.as_str(), transport: &self.transport, identity: &self.identity };
+                self.login.log_in(&start).await.map(Arc::new)
             }
         };
         *state = match &logged_in {
             Ok(session) => State::In(session.clone()),
-            Err(no) => State::Refused(no.clone()),
+            Err(refused) => State::Refused(refused.clone()),
         };
         logged_in
     }

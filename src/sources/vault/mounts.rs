@@ -8,9 +8,9 @@ use std::sync::Mutex;
 
 use super::login::Session;
 use super::path;
-use super::refusal::{No, fault, no_vault, nowhere};
+use super::refusal::{fault, no_vault, nowhere};
 use super::transport::{Question, Said, Transport, Trouble};
-use crate::sources::net;
+use crate::sources::{Refused, net};
 
 /// What answers at a path.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -39,7 +39,7 @@ pub(super) enum Place {
     Set(Mount),
     /// The server does not say: there is no such mount, or no right below it. Vault answers both alike.
     Untold,
-    Nowhere(No),
+    Nowhere(Refused),
 }
 
 /// The mounts that are known.
@@ -78,7 +78,7 @@ impl Mounts {
                         places[at] = Some(Place::Known(mount));
                     }
                     Ok(None) => places[at] = Some(Place::Untold),
-                    Err(no) => wrong = Some(Place::Nowhere(no)),
+                    Err(refused) => wrong = Some(Place::Nowhere(refused)),
                 }
             }
             for (place, path) in places.iter_mut().zip(paths).filter(|(place, _)| place.is_none()) {
@@ -128,8 +128,13 @@ fn question(path: &str) -> Question {
 }
 
 /// The mount of a path; `None` where the server does not tell.
-async fn one(id: &str, path: &str, transport: &Transport, session: &Session) -> Result<Option<Mount>, No> {
-    let trouble = |trouble: Trouble| trouble.no(id, transport);
+async fn one(
+    id: &str,
+    path: &str,
+    transport: &Transport,
+    session: &Session,
+) -> Result<Option<Mount>, Refused> {
+    let trouble = |trouble: Trouble| trouble.refused(id, transport);
     let said = transport.ask(&question(path), Some(&session.token)).await.map_err(trouble)?;
     match said.status {
         200 => match mount(&said).filter(|mount| holds(mount, path)) {

@@ -1,16 +1,16 @@
 //! The path of an item, as references have it.
 
-use super::refusal::No;
+use crate::sources::Refused;
 
 /// Takes the item of a reference and returns its path: mount and item, without a slash at either end. A `v1/` in front
 /// is the API's, and is passed over; a mount of that name is reached by `v1/v1/`.
 ///
 /// # Errors
 /// A sentence for what cannot be a path.
-pub(super) fn parse<'a>(reference: &str, item: &'a str) -> Result<&'a str, No> {
+pub(super) fn parse<'a>(reference: &str, item: &'a str) -> Result<&'a str, Refused> {
     let path = item.strip_prefix('/').unwrap_or(item);
     let path = path.strip_prefix("v1/").unwrap_or(path);
-    let wrong = |what: &str, remedy: &str| Err(No::failed(format!("{reference}: {what}"), remedy));
+    let wrong = |what: &str, remedy: &str| Err(Refused::failed(format!("{reference}: {what}"), remedy));
     if path.is_empty() {
         return wrong("there is no path", "Write the mount and the item: `secret/claude-bot/anthropic`.");
     }
@@ -31,17 +31,17 @@ pub(super) fn parse<'a>(reference: &str, item: &'a str) -> Result<&'a str, No> {
 }
 
 /// As [`parse`], for what items' paths start with: a folder, or a part of a name.
-pub(super) fn parse_prefix<'a>(reference: &str, prefix: &'a str) -> Result<&'a str, No> {
+pub(super) fn parse_prefix<'a>(reference: &str, prefix: &'a str) -> Result<&'a str, Refused> {
     let path = prefix.strip_prefix('/').unwrap_or(prefix);
     let path = path.strip_prefix("v1/").unwrap_or(path);
     folder(reference, path.strip_suffix('/').unwrap_or(path))?;
     Ok(path)
 }
 
-fn folder(reference: &str, path: &str) -> Result<(), No> {
+fn folder(reference: &str, path: &str) -> Result<(), Refused> {
     // The server would take these away, and answer with what lies elsewhere.
     if path.split('/').any(|part| matches!(part, "" | "." | "..")) {
-        return Err(No::failed(
+        return Err(Refused::failed(
             format!("{reference}: a part of its path is empty, `.` or `..`"),
             "Write the whole path, with one slash between its parts: `secret/claude-bot/anthropic`.",
         ));
@@ -70,8 +70,8 @@ mod tests {
         }
         for item in ["", "/", "v1/", "secret/a/", "secret//a", "secret/../a", "./secret", "//secret", "sys/x"]
         {
-            let no = parse("vault:x", item).err().unwrap();
-            assert!(no.fact().starts_with("vault:x: "), "{item}");
+            let refused = parse("vault:x", item).err().unwrap();
+            assert!(refused.fact().starts_with("vault:x: "), "{item}");
         }
     }
 

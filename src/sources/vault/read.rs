@@ -8,11 +8,11 @@ use vaultrs::api::kv2::requests::ReadSecretRequest;
 
 use super::login::Session;
 use super::mounts::{Engine, Mount};
-use super::refusal::{No, fault, no_vault, nowhere};
+use super::refusal::{fault, no_vault, nowhere};
 use super::transport::{Question, Said, Transport, Trouble};
 use crate::secret::SecretValue;
-use crate::sources::Found;
 use crate::sources::field::wipe;
+use crate::sources::{Found, Refused};
 
 /// Where an item is, however its reference is written.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,7 +40,7 @@ pub(super) enum Outcome {
     Forbidden {
         path: String,
     },
-    No(No),
+    Refused(Refused),
 }
 
 /// What reads with one token from one server.
@@ -62,7 +62,7 @@ impl Reader<'_> {
             Engine::Kv2 => self.versioned(target).await,
             Engine::Kv1 | Engine::Other => self.plain(target, engine).await,
         };
-        done.unwrap_or_else(Outcome::No)
+        done.unwrap_or_else(Outcome::Refused)
     }
 
     /// Reads an item of a mount whose engine is only said to be this one. Without versions, a path with `data/` in it is
@@ -73,7 +73,7 @@ impl Reader<'_> {
             return outcome;
         }
         match self.ask_plain(target).await {
-            Ok(Shape { said, .. }) if said.is_good() => Outcome::No(No::failed(
+            Ok(Shape { said, .. }) if said.is_good() => Outcome::Refused(Refused::failed(
                 format!("{}: the mount `{}` keeps no versions", target.what, target.at.mount),
                 "Say `kv-version: 1`, or leave it out.",
             )),
@@ -84,10 +84,10 @@ impl Reader<'_> {
     /// Reads an item where the server does not tell the engine: by the shape of what it says. What was found out about
     /// the mount comes along.
     pub(super) async fn read_by_shape(&self, target: &Target) -> (Outcome, Option<Mount>) {
-        self.shaped(target).await.unwrap_or_else(|no| (Outcome::No(no), None))
+        self.shaped(target).await.unwrap_or_else(|refused| (Outcome::Refused(refused), None))
     }
 
-    async fn versioned(&self, target: &Target) -> Result<Outcome, No> {
+    async fn versioned(&self, target: &Target) -> Result<Outcome, Refused> {
         let Shape { said, path } = self.ask_versioned(target, target.at.version).await?;
         match said.status {
             403 => Ok(Outcome::Forbidden { path }),
@@ -102,20 +102,20 @@ impl Reader<'_> {
     }
 
     /// A version was named that is not there: whether there is the item tells one mistake from another.
-    async fn without_version(&self, target: &Target, version: u64) -> Result<Outcome, No> {
+    async fn without_version(&self, target: &Target, version: u64) -> Result<Outcome, Refused> {
         let Shape { said, .. } = self.ask_versioned(target, None).await?;
         if said.is_nothing_there() {
             return Ok(Outcome::Absent);
         }
         let newest = said.number("/data/metadata/version");
         let newest = newest.map(|newest| format!("; the newest is {newest}")).unwrap_or_default();
-        Err(No::failed(
+        Err(Refused::failed(
             format!("{}: there is no version {version}{newest}", target.what),
             "Correct the part after `@`, or leave it out for the newest. (Old versions go when there are more than `max_versions`.)",
         ))
     }
 
-    async fn plain(&self, target: &Target, engine: Engine) -> Result<Outcome, No> {
+    async fn plain(&self, target: &Target, engine: Engine) -> Result<Outcome, Refused> {
         if target.at.version.is_some() {
             return Err(without_versions(target));
         }
@@ -124,12 +124,12 @@ impl Reader<'_> {
             200 => Ok(self.content(target, said)),
             403 => Ok(Outcome::Forbidden { path }),
             404 if said.is_nothing_there() => Ok(Outcome::Absent),
-            404 if is_of_other_version(&said) => Err(No::failed(
+            404 if is_of_other_version(&said) => Err(Refused::failed(
                 format!("{}: the mount `{}` keeps versions", target.what, target.at.mount),
                 "Say `kv-version: 2`, or leave it out.",
             )),
             404 => Err(nowhere(&target.what, &path, self.transport)),
-            400 | 405 if engine == Engine::Other => Err(No::failed(
+            400 | 405 if engine == Engine::Other => Err(Refused::failed(
                 format!(
                     "{}: the engine at `{}` does not hand that out (status {})",
                     target.what, target.at.mount, said.status
@@ -140,7 +140,7 @@ impl Reader<'_> {
         }
     }
 
-    async fn shaped(&self, target: &Target) -> Result<(Outcome, Option<Mount>), No> {
+    async fn shaped(&self, target: &Target) -> Result<(Outcome, Option<Mount>), Refused> {
         let learned = |engine| Some(Mount { path: target.at.mount.clone(), engine });
         let two = self.ask_versioned(target, target.at.version).await?;
         if two.said.get("/data/metadata/version").is_some() {
@@ -158,7 +158,7 @@ impl Reader<'_> {
             }
             (403, 403 | 404) => Ok((Outcome::Forbidden { path: two.path }, None)),
             // It may be there in the one version of the engine or not be there in the other.
-            (404, 403) => Err(No::failed(
+            (404, 403) => Err(Refused::failed(
                 format!(
                     "{}: it cannot be told whether the mount `{}` keeps versions",
                     target.what, target.at.mount
@@ -170,19 +170,19 @@ impl Reader<'_> {
         }
     }
 
-    async fn ask_versioned(&self, target: &Target, version: Option<u64>) -> Result<Shape, No> {
+    async fn ask_versioned(&self, target: &Target, version: Option<u64>) -> Result<Shape, Refused> {
         let request =
             ReadSecretRequest { mount: target.at.mount.clone(), path: target.at.item.clone(), version };
         self.ask(Question::of(&request), target).await
     }
 
-    async fn ask_plain(&self, target: &Target) -> Result<Shape, No> {
+    async fn ask_plain(&self, target: &Target) -> Result<Shape, Refused> {
         let request = GetSecretRequest { mount: target.at.mount.clone(), path: target.at.item.clone() };
         self.ask(Question::of(&request), target).await
     }
 
-    async fn ask(&self, question: Result<Question, Trouble>, target: &Target) -> Result<Shape, No> {
-        let trouble = |trouble: Trouble| trouble.no(&target.what, self.transport);
+    async fn ask(&self, question: Result<Question, Trouble>, target: &Target) -> Result<Shape, Refused> {
+        let trouble = |trouble: Trouble| trouble.refused(&target.what, self.transport);
         let question = question.map_err(trouble)?;
         let said = self.transport.ask(&question, Some(&self.session.token)).await.map_err(trouble)?;
         if !said.is_json() {
@@ -207,9 +207,9 @@ impl Reader<'_> {
                 expires: deletion,
             }),
             None if destroyed || deletion.is_some() => {
-                Outcome::No(gone(target, number, deletion.filter(|_| !destroyed)))
+                Outcome::Refused(gone(target, number, deletion.filter(|_| !destroyed)))
             }
-            None => Outcome::No(no_vault(&target.what, &said, self.transport)),
+            None => Outcome::Refused(no_vault(&target.what, &said, self.transport)),
         }
     }
 
@@ -219,7 +219,7 @@ impl Reader<'_> {
         let leased = said.text("/lease_id").is_some();
         let lasts = said.number("/lease_duration").filter(|_| leased);
         let Some(value) = said.take_object("/data") else {
-            return Outcome::No(no_vault(&target.what, &said, self.transport));
+            return Outcome::Refused(no_vault(&target.what, &said, self.transport));
         };
         if leased {
             self.session.has_leased();
@@ -256,8 +256,8 @@ fn is_of_other_version(said: &Said) -> bool {
     said.status == 404 && said.get("/errors").is_none() && said.get("/data").is_none()
 }
 
-fn without_versions(target: &Target) -> No {
-    No::failed(
+fn without_versions(target: &Target) -> Refused {
+    Refused::failed(
         format!("{}: the mount `{}` keeps no versions", target.what, target.at.mount),
         "Leave out the part after `@`, or keep the secret in a key/value engine of version 2.",
     )
@@ -265,18 +265,18 @@ fn without_versions(target: &Target) -> No {
 
 /// Somebody took this version away: it is not the same as never having been there, and what another source has may be what
 /// was to be replaced.
-fn gone(target: &Target, version: Option<u64>, deleted: Option<SystemTime>) -> No {
+fn gone(target: &Target, version: Option<u64>, deleted: Option<SystemTime>) -> Refused {
     let Target { what, at: At { mount, item, .. } } = target;
     let number = version.map(|version| version.to_string()).unwrap_or_default();
     let remove = format!("`vault kv metadata delete -mount={mount} '{item}'`");
     match deleted {
-        Some(at) => No::failed(
+        Some(at) => Refused::failed(
             format!("{what}: version {number} was deleted on {}", humantime::format_rfc3339_seconds(at)),
             format!(
                 "Bring it back: `vault kv undelete -mount={mount} -versions={number} '{item}'`. When it is gone for good, remove what is left of it: {remove}."
             ),
         ),
-        None => No::failed(
+        None => Refused::failed(
             format!("{what}: version {number} was destroyed"),
             format!(
                 "Write a new one: `vault kv put -mount={mount} '{item}' value=-`. When it is gone for good, remove what is left of it: {remove}."

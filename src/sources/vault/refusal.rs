@@ -1,14 +1,7 @@
 //! Why there is no value, as a person can act on it: decided by status and the shape of an answer, never by its words.
 
 use super::transport::{Said, Transport};
-use crate::sources::{Listing, Refusal, Reply};
-
-/// Why there is no value: the store refuses, or could not be asked, or its answer is no good.
-#[derive(Clone)]
-pub(super) enum No {
-    Denied(Refusal),
-    Failed(Refusal),
-}
+use crate::sources::Refused;
 
 /// What a server says of itself, when it cannot do its work.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -18,40 +11,6 @@ pub(super) enum Health {
     Standby,
     Secondary,
     Well,
-}
-
-impl No {
-    /// A failure with its fact and remedy.
-    pub(super) fn failed(fact: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self::Failed(Refusal::new(fact, remedy))
-    }
-
-    /// A denial with its fact and remedy.
-    pub(super) fn denied(fact: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self::Denied(Refusal::new(fact, remedy))
-    }
-
-    /// What is said to the question for an item.
-    pub(super) fn reply(self) -> Reply {
-        match self {
-            Self::Denied(refusal) => Reply::Denied(refusal),
-            Self::Failed(refusal) => Reply::Failed(refusal),
-        }
-    }
-
-    /// What is said to the question what lies below a prefix.
-    pub(super) fn listing(self) -> Listing {
-        match self {
-            Self::Denied(refusal) => Listing::Denied(refusal),
-            Self::Failed(refusal) => Listing::Failed(refusal),
-        }
-    }
-
-    #[cfg(test)]
-    pub(super) fn fact(&self) -> &str {
-        let (Self::Denied(refusal) | Self::Failed(refusal)) = self;
-        &refusal.fact
-    }
 }
 
 impl Health {
@@ -73,7 +32,7 @@ impl Health {
 }
 
 /// A status that is no answer to the question `what`: what the server says of itself, else the status.
-pub(super) async fn fault(what: &str, said: &Said, transport: &Transport) -> No {
+pub(super) async fn fault(what: &str, said: &Said, transport: &Transport) -> Refused {
     let server = transport.server();
     if !said.is_json() {
         return no_vault(what, said, transport);
@@ -100,35 +59,38 @@ pub(super) async fn fault(what: &str, said: &Said, transport: &Transport) -> No 
             ("refuses so many requests (429)", "Raise the rate limit quota of the path, or run this later.")
         }
         _ => {
-            return No::failed(
+            return Refused::failed(
                 format!("{what}: {server} answered with status {}", said.status),
                 "Look into the server's log for this request.",
             );
         }
     };
-    No::failed(format!("{what}: {server} {state}"), remedy)
+    Refused::failed(format!("{what}: {server} {state}"), remedy)
 }
 
 /// An answer that no Vault gives.
-pub(super) fn no_vault(what: &str, said: &Said, transport: &Transport) -> No {
+pub(super) fn no_vault(what: &str, said: &Said, transport: &Transport) -> Refused {
     let server = transport.server();
     let remedy = if transport.is_plain() {
         "Does the server speak TLS? Then its address starts with `https://`. Or it is another server."
     } else {
         "Is it another server's address, or does a proxy before it answer?"
     };
-    No::failed(format!("{what}: {server} answered with status {} and not as Vault does", said.status), remedy)
+    Refused::failed(
+        format!("{what}: {server} answered with status {} and not as Vault does", said.status),
+        remedy,
+    )
 }
 
 /// The namespace is not there, or nothing is mounted at a path: a status 404 with errors in it.
-pub(super) fn nowhere(what: &str, path: &str, transport: &Transport) -> No {
+pub(super) fn nowhere(what: &str, path: &str, transport: &Transport) -> Refused {
     let server = transport.server();
     match transport.namespace() {
-        Some(namespace) => No::failed(
+        Some(namespace) => Refused::failed(
             format!("{what}: {server} has no namespace `{namespace}`, or nothing at `{path}` in it"),
             "Correct `namespace`, or the mount in the reference.",
         ),
-        None => No::failed(
+        None => Refused::failed(
             format!("{what}: {server} has nothing mounted for `{path}`"),
             "Correct the mount, which is the first part of the reference; in a namespace, name that by `namespace`.",
         ),

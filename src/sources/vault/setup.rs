@@ -52,7 +52,7 @@ pub(in crate::sources) fn open(options: Options, opening: &Opening) -> Result<Op
     let remarks = remarks(&options, &address);
     let transport = Transport::new(opening.network.clone(), own, address, namespace);
     Ok(Some(Vault {
-        ambient: !options.named,
+        named: options.named,
         id: options.id,
         mount,
         kv_version,
@@ -69,7 +69,9 @@ pub(in crate::sources) fn open(options: Options, opening: &Opening) -> Result<Op
 fn mount(options: &Options) -> Result<String> {
     let mount = options.text("mount").unwrap_or(MOUNT).trim_matches('/');
     if mount.split('/').any(|part| matches!(part, "" | "." | "..")) {
-        return Err(wrong(options, "mount", "is no path of a mount", "Write it as `secret` or `team/kv`."));
+        return Err(options
+            .unusable("mount", "is no path of a mount")
+            .hint("Write it as `secret` or `team/kv`."));
     }
     Ok(mount.to_owned())
 }
@@ -79,12 +81,9 @@ fn kv_version(options: &Options) -> Result<Option<Engine>> {
         None => Ok(None),
         Some("1") => Ok(Some(Engine::Kv1)),
         Some("2") => Ok(Some(Engine::Kv2)),
-        Some(_) => Err(wrong(
-            options,
-            "kv-version",
-            "is neither 1 nor 2",
-            "Write `1` or `2`, or leave it out: most servers tell it.",
-        )),
+        Some(_) => Err(options
+            .unusable("kv-version", "is neither 1 nor 2")
+            .hint("Write `1` or `2`, or leave it out: most servers tell it.")),
     }
 }
 
@@ -96,24 +95,24 @@ fn namespace(options: &Options) -> Result<Option<HeaderValue>> {
     let good = text.chars().all(|c| c.is_ascii_graphic());
     match HeaderValue::from_str(text) {
         Ok(value) if good => Ok(Some(value)),
-        _ => Err(wrong(
-            options,
-            "namespace",
-            "is no namespace: it holds a blank, a line break or a letter outside of ASCII",
-            "Write it as `team-a` or `org/team-a`.",
-        )),
+        _ => Err(options
+            .unusable(
+                "namespace",
+                "is no namespace: it holds a blank, a line break or a letter outside of ASCII",
+            )
+            .hint("Write it as `team-a` or `org/team-a`.")),
     }
 }
 
 /// A client with what TLS is told of this server alone; `None` when that is nothing.
 fn client(options: &Options, network: &Network, workspace: &Path) -> Result<Option<Client>> {
-    let pem = |setting: &str| {
+    let read = |setting: &str, read: fn(&str, &Path, &str) -> Result<Vec<u8>>| {
         let text = options.text(setting);
-        text.map(|text| net::pem(text, workspace, &options.said_by(setting))).transpose()
+        text.map(|text| read(text, workspace, &options.said_by(setting))).transpose()
     };
     key_is_no_text_of_the_manifest(options)?;
-    let certificates = pem("ca-certificates")?;
-    let identity = match (pem("client-cert")?, pem("client-key")?) {
+    let certificates = read("ca-certificates", net::authorities)?;
+    let identity = match (read("client-cert", net::pem)?, read("client-key", net::pem)?) {
         (Some(certificate), Some(key)) => {
             Some(SecretValue::new([certificate.as_slice(), b"\n", key.as_slice()].concat()))
         }
@@ -164,9 +163,4 @@ fn remarks(options: &Options, address: &Address) -> Vec<Remark> {
         remedy: Some("Give the server a certificate, and `addr` the scheme `https://`.".to_owned()),
     });
     unread.chain(plain).collect()
-}
-
-fn wrong(options: &Options, setting: &str, what: &str, remedy: &str) -> Error {
-    let length = options.text(setting).unwrap_or_default().chars().count();
-    Error::new(Code::Usage, format!("{} {what} ({length} characters)", options.said_by(setting))).hint(remedy)
 }

@@ -17,11 +17,11 @@ use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use super::address::{self, Address};
-use super::refusal::{Health, No};
+use super::refusal::Health;
 use crate::secret::SecretValue;
-use crate::sources::Refusal;
 use crate::sources::field::wipe;
 use crate::sources::net::{self, Answer, Failure, Network};
+use crate::sources::{Refusal, Refused};
 
 const TOKEN: HeaderName = HeaderName::from_static("x-vault-token");
 const NAMESPACE: HeaderName = HeaderName::from_static("x-vault-namespace");
@@ -137,11 +137,10 @@ impl Transport {
     ) -> Result<Said, Trouble> {
         let client = match &self.own {
             Some(client) => client.clone(),
-            None => self.network.client().map_err(|error| {
-                Trouble::NoClient(Refusal::new(error.fact.clone(), error.hints.join("\n")))
-            })?,
+            None => self.network.client().map_err(|error| Trouble::NoClient(error.into()))?,
         };
-        let token = token.map(header).transpose().map_err(Trouble::Network)?;
+        let header = |token| net::credential(token).ok_or(Trouble::Network(Failure::Malformed));
+        let token = token.map(header).transpose()?;
         let mut url = self.address.api(&question.path, question.query.as_deref());
         let mut sent_on = 0;
         loop {
@@ -295,9 +294,9 @@ impl Drop for Said {
 
 impl Trouble {
     /// The trouble as an answer about `what`.
-    pub(super) fn no(self, what: &str, transport: &Transport) -> No {
+    pub(super) fn refused(self, what: &str, transport: &Transport) -> Refused {
         let server = transport.server();
-        No::Failed(match self {
+        Refused::Failed(match self {
             Self::Network(failure) => failure.refusal(&format!("{what}: {server}"), &server),
             Self::SentOn(other) => Refusal::new(
                 format!(
@@ -307,16 +306,9 @@ impl Trouble {
                     "If {other} is the server (the active node of a cluster, say), name that by `addr`; better, name the address of the whole cluster."
                 ),
             ),
-            Self::NoClient(refusal) => Refusal::new(format!("{what}: {}", refusal.fact), refusal.remedy),
+            Self::NoClient(refusal) => refusal.about(what),
         })
     }
-}
-
-/// A credential as a header, which no log shows.
-fn header(secret: &SecretValue) -> Result<HeaderValue, Failure> {
-    let mut value = HeaderValue::from_bytes(secret.expose()).map_err(|_| Failure::Malformed)?;
-    value.set_sensitive(true);
-    Ok(value)
 }
 
 /// Where an answer points to, when it does.
