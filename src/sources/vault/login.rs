@@ -1,6 +1,5 @@
 //! The login: from credentials to a token, and back to nothing when the run has read all.
 
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
