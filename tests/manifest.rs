@@ -129,6 +129,7 @@ const BAD: &[(Code, &str, &str)] = &[
     (Code::ManifestInvalid, "secrets:\n  A:\nservices:\n  w: { secrets: [A], deliver: env, starts-workers: true }", ""),
     (Code::ManifestInvalid, "secrets:\n  A:\nservices:", ""),
     (Code::SourceUnknown, "secrets:\n  A:\nsources:\n  vault: { addr: canaryword }", ""),
+    (Code::ManifestInvalid, "secrets:\n  A:\nsources:\n  docker-secrets: { token: canaryword }", ""),
     (Code::SourceUnknown, "secrets:\n  A:\nsources:\n  my: { dir: canaryword }", ""),
     (Code::SourceUnknown, "secrets:\n  A:\nsources:\n  my: { kind: canaryword }", ""),
     (Code::SourceUnknown, "secrets:\n  A:\nsources:\n  my: { kind: evn }", ""),

@@ -14,6 +14,9 @@ pub(super) type Sources = BTreeMap<SourceId, SourceConfig>;
 
 const IN_PREFIX: &str = "{environment}";
 
+/// Words in the name of what is no setting but a credential.
+const CREDENTIALS: [&str; 5] = ["token", "secret", "password", "access-key", "credential"];
+
 /// The prefix and environment of this run. An input wins over the environment's prefix, that over the file's.
 pub(super) fn scope(given: &Given<'_>, document: Option<&Document>, findings: &mut Findings<'_>) -> Scope {
     let environment = given.environment.map(str::to_owned);
@@ -182,6 +185,12 @@ fn add_settings(
 
 fn unknown_setting(kind: &str, name: &str, allowed: &[&str]) -> Finding {
     let fact = format!("the source `{kind}` has no setting of this name, {}", named(name));
+    if CREDENTIALS.iter().any(|word| name.contains(word)) {
+        return Finding::new(Code::ManifestInvalid, fact).remedy(format!(
+            "Credentials don't belong in this file, which everyone with the repository can read: if one stood here, \
+             replace it. Give it to the step's `env:` as the variable that docs/sources/{kind}.md names."
+        ));
+    }
     match meant(name, allowed.iter().copied()) {
         Some(word) => Finding::new(Code::ManifestInvalid, format!("{fact}; did you mean `{word}`?")),
         None => Finding::new(Code::ManifestInvalid, fact)

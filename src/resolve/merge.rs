@@ -136,6 +136,12 @@ impl Merge<'_> {
     fn accept(&self, resolved: &mut Resolved, raw: SecretValue, origin: Origin, all: &mut Resolution) {
         let name = resolved.secret.name.clone();
         self.compare_with_shadowed(resolved, &origin, all);
+        if let Some(problem) = unresolved(&resolved.secret, &raw, &origin) {
+            resolved.state = State::Invalid;
+            resolved.origin = Some(origin);
+            all.problems.push((Code::SecretInvalid, problem));
+            return;
+        }
         match resolved.secret.accept(raw) {
             Ok(value) => {
                 all.warnings.extend(freshness::warning(&resolved.secret, &origin, self.settings.max_age));
@@ -203,6 +209,21 @@ impl Merge<'_> {
             }
         }
     }
+}
+
+/// A value that is wholly a reference of 1Password (`op://vault/item/field`): 1Password's own tools put the secret in its
+/// place, and a program that is handed the reference itself would take it for the secret.
+fn unresolved(secret: &Secret, raw: &SecretValue, origin: &Origin) -> Option<Problem> {
+    let is_meant = secret.rules.starts_with.as_deref().is_some_and(|start| start.starts_with("op:"));
+    let text = std::str::from_utf8(raw.expose()).ok().filter(|text| text.starts_with("op://"))?;
+    Reference::parse(text).ok().filter(|reference| !reference.is_wildcard() && !is_meant)?;
+    let name = &secret.name;
+    let fact = format!("{name} from {} is a reference of 1Password, and not the secret", origin.place);
+    let remedy = format!(
+        "Write it where references belong: `{name} = op://…` in `secrets`, or `from` in the manifest. (When that text is \
+         the secret, say `starts-with: op://`.)"
+    );
+    Some(Problem::new(fact).remedy(remedy))
 }
 
 /// Whether two values are the same secret, as the manifest wants it (trimmed, decoded).

@@ -355,3 +355,15 @@ async fn a_source_of_fields_means_its_default_one_where_a_reference_names_none()
     let text = without.check().unwrap_err().to_string();
     assert!(text.contains("there is no field `value`; the fields are: other"), "{text}");
 }
+
+#[tokio::test]
+async fn a_reference_of_1password_as_a_value_is_no_secret() {
+    let (found, _) = told("A", &[], [Nothing, Nothing, Value("op://vault/item/field")]).await;
+    assert_eq!(code(&found), Some(Code::SecretInvalid));
+    let said = found.check().err().unwrap().to_string();
+    assert!(said.contains("`A = op://…`"), "{said}");
+    for text in ["op://vault", "see op://vault/item/field", "op://vault/item/field\nmore"] {
+        let (found, _) = told("A", &[], [Nothing, Nothing, Value(text)]).await;
+        assert_eq!(value(&found).as_deref(), Some(text));
+    }
+}

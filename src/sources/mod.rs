@@ -190,6 +190,18 @@ impl Refusal {
     }
 }
 
+impl Remark {
+    /// That a server on another machine is reached without TLS. `setting` holds its address.
+    fn in_clear(id: &SourceId, server: &str, setting: &str) -> Self {
+        Self {
+            text: format!(
+                "{id}: {server} is reached without TLS: the token and all secrets can be read on the way"
+            ),
+            remedy: Some(format!("Give the server a certificate, and `{setting}` the scheme `https://`.")),
+        }
+    }
+}
+
 impl Surroundings<'_> {
     /// Whether a path is our own output, or lies in it.
     fn is_own_output(&self, path: &Path) -> bool {

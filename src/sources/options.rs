@@ -52,6 +52,14 @@ impl Options {
         Self { id: id.clone(), named, values, variables: settings.variables.clone(), prefix }
     }
 
+    /// Whether anything is said of it at all, if only by variables: a credential, or a setting that is its alone (many
+    /// programs of a machine share authorities).
+    pub fn is_spoken_of(&self, kind: &SourceKind) -> bool {
+        let mut settings = self.values.keys();
+        settings.any(|name| *name != "ca-certificates")
+            || kind.credentials.iter().any(|end| self.credential(end).is_some())
+    }
+
     /// A setting as it was written, blanks around it cut off; `None` when nobody says it.
     pub fn text(&self, setting: &str) -> Option<&str> {
         self.values.get(setting).map(|value| value.text.as_str())

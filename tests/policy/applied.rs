@@ -63,6 +63,8 @@ async fn the_printed_iam_policy_lets_a_role_read_what_the_manifest_names_and_not
     aws.put("claude-bot/api-key", b"canary-conventional");
     aws.put("team/one", br#"{"field":"canary-one"}"#);
     let arn = aws.put("team/two", b"canary-two");
+    let whole = aws.put("team/three", b"canary-three");
+    let without_end = &whole[..whole.len() - "-abcdef".len()];
     aws.put("team/db", br#"{"user":"canary-user"}"#);
     aws.put("team/imported/key", b"canary-imported");
     aws.put("team/one-more", b"canary-of-others");
@@ -79,6 +81,7 @@ secrets:
   NOWHERE: {{ required: false }}
   ONE: {{ from: ['aws:team/one#field'] }}
   TWO: {{ from: ['aws:{arn}'] }}
+  THREE: {{ from: ['aws:{without_end}'] }}
 "
         );
         let (status, policy, said) = printed(&manifest, words);
@@ -94,6 +97,7 @@ secrets:
             ("KEY", "canary-imported"),
             ("NOWHERE", "Absent"),
             ("ONE", "canary-one"),
+            ("THREE", "canary-three"),
             ("TWO", "canary-two"),
             ("USER", "canary-user"),
         ];
@@ -117,6 +121,10 @@ async fn the_printed_hcl_lets_a_token_read_what_the_manifest_names_and_nothing_e
     for (mount, version) in [("first", "1"), ("second", "2")] {
         bao.mount(mount, "kv", &json!({ "version": version }));
     }
+    bao.put("team/keys/k-fourth", &json!({ "value": "canary-by-its-start" }));
+    bao.put("team/keys/other", &json!({ "value": "canary-of-others" }));
+    bao.mount("of/many/parts", "kv", &json!({ "version": "2" }));
+    bao.must("POST", "of/many/parts/data/one", &json!({ "data": { "key": "canary-third" } }));
     bao.must("POST", "first/one", &json!({ "key": "canary-first" }));
     bao.must("POST", "second/data/one", &json!({ "data": { "key": "canary-second" } }));
     let manifest = format!(
@@ -124,11 +132,12 @@ async fn the_printed_hcl_lets_a_token_read_what_the_manifest_names_and_nothing_e
 prefix: claude-bot
 sources:
   vault: {{ addr: '{}' }}
-import: ['vault:secret/imported/*', 'vault:secret/team/db#*']
+import: ['vault:secret/imported/*', 'vault:secret/team/db#*', 'vault:secret/team/keys/k-*']
 secrets:
   API_KEY:
   NOWHERE: {{ required: false }}
-  ONE: {{ from: ['vault:secret/data/team/one#key'] }}
+  ONE: {{ from: ['vault:/v1/secret/data/team/one#key'] }}
+  THIRD: {{ from: ['vault:of/many/parts/one#key'] }}
   FIRST: {{ from: ['vault:first/one#key'] }}
   SECOND: {{ from: ['vault:second/one#key'] }}
 ",
@@ -144,15 +153,21 @@ secrets:
         ("API_KEY", "canary-conventional"),
         ("FIRST", "canary-first"),
         ("FOLDER_KEY", "canary-in-a-folder"),
+        ("FOURTH", "canary-by-its-start"),
         ("KEY", "canary-imported"),
         ("NOWHERE", "Absent"),
         ("ONE", "canary-one"),
         ("SECOND", "canary-second"),
+        ("THIRD", "canary-third"),
         ("USER", "canary-user"),
     ];
     assert_eq!(told(&resolution), expected(&all));
-    for other in ["vault:secret/team/one-more", "vault:secret/team/nowhere", "vault:secret/claude-botany/key"]
-    {
+    for other in [
+        "vault:secret/team/one-more",
+        "vault:secret/team/nowhere",
+        "vault:secret/team/keys/other",
+        "vault:secret/claude-botany/key",
+    ] {
         assert_eq!(outside(&manifest, other, &variables).await, State::Denied, "{other}");
     }
     let wider = manifest.replace("vault:secret/imported/*", "vault:secret/team/*");

@@ -5,8 +5,21 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 /// Variables of the test's own environment that say where the program runs, or that it would read.
-const PREFIXES: &[&str] =
-    &["GITHUB_", "RUNNER_", "ACTIONS_", "INPUT_", "COMPOSE_", "DOCKER_", "CI", "RUST_LOG", "CLAUDE_SECRETS_"];
+const PREFIXES: &[&str] = &[
+    "GITHUB_",
+    "RUNNER_",
+    "ACTIONS_",
+    "INPUT_",
+    "COMPOSE_",
+    "DOCKER_",
+    "CI",
+    "RUST_LOG",
+    "CLAUDE_SECRETS_",
+    "AWS_",
+    "VAULT_",
+    "AZURE_",
+    "OP_",
+];
 
 /// One call of the program.
 pub struct Cli(Command);

@@ -54,6 +54,10 @@ pub(super) fn open(options: Options, opening: &Opening) -> Result<Option<Onepass
             if other.is_some() {
                 remarks.push(both(&options));
             }
+            if host.scheme() == "http" && !net::is_this_machine(&host) {
+                let server = host.origin().ascii_serialization();
+                remarks.push(Remark::in_clear(&options.id, &server, "connect-host"));
+            }
             Way::Connect(Connect::new(host, bearer, options.variable("CONNECT_TOKEN"), network))
         }
         (None, service_account) => {

@@ -22,9 +22,11 @@ pub(super) fn policy(needs: &Needs<'_>) -> Policy {
         statements.push(everywhere("ListForImports", "secretsmanager:ListSecrets"));
     }
     let title = if needs.batch {
-        "IAM policy for the role or user that logs in (--without-batch prints a narrower one: each secret is then a request)"
+        "IAM policy for who logs in (--without-batch prints a narrower one, with a request for each secret). Secrets under a \
+         key of your own need kms:Decrypt on that key as well"
     } else {
-        "IAM policy for the role or user that logs in, without batches: each secret is a request"
+        "IAM policy for who logs in, without batches: each secret is a request. Secrets under a key of your own need \
+         kms:Decrypt on that key as well"
     };
     needs.policy(title, format!("{:#}", json!({ "Version": "2012-10-17", "Statement": statements })))
 }
@@ -35,9 +37,10 @@ fn everywhere(sid: &str, action: &str) -> Value {
 
 /// The ARNs. A secret's ARN ends in six characters of AWS's own, which `??????` stands for.
 fn resources(needs: &Needs<'_>) -> Vec<String> {
-    let named = needs.references.iter().map(|reference| match reference.item.as_str() {
-        arn if arn.starts_with("arn:") => arn.to_owned(),
-        name => format!("{}{name}-??????", start(needs)),
+    let named = needs.references.iter().flat_map(|reference| match reference.item.as_str() {
+        // Whether its end is there, nobody can tell: `my-secret` ends in six characters as well.
+        arn if arn.starts_with("arn:") => vec![arn.to_owned(), format!("{arn}-??????")],
+        name => vec![format!("{}{name}-??????", start(needs))],
     });
     let imported = needs.imports.iter().map(|import| match import.item.strip_suffix('*') {
         Some(prefix) => format!("{}{prefix}*", start(needs)),

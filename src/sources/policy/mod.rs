@@ -46,15 +46,20 @@ pub fn policies(
     only: Option<&str>,
     batch: bool,
 ) -> Result<Vec<Policy>> {
-    let mut all = Vec::new();
+    let mut stores = Vec::new();
     for (kind, id) in candidates(&manifest.sources)? {
         let named = settings.sources.iter().any(|source| source == id.as_str()) || only == Some(id.as_str());
         let referred = named || manifest.references().any(|reference| reference.source == id);
         let options = Options::new(&id, kind, manifest.sources.get(&id), settings, referred);
-        if options.named && only.is_none_or(|only| only == id.as_str()) {
-            all.extend(of(kind, &Needs::new(&options, manifest, batch)));
+        if only.is_none_or(|only| only == id.as_str()) {
+            stores.push((kind, options));
         }
     }
+    // Where nobody names a store, those count of which variables speak.
+    let is_any_named = stores.iter().any(|(_, options)| options.named);
+    stores.retain(|(kind, options)| if is_any_named { options.named } else { options.is_spoken_of(kind) });
+    let all: Vec<Policy> =
+        stores.iter().filter_map(|(kind, options)| of(kind, &Needs::new(options, manifest, batch))).collect();
     if all.is_empty() {
         let fact = match only {
             Some(_) => "there is no store of this name that has policies",

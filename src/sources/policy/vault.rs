@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::{Needs, Policy, distinct};
 use crate::sources::conventional;
-use crate::sources::vault::{MOUNT, rule};
+use crate::sources::vault::{MOUNT, below, rule, written};
 
 /// One policy: reading for each item, listing for imports.
 pub(super) fn policy(needs: &Needs<'_>) -> Policy {
@@ -17,7 +17,7 @@ pub(super) fn policy(needs: &Needs<'_>) -> Policy {
     let mut text = String::new();
     if engine == Engine::Unknown {
         text += "# For mounts of the key/value engine, version 2. In version 1, paths have no `data/` and no `metadata/`.\n\
-                 # Of other mounts than the configured one both forms are here: keep the one that the mount has.\n";
+                 # Of other mounts than the configured one every form is here that there may be: keep the one that the mount has.\n";
     }
     for (path, capability) in rules(needs, mount, engine) {
         let _ = writeln!(text, "{}", rule(&path, capability));
@@ -34,13 +34,16 @@ enum Engine {
 }
 
 fn rules(needs: &Needs<'_>, mount: &str, engine: Engine) -> Vec<(String, &'static str)> {
-    let forms = |item: &str, part: &str| paths(item, mount, part, engine);
+    let forms = |item: &str, part: &str| paths(written(item), mount, part, engine);
     let mut read: Vec<String> = needs.references.iter().flat_map(|r| forms(&r.item, "data")).collect();
     let mut list = Vec::new();
     for import in &needs.imports {
         read.extend(forms(&import.item, "data"));
         if import.field.is_none() {
             list.extend(forms(&import.item, "metadata"));
+            // `folder/k*` is found in the list of the folder, which is a path of its own.
+            let folder = import.item.rsplit_once('/').filter(|(_, start)| *start != "*");
+            list.extend(folder.iter().flat_map(|(folder, _)| forms(&format!("{folder}/"), "metadata")));
         }
     }
     if needs.conventional {
@@ -52,19 +55,17 @@ fn rules(needs: &Needs<'_>, mount: &str, engine: Engine) -> Vec<(String, &'stati
 }
 
 /// The paths of an item. In an engine of version 2 `data` or `metadata` stands between the mount and the item. A mount
-/// that is not the configured one is taken to be one segment long, and need not be such an engine.
+/// that is not the configured one may have any number of parts, and need not be such an engine.
 fn paths(item: &str, mount: &str, part: &str, engine: Engine) -> Vec<String> {
     if engine == Engine::One {
         return vec![item.to_owned()];
     }
-    let below = item.strip_prefix(mount).and_then(|rest| rest.strip_prefix('/'));
-    let (first, rest) = match below {
-        Some(rest) => (mount, rest),
-        None => item.split_once('/').unwrap_or((item, "")),
-    };
-    let inside = format!("{first}/{part}/{}", rest.strip_prefix("data/").unwrap_or(rest));
-    match below {
-        None if engine == Engine::Unknown => vec![inside, item.to_owned()],
-        _ => vec![inside],
+    let inside =
+        |mount: &str, rest: &str| format!("{mount}/{part}/{}", rest.strip_prefix("data/").unwrap_or(rest));
+    if let Some(rest) = below(item, mount) {
+        return vec![inside(mount, rest)];
     }
+    let splits = item.match_indices('/').map(|(at, _)| inside(&item[..at], &item[at + 1..]));
+    let plain = (engine == Engine::Unknown).then(|| item.to_owned());
+    splits.chain(plain).collect()
 }

@@ -22,6 +22,7 @@ use tokio::sync::Mutex;
 use self::login::{Session, Start};
 use self::method::Login;
 use self::mounts::{Engine, Mounts};
+pub(super) use self::path::{below, written};
 use self::read::{At, Outcome};
 pub(super) use self::refusal::rule;
 pub(super) use self::setup::{MOUNT, open};

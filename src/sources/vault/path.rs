@@ -8,8 +8,7 @@ use crate::sources::Refused;
 /// # Errors
 /// A sentence for what cannot be a path.
 pub(super) fn parse<'a>(reference: &str, item: &'a str) -> Result<&'a str, Refused> {
-    let path = item.strip_prefix('/').unwrap_or(item);
-    let path = path.strip_prefix("v1/").unwrap_or(path);
+    let path = written(item);
     let wrong = |what: &str, remedy: &str| Err(Refused::failed(format!("{reference}: {what}"), remedy));
     if path.is_empty() {
         return wrong("there is no path", "Write the mount and the item: `secret/claude-bot/anthropic`.");
@@ -30,10 +29,15 @@ pub(super) fn parse<'a>(reference: &str, item: &'a str) -> Result<&'a str, Refus
     Ok(path)
 }
 
+/// A path without what people write in front of it: a slash, and the API's `v1/`.
+pub(in crate::sources) fn written(item: &str) -> &str {
+    let path = item.strip_prefix('/').unwrap_or(item);
+    path.strip_prefix("v1/").unwrap_or(path)
+}
+
 /// As [`parse`], for what items' paths start with: a folder, or a part of a name.
 pub(super) fn parse_prefix<'a>(reference: &str, prefix: &'a str) -> Result<&'a str, Refused> {
-    let path = prefix.strip_prefix('/').unwrap_or(prefix);
-    let path = path.strip_prefix("v1/").unwrap_or(path);
+    let path = written(prefix);
     folder(reference, path.strip_suffix('/').unwrap_or(path))?;
     Ok(path)
 }
@@ -55,7 +59,7 @@ pub(super) fn head(path: &str, count: usize) -> &str {
 }
 
 /// What of a path lies below a mount; `None` when it does not.
-pub(super) fn below<'a>(path: &'a str, mount: &str) -> Option<&'a str> {
+pub(in crate::sources) fn below<'a>(path: &'a str, mount: &str) -> Option<&'a str> {
     path.strip_prefix(mount)?.strip_prefix('/')
 }
 

@@ -154,13 +154,7 @@ fn remarks(options: &Options, address: &Address) -> Vec<Remark> {
         let off = matches!(text.to_ascii_lowercase().as_str(), "0" | "f" | "false");
         (!off).then(|| Remark { text: format!("{name} is not read"), remedy: Some((*remedy).to_owned()) })
     });
-    let plain = (address.is_plain() && address.is_elsewhere()).then(|| Remark {
-        text: format!(
-            "{}: {} is reached without TLS: the token and all secrets can be read on the way",
-            options.id,
-            address.server()
-        ),
-        remedy: Some("Give the server a certificate, and `addr` the scheme `https://`.".to_owned()),
-    });
+    let in_clear = address.is_plain() && address.is_elsewhere();
+    let plain = in_clear.then(|| Remark::in_clear(&options.id, &address.server(), "addr"));
     unread.chain(plain).collect()
 }
