@@ -234,3 +234,11 @@ fn a_store_that_gets_an_empty_credential_is_not_left_out_without_a_word() {
     assert_eq!(said(&[address, ("VAULT_TOKEN", "t"), ("VAULT_ROLE_ID", "")]), "");
     assert_eq!(said(&[address, ("VAULT_TOKEN", ""), ("INPUT_SOURCES", "env")]), "");
 }
+
+#[test]
+fn no_child_gets_a_variable_that_may_hold_a_private_key() {
+    let names = sources::credential_variables(&BTreeMap::new());
+    for name in ["VAULT_CLIENT_KEY", "AZURE_CLIENT_CERTIFICATE_PATH"] {
+        assert!(names.contains(std::ffi::OsStr::new(name)), "{name}");
+    }
+}

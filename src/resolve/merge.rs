@@ -233,7 +233,7 @@ fn same(secret: &Secret, a: &SecretValue, b: &SecretValue) -> bool {
 
 fn origin(reference: &Reference, found: &Found) -> Origin {
     // What comes after the year 9999 cannot be written as a date, and is as good as never.
-    let last = SystemTime::UNIX_EPOCH + Duration::from_secs(253_402_300_800);
+    let last = SystemTime::UNIX_EPOCH + Duration::from_hours(24 * 2_932_897);
     Origin {
         source: reference.source.clone(),
         reference: reference.clone(),

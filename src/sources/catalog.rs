@@ -117,7 +117,8 @@ pub const SOURCES: &[SourceKind] = &[
             setting("audience", None, &[]),
             setting("metadata-host", None, &["POD_IDENTITY_AUTHORITY_HOST"]),
         ],
-        credentials: &["CLIENT_SECRET", "CLIENT_CERTIFICATE_PASSWORD"],
+        // `CLIENT_CERTIFICATE_PATH` may hold the certificate with its key itself.
+        credentials: &["CLIENT_SECRET", "CLIENT_CERTIFICATE_PASSWORD", "CLIENT_CERTIFICATE_PATH"],
         about: "Azure Key Vault: the secrets of one vault.",
     },
     SourceKind {

@@ -12,7 +12,9 @@ async fn an_application_logs_in_by_secret_by_certificate_and_by_a_token_in_a_fil
     Case::logged_in(&azure, "secret").found("azure:key").await;
     let certificate = azure.file("application.pem").display().to_string();
     let by_certificate = Case::new(&azure, "certificate").with_application();
-    by_certificate.setting("client-certificate", &certificate).found("azure:key").await;
+    by_certificate.clone().setting("client-certificate", &certificate).found("azure:key").await;
+    let text = std::fs::read_to_string(&certificate).unwrap();
+    by_certificate.variable("AZURE_CLIENT_CERTIFICATE_PATH", &text).found("azure:key").await;
     let file = azure.file("federated-token");
     let token = azure.tell("token", &json!({ "audience": "api://AzureADTokenExchange" }));
     std::fs::write(&file, format!("{}\n", token["value"].as_str().unwrap())).unwrap();

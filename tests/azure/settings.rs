@@ -170,6 +170,11 @@ fn a_login_that_is_not_whole_or_given_twice_is_told() {
             "",
         ),
         (
+            application().setting("client-certificate", "-----BEGIN PRIVATE KEY-----canary"),
+            "`sources.azure.client-certificate` holds a certificate with its key itself (33 bytes)",
+            "AZURE_CLIENT_CERTIFICATE_PATH",
+        ),
+        (
             application().setting(
                 "client-certificate",
                 "-----BEGIN CERTIFICATE-----\nY2FuYXJ5\n-----END CERTIFICATE-----\n",
