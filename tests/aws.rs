@@ -15,6 +15,8 @@ mod docs;
 mod login;
 #[path = "aws/network.rs"]
 mod network;
+#[path = "support/opening.rs"]
+mod opening;
 #[path = "support/peers/mod.rs"]
 mod peers;
 #[path = "aws/reading.rs"]

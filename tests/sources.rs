@@ -2,15 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
 
-use std::collections::BTreeMap;
+#[path = "support/opening.rs"]
+mod opening;
+
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 
 use claude_secrets::error::Error;
-use claude_secrets::manifest::{self, Manifest};
 use claude_secrets::resolve::{Resolution, State, resolve};
-use claude_secrets::settings::{Environment, Given, Settings};
-use claude_secrets::sources::{self, Surroundings};
 
 struct Case {
     project: tempfile::TempDir,
@@ -43,33 +41,10 @@ impl Case {
     }
 
     async fn resolve(&self) -> Result<Resolution, Error> {
-        let variables = Environment::from_pairs(self.variables.clone());
-        let given = Given {
-            flags: &|_| None,
-            variables: &variables,
-            current_directory: self.project.path(),
-            verbose: false,
-        };
-        let settings = Settings::read(None, &given)?;
-        let manifest = self.read_manifest();
-        let around = Surroundings {
-            project: self.project.path(),
-            secrets_dir: Path::new("data/secrets"),
-            host_directories: &BTreeMap::new(),
-        };
-        let opened = sources::open(&settings, &manifest, &around)?;
+        let settings = opening::settings(self.variables.clone(), self.project.path())?;
+        let manifest = opening::manifest(&settings, Some(self.lines), &self.manifest).unwrap();
+        let opened = opening::open(&settings, &manifest, self.project.path())?;
         Ok(resolve(manifest, &opened, &settings).await)
-    }
-
-    fn read_manifest(&self) -> Manifest {
-        let known = sources::known();
-        let file = (Path::new("claude-secrets.yml"), self.manifest.as_bytes());
-        manifest::read(&manifest::Given {
-            lines: Some(self.lines),
-            file: Some(file).filter(|(_, bytes)| !bytes.is_empty()),
-            ..known.given()
-        })
-        .unwrap()
     }
 
     /// The first secret: its value and where it was, or what is wrong.

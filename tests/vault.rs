@@ -14,6 +14,8 @@ mod logins;
 #[path = "documentation/markdown.rs"]
 #[allow(dead_code, reason = "the tests of the documentation use the rest")]
 mod markdown;
+#[path = "support/opening.rs"]
+mod opening;
 #[path = "support/peers/mod.rs"]
 mod peers;
 #[path = "vault/reading.rs"]
