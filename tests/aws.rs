@@ -17,6 +17,8 @@ mod login;
 mod network;
 #[path = "support/opening.rs"]
 mod opening;
+#[path = "support/pages.rs"]
+mod pages;
 #[path = "support/peers/mod.rs"]
 mod peers;
 #[path = "aws/reading.rs"]

@@ -16,6 +16,8 @@ mod listing;
 mod logins;
 #[path = "support/opening.rs"]
 mod opening;
+#[path = "support/pages.rs"]
+mod pages;
 #[path = "support/peers/mod.rs"]
 mod peers;
 #[path = "azure/reading.rs"]

@@ -16,6 +16,8 @@ mod documentation;
 mod judges;
 #[path = "support/opening.rs"]
 mod opening;
+#[path = "support/pages.rs"]
+mod pages;
 #[path = "support/peers/mod.rs"]
 mod peers;
 #[path = "onepassword/run.rs"]
