@@ -9,6 +9,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use claude_secrets::error::Error;
 use claude_secrets::resolve::{Resolution, State, resolve};
+use claude_secrets::sources;
 
 struct Case {
     project: tempfile::TempDir,
@@ -179,22 +180,10 @@ async fn values_of_any_bytes_and_of_a_megabyte_arrive_whole() {
 #[test]
 fn a_store_that_gets_an_empty_credential_is_not_left_out_without_a_word() {
     let said = |variables: &[(&str, &str)]| {
-        let variables = Environment::from_pairs(variables.iter().copied());
         let project = tempfile::tempdir().unwrap();
-        let given = Given {
-            flags: &|_| None,
-            variables: &variables,
-            current_directory: project.path(),
-            verbose: false,
-        };
-        let settings = Settings::read(None, &given).unwrap();
-        let manifest = Case::new("KEY").read_manifest();
-        let around = Surroundings {
-            project: project.path(),
-            secrets_dir: Path::new("data/secrets"),
-            host_directories: &BTreeMap::new(),
-        };
-        let opened = sources::open(&settings, &manifest, &around).unwrap();
+        let settings = opening::settings(variables.iter().copied(), project.path()).unwrap();
+        let manifest = opening::manifest(&settings, Some("KEY"), "").unwrap();
+        let opened = opening::open(&settings, &manifest, project.path()).unwrap();
         let remarks = sources::without_credentials(&settings, &manifest.sources, &opened);
         remarks.into_iter().map(|remark| remark.text).collect::<Vec<_>>().join("; ")
     };

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use claude_secrets::error::Error;
 use claude_secrets::manifest::Manifest;
-use claude_secrets::resolve::{Resolution, import, resolve};
+use claude_secrets::resolve::Resolution;
 use claude_secrets::settings::Settings;
 use claude_secrets::sources::{Item, Listing, Refusal, Reply, Source};
 
@@ -84,8 +84,7 @@ impl Run {
     /// What all sources of the run together have.
     pub(crate) async fn resolve(&self) -> Resolution {
         let (sources, settings) = (self.open_all().unwrap(), self.read_settings().unwrap());
-        let imported = import(self.read_manifest(&settings), &sources, &settings).await.unwrap();
-        resolve(imported.manifest, &sources, &settings).await
+        opening::resolve(&settings, self.read_manifest(&settings), &sources).await.unwrap()
     }
 
     /// What it answers to each reference.

@@ -1,4 +1,5 @@
-//! What a run does before it asks for anything, by the library: settings from variables, what is wanted, and the sources.
+//! A run as a command makes it, by the library, in its steps: settings from variables, what is wanted, the sources, and
+//! what they have.
 #![allow(
     dead_code,
     unreachable_pub,
@@ -11,6 +12,7 @@ use std::path::Path;
 
 use claude_secrets::error::Result;
 use claude_secrets::manifest::{self, Manifest};
+use claude_secrets::resolve::{self, Resolution};
 use claude_secrets::settings::{Environment, Given, Settings};
 use claude_secrets::sources::{self, Source, Surroundings};
 
@@ -43,4 +45,19 @@ pub fn open(settings: &Settings, manifest: &Manifest, project: &Path) -> Result<
     let around =
         Surroundings { project, secrets_dir: Path::new("data/secrets"), host_directories: &BTreeMap::new() };
     sources::open(settings, manifest, &around)
+}
+
+/// What the sources have of all that is wanted, imports too.
+pub async fn resolve(
+    settings: &Settings,
+    manifest: Manifest,
+    sources: &[Box<dyn Source>],
+) -> Result<Resolution> {
+    match resolve::import(manifest, sources, settings).await {
+        Ok(imported) => Ok(resolve::resolve(imported.manifest, sources, settings).await),
+        Err(error) => {
+            resolve::close(sources).await;
+            Err(error)
+        }
+    }
 }

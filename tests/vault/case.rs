@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use claude_secrets::error::Error;
-use claude_secrets::resolve::{self, Resolution};
+use claude_secrets::resolve::{Resolution, Resolved};
 use serde_json::{Map, Value, json};
 
 use crate::opening;
@@ -91,18 +91,7 @@ impl Case {
         let text = json!({ "sources": self.sources, "secrets": self.secrets, "import": self.imports });
         let manifest = opening::manifest(&settings, None, &text.to_string())?;
         let opened = opening::open(&settings, &manifest, project.path())?;
-        let manifest = if manifest.imports.is_empty() {
-            manifest
-        } else {
-            match resolve::import(manifest, &opened, &settings).await {
-                Ok(imported) => imported.manifest,
-                Err(error) => {
-                    resolve::close(&opened).await;
-                    return Err(error);
-                }
-            }
-        };
-        let resolution = resolve::resolve(manifest, &opened, &settings).await;
+        let resolution = opening::resolve(&settings, manifest, &opened).await?;
         Ok(Ended { resolution })
     }
 
@@ -140,7 +129,7 @@ impl Ended {
         let error = self.resolution.check().err();
         let problems = error.iter().flat_map(|error| &error.problems);
         let problems: Vec<String> = problems.map(|problem| problem.fact.clone()).collect();
-        let one = |resolved: &resolve::Resolved| {
+        let one = |resolved: &Resolved| {
             let name = resolved.secret.name.as_str();
             let version = resolved.origin.as_ref().and_then(|origin| origin.version.clone());
             if let Some(value) = self.value(name) {
