@@ -15,6 +15,10 @@ mod docs;
 mod login;
 #[path = "aws/network.rs"]
 mod network;
+#[path = "support/opening.rs"]
+mod opening;
+#[path = "support/pages.rs"]
+mod pages;
 #[path = "support/peers/mod.rs"]
 mod peers;
 #[path = "aws/reading.rs"]

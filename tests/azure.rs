@@ -14,6 +14,10 @@ mod documentation;
 mod listing;
 #[path = "azure/logins.rs"]
 mod logins;
+#[path = "support/opening.rs"]
+mod opening;
+#[path = "support/pages.rs"]
+mod pages;
 #[path = "support/peers/mod.rs"]
 mod peers;
 #[path = "azure/reading.rs"]

@@ -30,6 +30,8 @@ mod harness;
 mod local;
 #[path = "conformance/onepassword.rs"]
 mod onepassword;
+#[path = "support/opening.rs"]
+mod opening;
 #[path = "support/peers/mod.rs"]
 mod peers;
 #[path = "conformance/table.rs"]

@@ -8,6 +8,8 @@ mod attempts;
 mod identity;
 #[path = "network/limits.rs"]
 mod limits;
+#[path = "support/opening.rs"]
+mod opening;
 #[path = "support/peers/mod.rs"]
 mod peers;
 #[path = "network/proxies.rs"]
@@ -18,15 +20,11 @@ mod trust;
 use std::path::Path;
 
 use claude_secrets::error::Result;
-use claude_secrets::settings::{Environment, Given, Settings};
 use claude_secrets::sources::net::{Answer, Failure, Network, is_transient};
 
 /// The policy of a run with these variables, in this directory.
 fn network_in(directory: &Path, variables: &[(&str, &str)]) -> Result<Network> {
-    let variables = Environment::from_pairs(variables.iter().copied());
-    let given =
-        Given { flags: &|_| None, variables: &variables, current_directory: directory, verbose: false };
-    Network::new(&Settings::read(None, &given)?)
+    Network::new(&opening::settings(variables.iter().copied(), directory)?)
 }
 
 /// The policy of a run with these variables.

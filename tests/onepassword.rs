@@ -14,6 +14,10 @@ mod by_op;
 mod documentation;
 #[path = "onepassword/judges.rs"]
 mod judges;
+#[path = "support/opening.rs"]
+mod opening;
+#[path = "support/pages.rs"]
+mod pages;
 #[path = "support/peers/mod.rs"]
 mod peers;
 #[path = "onepassword/run.rs"]

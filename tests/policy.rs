@@ -6,6 +6,8 @@ mod applied;
 #[path = "support/cli.rs"]
 #[allow(dead_code, unreachable_pub, reason = "each test program uses its own part")]
 mod cli;
+#[path = "support/opening.rs"]
+mod opening;
 #[path = "support/peers/mod.rs"]
 mod peers;
 

@@ -2,15 +2,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
 
+#[path = "support/opening.rs"]
+mod opening;
+
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 
 use claude_secrets::error::Error;
-use claude_secrets::manifest::{self, Manifest};
 use claude_secrets::resolve::{Resolution, State, resolve};
-use claude_secrets::settings::{Environment, Given, Settings};
-use claude_secrets::sources::{self, Surroundings};
+use claude_secrets::sources;
 
 struct Case {
     project: tempfile::TempDir,
@@ -43,33 +43,10 @@ impl Case {
     }
 
     async fn resolve(&self) -> Result<Resolution, Error> {
-        let variables = Environment::from_pairs(self.variables.clone());
-        let given = Given {
-            flags: &|_| None,
-            variables: &variables,
-            current_directory: self.project.path(),
-            verbose: false,
-        };
-        let settings = Settings::read(None, &given)?;
-        let manifest = self.read_manifest();
-        let around = Surroundings {
-            project: self.project.path(),
-            secrets_dir: Path::new("data/secrets"),
-            host_directories: &BTreeMap::new(),
-        };
-        let opened = sources::open(&settings, &manifest, &around)?;
+        let settings = opening::settings(self.variables.clone(), self.project.path())?;
+        let manifest = opening::manifest(&settings, Some(self.lines), &self.manifest).unwrap();
+        let opened = opening::open(&settings, &manifest, self.project.path())?;
         Ok(resolve(manifest, &opened, &settings).await)
-    }
-
-    fn read_manifest(&self) -> Manifest {
-        let known = sources::known();
-        let file = (Path::new("claude-secrets.yml"), self.manifest.as_bytes());
-        manifest::read(&manifest::Given {
-            lines: Some(self.lines),
-            file: Some(file).filter(|(_, bytes)| !bytes.is_empty()),
-            ..known.given()
-        })
-        .unwrap()
     }
 
     /// The first secret: its value and where it was, or what is wrong.
@@ -204,22 +181,10 @@ async fn values_of_any_bytes_and_of_a_megabyte_arrive_whole() {
 #[test]
 fn a_store_that_gets_an_empty_credential_is_not_left_out_without_a_word() {
     let said = |variables: &[(&str, &str)]| {
-        let variables = Environment::from_pairs(variables.iter().copied());
         let project = tempfile::tempdir().unwrap();
-        let given = Given {
-            flags: &|_| None,
-            variables: &variables,
-            current_directory: project.path(),
-            verbose: false,
-        };
-        let settings = Settings::read(None, &given).unwrap();
-        let manifest = Case::new("KEY").read_manifest();
-        let around = Surroundings {
-            project: project.path(),
-            secrets_dir: Path::new("data/secrets"),
-            host_directories: &BTreeMap::new(),
-        };
-        let opened = sources::open(&settings, &manifest, &around).unwrap();
+        let settings = opening::settings(variables.iter().copied(), project.path()).unwrap();
+        let manifest = opening::manifest(&settings, Some("KEY"), "").unwrap();
+        let opened = opening::open(&settings, &manifest, project.path()).unwrap();
         let remarks = sources::without_credentials(&settings, &manifest.sources, &opened);
         remarks.into_iter().map(|remark| remark.text).collect::<Vec<_>>().join("; ")
     };

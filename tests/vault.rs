@@ -11,9 +11,10 @@ mod hashicorp;
 mod listing;
 #[path = "vault/logins.rs"]
 mod logins;
-#[path = "documentation/markdown.rs"]
-#[allow(dead_code, reason = "the tests of the documentation use the rest")]
-mod markdown;
+#[path = "support/opening.rs"]
+mod opening;
+#[path = "support/pages.rs"]
+mod pages;
 #[path = "support/peers/mod.rs"]
 mod peers;
 #[path = "vault/reading.rs"]

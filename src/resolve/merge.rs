@@ -1,7 +1,7 @@
 //! Merges what the sources said about one secret: who wins, who is shadowed, what blocks (design rules 1, 2 and 3).
 
 use std::fmt::Write as _;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use super::{Answers, Origin, Resolution, Resolved, Shadowed, State, Warning, freshness, item};
 use crate::error::{Code, Problem};
@@ -9,7 +9,7 @@ use crate::manifest::{Reference, Secret};
 use crate::secret::SecretValue;
 use crate::settings::Settings;
 use crate::sources::field::{Field, pick};
-use crate::sources::{Found, Refusal, Reply, SOURCES, Source};
+use crate::sources::{DATES, Found, Refusal, Reply, SOURCES, Source};
 
 /// What one reference gave, once its field was picked.
 enum Outcome<'a> {
@@ -232,15 +232,15 @@ fn same(secret: &Secret, a: &SecretValue, b: &SecretValue) -> bool {
 }
 
 fn origin(reference: &Reference, found: &Found) -> Origin {
-    // What comes after the year 9999 cannot be written as a date, and is as good as never.
-    let last = SystemTime::UNIX_EPOCH + Duration::from_hours(24 * 2_932_897);
+    // What cannot be written as a date is as good as never.
+    let end = SystemTime::UNIX_EPOCH + DATES;
     Origin {
         source: reference.source.clone(),
         reference: reference.clone(),
         place: found.place.clone(),
         version: found.version.clone(),
-        changed: found.changed.filter(|time| *time < last),
-        expires: found.expires.filter(|time| *time < last),
+        changed: found.changed.filter(|time| *time < end),
+        expires: found.expires.filter(|time| *time < end),
     }
 }
 

@@ -20,7 +20,7 @@ pub mod vault;
 use std::collections::BTreeMap;
 use std::fs::Metadata;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use zeroize::Zeroizing;
@@ -34,6 +34,9 @@ use self::refused::Refused;
 use crate::error::plain_reason;
 use crate::manifest::{Reference, Scope, SourceId};
 use crate::secret::{SecretName, SecretValue};
+
+/// From 1970 to the end of the year 9999: what comes after cannot be written as a date.
+pub const DATES: Duration = Duration::from_hours(70_389_528);
 
 /// What is asked of a source: an item, and which version of it. A field is picked by the caller.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

@@ -1,7 +1,8 @@
 //! The commands of the source's page, run in order as its reader runs them; and the source, logged in as the page says.
 
-use std::process::{Command, Output};
+use std::process::Output;
 
+use crate::pages;
 use crate::peers::aws::{Aws, Keys};
 use crate::peers::issuer::Issuer;
 use crate::peers::program;
@@ -65,14 +66,11 @@ fn every_message_that_the_page_explains_is_one_that_is_said() {
 
 /// Runs the page's commands, with no more than a reader has: the AWS CLI and somebody's login.
 fn reader_of_the_page(aws: &Aws, directory: &std::path::Path) -> Output {
-    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/sources/aws.md")).unwrap();
-    let blocks: Vec<&str> =
-        page.split("\n```sh\n").skip(1).filter_map(|rest| rest.split("\n```\n").next()).collect();
+    let blocks = pages::commands("docs/sources/aws.md");
     assert!(blocks.len() > 5, "{} blocks", blocks.len());
     let cli = program("CLAUDE_SECRETS_AWS_CLI");
     let path = format!("{}:/usr/local/bin:/usr/bin:/bin", cli.parent().unwrap().display());
-    Command::new("bash")
-        .args(["-euo", "pipefail", "-c", &blocks.join("\n")])
+    pages::shell(&blocks.join("\n"))
         .current_dir(directory)
         .env_clear()
         .env("PATH", path)

@@ -2,12 +2,13 @@
 //! their own.
 
 use claude_secrets::resolve::State;
+use claude_secrets::sources::Reply;
 use serde_json::json;
 
 use crate::peers::aws::{Keys, REGION, trust};
 use crate::peers::issuer::Issuer;
 use crate::peers::proxy::{Fault, Proxy, Rule};
-use crate::run::{Run, Told, reader, shared};
+use crate::run::{Run, reader, shared};
 
 fn profile(name: &str, keys: &Keys) -> String {
     format!("[{name}]\naws_access_key_id = {}\naws_secret_access_key = {}\n", keys.id, keys.secret)
@@ -265,5 +266,5 @@ async fn a_run_logs_in_once() {
     let logins = proxy.seen().iter().filter(|seen| seen.header("x-amz-target").is_none()).count();
     assert_eq!((logins, issuer.asked().len()), (1, 1));
     let told = Run::at(&proxy.url()).one("aws:once/1").await;
-    assert!(matches!(told, Told::Failed(_)));
+    assert!(matches!(told.0, Reply::Failed(_)));
 }

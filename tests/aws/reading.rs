@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
-use claude_secrets::sources::Listing;
+use claude_secrets::sources::{Listing, Reply};
 use serde_json::{Value, json};
 
 use crate::peers::aws::{ACCOUNT, Aws, REGION, allow, secrets_below};
@@ -18,7 +18,7 @@ async fn a_secret_is_found_with_its_version_and_date_and_another_one_is_absent()
     let run = Run::at(&aws.url()).keys(&keys);
     let told = run.all(&["aws:first/key", "aws:first/other"]).await;
     assert_eq!(told[0].value(), b"value of first");
-    let Told::Found(found) = &told[0] else { unreachable!() };
+    let Reply::Found(found) = &told[0].0 else { unreachable!() };
     assert_eq!(found.place, "secret first/key in eu-central-1");
     assert_eq!(found.version.as_ref().unwrap().len(), 36);
     let age = SystemTime::now().duration_since(found.changed.unwrap()).unwrap_or_default();
@@ -155,7 +155,7 @@ async fn an_arn_leads_to_another_region() {
     assert_eq!(told[0].value(), b"value here");
     assert_eq!((told[1].value(), told[2].value()), (&b"value there"[..], &b"value more"[..]));
     told[3].absent();
-    let Told::Found(found) = &told[1] else { unreachable!() };
+    let Reply::Found(found) = &told[1].0 else { unreachable!() };
     assert_eq!(found.place, "secret regions/there in us-west-2");
 }
 
@@ -177,7 +177,7 @@ async fn versions_are_read_by_stage_and_by_id() {
     let values: Vec<&[u8]> = told[..3].iter().map(Told::value).collect();
     assert_eq!(values, [&b"second"[..], b"first", b"second"]);
     assert!(told[3].absent().contains("the secret is there, and has no such version"));
-    let Told::Found(previous) = &told[1] else { unreachable!() };
+    let Reply::Found(previous) = &told[1].0 else { unreachable!() };
     let by_id = format!("aws:versions/key@{}", previous.version.as_ref().unwrap());
     assert_eq!(run.one(&by_id).await.value(), b"first");
     let unknown = "aws:versions/key@7e3c0a51-6f0c-4a39-8d4b-3d1c56d5b8a7";

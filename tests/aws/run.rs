@@ -1,15 +1,14 @@
 //! Asks the source as a run does, and keeps what it replied.
 
-use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use claude_secrets::error::Error;
-use claude_secrets::manifest::{self, Manifest, Reference};
+use claude_secrets::manifest::{Manifest, Reference};
 use claude_secrets::resolve::{Resolution, resolve};
-use claude_secrets::settings::{Environment, Given, Settings};
-use claude_secrets::sources::{self, Found, Item, Listing, Refusal, Reply, Source, Surroundings};
+use claude_secrets::settings::Settings;
+use claude_secrets::sources::{Item, Listing, Reply, Source};
 
+use crate::opening;
 use crate::peers::aws::{Aws, Keys, REGION, allow, secrets_below};
 
 /// What everybody may do who reads below `start`.
@@ -38,13 +37,8 @@ pub(crate) struct Run {
     project: tempfile::TempDir,
 }
 
-/// What the source replied, in one piece.
-pub(crate) enum Told {
-    Found(Found),
-    Absent(String),
-    Denied(Refusal),
-    Failed(Refusal),
-}
+/// What the source replied.
+pub(crate) struct Told(pub(crate) Reply);
 
 impl Run {
     /// A run of who has no credentials at all, and knows where AWS is. No machine of the tests is asked who it is.
@@ -120,7 +114,7 @@ impl Run {
             .into_iter()
             .map(|reference| Item { name: reference.item, version: reference.version })
             .collect();
-        source.read(&items).await.into_iter().map(Told::from).collect()
+        source.read(&items).await.into_iter().map(Told).collect()
     }
 
     /// What is wrong with the settings.
@@ -140,44 +134,24 @@ impl Run {
     /// Resolves lines of the `secrets` input as a whole run does.
     pub(crate) async fn resolve(&self, lines: &str) -> Resolution {
         let (settings, manifest) = self.read(lines).unwrap_or_else(|error| panic!("{error}"));
-        let opened = self.opened(&settings, &manifest).unwrap_or_else(|error| panic!("{error}"));
+        let opened = opening::open(&settings, &manifest, self.project.path());
+        let opened = opened.unwrap_or_else(|error| panic!("{error}"));
         resolve(manifest, &opened, &settings).await
     }
 
     fn open(&self, references: &[&str]) -> Result<Vec<Box<dyn Source>>, Error> {
         let lines = references.iter().enumerate().map(|(at, text)| format!("K{at} = {text}\n"));
         let (settings, manifest) = self.read(&lines.collect::<String>())?;
-        self.opened(&settings, &manifest)
-    }
-
-    fn opened(&self, settings: &Settings, manifest: &Manifest) -> Result<Vec<Box<dyn Source>>, Error> {
-        let around = Surroundings {
-            project: self.project.path(),
-            secrets_dir: Path::new("data/secrets"),
-            host_directories: &BTreeMap::new(),
-        };
-        sources::open(settings, manifest, &around)
+        opening::open(&settings, &manifest, self.project.path())
     }
 
     fn read(&self, lines: &str) -> Result<(Settings, Manifest), Error> {
-        let variables = Environment::from_pairs(self.variables.clone());
-        let given = Given {
-            flags: &|_| None,
-            variables: &variables,
-            current_directory: self.project.path(),
-            verbose: false,
+        let settings = opening::settings(self.variables.clone(), self.project.path())?;
+        let text = match self.sources.as_str() {
+            "" => String::new(),
+            sources => format!("sources:\n  {}\n", sources.replace('\n', "\n  ")),
         };
-        let settings = Settings::read(None, &given)?;
-        let known = sources::known();
-        let text = format!("sources:\n  {}\n", self.sources.replace('\n', "\n  "));
-        let file = (Path::new("claude-secrets.yml"), text.as_bytes());
-        let manifest = manifest::read(&manifest::Given {
-            lines: Some(lines),
-            file: Some(file).filter(|_| !self.sources.is_empty()),
-            prefix: settings.prefix.as_deref(),
-            environment: settings.environment.as_deref(),
-            ..known.given()
-        })?;
+        let manifest = opening::manifest(&settings, Some(lines), &text)?;
         Ok((settings, manifest))
     }
 }
@@ -185,54 +159,43 @@ impl Run {
 impl Told {
     /// The value, when it was found.
     pub(crate) fn value(&self) -> &[u8] {
-        match self {
-            Self::Found(found) => found.value.expose(),
-            other => panic!("not found: {}", other.said()),
+        match &self.0 {
+            Reply::Found(found) => found.value.expose(),
+            _ => panic!("not found: {}", self.said()),
         }
     }
 
     /// What was said of a secret that is not there.
     pub(crate) fn absent(&self) -> &str {
-        match self {
-            Self::Absent(place) => place,
-            other => panic!("not absent: {}", other.said()),
+        match &self.0 {
+            Reply::Absent(place) => place,
+            _ => panic!("not absent: {}", self.said()),
         }
     }
 
     /// Why it was denied: the fact and the remedy.
     pub(crate) fn denied(&self) -> String {
-        match self {
-            Self::Denied(refusal) => format!("{}\n{}", refusal.fact, refusal.remedy),
-            other => panic!("not denied: {}", other.said()),
+        match &self.0 {
+            Reply::Denied(refusal) => format!("{}\n{}", refusal.fact, refusal.remedy),
+            _ => panic!("not denied: {}", self.said()),
         }
     }
 
     /// Why it failed: the fact and the remedy.
     pub(crate) fn failed(&self) -> String {
-        match self {
-            Self::Failed(refusal) => format!("{}\n{}", refusal.fact, refusal.remedy),
-            other => panic!("not failed: {}", other.said()),
+        match &self.0 {
+            Reply::Failed(refusal) => format!("{}\n{}", refusal.fact, refusal.remedy),
+            _ => panic!("not failed: {}", self.said()),
         }
     }
 
     /// Everything but a value.
     pub(crate) fn said(&self) -> String {
-        match self {
-            Self::Found(found) => format!("found: {}", found.place),
-            Self::Absent(place) => format!("absent: {place}"),
-            Self::Denied(refusal) => format!("denied: {}\n{}", refusal.fact, refusal.remedy),
-            Self::Failed(refusal) => format!("failed: {}\n{}", refusal.fact, refusal.remedy),
-        }
-    }
-}
-
-impl From<Reply> for Told {
-    fn from(reply: Reply) -> Self {
-        match reply {
-            Reply::Found(found) => Self::Found(found),
-            Reply::Absent(place) => Self::Absent(place),
-            Reply::Denied(refusal) => Self::Denied(refusal),
-            Reply::Failed(refusal) => Self::Failed(refusal),
+        match &self.0 {
+            Reply::Found(found) => format!("found: {}", found.place),
+            Reply::Absent(place) => format!("absent: {place}"),
+            Reply::Denied(refusal) => format!("denied: {}\n{}", refusal.fact, refusal.remedy),
+            Reply::Failed(refusal) => format!("failed: {}\n{}", refusal.fact, refusal.remedy),
         }
     }
 }

@@ -1,15 +1,15 @@
 //! One run with the source: settings and manifest as a user writes them, by the library.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use claude_secrets::error::{Error, Problem};
-use claude_secrets::manifest::{self, Manifest};
+use claude_secrets::manifest::Manifest;
 use claude_secrets::resolve::{Resolution, Resolved, resolve};
-use claude_secrets::settings::{Environment, Given, Settings};
-use claude_secrets::sources::{self, Source, Surroundings};
+use claude_secrets::settings::Settings;
+use claude_secrets::sources::Source;
 use serde_json::{Value, json};
 
+use crate::opening;
 use crate::peers::azure::{Azure, CLIENT, SECRET, TENANT};
 
 /// What every planted value holds, and nothing that is said may hold.
@@ -128,36 +128,16 @@ impl Case {
     }
 
     fn read(&self) -> (Settings, Manifest) {
-        let variables = Environment::from_pairs(self.variables.clone());
-        let given = Given {
-            flags: &|_| None,
-            variables: &variables,
-            current_directory: Path::new("/"),
-            verbose: false,
-        };
-        let settings = Settings::read(None, &given).unwrap();
+        let settings = opening::settings(self.variables.clone(), Path::new("/")).unwrap();
         let mut text = json!({ "secrets": self.secrets });
         if !self.source.is_null() {
             text["sources"] = json!({ self.id: self.source });
         }
-        let text = text.to_string();
-        let known = sources::known();
-        let given = manifest::Given {
-            file: Some((Path::new("claude-secrets.yml"), text.as_bytes())),
-            prefix: settings.prefix.as_deref(),
-            environment: settings.environment.as_deref(),
-            ..known.given()
-        };
-        let manifest = manifest::read(&given).unwrap();
+        let manifest = opening::manifest(&settings, None, &text.to_string()).unwrap();
         (settings, manifest)
     }
 }
 
 fn open(settings: &Settings, manifest: &Manifest) -> Result<Vec<Box<dyn Source>>, Error> {
-    let around = Surroundings {
-        project: Path::new("/nowhere"),
-        secrets_dir: Path::new("data/secrets"),
-        host_directories: &BTreeMap::new(),
-    };
-    sources::open(settings, manifest, &around)
+    opening::open(settings, manifest, Path::new("/nowhere"))
 }

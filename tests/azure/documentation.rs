@@ -7,10 +7,12 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Command;
 
 use serde_json::Value;
 
+use crate::pages;
+
+const PAGE: &str = "docs/sources/azure.md";
 /// The commands that the page may show, with the options that they take.
 const COMMANDS: [(&str, &[&str]); 10] = [
     ("account show", &["query", "output"]),
@@ -25,34 +27,14 @@ const COMMANDS: [(&str, &[&str]); 10] = [
     ("role assignment create", &["role", "assignee", "scope"]),
 ];
 
-fn top(path: &str) -> String {
-    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
-}
-
-/// The blocks of a page in this language.
-fn blocks(page: &str, language: &str) -> Vec<String> {
-    let fence = format!("```{language}\n");
-    page.split(&fence).skip(1).map(|rest| rest.split("\n```").next().unwrap().to_owned()).collect()
-}
-
 #[test]
 fn every_message_that_the_page_explains_is_one_that_is_said() {
-    let mut said = top("src/sources/identity.rs");
-    for entry in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/sources/azure")).unwrap() {
-        said += &std::fs::read_to_string(entry.unwrap().path()).unwrap();
+    let code = pages::code(&["src/sources/azure", "src/sources/identity.rs"]);
+    let explained = pages::explained(PAGE, "Troubleshooting");
+    assert!(explained.len() > 15, "{explained:?}");
+    for words in explained {
+        assert!(code.contains(&words), "nothing says: {words}");
     }
-    let page = top("docs/sources/azure.md");
-    let (_, table) = page.split_once("## Troubleshooting").unwrap();
-    let rows = table.lines().filter(|line| line.starts_with("| `"));
-    let mut count = 0;
-    for row in rows {
-        let message = row.split('|').nth(1).unwrap();
-        for fragment in message.split('`').skip(1).step_by(2) {
-            count += 1;
-            assert!(said.contains(fragment), "nothing says: {fragment}");
-        }
-    }
-    assert!(count > 15, "{count} messages");
 }
 
 #[test]
@@ -65,10 +47,15 @@ fn every_command_on_the_page_runs_and_is_one_that_the_azure_cli_has() {
     std::fs::set_permissions(&az, std::fs::Permissions::from_mode(0o755)).unwrap();
     pfx(directory.path());
     let path = format!("{}:{}", directory.path().display(), std::env::var("PATH").unwrap());
-    for block in blocks(&top("docs/sources/azure.md"), "sh") {
-        let mut bash = Command::new("bash");
-        bash.args(["-euo", "pipefail", "-c", &block]).current_dir(directory.path());
-        let done = bash.env("PATH", &path).env("CALLS", &calls).env("PFX_PASSWORD", "x").output().unwrap();
+    for block in pages::commands(PAGE) {
+        let mut bash = pages::shell(&block);
+        let done = bash
+            .current_dir(directory.path())
+            .env("PATH", &path)
+            .env("CALLS", &calls)
+            .env("PFX_PASSWORD", "x")
+            .output()
+            .unwrap();
         assert!(done.status.success(), "{block}\n{}", String::from_utf8_lossy(&done.stderr));
     }
     let calls = std::fs::read_to_string(calls).unwrap();
@@ -109,6 +96,6 @@ fn known(words: &[&str]) -> &'static str {
 fn pfx(directory: &Path) {
     let script = "openssl req -x509 -newkey rsa:2048 -nodes -keyout key -out certificate -days 1 -subj /CN=x 2>/dev/null
 openssl pkcs12 -export -inkey key -in certificate -out application.pfx -passout pass:x";
-    let done = Command::new("bash").args(["-euc", script]).current_dir(directory).status().unwrap();
+    let done = pages::shell(script).current_dir(directory).status().unwrap();
     assert!(done.success());
 }

@@ -1,10 +1,8 @@
 //! The `aws` source against ministack, which checks signatures and policies, through a proxy for its bad states.
 
-use std::sync::Arc;
-
-use crate::fixture::{Case, Fixture, Reach, State, asked, bring};
+use crate::fixture::{Case, Fixture, Reach, State};
 use crate::peers::aws::{Aws, Keys, REGION, allow, secrets_below};
-use crate::peers::proxy::{Fault, Nobody, Proxy, Seen};
+use crate::peers::proxy::{Fault, Seen};
 
 struct Store {
     aws: Aws,
@@ -35,30 +33,8 @@ impl Fixture for Store {
     }
 
     fn reach(&self, state: State) -> Reach {
-        let mut reach = Reach { variables: self.keys.variables("AWS_"), ..Reach::default() };
-        let url = match state {
-            State::Down => {
-                let nobody = Nobody::take();
-                let url = format!("http://{}", nobody.address);
-                reach.server = Some(nobody.address.to_string());
-                reach.asked = Some(Box::new(move || {
-                    let _ = &nobody;
-                    crate::fixture::Asked { all: 0, values: 0 }
-                }));
-                url
-            }
-            state => {
-                let proxy = Arc::new(match state {
-                    State::BadTls => Proxy::tls(self.aws.address(), &["localhost"]),
-                    _ => Proxy::before(self.aws.address()),
-                });
-                bring(&proxy, state, throttled(), is_for_values);
-                let url = proxy.url();
-                reach.server = url.split("://").nth(1).map(str::to_owned);
-                reach.asked = Some(asked(proxy, is_for_values));
-                url
-            }
-        };
+        let (mut reach, url) = Reach::over_network(self.aws.address(), state, throttled(), is_for_values);
+        reach.variables = self.keys.variables("AWS_");
         reach.variables.push(("AWS_REGION".to_owned(), REGION.to_owned()));
         reach.variables.push(("AWS_ENDPOINT_URL".to_owned(), url));
         reach
@@ -70,10 +46,6 @@ impl Fixture for Store {
 
     fn put(&self, name: &str, value: &[u8]) {
         self.aws.put(name, value);
-    }
-
-    fn put_fields(&self, name: &str, json: &str) {
-        self.aws.put(name, json.as_bytes());
     }
 
     fn previous(&self, name: &str) -> String {

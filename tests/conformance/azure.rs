@@ -72,10 +72,6 @@ impl Fixture for KeyVault {
         self.azure.put(name, std::str::from_utf8(value).unwrap());
     }
 
-    fn put_fields(&self, name: &str, json: &str) {
-        self.azure.put(name, json);
-    }
-
     fn previous(&self, name: &str) -> String {
         let versions = self.azure.versions(name);
         format!("azure:{name}@{}", versions[versions.len() - 2])

@@ -43,12 +43,4 @@ impl Fixture for DockerSecrets {
     fn put(&self, name: &str, value: &[u8]) {
         self.0.put(name, value);
     }
-
-    fn put_fields(&self, name: &str, json: &str) {
-        self.0.put(name, json.as_bytes());
-    }
-
-    fn previous(&self, name: &str) -> String {
-        unreachable!("{name} has one version")
-    }
 }

@@ -49,14 +49,6 @@ impl Fixture for Env {
         self.0.put(name, value);
     }
 
-    fn put_fields(&self, name: &str, json: &str) {
-        self.0.put(name, json.as_bytes());
-    }
-
-    fn previous(&self, name: &str) -> String {
-        unreachable!("{name} has one version")
-    }
-
     fn empty_is_absent(&self) -> bool {
         true
     }

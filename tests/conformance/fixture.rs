@@ -1,9 +1,9 @@
 //! What a source's peer can be told to do, so that the same cases run against every source. Adding a source means adding
 //! one fixture.
 
-use std::sync::Arc;
+use std::net::SocketAddr;
 
-use crate::peers::proxy::{Fault, Proxy, Rule, Seen};
+use crate::peers::proxy::{Fault, Nobody, Proxy, Rule, Seen};
 
 /// A case that every source is held to.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -127,10 +127,15 @@ pub(crate) trait Fixture: Send + Sync {
     }
 
     /// Stores an item with fields: a flat JSON object, of which a value may be null.
-    fn put_fields(&self, name: &str, json: &str);
+    fn put_fields(&self, name: &str, json: &str) {
+        self.put(name, json.as_bytes());
+    }
 
-    /// A reference to the version before the newest of an item that was put twice.
-    fn previous(&self, name: &str) -> String;
+    /// A reference to the version before the newest of an item that was put twice. A source without versions has no such
+    /// case ([`Fixture::gap`]).
+    fn previous(&self, name: &str) -> String {
+        unreachable!("{name} has one version")
+    }
 
     /// Whether an empty value counts as none.
     fn empty_is_absent(&self) -> bool {
@@ -143,10 +148,44 @@ pub(crate) trait Fixture: Send + Sync {
     }
 }
 
-/// Gives the proxy before a peer the rules of a state. `values` tells which requests are for values; `throttled` is how
-/// the store says that it was asked too often. `Down` and `BadTls` are no matter of rules: the fixture does not connect
-/// to a proxy that works.
-pub(crate) fn bring(proxy: &Proxy, state: State, throttled: Fault, values: fn(&Seen) -> bool) {
+impl Reach {
+    /// A way to a server over the network, in a state, and the URL at which it begins: through a proxy, or to where nobody
+    /// listens. `values` tells which requests are for values; `throttled` is how the store says that it was asked too
+    /// often.
+    pub(crate) fn over_network(
+        server: SocketAddr,
+        state: State,
+        throttled: Fault,
+        values: fn(&Seen) -> bool,
+    ) -> (Self, String) {
+        if state == State::Down {
+            let nobody = Nobody::take();
+            let address = nobody.address.to_string();
+            let asked = move || {
+                // The address stays taken as long as this does.
+                let _kept = &nobody;
+                Asked { all: 0, values: 0 }
+            };
+            let url = format!("http://{address}");
+            return (Self { server: Some(address), asked: Some(Box::new(asked)), ..Self::default() }, url);
+        }
+        let proxy = match state {
+            State::BadTls => Proxy::tls(server, &["localhost"]),
+            _ => Proxy::before(server),
+        };
+        give_rules(&proxy, state, throttled, values);
+        let url = proxy.url();
+        let asked = move || {
+            let seen = proxy.seen();
+            Asked { all: seen.len(), values: seen.iter().filter(|seen| values(seen)).count() }
+        };
+        let server = url.split("://").nth(1).map(str::to_owned);
+        (Self { server, asked: Some(Box::new(asked)), ..Self::default() }, url)
+    }
+}
+
+/// Gives the proxy before a server the rules of a state.
+fn give_rules(proxy: &Proxy, state: State, throttled: Fault, values: fn(&Seen) -> bool) {
     match state {
         State::Well | State::Down | State::BadTls => {}
         State::Hanging => proxy.rule(Rule::always(Fault::Hang)),
@@ -159,12 +198,4 @@ pub(crate) fn bring(proxy: &Proxy, state: State, throttled: Fault, values: fn(&S
             proxy.rule(Rule::always(Fault::Hang).when(values));
         }
     }
-}
-
-/// What was asked by way of a proxy, which stops with it.
-pub(crate) fn asked(proxy: Arc<Proxy>, values: fn(&Seen) -> bool) -> Box<dyn Fn() -> Asked + Send + Sync> {
-    Box::new(move || {
-        let seen = proxy.seen();
-        Asked { all: seen.len(), values: seen.iter().filter(|seen| values(seen)).count() }
-    })
 }

@@ -1,7 +1,6 @@
 //! Asks a source the way a run does: settings, manifest, sources, resolution, all by the library. Whatever is said on the
 //! way is searched for the values that were planted.
 
-use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -9,16 +8,17 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use claude_secrets::error::{Code, Error, Problem};
-use claude_secrets::manifest::{self, Manifest, Reference};
+use claude_secrets::manifest::{Manifest, Reference};
 use claude_secrets::resolve::{Resolution, Resolved, State, resolve};
-use claude_secrets::settings::{Environment, Given, Settings};
-use claude_secrets::sources::{self, Listing, Source, Surroundings};
+use claude_secrets::settings::Settings;
+use claude_secrets::sources::{self, Listing, Source};
 use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
 use serde_json::{Map, Value, json};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::{sleep, timeout};
 
 use crate::fixture::{self, Asked, Fixture, Reach};
+use crate::opening;
 
 /// What every planted value holds, and nothing that is said may hold.
 pub(crate) const CANARY: &str = "canary";
@@ -182,15 +182,10 @@ impl Run<'_> {
             fs::write(&path, &file.bytes).unwrap();
             fs::set_permissions(&path, fs::Permissions::from_mode(file.mode)).unwrap();
         }
-        let variables = Environment::from_pairs(reach.variables.iter().chain(&self.inputs).cloned());
-        let given = Given {
-            flags: &|_| None,
-            variables: &variables,
-            current_directory: project.path(),
-            verbose: false,
-        };
-        let settings = Settings::read(None, &given).unwrap_or_else(|error| panic!("settings: {error}"));
-        let manifest = read(&reach.sources, self.secrets);
+        let variables = reach.variables.iter().chain(&self.inputs).cloned();
+        let settings = opening::settings(variables, project.path());
+        let settings = settings.unwrap_or_else(|error| panic!("settings: {error}"));
+        let manifest = read(&settings, &reach.sources, self.secrets);
         Ready {
             project,
             settings,
@@ -298,20 +293,15 @@ pub(crate) fn names(text: &str, item: &str) -> bool {
 }
 
 fn open(settings: &Settings, manifest: &Manifest, project: &Path) -> Vec<Box<dyn Source>> {
-    let around =
-        Surroundings { project, secrets_dir: Path::new("data/secrets"), host_directories: &BTreeMap::new() };
-    sources::open(settings, manifest, &around).unwrap_or_else(|error| panic!("sources: {error}"))
+    opening::open(settings, manifest, project).unwrap_or_else(|error| panic!("sources: {error}"))
 }
 
-fn read(sources: &str, secrets: Map<String, Value>) -> Manifest {
+fn read(settings: &Settings, sources: &str, secrets: Map<String, Value>) -> Manifest {
     let lines = sources.lines().map(|line| format!("  {line}\n")).collect::<Vec<_>>().concat();
     let sources = if lines.is_empty() { String::new() } else { format!("sources:\n{lines}") };
     // JSON is YAML, too.
     let text = format!("{sources}secrets: {}\n", Value::Object(secrets));
-    let known = sources::known();
-    let file = (Path::new("claude-secrets.yml"), text.as_bytes());
-    manifest::read(&manifest::Given { file: Some(file), ..known.given() })
-        .unwrap_or_else(|error| panic!("manifest: {error}\n{text}"))
+    opening::manifest(settings, None, &text).unwrap_or_else(|error| panic!("manifest: {error}\n{text}"))
 }
 
 /// The item of a reference, as sources get it.

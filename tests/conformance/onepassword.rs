@@ -2,13 +2,13 @@
 //! stand-ins of ours, which 1Password's own clients judge (tests/onepassword/judges.rs).
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 use serde_json::json;
 
-use crate::fixture::{Asked, Case, Fixture, Reach, State, asked, bring};
+use crate::fixture::{Asked, Case, Fixture, Reach, State};
 use crate::peers::onepassword::{Account, CONNECT_TOKEN, Call, Connect, Item, SERVICE_ACCOUNT_TOKEN};
-use crate::peers::proxy::{Fault, Nobody, Proxy, Seen};
+use crate::peers::proxy::{Fault, Seen};
 
 /// The vault with all items but those that may not be read.
 const VAULT: &str = "Conformance";
@@ -81,28 +81,7 @@ impl Fixture for ByConnect {
     }
 
     fn reach(&self, state: State) -> Reach {
-        let mut reach = Reach::default();
-        let url = if state == State::Down {
-            let nobody = Nobody::take();
-            let url = format!("http://{}", nobody.address);
-            reach.server = Some(nobody.address.to_string());
-            reach.asked = Some(Box::new(move || {
-                // The address stays taken as long as this does.
-                let _ = &nobody;
-                Asked { all: 0, values: 0 }
-            }));
-            url
-        } else {
-            let proxy = Arc::new(match state {
-                State::BadTls => Proxy::tls(self.connect.address(), &["localhost"]),
-                _ => Proxy::before(self.connect.address()),
-            });
-            bring(&proxy, state, throttled(), is_for_values);
-            let url = proxy.url();
-            reach.server = url.split("://").nth(1).map(str::to_owned);
-            reach.asked = Some(asked(proxy, is_for_values));
-            url
-        };
+        let (mut reach, url) = Reach::over_network(self.connect.address(), state, throttled(), is_for_values);
         reach.variables = vec![
             ("OP_CONNECT_HOST".to_owned(), url),
             ("OP_CONNECT_TOKEN".to_owned(), CONNECT_TOKEN.to_owned()),
@@ -120,14 +99,6 @@ impl Fixture for ByConnect {
 
     fn put(&self, name: &str, value: &[u8]) {
         self.store.put(name, value);
-    }
-
-    fn put_fields(&self, name: &str, json: &str) {
-        self.store.put(name, json.as_bytes());
-    }
-
-    fn previous(&self, name: &str) -> String {
-        unreachable!("{name}: {NO_VERSIONS}")
     }
 }
 
@@ -197,14 +168,6 @@ impl Fixture for ByOp {
 
     fn put(&self, name: &str, value: &[u8]) {
         self.store.put(name, value);
-    }
-
-    fn put_fields(&self, name: &str, json: &str) {
-        self.store.put(name, json.as_bytes());
-    }
-
-    fn previous(&self, name: &str) -> String {
-        unreachable!("{name}: {NO_VERSIONS}")
     }
 
     /// One process for all, and one more when some are missing.

@@ -1,12 +1,10 @@
 //! The `vault` source against a real `OpenBao` server, through a proxy for its bad states. It logs in as an `AppRole`.
 
-use std::sync::Arc;
-
 use serde_json::{Value, json};
 
-use crate::fixture::{Asked, Case, Fixture, Reach, State, asked, bring};
+use crate::fixture::{Case, Fixture, Reach, State};
 use crate::peers::bao::Bao;
-use crate::peers::proxy::{Fault, Nobody, Proxy, Seen};
+use crate::peers::proxy::{Fault, Seen};
 
 struct Store {
     bao: Bao,
@@ -38,28 +36,7 @@ impl Fixture for Store {
     }
 
     fn reach(&self, state: State) -> Reach {
-        let mut reach = Reach::default();
-        let url = if state == State::Down {
-            let nobody = Nobody::take();
-            let url = format!("http://{}", nobody.address);
-            reach.server = Some(nobody.address.to_string());
-            reach.asked = Some(Box::new(move || {
-                // The address stays taken as long as this does.
-                let _ = &nobody;
-                Asked { all: 0, values: 0 }
-            }));
-            url
-        } else {
-            let proxy = Arc::new(match state {
-                State::BadTls => Proxy::tls(self.bao.address(), &["localhost"]),
-                _ => Proxy::before(self.bao.address()),
-            });
-            bring(&proxy, state, throttled(), is_for_values);
-            let url = proxy.url();
-            reach.server = url.split("://").nth(1).map(str::to_owned);
-            reach.asked = Some(asked(proxy, is_for_values));
-            url
-        };
+        let (mut reach, url) = Reach::over_network(self.bao.address(), state, throttled(), is_for_values);
         reach.variables = vec![
             ("VAULT_ADDR".to_owned(), url),
             ("VAULT_ROLE_ID".to_owned(), self.role_id.clone()),

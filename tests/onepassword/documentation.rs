@@ -2,16 +2,16 @@
 
 use std::process::Command;
 
-use super::peers::onepassword::{Account, Item, SERVICE_ACCOUNT_TOKEN};
+use crate::pages;
+use crate::peers::onepassword::{Account, Item, SERVICE_ACCOUNT_TOKEN};
 
 #[test]
 fn every_command_of_the_page_works_in_its_order() {
     let account = Account::new();
     let op = account.op();
-    let page = include_str!("../../docs/sources/onepassword.md");
     let mut count = 0;
-    for block in page.split("```sh\n").skip(1) {
-        for command in block.split("```").next().unwrap().lines() {
+    for block in pages::commands("docs/sources/onepassword.md") {
+        for command in block.lines() {
             count += 1;
             let done = Command::new("/bin/sh")
                 .args(["-e", "-c", command])

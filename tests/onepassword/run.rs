@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::Path;
 
 use claude_secrets::error::Error;
-use claude_secrets::manifest::{self, Manifest};
-use claude_secrets::resolve::{Resolution, import, resolve};
-use claude_secrets::settings::{Environment, Given, Settings};
-use claude_secrets::sources::{self, Item, Listing, Refusal, Reply, Source, Surroundings};
+use claude_secrets::manifest::Manifest;
+use claude_secrets::resolve::Resolution;
+use claude_secrets::settings::Settings;
+use claude_secrets::sources::{Item, Listing, Refusal, Reply, Source};
 
-use super::peers::onepassword::{CONNECT_TOKEN, Connect, Op, SERVICE_ACCOUNT_TOKEN};
+use crate::opening;
+use crate::peers::onepassword::{CONNECT_TOKEN, Connect, Op, SERVICE_ACCOUNT_TOKEN};
 
 /// What a run is told.
 pub(crate) struct Run {
@@ -62,31 +62,18 @@ impl Run {
         self
     }
 
-    pub(crate) fn read_settings(&self) -> Result<Settings, Error> {
-        let variables = Environment::from_pairs(self.variables.clone());
-        let given = Given {
-            flags: &|_| None,
-            variables: &variables,
-            current_directory: self.project.path(),
-            verbose: false,
-        };
-        Settings::read(None, &given)
+    fn read_settings(&self) -> Result<Settings, Error> {
+        opening::settings(self.variables.clone(), self.project.path())
     }
 
-    pub(crate) fn read_manifest(&self) -> Manifest {
-        let known = sources::known();
-        let file = (Path::new("claude-secrets.yml"), self.manifest.as_bytes());
-        manifest::read(&manifest::Given { file: Some(file), ..known.given() }).unwrap()
+    fn read_manifest(&self, settings: &Settings) -> Manifest {
+        opening::manifest(settings, None, &self.manifest).unwrap()
     }
 
     /// Every source that the run opens.
     pub(crate) fn open_all(&self) -> Result<Vec<Box<dyn Source>>, Error> {
-        let around = Surroundings {
-            project: self.project.path(),
-            secrets_dir: Path::new("data/secrets"),
-            host_directories: &BTreeMap::new(),
-        };
-        sources::open(&self.read_settings()?, &self.read_manifest(), &around)
+        let settings = self.read_settings()?;
+        opening::open(&settings, &self.read_manifest(&settings), self.project.path())
     }
 
     /// The source, when something configures it.
@@ -97,8 +84,7 @@ impl Run {
     /// What all sources of the run together have.
     pub(crate) async fn resolve(&self) -> Resolution {
         let (sources, settings) = (self.open_all().unwrap(), self.read_settings().unwrap());
-        let imported = import(self.read_manifest(), &sources, &settings).await.unwrap();
-        resolve(imported.manifest, &sources, &settings).await
+        opening::resolve(&settings, self.read_manifest(&settings), &sources).await.unwrap()
     }
 
     /// What it answers to each reference.

@@ -2,15 +2,12 @@
 //! exactly that, and nothing else is.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use claude_secrets::error::Error;
-use claude_secrets::manifest;
-use claude_secrets::resolve::{self, Resolution, State};
-use claude_secrets::settings::{Environment, Given, Settings};
-use claude_secrets::sources::{self, Surroundings};
+use claude_secrets::resolve::{Resolution, Resolved, State};
 use serde_json::{Value, json};
 
+use crate::opening;
 use crate::peers::aws::{ACCOUNT, Aws, trust};
 use crate::peers::bao::Bao;
 use crate::peers::issuer::Issuer;
@@ -19,26 +16,15 @@ use crate::printed;
 /// What a run with this manifest and these variables makes of its secrets.
 async fn run(text: &str, variables: &[(String, String)]) -> Result<Resolution, Error> {
     let project = tempfile::tempdir().unwrap();
-    let variables = Environment::from_pairs(variables.iter().cloned());
-    let given =
-        Given { flags: &|_| None, variables: &variables, current_directory: project.path(), verbose: false };
-    let settings = Settings::read(None, &given)?;
-    let known = sources::known();
-    let file = Some((Path::new("claude-secrets.yml"), text.as_bytes()));
-    let manifest = manifest::read(&manifest::Given { file, ..known.given() })?;
-    let around = Surroundings {
-        project: project.path(),
-        secrets_dir: Path::new("data/secrets"),
-        host_directories: &BTreeMap::new(),
-    };
-    let opened = sources::open(&settings, &manifest, &around)?;
-    let manifest = resolve::import(manifest, &opened, &settings).await?.manifest;
-    Ok(resolve::resolve(manifest, &opened, &settings).await)
+    let settings = opening::settings(variables.iter().cloned(), project.path())?;
+    let manifest = opening::manifest(&settings, None, text)?;
+    let opened = opening::open(&settings, &manifest, project.path())?;
+    opening::resolve(&settings, manifest, &opened).await
 }
 
 /// Each secret with its value, or with how it ended.
 fn told(resolution: &Resolution) -> BTreeMap<String, String> {
-    let one = |resolved: &resolve::Resolved| match &resolved.value {
+    let one = |resolved: &Resolved| match &resolved.value {
         Some(value) => String::from_utf8_lossy(value.expose()).into_owned(),
         None => format!("{:?}", resolved.state),
     };

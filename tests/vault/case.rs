@@ -1,15 +1,12 @@
 //! One run of the source by the library, as a command makes it: settings, manifest, sources, resolution.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use claude_secrets::error::Error;
-use claude_secrets::manifest;
-use claude_secrets::resolve::{self, Resolution};
-use claude_secrets::settings::{Environment, Given, Settings};
-use claude_secrets::sources::{self, Surroundings};
+use claude_secrets::resolve::{Resolution, Resolved};
 use serde_json::{Map, Value, json};
 
+use crate::opening;
 use crate::peers::bao::{Bao, ROOT};
 
 /// What no text for people may hold: every planted value and credential has it.
@@ -89,41 +86,12 @@ impl Case {
     /// Runs it to its end.
     pub(crate) async fn done(&self) -> Result<Ended, Error> {
         let project = tempfile::tempdir().unwrap();
-        let variables = Environment::from_pairs(self.variables.clone());
-        let given = Given {
-            flags: &|_| None,
-            variables: &variables,
-            current_directory: project.path(),
-            verbose: false,
-        };
-        let settings = Settings::read(None, &given)?;
+        let settings = opening::settings(self.variables.clone(), project.path())?;
         // JSON is YAML, too.
         let text = json!({ "sources": self.sources, "secrets": self.secrets, "import": self.imports });
-        let known = sources::known();
-        let manifest = manifest::read(&manifest::Given {
-            file: Some((Path::new("claude-secrets.yml"), text.to_string().as_bytes())),
-            prefix: settings.prefix.as_deref(),
-            environment: settings.environment.as_deref(),
-            ..known.given()
-        })?;
-        let around = Surroundings {
-            project: project.path(),
-            secrets_dir: Path::new("data/secrets"),
-            host_directories: &BTreeMap::new(),
-        };
-        let opened = sources::open(&settings, &manifest, &around)?;
-        let manifest = if manifest.imports.is_empty() {
-            manifest
-        } else {
-            match resolve::import(manifest, &opened, &settings).await {
-                Ok(imported) => imported.manifest,
-                Err(error) => {
-                    resolve::close(&opened).await;
-                    return Err(error);
-                }
-            }
-        };
-        let resolution = resolve::resolve(manifest, &opened, &settings).await;
+        let manifest = opening::manifest(&settings, None, &text.to_string())?;
+        let opened = opening::open(&settings, &manifest, project.path())?;
+        let resolution = opening::resolve(&settings, manifest, &opened).await?;
         Ok(Ended { resolution })
     }
 
@@ -161,7 +129,7 @@ impl Ended {
         let error = self.resolution.check().err();
         let problems = error.iter().flat_map(|error| &error.problems);
         let problems: Vec<String> = problems.map(|problem| problem.fact.clone()).collect();
-        let one = |resolved: &resolve::Resolved| {
+        let one = |resolved: &Resolved| {
             let name = resolved.secret.name.as_str();
             let version = resolved.origin.as_ref().and_then(|origin| origin.version.clone());
             if let Some(value) = self.value(name) {

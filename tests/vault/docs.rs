@@ -1,19 +1,13 @@
 //! The page's commands work as they stand there, and what they set up is what the source logs in with and reads.
 
-use std::process::Command;
-
 use serde_json::Value;
 
 use crate::case::Case;
-use crate::markdown::Page;
+use crate::pages;
 use crate::peers::bao::{Bao, ROOT};
 use crate::peers::issuer::{GITHUB, Issuer};
 
 const PAGE: &str = "docs/sources/vault.md";
-
-fn text_of(path: &str) -> String {
-    std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
-}
 
 /// Runs a block of the page, with `vault` on the PATH, and returns what it prints.
 fn run(block: &str, bao: &Bao, directory: &std::path::Path) -> String {
@@ -22,8 +16,7 @@ fn run(block: &str, bao: &Bao, directory: &std::path::Path) -> String {
         std::os::unix::fs::symlink(crate::peers::program("CLAUDE_SECRETS_BAO"), &link).unwrap();
     }
     let path = format!("{}:{}", directory.display(), std::env::var("PATH").unwrap());
-    let done = Command::new("bash")
-        .args(["-euo", "pipefail", "-c", block])
+    let done = pages::shell(block)
         .env_clear()
         .envs([("PATH", path.as_str()), ("HOME", &directory.display().to_string())])
         .envs([("VAULT_ADDR", bao.url().as_str()), ("VAULT_TOKEN", ROOT)])
@@ -41,12 +34,12 @@ async fn the_pages_commands_set_up_what_the_source_then_reads() {
     // A server that is no playground has no engine yet.
     bao.must("DELETE", "sys/mounts/secret", &Value::Null);
     let directory = tempfile::tempdir().unwrap();
-    let blocks = Page::new(PAGE.into(), text_of(PAGE)).blocks("sh");
+    let blocks = pages::commands(PAGE);
     assert_eq!(blocks.len(), 4, "setup, policy, identity, AppRole");
     // The server looks for the keys of the issuer where its name says; GitHub's are not to be had in a test.
     let printed: Vec<String> = blocks
         .iter()
-        .map(|block| run(&block.text.replace(GITHUB, issuer.name()), &bao, directory.path()))
+        .map(|block| run(&block.replace(GITHUB, issuer.name()), &bao, directory.path()))
         .collect();
     let case = Case::to(&bao).conventional("ANTHROPIC_API_KEY");
     let workflow = case.clone().variables(issuer.variables()).setting("role", "deploy");
@@ -65,18 +58,10 @@ async fn the_pages_commands_set_up_what_the_source_then_reads() {
 
 #[test]
 fn every_error_that_the_page_explains_is_one_that_there_is() {
-    let page = text_of(PAGE);
-    let sources: String =
-        ["ask", "explain", "login", "method", "mounts", "read", "refusal", "setup", "transport"]
-            .iter()
-            .map(|name| text_of(&format!("src/sources/vault/{name}.rs")))
-            .chain(["identity", "net/failure"].iter().map(|name| text_of(&format!("src/sources/{name}.rs"))))
-            .collect();
-    let table = page.split("\n## Errors\n").nth(1).unwrap().split("\n## ").next().unwrap();
-    let rows: Vec<&str> = table.lines().filter(|line| line.starts_with("| `")).collect();
-    assert!(rows.len() > 20, "{rows:?}");
-    for row in rows {
-        let words = row.split('`').nth(1).unwrap();
-        assert!(sources.contains(words), "no error holds: {words}");
+    let code = pages::code(&["src/sources/vault", "src/sources/identity.rs", "src/sources/net/failure.rs"]);
+    let explained = pages::explained(PAGE, "Errors");
+    assert!(explained.len() > 20, "{explained:?}");
+    for words in explained {
+        assert!(code.contains(&words), "no error holds: {words}");
     }
 }

@@ -11,7 +11,7 @@ use super::login::Login;
 use super::vault::Vault;
 use crate::secret::SecretValue;
 use crate::sources::net::Answer;
-use crate::sources::{Found, Refused, Reply};
+use crate::sources::{DATES, Found, Refused, Reply};
 
 /// What an answer is about.
 pub(super) struct Question<'a> {
@@ -191,8 +191,8 @@ fn answered_at(answer: &Answer) -> SystemTime {
 }
 
 fn time(seconds: u64) -> Option<SystemTime> {
-    // The year 9999: what comes after cannot be written as a date.
-    (seconds < 253_402_300_800).then(|| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
+    let since = Duration::from_secs(seconds);
+    (since < DATES).then(|| SystemTime::UNIX_EPOCH + since)
 }
 
 fn shown(time: SystemTime) -> String {
