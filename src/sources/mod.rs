@@ -118,8 +118,9 @@ pub trait Source: Send + Sync {
         false
     }
 
-    /// Whether only variables speak of it, which may be somebody else's (an earlier login to a registry). Such a source
-    /// that denies everything is passed over with a warning (design rule 1).
+    /// Whether only variables speak of it that may be somebody else's (an earlier login to a registry). Such a source
+    /// that denies everything is passed over with a warning (design rule 1). Variables that nobody sets but for this
+    /// source (`VAULT_ADDR`) make it no such one: what lies below may be stale.
     fn is_ambient(&self) -> bool {
         false
     }

@@ -99,8 +99,7 @@ fn it_is_there_when_something_configures_it_and_else_not() {
     let unnamed = |run: Run| run.manifest("secrets: { KEY: }");
     assert!(unnamed(Run::without_login(&op)).open().unwrap().is_none());
     let source = unnamed(Run::by_op(&op)).open().unwrap().unwrap();
-    assert!(source.is_ambient(), "only a variable speaks of it");
-    assert!(!Run::by_op(&op).open().unwrap().unwrap().is_ambient(), "a reference names it");
+    assert!(!source.is_ambient(), "nobody sets its token for anything else");
     let error = Run::without_login(&op).settings("{ vault: Prod }").open().err().unwrap();
     assert_eq!(error.code.token(), "source-unknown");
     assert!(error.to_string().contains("docs/sources/onepassword.md"), "{error}");

@@ -58,7 +58,12 @@ async fn the_pages_commands_set_up_what_the_source_then_reads() {
 
 #[test]
 fn every_error_that_the_page_explains_is_one_that_there_is() {
-    let code = pages::code(&["src/sources/vault", "src/sources/identity.rs", "src/sources/net/failure.rs"]);
+    let code = pages::code(&[
+        "src/sources/vault",
+        "src/sources/mod.rs",
+        "src/sources/identity.rs",
+        "src/sources/net/failure.rs",
+    ]);
     let explained = pages::explained(PAGE, "Errors");
     assert!(explained.len() > 20, "{explained:?}");
     for words in explained {

@@ -41,8 +41,6 @@ const VERSION: &str = "7.4";
 /// The source.
 pub struct Azure {
     id: SourceId,
-    /// Whether somebody speaks of this source; see [`Options::named`].
-    named: bool,
     vault: Vault,
     login: Login,
     metadata_host: String,
@@ -64,7 +62,6 @@ pub(super) fn open(options: Options, opening: &Opening) -> Result<Option<Azure>>
         login: Login::of(&options, &opening.settings.workspace)?,
         metadata_host: login::metadata_host(&options)?,
         secret_variable: options.variable("CLIENT_SECRET"),
-        named: options.named,
         network: opening.network.clone(),
         identity: opening.identity.clone(),
         authorization: OnceCell::new(),
@@ -83,7 +80,7 @@ impl Source for Azure {
     }
 
     fn is_ambient(&self) -> bool {
-        !self.named
+        matches!(self.login, Login::Nothing)
     }
 
     async fn read(&self, items: &[Item]) -> Vec<Reply> {

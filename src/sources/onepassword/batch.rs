@@ -237,10 +237,7 @@ async fn list(op: &Op, vault: &str, more: &[&str]) -> Result<Option<Vec<Listed>>
 }
 
 fn parse(output: &Zeroizing<Vec<u8>>) -> Result<Vec<Listed>, Refused> {
-    // A vault without an item is an empty list, or nothing.
-    if output.trim_ascii().is_empty() {
-        return Ok(Vec::new());
-    }
+    // An empty vault is an empty list. Nothing at all may be anything, and an item is never absent for that.
     serde_json::from_slice(output).map_err(|_| {
         Refused::failed("`op item list` printed no list of items", "`op update` brings the newest version.")
     })

@@ -27,8 +27,6 @@ const FIELD: &str = conventional::ONEPASSWORD_FIELD;
 /// 1Password as a source.
 pub(super) struct Onepassword {
     id: SourceId,
-    /// Whether somebody speaks of this source; see [`Options::named`].
-    named: bool,
     vault: Option<String>,
     way: Way,
     remarks: Vec<Remark>,
@@ -70,7 +68,7 @@ pub(super) fn open(options: Options, opening: &Opening) -> Result<Option<Onepass
         }
     };
     let vault = options.text("vault").map(|vault| vault_name(vault, &options)).transpose()?;
-    Ok(Some(Onepassword { id: options.id, named: options.named, vault, way, remarks }))
+    Ok(Some(Onepassword { id: options.id, vault, way, remarks }))
 }
 
 #[async_trait]
@@ -81,10 +79,6 @@ impl Source for Onepassword {
 
     fn conventional(&self, name: &SecretName, scope: &Scope) -> Reference {
         conventional::onepassword(&self.id, self.vault.as_deref(), name, scope)
-    }
-
-    fn is_ambient(&self) -> bool {
-        !self.named
     }
 
     /// Requests of a service account are counted; a Connect server answers from what it keeps itself.

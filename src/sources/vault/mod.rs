@@ -35,8 +35,6 @@ use crate::secret::SecretName;
 /// The source.
 pub struct Vault {
     id: SourceId,
-    /// Whether somebody speaks of this source; see [`super::Options::named`].
-    named: bool,
     /// The mount of conventional references.
     mount: String,
     /// What `kv-version` says, for where the server does not.
@@ -66,10 +64,6 @@ impl Source for Vault {
 
     fn conventional(&self, name: &SecretName, scope: &Scope) -> Reference {
         conventional::vault(&self.id, &self.mount, name, scope)
-    }
-
-    fn is_ambient(&self) -> bool {
-        !self.named
     }
 
     fn default_field(&self) -> Option<&str> {

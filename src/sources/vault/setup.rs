@@ -52,7 +52,6 @@ pub(in crate::sources) fn open(options: Options, opening: &Opening) -> Result<Op
     let remarks = remarks(&options, &address);
     let transport = Transport::new(opening.network.clone(), own, address, namespace);
     Ok(Some(Vault {
-        named: options.named,
         id: options.id,
         mount,
         kv_version,
