@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::catalog::{Setting, SourceKind};
-use crate::error::{Code, Error};
+use crate::error::{Code, Error, Result};
 use crate::manifest::{SourceConfig, SourceId};
 use crate::secret::SecretValue;
 use crate::settings::{Environment, Settings};
@@ -23,6 +23,7 @@ pub struct Options {
 struct Value {
     text: String,
     said_by: String,
+    in_manifest: bool,
 }
 
 impl Options {
@@ -42,7 +43,11 @@ impl Options {
             let by_input = setting.input.filter(|_| own).and_then(|input| {
                 let text = settings.store_inputs.get(input)?;
                 named = true;
-                Some(Value { text: text.clone(), said_by: format!("the input `{input}`") })
+                Some(Value {
+                    text: text.clone(),
+                    said_by: format!("the input `{input}`"),
+                    in_manifest: false,
+                })
             });
             let value = by_input
                 .or_else(|| by_manifest(id, setting, config))
@@ -76,6 +81,23 @@ impl Options {
         Error::new(Code::Usage, format!("{} {what} ({length} characters)", self.said_by(setting)))
     }
 
+    /// Refuses a manifest that holds a private key, where a setting may name its file: a key is a secret, and a manifest is
+    /// for everyone who sees the repository. `what` the setting holds, and the end of the variable that may hold it.
+    ///
+    /// # Errors
+    /// `usage`, with what to do about it.
+    pub fn refuse_key_in_manifest(&self, setting: &str, what: &str, end: &str) -> Result<()> {
+        let value = self.values.get(setting).filter(|value| value.in_manifest);
+        let Some(value) = value.filter(|value| value.text.contains("PRIVATE KEY-----")) else {
+            return Ok(());
+        };
+        let fact = format!("{} holds {what} itself ({} bytes)", value.said_by, value.text.len());
+        Err(Error::new(Code::Usage, fact).hint(format!(
+            "Make a new key, since everybody who may read the repository has this one, and give it by `{}` or as a file.",
+            self.variable(end)
+        )))
+    }
+
     /// A credential: the variable whose name ends so. `None` when it is unset or empty.
     pub fn credential(&self, end: &str) -> Option<&SecretValue> {
         self.variables.value(&self.variable(end))
@@ -103,13 +125,17 @@ pub(super) fn variable_prefix(id: &SourceId, kind: &SourceKind) -> String {
 
 fn by_manifest(id: &SourceId, setting: &Setting, config: Option<&SourceConfig>) -> Option<Value> {
     let text = config?.settings.get(setting.name)?.trim();
-    Some(Value { text: text.to_owned(), said_by: format!("`sources.{id}.{}`", setting.name) })
+    Some(Value {
+        text: text.to_owned(),
+        said_by: format!("`sources.{id}.{}`", setting.name),
+        in_manifest: true,
+    })
 }
 
 fn by_variable(setting: &Setting, prefix: &str, variables: &Environment) -> Option<Value> {
     setting.variables.iter().find_map(|end| {
         let name = format!("{prefix}{end}");
         let text = variables.text(&name)?.trim().to_owned();
-        Some(Value { text, said_by: format!("`{name}`") })
+        Some(Value { text, said_by: format!("`{name}`"), in_manifest: false })
     })
 }

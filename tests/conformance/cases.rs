@@ -215,7 +215,9 @@ fn batch(bench: &Bench<'_>) {
     let all: Vec<String> = (0..300).map(item).collect();
     let there = all.iter().filter(|item| !item.starts_with("absent-"));
     let value = |item: &str| format!("canary of {item}").into_bytes();
-    bench.fixture.put_all(&there.map(|item| (item.clone(), value(item))).collect::<Vec<_>>());
+    for item in there {
+        bench.put(item, value(item));
+    }
     let outcome = all
         .iter()
         .enumerate()
@@ -259,7 +261,9 @@ fn cancelled(bench: &Bench<'_>) {
 fn deadline(bench: &Bench<'_>) {
     let all: Vec<String> = (0..45).map(|number| format!("deadline-{number}")).collect();
     let value = |item: &str| format!("canary of {item}").into_bytes();
-    bench.fixture.put_all(&all.iter().map(|item| (item.clone(), value(item))).collect::<Vec<_>>());
+    for item in &all {
+        bench.put(item, value(item));
+    }
     let run = all.iter().enumerate().fold(bench.run(), |run, (number, item)| {
         run.secret(&format!("KEY_{number}"), &[bench.fixture.reference(item)])
     });

@@ -119,13 +119,6 @@ pub(crate) trait Fixture: Send + Sync {
     /// who `reach` logs in as.
     fn put(&self, name: &str, value: &[u8]);
 
-    /// Stores many items.
-    fn put_all(&self, items: &[(String, Vec<u8>)]) {
-        for (name, value) in items {
-            self.put(name, value);
-        }
-    }
-
     /// Stores an item with fields: a flat JSON object, of which a value may be null.
     fn put_fields(&self, name: &str, json: &str) {
         self.put(name, json.as_bytes());

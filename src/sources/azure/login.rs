@@ -206,15 +206,7 @@ fn certificate(options: &Options, workspace: &Path) -> Result<Certificate> {
     let setting = "client-certificate";
     let text = options.text(setting).ok_or_else(|| lacks(options, setting, "`client-certificate`"))?;
     let said_by = options.said_by(setting);
-    let variable = options.variable("CLIENT_CERTIFICATE_PATH");
-    let by_variable = options.environment().text(&variable).map(str::trim);
-    // A private key is a secret, and a manifest is for everyone who sees the repository.
-    if text.contains("PRIVATE KEY-----") && by_variable != Some(text) {
-        let fact = format!("{said_by} holds a certificate with its key itself ({} bytes)", text.len());
-        return Err(Error::new(Code::Usage, fact).hint(format!(
-            "Make a new key, since everybody who may read the repository has this one, and give it by `{variable}` or as a file."
-        )));
-    }
+    options.refuse_key_in_manifest(setting, "a certificate with its key", "CLIENT_CERTIFICATE_PATH")?;
     let pem = SecretValue::new(net::pem(text, workspace, &said_by)?);
     Certificate::read(&pem).map_err(|fact| {
         Error::new(Code::Usage, format!("the file that {said_by} names {fact}")).hint(

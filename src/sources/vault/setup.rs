@@ -109,7 +109,7 @@ fn client(options: &Options, network: &Network, workspace: &Path) -> Result<Opti
         let text = options.text(setting);
         text.map(|text| read(text, workspace, &options.said_by(setting))).transpose()
     };
-    key_is_no_text_of_the_manifest(options)?;
+    options.refuse_key_in_manifest("client-key", "a private key", "CLIENT_KEY")?;
     let certificates = read("ca-certificates", net::authorities)?;
     let identity = match (read("client-cert", net::pem)?, read("client-key", net::pem)?) {
         (Some(certificate), Some(key)) => {
@@ -123,20 +123,6 @@ fn client(options: &Options, network: &Network, workspace: &Path) -> Result<Opti
         return Ok(None);
     }
     network.client_with(&Tls { certificates, identity }).map(Some)
-}
-
-/// A private key is a secret, and a manifest is for everyone who sees the repository.
-fn key_is_no_text_of_the_manifest(options: &Options) -> Result<()> {
-    let variable = options.variable("CLIENT_KEY");
-    let by_variable = options.environment().text(&variable).map(str::trim);
-    match options.text("client-key") {
-        Some(text) if text.contains("-----BEGIN ") && by_variable != Some(text) => Err(Error::new(
-            Code::Usage,
-            format!("{} holds a private key itself ({} bytes)", options.said_by("client-key"), text.len()),
-        )
-        .hint(format!("Make a new key, since everybody who may read the repository has this one, and give it by `{variable}` or as a file."))),
-        _ => Ok(()),
-    }
 }
 
 fn half(options: &Options, given: &str, other: &str) -> Error {

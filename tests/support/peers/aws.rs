@@ -2,14 +2,13 @@
 //! moto as a second opinion. Both are asked with the vendor's wire protocols, by bytes: what puts things there shares no
 //! code with what is tested.
 
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::process::Command;
 
 use data_encoding::BASE64;
 use serde_json::{Value, json};
 
-use super::wire::Wire;
-use super::{Peer, free_address, program};
+use super::{Peer, free_address, program, wire};
 
 /// The account that everything is in.
 pub const ACCOUNT: &str = "000000000000";
@@ -155,11 +154,8 @@ impl Aws {
             self.peer.address,
             body.len()
         );
-        let mut wire = Wire::new(Box::new(TcpStream::connect(self.peer.address).unwrap()));
-        wire.send(message.as_bytes()).unwrap();
-        let head = wire.head().unwrap().unwrap();
-        let body = String::from_utf8(wire.body(&head, true).unwrap()).unwrap();
-        Answer { status: head.first[1].parse().unwrap(), body }
+        let (status, body) = wire::ask(self.peer.address, &message);
+        Answer { status, body: String::from_utf8(body).unwrap() }
     }
 }
 

@@ -1,15 +1,14 @@
 //! A real `OpenBao` server: in development mode, which keeps everything in memory, or as it comes, uninitialised.
 
 use std::fmt::Write as _;
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use super::authority::Authority;
-use super::wire::{Wire, data};
-use super::{Peer, free_address, program};
+use super::{Peer, free_address, program, wire};
 
 /// The root token of a server in development mode.
 pub const ROOT: &str = "canary-root-token";
@@ -129,12 +128,8 @@ impl Bao {
         }
         let _ = write!(head, "Content-Length: {}\r\n\r\n{body}", body.len());
         let address = (Ipv4Addr::LOCALHOST, self.peer.address.port());
-        let mut wire = Wire::new(Box::new(TcpStream::connect(address).unwrap()));
-        wire.send(head.as_bytes()).unwrap();
-        let head = wire.head().unwrap().unwrap();
-        let status: u16 = head.first[1].parse().unwrap();
-        let body = if status == 204 { Vec::new() } else { wire.body(&head, true).unwrap() };
-        let json = serde_json::from_slice(&data(&head, &body)).unwrap_or(Value::Null);
+        let (status, body) = wire::ask(address.into(), &head);
+        let json = serde_json::from_slice(&body).unwrap_or(Value::Null);
         Reply { status, json }
     }
 

@@ -5,7 +5,6 @@
 //! Tokens are signed with ES256 where GitHub's are with RS256: the library that makes keys here makes no RSA ones.
 
 use std::collections::VecDeque;
-use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -16,6 +15,8 @@ use data_encoding::BASE64URL_NOPAD;
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 use serde_json::{Map, Value, json};
+
+use super::wire::Wire;
 
 /// GitHub's own name as an issuer.
 pub const GITHUB: &str = "https://token.actions.githubusercontent.com";
@@ -76,7 +77,7 @@ impl Issuer {
                     return;
                 }
                 let serving = serving.clone();
-                std::thread::spawn(move || stream.map(|stream| serving.answer(&stream)));
+                std::thread::spawn(move || stream.map(|stream| serving.answer(stream)));
             }
         });
         Self { address, shared, server: Some(server) }
@@ -128,29 +129,18 @@ impl Drop for Issuer {
 }
 
 impl Shared {
-    fn answer(&self, mut stream: &TcpStream) -> std::io::Result<()> {
+    fn answer(&self, stream: TcpStream) -> std::io::Result<()> {
         stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-        let mut lines = BufReader::new(stream.try_clone()?).lines();
-        let first = lines.next().unwrap_or_else(|| Ok(String::new()))?;
-        let mut bearer = None;
-        for line in lines {
-            let line = line?;
-            if line.is_empty() {
-                break;
-            }
-            let header = line.split_once(':').map(|(name, value)| (name.to_ascii_lowercase(), value.trim()));
-            if let Some((_, value)) = header.filter(|(name, _)| name == "authorization") {
-                bearer = value.strip_prefix("Bearer ").map(str::to_owned);
-            }
-        }
-        let path = first.split(' ').nth(1).unwrap_or("/");
-        let (status, body) = self.reply(path, bearer.as_deref());
+        let mut wire = Wire::new(Box::new(stream));
+        let Some(head) = wire.head()? else { return Ok(()) };
+        let bearer = head.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
+        let (status, body) = self.reply(&head.first[1], bearer);
         let body = body.to_string();
         let head = format!(
             "HTTP/1.1 {status} .\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
             body.len()
         );
-        stream.write_all([head.as_bytes(), body.as_bytes()].concat().as_slice())
+        wire.send(&[head.as_bytes(), body.as_bytes()].concat())
     }
 
     fn reply(&self, path: &str, bearer: Option<&str>) -> (u16, Value) {

@@ -56,11 +56,6 @@ impl Peer {
     pub fn said(&self) -> String {
         std::fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
     }
-
-    /// Its process.
-    pub fn id(&self) -> u32 {
-        self.child.id()
-    }
 }
 
 impl Drop for Peer {

@@ -1,6 +1,7 @@
 //! HTTP/1.1 messages as bytes: where one ends and the next begins (RFC 9112), and nothing changed in between.
 
 use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
 
 /// A connection, plain or TLS, as bytes.
 pub trait Stream: Read + Write + Send {}
@@ -134,6 +135,15 @@ impl Wire {
         self.ahead.extend_from_slice(&part[..count]);
         Ok(count > 0)
     }
+}
+
+/// Sends a whole request and returns the answer's status and data.
+pub fn ask(server: SocketAddr, request: &str) -> (u16, Vec<u8>) {
+    let mut wire = Wire::new(Box::new(TcpStream::connect(server).unwrap()));
+    wire.send(request.as_bytes()).unwrap();
+    let head = wire.head().unwrap().expect("an answer");
+    let body = wire.body(&head, true).unwrap();
+    (head.first[1].parse().unwrap(), data(&head, &body))
 }
 
 /// The data of a body as it came: without the sizes of its chunks.

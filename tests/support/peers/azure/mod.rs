@@ -1,14 +1,12 @@
 //! The stand-in for Azure as a peer: an HTTP proxy that ends here, behind which vaults and logins have their real names.
 //! Microsoft's own client judges it (check.py, run by tests/azure.rs).
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::{Value, json};
 
-use super::{Peer, free_address, program};
+use super::{Peer, free_address, program, wire};
 
 /// The tenant that has the vaults.
 pub const TENANT: &str = "11111111-2222-3333-4444-555555555555";
@@ -51,19 +49,14 @@ impl Azure {
     /// Tells it something (control.py), and returns what it says to that.
     pub fn tell(&self, what: &str, given: &Value) -> Value {
         let body = given.to_string();
-        let mut stream = TcpStream::connect(self.peer.address).unwrap();
-        write!(
-            stream,
+        let message = format!(
             "POST /control/{what} HTTP/1.1\r\nHost: stand-in\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
             body.len()
-        )
-        .unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        let (head, body) =
-            answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{what} {given}: {answer}"));
-        assert!(head.starts_with("HTTP/1.1 200"), "{what} {given}: {answer}");
-        serde_json::from_str(body).unwrap()
+        );
+        let (status, body) = wire::ask(self.peer.address, &message);
+        let body = String::from_utf8(body).unwrap();
+        assert_eq!(status, 200, "{what} {given}: {body}");
+        serde_json::from_str(&body).unwrap()
     }
 
     /// Stores a secret in the vault `kv-tests`, and returns its version.
