@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use anyhow::Context;
 use claude_secrets::cli::{self, Asked};
 use claude_secrets::commands;
 use claude_secrets::console::Console;
@@ -38,7 +39,9 @@ fn start(mode: Option<settings::Mode>, matches: &clap::ArgMatches) -> ExitCode {
     let console = Arc::new(Console::new(&platform));
     console.take_log_of_this_process();
     let status = match Settings::read(mode, &given) {
-        Ok(settings) => run(settings, &console),
+        Ok(settings) => {
+            run(settings, &console).map_err(|error| Error::new(Code::Internal, format!("{error:#}")))
+        }
         Err(error) => Err(error),
     };
     match status {
@@ -72,12 +75,12 @@ fn policy(matches: &clap::ArgMatches) -> ExitCode {
     }
 }
 
-fn run(settings: Settings, console: &Arc<Console>) -> Result<u8, Error> {
-    let fault =
-        |error: std::io::Error| Error::new(Code::Internal, format!("the program cannot start: {error}"));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(fault)?;
+/// Runs the mode and returns the exit status. An error is one of the system's: the run could not begin.
+fn run(settings: Settings, console: &Arc<Console>) -> anyhow::Result<u8> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.context("the program cannot start")?;
     let status = runtime.block_on(async {
-        let interrupt = Interrupt::listen().map_err(fault)?;
+        let interrupt = Interrupt::listen().context("the program cannot listen for signals")?;
         Ok(commands::run(settings, console.clone(), interrupt).await)
     });
     // A name server that does not answer keeps a thread for longer than any time that the user gave.
