@@ -17,7 +17,7 @@ use tokio::sync::OnceCell;
 
 use self::credentials::Session;
 pub(super) use self::item::partition;
-use self::setup::Setup;
+use self::setup::{Said, Setup};
 use super::conventional;
 use super::identity::Identity;
 use super::net::Network;
@@ -85,16 +85,8 @@ impl Source for Aws {
 
     fn remarks(&self, _: &[Item]) -> Vec<Remark> {
         let plain = self.setup.endpoint.as_ref().filter(|endpoint| endpoint.is_plain_and_far());
-        plain
-            .into_iter()
-            .map(|endpoint| Remark {
-                text: format!(
-                    "{}: {} is an address without TLS: values travel readable",
-                    self.setup.id, endpoint.by
-                ),
-                remedy: Some("Write it with `https://`.".to_owned()),
-            })
-            .collect()
+        let remark = |endpoint: &Said| Remark::in_clear(&self.setup.id, &endpoint.text, "endpoint-url");
+        plain.map(remark).into_iter().collect()
     }
 }
 
