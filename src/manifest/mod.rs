@@ -164,6 +164,11 @@ impl Manifest {
     pub fn secret(&self, name: &SecretName) -> Option<&Secret> {
         self.secrets.iter().find(|secret| secret.name == *name)
     }
+
+    /// Every reference that it names.
+    pub fn references(&self) -> impl Iterator<Item = &Reference> {
+        self.secrets.iter().flat_map(|secret| secret.from.iter().flatten()).chain(&self.imports)
+    }
 }
 
 impl fmt::Debug for Secret {

@@ -10,7 +10,7 @@ use super::net::Network;
 use super::options::{Options, variable_prefix};
 use super::{Remark, Source, Surroundings, aws, azure, docker_secrets, dotenv, env, onepassword, vault};
 use crate::error::{Code, Error, Result};
-use crate::manifest::{Manifest, Reference, SourceConfig, SourceId};
+use crate::manifest::{Manifest, SourceConfig, SourceId};
 use crate::settings::Settings;
 
 /// What every source is opened with.
@@ -176,11 +176,4 @@ fn no_such_source(id: &SourceId, manifest: &Manifest) -> Error {
     let known: BTreeSet<String> = kinds.chain(manifest.sources.keys().map(ToString::to_string)).collect();
     Error::new(Code::SourceUnknown, format!("sources: there is no source `{id}`"))
         .hint(format!("The sources are: {}.", known.into_iter().collect::<Vec<_>>().join(", ")))
-}
-
-impl Manifest {
-    /// Every reference that the manifest names.
-    pub fn references(&self) -> impl Iterator<Item = &Reference> {
-        self.secrets.iter().flat_map(|secret| secret.from.iter().flatten()).chain(&self.imports)
-    }
 }
