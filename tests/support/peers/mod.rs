@@ -25,6 +25,7 @@ mod wire;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 /// A running server. Its output is in `log`.
@@ -65,9 +66,17 @@ impl Drop for Peer {
     }
 }
 
-/// An address of this machine that nobody listens at.
+/// An address of this machine that nobody listens at. Its port is below those that the system hands out by itself
+/// (from 32768 on), which may be taken for a connection before the peer listens.
 pub fn free_address() -> SocketAddr {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    // Test programs that run at the same time begin far from each other.
+    let first = 20_000 + u16::try_from(std::process::id() % 120).unwrap() * 100;
+    (0..1000)
+        .map(|_| first.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)))
+        .map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+        .find(|address| TcpListener::bind(address).is_ok())
+        .expect("a port of this machine that is free")
 }
 
 /// The program that a variable names, which `scripts/test` sets.
