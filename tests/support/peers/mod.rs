@@ -71,9 +71,10 @@ impl Drop for Peer {
 pub fn free_address() -> SocketAddr {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     // Test programs that run at the same time begin far from each other.
-    let first = 20_000 + u16::try_from(std::process::id() % 120).unwrap() * 100;
+    let first = 20_000 + u16::try_from(std::process::id() % 30).unwrap() * 400;
+    // Some servers listen at the next port as well.
     (0..1000)
-        .map(|_| first.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)))
+        .map(|_| first + NEXT.fetch_add(3, Ordering::Relaxed) % 400)
         .map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
         .find(|address| TcpListener::bind(address).is_ok())
         .expect("a port of this machine that is free")
