@@ -41,6 +41,8 @@ impl Peer {
     /// Starts `command` (which has been told to listen at `address`) and waits until a connection is accepted there.
     pub fn start(mut command: Command, address: SocketAddr, directory: tempfile::TempDir) -> Self {
         let log = std::fs::File::create(directory.path().join("log")).unwrap();
+        // What it leaves behind when it is killed goes with its directory.
+        command.env("TMPDIR", directory.path());
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let start = Instant::now();
