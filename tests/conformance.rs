@@ -110,7 +110,7 @@ fn main() -> ExitCode {
     }
     let count = |which: fn(&Cell) -> bool| cells.iter().filter(|cell| which(cell)).count();
     say(&format!(
-        "\ntest result: {}. {} passed; {} failed; {} ignored\n",
+        "\ntest result: {}. {} passed; {} failed; {} gaps, each with its reason\n",
         if failures.is_empty() { "ok" } else { "FAILED" },
         count(|cell| matches!(cell, Cell::Passed)),
         failures.len(),

@@ -26,7 +26,7 @@ impl Cell {
     pub(crate) fn word(&self) -> String {
         match self {
             Self::Passed => "ok".to_owned(),
-            Self::Gap(reason) => format!("ignored, {reason}"),
+            Self::Gap(reason) => format!("a gap: {reason}"),
             Self::Failed(_) => "FAILED".to_owned(),
         }
     }
