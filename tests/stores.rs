@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use forms::{Scanner, heard};
 use peers::aws::{Aws, REGION, allow, secrets_below, trust};
 use peers::azure::{Azure, CLIENT, SECRET, TENANT};
-use peers::bao::Bao;
+use peers::bao::{Bao, ROOT};
 use peers::gate::Gate;
 use peers::issuer::Issuer;
 use peers::onepassword::{Account, CONNECT_TOKEN, Item};
@@ -249,6 +249,34 @@ fn all_seven_sources_give_their_secrets_in_one_run() {
 
 fn server_of(url: &str) -> SocketAddr {
     url.rsplit(['@', '/']).next().unwrap().parse().unwrap()
+}
+
+#[test]
+fn the_override_is_written_for_what_an_import_names_beside_a_directory_of_the_host() {
+    let bao = Bao::start();
+    bao.put("claude-bot/api-key", &json!({ "value": "canary-of-vault" }));
+    let gate = Gate::to(bao.address(), gateway());
+    // The action's container does not see it.
+    let directory = tempfile::tempdir().unwrap();
+    let workspace = Workspace::new();
+    workspace.compose(BOT).write(
+        "claude-secrets.yml",
+        format!(
+            "sources:\n  docker-secrets: {{ dir: {} }}\nimport: ['vault:secret/claude-bot/*']\n",
+            directory.path().display()
+        ),
+    );
+    let ran = workspace
+        .step()
+        .input("mode", "create-compose")
+        .input("delivery", "file")
+        .input("vault-addr", format!("http://{}", gate.address))
+        .env("VAULT_TOKEN", ROOT)
+        .succeed();
+    assert_eq!(ran.output("result"), "created");
+    let text = String::from_utf8(workspace.read("docker-compose.secrets.yml").unwrap()).unwrap();
+    assert!(text.contains("api_key"), "{text}");
+    Scanner::new([("API_KEY", b"canary-of-vault".as_slice())]).assert_clean("the override", text.as_bytes());
 }
 
 /// A Vault server that dies when it is asked for `secret/claude-bot/key`: after the login, in the middle of a run.

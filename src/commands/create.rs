@@ -86,7 +86,7 @@ pub(super) async fn compose(run: &mut Run) -> Result<Outcome> {
     let early = gather::early_tools(run)?;
     let host = gather::host_paths(run, &early).await?;
     let mut declared = gather::declared(run)?;
-    gather::imported(run, &mut declared).await?;
+    gather::imported(run, &mut declared, &early, &host).await?;
     // An optional secret without a file would be a mount of nothing, and the project could not start.
     let directory = declared.files.directory.join(&run.settings.secrets_dir);
     let there = |secret: &&Secret| {

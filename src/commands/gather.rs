@@ -135,14 +135,7 @@ pub(super) async fn resolved(
     host: &HostPaths,
 ) -> Result<Resolution> {
     run.begin_stage("Secrets");
-    let mut host_directories = BTreeMap::new();
-    if let Some(image) = &host.own_image {
-        for directory in docker_secrets::unseen_directories(&declared.manifest) {
-            let files = host_directory::read(early, image, &directory).await?;
-            host_directories.insert(directory, files);
-        }
-    }
-    let opened = open(run, declared, &host_directories)?;
+    let opened = open(run, declared, early, host).await?;
     let asked = ask(run, declared, &opened).await;
     if asked.is_err() {
         resolve::close(&opened).await;
@@ -191,16 +184,24 @@ async fn ask(run: &mut Run, declared: &mut Declared, opened: &[Box<dyn Source>])
     run.interrupt.or(resolving).await
 }
 
-/// Opens the sources of this run.
-fn open(
+/// Opens the sources of this run. Directories of the host that this process does not see are read through the engine.
+async fn open(
     run: &Run,
     declared: &Declared,
-    host_directories: &BTreeMap<PathBuf, BTreeMap<String, SecretValue>>,
+    early: &Tools,
+    host: &HostPaths,
 ) -> Result<Vec<Box<dyn Source>>> {
+    let mut host_directories = BTreeMap::new();
+    if let Some(image) = &host.own_image {
+        for directory in docker_secrets::unseen_directories(&declared.manifest) {
+            let files = host_directory::read(early, image, &directory).await?;
+            host_directories.insert(directory, files);
+        }
+    }
     let around = Surroundings {
         project: &declared.files.directory,
         secrets_dir: &run.settings.secrets_dir,
-        host_directories,
+        host_directories: &host_directories,
     };
     sources::open(&run.settings, &declared.manifest, &around)
 }
@@ -223,11 +224,16 @@ async fn import(run: &mut Run, declared: &mut Declared, opened: &[Box<dyn Source
 }
 
 /// The names of what is imported, for a mode that asks for no values.
-pub(super) async fn imported(run: &mut Run, declared: &mut Declared) -> Result<()> {
+pub(super) async fn imported(
+    run: &mut Run,
+    declared: &mut Declared,
+    early: &Tools,
+    host: &HostPaths,
+) -> Result<()> {
     if declared.manifest.imports.is_empty() {
         return Ok(());
     }
-    let opened = open(run, declared, &BTreeMap::new())?;
+    let opened = open(run, declared, early, host).await?;
     let done = import(run, declared, &opened).await;
     resolve::close(&opened).await;
     done
