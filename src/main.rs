@@ -18,7 +18,7 @@ fn main() -> ExitCode {
     match cli::parse(std::env::args_os()) {
         Ok(Asked::Schema) => print(&format!("{:#}\n", manifest::schema())),
         Ok(Asked::Policy(matches)) => policy(&matches),
-        Ok(Asked::Run(mode, matches)) => start(mode, &matches),
+        Ok(Asked::Run(mode, matches)) => given(&matches, |given| start(mode, given)),
         Err(error) => {
             let _ = error.print();
             ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
@@ -26,19 +26,23 @@ fn main() -> ExitCode {
     }
 }
 
-fn start(mode: Option<settings::Mode>, matches: &clap::ArgMatches) -> ExitCode {
+/// Hands on what was given by flags and by the process: this is where the program looks at its surroundings.
+fn given<T>(matches: &clap::ArgMatches, read: impl FnOnce(&Given) -> T) -> T {
     let variables = Environment::of_this_process();
     let here = std::env::current_dir().unwrap_or_default();
-    let given = Given {
+    read(&Given {
         flags: &|name| cli::flag(matches, name),
         variables: &variables,
         current_directory: &here,
         verbose: cli::is_verbose(matches),
-    };
-    let platform = settings::platform(&given);
+    })
+}
+
+fn start(mode: Option<settings::Mode>, given: &Given) -> ExitCode {
+    let platform = settings::platform(given);
     let console = Arc::new(Console::new(&platform));
     console.take_log_of_this_process();
-    let status = match Settings::read(mode, &given) {
+    let status = match Settings::read(mode, given) {
         Ok(settings) => {
             run(settings, &console).map_err(|error| Error::new(Code::Internal, format!("{error:#}")))
         }
@@ -51,17 +55,9 @@ fn start(mode: Option<settings::Mode>, matches: &clap::ArgMatches) -> ExitCode {
 }
 
 fn policy(matches: &clap::ArgMatches) -> ExitCode {
-    let variables = Environment::of_this_process();
-    let here = std::env::current_dir().unwrap_or_default();
-    let given = Given {
-        flags: &|name| cli::flag(matches, name),
-        variables: &variables,
-        current_directory: &here,
-        verbose: false,
-    };
     let only = cli::flag(matches, "source");
     let batch = !cli::switch(matches, "without-batch");
-    let made = Settings::read(Some(settings::Mode::Validate), &given)
+    let made = given(matches, |given| Settings::read(Some(settings::Mode::Validate), given))
         .and_then(|settings| commands::policy(&settings, only.as_deref(), batch));
     match made {
         Ok((texts, titles)) => {
