@@ -44,8 +44,7 @@ pub fn open(settings: &Settings, manifest: &Manifest, around: &Surroundings) -> 
             continue;
         }
         let config = manifest.sources.get(&id);
-        let referred = wanted.contains(&id) || manifest.references().any(|r| r.source == id);
-        let options = Options::new(&id, kind, config, settings, referred);
+        let options = Options::new(&id, kind, settings, manifest);
         match open_one(kind, options, config, &opening)? {
             Some(source) => {
                 order.push(id.clone());

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::catalog::{Setting, SourceKind};
 use crate::error::{Code, Error, Result};
-use crate::manifest::{SourceConfig, SourceId};
+use crate::manifest::{Manifest, SourceConfig, SourceId};
 use crate::secret::SecretValue;
 use crate::settings::{Environment, Settings};
 
@@ -27,17 +27,14 @@ struct Value {
 }
 
 impl Options {
-    /// Gathers what is said of the source `id`. `referred` tells whether a reference or `sources` names it.
-    pub fn new(
-        id: &SourceId,
-        kind: &'static SourceKind,
-        config: Option<&SourceConfig>,
-        settings: &Settings,
-        referred: bool,
-    ) -> Self {
+    /// Gathers what is said of the source `id`.
+    pub fn new(id: &SourceId, kind: &'static SourceKind, settings: &Settings, manifest: &Manifest) -> Self {
         let own = id.as_str() == kind.name;
         let prefix = variable_prefix(id, kind);
-        let mut named = referred || config.is_some();
+        let config = manifest.sources.get(id);
+        let mut named = config.is_some()
+            || settings.sources.iter().any(|source| source == id.as_str())
+            || manifest.references().any(|reference| reference.source == *id);
         let mut values = BTreeMap::new();
         for setting in kind.settings {
             let by_input = setting.input.filter(|_| own).and_then(|input| {

@@ -47,9 +47,8 @@ fn resources(needs: &Needs<'_>) -> Vec<String> {
         None => format!("{}{}-??????", start(needs), import.item),
     });
     // The whole prefix: what is not there is then absent, and not denied.
-    let usual = needs
-        .conventional
-        .then(|| format!("{}{}/*", start(needs), conventional::path(&needs.manifest.scope)));
+    let usual = needs.conventional().next();
+    let usual = usual.map(|_| format!("{}{}/*", start(needs), conventional::path(&needs.manifest.scope)));
     distinct(named.chain(imported).chain(usual).collect())
 }
 

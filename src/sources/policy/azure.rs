@@ -14,7 +14,7 @@ pub(super) fn policy(needs: &Needs<'_>) -> Policy {
     let scope = |name: &str| format!("\"$VAULT_ID/secrets/{name}\"");
     let named = needs.references.iter().map(|reference| scope(&reference.item));
     let usual = needs
-        .without_reference()
+        .conventional()
         .map(|name| scope(&conventional::azure(&needs.options.id, name, &needs.manifest.scope).item));
     let of_fields = needs.imports.iter().filter(|import| import.field.is_some());
     let mut scopes =

@@ -10,6 +10,7 @@ use super::opening::candidates;
 use super::options::Options;
 use crate::error::{Code, Error, Result};
 use crate::manifest::{Manifest, Reference, SourceId};
+use crate::secret::SecretName;
 use crate::settings::Settings;
 
 /// What one store must allow.
@@ -29,9 +30,7 @@ struct Needs<'a> {
     /// Whether many secrets shall be read with one request, where a store asks for a permission for that.
     batch: bool,
     /// What the manifest's references name, without imports.
-    references: Vec<Reference>,
-    /// Whether a secret is looked for at its conventional place.
-    conventional: bool,
+    references: Vec<&'a Reference>,
     /// Imports of this source.
     imports: Vec<&'a Reference>,
 }
@@ -48,9 +47,8 @@ pub fn policies(
 ) -> Result<Vec<Policy>> {
     let mut stores = Vec::new();
     for (kind, id) in candidates(&manifest.sources)? {
-        let named = settings.sources.iter().any(|source| source == id.as_str()) || only == Some(id.as_str());
-        let referred = named || manifest.references().any(|reference| reference.source == id);
-        let options = Options::new(&id, kind, manifest.sources.get(&id), settings, referred);
+        let mut options = Options::new(&id, kind, settings, manifest);
+        options.named |= only.is_some();
         if only.is_none_or(|only| only == id.as_str()) {
             stores.push((kind, options));
         }
@@ -90,14 +88,13 @@ impl<'a> Needs<'a> {
             options,
             manifest,
             batch,
-            references: references.filter(own).cloned().collect(),
-            conventional: manifest.secrets.iter().any(|secret| secret.from.is_none()),
+            references: references.filter(own).collect(),
             imports: manifest.imports.iter().filter(own).collect(),
         }
     }
 
     /// The secrets that are looked for at their conventional places.
-    fn without_reference(&self) -> impl Iterator<Item = &crate::secret::SecretName> {
+    fn conventional(&self) -> impl Iterator<Item = &SecretName> {
         self.manifest.secrets.iter().filter(|secret| secret.from.is_none()).map(|secret| &secret.name)
     }
 

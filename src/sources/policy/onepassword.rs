@@ -8,10 +8,11 @@ use crate::sources::conventional;
 pub(super) fn policy(needs: &Needs<'_>) -> Policy {
     let vault_of =
         |item: &str| item.strip_prefix("op://").and_then(|path| path.split('/').next()).map(str::to_owned);
-    let all = needs.references.iter().chain(needs.imports.iter().copied());
+    let all = needs.references.iter().chain(&needs.imports);
     let named = all.filter_map(|reference| vault_of(&reference.item));
     let setting = needs.options.text("vault");
-    let usual = needs.conventional.then(|| conventional::onepassword_vault(setting, &needs.manifest.scope));
+    let usual =
+        needs.conventional().next().map(|_| conventional::onepassword_vault(setting, &needs.manifest.scope));
     let vaults = distinct(named.chain(usual).collect());
     if needs.options.text("connect-host").is_some() {
         let shares: Vec<String> = vaults.iter().map(|vault| format!("--vault \"{vault},r\"")).collect();

@@ -46,7 +46,7 @@ fn rules(needs: &Needs<'_>, mount: &str, engine: Engine) -> Vec<(String, &'stati
             list.extend(folder.iter().flat_map(|(folder, _)| forms(&format!("{folder}/"), "metadata")));
         }
     }
-    if needs.conventional {
+    if needs.conventional().next().is_some() {
         // The whole prefix: what is not there is then absent, and not denied.
         read.extend(forms(&format!("{mount}/{}/*", conventional::path(&needs.manifest.scope)), "data"));
     }
