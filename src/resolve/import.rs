@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use super::{GRACE, Warning};
+use super::{GRACE, Warning, late};
 use crate::error::{Code, Error, Problem, Result};
 use crate::manifest::{Manifest, Place, Reference, Secret};
 use crate::secret::SecretName;
@@ -105,12 +105,8 @@ async fn find(import: &Reference, sources: &[Box<dyn Source>], timeout: Duration
             items(import, source.as_ref()).await
         }
     };
-    tokio::time::timeout(timeout + GRACE, found).await.unwrap_or_else(|_| {
-        Found::Failed(Refusal::new(
-            format!("{} did not answer within {}", import.source, humantime::format_duration(timeout)),
-            "Look at the store, or give it more time with `timeout`.",
-        ))
-    })
+    let found = tokio::time::timeout(timeout + GRACE, found).await;
+    found.unwrap_or_else(|_| Found::Failed(late(&import.source, timeout)))
 }
 
 /// `source:prefix*`: each item is a secret.

@@ -241,18 +241,18 @@ async fn ask_one(source: &dyn Source, items: BTreeSet<Item>, timeout: Duration, 
         Vec::new()
     } else {
         let replies = tokio::time::timeout_at(until, source.read(&items)).await;
-        replies.unwrap_or_else(|_| items.iter().map(|_| late(source.id(), timeout)).collect())
+        replies.unwrap_or_else(|_| items.iter().map(|_| Reply::Failed(late(source.id(), timeout))).collect())
     };
     source.close().await;
     let of_item = |item: Item| (source.id().clone(), item);
     items.into_iter().map(of_item).zip(replies).collect()
 }
 
-fn late(id: &SourceId, timeout: Duration) -> Reply {
-    Reply::Failed(Refusal {
-        fact: format!("{id} did not answer within {}", humantime::format_duration(timeout)),
-        remedy: "Look at the store, or give it more time with `timeout`.".to_owned(),
-    })
+fn late(id: &SourceId, timeout: Duration) -> Refusal {
+    Refusal::new(
+        format!("{id} did not answer within {}", humantime::format_duration(timeout)),
+        "Look at the store, or give it more time with `timeout`.",
+    )
 }
 
 /// A source that nobody names, that is there only by variables, and that denies everything is none (design rule 1).
