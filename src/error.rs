@@ -47,7 +47,8 @@ codes! {
     ComposeFileInvalid "compose-file-invalid" 2 "Docker Compose rejects the project.";
     ServiceUnknown "service-unknown" 2 "A service is named that the Compose project does not have.";
     SecretWithoutService "secret-without-service" 2 "It is not said which services get a secret.";
-    SecretInLargerValue "secret-in-larger-value" 2 "A declared secret is interpolated into a larger value of the Compose project.";
+    SecretNotGranted "secret-not-granted" 2 "A service would get a secret that it is not granted.";
+    SecretInLargerValue "secret-in-larger-value" 2 "A declared secret is part of something that the engine shows, such as a label or a build argument.";
     UnsafeLogDriver "unsafe-log-driver" 2 "The action container's log driver ships its output off the machine, and the masks with it.";
     OverrideInvalid "override-invalid" 2 "The existing override file cannot be used.";
     SecretsMissing "secrets-missing" 3 "Required secrets were found in no source.";
@@ -59,6 +60,7 @@ codes! {
     NotWritable "not-writable" 5 "A file or directory cannot be written.";
     DiskFull "disk-full" 5 "There is no space left on the device.";
     DeliveryFailed "delivery-failed" 5 "The secrets could not be handed to the services.";
+    LauncherMissing "launcher-missing" 5 "The program that sets variables in the services is not beside `claude-secrets`, or cannot run on the engine's machine.";
     WorkspaceNotOnHost "workspace-not-on-host" 5 "The workspace cannot be mapped to a path of the Docker host.";
     Locked "locked" 5 "Another run is changing the same project.";
     DockerSocketMissing "docker-socket-missing" 6 "There is no Docker socket.";

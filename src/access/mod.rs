@@ -1,11 +1,17 @@
-//! Which service gets which secret (design rule 6), and which of its variables that replaces.
+//! Which service gets which secret (design rule 6), and in which form: as its Compose file asks for it.
+
+mod asks;
+mod grant;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::docker::model::{Model, Service};
-use crate::docker::project::placeholder;
+use self::asks::Asks;
+pub use self::asks::{Entry, LargerPlace, Owners};
+use self::grant::One;
+use crate::docker::model::Model;
+use crate::docker::placeholder::Text;
 use crate::error::{Code, Error, Problem, Result};
-use crate::manifest::{Grant, Secret};
+use crate::manifest::{FileSpec, Grant, Secret};
 use crate::secret::SecretName;
 
 /// One secret of one service.
@@ -15,19 +21,64 @@ pub struct Granted {
     pub name: SecretName,
     /// Its file's name below `/run/secrets`.
     pub file: String,
-    /// Variables that held the value and now name the file: the secret's own name, and aliases.
-    pub variables: Vec<String>,
-    /// Whether those variables stay as they are: the secret is not sensitive.
-    pub keeps_variables: bool,
+    /// The variables that it has to do with.
+    pub variables: Vec<Variable>,
+    /// Other places where the service's Compose file wants it, below `/run/secrets` or absolute, with owner and mode.
+    pub places: Vec<(String, FileSpec)>,
+}
+
+/// A variable of a service that is a secret.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Variable {
+    /// Its name.
+    pub name: String,
+    /// How the program gets it.
+    pub form: Form,
+}
+
+/// How a program gets a variable.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Form {
+    /// Set when the program starts.
+    AtStart,
+    /// Taken away; `NAME_FILE` names the file.
+    File,
+    /// As it is, in the container's configuration: the secret is not sensitive.
+    Plain,
+}
+
+/// A larger value that holds secrets: delivered as a secret of its service.
+#[derive(Clone)]
+pub struct Composed {
+    /// Where it belongs.
+    pub place: LargerPlace,
+    /// How the program gets the variable; of no matter for a config.
+    pub form: Form,
+    /// Its file: a name below `/run/secrets`, or an absolute path.
+    pub file: String,
+    /// Owner and mode of the file.
+    pub spec: FileSpec,
+    /// The text, with placeholders.
+    pub text: Text,
+    /// The secrets in it.
+    pub parts: BTreeSet<SecretName>,
 }
 
 /// What one service gets.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Default)]
 pub struct ServiceAccess {
     /// Its secrets, in the order in which they were declared.
     pub secrets: Vec<Granted>,
+    /// Larger values that hold some of them.
+    pub composed: Vec<Composed>,
+    /// Variables of the project that are interpolated into words of its program, with the files that hold them.
+    pub arguments: BTreeMap<String, String>,
+    /// Its own secrets and configs whose places are filled by this action.
+    pub taken: BTreeSet<Entry>,
     /// Variables that would hold a secret that the service does not get: they are taken away.
     pub withdrawn: BTreeSet<String>,
+    /// Build secrets that this action fills: keys of the project's `secrets`.
+    pub build: BTreeMap<String, SecretName>,
     /// The user that the manifest says reads the files.
     pub uid: Option<u32>,
     /// The group that the manifest says reads the files.
@@ -35,10 +86,12 @@ pub struct ServiceAccess {
 }
 
 /// Who gets what, with what is worth a warning.
-#[derive(Default, Debug)]
+#[derive(Default)]
 pub struct Access {
     /// By service. Every service of the project is here.
     pub services: BTreeMap<String, ServiceAccess>,
+    /// Which secret each variable of the project stands for.
+    pub owners: BTreeMap<String, SecretName>,
     /// Facts with their remedies.
     pub warnings: Vec<(String, String)>,
 }
@@ -53,6 +106,8 @@ pub struct Rules<'a> {
     pub services: Option<&'a BTreeMap<String, Grant>>,
     /// `grant-to`.
     pub grant_to: &'a [String],
+    /// Names of the secrets whose values a text holds in clear.
+    pub secrets_in: &'a dyn Fn(&str) -> Vec<String>,
 }
 
 impl Access {
@@ -60,6 +115,31 @@ impl Access {
     pub fn services_of(&self, name: &SecretName) -> Vec<String> {
         let has = |access: &ServiceAccess| access.secrets.iter().any(|granted| granted.name == *name);
         self.services.iter().filter(|(_, access)| has(access)).map(|(service, _)| service.clone()).collect()
+    }
+}
+
+impl ServiceAccess {
+    /// The variables that are set when the program starts, with the files that hold them.
+    pub fn at_start(&self) -> BTreeMap<&str, &str> {
+        self.delivered(Form::AtStart)
+    }
+
+    /// The variables in whose place `NAME_FILE` names a file, with the files.
+    pub fn as_files(&self) -> BTreeMap<&str, &str> {
+        self.delivered(Form::File)
+    }
+
+    fn delivered(&self, form: Form) -> BTreeMap<&str, &str> {
+        let single = self.secrets.iter().flat_map(|granted| {
+            let variables = granted.variables.iter().filter(move |variable| variable.form == form);
+            variables.map(|variable| (variable.name.as_str(), granted.file.as_str()))
+        });
+        let composed = self.composed.iter().filter(|composed| composed.form == form);
+        let composed = composed.filter_map(|composed| match &composed.place {
+            LargerPlace::Variable(name) => Some((name.as_str(), composed.file.as_str())),
+            LargerPlace::Config(_) => None,
+        });
+        single.chain(composed).collect()
     }
 }
 
@@ -74,73 +154,62 @@ pub fn variables_of(secret: &Secret) -> BTreeSet<String> {
 }
 
 /// Decides for the whole project. Errors: [`Code::ServiceUnknown`] for names that the project does not have,
-/// [`Code::SecretWithoutService`] when nothing says who gets a secret.
+/// [`Code::SecretWithoutService`] when nothing says who gets a secret, [`Code::SecretNotGranted`] when a service would
+/// get one that is not its.
 pub fn decide(model: &Model, rules: &Rules) -> Result<Access> {
     let named = rules.services.into_iter().flat_map(|map| map.keys()).chain(rules.grant_to);
     check_services(model, named, "services` of the manifest or `grant-to")?;
-    let mut access = Access::default();
-    for name in model.services.keys() {
-        let grant = rules.services.and_then(|map| map.get(name));
-        let own = ServiceAccess {
-            uid: grant.and_then(|grant| grant.uid),
-            gid: grant.and_then(|grant| grant.gid),
-            ..ServiceAccess::default()
-        };
-        access.services.insert(name.clone(), own);
-    }
-    let mut homeless = Vec::new();
+    let owners = Owners::new(rules.secrets.iter().chain(rules.absent).copied());
+    let asks: BTreeMap<&String, Asks> = model
+        .services
+        .values()
+        .map(|service| (&service.name, Asks::of(service, model, &owners, rules.secrets_in)))
+        .collect();
+    let mut access = Access {
+        owners: owners.iter().map(|(variable, secret)| (variable.to_owned(), secret.name.clone())).collect(),
+        ..Access::default()
+    };
+    let mut receivers = BTreeMap::new();
+    let mut without_service = Vec::new();
+    let mut by_grant_to = rules.grant_to.is_empty();
     for secret in rules.secrets {
-        let variables = variables_of(secret);
-        let receivers = receivers(secret, &variables, model, rules);
-        if receivers.is_empty() {
-            homeless.push(secret.name.to_string());
+        let (how, services) = receive(&secret.name, &asks, model, rules);
+        by_grant_to |= how == How::GrantTo;
+        if how == How::Nobody {
+            without_service.push(secret.name.to_string());
         }
-        for service in model.services.values() {
-            let held = variables_holding(service, &variables);
-            let Some(own) = access.services.get_mut(&service.name) else {
-                continue;
-            };
-            if receivers.contains(&service.name) {
-                let mut replaced: BTreeSet<String> = held;
-                replaced.insert(secret.name.to_string());
-                own.secrets.push(Granted {
-                    name: secret.name.clone(),
-                    file: secret.file_name(),
-                    variables: replaced.into_iter().collect(),
-                    keeps_variables: !secret.sensitive,
-                });
-            } else if !held.is_empty() && secret.sensitive {
-                access.warnings.push((
-                    format!("service {} names {} in its environment and is not granted it", service.name, secret.name),
-                    "Grant it in the manifest's `services:`, or take the variable out of the Compose file; the container does not get it.".to_owned(),
-                ));
-                own.withdrawn.extend(held);
-            }
-        }
+        receivers.insert(&secret.name, services);
     }
-    for secret in rules.absent.iter().filter(|secret| secret.sensitive) {
-        let variables = variables_of(secret);
-        for service in model.services.values() {
-            let left = service.environment.iter().filter(|(name, value)| {
-                variables.contains(*name) && value.as_ref().is_some_and(|value| !value.is_empty())
-            });
-            if let Some(own) = access.services.get_mut(&service.name) {
-                own.withdrawn.extend(left.map(|(name, _)| name.clone()));
-            }
-        }
+    if !without_service.is_empty() {
+        return Err(nobody(model, &without_service));
     }
-    if homeless.is_empty() {
+    if !by_grant_to {
+        access.warnings.push((
+            "`grant-to` has no effect: other settings already say who gets each secret".to_owned(),
+            "The manifest's `services:` and what the Compose file names come first. Leave `grant-to` out, or grant the \
+             secrets in the manifest's `services:`."
+                .to_owned(),
+        ));
+    }
+    let mut problems = Vec::new();
+    for service in model.services.values() {
+        let Some(asks) = asks.get(&service.name) else { continue };
+        let one = One {
+            service,
+            asks,
+            grant: rules.services.and_then(|map| map.get(&service.name)),
+            has: &|name| receivers.get(name).is_some_and(|services| services.contains(&service.name)),
+        };
+        let own = one.decide(rules, &owners, &mut access.warnings, &mut problems);
+        access.services.insert(service.name.clone(), own);
+    }
+    problems.extend(handed_on(model, &access));
+    if problems.is_empty() {
         return Ok(access);
     }
-    let services: Vec<_> = model.services.keys().cloned().collect();
-    Err(Error::new(Code::SecretWithoutService, "it is not said which services get some of the secrets")
-        .problems(homeless.iter().map(|name| Problem::new(format!("{name}: no service names it"))).collect())
-        .hint(format!(
-            "The project's services are: {}. Say who gets them with `grant-to: SERVICE`, or in claude-secrets.yml:\nservices:\n  {}: [{}]",
-            services.join(", "),
-            services.first().map_or("SERVICE", String::as_str),
-            homeless.join(", ")
-        )))
+    Err(Error::new(Code::SecretNotGranted, "services would get secrets that they are not granted")
+        .problems(problems)
+        .hint("Grant them in the manifest's `services:`, or take them out of those services in the Compose file."))
 }
 
 /// Checks names of services that the user wrote, with a suggestion for a mistyped one.
@@ -174,53 +243,85 @@ pub fn check_services<'a>(
         .hint(format!("The project's services are: {}.", all.join(", "))))
 }
 
-fn receivers(
-    secret: &Secret,
-    variables: &BTreeSet<String>,
+/// Why services get a secret.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum How {
+    Manifest,
+    Named,
+    GrantTo,
+    OnlyService,
+    Nobody,
+}
+
+fn receive(
+    secret: &SecretName,
+    asks: &BTreeMap<&String, Asks>,
     model: &Model,
     rules: &Rules,
-) -> BTreeSet<String> {
+) -> (How, BTreeSet<String>) {
     let mapped: BTreeSet<String> = rules
         .services
         .into_iter()
         .flatten()
-        .filter(|(_, grant)| grant.secrets.contains(&secret.name))
+        .filter(|(_, grant)| grant.secrets.contains(secret))
         .map(|(service, _)| service.clone())
         .collect();
     if !mapped.is_empty() {
-        return mapped;
+        return (How::Manifest, mapped);
     }
-    let file = secret.file_name();
-    let naming: BTreeSet<String> = model
-        .services
-        .values()
-        .filter(|service| {
-            !variables_holding(service, variables).is_empty()
-                || service.environment.contains_key(&format!("{}_FILE", secret.name))
-                || service.secrets.iter().any(|own| own.source == file)
-        })
-        .map(|service| service.name.clone())
-        .collect();
+    let naming = asks.iter().filter(|(_, asks)| asks.names(secret));
+    let naming: BTreeSet<String> = naming.map(|(service, _)| (*service).clone()).collect();
     if !naming.is_empty() {
-        return naming;
+        return (How::Named, naming);
     }
     if rules.services.is_none() && !rules.grant_to.is_empty() {
-        return rules.grant_to.iter().cloned().collect();
+        return (How::GrantTo, rules.grant_to.iter().cloned().collect());
     }
     match model.services.keys().collect::<Vec<_>>()[..] {
-        [only] => BTreeSet::from([only.clone()]),
-        _ => BTreeSet::new(),
+        [only] => (How::OnlyService, BTreeSet::from([only.clone()])),
+        _ => (How::Nobody, BTreeSet::new()),
     }
 }
 
-/// The service's variables that are the secret: of one of its names, or whose whole value is interpolated from one of
-/// them (an alias), which its placeholder shows.
-fn variables_holding(service: &Service, names: &BTreeSet<String>) -> BTreeSet<String> {
-    let placeholders: Vec<String> = names.iter().map(|name| placeholder(name)).collect();
-    let holding = service.environment.iter().filter(|(name, value)| {
-        names.contains(*name) || value.as_ref().is_some_and(|value| placeholders.contains(value))
-    });
-    holding.map(|(name, _)| name.clone()).collect()
+fn nobody(model: &Model, secrets: &[String]) -> Error {
+    let services: Vec<_> = model.services.keys().cloned().collect();
+    let first = services.first().map_or("SERVICE", String::as_str);
+    Error::new(Code::SecretWithoutService, "nothing says which services get some of the secrets")
+    .problems(secrets.iter().map(|name| Problem::new(format!("{name}: no service names it"))).collect())
+    .hint(format!(
+        "The project's services are: {}. Say who gets them with `grant-to: SERVICE`, or in claude-secrets.yml:\nservices:\n  {first}: [{}]",
+        services.join(", "),
+        secrets.join(", ")
+    ))
+}
+
+/// Services that get another one's mounts, and with them secrets that are not theirs.
+fn handed_on(model: &Model, access: &Access) -> Vec<Problem> {
+    let granted = |service: &str| -> BTreeSet<&SecretName> {
+        let own = access.services.get(service);
+        own.into_iter().flat_map(|own| &own.secrets).map(|granted| &granted.name).collect()
+    };
+    let mut problems = Vec::new();
+    for service in model.services.values() {
+        let (mut seen, mut open) = (BTreeSet::new(), service.volumes_from.clone());
+        while let Some(other) = open.pop() {
+            if seen.insert(other.clone()) {
+                open.extend(model.services.get(&other).into_iter().flat_map(|s| s.volumes_from.clone()));
+            }
+        }
+        let own = granted(&service.name);
+        for other in seen {
+            let more: Vec<_> = granted(&other).difference(&own).map(ToString::to_string).collect();
+            if !more.is_empty() {
+                problems.push(Problem::new(format!(
+                    "service {}: `volumes_from` mounts everything of {other}, also its secrets {}",
+                    service.name,
+                    more.join(", ")
+                )));
+            }
+        }
+    }
+    problems
 }
 
 #[cfg(test)]

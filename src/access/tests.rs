@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::{Access, Rules, decide};
+use super::{Access, Form, LargerPlace, Rules, decide};
 use crate::docker::model::Model;
-use crate::docker::project::placeholder;
+use crate::docker::placeholder::placeholder;
 use crate::error::{Code, Error};
 use crate::manifest::{self, Secret};
 
@@ -27,75 +27,165 @@ fn decided(lines: &str, manifest: &str, grant_to: &[&str], services: &Value) -> 
     let grant_to: Vec<String> = grant_to.iter().map(|name| (*name).to_owned()).collect();
     decide(
         &model,
-        &Rules { secrets: &secrets, absent: &[], services: manifest.services.as_ref(), grant_to: &grant_to },
+        &Rules {
+            secrets: &secrets,
+            absent: &[],
+            services: manifest.services.as_ref(),
+            grant_to: &grant_to,
+            secrets_in: &|text| if text.contains("in-clear") { vec!["KEY".to_owned()] } else { vec![] },
+        },
     )
 }
 
-/// `service: SECRET(VARIABLE …)` for each grant.
+/// `service: SECRET(VARIABLE …)` for each grant: `NAME_FILE` where the program gets a file; then `VARIABLE=file` for larger
+/// values, `@place` for other places, `<argument`.
 fn shown(access: &Access) -> Vec<String> {
-    let each = access.services.iter().flat_map(|(service, own)| {
-        own.secrets
-            .iter()
-            .map(move |granted| format!("{service}: {}({})", granted.name, granted.variables.join(" ")))
+    let each = access.services.iter().filter(|(_, own)| !own.secrets.is_empty()).map(|(service, own)| {
+        let granted = own.secrets.iter().map(|granted| {
+            let variables = granted.variables.iter().map(|variable| match variable.form {
+                Form::File => format!("{}_FILE", variable.name),
+                Form::AtStart | Form::Plain => variable.name.clone(),
+            });
+            let places = granted.places.iter().map(|(place, _)| format!("@{place}"));
+            format!("{}({})", granted.name, variables.chain(places).collect::<Vec<_>>().join(" "))
+        });
+        let composed = own.composed.iter().map(|composed| match &composed.place {
+            LargerPlace::Variable(name) => format!("{name}={}", composed.file),
+            LargerPlace::Config(_) => format!("@{}", composed.file),
+        });
+        let arguments = own.arguments.iter().map(|(variable, file)| format!("<{variable}={file}"));
+        format!("{service}: {}", granted.chain(composed).chain(arguments).collect::<Vec<_>>().join(" "))
     });
     each.collect()
 }
 
 #[test]
-fn only_a_whole_value_is_an_alias() {
-    for (value, expected) in [
-        (placeholder("KEY"), "web: KEY(KEY URL)"),
-        (format!("postgres://u:{}@db", placeholder("KEY")), "other: KEY(KEY)"),
-        ("KEY".to_owned(), "other: KEY(KEY)"),
+fn a_service_gets_a_secret_in_the_form_that_its_compose_file_asks_for() {
+    let larger = format!("postgres://u:{}@db", placeholder("KEY"));
+    for (service, expected) in [
+        (json!({"environment": {"KEY": placeholder("KEY")}}), "KEY(KEY)"),
+        (json!({"environment": {"KEY": null}}), "KEY(KEY)"),
+        (json!({"environment": ["KEY"]}), "KEY(KEY)"),
+        (json!({"environment": ["KEY=literal"]}), "KEY(KEY)"),
+        (json!({"environment": {"POSTGRES_PASSWORD": placeholder("KEY")}}), "KEY(POSTGRES_PASSWORD)"),
+        (json!({"environment": {"URL": larger}}), "KEY() URL=url"),
+        (json!({"environment": {"URL": "x-in-clear"}}), "KEY() URL=url"),
+        (json!({"environment": {"KEY_FILE": "/run/secrets/key"}}), "KEY(@key)"),
+        (json!({"environment": {"KEY_FILE": "/run/secrets/other"}}), "KEY(@other)"),
+        (json!({"environment": {"KEY__FILE": "/run/secrets/other"}}), "KEY(@other)"),
+        (json!({"environment": {"KEY_FILE": "/elsewhere"}}), "KEY(KEY_FILE)"),
+        (json!({"environment": {"KEY": "file:///run/secrets/k"}}), "KEY(@k)"),
+        (json!({"secrets": [{"source": "key"}]}), "KEY(@key)"),
+        (json!({"secrets": [{"source": "k-e.y"}]}), "KEY(KEY_FILE)"),
+        (json!({"command": ["--key", larger]}), "KEY() <KEY=key"),
+        (json!({"command": ["sh", "-c", "use $$KEY"]}), "KEY(KEY)"),
+        (json!({"command": ["sh", "-c", "use $$KEYS"]}), "KEY(KEY_FILE)"),
+        (json!({"command": ["sh", "-c", "cat /run/secrets/key"]}), "KEY()"),
+        (json!({"healthcheck": {"test": ["CMD-SHELL", "ping -p$${KEY}"]}}), "KEY(KEY)"),
+        (json!({"post_start": [{"command": ["a", placeholder("KEY")]}]}), "KEY() <KEY=key"),
+        (json!({}), "KEY(KEY_FILE)"),
     ] {
-        let services = json!({"web": {"environment": {"URL": value}}, "other": {}});
-        assert_eq!(shown(&decided("KEY", "", &["other"], &services).unwrap()), [expected]);
+        let services = json!({"web": service});
+        assert_eq!(
+            shown(&decided("KEY", "", &[], &services).unwrap()),
+            [format!("web: {expected}")],
+            "{services}"
+        );
     }
 }
 
 #[test]
-fn a_service_gets_what_its_environment_names_in_any_form() {
-    for environment in [
-        json!({"KEY": placeholder("KEY")}),
-        json!({"KEY": null}),
-        json!(["KEY"]),
-        json!(["KEY=literal"]),
-        json!({"KEY_FILE": "/run/secrets/key"}),
-    ] {
-        let services = json!({"web": {"environment": environment}, "other": {}});
-        assert_eq!(shown(&decided("KEY", "", &[], &services).unwrap()), ["web: KEY(KEY)"], "{services}");
+fn a_service_that_asks_for_nothing_gets_nothing() {
+    for other in [json!({"environment": {"URL": "KEY"}}), json!({"command": ["key"]})] {
+        let services = json!({"web": {"environment": {"KEY": placeholder("KEY")}}, "other": other});
+        assert_eq!(shown(&decided("KEY", "", &[], &services).unwrap()), ["web: KEY(KEY)"]);
     }
-    let alias = json!({"db": {"environment": {"POSTGRES_PASSWORD": placeholder("KEY")}}, "other": {}});
-    assert_eq!(shown(&decided("KEY", "", &[], &alias).unwrap()), ["db: KEY(KEY POSTGRES_PASSWORD)"]);
-    let own = json!({"web": {"secrets": [{"source": "key"}]}, "other": {}});
-    assert_eq!(shown(&decided("KEY", "", &[], &own).unwrap()), ["web: KEY(KEY)"]);
 }
 
 #[test]
 fn the_variable_that_a_reference_reads_counts_as_the_secret() {
     let services = json!({"web": {"environment": {"TOKEN": placeholder("BOT_TOKEN")}}, "other": {}});
-    assert_eq!(shown(&decided("KEY = env:BOT_TOKEN", "", &[], &services).unwrap()), ["web: KEY(KEY TOKEN)"]);
+    assert_eq!(shown(&decided("KEY = env:BOT_TOKEN", "", &[], &services).unwrap()), ["web: KEY(TOKEN)"]);
+}
+
+#[test]
+fn a_declared_name_wins_over_a_name_that_a_reference_reads() {
+    let services = json!({
+        "db": {"environment": {"MYSQL_PASSWORD": placeholder("MYSQL_PASSWORD")}},
+        "web": {"environment": {"DB_PASSWORD": placeholder("WP_PASSWORD"), "URL": placeholder("HUB_URL")}},
+        "hub": {"environment": {"URL": placeholder("URL")}},
+    });
+    let mut lines = ["MYSQL_PASSWORD = env:NEW_DB", "WP_PASSWORD = env:MYSQL_PASSWORD", "URL", "HUB_URL"];
+    for _ in 0..2 {
+        let access = decided(&lines.join("\n"), "", &[], &services).unwrap();
+        let mut all = shown(&access);
+        all.sort();
+        let web = &access.services["web"].secrets;
+        assert!(web.iter().all(|granted| ["WP_PASSWORD", "HUB_URL"].contains(&granted.name.as_str())));
+        assert_eq!(all[..2], ["db: MYSQL_PASSWORD(MYSQL_PASSWORD)", "hub: URL(URL)"]);
+        lines.reverse();
+    }
 }
 
 #[test]
 fn the_manifest_decides_before_the_environment_and_takes_away_what_it_does_not_grant() {
-    let services = json!({"web": {"environment": {"KEY": placeholder("KEY")}}, "worker": {}});
+    let services = json!({
+        "web": {"environment": {"KEY": placeholder("KEY"), "URL": format!("u:{}@h", placeholder("KEY"))}},
+        "worker": {},
+    });
     let access = decided("KEY", "services: {worker: [KEY]}\nsecrets: {KEY: }", &[], &services).unwrap();
-    assert_eq!(shown(&access), ["worker: KEY(KEY)"]);
-    assert_eq!(access.services["web"].withdrawn.iter().collect::<Vec<_>>(), ["KEY"]);
-    assert_eq!(access.warnings.len(), 1);
+    assert_eq!(shown(&access), ["worker: KEY(KEY_FILE)"]);
+    assert_eq!(access.services["web"].withdrawn.iter().collect::<Vec<_>>(), ["KEY", "URL"]);
+    assert_eq!(access.warnings.len(), 2);
+}
+
+#[test]
+fn the_manifest_says_how_a_service_or_a_single_variable_gets_a_secret() {
+    let services = json!({"web": {"environment": {"KEY": placeholder("KEY"), "CACHE": placeholder("KEY")}}});
+    for (grant, expected) in [
+        ("{deliver: file}", "KEY(CACHE_FILE KEY_FILE)"),
+        ("{deliver: file, variables: {CACHE: {deliver: variable}}}", "KEY(CACHE KEY_FILE)"),
+        ("{variables: {CACHE: OTHER}}", "KEY(KEY) OTHER(CACHE)"),
+        ("{variables: {CACHE: OTHER, NEW: OTHER}}", "KEY(KEY) OTHER(CACHE NEW)"),
+    ] {
+        let manifest = format!("services: {{web: {grant}}}");
+        let found = decided("KEY\nOTHER", &manifest, &[], &services).unwrap();
+        let found: Vec<_> =
+            shown(&found).into_iter().map(|line| line.replace(" OTHER(OTHER_FILE)", "")).collect();
+        assert_eq!(found, [format!("web: {expected}")], "{grant}");
+    }
+}
+
+#[test]
+fn what_cannot_be_taken_away_from_a_service_is_an_error() {
+    let larger = format!("u:{}@h", placeholder("KEY"));
+    for service in [
+        json!({"command": [larger]}),
+        json!({"secrets": [{"source": "key"}]}),
+        json!({"volumes_from": ["worker"]}),
+    ] {
+        let services = json!({"web": service, "worker": {}});
+        let error =
+            decided("KEY", "services: {worker: [KEY]}\nsecrets: {KEY: }", &[], &services).err().unwrap();
+        assert_eq!(error.code, Code::SecretNotGranted, "{services}");
+        assert!(error.to_string().contains("service web"), "{error}");
+    }
 }
 
 #[test]
 fn grant_to_and_a_single_service_come_last() {
     let two = json!({"web": {}, "worker": {}});
-    assert_eq!(shown(&decided("KEY", "", &["worker"], &two).unwrap()), ["worker: KEY(KEY)"]);
-    assert_eq!(shown(&decided("KEY", "", &[], &json!({"web": {}})).unwrap()), ["web: KEY(KEY)"]);
+    assert_eq!(shown(&decided("KEY", "", &["worker"], &two).unwrap()), ["worker: KEY(KEY_FILE)"]);
+    assert_eq!(shown(&decided("KEY", "", &[], &json!({"web": {}})).unwrap()), ["web: KEY(KEY_FILE)"]);
+    let named = json!({"web": {"environment": ["KEY"]}, "worker": {}});
+    let access = decided("KEY", "", &["worker"], &named).unwrap();
+    assert_eq!(shown(&access), ["web: KEY(KEY)"]);
+    assert!(access.warnings.iter().any(|(text, _)| text.contains("`grant-to` has no effect")));
 }
 
 #[test]
 fn a_secret_that_nobody_asks_for_is_an_error_that_lists_the_services() {
-    let error = decided("KEY", "", &[], &json!({"web": {}, "worker": {}})).unwrap_err();
+    let error = decided("KEY", "", &[], &json!({"web": {}, "worker": {}})).err().unwrap();
     assert_eq!(error.code, Code::SecretWithoutService);
     let text = error.to_string();
     assert!(text.contains("KEY") && text.contains("web, worker") && text.contains("grant-to"), "{text}");
@@ -103,7 +193,7 @@ fn a_secret_that_nobody_asks_for_is_an_error_that_lists_the_services() {
 
 #[test]
 fn an_unknown_service_comes_with_a_suggestion() {
-    let error = decided("KEY", "", &["wroker"], &json!({"web": {}, "worker": {}})).unwrap_err();
+    let error = decided("KEY", "", &["wroker"], &json!({"web": {}, "worker": {}})).err().unwrap();
     assert_eq!(error.code, Code::ServiceUnknown);
     assert!(error.to_string().contains("Did you mean `worker`?"), "{error}");
 }

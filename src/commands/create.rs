@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::deploy::project_lock;
-use super::planning::{self, override_file};
-use super::{Run, gather, project};
+use super::overriding::{self, Parts};
+use super::{Run, gather, planning, project};
 use crate::delivery::plan::{Available, Basis, Users, lay_out, plan};
 use crate::docker::engine;
 use crate::docker::images::{self, Images};
@@ -40,7 +40,8 @@ pub(super) async fn files(run: &mut Run) -> Result<Outcome> {
         users: Users::new(),
     })
     .await?;
-    let (files, paths) = lay_out(&plans, rustix::process::geteuid().is_root());
+    let (mut files, paths) = lay_out(&plans, rustix::process::geteuid().is_root());
+    files.extend(planning::launcher_file(&prepared)?);
     run.check_strict()?;
 
     run.begin_stage("Delivery");
@@ -58,7 +59,6 @@ pub(super) async fn files(run: &mut Run) -> Result<Outcome> {
         .map(|(secret, _)| secret.name.to_string())
         .collect();
     if let Some(bytes) = there {
-        prepared.project.read_as_written(&tools).await?;
         // What runs keeps its revision as long as its values are the same.
         let name = &prepared.project.model.name;
         let containers = engine::containers(&tools, name).await.unwrap_or_default();
@@ -71,9 +71,9 @@ pub(super) async fn files(run: &mut Run) -> Result<Outcome> {
         let labels = planning::labels(run, &prepared, &plans, &paths, &revisions);
         let none = BTreeMap::new();
         let stamp = planning::stamp(run, &labels, &none);
-        let text = override_file(run, &prepared, &plans, &paths, &none, &labels).to_yaml(&stamp);
+        let parts = Parts { plans: &plans, paths: &paths, volumes: &none, labels: &labels, images: &images };
+        let text = overriding::checked(run, &mut prepared, parts, &names, &tools, &stamp).await?.text;
         if bytes != text.as_bytes() {
-            planning::check_override(run, &prepared, &names, &tools, &text).await?;
             prepared.override_file.write(text.as_bytes(), 0o644)?;
             run.console.line(&format!("{} has their revisions", run.settings.override_file.display()));
         }
@@ -96,7 +96,6 @@ pub(super) async fn compose(run: &mut Run) -> Result<Outcome> {
     run.console.release();
     let tools = gather::tools(run, &names, &declared.manifest.sources, None)?;
     let mut prepared = project::prepare(run, &declared, &names, &[], &tools, &host).await?;
-    prepared.project.read_as_written(&tools).await?;
     let images = known_images(run, &prepared, &tools).await;
     let empty = SecretValue::new(Vec::new());
     let plans = plan(Basis {
@@ -114,9 +113,20 @@ pub(super) async fn compose(run: &mut Run) -> Result<Outcome> {
     })
     .await?;
     let (_, paths) = lay_out(&plans, rustix::process::geteuid().is_root());
-    let text = override_file(run, &prepared, &plans, &paths, &BTreeMap::new(), &BTreeMap::new()).to_yaml("-");
     engine::compose_version(&tools).await?;
-    planning::check_override(run, &prepared, &names, &tools, &text).await?;
+    let (none, no_labels) = (BTreeMap::new(), BTreeMap::new());
+    let parts = Parts { plans: &plans, paths: &paths, volumes: &none, labels: &no_labels, images: &images };
+    let made = overriding::checked(run, &mut prepared, parts, &names, &tools, "-").await?;
+    for service in &made.incomplete {
+        run.warn(
+            format!("the override file is incomplete for {service}: its image is not here, and with it what it starts"),
+            Some(format!(
+                "Pull or build the image and run this again; or let the service read files: `deliver: file` for {service} \
+                 in the manifest's `services:`."
+            )),
+        );
+    }
+    let text = made.text;
     run.check_strict()?;
 
     run.begin_stage("Delivery");

@@ -7,18 +7,20 @@ use tokio::time::{Instant, sleep};
 
 use super::planning::{self, Planned};
 use super::project::{self, Prepared};
-use super::{Run, gather, reporting};
+use super::{Run, gather, overriding, reporting};
 use crate::delivery::ProjectLock;
 use crate::delivery::choose::Kind;
+use crate::delivery::launch;
 use crate::delivery::override_file::TARGET;
-use crate::delivery::plan::Reader;
+use crate::delivery::plan::{PlannedFile, Reader, plain_name};
 use crate::delivery::volume::{self, NewVolume, VolumeFile};
 use crate::docker::command::Tools;
 use crate::docker::engine::{self, Container};
 use crate::docker::health;
 use crate::docker::host_paths::HostPaths;
-use crate::docker::images::{self, Images};
+use crate::docker::images::{self, BuildSecrets, Images};
 use crate::docker::lock::{EngineLock, Holder};
+use crate::docker::project::check_builds;
 use crate::docker::up::{self, Logins, Scope};
 use crate::error::{Code, Error, Result};
 use crate::manifest::Secret;
@@ -43,7 +45,7 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
     let mut prepared = project::prepare(run, &declared, &names, &absent, &tools, &host).await?;
     reporting::deployment_notes(run, &secrets);
 
-    let images = images(run, &mut prepared, &tools).await?;
+    let images = images(run, &mut prepared, &secrets, &tools).await?;
     let containers = std::mem::take(&mut prepared.containers);
     let mut planned = planning::plan_delivery(run, &prepared, &secrets, &tools, &images, containers).await?;
     run.check_strict()?;
@@ -51,9 +53,10 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
     let stands = planned.stale.is_empty() && !has_orphans(run, &prepared, &planned);
     if !stands || !planning::override_is_current(&prepared, &planned)? {
         engine::check_versions(&tools).await?;
-        let text =
-            planning::checked_override(run, &mut prepared, &planned, &declared_secrets, &tools).await?;
-        planned.override_text = Some(text);
+        let parts = planned.parts(&images);
+        let made =
+            overriding::checked(run, &mut prepared, parts, &declared_secrets, &tools, &planned.stamp).await?;
+        planned.override_text = Some(made.text);
     }
     let deployment =
         Deployment { prepared: &prepared, secrets: &secrets, tools: &tools, host: &host, images: &images };
@@ -64,19 +67,30 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
 }
 
 /// The images, pulled or built first: nothing that runs is touched by that.
-async fn images(run: &mut Run, prepared: &mut Prepared, tools: &Tools) -> Result<Images> {
+async fn images(
+    run: &mut Run,
+    prepared: &mut Prepared,
+    secrets: &[(&Secret, &SecretValue)],
+    tools: &Tools,
+) -> Result<Images> {
     let services = planning::services_of(run, prepared);
     let present =
         images::present(tools, &prepared.project, &services, std::mem::take(&mut prepared.images)).await?;
     let settings = &run.settings.compose;
-    if images::missing(&prepared.project, settings, &services, &present) == (Vec::new(), Vec::new()) {
+    let (build, pull) = images::missing(&prepared.project, settings, &services, &present);
+    if build.is_empty() && pull.is_empty() {
         return Ok(present);
     }
+    check_builds(&prepared.project.model, &build, &|text| run.console.secrets_in(text.as_bytes()))?;
+    let values: BTreeMap<_, _> = secrets.iter().map(|(secret, value)| (&secret.name, *value)).collect();
+    let granted = prepared.access.services.values().flat_map(|own| &own.build);
+    let granted = granted.filter_map(|(key, name)| Some((key.clone(), (*values.get(name)?).clone())));
+    let secrets = BuildSecrets(granted.collect());
     let settings = settings.clone();
     run.begin_stage("Images");
     let logins = Logins::new(tools, &run.settings.registries).await?;
     let tools = logins.as_ref().map_or_else(|| tools.clone(), |logins| logins.tools(tools));
-    images::ensure(&tools, &prepared.project, &settings, &services, present).await
+    images::ensure(&tools, &prepared.project, &settings, &services, present, &secrets).await
 }
 
 fn has_orphans(run: &Run, prepared: &Prepared, planned: &Planned) -> bool {
@@ -129,7 +143,8 @@ impl Deployment<'_> {
         if ids(&now) != ids(&planned.containers) {
             planned = planning::plan_delivery(run, self.prepared, self.secrets, self.tools, self.images, now)
                 .await?;
-            planned.override_text = Some(planning::override_text(run, self.prepared, &planned));
+            let text = overriding::text(run, self.prepared, planned.parts(self.images), &planned.stamp)?;
+            planned.override_text = Some(text);
         }
         for (service, why) in &planned.stale {
             run.console.line(&format!("{service}: {why}"));
@@ -229,12 +244,33 @@ impl Deployment<'_> {
         Ok(())
     }
 
+    /// The volume of the launcher, unless the project has it: its name tells what the launcher in it understands.
+    async fn write_launcher(&self) -> Result<()> {
+        if !planning::uses_launcher(self.prepared) {
+            return Ok(());
+        }
+        let project = &self.prepared.project.model.name;
+        let name = &overriding::launcher_volume(project);
+        let there = volume::complete(self.tools, project).await?;
+        let (Some(image), false) =
+            (self.images.keys().next(), there.iter().any(|volume| volume.name == *name))
+        else {
+            return Ok(());
+        };
+        let program = launch::program()?;
+        let files = [VolumeFile { name: launch::PROGRAM, value: &program, mode: 0o555, uid: 0, gid: 0 }];
+        let interface = launch::INTERFACE.to_string();
+        let labels = [(volume::LAUNCHER, interface.as_str())];
+        volume::create(self.tools, &NewVolume { name, project, labels: &labels, image, files: &files }).await
+    }
+
     async fn write_volumes(&self, run: &Run, planned: &Planned) -> Result<()> {
         if self.prepared.choice.kind != Kind::Volume {
             return Ok(());
         }
         let project = &self.prepared.project;
         volume::remove_incomplete(self.tools, &project.model.name).await?;
+        self.write_launcher().await?;
         for (service, name) in &planned.volumes {
             let (Some(plan), Some(found)) = (planned.plans.get(service), planned.revisions.get(service))
             else {
@@ -256,16 +292,15 @@ impl Deployment<'_> {
                     format!("there is no image to fill the volume of {service} with"),
                 ));
             };
-            let files: Vec<VolumeFile> =
-                plan.files.iter().map(|file| volume_file(file, plan.reader)).collect();
-            let new = NewVolume {
-                name,
-                project: &project.model.name,
-                service,
-                revision: found.revision.label(),
-                image,
-                files: &files,
-            };
+            let names: Vec<String> = plan.files.iter().map(name_in_volume).collect();
+            let files: Vec<VolumeFile> = plan
+                .files
+                .iter()
+                .zip(&names)
+                .map(|(file, name)| volume_file(file, name, plan.reader))
+                .collect();
+            let labels = [(volume::SERVICE, service.as_str()), (volume::REVISION, found.revision.label())];
+            let new = NewVolume { name, project: &project.model.name, labels: &labels, image, files: &files };
             volume::create(self.tools, &new).await?;
             run.console.line(&format!("{service}: {} secrets in the volume {name}", files.len()));
         }
@@ -273,10 +308,15 @@ impl Deployment<'_> {
     }
 }
 
-fn volume_file(file: &crate::delivery::plan::PlannedFile, reader: Reader) -> VolumeFile<'_> {
+/// A file's name in its service's volume: as below `/run/secrets`, and one word for a place that is elsewhere.
+fn name_in_volume(file: &PlannedFile) -> String {
+    if file.file.starts_with('/') { plain_name(&file.file) } else { file.file.clone() }
+}
+
+fn volume_file<'a>(file: &'a PlannedFile, name: &'a str, reader: Reader) -> VolumeFile<'a> {
     let (owner, mode) = file.permissions(reader, 0o400);
     let (uid, gid) = owner.unwrap_or((0, 0));
-    VolumeFile { name: &file.file, value: &file.value, mode, uid, gid }
+    VolumeFile { name, value: &file.value, mode, uid, gid }
 }
 
 /// The volumes of ours that containers mount.

@@ -5,18 +5,18 @@ use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 use super::{Run, reporting};
-use crate::access::variables_of;
+use crate::access::Owners;
 use crate::docker::command::Tools;
 use crate::docker::discovery::{self, ComposeFiles};
 use crate::docker::host_directory;
 use crate::docker::host_paths::HostPaths;
-use crate::docker::project::placeholder;
+use crate::docker::placeholder::placeholder;
 use crate::error::{Code, Error, Result};
 use crate::manifest::{self, Manifest, Secret, SourceConfig, SourceId};
 use crate::mask::Plan;
 use crate::resolve::{self, Resolution, resolve};
 use crate::secret::SecretValue;
-use crate::settings::{Environment, Settings};
+use crate::settings::{Environment, Settings, holds};
 use crate::sources::{self, Source, Surroundings, docker_secrets, dotenv};
 
 /// What is declared, and where the project is.
@@ -249,26 +249,35 @@ pub(super) fn tools(
 ) -> Result<Tools> {
     let values: Vec<&SecretValue> =
         resolution.into_iter().flat_map(|r| r.values().map(|(_, value)| value)).collect();
-    let mut hidden: BTreeSet<OsString> = run.settings.variables.names_holding(&values);
-    hidden.extend(sources::credential_variables(sources));
-    let mut placeholders = BTreeMap::new();
-    for secret in secrets {
+    let mut hidden: BTreeSet<OsString> = sources::credential_variables(sources).into_iter().collect();
+    for reference in secrets.iter().flat_map(|secret| secret.from.iter().flatten()) {
         // What a reference reads a field of is hidden as a whole.
-        hidden.extend(secret.from.iter().flatten().map(|reference| OsString::from(&reference.item)));
-        for variable in variables_of(secret) {
-            hidden.insert(OsString::from(format!("{variable}_FILE")));
-            let known = resolution.is_none_or(|r| r.has_value(&secret.name));
-            let stands = match (secret.sensitive, known) {
-                (true, true) => Some(placeholder(&variable)),
-                // Whatever the step's environment has under this name, this run was told not to take it.
-                (true, false) => Some(String::new()),
-                (false, _) => resolution.and_then(|r| r.plain_text(&secret.name)),
-            };
-            if let Some(text) = stands {
-                placeholders.insert(variable, text);
-            }
+        hidden.insert(OsString::from(&reference.item));
+    }
+    let mut placeholders = BTreeMap::new();
+    for (variable, secret) in Owners::new(secrets.iter().copied()).iter() {
+        hidden.insert(OsString::from(format!("{variable}_FILE")));
+        let known = resolution.is_none_or(|r| r.has_value(&secret.name));
+        let text = match (secret.sensitive, known) {
+            (true, true) => Some(placeholder(variable)),
+            // Whatever the step's environment has under this name, this run was told not to take it.
+            (true, false) => Some(String::new()),
+            (false, _) => resolution.and_then(|r| r.plain_text(&secret.name)),
+        };
+        placeholders.extend(text.map(|text| (variable.to_owned(), text)));
+    }
+    // A variable that holds a secret among other text is given with the placeholder in the value's place.
+    let available =
+        resolution.into_iter().flat_map(Resolution::available).filter(|(secret, _)| secret.sensitive);
+    let available: Vec<(String, &SecretValue)> =
+        available.map(|(secret, value)| (placeholder(secret.name.as_str()), value)).collect();
+    let clean = |text: &str| !values.iter().any(|value| holds(text.as_bytes(), value.expose()));
+    for (name, text) in run.settings.variables.with_placeholders(&hidden, &available) {
+        if clean(&text) {
+            placeholders.entry(name).or_insert(text);
         }
     }
+    hidden.extend(run.settings.variables.names_holding(&values));
     let variables = run.settings.variables.for_children(&hidden, &placeholders);
     Tools::new(variables, run.console.clone(), run.interrupt.clone())
 }

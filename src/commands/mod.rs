@@ -4,6 +4,8 @@ mod create;
 mod deploy;
 mod down;
 mod gather;
+mod overriding;
+mod own_files;
 mod planning;
 mod policy;
 mod project;

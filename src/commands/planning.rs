@@ -7,11 +7,13 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::Run;
+use super::overriding::Parts;
 use super::project::Prepared;
-use crate::access::variables_of;
+use crate::access::{Form, ServiceAccess};
 use crate::delivery::SecretFile;
 use crate::delivery::choose::Kind;
-use crate::delivery::override_file::{OverrideFile, ServiceOverride, TARGET, Variables};
+use crate::delivery::launch;
+use crate::delivery::override_file::OverrideFile;
 use crate::delivery::plan::{Available, Basis, ServicePlan, lay_out, plan};
 use crate::delivery::standing::{
     self, CONFIG, ENVIRONMENT, ServiceRevision, Wanted, difference, with_followers,
@@ -20,8 +22,6 @@ use crate::delivery::volume::{self, REVISION};
 use crate::docker::command::Tools;
 use crate::docker::engine::Container;
 use crate::docker::images::Images;
-use crate::docker::model::Model;
-use crate::docker::project::{With, check_merged};
 use crate::error::{Code, Error, Result};
 use crate::manifest::Secret;
 use crate::secret::{SecretName, SecretValue};
@@ -50,6 +50,14 @@ pub(super) struct Planned {
     pub(super) containers: Vec<Container>,
 }
 
+impl Planned {
+    /// What the override file is made from.
+    pub(super) fn parts<'a>(&'a self, images: &'a Images) -> Parts<'a> {
+        let Self { plans, paths, volumes, labels, .. } = self;
+        Parts { plans, paths, volumes, labels, images }
+    }
+}
+
 /// Labels by service.
 pub(super) type Labels = BTreeMap<String, BTreeMap<String, String>>;
 
@@ -73,7 +81,10 @@ pub(super) async fn plan_delivery(
     let users = standing::known_users(&containers);
     let (access, own) = (&prepared.access, &prepared.own);
     let plans = plan(Basis { tools, project, access, available, own, images, kind, users }).await?;
-    let (files, paths) = lay_out(&plans, rustix::process::geteuid().is_root());
+    let (mut files, paths) = lay_out(&plans, rustix::process::geteuid().is_root());
+    if kind == Kind::File {
+        files.extend(launcher_file(prepared)?);
+    }
     let services = || project.model.services.keys();
     let mut revisions = standing::revisions(services(), &plans, &containers, &[])?;
     if kind == Kind::Volume && !standing::all_known(kind, &plans, &revisions) {
@@ -148,17 +159,9 @@ pub(super) fn labels(
         if let Some(environment) = &run.settings.environment {
             own.insert(ENVIRONMENT.to_owned(), environment.clone());
         }
-        let access = prepared.access.services.get(name);
-        let granted: Vec<_> = access
-            .into_iter()
-            .flat_map(|access| &access.secrets)
-            .map(|granted| {
-                (&granted.file, &granted.variables, paths.get(&(name.clone(), granted.file.clone())))
-            })
-            .collect();
-        let withdrawn = access.map(|access| &access.withdrawn);
+        let how = prepared.access.services.get(name).map(|own| how_delivered(name, own, paths));
         let place = (prepared.choice.kind == Kind::File).then(|| prepared.host_secrets_dir.to_string());
-        let how = json!([prepared.choice.kind.name(), place, granted, withdrawn]);
+        let how = json!([prepared.choice.kind.name(), place, how]);
         let definition = format!("{}\n{how}", prepared.project.model.definition(name));
         own.insert(CONFIG.to_owned(), found.revision.seal(&definition));
         (name.clone(), own)
@@ -177,139 +180,45 @@ pub(super) fn override_is_current(prepared: &Prepared, planned: &Planned) -> Res
     Ok(prepared.override_file.read()?.is_some_and(|bytes| OverrideFile::is_current(&bytes, &planned.stamp)))
 }
 
-/// The text of the override file for a plan that is made anew; [`checked_override`] must have been called for the project.
-pub(super) fn override_text(run: &Run, prepared: &Prepared, planned: &Planned) -> String {
-    overriding(run, prepared, planned).to_yaml(&planned.stamp)
-}
-
-fn overriding(run: &Run, prepared: &Prepared, planned: &Planned) -> OverrideFile {
-    let Planned { plans, paths, volumes, labels, .. } = planned;
-    override_file(run, prepared, plans, paths, volumes, labels)
-}
-
-/// The override file of a project, for what is to be handed out; [`Project::read_as_written`] must have been called.
-///
-/// [`Project::read_as_written`]: crate::docker::project::Project::read_as_written
-pub(super) fn override_file(
-    run: &Run,
-    prepared: &Prepared,
-    plans: &BTreeMap<String, ServicePlan>,
+/// What a label remembers of how a service gets its secrets: names and places.
+fn how_delivered(
+    service: &str,
+    own: &ServiceAccess,
     paths: &BTreeMap<(String, String), PathBuf>,
-    volumes: &BTreeMap<String, String>,
-    labels: &Labels,
-) -> OverrideFile {
-    let mut all = OverrideFile::default();
-    let model = &prepared.project.model;
-    let secrets_dir = run.settings.secrets_dir.display();
-    for service in model.services.values() {
-        let name = &service.name;
-        let Some(access) = prepared.access.services.get(name) else {
-            continue;
-        };
-        let mut own = ServiceOverride { environment: Variables::new(service, access), ..Default::default() };
-        match (plans.get(name), volumes.get(name)) {
-            (Some(plan), Some(volume)) => {
-                let key = format!("claude-secrets-{name}");
-                all.volumes.insert(key.clone(), volume.clone());
-                own.volume = Some(key);
-                if !service.secrets.is_empty() {
-                    let moved = |target: &str| {
-                        plan.files
-                            .iter()
-                            .any(|f| target.strip_prefix("/run/secrets/").unwrap_or(target) == f.file)
-                    };
-                    own.own_secrets = Some(
-                        service.secrets.iter().filter(|secret| !moved(&secret.target)).cloned().collect(),
-                    );
-                }
-            }
-            (Some(plan), None) => {
-                for file in &plan.files {
-                    let Some(path) = paths.get(&(name.clone(), file.file.clone())) else {
-                        continue;
-                    };
-                    let shared = path.components().count() == 1;
-                    let key = if shared { file.file.clone() } else { format!("{name}--{}", file.file) };
-                    let defined = model.own_secret(&key).is_some();
-                    all.secrets.insert(key.clone(), (format!("./{secrets_dir}/{}", path.display()), defined));
-                    own.secrets.push((key, format!("{TARGET}/{}", file.file)));
-                }
-                // Two entries with one target are kept side by side unless they are written alike.
-                let ours = |target: &str| {
-                    plan.files
-                        .iter()
-                        .any(|f| target.strip_prefix("/run/secrets/").unwrap_or(target) == f.file)
-                };
-                if service.secrets.iter().any(|secret| ours(&secret.target)) {
-                    own.own_secrets = Some(
-                        service.secrets.iter().filter(|secret| !ours(&secret.target)).cloned().collect(),
-                    );
-                }
-            }
-            (None, _) => {}
-        }
-        own.labels = labels.get(name).cloned().unwrap_or_default();
-        all.services.insert(name.clone(), own);
+) -> serde_json::Value {
+    let granted = own.secrets.iter().map(|granted| {
+        let variables: Vec<_> = granted.variables.iter().map(|v| (&v.name, v.form == Form::File)).collect();
+        let places: Vec<_> = granted.places.iter().map(|(place, _)| place).collect();
+        json!([granted.file, variables, places, paths.get(&(service.to_owned(), granted.file.clone()))])
+    });
+    let composed = own.composed.iter().map(|composed| (&composed.file, composed.form == Form::File));
+    json!([
+        granted.collect::<Vec<_>>(),
+        composed.collect::<Vec<_>>(),
+        own.withdrawn,
+        own.taken.len(),
+        launch::remembered(own)
+    ])
+}
+
+/// The launcher as a file of the secrets directory, where a service needs it.
+pub(super) fn launcher_file(prepared: &Prepared) -> Result<Option<SecretFile>> {
+    if !uses_launcher(prepared) {
+        return Ok(None);
     }
-    all
+    let owner = rustix::process::geteuid().is_root().then_some((0, 0));
+    Ok(Some(SecretFile { path: launch::path(), value: launch::program()?, mode: 0o555, owner }))
 }
 
-/// The text of the override file for a plan, checked: Compose merges it with the project, before anything is written, and
-/// no secret may be left in the outcome.
-pub(super) async fn checked_override(
-    run: &Run,
-    prepared: &mut Prepared,
-    planned: &Planned,
-    secrets: &[&Secret],
-    tools: &Tools,
-) -> Result<String> {
-    prepared.project.read_as_written(tools).await?;
-    let mut all = overriding(run, prepared, planned);
-    let mut merged = prepared.project.merged(tools, With::Input(&all.to_yaml(&planned.stamp))).await?;
-    let astray = astray(&all, &prepared.project.model, &merged);
-    if !astray.is_empty() {
-        prepared.project.model.keep_environment(&astray);
-        all = overriding(run, prepared, planned);
-        merged = prepared.project.merged(tools, With::Input(&all.to_yaml(&planned.stamp))).await?;
-    }
-    check(run, secrets, &merged)?;
-    Ok(all.to_yaml(&planned.stamp))
-}
-
-/// Services of which a variable that the override repeats word for word reads differently there, since the words stand in
-/// a project that is included with an env file of its own. These must keep their own environment.
-fn astray(overriding: &OverrideFile, model: &Model, merged: &serde_json::Value) -> BTreeSet<String> {
-    let differs = |(name, own): &(&String, &ServiceOverride)| {
-        let Some(service) = model.services.get(*name).filter(|_| own.environment.replace) else {
-            return false;
-        };
-        let there = Model::environment(merged, name);
-        let repeated = own
-            .environment
-            .values
-            .iter()
-            .filter(|(v, text)| service.written.environment.get(*v) == Some(*text));
-        repeated.into_iter().any(|(variable, _)| there.get(variable) != service.environment.get(variable))
-    };
-    overriding.services.iter().filter(differs).map(|(name, _)| name.clone()).collect()
-}
-
-/// Like [`checked_override`] for a text that is made already.
-pub(super) async fn check_override(
-    run: &Run,
-    prepared: &Prepared,
-    secrets: &[&Secret],
-    tools: &Tools,
-    text: &str,
-) -> Result<()> {
-    let merged = prepared.project.merged(tools, With::Input(text)).await?;
-    check(run, secrets, &merged)
-}
-
-fn check(run: &Run, secrets: &[&Secret], merged: &serde_json::Value) -> Result<()> {
-    let names: BTreeSet<String> =
-        secrets.iter().filter(|secret| secret.sensitive).flat_map(|secret| variables_of(secret)).collect();
-    check_merged(merged, &names, &|text| run.console.secrets_in(text.as_bytes()))
+/// Whether any service's program is started by the launcher.
+pub(super) fn uses_launcher(prepared: &Prepared) -> bool {
+    prepared.access.services.iter().any(|(name, own)| {
+        let service = prepared.project.model.services.get(name);
+        let taken_away = own.withdrawn.iter().map(String::as_str).chain(own.as_files().into_keys());
+        let in_environment =
+            |name: &str| service.is_some_and(|service| service.environment.contains_key(name));
+        !own.at_start().is_empty() || !own.arguments.is_empty() || taken_away.into_iter().any(in_environment)
+    })
 }
 
 /// The images of the services that this run starts, without pulling any.

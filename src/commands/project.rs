@@ -1,24 +1,23 @@
 //! The Project stage: the Compose model, who gets what, and where things go.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::Run;
 use super::gather::Declared;
+use super::overriding::EngineSide;
+use super::{Run, own_files};
 use crate::access::{self, Access};
 use crate::delivery::choose::{Choice, Kind, choose};
 use crate::delivery::override_file::OverrideFile;
+use crate::delivery::plan::OwnSecret;
 use crate::delivery::{ProjectFile, SecretsDir};
 use crate::docker::command::Tools;
 use crate::docker::engine::{self, Container};
 use crate::docker::host_paths::{HostPath, HostPaths};
 use crate::docker::images::Images;
-use crate::docker::model::Model;
 use crate::docker::project::{Project, check_own, likely_name};
 use crate::error::{Code, Error, Result};
 use crate::manifest::Secret;
 use crate::report::DeliveryRow;
-use crate::secret::SecretValue;
 use crate::settings::Mode;
 
 /// The project with everything that is decided before the first value is handed out.
@@ -36,8 +35,12 @@ pub(super) struct Prepared {
     pub(super) containers: Vec<Container>,
     /// The images that they were made from.
     pub(super) images: Images,
-    /// The project's own secrets that move into a service's volume: by service, file name and value.
-    pub(super) own: BTreeMap<String, Vec<(String, SecretValue)>>,
+    /// The project's own secrets that move into a service's volume.
+    pub(super) own: BTreeMap<String, Vec<OwnSecret>>,
+    /// Variables that an `env_file` gives as well as `environment`, by service; known once an override was checked.
+    pub(super) emptied: BTreeMap<String, BTreeSet<String>>,
+    /// What is known of the engine's machine; known once an override was checked.
+    pub(super) engine: EngineSide,
 }
 
 /// Reads the project and decides. `secrets` are those that are to be handed out, `absent` those that have no value.
@@ -64,7 +67,8 @@ pub(super) async fn prepare(
         .hint("Move it away, or name another `override-file`."));
     }
     let (project, Standing { containers, images }) = load(run, declared, tools, host).await?;
-    check_own(project.model.resolved(), &|text| run.console.secrets_in(text.as_bytes()))?;
+    let secrets_in = |text: &str| run.console.secrets_in(text.as_bytes());
+    check_own(&project.model, &secrets_in)?;
     let settings = &run.settings;
     access::check_services(&project.model, &settings.compose.services, "services")?;
     let access = access::decide(
@@ -74,10 +78,14 @@ pub(super) async fn prepare(
             absent,
             services: declared.manifest.services.as_ref(),
             grant_to: &settings.grant_to,
+            secrets_in: &secrets_in,
         },
     )?;
-    let own =
-        if choice.kind == Kind::Volume { own_secrets(run, &project, &access)? } else { BTreeMap::new() };
+    let own = if choice.kind == Kind::Volume {
+        own_files::read(&project, &access, tools, host).await?
+    } else {
+        BTreeMap::new()
+    };
     let host_secrets_dir = project.directory.join(&run.settings.secrets_dir);
     let host_override = project.directory.join(&run.settings.override_file);
     for name in &project.unset {
@@ -121,6 +129,8 @@ pub(super) async fn prepare(
         containers,
         images,
         own,
+        emptied: BTreeMap::new(),
+        engine: EngineSide::default(),
     })
 }
 
@@ -158,64 +168,4 @@ async fn load(
 async fn standing(tools: &Tools, name: &str) -> Result<Standing> {
     let (containers, images) = engine::containers_and_images(tools, name).await?;
     Ok(Standing { containers, images })
-}
-
-/// A volume at `/run/secrets` would hide the project's own secrets there, and Compose cannot mount them into it; so they
-/// move along.
-fn own_secrets(
-    run: &Run,
-    project: &Project,
-    access: &Access,
-) -> Result<BTreeMap<String, Vec<(String, SecretValue)>>> {
-    let mut all = BTreeMap::new();
-    for (name, service_access) in &access.services {
-        let Some(service) = project.model.services.get(name).filter(|_| !service_access.secrets.is_empty())
-        else {
-            continue;
-        };
-        if let Some(taken) = service
-            .mount_targets
-            .iter()
-            .find(|target| *target == "/run/secrets" || target.starts_with("/run/secrets/"))
-        {
-            return Err(Error::new(
-                Code::DeliveryFailed,
-                format!("service {name} mounts something of its own at {taken}, where its secrets go"),
-            )
-            .hint("Take that mount out of the Compose file, or use `delivery: file`."));
-        }
-        let mut moved = Vec::new();
-        for own in &service.secrets {
-            let file = own.target.strip_prefix("/run/secrets/").unwrap_or(&own.target);
-            let replaced = service_access.secrets.iter().any(|granted| granted.file == file);
-            if file.starts_with('/') || replaced {
-                continue;
-            }
-            moved.push((file.to_owned(), own_value(run, &project.model, name, &own.source)?));
-        }
-        all.insert(name.clone(), moved);
-    }
-    Ok(all)
-}
-
-fn own_value(run: &Run, model: &Model, service: &str, source: &str) -> Result<SecretValue> {
-    let failed = |what: String| {
-        Error::new(Code::DeliveryFailed, format!("the Compose secret {source} of service {service} {what}"))
-            .hint("Declare it as a secret of this action, or use `delivery: file`.")
-    };
-    match model.own_secret(source) {
-        // Compose made the path absolute, in terms of the host; a link leads back to our mount.
-        Some((kind, path)) if kind == "file" => {
-            std::fs::read(PathBuf::from(&path)).map(SecretValue::new).map_err(|error| {
-                failed(format!("cannot be read from {path}: {}", crate::error::plain_reason(&error)))
-            })
-        }
-        Some((_, variable)) => run
-            .settings
-            .variables
-            .value(&variable)
-            .cloned()
-            .ok_or_else(|| failed(format!("needs the variable {variable}"))),
-        None => Err(failed("is neither a file nor a variable".to_owned())),
-    }
 }

@@ -1,6 +1,6 @@
 //! `validate`: every stage up to delivery. Prints what a deployment would change, and changes nothing.
 
-use super::{Run, gather, planning, project, reporting};
+use super::{Run, gather, overriding, planning, project, reporting};
 use crate::delivery::choose::Kind;
 use crate::docker::{engine, images};
 use crate::error::Result;
@@ -26,7 +26,8 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
         images::present(&tools, &prepared.project, &services, std::mem::take(&mut prepared.images)).await?;
     let containers = std::mem::take(&mut prepared.containers);
     let planned = planning::plan_delivery(run, &prepared, &secrets, &tools, &images, containers).await?;
-    planning::checked_override(run, &mut prepared, &planned, &declared_secrets, &tools).await?;
+    let parts = planned.parts(&images);
+    overriding::checked(run, &mut prepared, parts, &declared_secrets, &tools, &planned.stamp).await?;
     run.check_strict()?;
 
     run.begin_stage("What a deployment would change");

@@ -1,12 +1,14 @@
 //! The generated override file: what it says of each service, and its YAML text.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
+use serde_json::json;
 use sha2::{Digest, Sha256};
 
+use super::launch::{self, Launch};
 use crate::access::ServiceAccess;
-use crate::docker::model::{OwnSecret, Service};
+use crate::docker::service::{OwnFile, Service};
 
 /// Where Docker mounts the secrets of a container.
 pub const TARGET: &str = "/run/secrets";
@@ -26,14 +28,39 @@ const STAMP: &str = "# State: ";
 pub struct ServiceOverride {
     /// The variables: the whole environment, or those that are merged into it.
     pub environment: Variables,
+    /// The launcher before its program.
+    pub launch: Option<Launch>,
     /// Secrets by files: (key in `secrets:`, target).
     pub secrets: Vec<(String, String)>,
     /// When set, the service's own secrets are replaced by `secrets` and these.
-    pub own_secrets: Option<Vec<OwnSecret>>,
-    /// The key in `volumes:` of the volume at `/run/secrets`.
-    pub volume: Option<String>,
+    pub own_secrets: Option<Vec<OwnFile>>,
+    /// When set, the service's own configs are replaced by these.
+    pub own_configs: Option<Vec<OwnFile>>,
+    /// What it mounts besides.
+    pub mounts: Vec<Mount>,
     /// Labels.
     pub labels: BTreeMap<String, String>,
+}
+
+/// Something that the override mounts.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Mount {
+    /// A volume, by its key in `volumes:`, read-only.
+    Volume {
+        /// The key.
+        key: String,
+        /// Where it is in the container.
+        target: String,
+    },
+    /// A file of the engine's machine, read-only: an absolute path, or one relative to the project directory.
+    File {
+        /// The path.
+        source: String,
+        /// Where it is in the container.
+        target: String,
+    },
+    /// An empty directory that hides what is below it.
+    Cover(String),
 }
 
 /// The variables of a service in the override.
@@ -59,35 +86,55 @@ pub struct OverrideFile {
 }
 
 impl Variables {
-    /// The variables of a service: without the plaintext of what it gets or must not have, with `NAME_FILE` for each
-    /// variable that held a secret, and `SECRETS_MODE`.
-    pub fn new(service: &Service, access: &ServiceAccess) -> Self {
-        let held = access
-            .secrets
-            .iter()
-            .flat_map(|granted| granted.variables.iter().map(move |name| (name, granted)));
-        let replaced = held.clone().filter(|(_, granted)| !granted.keeps_variables);
-        let gone: Vec<&String> = replaced.map(|(name, _)| name).chain(&access.withdrawn).collect();
+    /// The variables of a service: without the plaintext of what it gets or must not have, with `NAME_FILE` where a file
+    /// is asked for, with what the launcher is told, and `SECRETS_MODE`.
+    ///
+    /// `emptied` are variables that Compose takes from an `env_file`, which cannot be edited from here: an empty variable
+    /// wins over what it says, and the launcher takes that away.
+    pub fn new(service: &Service, access: &ServiceAccess, emptied: &BTreeSet<String>) -> Self {
+        let (at_start, as_files) = (access.at_start(), access.as_files());
+        let withdrawn = access.withdrawn.iter().map(String::as_str);
+        let gone: BTreeSet<&str> = at_start.keys().chain(as_files.keys()).copied().chain(withdrawn).collect();
         let replace = gone.iter().any(|name| service.written.environment.contains_key(*name));
         let mut values = BTreeMap::new();
         if replace {
-            let kept = service.written.environment.iter().filter(|(name, _)| !gone.contains(name));
+            let kept = service.written.environment.iter().filter(|(name, _)| !gone.contains(name.as_str()));
             values.extend(kept.map(|(name, value)| (name.clone(), value.clone())));
         }
-        // An env_file cannot be edited from here; an empty variable wins over what it says.
-        let in_file =
-            |name: &&&String| service.written.has_env_file && service.environment.contains_key(**name);
-        for name in gone.iter().filter(in_file) {
-            values.insert((*name).clone(), Some(String::new()));
+        let is_emptied = |name: &&&str| emptied.contains(**name) || comes_from_env_file(service, name);
+        let emptied: Vec<&str> = gone.iter().filter(is_emptied).copied().collect();
+        values.extend(emptied.iter().map(|name| ((*name).to_owned(), Some(String::new()))));
+        for (name, file) in &as_files {
+            values.insert(format!("{name}_FILE"), Some(format!("{TARGET}/{file}")));
         }
-        for (name, granted) in held {
-            values.insert(format!("{name}_FILE"), Some(format!("{TARGET}/{}", granted.file)));
-        }
+        let unset: Vec<String> = emptied
+            .iter()
+            .filter(|name| !at_start.contains_key(*name))
+            .map(|name| (*name).to_owned())
+            .collect();
+        values.extend(launch::variables(access, &unset));
         if !access.secrets.is_empty() {
-            values.insert("SECRETS_MODE".to_owned(), Some("docker_secrets".to_owned()));
+            let variables_only = !at_start.is_empty()
+                && as_files.is_empty()
+                && access.secrets.iter().all(|s| s.places.is_empty());
+            let mode = if variables_only { "environment" } else { "docker_secrets" };
+            values.insert("SECRETS_MODE".to_owned(), Some(mode.to_owned()));
         }
         Self { replace, values }
     }
+
+    /// Whether the service's program needs the launcher.
+    pub fn need_launcher(&self) -> bool {
+        [launch::VARIABLES, launch::ARGUMENTS, launch::UNSET]
+            .iter()
+            .any(|name| self.values.contains_key(*name))
+    }
+}
+
+/// Whether a variable's value comes from an `env_file` for sure: `environment` does not have it.
+fn comes_from_env_file(service: &Service, name: &str) -> bool {
+    let has_value = service.environment.get(name).is_some_and(Option::is_some);
+    has_value && !service.written.environment.contains_key(name)
 }
 
 impl OverrideFile {
@@ -146,9 +193,11 @@ impl ServiceOverride {
     fn is_empty(&self) -> bool {
         self.environment.values.is_empty()
             && !self.environment.replace
+            && self.launch.is_none()
             && self.secrets.is_empty()
             && self.own_secrets.is_none()
-            && self.volume.is_none()
+            && self.own_configs.is_none()
+            && self.mounts.is_empty()
             && self.labels.is_empty()
     }
 
@@ -163,25 +212,21 @@ impl ServiceOverride {
             let value = value.as_deref().map_or_else(|| "null".to_owned(), quoted);
             writeln!(out, "      {}: {value}", quoted(name))?;
         }
+        if let Some(launch) = &self.launch {
+            launch.write(out)?;
+        }
         let own = self.own_secrets.as_deref();
-        let entries = own.unwrap_or_default().iter().map(|own| (&own.source, &own.target));
-        let entries: Vec<_> = self.secrets.iter().map(|(key, target)| (key, target)).chain(entries).collect();
-        match (own.is_some(), entries.is_empty()) {
-            (true, true) => writeln!(out, "    secrets: !reset []")?,
-            (true, false) => writeln!(out, "    secrets: !override")?,
-            (false, false) => writeln!(out, "    secrets:")?,
-            (false, true) => {}
+        let entries = self.secrets.iter().map(|(key, target)| OwnFile::at(key, target));
+        let entries: Vec<OwnFile> = entries.chain(own.unwrap_or_default().iter().cloned()).collect();
+        write_own_files(out, "secrets", own.is_some(), &entries)?;
+        if let Some(configs) = &self.own_configs {
+            write_own_files(out, "configs", true, configs)?;
         }
-        for (key, target) in entries {
-            writeln!(out, "      - source: {}\n        target: {}", quoted(key), quoted(&literal(target)))?;
+        if !self.mounts.is_empty() {
+            writeln!(out, "    volumes:")?;
         }
-        if let Some(volume) = &self.volume {
-            writeln!(
-                out,
-                "    volumes:\n      - type: volume\n        source: {}\n        target: {TARGET}\n        \
-                 read_only: true\n        volume:\n          nocopy: true",
-                quoted(volume)
-            )?;
+        for mount in &self.mounts {
+            writeln!(out, "      - {}", mount.as_json())?;
         }
         if !self.labels.is_empty() {
             writeln!(out, "    labels:")?;
@@ -193,13 +238,76 @@ impl ServiceOverride {
     }
 }
 
+impl Launch {
+    fn write(&self, out: &mut String) -> std::fmt::Result {
+        writeln!(out, "    entrypoint: {}", json!(self.entrypoint))?;
+        if let Some(command) = &self.command {
+            writeln!(out, "    command: {}", json!(command))?;
+        }
+        if let Some(test) = &self.healthcheck {
+            writeln!(out, "    healthcheck:\n      test: {}", json!(test))?;
+        }
+        for (key, hooks) in &self.hooks {
+            writeln!(out, "    {key}: !override {}", json!(hooks))?;
+        }
+        Ok(())
+    }
+}
+
+impl Mount {
+    fn as_json(&self) -> serde_json::Value {
+        match self {
+            Self::Volume { key, target } => json!({
+                "type": "volume", "source": key, "target": literal(target), "read_only": true,
+                "volume": { "nocopy": true },
+            }),
+            Self::File { source, target } => json!({
+                "type": "bind", "source": literal(source), "target": literal(target), "read_only": true,
+                "bind": { "create_host_path": false },
+            }),
+            Self::Cover(target) => json!({
+                "type": "tmpfs", "target": literal(target), "tmpfs": { "size": 4096, "mode": 0 },
+            }),
+        }
+    }
+}
+
+impl OwnFile {
+    fn at(source: &str, target: &str) -> Self {
+        let (source, target) = (source.to_owned(), target.to_owned());
+        Self { source, target, uid: None, gid: None, mode: None }
+    }
+}
+
+/// The `secrets` or `configs` of a service: merged with its own, or in their place.
+fn write_own_files(out: &mut String, key: &str, replace: bool, entries: &[OwnFile]) -> std::fmt::Result {
+    match (replace, entries.is_empty()) {
+        (true, true) => writeln!(out, "    {key}: !reset []")?,
+        (true, false) => writeln!(out, "    {key}: !override")?,
+        (false, false) => writeln!(out, "    {key}:")?,
+        (false, true) => {}
+    }
+    for OwnFile { source, target, uid, gid, mode } in entries {
+        writeln!(out, "      - source: {}\n        target: {}", quoted(source), quoted(&literal(target)))?;
+        for (name, id) in [("uid", uid), ("gid", gid)] {
+            if let Some(id) = id {
+                writeln!(out, "        {name}: \"{id}\"")?;
+            }
+        }
+        if let Some(mode) = mode {
+            writeln!(out, "        mode: 0{mode:o}")?;
+        }
+    }
+    Ok(())
+}
+
 /// The stamp and a digest of what follows, which holds no values.
 fn stamp_line(stamp: &str, body: &str) -> String {
     format!("{stamp} {}", data_encoding::BASE64URL_NOPAD.encode(&Sha256::digest(body)[..16]))
 }
 
-/// A text that Compose shall not interpolate.
-fn literal(text: &str) -> String {
+/// A text that Compose must not interpolate.
+pub(super) fn literal(text: &str) -> String {
     text.replace('$', "$$")
 }
 
@@ -210,8 +318,9 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::access::Granted;
-    use crate::docker::model::Written;
+    use crate::access::{Form, Granted, Variable};
+    use crate::docker::engine::Image;
+    use crate::docker::service::Written;
     use crate::secret::SecretName;
 
     /// A service with these variables as written, and these that an `env_file` brings.
@@ -221,53 +330,37 @@ mod tests {
         let from_file = from_env_file.iter().map(|name| ((*name).to_owned(), Some("x".to_owned())));
         Service {
             environment: written.clone().into_iter().chain(from_file).collect(),
-            written: Written { environment: written, has_env_file: !from_env_file.is_empty() },
+            written: Written { environment: written, ..Written::default() },
             ..Service::default()
         }
     }
 
-    fn access(variables: &[&str]) -> ServiceAccess {
-        ServiceAccess {
-            secrets: vec![Granted {
-                name: SecretName::parse("KEY").ok().unwrap(),
-                file: "key".into(),
-                variables: variables.iter().map(|v| (*v).to_owned()).collect(),
-                keeps_variables: false,
-            }],
-            ..ServiceAccess::default()
-        }
+    fn access(variables: &[&str], form: Form) -> ServiceAccess {
+        let variables = variables.iter().map(|name| Variable { name: (*name).to_owned(), form }).collect();
+        let name = SecretName::parse("KEY").ok().unwrap();
+        let granted = Granted { name, file: "key".into(), variables, places: Vec::new() };
+        ServiceAccess { secrets: vec![granted], ..ServiceAccess::default() }
     }
 
+    fn lines(service: ServiceOverride, secrets: &[(&str, &str)]) -> String {
+        let secrets = secrets.iter().map(|(k, v)| ((*k).to_owned(), ((*v).to_owned(), false))).collect();
+        let services = BTreeMap::from([("web".to_owned(), service)]);
+        let text = OverrideFile { services, secrets, volumes: BTreeMap::new() }.to_yaml("s1");
+        text.lines().filter(|line| !line.starts_with('#')).collect::<Vec<_>>().join("\n")
+    }
+
+    const ENVIRONMENT: &[(&str, Option<&str>)] =
+        &[("KEY", Some("${KEY:?}")), ("ALIAS", Some("${KEY}")), ("TAG", None), ("A", Some("$$x ${B}"))];
+
     #[test]
-    fn plaintext_variables_give_way_to_file_variables_and_the_others_stay_as_written() {
-        let variables = Variables::new(
-            &service(
-                &[
-                    ("KEY", Some("${KEY:?}")),
-                    ("ALIAS", Some("${KEY}")),
-                    ("TAG", None),
-                    ("A", Some("$$x ${B}")),
-                ],
-                &[],
-            ),
-            &access(&["KEY", "ALIAS"]),
-        );
-        let file = OverrideFile {
-            services: BTreeMap::from([(
-                "web".to_owned(),
-                ServiceOverride {
-                    environment: variables,
-                    secrets: vec![("key".into(), "/run/secrets/key".into())],
-                    ..Default::default()
-                },
-            )]),
-            secrets: BTreeMap::from([("key".to_owned(), ("./data/secrets/key".to_owned(), false))]),
-            volumes: BTreeMap::new(),
-        };
-        let text = file.to_yaml("s1");
-        let body: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
+    fn variables_give_way_to_file_variables_and_the_others_stay_as_written() {
+        let access = access(&["KEY", "ALIAS"], Form::File);
+        let environment = Variables::new(&service(ENVIRONMENT, &[]), &access, &BTreeSet::new());
+        assert!(!environment.need_launcher());
+        let secrets = vec![("key".to_owned(), "/run/secrets/key".to_owned())];
+        let own = ServiceOverride { environment, secrets, ..Default::default() };
         assert_eq!(
-            body.join("\n"),
+            lines(own, &[("key", "./data/secrets/key")]),
             r#"services:
   "web":
     environment: !override
@@ -286,6 +379,36 @@ secrets:
     }
 
     #[test]
+    fn a_variable_is_set_by_the_launcher_before_what_the_compose_file_and_the_image_start() {
+        let access = access(&["KEY", "ALIAS"], Form::AtStart);
+        let environment = Variables::new(&service(ENVIRONMENT, &[]), &access, &BTreeSet::new());
+        assert!(environment.need_launcher());
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        let image = Image {
+            entrypoint: words(&["/entry"]),
+            command: words(&["run", "$HOME"]),
+            healthcheck: words(&["CMD-SHELL", "ping $KEY"]),
+            ..Image::default()
+        };
+        let launch = Launch::new(&service(ENVIRONMENT, &[]), Some(&image));
+        let own = ServiceOverride { environment, launch, ..Default::default() };
+        assert_eq!(
+            lines(own, &[]),
+            r#"services:
+  "web":
+    environment: !override
+      "A": "$$x ${B}"
+      "CLAUDE_SECRETS_VARIABLES": "ALIAS=key KEY=key"
+      "SECRETS_MODE": "environment"
+      "TAG": null
+    entrypoint: ["/run/claude-secrets/exec","--","/entry"]
+    command: ["run","$$HOME"]
+    healthcheck:
+      test: ["CMD","/run/claude-secrets/exec","--","/bin/sh","-c","ping $$KEY"]"#
+        );
+    }
+
+    #[test]
     fn a_file_is_current_for_its_stamp_as_long_as_nobody_changes_it() {
         let text = OverrideFile::default().to_yaml("s1");
         assert!(OverrideFile::is_current(text.as_bytes(), "s1"));
@@ -295,19 +418,27 @@ secrets:
     }
 
     #[test]
-    fn a_setting_that_is_not_sensitive_stays_a_variable_too() {
-        let mut access = access(&["KEY"]);
-        access.secrets[0].keeps_variables = true;
-        let variables = Variables::new(&service(&[("KEY", Some("${KEY}"))], &[]), &access);
-        assert!(!variables.replace);
-        assert_eq!(variables.values.keys().collect::<Vec<_>>(), ["KEY_FILE", "SECRETS_MODE"]);
+    fn a_setting_that_is_not_sensitive_stays_a_variable() {
+        let service = service(&[("KEY", Some("${KEY}"))], &[]);
+        let variables = Variables::new(&service, &access(&["KEY"], Form::Plain), &BTreeSet::new());
+        assert!(!variables.replace && !variables.need_launcher());
+        assert_eq!(variables.values.keys().collect::<Vec<_>>(), ["SECRETS_MODE"]);
     }
 
     #[test]
-    fn what_an_env_file_says_is_emptied() {
-        let variables = Variables::new(&service(&[("A", Some("1"))], &["KEY"]), &access(&["KEY"]));
-        assert!(!variables.replace);
-        assert_eq!(variables.values["KEY"].as_deref(), Some(""));
-        assert!(!variables.values.contains_key("A"));
+    fn what_an_env_file_says_is_emptied_and_then_taken_away() {
+        let from_file = service(&[("A", Some("1"))], &["KEY"]);
+        let both = service(&[("KEY", Some("1")), ("A", Some("1"))], &[]);
+        let known = BTreeSet::from(["KEY".to_owned()]);
+        for (service, emptied) in [(&from_file, &BTreeSet::new()), (&both, &known)] {
+            let variables = Variables::new(service, &access(&["KEY"], Form::File), emptied);
+            assert_eq!(variables.values["KEY"].as_deref(), Some(""));
+            assert_eq!(variables.values[launch::UNSET].as_deref(), Some("KEY"));
+            let variables = Variables::new(service, &access(&["KEY"], Form::AtStart), emptied);
+            assert_eq!(variables.values["KEY"].as_deref(), Some(""));
+            assert!(!variables.values.contains_key(launch::UNSET));
+        }
+        let alone = Variables::new(&both, &access(&["KEY"], Form::File), &BTreeSet::new());
+        assert!(!alone.values.contains_key("KEY"));
     }
 }

@@ -9,9 +9,9 @@ use super::revision::Content;
 use crate::access::{Access, ServiceAccess};
 use crate::docker::command::Tools;
 use crate::docker::images::{Images, user_of};
-use crate::docker::model::Service;
 use crate::docker::project::Project;
-use crate::error::Result;
+use crate::docker::service::Service;
+use crate::error::{Code, Error, Result};
 use crate::manifest::FileSpec;
 use crate::secret::{SecretName, SecretValue};
 
@@ -31,11 +31,24 @@ pub enum Reader {
 pub struct PlannedFile {
     /// The secret, or `None` for one of the project's own that moves along.
     pub name: Option<SecretName>,
+    /// The file's name below `/run/secrets`, or an absolute path in the container.
+    pub file: String,
+    /// The bytes.
+    pub value: SecretValue,
+    /// What is said of the file.
+    pub spec: FileSpec,
+    /// Whether other services that have a file of this name have the same one.
+    pub shared: bool,
+}
+
+/// One of the project's own secrets that moves into a service's volume.
+#[derive(Clone)]
+pub struct OwnSecret {
     /// The file's name below `/run/secrets`.
     pub file: String,
     /// The bytes.
     pub value: SecretValue,
-    /// What the manifest says of the file.
+    /// Its owner and mode.
     pub spec: FileSpec,
 }
 
@@ -72,8 +85,8 @@ pub struct Basis<'a> {
     pub access: &'a Access,
     /// The values, by secret.
     pub available: BTreeMap<SecretName, Available<'a>>,
-    /// The project's own secrets that move into a volume: for each service, file name and value.
-    pub own: &'a BTreeMap<String, Vec<(String, SecretValue)>>,
+    /// The project's own secrets that move into a volume, by service.
+    pub own: &'a BTreeMap<String, Vec<OwnSecret>>,
     /// The images that the engine has.
     pub images: &'a Images,
     /// The delivery.
@@ -90,26 +103,15 @@ pub async fn plan(basis: Basis<'_>) -> Result<BTreeMap<String, ServicePlan>> {
         let Some(service) = project.model.services.get(name) else {
             continue;
         };
-        let mut files: Vec<PlannedFile> = service_access
-            .secrets
-            .iter()
-            .filter_map(|granted| {
-                let found = available.get(&granted.name)?;
-                Some(PlannedFile {
-                    name: Some(granted.name.clone()),
-                    file: granted.file.clone(),
-                    value: found.value.clone(),
-                    spec: found.spec.clone(),
-                })
-            })
-            .collect();
+        let mut files = granted_files(service_access, &available);
+        files.extend(composed_files(name, service_access, access, &available)?);
         if files.is_empty() {
             continue;
         }
-        for (file, value) in own.get(name).into_iter().flatten() {
-            if !files.iter().any(|planned| planned.file == *file) {
-                let (file, value) = (file.clone(), value.clone());
-                files.push(PlannedFile { name: None, file, value, spec: FileSpec::default() });
+        for own in own.get(name).into_iter().flatten() {
+            if !files.iter().any(|planned| planned.file == own.file) {
+                let OwnSecret { file, value, spec } = own.clone();
+                files.push(PlannedFile { name: None, file, value, spec, shared: false });
             }
         }
         let (reader, user) = reader(tools, service, service_access, images, &mut users).await?;
@@ -117,6 +119,62 @@ pub async fn plan(basis: Basis<'_>) -> Result<BTreeMap<String, ServicePlan>> {
         plans.insert(name.clone(), ServicePlan { files, reader, content, user });
     }
     Ok(plans)
+}
+
+/// The files of the secrets that a service is granted: each below its own name, and at the places that the Compose file
+/// names.
+fn granted_files(own: &ServiceAccess, available: &BTreeMap<SecretName, Available>) -> Vec<PlannedFile> {
+    let mut files = Vec::new();
+    for granted in &own.secrets {
+        let Some(found) = available.get(&granted.name) else { continue };
+        let planned = |file: &str, spec: FileSpec, shared| PlannedFile {
+            name: Some(granted.name.clone()),
+            file: file.to_owned(),
+            value: found.value.clone(),
+            spec,
+            shared,
+        };
+        // What the manifest says of a file comes before what the Compose file says.
+        let over = |other: &FileSpec| FileSpec {
+            name: None,
+            mode: found.spec.mode.or(other.mode),
+            uid: found.spec.uid.or(other.uid),
+            gid: found.spec.gid.or(other.gid),
+        };
+        if !granted.places.iter().any(|(place, _)| *place == granted.file) {
+            files.push(planned(&granted.file, found.spec.clone(), true));
+        }
+        files.extend(granted.places.iter().map(|(place, spec)| planned(place, over(spec), false)));
+    }
+    files
+}
+
+/// The files of larger values, composed of the secrets in them.
+fn composed_files(
+    service: &str,
+    own: &ServiceAccess,
+    access: &Access,
+    available: &BTreeMap<SecretName, Available>,
+) -> Result<Vec<PlannedFile>> {
+    let value_of = |variable: &str| Some(available.get(access.owners.get(variable)?)?.value);
+    own.composed
+        .iter()
+        .map(|composed| {
+            let value = composed.text.compose(value_of).ok_or_else(|| {
+                Error::new(
+                    Code::DeliveryFailed,
+                    format!("a secret in {} of service {service} has no value", composed.file),
+                )
+            })?;
+            let (file, spec) = (composed.file.clone(), composed.spec.clone());
+            Ok(PlannedFile { name: None, file, value, spec, shared: false })
+        })
+        .collect()
+}
+
+/// A plain file name for a place in a container, as its file is called where files have no directories.
+pub fn plain_name(file: &str) -> String {
+    file.trim_start_matches('/').replace('/', "-")
 }
 
 impl PlannedFile {
@@ -145,14 +203,22 @@ pub fn lay_out(
     root: bool,
 ) -> (Vec<SecretFile>, BTreeMap<(String, String), PathBuf>) {
     let mut by_file: BTreeMap<&str, Vec<(&str, &PlannedFile, Reader)>> = BTreeMap::new();
-    for (service, plan) in plans {
-        for file in &plan.files {
-            let reader = if root { plan.reader } else { Reader::Unknown };
-            by_file.entry(&file.file).or_default().push((service, file, reader));
-        }
-    }
     let mut files = Vec::new();
     let mut paths = BTreeMap::new();
+    for (service, plan) in plans {
+        let reader = if root { plan.reader } else { Reader::Unknown };
+        for file in &plan.files {
+            if file.shared {
+                by_file.entry(&file.file).or_default().push((service, file, reader));
+                continue;
+            }
+            let path = PathBuf::from(service).join(plain_name(&file.file));
+            let (owner, mode) = file.permissions(reader, 0o600);
+            let owner = owner.filter(|_| root);
+            files.push(SecretFile { path: path.clone(), value: file.value.clone(), mode, owner });
+            paths.insert((service.clone(), file.file.clone()), path);
+        }
+    }
     for (file, users) in by_file {
         let shared = shared_reader(users.iter().map(|(_, _, reader)| *reader));
         for (index, (service, planned, reader)) in users.iter().enumerate() {
@@ -271,6 +337,7 @@ mod tests {
             file: "key".into(),
             value: SecretValue::new(b"v".to_vec()),
             spec: FileSpec::default(),
+            shared: true,
         };
         services
             .iter()

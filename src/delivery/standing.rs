@@ -14,7 +14,7 @@ use crate::docker::engine::{Container, State, Volume};
 use crate::docker::health::restarts;
 use crate::docker::host_paths::HostPath;
 use crate::docker::images::Images;
-use crate::docker::model::Service;
+use crate::docker::service::Service;
 use crate::error::{Code, Error, Result};
 
 /// Label of the services' containers: a sealed digest of the service's definition.

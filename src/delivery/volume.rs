@@ -16,6 +16,8 @@ pub const PROJECT: &str = "claude-secrets.project";
 pub const SERVICE: &str = "claude-secrets.service";
 /// Label of our volumes and of the services' containers: the revision of the secrets.
 pub const REVISION: &str = "claude-secrets.revision";
+/// Label of the volume that holds the launcher: the version of its interface.
+pub const LAUNCHER: &str = "claude-secrets.launcher";
 /// Label of the container through which a volume is filled: as long as it is there, the volume is not complete.
 pub const FILLS: &str = "claude-secrets.fills";
 
@@ -39,11 +41,9 @@ pub struct NewVolume<'a> {
     pub name: &'a str,
     /// The Compose project.
     pub project: &'a str,
-    /// The Compose service.
-    pub service: &'a str,
-    /// The revision's label.
-    pub revision: &'a str,
-    /// An image that the engine has: the service's own.
+    /// Its labels besides the project's.
+    pub labels: &'a [(&'a str, &'a str)],
+    /// Any image that the engine has: a service's own.
     pub image: &'a str,
     /// The files.
     pub files: &'a [VolumeFile<'a>],
@@ -52,18 +52,16 @@ pub struct NewVolume<'a> {
 /// Makes and fills a volume. The engine makes it together with the container through which it is filled, so that a run
 /// that is killed leaves that container behind, and with it the sign that the volume is not complete.
 pub async fn create(tools: &Tools, new: &NewVolume<'_>) -> Result<()> {
-    let failed = |what: &str| format!("cannot {what} the volume {} of service {}", new.name, new.service);
-    let label = |name: &str, value: &str| format!("volume-label={name}={value}");
+    let failed = |what: &str| format!("cannot {what} the volume {}", new.name);
+    let labels = [(PROJECT, new.project)];
+    let labels = labels.iter().chain(new.labels).map(|(name, value)| format!("volume-label={name}={value}"));
     let mount = [
         "type=volume".to_owned(),
         format!("source={}", new.name),
         "target=/run/secrets".to_owned(),
         "volume-nocopy=true".to_owned(),
-        label(PROJECT, new.project),
-        label(SERVICE, new.service),
-        label(REVISION, new.revision),
-    ]
-    .join(",");
+    ];
+    let mount = mount.into_iter().chain(labels).collect::<Vec<_>>().join(",");
     let helper = tools
         .docker(["create", "--network", "none", "--pull", "never", "--mount", &mount])
         .args(["--label", &format!("{PROJECT}={}", new.project), "--label", &format!("{FILLS}={}", new.name)])
@@ -121,8 +119,10 @@ pub async fn remove_old(
     let keep = |name: &String| current.values().any(|other| other == name) || before.contains(name);
     let mut by_service: BTreeMap<String, Vec<Volume>> = BTreeMap::new();
     for volume in complete(tools, project).await? {
-        let service = volume.labels.get(SERVICE).cloned().unwrap_or_default();
-        by_service.entry(service).or_default().push(volume);
+        // The launcher's volume is no service's, and stays.
+        if let Some(service) = volume.labels.get(SERVICE).cloned() {
+            by_service.entry(service).or_default().push(volume);
+        }
     }
     let mut old = Vec::new();
     for mut volumes in by_service.into_values() {

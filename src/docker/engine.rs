@@ -280,14 +280,49 @@ pub async fn volumes(tools: &Tools, label: &str) -> Result<Vec<Volume>> {
         .collect())
 }
 
+/// The architecture of the engine's machine, in Go's words (`amd64`).
+pub async fn architecture(tools: &Tools) -> Result<String> {
+    let answer = tools.docker(["version", "--format", "{{.Server.Arch}}"]).output().await?;
+    if !answer.success {
+        return Err(unreachable(&answer.stderr));
+    }
+    Ok(answer.text().trim().to_owned())
+}
+
+/// The architecture that this program is for, in the same words.
+pub fn own_architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    }
+}
+
+/// Where the engine keeps its data (`DockerRootDir`), on its machine.
+pub async fn data_directory(tools: &Tools) -> Result<String> {
+    let answer = tools.docker(["info", "--format", "{{.DockerRootDir}}"]).output().await?;
+    match answer.text().trim() {
+        path if answer.success && path.starts_with('/') => Ok(path.to_owned()),
+        _ => Err(unreachable(&answer.stderr)),
+    }
+}
+
 /// What an image says of itself.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Image {
     /// The id (`sha256:…`).
     pub id: String,
     /// `USER`; empty for root.
     pub user: String,
-    names: Vec<String>,
+    /// `ENTRYPOINT`, in its list form.
+    pub entrypoint: Vec<String>,
+    /// `CMD`, in its list form.
+    pub command: Vec<String>,
+    /// The test of `HEALTHCHECK`: `CMD` or `CMD-SHELL`, and words; empty when there is none.
+    pub healthcheck: Vec<String>,
+    /// `SHELL`: what runs the text of a `CMD-SHELL`; empty for `/bin/sh -c`.
+    pub shell: Vec<String>,
+    pub(crate) names: Vec<String>,
 }
 
 /// The images of these names that are there, by name.
@@ -317,15 +352,18 @@ pub async fn images(tools: &Tools, names: &[String]) -> Result<BTreeMap<String, 
 }
 
 fn image(raw: &Value) -> Option<Image> {
-    let list = |key: &str| raw.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
+    let list = |path: &str| -> Vec<String> {
+        let list = raw.pointer(path).and_then(Value::as_array);
+        list.into_iter().flatten().filter_map(|text| text.as_str().map(str::to_owned)).collect()
+    };
     Some(Image {
         id: raw.get("Id")?.as_str()?.to_owned(),
         user: raw.pointer("/Config/User").and_then(Value::as_str).unwrap_or_default().to_owned(),
-        names: list("RepoTags")
-            .into_iter()
-            .chain(list("RepoDigests"))
-            .filter_map(|n| Some(n.as_str()?.to_owned()))
-            .collect(),
+        entrypoint: list("/Config/Entrypoint"),
+        command: list("/Config/Cmd"),
+        healthcheck: list("/Config/Healthcheck/Test"),
+        shell: list("/Config/Shell"),
+        names: [list("/RepoTags"), list("/RepoDigests")].concat(),
     })
 }
 

@@ -80,6 +80,14 @@ impl HostPaths {
             .ok_or_else(|| not_mapped(here, self.own_id.is_some()))
     }
 
+    /// Where a path of the host is here; `None` when this container does not see it.
+    pub fn to_here(&self, host: &Path) -> Option<PathBuf> {
+        let Some(mounts) = &self.mounts else {
+            return Some(host.to_owned());
+        };
+        mounts.iter().find_map(|(here, source)| host.strip_prefix(source).ok().map(|rest| joined(here, rest)))
+    }
+
     /// Puts a link at the host's path, so that programs here can read what they name to the engine. Nothing is done
     /// where the path already leads to the same place.
     pub fn link(&self, here: &Path) -> Result<HostPath> {

@@ -2,11 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use tempfile::TempDir;
+
 use super::command::Tools;
 use super::engine::{self, Image};
-use super::model::Service;
 use super::project::{Project, With};
+use super::service::Service;
 use crate::error::{Code, Error, Result};
+use crate::secret::SecretValue;
 use crate::settings::{ComposeSettings, Pull};
 
 /// The images of the project that the engine has, by name.
@@ -53,13 +56,14 @@ pub fn missing<'a>(
 }
 
 /// Pulls and builds what the services need, as `pull` and `build` say, and returns all their images. Nothing that runs
-/// is touched. `images` is what [`present`] found.
+/// is touched. `images` is what [`present`] found; builds get `secrets` as Compose's own build secrets.
 pub async fn ensure(
     tools: &Tools,
     project: &Project,
     settings: &ComposeSettings,
     services: &BTreeSet<String>,
     images: Images,
+    secrets: &BuildSecrets,
 ) -> Result<Images> {
     let (build, pull) = missing(project, settings, services, &images);
     if build.is_empty() && pull.is_empty() {
@@ -72,7 +76,9 @@ pub async fn ensure(
         if names.is_empty() {
             continue;
         }
-        let call = project.call(tools, With::NoOverride, &["*".to_owned()]);
+        let files = if words == ["build"] { secrets.write()? } else { None };
+        let with = files.as_ref().map_or(With::NoOverride, |files| With::Input(&files.override_text));
+        let call = project.call(tools, with, &["*".to_owned()]);
         let (success, tail) = call.args(words).args(names).stream().await?;
         if !success {
             return Err(unavailable(names, &format!("could not be had:\n{}", tail.join("\n"))));
@@ -84,6 +90,44 @@ pub async fn ensure(
         .map(|service| service.name.as_str())
         .collect();
     if missing.is_empty() { Ok(images) } else { Err(unavailable(&missing, "is still not there")) }
+}
+
+/// What builds get as Compose's build secrets, by their keys in the project's `secrets`: files that only this process can
+/// read, for as long as a build takes.
+#[derive(Default)]
+pub struct BuildSecrets(pub BTreeMap<String, SecretValue>);
+
+/// The files of build secrets, removed when this is dropped, and the override that names them.
+struct BuildFiles {
+    override_text: String,
+    _directory: TempDir,
+}
+
+impl BuildSecrets {
+    fn write(&self) -> Result<Option<BuildFiles>> {
+        if self.0.is_empty() {
+            return Ok(None);
+        }
+        let failed = |error: &std::io::Error| {
+            Error::io(Code::DeliveryFailed, "write build secrets to", &std::env::temp_dir(), error)
+        };
+        // Both are made for their owner alone (tempfile: 0700 and 0600).
+        let directory = tempfile::Builder::new()
+            .prefix("claude-secrets-build-")
+            .tempdir()
+            .map_err(|error| failed(&error))?;
+        let mut override_text = "services: {}\nsecrets:\n".to_owned();
+        for (key, value) in &self.0 {
+            let mut file =
+                tempfile::NamedTempFile::new_in(directory.path()).map_err(|error| failed(&error))?;
+            std::io::Write::write_all(&mut file, value.expose()).map_err(|error| failed(&error))?;
+            let (_, path) = file.keep().map_err(|error| failed(&error.error))?;
+            let path = path.display().to_string().replace('$', "$$");
+            let (key, path) = (serde_json::Value::from(key.as_str()), serde_json::Value::from(path));
+            override_text.push_str(&format!("  {key}: !override\n    file: {path}\n"));
+        }
+        Ok(Some(BuildFiles { override_text, _directory: directory }))
+    }
 }
 
 /// Who the image's `/etc/passwd` says a user is: `(uid, gid)`. `None` when there is no such file or user.

@@ -4,57 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-/// A secret that a service already has by its own Compose file.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct OwnSecret {
-    /// The key in the project's `secrets`.
-    pub source: String,
-    /// Where it is in the container, as written; the source's name when it is not.
-    pub target: String,
-}
-
-/// What the Compose files say of a service's variables, word for word.
-#[derive(Clone, Default)]
-pub struct Written {
-    /// `environment`, not interpolated: `None` for a name without a value.
-    pub environment: BTreeMap<String, Option<String>>,
-    /// Whether there is an `env_file`.
-    pub has_env_file: bool,
-}
-
-/// One service, as far as secrets and deployment are concerned.
-#[derive(Clone, Default)]
-pub struct Service {
-    /// The name.
-    pub name: String,
-    /// `image`; for a service that is only built, the name that Compose gives it.
-    pub image: String,
-    /// Whether it has a `build` section.
-    pub build: bool,
-    /// `pull_policy`; empty when not set.
-    pub pull_policy: String,
-    /// `user`, interpolated; empty when not set.
-    pub user: String,
-    /// Whether `cap_drop` takes everything, so that not even root reads other users' files.
-    pub no_capabilities: bool,
-    /// `environment` and what `env_file` brings, interpolated: `None` for a name without a value.
-    pub environment: BTreeMap<String, Option<String>>,
-    /// `environment` as written, not interpolated, and whether there is an `env_file`; see [`Model::add_written`].
-    pub written: Written,
-    /// `secrets`.
-    pub secrets: Vec<OwnSecret>,
-    /// How many containers it shall have.
-    pub replicas: u64,
-    /// Whether a profile that is not active keeps it from starting.
-    pub active: bool,
-    /// Targets of its volumes, binds and tmpfs.
-    pub mount_targets: Vec<String>,
-    /// Services that must be recreated, or are restarted by Compose, when this one's container changes: it shares their
-    /// name spaces or volumes, or `depends_on` them with `restart: true`.
-    pub follows: BTreeSet<String>,
-    /// Names of the networks, volumes, configs and secrets that it refers to, with their section.
-    pub(crate) refers_to: Vec<(&'static str, String)>,
-}
+use super::service::{self, Service, Written, keys, variables};
 
 /// The project.
 pub struct Model {
@@ -63,6 +13,19 @@ pub struct Model {
     /// The services of all profiles, by name.
     pub services: BTreeMap<String, Service>,
     resolved: Value,
+}
+
+/// What one of the project's own secrets or configs is made from.
+#[derive(Clone, Copy)]
+pub enum OwnDefinition<'m> {
+    /// `file`: a path of the Docker host.
+    File(&'m str),
+    /// `environment`: a variable that Compose sees.
+    Variable(&'m str),
+    /// `content`, interpolated.
+    Content(&'m str),
+    /// `external`, with this name.
+    External(&'m str),
 }
 
 /// Why the answers of Compose could not be understood; a fault of ours or a new format.
@@ -83,7 +46,7 @@ impl Model {
             .into_iter()
             .flatten()
             .map(|(service, definition)| {
-                (service.clone(), read_service(&name, service, definition, active.contains(service)))
+                (service.clone(), service::read(&name, service, definition, active.contains(service)))
             })
             .collect();
         Ok(Self { name, services, resolved })
@@ -94,10 +57,7 @@ impl Model {
         let written = plain.get("services").and_then(Value::as_object);
         for (name, definition) in written.into_iter().flatten() {
             if let Some(service) = self.services.get_mut(name) {
-                service.written = Written {
-                    environment: variables(definition.get("environment")),
-                    has_env_file: definition.get("env_file").is_some_and(|files| !files.is_null()),
-                };
+                service.written = Written::new(definition);
             }
         }
     }
@@ -110,7 +70,7 @@ impl Model {
     /// Forgets what is written of these services' variables, so that an override empties single ones and replaces none.
     pub fn keep_environment(&mut self, services: &BTreeSet<String>) {
         for service in self.services.values_mut().filter(|service| services.contains(&service.name)) {
-            service.written = Written { environment: BTreeMap::new(), has_env_file: true };
+            service.written.environment.clear();
         }
     }
 
@@ -119,12 +79,17 @@ impl Model {
         Self { name: String::new(), services: BTreeMap::new(), resolved: Value::Null }
     }
 
-    /// The definition of one of the project's own secrets: `("file", path)` or `("environment", variable)`.
-    pub fn own_secret(&self, source: &str) -> Option<(String, String)> {
-        let definition = self.resolved.get("secrets")?.get(source)?.as_object()?;
-        ["file", "environment"]
-            .into_iter()
-            .find_map(|kind| Some((kind.to_owned(), definition.get(kind)?.as_str()?.to_owned())))
+    /// What the project says of one of its own `secrets` or `configs` (the section).
+    pub fn own_file<'m>(&'m self, section: &str, source: &'m str) -> Option<OwnDefinition<'m>> {
+        let definition = self.resolved.get(section)?.get(source)?;
+        let text = |key: &str| definition.get(key).and_then(Value::as_str);
+        if definition.get("external").and_then(Value::as_bool) == Some(true) {
+            return Some(OwnDefinition::External(text("name").unwrap_or(source)));
+        }
+        text("file")
+            .map(OwnDefinition::File)
+            .or_else(|| text("environment").map(OwnDefinition::Variable))
+            .or_else(|| text("content").map(OwnDefinition::Content))
     }
 
     /// Everything that makes the service's container what it is, as one text: when it changes, Compose recreates the
@@ -170,122 +135,6 @@ impl Model {
     pub fn texts(value: &Value, visit: &mut dyn FnMut(&str, &str)) {
         walk(value, &mut String::new(), visit);
     }
-}
-
-fn read_service(project: &str, name: &str, resolved: &Value, active: bool) -> Service {
-    let text = |key: &str| resolved.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let build = resolved.get("build").is_some_and(|build| !build.is_null());
-    let image = match text("image") {
-        image if image.is_empty() => format!("{project}-{name}"),
-        image => image,
-    };
-    let list = |key: &str| resolved.get(key).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    let mut mount_targets: Vec<String> = list("volumes")
-        .iter()
-        .filter_map(|volume| Some(volume.get("target")?.as_str()?.to_owned()))
-        .collect();
-    mount_targets.extend(
-        list("tmpfs").iter().filter_map(Value::as_str).map(|t| t.split(':').next().unwrap_or(t).to_owned()),
-    );
-    let replicas = resolved
-        .get("scale")
-        .or_else(|| resolved.pointer("/deploy/replicas"))
-        .and_then(Value::as_u64)
-        .unwrap_or(1);
-    Service {
-        name: name.to_owned(),
-        image,
-        build,
-        pull_policy: text("pull_policy"),
-        user: text("user"),
-        no_capabilities: list("cap_drop")
-            .iter()
-            .any(|cap| cap.as_str().is_some_and(|c| c.eq_ignore_ascii_case("all"))),
-        environment: variables(resolved.get("environment")),
-        written: Written::default(),
-        secrets: list("secrets").iter().filter_map(own_secret).collect(),
-        replicas,
-        active,
-        mount_targets,
-        follows: followed(resolved),
-        refers_to: referred(resolved),
-    }
-}
-
-/// `environment` in either form: a map, or a list of `NAME=value` and `NAME`.
-fn variables(value: Option<&Value>) -> BTreeMap<String, Option<String>> {
-    match value {
-        Some(Value::Object(map)) => map
-            .iter()
-            .map(|(name, value)| {
-                let text = match value {
-                    Value::Null => None,
-                    Value::String(text) => Some(text.clone()),
-                    other => Some(other.to_string()),
-                };
-                (name.clone(), text)
-            })
-            .collect(),
-        Some(Value::Array(list)) => list
-            .iter()
-            .filter_map(Value::as_str)
-            .map(|entry| match entry.split_once('=') {
-                Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
-                None => (entry.to_owned(), None),
-            })
-            .collect(),
-        _ => BTreeMap::new(),
-    }
-}
-
-fn own_secret(entry: &Value) -> Option<OwnSecret> {
-    let source = entry.as_str().or_else(|| entry.get("source").and_then(Value::as_str))?.to_owned();
-    let target = entry.get("target").and_then(Value::as_str).map_or_else(|| source.clone(), str::to_owned);
-    Some(OwnSecret { source, target })
-}
-
-fn followed(definition: &Value) -> BTreeSet<String> {
-    let mut all = BTreeSet::new();
-    for key in ["network_mode", "ipc", "pid"] {
-        if let Some(service) =
-            definition.get(key).and_then(Value::as_str).and_then(|mode| mode.strip_prefix("service:"))
-        {
-            all.insert(service.to_owned());
-        }
-    }
-    for entry in definition.get("volumes_from").and_then(Value::as_array).into_iter().flatten() {
-        if let Some(name) = entry.as_str().filter(|name| !name.starts_with("container:")) {
-            all.insert(name.split(':').next().unwrap_or(name).to_owned());
-        }
-    }
-    for (name, dependency) in definition.get("depends_on").and_then(Value::as_object).into_iter().flatten() {
-        if dependency.get("restart").and_then(Value::as_bool) == Some(true) {
-            all.insert(name.clone());
-        }
-    }
-    all
-}
-
-fn referred(definition: &Value) -> Vec<(&'static str, String)> {
-    let mut all: Vec<(&'static str, String)> =
-        keys(definition.get("networks")).map(|name| ("networks", name)).collect();
-    let list =
-        |key: &str| definition.get(key).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    for volume in list("volumes") {
-        if volume.get("type").and_then(Value::as_str) == Some("volume")
-            && let Some(source) = volume.get("source").and_then(Value::as_str)
-        {
-            all.push(("volumes", source.to_owned()));
-        }
-    }
-    for section in ["configs", "secrets"] {
-        all.extend(list(section).iter().filter_map(own_secret).map(|entry| (section, entry.source)));
-    }
-    all
-}
-
-fn keys(value: Option<&Value>) -> impl Iterator<Item = String> + '_ {
-    value.and_then(Value::as_object).into_iter().flat_map(|map| map.keys().cloned())
 }
 
 fn walk(value: &Value, path: &mut String, visit: &mut dyn FnMut(&str, &str)) {
@@ -340,7 +189,7 @@ mod tests {
         let web = &model.services["web"];
         assert_eq!(web.environment.keys().collect::<Vec<_>>(), ["A", "F"]);
         assert_eq!(web.written.environment["A"].as_deref(), Some("${A}"));
-        assert!(web.written.has_env_file);
+        assert_eq!(web.written.env_files, ["/f"]);
         assert_eq!(web.image, "p-web");
     }
 

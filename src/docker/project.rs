@@ -11,6 +11,8 @@ use super::discovery::ComposeFiles;
 use super::engine;
 use super::host_paths::{HostPath, HostPaths};
 use super::model::Model;
+use super::placeholder::variables_in;
+use super::service::HOOKS;
 use crate::error::{Code, Error, Problem, Result};
 use crate::settings::ComposeSettings;
 
@@ -141,71 +143,135 @@ pub fn likely_name(told: Option<&str>, directory: &HostPath) -> String {
     name.chars().filter(allowed).collect::<String>().trim_start_matches(['-', '_']).to_owned()
 }
 
-/// What Compose is told to put in a declared secret's place. It is the same in every run, so that nothing is recreated
-/// on its account, and unlike anything that a project has, so that it can be found where it must not be.
-pub fn placeholder(variable: &str) -> String {
-    format!("claude-secrets-placeholder-{variable}")
-}
-
 /// Checks the project's own model (interpolated, with placeholders), before images are built from it: a declared secret
-/// may only be the whole value of a service's variable. What the override takes away is no matter here.
-pub fn check_own(model: &serde_json::Value, secrets_in: &dyn Fn(&str) -> Vec<String>) -> Result<()> {
+/// may only be where this action can put its value without showing it.
+///
+/// Errors: [`Code::SecretInLargerValue`] with every other place. What belongs to a service that no profile starts, or to
+/// an extension (`x-…`), is none: nothing comes of it. What builds are given is for [`check_builds`].
+pub fn check_own(model: &Model, secrets_in: &dyn Fn(&str) -> Vec<String>) -> Result<()> {
     let mut problems = Vec::new();
-    Model::texts(model, &mut |path, text| {
-        let variable = path.strip_prefix("services.").is_some_and(|rest| rest.contains(".environment."));
-        if !variable {
-            problems.extend(problems_of(path, text, secrets_in));
-        } else if !is_placeholder(text) {
-            problems.extend(problems_of(path, text, &|_| Vec::new()));
+    Model::texts(model.resolved(), &mut |path, text| match Place::of(path, model) {
+        Place::Nothing | Place::Build => {}
+        // Variables and configs that hold values in clear are delivered like those that hold placeholders.
+        Place::Delivered => {}
+        Place::Word => problems.extend(in_clear(path, text, secrets_in)),
+        Place::Shown => {
+            problems.extend(placeholders(path, text));
+            problems.extend(in_clear(path, text, secrets_in));
         }
     });
+    visible(problems)
+}
+
+/// Checks what these services' builds are given: an argument stays in the image.
+pub fn check_builds(
+    model: &Model,
+    services: &[&str],
+    secrets_in: &dyn Fn(&str) -> Vec<String>,
+) -> Result<()> {
+    let mut problems = Vec::new();
+    for service in services {
+        let definition = model.resolved().pointer(&format!("/services/{}/build", pointer_step(service)));
+        Model::texts(definition.unwrap_or(&serde_json::Value::Null), &mut |path, text| {
+            let path = format!("services.{service}.build.{path}");
+            problems.extend(placeholders(&path, text));
+            problems.extend(in_clear(&path, text, secrets_in));
+        });
+    }
     visible(problems)
 }
 
 /// Checks the merged model before anything changes: no declared secret may be left in it, neither by its placeholder
-/// (it was interpolated into something) nor by its value (it is written there in clear), and no variable of its name
-/// (one of `names`) may have a value.
+/// (but in words that the launcher completes) nor by its value, and no variable of its name (one of `names`) may have
+/// a value.
 pub fn check_merged(
-    model: &serde_json::Value,
+    merged: &serde_json::Value,
+    model: &Model,
     names: &BTreeSet<String>,
     secrets_in: &dyn Fn(&str) -> Vec<String>,
 ) -> Result<()> {
     let mut problems = Vec::new();
-    Model::texts(model, &mut |path, text| {
+    Model::texts(merged, &mut |path, text| {
+        let place = Place::of(path, model);
         let variable = path.strip_prefix("services.").and_then(|rest| rest.split_once(".environment."));
-        if variable.is_some_and(|(_, name)| names.contains(name)) && !text.is_empty() {
+        let names_file = text.strip_prefix("file://").unwrap_or(text).starts_with("/run/secrets/");
+        if variable.is_some_and(|(_, name)| names.contains(name)) && !text.is_empty() && !names_file {
             problems.push(Problem::new(format!("{path} still has a value")));
             return;
         }
-        if path.starts_with("secrets.") && path.ends_with(".environment") && names.contains(text) {
-            problems.push(own_secret_of(path, text));
-            return;
+        match place {
+            Place::Nothing | Place::Build => {}
+            Place::Word => problems.extend(in_clear(path, text, secrets_in)),
+            // A config that nothing mounts any more is still there.
+            Place::Delivered if path.starts_with("configs.") => {}
+            Place::Delivered | Place::Shown => {
+                problems.extend(placeholders(path, text));
+                problems.extend(in_clear(path, text, secrets_in));
+            }
         }
-        problems.extend(problems_of(path, text, secrets_in));
     });
     visible(problems)
 }
 
-fn is_placeholder(text: &str) -> bool {
-    let name = text.strip_prefix(&placeholder(""));
-    name.is_some_and(|name| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'))
+/// What becomes of a text of the model.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Nothing: an extension, or a service that is not started.
+    Nothing,
+    /// Variables and configs: they are taken away and delivered.
+    Delivered,
+    /// Words of a program, which the launcher completes.
+    Word,
+    /// What a build is given.
+    Build,
+    /// Everything else is as it is, and shown.
+    Shown,
 }
 
-fn problems_of(path: &str, text: &str, secrets_in: &dyn Fn(&str) -> Vec<String>) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    for (at, _) in text.match_indices(&placeholder("")) {
-        let rest = &text[at + placeholder("").len()..];
-        let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(rest.len());
-        problems.push(larger_value(path, &rest[..end]));
+impl Place {
+    fn of(path: &str, model: &Model) -> Self {
+        if path.split('.').any(|step| step.starts_with("x-")) {
+            return Self::Nothing;
+        }
+        if let Some(rest) = path.strip_prefix("configs.") {
+            return if rest.ends_with(".content") { Self::Delivered } else { Self::Shown };
+        }
+        let Some(rest) = path.strip_prefix("services.") else { return Self::Shown };
+        // A service's name may hold dots.
+        let names = model.services.values().filter(|service| {
+            rest.strip_prefix(service.name.as_str()).is_some_and(|rest| rest.starts_with('.'))
+        });
+        let Some(service) = names.max_by_key(|service| service.name.len()) else { return Self::Shown };
+        let below = &rest[service.name.len() + 1..];
+        let is_word =
+            ["entrypoint[", "command[", "healthcheck.test["].iter().any(|key| below.starts_with(key))
+                || HOOKS.iter().any(|key| below.starts_with(key)) && below.contains("].command[");
+        match below {
+            _ if below.starts_with("environment.") => Self::Delivered,
+            _ if is_word => Self::Word,
+            _ if below.starts_with("build.") => Self::Build,
+            _ if !service.active => Self::Nothing,
+            _ => Self::Shown,
+        }
     }
+}
+
+/// A step of a JSON pointer (RFC 6901).
+fn pointer_step(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
+}
+
+fn placeholders(path: &str, text: &str) -> Vec<Problem> {
+    variables_in(text).into_iter().map(|variable| shown_by_engine(path, variable)).collect()
+}
+
+fn in_clear(path: &str, text: &str, secrets_in: &dyn Fn(&str) -> Vec<String>) -> Vec<Problem> {
     let found = if is_shown(path) { secrets_in(text) } else { Vec::new() };
-    for name in found {
-        problems.push(
-            Problem::new(format!("{path} holds the value of {name}, written in clear"))
-                .remedy("Take the value out of the Compose file or the file it comes from, and rotate it. If it is no secret, say `sensitive: false` in the manifest."),
-        );
-    }
-    problems
+    let problem = |name| {
+        Problem::new(format!("{path} holds the value of {name}, written in clear"))
+            .remedy("Take the value out of the Compose file or the file it comes from, and rotate it. If it is no secret, say `sensitive: false` in the manifest.")
+    };
+    found.into_iter().map(problem).collect()
 }
 
 /// Whether a text of the model is one that programs are given, not a name or a path: those may well hold a short value by
@@ -225,27 +291,13 @@ fn is_shown(path: &str) -> bool {
     path.split(['.', '[']).any(|step| SHOWN.contains(&step))
 }
 
-/// Compose itself would read the variable, and find the placeholder.
-fn own_secret_of(path: &str, variable: &str) -> Problem {
-    Problem::new(format!("{path}: the Compose secret takes its value from the declared variable {variable}")).remedy(format!(
-        "Name the Compose secret like the file, `{}`, and this action fills it; or take the Compose secret away: the \
-         services that get {variable} have it at /run/secrets/{} anyway.",
-        variable.to_lowercase(),
-        variable.to_lowercase()
-    ))
-}
-
 fn visible(mut problems: Vec<Problem>) -> Result<()> {
     problems.dedup();
     if problems.is_empty() {
         return Ok(());
     }
     Err(Error::new(Code::SecretInLargerValue, "secrets would be visible in the containers' configuration")
-        .problems(problems)
-        .hint(
-            "Let the program read the file: `NAME_FILE=/run/secrets/name`; or build the larger value in the container's \
-             entry point; or declare the larger value as a secret of its own.",
-        ))
+        .problems(problems))
 }
 
 fn names_variable(model: &serde_json::Value, name: &str) -> bool {
@@ -262,17 +314,21 @@ fn names_variable(model: &serde_json::Value, name: &str) -> bool {
     found
 }
 
-fn larger_value(path: &str, name: &str) -> Problem {
+/// A declared secret at a place that the engine shows to everyone who may inspect the project.
+fn shown_by_engine(path: &str, variable: &str) -> Problem {
     let place = path.strip_prefix("services.").unwrap_or(path);
     if let Some((service, _)) = place.split_once(".build.") {
-        return Problem::new(format!(
-            "{path}: the declared secret {name} is a build argument of {service}"
-        ))
-        .remedy(
-            "Build arguments stay in the image: use a build secret (`build.secrets`) with a file instead.",
-        );
+        return Problem::new(format!("{path}: the declared secret {variable} is given to the build of {service}"))
+            .remedy(format!(
+                "What a build is given as an argument stays in the image. Use a build secret: `build: {{ secrets: [{0}] }}` \
+                 with `secrets: {{ {0}: {{ environment: {variable} }} }}`, and `RUN --mount=type=secret,id={0}` in the Dockerfile.",
+                variable.to_lowercase()
+            ));
     }
-    Problem::new(format!("{path}: the declared secret {name} is interpolated into it"))
+    Problem::new(format!("{path}: the declared secret {variable} is interpolated into it")).remedy(format!(
+        "`docker inspect` shows this. Use a variable of the service or an argument of its command for {variable}; if it is \
+         no secret, say `sensitive: false` in the manifest."
+    ))
 }
 
 fn host_file(host: &HostPaths, file: &std::path::Path) -> Result<HostPath> {
@@ -315,46 +371,81 @@ fn rejected(stderr: &str, files: &ComposeFiles) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use crate::docker::placeholder::placeholder;
+    use serde_json::{Value, json};
+
+    fn model(services: &Value) -> Model {
+        let active: BTreeSet<String> =
+            services.as_object().unwrap().keys().filter(|name| *name != "off").cloned().collect();
+        Model::new(json!({"name": "p", "services": services, "x-all": {"k": placeholder("PW")}}), &active)
+            .ok()
+            .unwrap()
+    }
+
+    fn in_clear(text: &str) -> Vec<String> {
+        if text.contains("s3cret") { vec!["KEY".to_owned()] } else { vec![] }
+    }
 
     #[test]
     fn a_placeholder_or_a_value_that_is_left_is_an_error_that_names_the_place() {
-        let model = json!({"services": {
-            "web": {"environment": {"URL": format!("postgres://u:{}@db", placeholder("PW")), "LEFT": "x"}},
-            "job": {"build": {"args": {"T": placeholder("TOKEN")}}, "command": ["--key", "s3cret"]},
-        }});
+        let services = json!({
+            "web": {"environment": {"URL": format!("postgres://u:{}@db", placeholder("PW")), "LEFT": "x"},
+                "labels": {"l": placeholder("PW")}},
+            "job": {"command": ["--key", "s3cret", placeholder("OK")]},
+        });
         let names = BTreeSet::from(["LEFT".to_owned()]);
-        let find = |text: &str| {
-            if text == "s3cret" { vec!["KEY".to_owned()] } else { vec![] }
-        };
-        let error = check_merged(&model, &names, &find).err().unwrap();
+        let merged = json!({"services": services});
+        let error = check_merged(&merged, &model(&services), &names, &in_clear).err().unwrap();
         let text = error.to_string();
         for part in [
             "services.web.environment.URL",
             "PW",
-            "build argument of job",
+            "web.labels.l",
             "services.job.command[1]",
             "KEY",
             "environment.LEFT",
         ] {
             assert!(text.contains(part), "{part} in {text}");
         }
-        assert!(!text.contains("s3cret"));
-        assert!(check_merged(&json!({"a": "b"}), &names, &|_| vec![]).is_ok());
+        assert!(!text.contains("s3cret") && !text.contains("OK"));
+        assert!(check_merged(&json!({"a": "b"}), &model(&json!({})), &names, &|_| vec![]).is_ok());
     }
 
     #[test]
-    fn in_the_own_model_a_secret_may_be_a_variable_and_no_part_of_one() {
-        let of = |service: serde_json::Value| {
-            let found = check_own(&json!({"services": {"web": service}}), &|text| {
-                text.contains("s3cret").then(|| "KEY".to_owned()).into_iter().collect()
-            });
+    fn in_the_own_model_a_secret_may_be_where_its_value_can_be_delivered() {
+        let larger = format!("u:{}@db", placeholder("PW"));
+        let of = |name: &str, service: Value| {
+            let found = check_own(&model(&json!({name: service})), &in_clear);
             found.err().map(|error| error.to_string()).unwrap_or_default()
         };
-        assert_eq!(of(json!({"environment": {"A": placeholder("PW"), "B": "s3cret"}})), "");
-        let larger = format!("u:{}@db", placeholder("PW"));
-        assert!(of(json!({"environment": {"PW": larger}})).contains("services.web.environment.PW"));
-        assert!(of(json!({"labels": {"x": placeholder("PW")}})).contains("services.web.labels.x"));
-        assert!(of(json!({"labels": {"x": "s3cret"}})).contains("holds the value of KEY"));
+        for service in [
+            json!({"environment": {"A": placeholder("PW"), "B": "s3cret", "PW": larger}}),
+            json!({"command": [larger], "entrypoint": [larger], "healthcheck": {"test": ["CMD", larger]}}),
+            json!({"post_start": [{"command": [larger]}], "build": {"args": {"a": larger}}, "x-own": larger}),
+        ] {
+            assert_eq!(of("web", service), "");
+        }
+        for service in [
+            json!({"labels": {"x": larger}}),
+            json!({"labels": {"x": "s3cret"}}),
+            json!({"hostname": larger}),
+            json!({"command": ["s3cret"]}),
+            json!({"post_start": [{"user": larger}]}),
+        ] {
+            let text = of("a.b", service.clone());
+            assert!(text.contains("services.a.b.") && !text.contains("s3cret"), "{service}: {text}");
+            if service.get("command").is_none() {
+                assert_eq!(of("off", service), "");
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_build_is_given_counts_when_it_is_built() {
+        let model =
+            model(&json!({"web": {"build": {"args": {"T": placeholder("TOKEN")}}}, "job": {"build": {}}}));
+        assert!(check_builds(&model, &["job"], &in_clear).is_ok());
+        let text = check_builds(&model, &["web"], &in_clear).err().unwrap().to_string();
+        assert!(text.contains("services.web.build.args.T") && text.contains("--mount=type=secret"), "{text}");
     }
 }

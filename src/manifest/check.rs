@@ -11,8 +11,8 @@ use super::finding::{Finding, Findings, Origin, gather, meant, named};
 use super::rules::whole_value_pattern;
 use super::tree::Mark;
 use super::{
-    FILE_NAME, FileSpec, Freshness, Given, Grant, Manifest, Place, Reference, Rules, Secret, lines, scope,
-    tree,
+    FILE_NAME, FileSpec, Freshness, Given, Grant, Manifest, Place, Reference, Rules, Secret, VariableGrant,
+    lines, scope, tree,
 };
 use crate::error::{Code, Error};
 use crate::secret::SecretName;
@@ -239,11 +239,11 @@ fn grants(
         if service.is_empty() {
             findings.add(mark, Finding::new(Code::ManifestInvalid, "a service's name is empty"));
         }
+        let importable = |name: &str| more_to_come && SecretName::parse(name).is_ok();
         let mut secrets = Vec::new();
         let mut seen = BTreeSet::new();
         for (name, mark) in entry.secrets.value.iter().flatten().filter_map(At::get) {
-            let importable = more_to_come && SecretName::parse(name).is_ok();
-            if !known.contains(&name.as_str()) && !importable {
+            if !known.contains(&name.as_str()) && !importable(name) {
                 findings.add(mark, undeclared(name, service, known));
             } else if seen.insert(name) {
                 secrets.extend(SecretName::parse(name));
@@ -252,7 +252,29 @@ fn grants(
                 findings.add(mark, Finding::new(Code::ManifestInvalid, fact).remedy("Keep one of the two."));
             }
         }
-        let grant = Grant { secrets, uid: number_of(&entry.uid), gid: number_of(&entry.gid) };
+        let mut variables = BTreeMap::new();
+        for (variable, how) in entry.variables.value.iter().flat_map(|entries| &entries.0) {
+            let (Some((variable, mark)), Some(how)) = (variable.get(), &how.value) else {
+                continue;
+            };
+            let secret = how.secret.value.as_deref();
+            if let Some(name) = secret.filter(|name| !known.contains(name) && !importable(name)) {
+                findings.add(mark, undeclared(name, service, known));
+                continue;
+            }
+            let secret = secret.and_then(|name| SecretName::parse(name).ok());
+            // A variable that takes a secret is a grant of it.
+            secrets.extend(secret.clone().filter(|name| !secrets.contains(name)));
+            let grant = VariableGrant { secret, deliver: how.deliver.value };
+            variables.insert(variable.clone(), grant);
+        }
+        let grant = Grant {
+            secrets,
+            uid: number_of(&entry.uid),
+            gid: number_of(&entry.gid),
+            deliver: entry.deliver.value,
+            variables,
+        };
         grants.insert(service.clone(), grant);
     }
     grants

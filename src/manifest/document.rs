@@ -9,12 +9,12 @@ use serde::de::{self, Deserialize, Deserializer, Visitor};
 
 use super::at::{At, Entries};
 use super::decode::Grammar;
-use super::rules::{Encoding, Trim};
+use super::rules::{Deliver, Encoding, Trim};
 use crate::secret::SecretValue;
 
 /// What the types themselves do not say of how they are written.
 pub(super) const GRAMMAR: Grammar = Grammar {
-    later: &[("GrantEntry", "starts-workers"), ("GrantEntry", "deliver")],
+    later: &[("GrantEntry", "starts-workers")],
     shorthand: ("GrantEntry", "secrets"),
     no_values: (
         "SecretEntry",
@@ -121,6 +121,7 @@ pub(super) struct FileEntry {
 #[schemars(transform = or_list)]
 pub(super) struct GrantEntry {
     /// The names of the secrets.
+    #[serde(default)]
     pub(super) secrets: At<Vec<At<String>>>,
     /// The number of the user that reads them, where it is not the image's.
     #[serde(default)]
@@ -128,6 +129,21 @@ pub(super) struct GrantEntry {
     /// The number of the group that reads them.
     #[serde(default)]
     pub(super) gid: At<Id>,
+    /// How it gets what its Compose file asks for as variables: set when the program starts (`variable`), or as a file
+    /// that `NAME_FILE` names (`file`). Default: variable.
+    #[serde(default)]
+    pub(super) deliver: At<Deliver>,
+    /// Variables of this service, with the secret that each takes and how.
+    #[serde(default)]
+    pub(super) variables: At<Entries<VariableEntry>>,
+}
+
+/// The secret that a variable of a service takes: its name, or a map.
+pub(super) struct VariableEntry {
+    /// The secret; the one that the Compose file has there when it is not given.
+    pub(super) secret: At<String>,
+    /// How this variable gets it.
+    pub(super) deliver: At<Deliver>,
 }
 
 /// The settings of a source.
@@ -174,6 +190,58 @@ pub(super) struct FileName(pub(super) String);
 impl<'de> Deserialize<'de> for SourceEntry {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Entries::deserialize(deserializer).map(Self)
+    }
+}
+
+/// The map form of a [`VariableEntry`].
+#[derive(serde::Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct VariableMap {
+    /// The name of the secret. Default: the one that the Compose file has there.
+    #[serde(default)]
+    secret: At<String>,
+    /// Whether the program gets the variable, or a file that `NAME_FILE` names.
+    #[serde(default)]
+    deliver: At<Deliver>,
+}
+
+impl<'de> Deserialize<'de> for VariableEntry {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+
+        impl<'de> Visitor<'de> for Either {
+            type Value = VariableEntry;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the name of a secret, or a map with `secret` and `deliver`")
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<VariableEntry, E> {
+                let secret = At { value: Some(text.to_owned()), ..At::default() };
+                Ok(VariableEntry { secret, deliver: At::default() })
+            }
+
+            fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<VariableEntry, A::Error> {
+                let map = VariableMap::deserialize(de::value::MapAccessDeserializer::new(map))?;
+                Ok(VariableEntry { secret: map.secret, deliver: map.deliver })
+            }
+        }
+
+        deserializer.deserialize_any(Either)
+    }
+}
+
+impl JsonSchema for VariableEntry {
+    fn schema_name() -> Cow<'static, str> {
+        "VariableEntry".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let map = generator.subschema_for::<VariableMap>();
+        json_schema!({
+            "description": "The secret that a variable of a service takes: its name, or a map.",
+            "anyOf": [{ "type": "string" }, map],
+        })
     }
 }
 

@@ -27,7 +27,7 @@ use crate::secret::{SecretName, SecretValue};
 
 pub use place::Place;
 pub use reference::{Reference, ReferenceError, ReferenceErrorKind, SourceId};
-pub use rules::{Encoding, FileSpec, Freshness, MAX_VALUE_BYTES, Rules, Trim};
+pub use rules::{Deliver, Encoding, FileSpec, Freshness, MAX_VALUE_BYTES, Rules, Trim};
 pub use schema::schema;
 
 /// The prefix of conventional references when nobody names one.
@@ -80,6 +80,19 @@ pub struct Grant {
     pub uid: Option<u32>,
     /// The group that reads them.
     pub gid: Option<u32>,
+    /// How it gets what its Compose file asks for as variables, where that is said.
+    pub deliver: Option<Deliver>,
+    /// What is said of single variables.
+    pub variables: BTreeMap<String, VariableGrant>,
+}
+
+/// What the manifest says of one variable of a service.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VariableGrant {
+    /// The secret that it takes; `None`: the one that the Compose file has there.
+    pub secret: Option<SecretName>,
+    /// How it is delivered; `None`: as the service's others.
+    pub deliver: Option<Deliver>,
 }
 
 /// An entry of `sources`, with what the run's environment says of it.

@@ -25,6 +25,17 @@ pub enum Trim {
     Newline,
 }
 
+/// How a service gets a secret that its Compose file asks for as a variable.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Deliver {
+    /// The variable is set when the program starts; it is not in the container's configuration.
+    #[default]
+    Variable,
+    /// The variable goes, and `NAME_FILE` names the file.
+    File,
+}
+
 /// How a source holds a value that is delivered decoded.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]

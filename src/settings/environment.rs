@@ -26,6 +26,9 @@ const NEEDED_BY_PROGRAMS: &[&str] = &[
     "DOCKER_API_VERSION",
 ];
 
+/// A value under this many bytes turns up in variables by chance.
+const SHORTEST: usize = 6;
+
 /// Variables of the process, by name. It has no `Debug`: any of them may hold a secret.
 #[derive(Clone, Default)]
 pub struct Environment(BTreeMap<OsString, SecretValue>);
@@ -72,14 +75,43 @@ impl Environment {
     /// Names of the variables whose value is or holds one of `values`. Values under 6 bytes are left out, or a secret
     /// `true` would take `CI` away; and so are the variables without which no program finds anything.
     pub fn names_holding(&self, values: &[&SecretValue]) -> BTreeSet<OsString> {
-        let holds =
-            |text: &[u8], value: &[u8]| value.len() >= 6 && text.windows(value.len()).any(|w| w == value);
         self.0
             .iter()
             .filter(|(name, _)| !needed_by_programs(name))
             .filter(|(_, text)| values.iter().any(|value| holds(text.expose(), value.expose())))
             .map(|(name, _)| name.clone())
             .collect()
+    }
+
+    /// The variables that hold a secret among other text, with what stands for each secret (`values`) in its value's
+    /// place; not those that are `hidden`, nor those in which a value would be left.
+    pub fn with_placeholders(
+        &self,
+        hidden: &BTreeSet<OsString>,
+        values: &[(String, &SecretValue)],
+    ) -> Vec<(String, String)> {
+        let candidates = self
+            .0
+            .iter()
+            .filter(|(name, _)| !hidden.contains(*name) && !is_ours_alone(name) && !needed_by_programs(name));
+        let replaced = candidates.filter_map(|(name, text)| {
+            let text = std::str::from_utf8(text.expose()).ok()?;
+            let mut values: Vec<(&str, &str)> = values
+                .iter()
+                .filter_map(|(placeholder, value)| {
+                    Some((placeholder.as_str(), std::str::from_utf8(value.expose()).ok()?))
+                })
+                .filter(|(_, value)| value.len() >= SHORTEST && text.contains(value))
+                .collect();
+            // A value that is part of another one goes with it.
+            values.sort_by_key(|(_, value)| std::cmp::Reverse(value.len()));
+            let (first, rest) = values.split_first()?;
+            let text = rest.iter().fold(text.replace(first.1, first.0), |text, (placeholder, value)| {
+                text.replace(value, placeholder)
+            });
+            Some((name.to_str()?.to_owned(), text))
+        });
+        replaced.collect()
     }
 
     /// The variables for child processes: without the action's inputs, the runner's tokens and file commands, and
@@ -112,6 +144,11 @@ impl Environment {
             .map(|(name, value)| (name.clone(), OsString::from_vec(value.expose().to_vec())))
             .collect()
     }
+}
+
+/// Whether a text holds a value that is long enough not to turn up by chance.
+pub fn holds(text: &[u8], value: &[u8]) -> bool {
+    value.len() >= SHORTEST && text.windows(value.len()).any(|window| window == value)
 }
 
 fn needed_by_programs(name: &OsStr) -> bool {

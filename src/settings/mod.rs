@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use environment::Environment;
+pub use environment::{Environment, holds};
 pub use inputs::{INPUTS, Input, Kind};
 
 use crate::error::{Code, Error, Result};

@@ -1,0 +1,261 @@
+//! What one service gets, once it is known which secrets are its: in which form, and what it must not have.
+
+use std::collections::BTreeSet;
+
+use super::asks::{Asks, Entry, LargerPlace, Owners};
+use super::{Composed, Form, Granted, Rules, ServiceAccess, Variable};
+use crate::docker::placeholder::Text;
+use crate::docker::service::Service;
+use crate::error::Problem;
+use crate::manifest::{Deliver, FileSpec, Grant, Secret};
+use crate::secret::SecretName;
+
+/// One service, and what decides about it.
+pub(super) struct One<'a> {
+    pub(super) service: &'a Service,
+    pub(super) asks: &'a Asks,
+    pub(super) grant: Option<&'a Grant>,
+    pub(super) has: &'a dyn Fn(&SecretName) -> bool,
+}
+
+impl One<'_> {
+    pub(super) fn decide(
+        &self,
+        rules: &Rules,
+        owners: &Owners,
+        warnings: &mut Vec<(String, String)>,
+        problems: &mut Vec<Problem>,
+    ) -> ServiceAccess {
+        let mut own = ServiceAccess {
+            uid: self.grant.and_then(|grant| grant.uid),
+            gid: self.grant.and_then(|grant| grant.gid),
+            ..ServiceAccess::default()
+        };
+        for secret in rules.secrets.iter().filter(|secret| (self.has)(&secret.name)) {
+            own.secrets.push(self.granted(secret));
+        }
+        for file in self.asks.files.iter().filter(|file| (self.has)(&file.secret)) {
+            own.taken.extend(file.instead_of.clone());
+        }
+        self.larger(&mut own, rules, warnings);
+        self.withdraw(&mut own, owners, warnings);
+        self.arguments(&mut own, owners, warnings, problems);
+        self.not_granted(&mut own, problems);
+        own
+    }
+
+    fn granted(&self, secret: &Secret) -> Granted {
+        let name = &secret.name;
+        let said = |variable: &String| self.grant.and_then(|grant| grant.variables.get(variable));
+        let mut variables: BTreeSet<&String> =
+            self.asks.variables.iter().filter(|(_, holds)| *holds == name).map(|(name, _)| name).collect();
+        // A variable takes another secret than its text says when the manifest says so.
+        variables.retain(|variable| said(variable).and_then(|s| s.secret.as_ref()).is_none_or(|s| s == name));
+        for (variable, how) in self.grant.iter().flat_map(|grant| &grant.variables) {
+            if how.secret.as_ref() == Some(name) {
+                variables.insert(variable);
+            }
+        }
+        let by_service = self.grant.and_then(|grant| grant.deliver);
+        let form = |variable: &String| match said(variable).and_then(|s| s.deliver).or(by_service) {
+            _ if !secret.sensitive => Form::Plain,
+            Some(Deliver::File) => Form::File,
+            Some(Deliver::Variable) | None => Form::AtStart,
+        };
+        let mut all: Vec<Variable> =
+            variables.into_iter().map(|name| Variable { name: name.clone(), form: form(name) }).collect();
+        for variable in self.asks.file_variables.iter().filter(|(_, names)| *names == name) {
+            // It names a file of its own, which this action does not fill: it is told where ours is.
+            let base = variable.0.strip_suffix("_FILE").unwrap_or(variable.0);
+            if !all.iter().any(|other| other.name == base) {
+                all.push(Variable { name: base.to_owned(), form: Form::File });
+            }
+        }
+        let file = secret.file_name();
+        let mut spec_of_file = None;
+        let mut places = Vec::new();
+        for asked in self.asks.files.iter().filter(|asked| asked.secret == *name) {
+            let spec = FileSpec { name: None, mode: asked.mode, uid: asked.uid, gid: asked.gid };
+            if asked.target == file {
+                spec_of_file = Some(spec);
+            } else {
+                places.push((asked.target.clone(), spec));
+            }
+        }
+        if let Some(spec) = spec_of_file {
+            places.push((file.clone(), spec));
+        }
+        if all.is_empty() && !self.asks.names(name) {
+            let form = if by_service == Some(Deliver::Variable) && secret.sensitive {
+                Form::AtStart
+            } else {
+                Form::File
+            };
+            all.push(Variable { name: name.to_string(), form });
+        }
+        Granted { name: name.clone(), file, variables: all, places }
+    }
+
+    /// Larger values, each in a file of its own.
+    fn larger(&self, own: &mut ServiceAccess, rules: &Rules, warnings: &mut Vec<(String, String)>) {
+        for larger in &self.asks.larger {
+            let variable = match &larger.place {
+                LargerPlace::Variable(name) => Some(name),
+                LargerPlace::Config(_) => None,
+            };
+            let said = variable.and_then(|name| self.grant?.variables.get(name));
+            if said.is_some_and(|said| said.secret.is_some()) {
+                continue;
+            }
+            let lacks: Vec<&str> =
+                larger.parts.iter().filter(|part| !(self.has)(part)).map(SecretName::as_str).collect();
+            if !lacks.is_empty() {
+                if let Some(name) = variable {
+                    warnings.push(not_its(
+                        &self.service.name,
+                        &lacks.join(", "),
+                        &format!("its variable {name}"),
+                    ));
+                    own.withdrawn.insert(name.clone());
+                }
+                continue;
+            }
+            let by_service = self.grant.and_then(|grant| grant.deliver);
+            let form = match said.and_then(|said| said.deliver).or(by_service) {
+                Some(Deliver::File) => Form::File,
+                Some(Deliver::Variable) | None => Form::AtStart,
+            };
+            let (file, spec) = match &larger.place {
+                LargerPlace::Variable(name) => (self.free_name(own, name), FileSpec::default()),
+                LargerPlace::Config(config) => {
+                    own.taken.insert(Entry::Config(config.source.clone()));
+                    let mode = Some(config.mode.unwrap_or(0o444));
+                    let spec = FileSpec { name: None, mode, uid: config.uid, gid: config.gid };
+                    (config.target.clone(), spec)
+                }
+            };
+            let known = |part: &&SecretName| rules.secrets.iter().any(|secret| secret.name == **part);
+            own.composed.push(Composed {
+                place: larger.place.clone(),
+                form,
+                file,
+                spec,
+                text: larger.text.clone(),
+                parts: larger.parts.iter().filter(known).cloned().collect(),
+            });
+        }
+    }
+
+    /// A file name for a larger value that nothing else of the service has.
+    fn free_name(&self, own: &ServiceAccess, variable: &str) -> String {
+        let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '_' };
+        let mut name: String = variable.to_ascii_lowercase().chars().map(plain).collect();
+        let taken = |name: &str| {
+            own.secrets.iter().any(|s| s.file == name || s.places.iter().any(|(place, _)| place == name))
+                || own.composed.iter().any(|composed| composed.file == name)
+                || self.service.secrets.iter().any(|secret| secret.target == name)
+        };
+        while taken(&name) || name.starts_with('.') {
+            name = format!("composed-{}", name.trim_start_matches('.'));
+        }
+        name
+    }
+
+    /// Variables of secrets that the service does not get, or that have no value.
+    fn withdraw(&self, own: &mut ServiceAccess, owners: &Owners, warnings: &mut Vec<(String, String)>) {
+        let absent = |name: &SecretName| owners.of(name.as_str()).is_some_and(|secret| !secret.sensitive);
+        for (variable, name) in &self.asks.variables {
+            let taken_by_another = self
+                .grant
+                .is_some_and(|grant| grant.variables.get(variable).is_some_and(|said| said.secret.is_some()));
+            if (self.has)(name) || absent(name) || taken_by_another {
+                continue;
+            }
+            // What the shell reads and nothing sets need not be taken away.
+            let Some(value) = self.service.environment.get(variable) else { continue };
+            let placeholder =
+                value.as_deref().is_some_and(|value| !Text::of_model(value).variables().is_empty());
+            if placeholder || value.is_none() {
+                warnings.push(not_its(
+                    &self.service.name,
+                    name.as_str(),
+                    &format!("its variable {variable}"),
+                ));
+            }
+            if value.as_deref().is_none_or(|value| !value.is_empty()) {
+                own.withdrawn.insert(variable.clone());
+            }
+        }
+    }
+
+    /// Secrets in words of the program: completed when it starts.
+    fn arguments(
+        &self,
+        own: &mut ServiceAccess,
+        owners: &Owners,
+        warnings: &mut Vec<(String, String)>,
+        problems: &mut Vec<Problem>,
+    ) {
+        for (variable, name) in &self.asks.arguments {
+            let Some(secret) = owners.of(variable) else { continue };
+            if (self.has)(name) {
+                own.arguments.insert(variable.clone(), secret.file_name());
+                warnings.push((
+                    format!(
+                        "service {}: {name} is part of its command line, and visible in the container's process list",
+                        self.service.name
+                    ),
+                    "It is completed when the program starts, and is not in `docker inspect`. A program that reads a \
+                     variable or a file keeps it out of the process list, too."
+                        .to_owned(),
+                ));
+            } else {
+                problems.push(Problem::new(format!(
+                    "service {}: its command line is completed with {name}",
+                    self.service.name
+                )));
+            }
+        }
+    }
+
+    /// What cannot be withdrawn: files and build secrets.
+    fn not_granted(&self, own: &mut ServiceAccess, problems: &mut Vec<Problem>) {
+        let service = &self.service.name;
+        for file in self.asks.files.iter().filter(|file| !(self.has)(&file.secret)) {
+            if let Some(Entry::Secret(source) | Entry::Config(source)) = &file.instead_of {
+                problems.push(Problem::new(format!(
+                    "service {service}: its Compose secret {source} is {}",
+                    file.secret
+                )));
+            }
+        }
+        for larger in &self.asks.larger {
+            if let LargerPlace::Config(config) = &larger.place
+                && let Some(part) = larger.parts.iter().find(|part| !(self.has)(part))
+            {
+                problems.push(Problem::new(format!(
+                    "service {service}: its config {} holds {part}",
+                    config.source
+                )));
+            }
+        }
+        for (source, name) in &self.asks.build {
+            if (self.has)(name) {
+                own.build.insert(source.clone(), name.clone());
+            } else {
+                problems
+                    .push(Problem::new(format!("service {service}: its build secret {source} is {name}")));
+            }
+        }
+    }
+}
+
+fn not_its(service: &str, secret: &str, what: &str) -> (String, String) {
+    (
+        format!(
+            "service {service} is not granted {secret}, and {what} would hold it: the container does not get the variable"
+        ),
+        "Grant the secret in the manifest's `services:`, or take the variable out of the Compose file."
+            .to_owned(),
+    )
+}

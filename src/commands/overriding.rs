@@ -1,0 +1,347 @@
+//! The override file of a project, for what is to be handed out, and what Compose makes of the two together.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use super::Run;
+use super::planning::{Labels, uses_launcher};
+use super::project::Prepared;
+use crate::access::{Entry, Owners, ServiceAccess};
+use crate::delivery::choose::Kind;
+use crate::delivery::launch::{self, Launch};
+use crate::delivery::override_file::{Mount, OverrideFile, ServiceOverride, TARGET, Variables};
+use crate::delivery::plan::{ServicePlan, plain_name};
+use crate::docker::command::Tools;
+use crate::docker::engine;
+use crate::docker::images::Images;
+use crate::docker::model::Model;
+use crate::docker::project::{With, check_merged};
+use crate::docker::service::{OwnFile, Service};
+use crate::error::{Code, Error, Result};
+use crate::manifest::Secret;
+
+/// What an override file is made from, besides the project.
+#[derive(Clone, Copy)]
+pub(super) struct Parts<'a> {
+    pub(super) plans: &'a BTreeMap<String, ServicePlan>,
+    /// Which file of the secrets directory each service mounts: (service, file) → path.
+    pub(super) paths: &'a BTreeMap<(String, String), PathBuf>,
+    /// The name of each service's volume, with delivery `volume`.
+    pub(super) volumes: &'a BTreeMap<String, String>,
+    pub(super) labels: &'a Labels,
+    pub(super) images: &'a Images,
+}
+
+/// An override file's text.
+pub(super) struct Made {
+    pub(super) text: String,
+    /// Services whose program could not be put behind the launcher, since their images are not here.
+    pub(super) incomplete: Vec<String>,
+}
+
+/// The override file, checked: Compose merges it with the project, before anything is written, and no secret may be left
+/// in the outcome.
+pub(super) async fn checked(
+    run: &Run,
+    prepared: &mut Prepared,
+    parts: Parts<'_>,
+    secrets: &[&Secret],
+    tools: &Tools,
+    stamp: &str,
+) -> Result<Made> {
+    prepared.project.read_as_written(tools).await?;
+    prepared.engine = EngineSide::of(prepared, tools).await?;
+    let (mut all, mut incomplete) = file(run, prepared, parts)?;
+    let mut merged = prepared.project.merged(tools, With::Input(&all.to_yaml(stamp))).await?;
+    let read_elsewhere = read_elsewhere(&all, &prepared.project.model, &merged);
+    prepared.emptied = still_there(prepared, &merged);
+    if !read_elsewhere.is_empty() || !prepared.emptied.is_empty() {
+        prepared.project.model.keep_environment(&read_elsewhere);
+        (all, incomplete) = file(run, prepared, parts)?;
+        merged = prepared.project.merged(tools, With::Input(&all.to_yaml(stamp))).await?;
+    }
+    check(run, prepared, secrets, &merged)?;
+    prepared.engine.check(&all)?;
+    Ok(Made { text: all.to_yaml(stamp), incomplete })
+}
+
+/// The text of the override file for a plan that is made anew; [`checked`] must have been called for the project.
+pub(super) fn text(run: &Run, prepared: &Prepared, parts: Parts<'_>, stamp: &str) -> Result<String> {
+    file(run, prepared, parts).map(|(all, _)| all.to_yaml(stamp))
+}
+
+fn file(run: &Run, prepared: &Prepared, parts: Parts<'_>) -> Result<(OverrideFile, Vec<String>)> {
+    let Parts { plans, paths, volumes, labels, images } = parts;
+    let secrets_dir = &run.settings.secrets_dir;
+    Overriding { prepared, plans, paths, volumes, labels, images, secrets_dir }.file()
+}
+
+struct Overriding<'a> {
+    prepared: &'a Prepared,
+    plans: &'a BTreeMap<String, ServicePlan>,
+    paths: &'a BTreeMap<(String, String), PathBuf>,
+    volumes: &'a BTreeMap<String, String>,
+    labels: &'a Labels,
+    images: &'a Images,
+    /// Relative to the project directory.
+    secrets_dir: &'a Path,
+}
+
+impl Overriding<'_> {
+    fn file(&self) -> Result<(OverrideFile, Vec<String>)> {
+        let mut all = OverrideFile::default();
+        let mut incomplete = Vec::new();
+        let none = BTreeSet::new();
+        let services = &self.prepared.project.model.services;
+        for (service, access) in
+            services.values().filter_map(|s| Some((s, self.prepared.access.services.get(&s.name)?)))
+        {
+            let name = &service.name;
+            let environment =
+                Variables::new(service, access, self.prepared.emptied.get(name).unwrap_or(&none));
+            let mut own = ServiceOverride { environment, ..Default::default() };
+            if own.environment.need_launcher() {
+                own.launch = Launch::new(service, self.images.get(&service.image));
+                if own.launch.is_some() {
+                    own.mounts.push(self.launcher(&mut all));
+                } else {
+                    incomplete.push(name.clone());
+                }
+            }
+            if let Some(plan) = self.plans.get(name) {
+                match self.volumes.get(name) {
+                    Some(volume) => self.in_volume(service, plan, volume, &mut own, &mut all),
+                    None => self.in_files(service, access, plan, &mut own, &mut all),
+                }
+                self.own_configs(service, access, &mut own);
+            }
+            own.mounts.extend(self.covers(service)?);
+            own.labels = self.labels.get(name).cloned().unwrap_or_default();
+            all.services.insert(name.clone(), own);
+        }
+        Ok((all, incomplete))
+    }
+
+    /// The mount of the launcher.
+    fn launcher(&self, all: &mut OverrideFile) -> Mount {
+        match self.prepared.choice.kind {
+            Kind::Volume => {
+                let key = launch::FILE.to_owned();
+                all.volumes.insert(key.clone(), launcher_volume(&self.prepared.project.model.name));
+                Mount::Volume { key, target: launch::DIRECTORY.to_owned() }
+            }
+            Kind::File => Mount::File {
+                source: format!("./{}/{}", self.secrets_dir.display(), launch::path().display()),
+                target: format!("{}/{}", launch::DIRECTORY, launch::PROGRAM),
+            },
+        }
+    }
+
+    fn in_volume(
+        &self,
+        service: &Service,
+        plan: &ServicePlan,
+        volume: &str,
+        own: &mut ServiceOverride,
+        all: &mut OverrideFile,
+    ) {
+        let key = format!("claude-secrets-{}", service.name);
+        all.volumes.insert(key.clone(), volume.to_owned());
+        own.mounts.push(Mount::Volume { key, target: TARGET.to_owned() });
+        // A place outside of the volume's: the engine's machine has the volume's file at a path of its own.
+        own.mounts.extend(plan.files.iter().filter(|file| file.file.starts_with('/')).map(|file| {
+            Mount::File {
+                source: format!(
+                    "{}/volumes/{volume}/_data/{}",
+                    self.prepared.engine.data_directory,
+                    plain_name(&file.file)
+                ),
+                target: file.file.clone(),
+            }
+        }));
+        if !service.secrets.is_empty() {
+            own.own_secrets = Some(not_planned(&service.secrets, plan));
+        }
+    }
+
+    fn in_files(
+        &self,
+        service: &Service,
+        access: &ServiceAccess,
+        plan: &ServicePlan,
+        own: &mut ServiceOverride,
+        all: &mut OverrideFile,
+    ) {
+        let name = &service.name;
+        for file in &plan.files {
+            let Some(path) = self.paths.get(&(name.clone(), file.file.clone())) else {
+                continue;
+            };
+            let shared = path.components().count() == 1;
+            let key = if shared { file.file.clone() } else { format!("{name}--{}", plain_name(&file.file)) };
+            let defined = self.prepared.project.model.own_file("secrets", &key).is_some();
+            let text = format!("./{}/{}", self.secrets_dir.display(), path.display());
+            all.secrets.insert(key.clone(), (text, defined));
+            let target = if file.file.starts_with('/') {
+                file.file.clone()
+            } else {
+                format!("{TARGET}/{}", file.file)
+            };
+            own.secrets.push((key, target));
+        }
+        // Two entries with one target are kept side by side unless they are written alike.
+        let rest: Vec<OwnFile> = not_planned(&service.secrets, plan)
+            .into_iter()
+            .filter(|secret| !access.taken.contains(&Entry::Secret(secret.source.clone())))
+            .collect();
+        if rest.len() < service.secrets.len() {
+            own.own_secrets = Some(rest);
+        }
+    }
+
+    fn own_configs(&self, service: &Service, access: &ServiceAccess, own: &mut ServiceOverride) {
+        let taken = |config: &&OwnFile| access.taken.contains(&Entry::Config(config.source.clone()));
+        if service.configs.iter().any(|config| taken(&config)) {
+            own.own_configs = Some(service.configs.iter().filter(|c| !taken(c)).cloned().collect());
+        }
+    }
+
+    /// Mounts that hide the secrets directory from a service that mounts a directory above it.
+    fn covers(&self, service: &Service) -> Result<Vec<Mount>> {
+        if self.prepared.choice.kind != Kind::File {
+            return Ok(Vec::new());
+        }
+        let secrets = self.prepared.host_secrets_dir.as_path();
+        let mut covers = Vec::new();
+        for mount in service.mounts.iter().filter(|mount| mount.kind == "bind") {
+            let source = Path::new(&mount.source);
+            if let Ok(below) = secrets.strip_prefix(source) {
+                covers.push(Mount::Cover(Path::new(&mount.target).join(below).display().to_string()));
+            } else if source.starts_with(secrets) {
+                return Err(Error::new(
+                    Code::SecretNotGranted,
+                    format!("service {} mounts {} of the secrets directory", service.name, mount.source),
+                )
+                .hint("Grant the secret to the service instead: it is then at /run/secrets. Take the mount out of the Compose file."));
+            }
+        }
+        Ok(covers)
+    }
+}
+
+/// The name of a project's volume that holds the launcher.
+pub(super) fn launcher_volume(project: &str) -> String {
+    format!("{project}_{}-{}", launch::FILE, launch::INTERFACE)
+}
+
+/// What must be known of the engine's machine.
+#[derive(Default)]
+pub(super) struct EngineSide {
+    /// Where its data lies; empty when no service needs that.
+    data_directory: String,
+    /// What it is; empty when no service needs the launcher, or there is no engine.
+    architecture: String,
+}
+
+impl EngineSide {
+    async fn of(prepared: &Prepared, tools: &Tools) -> Result<Self> {
+        let outside = |own: &ServiceAccess| {
+            own.composed.iter().any(|composed| composed.file.starts_with('/'))
+                || own.secrets.iter().flat_map(|s| &s.places).any(|(place, _)| place.starts_with('/'))
+        };
+        let in_volumes = prepared.choice.kind == Kind::Volume;
+        let data_directory = if in_volumes && prepared.access.services.values().any(outside) {
+            engine::data_directory(tools).await?
+        } else {
+            String::new()
+        };
+        let architecture = if uses_launcher(prepared) {
+            engine::architecture(tools).await.unwrap_or_default()
+        } else {
+            String::new()
+        };
+        Ok(Self { data_directory, architecture })
+    }
+
+    /// The launcher runs on the engine's machine.
+    fn check(&self, all: &OverrideFile) -> Result<()> {
+        let launched = all.services.values().any(|service| service.launch.is_some());
+        if !launched || self.architecture.is_empty() || self.architecture == engine::own_architecture() {
+            return Ok(());
+        }
+        Err(self.wrong_architecture(all))
+    }
+
+    fn wrong_architecture(&self, all: &OverrideFile) -> Error {
+        let services: Vec<&str> = all
+            .services
+            .iter()
+            .filter(|(_, service)| service.launch.is_some())
+            .map(|(name, _)| name.as_str())
+            .collect();
+        Error::new(
+            Code::LauncherMissing,
+            format!(
+                "the engine's machine is {}, this program and its launcher are for {}: variables of {} cannot be set",
+                self.architecture,
+                engine::own_architecture(),
+                services.join(", ")
+            ),
+        )
+        .hint(
+            "Run this action on a machine like the engine's, or let the services read files: `deliver: file` in the \
+             manifest's `services:`.",
+        )
+    }
+}
+
+/// Those of a service's own secrets that are at no place of the plan.
+fn not_planned(own: &[OwnFile], plan: &ServicePlan) -> Vec<OwnFile> {
+    let planned = |target: &str| {
+        plan.files.iter().any(|file| target.strip_prefix("/run/secrets/").unwrap_or(target) == file.file)
+    };
+    own.iter().filter(|secret| !planned(&secret.target)).cloned().collect()
+}
+
+/// Services of which a variable that the override repeats word for word reads differently there, since the words are
+/// in a project that is included with an env file of its own. These must keep their own environment.
+fn read_elsewhere(overriding: &OverrideFile, model: &Model, merged: &serde_json::Value) -> BTreeSet<String> {
+    let differs = |(name, own): &(&String, &ServiceOverride)| {
+        let Some(service) = model.services.get(*name).filter(|_| own.environment.replace) else {
+            return false;
+        };
+        let there = Model::environment(merged, name);
+        let mut repeated = own
+            .environment
+            .values
+            .iter()
+            .filter(|(v, text)| service.written.environment.get(*v) == Some(*text));
+        repeated.any(|(variable, _)| there.get(variable) != service.environment.get(variable))
+    };
+    overriding.services.iter().filter(differs).map(|(name, _)| name.clone()).collect()
+}
+
+/// Variables that are taken away and have a value in the merged model all the same: an `env_file` gives it, too.
+fn still_there(prepared: &Prepared, merged: &serde_json::Value) -> BTreeMap<String, BTreeSet<String>> {
+    let mut all = BTreeMap::new();
+    for (name, own) in &prepared.access.services {
+        let there = Model::environment(merged, name);
+        let has_value =
+            |variable: &str| there.get(variable).is_some_and(|v| v.as_ref().is_some_and(|v| !v.is_empty()));
+        let (at_start, as_files) = (own.at_start(), own.as_files());
+        let gone =
+            at_start.keys().chain(as_files.keys()).copied().chain(own.withdrawn.iter().map(String::as_str));
+        let left: BTreeSet<String> = gone.filter(|name| has_value(name)).map(str::to_owned).collect();
+        if !left.is_empty() {
+            all.insert(name.clone(), left);
+        }
+    }
+    all
+}
+
+fn check(run: &Run, prepared: &Prepared, secrets: &[&Secret], merged: &serde_json::Value) -> Result<()> {
+    let sensitive = secrets.iter().filter(|secret| secret.sensitive);
+    let names: BTreeSet<String> =
+        Owners::new(sensitive.copied()).iter().map(|(variable, _)| variable.to_owned()).collect();
+    check_merged(merged, &prepared.project.model, &names, &|text| run.console.secrets_in(text.as_bytes()))
+}

@@ -1,0 +1,167 @@
+//! The launcher before a service's program: it sets the variables that the program asks for, completes its arguments, and
+//! replaces itself by the program.
+//!
+//! The container's configuration names variables and files, and holds no value. What the Compose file and the image say
+//! of the program is repeated behind the launcher, as the engine would put it together.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use super::override_file::literal;
+use crate::access::ServiceAccess;
+use crate::docker::engine::Image;
+use crate::docker::placeholder::variables_in;
+use crate::docker::service::Service;
+use crate::error::{Code, Error, Result};
+use crate::secret::SecretValue;
+
+/// Where the launcher is in a container.
+pub const DIRECTORY: &str = "/run/claude-secrets";
+/// Its name there.
+pub const PROGRAM: &str = "exec";
+/// The launcher's file in the secrets directory.
+pub const FILE: &str = "claude-secrets-exec";
+/// The version of what the launcher understands. A service whose launcher understands the same is up to date, whatever
+/// release it is of.
+pub const INTERFACE: u32 = 1;
+
+/// Variables that tell the launcher what to do: names and files, never values.
+pub const VARIABLES: &str = "CLAUDE_SECRETS_VARIABLES";
+/// See [`VARIABLES`]: names of variables to take away.
+pub const UNSET: &str = "CLAUDE_SECRETS_UNSET";
+/// See [`VARIABLES`]: what arguments are completed with.
+pub const ARGUMENTS: &str = "CLAUDE_SECRETS_ARGUMENTS";
+
+/// A service's program behind the launcher. All texts are as Compose reads them: a dollar sign is doubled.
+#[derive(Clone, Default)]
+pub struct Launch {
+    /// `entrypoint`.
+    pub entrypoint: Vec<String>,
+    /// `command`, where it must be said.
+    pub command: Option<Vec<String>>,
+    /// `healthcheck.test`, where there is a health check.
+    pub healthcheck: Option<Vec<String>>,
+    /// `post_start` and `pre_stop`.
+    pub hooks: BTreeMap<&'static str, Vec<Value>>,
+}
+
+impl Launch {
+    /// Puts the launcher before the service's program; `None` when it is not known, since the image is not here.
+    pub fn new(service: &Service, image: Option<&Image>) -> Option<Self> {
+        // As the engine merges the two: an entry point of the Compose file takes the image's command away.
+        let of_image = |list: &[String]| -> Vec<String> { list.iter().map(|word| literal(word)).collect() };
+        let (entrypoint, command) = match &service.entrypoint {
+            Some(list) if !list.is_empty() => (as_written(service, list), None),
+            given => {
+                let known = image?;
+                let entrypoint = if given.is_none() { of_image(&known.entrypoint) } else { Vec::new() };
+                let command = service.command.is_empty().then(|| of_image(&known.command));
+                (entrypoint, command)
+            }
+        };
+        // A word that a secret is interpolated into keeps its placeholder, also when Compose is run by hand.
+        let completed = service.command.iter().any(|word| !variables_in(word).is_empty());
+        let command = command.or_else(|| completed.then(|| service.command.clone()));
+        let test = match (&service.healthcheck[..], image) {
+            ([], Some(image)) => of_image(&image.healthcheck),
+            (own, _) => own.to_vec(),
+        };
+        let hooks =
+            service.hooks.iter().map(|(key, hooks)| (*key, hooks.iter().map(hook).collect())).collect();
+        Some(Self { entrypoint: behind(entrypoint), command, healthcheck: healthcheck(&test, image), hooks })
+    }
+}
+
+/// The variables of the launcher for a service. `unset` are names that Compose could only empty.
+pub fn variables(access: &ServiceAccess, unset: &[String]) -> BTreeMap<String, Option<String>> {
+    let pair = |(name, file): (&str, &str)| format!("{}={}", escaped(name), escaped(file));
+    let at_start: Vec<String> = access.at_start().into_iter().map(pair).collect();
+    let arguments: Vec<String> = access.arguments.iter().map(|(name, file)| pair((name, file))).collect();
+    let unset: Vec<String> = unset.iter().map(|name| escaped(name)).collect();
+    [(VARIABLES, at_start), (ARGUMENTS, arguments), (UNSET, unset)]
+        .into_iter()
+        .filter(|(_, words)| !words.is_empty())
+        .map(|(name, words)| (name.to_owned(), Some(literal(&words.join(" ")))))
+        .collect()
+}
+
+/// The launcher's bytes: the program that lies beside this one.
+pub fn program() -> Result<SecretValue> {
+    let path = std::env::current_exe().unwrap_or_default().with_file_name(FILE);
+    match std::fs::read(&path) {
+        Ok(bytes) => Ok(SecretValue::new(bytes)),
+        Err(error) => Err(Error::io(Code::LauncherMissing, "read the launcher", &path, &error).hint(
+            "It is installed beside `claude-secrets`, and sets variables when a program starts. Install it there, or let \
+             the service read files: `deliver: file` in the manifest's `services:`.",
+        )),
+    }
+}
+
+/// Where the launcher is in the secrets directory.
+pub fn path() -> PathBuf {
+    PathBuf::from(FILE)
+}
+
+fn launcher() -> [String; 2] {
+    [format!("{DIRECTORY}/{PROGRAM}"), "--".to_owned()]
+}
+
+fn behind(words: Vec<String>) -> Vec<String> {
+    launcher().into_iter().chain(words).collect()
+}
+
+/// The words of an entry point as the Compose file has them, but for those that hold a placeholder.
+fn as_written(service: &Service, list: &[String]) -> Vec<String> {
+    let written = &service.written.entrypoint;
+    if written.len() != list.len() {
+        return list.to_vec();
+    }
+    let word = |(text, written): (&String, &String)| {
+        if variables_in(text).is_empty() { written.clone() } else { text.clone() }
+    };
+    list.iter().zip(written).map(word).collect()
+}
+
+fn healthcheck(test: &[String], image: Option<&Image>) -> Option<Vec<String>> {
+    let (kind, words) = test.split_first()?;
+    let program = match kind.as_str() {
+        "CMD" => words.to_vec(),
+        "CMD-SHELL" => {
+            let shell = image.map(|image| image.shell.clone()).filter(|shell| !shell.is_empty());
+            let shell = shell.unwrap_or_else(|| vec!["/bin/sh".to_owned(), "-c".to_owned()]);
+            shell.iter().map(|word| literal(word)).chain(words.iter().cloned()).collect()
+        }
+        _ => return None,
+    };
+    Some(std::iter::once("CMD".to_owned()).chain(behind(program)).collect())
+}
+
+fn hook(hook: &Value) -> Value {
+    let mut hook = hook.clone();
+    if let Some(Value::Array(words)) = hook.get_mut("command") {
+        let own = std::mem::take(words);
+        words.extend(launcher().into_iter().map(Value::from).chain(own));
+    }
+    hook
+}
+
+/// A word of the launcher's variables: blanks and `=` part words there, and `%` begins an escape.
+fn escaped(word: &str) -> String {
+    let mut text = String::new();
+    for byte in word.bytes() {
+        if byte.is_ascii_graphic() && !matches!(byte, b'%' | b'=') {
+            text.push(char::from(byte));
+        } else {
+            text.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    text
+}
+
+/// What a label remembers of a launch: everything that makes the container what it is, but for the image's part, which
+/// the image's id tells.
+pub fn remembered(access: &ServiceAccess) -> Value {
+    json!([INTERFACE, access.at_start(), access.arguments])
+}

@@ -1,0 +1,260 @@
+//! One service of the Compose model, as far as secrets and deployment are concerned: read from `docker compose config`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+/// A secret or config that a service has by its own Compose file.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OwnFile {
+    /// The key in the project's `secrets` or `configs`.
+    pub source: String,
+    /// Where it is in the container, as written; the source's name when it is not.
+    pub target: String,
+    /// `uid`.
+    pub uid: Option<u32>,
+    /// `gid`.
+    pub gid: Option<u32>,
+    /// `mode`.
+    pub mode: Option<u32>,
+}
+
+/// Something that a service mounts.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OwnMount {
+    /// `bind`, `volume`, `tmpfs`, …
+    pub kind: String,
+    /// A path of the Docker host, or the key of a volume; empty when there is none.
+    pub source: String,
+    /// Where it is in the container.
+    pub target: String,
+}
+
+/// What the Compose files say word for word.
+#[derive(Clone, Default)]
+pub struct Written {
+    /// `environment`, not interpolated: `None` for a name without a value.
+    pub environment: BTreeMap<String, Option<String>>,
+    /// `entrypoint`, not interpolated, where it is a list.
+    pub entrypoint: Vec<String>,
+    /// `env_file`: the paths, on the Docker host.
+    pub env_files: Vec<String>,
+}
+
+/// One service.
+#[derive(Clone, Default)]
+pub struct Service {
+    /// The name.
+    pub name: String,
+    /// `image`; for a service that is only built, the name that Compose gives it.
+    pub image: String,
+    /// Whether it has a `build` section.
+    pub build: bool,
+    /// `build.secrets`: keys of the project's `secrets`.
+    pub build_secrets: Vec<String>,
+    /// `pull_policy`; empty when not set.
+    pub pull_policy: String,
+    /// `user`, interpolated; empty when not set.
+    pub user: String,
+    /// Whether `cap_drop` takes everything, so that not even root reads other users' files.
+    pub no_capabilities: bool,
+    /// `environment` and what `env_file` brings, interpolated: `None` for a name without a value.
+    pub environment: BTreeMap<String, Option<String>>,
+    /// `entrypoint`, interpolated: `None` when it is the image's, empty when the image's is taken away.
+    pub entrypoint: Option<Vec<String>>,
+    /// `command`, interpolated: empty when it is the image's.
+    pub command: Vec<String>,
+    /// `healthcheck.test`, interpolated: empty when it is the image's.
+    pub healthcheck: Vec<String>,
+    /// Programs that run in the container beside its own: `post_start`, `pre_stop`.
+    pub hooks: BTreeMap<&'static str, Vec<Value>>,
+    /// What the Compose files say word for word; see `Model::add_written`.
+    pub written: Written,
+    /// `secrets`.
+    pub secrets: Vec<OwnFile>,
+    /// `configs`.
+    pub configs: Vec<OwnFile>,
+    /// `volumes` and `tmpfs`.
+    pub mounts: Vec<OwnMount>,
+    /// `volumes_from`: services whose mounts it has, too.
+    pub volumes_from: Vec<String>,
+    /// How many containers it has.
+    pub replicas: u64,
+    /// Whether a profile that is not active keeps it from starting.
+    pub active: bool,
+    /// Services that must be recreated, or are restarted by Compose, when this one's container changes: it shares their
+    /// name spaces or volumes, or `depends_on` them with `restart: true`.
+    pub follows: BTreeSet<String>,
+    /// Names of the networks, volumes, configs and secrets that it refers to, with their section.
+    pub(crate) refers_to: Vec<(&'static str, String)>,
+}
+
+/// The keys of a service that hold hooks: lists of programs that Compose runs in its container.
+pub const HOOKS: &[&str] = &["post_start", "pre_stop"];
+
+impl Written {
+    /// Takes what `docker compose config --no-interpolate` prints of a service.
+    pub(super) fn new(definition: &Value) -> Self {
+        let paths = definition.get("env_file").and_then(Value::as_array).into_iter().flatten();
+        let path = |file: &Value| file.get("path").unwrap_or(file).as_str().map(str::to_owned);
+        Self {
+            environment: variables(definition.get("environment")),
+            entrypoint: words(definition, "/entrypoint").unwrap_or_default(),
+            env_files: paths.filter_map(path).collect(),
+        }
+    }
+}
+
+/// Reads a service as `docker compose config` prints it, interpolated.
+pub(super) fn read(project: &str, name: &str, resolved: &Value, active: bool) -> Service {
+    let text = |key: &str| resolved.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let build = resolved.get("build").is_some_and(|build| !build.is_null());
+    let image = match text("image") {
+        image if image.is_empty() => format!("{project}-{name}"),
+        image => image,
+    };
+    let list = |key: &str| resolved.get(key).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let mut mounts: Vec<OwnMount> = list("volumes").iter().filter_map(own_mount).collect();
+    mounts.extend(list("tmpfs").iter().filter_map(Value::as_str).map(|target| OwnMount {
+        kind: "tmpfs".to_owned(),
+        source: String::new(),
+        target: target.split(':').next().unwrap_or(target).to_owned(),
+    }));
+    let replicas = resolved
+        .get("scale")
+        .or_else(|| resolved.pointer("/deploy/replicas"))
+        .and_then(Value::as_u64)
+        .unwrap_or(1);
+    Service {
+        name: name.to_owned(),
+        image,
+        build,
+        build_secrets: resolved
+            .pointer("/build/secrets")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(own_file)
+            .map(|own| own.source)
+            .collect(),
+        pull_policy: text("pull_policy"),
+        user: text("user"),
+        no_capabilities: list("cap_drop")
+            .iter()
+            .any(|cap| cap.as_str().is_some_and(|c| c.eq_ignore_ascii_case("all"))),
+        environment: variables(resolved.get("environment")),
+        entrypoint: words(resolved, "/entrypoint"),
+        command: words(resolved, "/command").unwrap_or_default(),
+        healthcheck: words(resolved, "/healthcheck/test").unwrap_or_default(),
+        hooks: HOOKS
+            .iter()
+            .map(|key| (*key, list(key).to_vec()))
+            .filter(|(_, hooks)| !hooks.is_empty())
+            .collect(),
+        written: Written::default(),
+        secrets: list("secrets").iter().filter_map(own_file).collect(),
+        configs: list("configs").iter().filter_map(own_file).collect(),
+        mounts,
+        volumes_from: volumes_from(resolved),
+        replicas,
+        active,
+        follows: followed(resolved),
+        refers_to: referred(resolved),
+    }
+}
+
+/// `environment` in either form: a map, or a list of `NAME=value` and `NAME`.
+pub(super) fn variables(value: Option<&Value>) -> BTreeMap<String, Option<String>> {
+    match value {
+        Some(Value::Object(map)) => map
+            .iter()
+            .map(|(name, value)| {
+                let text = match value {
+                    Value::Null => None,
+                    Value::String(text) => Some(text.clone()),
+                    other => Some(other.to_string()),
+                };
+                (name.clone(), text)
+            })
+            .collect(),
+        Some(Value::Array(list)) => list
+            .iter()
+            .filter_map(Value::as_str)
+            .map(|entry| match entry.split_once('=') {
+                Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
+                None => (entry.to_owned(), None),
+            })
+            .collect(),
+        _ => BTreeMap::new(),
+    }
+}
+
+fn own_file(entry: &Value) -> Option<OwnFile> {
+    let source = entry.as_str().or_else(|| entry.get("source").and_then(Value::as_str))?.to_owned();
+    let target = entry.get("target").and_then(Value::as_str).map_or_else(|| source.clone(), str::to_owned);
+    let id = |key: &str| entry.get(key).and_then(Value::as_str).and_then(|id| id.parse().ok());
+    // Compose prints a mode as octal text.
+    let mode = entry.get("mode").and_then(Value::as_str).and_then(|mode| u32::from_str_radix(mode, 8).ok());
+    Some(OwnFile { source, target, uid: id("uid"), gid: id("gid"), mode })
+}
+
+fn own_mount(entry: &Value) -> Option<OwnMount> {
+    let text = |key: &str| entry.get(key).and_then(Value::as_str).map(str::to_owned);
+    Some(OwnMount {
+        kind: text("type")?,
+        source: text("source").unwrap_or_default(),
+        target: text("target")?,
+    })
+}
+
+/// A list of words at a path of a definition; `None` where there is none.
+fn words(definition: &Value, path: &str) -> Option<Vec<String>> {
+    let list = definition.pointer(path)?.as_array()?;
+    Some(list.iter().filter_map(Value::as_str).map(str::to_owned).collect())
+}
+
+fn volumes_from(definition: &Value) -> Vec<String> {
+    let entries = definition.get("volumes_from").and_then(Value::as_array).into_iter().flatten();
+    let services = entries.filter_map(Value::as_str).filter(|name| !name.starts_with("container:"));
+    services.map(|name| name.split(':').next().unwrap_or(name).to_owned()).collect()
+}
+
+fn followed(definition: &Value) -> BTreeSet<String> {
+    let mut all = BTreeSet::new();
+    for key in ["network_mode", "ipc", "pid"] {
+        if let Some(service) =
+            definition.get(key).and_then(Value::as_str).and_then(|mode| mode.strip_prefix("service:"))
+        {
+            all.insert(service.to_owned());
+        }
+    }
+    all.extend(volumes_from(definition));
+    for (name, dependency) in definition.get("depends_on").and_then(Value::as_object).into_iter().flatten() {
+        if dependency.get("restart").and_then(Value::as_bool) == Some(true) {
+            all.insert(name.clone());
+        }
+    }
+    all
+}
+
+fn referred(definition: &Value) -> Vec<(&'static str, String)> {
+    let mut all: Vec<(&'static str, String)> =
+        keys(definition.get("networks")).map(|name| ("networks", name)).collect();
+    let list =
+        |key: &str| definition.get(key).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    for volume in list("volumes") {
+        if volume.get("type").and_then(Value::as_str) == Some("volume")
+            && let Some(source) = volume.get("source").and_then(Value::as_str)
+        {
+            all.push(("volumes", source.to_owned()));
+        }
+    }
+    for section in ["configs", "secrets"] {
+        all.extend(list(section).iter().filter_map(own_file).map(|entry| (section, entry.source)));
+    }
+    all
+}
+
+pub(super) fn keys(value: Option<&Value>) -> impl Iterator<Item = String> + '_ {
+    value.and_then(Value::as_object).into_iter().flat_map(|map| map.keys().cloned())
+}
