@@ -259,8 +259,7 @@ impl Deployment<'_> {
         };
         let program = launch::program()?;
         let files = [VolumeFile { name: launch::PROGRAM, value: &program, mode: 0o555, uid: 0, gid: 0 }];
-        let interface = launch::INTERFACE.to_string();
-        let labels = [(volume::LAUNCHER, interface.as_str())];
+        let labels = [(volume::LAUNCHER, launch::VERSION)];
         volume::create(self.tools, &NewVolume { name, project, labels: &labels, image, files: &files }).await
     }
 

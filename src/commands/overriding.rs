@@ -231,7 +231,7 @@ impl Overriding<'_> {
 
 /// The name of a project's volume that holds the launcher.
 pub(super) fn launcher_volume(project: &str) -> String {
-    format!("{project}_{}-{}", launch::FILE, launch::INTERFACE)
+    format!("{project}_{}-{}", launch::FILE, launch::VERSION)
 }
 
 /// What must be known of the engine's machine.

@@ -7,6 +7,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use claude_secrets_launcher::interface;
+pub use claude_secrets_launcher::interface::{ARGUMENTS, UNSET, VARIABLES, VERSION};
 use serde_json::{Value, json};
 
 use super::override_file::literal;
@@ -23,17 +25,6 @@ pub const DIRECTORY: &str = "/run/claude-secrets";
 pub const PROGRAM: &str = "exec";
 /// The launcher's file in the secrets directory.
 pub const FILE: &str = "claude-secrets-exec";
-/// The version of what the launcher understands. A service whose launcher understands the same is up to date, whatever
-/// release it is of.
-pub const INTERFACE: u32 = 1;
-
-/// Variables that tell the launcher what to do: names and files, never values.
-pub const VARIABLES: &str = "CLAUDE_SECRETS_VARIABLES";
-/// See [`VARIABLES`]: names of variables to take away.
-pub const UNSET: &str = "CLAUDE_SECRETS_UNSET";
-/// See [`VARIABLES`]: what arguments are completed with.
-pub const ARGUMENTS: &str = "CLAUDE_SECRETS_ARGUMENTS";
-
 /// A service's program behind the launcher. All texts are as Compose reads them: a dollar sign is doubled.
 #[derive(Clone, Default)]
 pub struct Launch {
@@ -76,15 +67,14 @@ impl Launch {
 
 /// The variables of the launcher for a service. `unset` are names that Compose could only empty.
 pub fn variables(access: &ServiceAccess, unset: &[String]) -> BTreeMap<String, Option<String>> {
-    let pair = |(name, file): (&str, &str)| format!("{}={}", escaped(name), escaped(file));
-    let at_start: Vec<String> = access.at_start().into_iter().map(pair).collect();
-    let arguments: Vec<String> = access.arguments.iter().map(|(name, file)| pair((name, file))).collect();
-    let unset: Vec<String> = unset.iter().map(|name| escaped(name)).collect();
-    [(VARIABLES, at_start), (ARGUMENTS, arguments), (UNSET, unset)]
-        .into_iter()
-        .filter(|(_, words)| !words.is_empty())
-        .map(|(name, words)| (name.to_owned(), Some(literal(&words.join(" ")))))
-        .collect()
+    let arguments = access.arguments.iter().map(|(name, file)| (name.as_str(), file.as_str()));
+    let lists = [
+        (VARIABLES, interface::pairs(access.at_start())),
+        (ARGUMENTS, interface::pairs(arguments)),
+        (UNSET, interface::names(unset.iter().map(String::as_str))),
+    ];
+    let given = lists.into_iter().filter(|(_, list)| !list.is_empty());
+    given.map(|(name, list)| (name.to_owned(), Some(literal(&list)))).collect()
 }
 
 /// The launcher's bytes: the program that lies beside this one.
@@ -105,7 +95,7 @@ pub fn path() -> PathBuf {
 }
 
 fn launcher() -> [String; 2] {
-    [format!("{DIRECTORY}/{PROGRAM}"), "--".to_owned()]
+    [interface::PATH.to_owned(), "--".to_owned()]
 }
 
 fn behind(words: Vec<String>) -> Vec<String> {
@@ -147,21 +137,8 @@ fn hook(hook: &Value) -> Value {
     hook
 }
 
-/// A word of the launcher's variables: blanks and `=` part words there, and `%` begins an escape.
-fn escaped(word: &str) -> String {
-    let mut text = String::new();
-    for byte in word.bytes() {
-        if byte.is_ascii_graphic() && !matches!(byte, b'%' | b'=') {
-            text.push(char::from(byte));
-        } else {
-            text.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    text
-}
-
 /// What a label remembers of a launch: everything that makes the container what it is, but for the image's part, which
 /// the image's id tells.
 pub fn remembered(access: &ServiceAccess) -> Value {
-    json!([INTERFACE, access.at_start(), access.arguments])
+    json!([interface::VERSION, access.at_start(), access.arguments])
 }

@@ -3,18 +3,16 @@
 //! Compose interpolates the project with a placeholder for each secret. So every operator works (`${NAME:?}`,
 //! `${NAME:+x}`), no value reaches Compose, and a placeholder that is found in the answer shows where a value belongs.
 
+use claude_secrets_launcher::interface;
+/// The placeholder of a variable. It is the same in every run, so that nothing is recreated on its account, and ends in a
+/// character that no name has, so that text may follow at once.
+pub use claude_secrets_launcher::interface::placeholder;
 use zeroize::Zeroizing;
 
 use crate::secret::SecretValue;
 
-const BEGINNING: &str = "claude-secrets-placeholder.";
+const BEGINNING: &str = interface::PLACEHOLDER;
 const END: char = '.';
-
-/// The placeholder of a variable. It is the same in every run, so that nothing is recreated on its account, and ends
-/// in a character that no name has, so that text may follow at once. The launcher knows it, too.
-pub fn placeholder(variable: &str) -> String {
-    format!("{BEGINNING}{variable}{END}")
-}
 
 /// A text of the Compose model, which may hold placeholders and other sensitive text: it has no `Debug`.
 #[derive(Clone, PartialEq, Eq)]
