@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::deploy::project_lock;
+use super::deploy::{project_lock, written_files};
 use super::planning::{self, override_file};
 use super::{Run, gather, project};
 use crate::delivery::plan::{Available, Basis, Users, lay_out, plan};
@@ -48,7 +48,7 @@ pub(super) async fn files(run: &mut Run) -> Result<Outcome> {
     let there = prepared.override_file.read()?;
     let done = prepared.secrets_dir.write(&files)?;
     let written = done.new.len() + done.changed.len();
-    run.console.line(&format!("{written} secret files written, {} as they were", done.unchanged.len()));
+    run.console.line(&written_files(written, done.unchanged.len()));
     let touched = done.new.iter().chain(&done.changed);
     let names_of: Vec<String> =
         touched.filter_map(|path| Some(path.file_name()?.to_str()?.to_owned())).collect();

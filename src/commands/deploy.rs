@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep};
 use super::planning::{self, Planned};
 use super::project::{self, Prepared};
 use super::{Run, gather, reporting};
+use crate::count::count;
 use crate::delivery::ProjectLock;
 use crate::delivery::choose::Kind;
 use crate::delivery::override_file::TARGET;
@@ -94,7 +95,7 @@ struct Deployment<'a> {
 }
 
 impl Deployment<'_> {
-    /// Everything stands as it shall. What a checkout wiped from the workspace is written again; no container notices.
+    /// All services are up to date. What a checkout wiped from the workspace is written again; no container notices.
     async fn refresh(&self, run: &mut Run, planned: &Planned) -> Result<Outcome> {
         run.begin_stage("Delivery");
         let files = self.prepared.choice.kind == Kind::File
@@ -103,7 +104,7 @@ impl Deployment<'_> {
             let _lock = project_lock(run, self.prepared).await?;
             self.write_files(run, planned)?;
         }
-        run.console.line("every service stands as it shall; nothing is restarted");
+        run.console.line("all services are up to date; nothing is restarted");
         reporting::services(run, self.prepared, planned, &planned.containers);
         if run.settings.compose.wait && !health::all_well(&planned.containers, &planned.started) {
             self.wait(run, &planned.containers, &planned.started).await?;
@@ -180,8 +181,9 @@ impl Deployment<'_> {
         waited?;
 
         run.begin_stage("Proof");
-        let count = proof::nothing_leaked(self.tools, &run.console, &project.model.name).await?;
-        run.console.line(&format!("no secret is visible in `docker inspect` of {count} containers"));
+        let inspected = proof::nothing_leaked(self.tools, &run.console, &project.model.name).await?;
+        run.console
+            .line(&format!("no secret is visible in `docker inspect` of {}", count(inspected, "container")));
         self.tidy(run, &planned).await?;
         Ok(Outcome::Deployed)
     }
@@ -218,8 +220,7 @@ impl Deployment<'_> {
         if self.prepared.choice.kind == Kind::File {
             let done = self.prepared.secrets_dir.write(&planned.files)?;
             let written = done.new.len() + done.changed.len();
-            run.console
-                .line(&format!("{written} secret files written, {} as they were", done.unchanged.len()));
+            run.console.line(&written_files(written, done.unchanged.len()));
         }
         if let Some(text) = &planned.override_text
             && self.prepared.override_file.write(text.as_bytes(), 0o644)?
@@ -267,7 +268,7 @@ impl Deployment<'_> {
                 files: &files,
             };
             volume::create(self.tools, &new).await?;
-            run.console.line(&format!("{service}: {} secrets in the volume {name}", files.len()));
+            run.console.line(&format!("{service}: {} in the volume {name}", count(files.len(), "secret")));
         }
         Ok(())
     }
@@ -277,6 +278,12 @@ fn volume_file(file: &crate::delivery::plan::PlannedFile, reader: Reader) -> Vol
     let (owner, mode) = file.permissions(reader, 0o400);
     let (uid, gid) = owner.unwrap_or((0, 0));
     VolumeFile { name: &file.file, value: &file.value, mode, uid, gid }
+}
+
+/// What is said of the secret files that were written.
+pub(super) fn written_files(written: usize, unchanged: usize) -> String {
+    let rest = if unchanged == 0 { String::new() } else { format!(", {unchanged} unchanged") };
+    format!("{} written{rest}", count(written, "secret file"))
 }
 
 /// The volumes of ours that containers mount.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use super::{Run, reporting};
 use crate::access::variables_of;
+use crate::count::count;
 use crate::docker::command::Tools;
 use crate::docker::discovery::{self, ComposeFiles};
 use crate::docker::host_directory;
@@ -37,7 +38,7 @@ pub(super) fn declared(run: &mut Run) -> Result<Declared> {
     run.begin_stage("Manifest");
     let Found { files, profiles, name } = find_project(&run.settings)?;
     let manifest = read_manifest(&run.settings, &files)?;
-    run.console.line(&format!("{} secrets declared", manifest.secrets.len()));
+    run.console.line(&format!("{} declared", count(manifest.secrets.len(), "secret")));
     Ok(Declared { files, manifest, profiles, name })
 }
 
@@ -216,7 +217,8 @@ async fn import(run: &mut Run, declared: &mut Declared, opened: &[Box<dyn Source
     let imported = run.interrupt.or(importing).await??;
     declared.manifest = imported.manifest;
     run.report.degraded |= imported.degraded;
-    run.console.line(&format!("{} secrets imported", declared.manifest.secrets.len() - before));
+    let imported_now = declared.manifest.secrets.len() - before;
+    run.console.line(&format!("{} imported", count(imported_now, "secret")));
     for warning in imported.warnings {
         run.warn(warning.text, warning.remedy);
     }

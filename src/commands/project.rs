@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::Run;
 use super::gather::Declared;
 use crate::access::{self, Access};
+use crate::count::count;
 use crate::delivery::choose::{Choice, Kind, choose};
 use crate::delivery::override_file::OverrideFile;
 use crate::delivery::{ProjectFile, SecretsDir};
@@ -97,9 +98,9 @@ pub(super) async fn prepare(
         row.services = services.map(|(service, _)| service.clone()).collect();
     }
     run.console.line(&format!(
-        "project {} with {} services; delivery by {}: {}",
+        "project {} with {}; delivery by {}: {}",
         project.model.name,
-        project.model.services.len(),
+        count(project.model.services.len(), "service"),
         choice.kind.name(),
         choice.reason
     ));

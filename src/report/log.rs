@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use super::model::{ErrorRow, Message, Outcome, Report, SecretRow, SecretState, ServiceRow, ServiceState};
-use super::text::{count, duration, list, one_line, shortened, visible};
+use super::text::{duration, list, one_line, shortened, visible};
+use crate::count::count;
 
 /// GitHub shows so many errors, and as many warnings, of one step (`_maxIssueCount` in the runner's `ExecutionContext`).
 const MOST_ANNOTATIONS: usize = 10;
