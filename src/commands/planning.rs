@@ -133,12 +133,14 @@ pub(super) fn labels(
     paths: &BTreeMap<(String, String), PathBuf>,
     revisions: &BTreeMap<String, ServiceRevision>,
 ) -> Labels {
-    // A service that is not started and has nothing yet has nothing to remember a label by: each run would give it a new
-    // one, and the override file a new text.
-    let started = prepared.project.model.started_by(&run.settings.compose.services);
+    // A service without a container or a volume, now and after this run, has nothing to remember a label by: each run
+    // would give it a new one, and the override file a new text.
+    let model = &prepared.project.model;
+    let started = model.started_by(&run.settings.compose.services);
     let remembered = |(name, found): &(&String, &ServiceRevision)| {
         let in_volume = prepared.choice.kind == Kind::Volume && plans.contains_key(*name);
-        found.known || in_volume || started.contains(*name)
+        let runs = started.contains(*name) && model.services.get(*name).is_some_and(|s| s.replicas > 0);
+        found.known || in_volume || runs
     };
     let label = |(name, found): (&String, &ServiceRevision)| {
         let mut own = BTreeMap::from([(REVISION.to_owned(), found.revision.label().to_owned())]);
