@@ -82,11 +82,14 @@ pub(super) fn services(run: &mut Run, prepared: &Prepared, planned: &Planned, no
         } else {
             ServiceState::Unchanged
         };
+        let made = matches!(state, ServiceState::Created | ServiceState::Recreated);
+        let trouble = new.into_iter().flatten().find_map(|container| trouble(container));
         rows.push(ServiceRow {
             name: name.clone(),
             secrets: access.secrets.iter().map(|granted| granted.name.to_string()).collect(),
-            state: new.into_iter().flatten().find_map(|container| trouble(container)).unwrap_or(state),
-            detail: planned.stale.get(name).map(|why| (*why).to_owned()),
+            state: trouble.unwrap_or(state),
+            // Why it was brought up says nothing of how it ended.
+            detail: planned.stale.get(name).filter(|_| trouble.is_none()).map(|why| (*why).to_owned()),
             user: prepared
                 .project
                 .model
@@ -95,10 +98,11 @@ pub(super) fn services(run: &mut Run, prepared: &Prepared, planned: &Planned, no
                 .map(|s| s.user.clone())
                 .filter(|user| !user.is_empty()),
         });
-        if matches!(state, ServiceState::Created | ServiceState::Recreated)
-            && !run.report.recreated.contains(name)
-        {
+        if made && !run.report.recreated.contains(name) {
             run.report.recreated.push(name.clone());
+        }
+        if state == ServiceState::Created && !run.report.created.contains(name) {
+            run.report.created.push(name.clone());
         }
     }
     run.report.services = rows;
