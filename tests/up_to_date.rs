@@ -6,7 +6,7 @@
 #[path = "support/scene.rs"]
 mod scene;
 
-use scene::{Done, Scene, docker, done};
+use scene::{Done, Scene, docker, done, path_with, write_script};
 
 const VALUE: &str = "canary-of-a-second-run";
 const SLEEPS: &str = "    image: IMAGE\n    init: true\n    command: [sleep, '3000']\n";
@@ -59,4 +59,92 @@ fn a_one_shot_of_the_first_deployment_is_created_and_not_recreated() {
     assert!(said.contains("1 secret declared"), "{said}");
     let said = deploy_value(&scene, "another-value", &[]).stderr;
     assert!(said.contains("recreated once") && !said.contains("created web"), "{said}");
+}
+
+/// A provider that writes down how it is called and gives `URL` to those that depend on it. Compose finds it on the PATH.
+fn provider(scene: &Scene) -> (String, impl Fn() -> Vec<String>) {
+    let (calls, name) = (scene.beside("calls"), format!("provider-{}", scene.name));
+    let text = format!(
+        r#"case "$*" in *metadata) exit 1;; esac
+echo "$@" >> {}
+case "$*" in *" up "*)
+    echo '{{"type": "info", "message": "making it"}}'
+    echo '{{"type": "setenv", "message": "URL=https://db.example.test"}}';;
+esac"#,
+        calls.display()
+    );
+    write_script(&scene.beside("bin").join(&name), &text);
+    let all = move || {
+        let text = std::fs::read_to_string(&calls).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    };
+    (name, all)
+}
+
+/// Runs a mode with the secret KEY and the provider on the PATH.
+#[track_caller]
+fn with_provider(scene: &Scene, words: &[&str], value: &str, code: i32) -> String {
+    let mut command = scene.cli(words);
+    command.env("KEY", value).env("PATH", path_with(&scene.beside("bin")));
+    done(command).expect(code).stderr
+}
+
+#[test]
+fn a_service_of_a_provider_is_asked_for_when_one_that_depends_on_it_changes_and_is_not_waited_for() {
+    let scene = Scene::new("same-provider");
+    let (kind, calls) = provider(&scene);
+    let project = |size: u32| {
+        scene.compose(&format!(
+            "services:\n  db: {{ provider: {{ type: {kind}, options: {{ size: '{size}' }} }} }}\n  web:\n{SLEEPS}    \
+             environment: {{ KEY: }}\n    depends_on: [db]\n"
+        ));
+    };
+    project(3);
+    for delivery in ["file", "volume"] {
+        let before = calls().len();
+        let words = ["deploy", "--secrets", "KEY", "--delivery", delivery];
+        with_provider(&scene, &words, VALUE, 0);
+        assert_eq!(calls().len(), before + 1, "{delivery}");
+        assert!(inside(&scene, "web", &["env"]).contains("DB_URL=https://db.example.test\n"));
+        assert_eq!(inside(&scene, "web", &["cat", "/run/secrets/key"]), VALUE);
+        let standing = scene.containers();
+        let said = with_provider(&scene, &words, VALUE, 0);
+        assert!(said.contains("all services are up to date"), "{delivery}: {said}");
+        assert_eq!((scene.containers(), calls().len()), (standing, before + 1));
+        // Started anew without its provider it would lose what the provider gave it.
+        with_provider(&scene, &words, "another-value", 0);
+        assert!(inside(&scene, "web", &["env"]).contains("DB_URL=https://db.example.test\n"), "{delivery}");
+    }
+    project(4);
+    let words = ["deploy", "--secrets", "KEY", "--delivery", "volume"];
+    let said = with_provider(&scene, &words, "another-value", 0);
+    assert!(said.contains("web: its definition changed"), "{said}");
+    assert!(calls().last().unwrap().contains("--size=4"), "{:?}", calls());
+    with_provider(&scene, &["down", "--secrets", "KEY"], VALUE, 0);
+    assert!(calls().last().unwrap().contains(" down "), "{:?}", calls());
+}
+
+#[test]
+fn a_provider_that_no_service_depends_on_is_asked_in_every_run_and_restarts_nothing() {
+    let scene = Scene::new("same-alone");
+    let (kind, calls) = provider(&scene);
+    scene.compose(&format!(
+        "services:\n  db: {{ provider: {{ type: {kind} }} }}\n  web:\n{SLEEPS}    environment: {{ KEY: }}\n"
+    ));
+    let deploy = || with_provider(&scene, &["deploy", "--secrets", "KEY"], VALUE, 0);
+    deploy();
+    let standing = scene.containers();
+    let said = deploy();
+    assert!(said.contains("\nunchanged: 1 service, 1 secret"), "{said}");
+    assert_eq!((scene.containers(), calls().len()), (standing, 2));
+}
+
+#[test]
+fn a_secret_for_a_service_of_a_provider_is_refused() {
+    let scene = Scene::new("same-granted");
+    let (kind, calls) = provider(&scene);
+    scene.compose(&format!("services:\n  db: {{ provider: {{ type: {kind} }} }}\n  web:\n{SLEEPS}"));
+    let said = with_provider(&scene, &["deploy", "--secrets", "KEY", "--grant-to", "db"], VALUE, 2);
+    assert!(said.contains("service db has a `provider`"), "{said}");
+    assert!(calls().is_empty() && scene.containers().is_empty());
 }

@@ -77,7 +77,8 @@ pub fn variables_of(secret: &Secret) -> BTreeSet<String> {
 /// [`Code::SecretWithoutService`] when nothing says who gets a secret.
 pub fn decide(model: &Model, rules: &Rules) -> Result<Access> {
     let named = rules.services.into_iter().flat_map(|map| map.keys()).chain(rules.grant_to);
-    check_services(model, named, "services` of the manifest or `grant-to")?;
+    check_services(model, named.clone(), "services` of the manifest or `grant-to")?;
+    check_containers(model, rules)?;
     let mut access = Access::default();
     for name in model.services.keys() {
         let grant = rules.services.and_then(|map| map.get(name));
@@ -109,6 +110,8 @@ pub fn decide(model: &Model, rules: &Rules) -> Result<Access> {
                     variables: replaced.into_iter().collect(),
                     keeps_variables: !secret.sensitive,
                 });
+            } else if !held.is_empty() && secret.sensitive && service.provider {
+                own.withdrawn.extend(held);
             } else if !held.is_empty() && secret.sensitive {
                 access.warnings.push((
                     format!("service {} names {} in its environment and is not granted it", service.name, secret.name),
@@ -132,7 +135,8 @@ pub fn decide(model: &Model, rules: &Rules) -> Result<Access> {
     if homeless.is_empty() {
         return Ok(access);
     }
-    let services: Vec<_> = model.services.keys().cloned().collect();
+    let services: Vec<_> =
+        model.services.values().filter(|s| !s.provider).map(|service| service.name.clone()).collect();
     Err(Error::new(Code::SecretWithoutService, "it is not said which services get some of the secrets")
         .problems(homeless.iter().map(|name| Problem::new(format!("{name}: no service names it"))).collect())
         .hint(format!(
@@ -174,6 +178,30 @@ pub fn check_services<'a>(
         .hint(format!("The project's services are: {}.", all.join(", "))))
 }
 
+/// A service that a provider manages has no container to give a file to.
+fn check_containers(model: &Model, rules: &Rules) -> Result<()> {
+    let mapped = rules.services.into_iter().flatten();
+    let mapped = mapped.filter(|(_, grant)| !grant.secrets.is_empty()).map(|(service, _)| service);
+    let managed = |name: &&String| model.services.get(*name).is_some_and(|service| service.provider);
+    let problems: Vec<Problem> = mapped
+        .chain(rules.grant_to)
+        .filter(managed)
+        .map(|name| {
+            Problem::new(format!("service {name} has a `provider` in place of a container"))
+                .remedy(format!("Take {name} out of the manifest's `services:` and of `grant-to`."))
+        })
+        .collect();
+    if problems.is_empty() {
+        return Ok(());
+    }
+    Err(Error::new(Code::ServiceWithoutContainer, "a service without a container cannot get secrets")
+        .problems(problems)
+        .hint(
+            "Give the secrets to the services that depend on it. What the provider itself needs it finds in the step's \
+             environment, or where its documentation says.",
+        ))
+}
+
 fn receivers(
     secret: &Secret,
     variables: &BTreeSet<String>,
@@ -191,9 +219,8 @@ fn receivers(
         return mapped;
     }
     let file = secret.file_name();
-    let naming: BTreeSet<String> = model
-        .services
-        .values()
+    let with_containers = || model.services.values().filter(|service| !service.provider);
+    let naming: BTreeSet<String> = with_containers()
         .filter(|service| {
             !variables_holding(service, variables).is_empty()
                 || service.environment.contains_key(&format!("{}_FILE", secret.name))
@@ -207,8 +234,8 @@ fn receivers(
     if rules.services.is_none() && !rules.grant_to.is_empty() {
         return rules.grant_to.iter().cloned().collect();
     }
-    match model.services.keys().collect::<Vec<_>>()[..] {
-        [only] => BTreeSet::from([only.clone()]),
+    match with_containers().collect::<Vec<_>>()[..] {
+        [only] => BTreeSet::from([only.name.clone()]),
         _ => BTreeSet::new(),
     }
 }

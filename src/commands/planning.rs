@@ -108,6 +108,7 @@ pub(super) async fn plan_delivery(
     for follower in followers.intersection(&started) {
         stale.entry(follower.clone()).or_insert("it follows a service that changes");
     }
+    let stale = with_providers(&project.model, &started, stale);
     let stamp = stamp(run, &labels, &volumes);
     Ok(Planned {
         plans,
@@ -122,6 +123,30 @@ pub(super) async fn plan_delivery(
         started,
         containers,
     })
+}
+
+/// Adds the services that providers manage, as far as they are to be started: those that a service in `stale` depends on,
+/// and those that none depends on. Of the latter nothing in the engine tells whether they are up to date; and a
+/// provider must be one that can be asked again and again (Compose's documentation of extensions).
+fn with_providers(
+    model: &Model,
+    started: &BTreeSet<String>,
+    mut stale: BTreeMap<String, &'static str>,
+) -> BTreeMap<String, &'static str> {
+    let (providers, others): (Vec<&str>, Vec<&str>) = started
+        .iter()
+        .map(String::as_str)
+        .partition(|name| model.services.get(*name).is_some_and(|service| service.provider));
+    let needed = model.providers_of(others);
+    let asked = model.providers_of(stale.keys().map(String::as_str));
+    for provider in providers {
+        if asked.contains(provider) {
+            stale.entry(provider.to_owned()).or_insert("a service that depends on it changes");
+        } else if !needed.contains(provider) {
+            stale.entry(provider.to_owned()).or_insert("its provider is asked in every run");
+        }
+    }
+    stale
 }
 
 /// The labels of each service's containers: its revision, a seal over what else makes its container what it is, and what

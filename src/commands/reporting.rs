@@ -68,7 +68,9 @@ pub(super) fn services(run: &mut Run, prepared: &Prepared, planned: &Planned, no
         containers.into_iter().flatten().map(|container| container.id.clone()).collect()
     };
     let mut rows = Vec::new();
-    for (name, access) in &prepared.access.services {
+    let model = &prepared.project.model;
+    let has_containers = |name: &String| model.services.get(name).is_some_and(|service| !service.provider);
+    for (name, access) in prepared.access.services.iter().filter(|(name, _)| has_containers(name)) {
         let (old, new) = (before.get(name.as_str()), after.get(name.as_str()));
         let (old_ids, new_ids) = (ids(old), ids(new));
         let state = if new_ids.is_empty() {

@@ -43,7 +43,12 @@ pub struct Service {
     pub written: Written,
     /// `secrets`.
     pub secrets: Vec<OwnSecret>,
-    /// How many containers it shall have.
+    /// Whether a provider manages it (`provider`): a program of somebody else, asked by Compose. It has no image and no
+    /// container.
+    pub provider: bool,
+    /// `depends_on`.
+    pub depends_on: BTreeSet<String>,
+    /// How many containers it gets; none when a provider manages it.
     pub replicas: u64,
     /// Whether a profile that is not active keeps it from starting.
     pub active: bool,
@@ -141,6 +146,11 @@ impl Model {
             }
         }
         let mut text = definition.to_string();
+        // What a provider is told decides about the variables that it gives the services that depend on it.
+        for provider in self.providers_of([service]) {
+            text.push('\n');
+            text.push_str(&self.definition(&provider));
+        }
         let referred = self.services.get(service).map(|s| s.refers_to.as_slice()).unwrap_or_default();
         for (section, name) in referred {
             let part = self.resolved.get(section).and_then(|all| all.get(name)).cloned().unwrap_or_default();
@@ -161,6 +171,23 @@ impl Model {
             let definition = self.resolved.get("services").and_then(|s| s.get(&name));
             if definition.is_some() && all.insert(name) {
                 open.extend(keys(definition.and_then(|d| d.get("depends_on"))));
+            }
+        }
+        all
+    }
+
+    /// The services that a provider manages and that these services depend on, directly or by way of other such ones.
+    /// Compose must be given them together: only in the run in which it asks the provider does it know the variables
+    /// that the provider gives to those that depend on it.
+    pub fn providers_of<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> BTreeSet<String> {
+        let mut all = BTreeSet::new();
+        let mut open: Vec<&Service> = names.into_iter().filter_map(|name| self.services.get(name)).collect();
+        while let Some(service) = open.pop() {
+            let providers = service.depends_on.iter().filter_map(|name| self.services.get(name));
+            for provider in providers.filter(|other| other.provider) {
+                if provider.name != service.name && all.insert(provider.name.clone()) {
+                    open.push(provider);
+                }
             }
         }
         all
@@ -187,6 +214,7 @@ fn read_service(project: &str, name: &str, resolved: &Value, active: bool) -> Se
     mount_targets.extend(
         list("tmpfs").iter().filter_map(Value::as_str).map(|t| t.split(':').next().unwrap_or(t).to_owned()),
     );
+    let provider = resolved.get("provider").is_some_and(|provider| !provider.is_null());
     let replicas = resolved
         .get("scale")
         .or_else(|| resolved.pointer("/deploy/replicas"))
@@ -204,7 +232,9 @@ fn read_service(project: &str, name: &str, resolved: &Value, active: bool) -> Se
         environment: variables(resolved.get("environment")),
         written: Written::default(),
         secrets: list("secrets").iter().filter_map(own_secret).collect(),
-        replicas,
+        provider,
+        depends_on: keys(resolved.get("depends_on")).collect(),
+        replicas: if provider { 0 } else { replicas },
         active,
         mount_targets,
         follows: followed(resolved),
@@ -353,6 +383,23 @@ mod tests {
         };
         assert_eq!(with(1, "bridge"), with(3, "bridge"));
         assert_ne!(with(1, "bridge"), with(1, "macvlan"));
+    }
+
+    #[test]
+    fn a_definition_changes_with_what_a_provider_is_told_that_the_service_depends_on() {
+        let with = |size: &str| {
+            model(json!({"name": "p", "services": {
+                "web": {"depends_on": {"db": {}}},
+                "db": {"provider": {"type": "t"}, "depends_on": {"base": {}}},
+                "base": {"provider": {"type": "t", "options": {"size": [size]}}},
+                "other": {},
+            }}))
+        };
+        assert_ne!(with("1").definition("web"), with("2").definition("web"));
+        assert_eq!(with("1").definition("other"), with("2").definition("other"));
+        let model = with("1");
+        assert_eq!(model.providers_of(["web", "other"]).into_iter().collect::<Vec<_>>(), ["base", "db"]);
+        assert!(model.services["db"].replicas == 0 && model.services["web"].replicas == 1);
     }
 
     #[test]
