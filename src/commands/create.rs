@@ -68,7 +68,7 @@ pub(super) async fn files(run: &mut Run) -> Result<Outcome> {
             &containers,
             &[],
         )?;
-        let labels = planning::labels(run, &prepared, &plans, &paths, &revisions);
+        let labels = planning::labels(run, &prepared, &plans, &paths, &revisions)?;
         let none = BTreeMap::new();
         let stamp = planning::stamp(run, &labels, &none);
         let text = override_file(run, &prepared, &plans, &paths, &none, &labels).to_yaml(&stamp);

@@ -13,8 +13,9 @@ use crate::delivery::SecretFile;
 use crate::delivery::choose::Kind;
 use crate::delivery::override_file::{OverrideFile, ServiceOverride, TARGET, Variables};
 use crate::delivery::plan::{Available, Basis, ServicePlan, lay_out, plan};
+use crate::delivery::revision::Content;
 use crate::delivery::standing::{
-    self, CONFIG, ENVIRONMENT, ServiceRevision, Wanted, difference, with_followers,
+    self, CONFIG, ENVIRONMENT, FILES, ServiceRevision, Wanted, difference, with_followers,
 };
 use crate::delivery::volume::{self, REVISION};
 use crate::docker::command::Tools;
@@ -81,7 +82,7 @@ pub(super) async fn plan_delivery(
         revisions = standing::revisions(services(), &plans, &containers, &volumes)?;
     }
     let volumes = volume_names(name, kind, &plans, &revisions);
-    let labels = labels(run, prepared, &plans, &paths, &revisions);
+    let labels = labels(run, prepared, &plans, &paths, &revisions)?;
     let started = project.model.started_by(&run.settings.compose.services);
     let mut stale = BTreeMap::new();
     for service in project.model.services.values().filter(|service| started.contains(&service.name)) {
@@ -157,7 +158,7 @@ pub(super) fn labels(
     plans: &BTreeMap<String, ServicePlan>,
     paths: &BTreeMap<(String, String), PathBuf>,
     revisions: &BTreeMap<String, ServiceRevision>,
-) -> Labels {
+) -> Result<Labels> {
     // A service without a container or a volume, now and after this run, has nothing to remember a label by: each run
     // would give it a new one, and the override file a new text.
     let model = &prepared.project.model;
@@ -188,9 +189,23 @@ pub(super) fn labels(
         let how = json!([prepared.choice.kind.name(), place, granted, withdrawn]);
         let definition = format!("{}\n{how}", prepared.project.model.definition(name));
         own.insert(CONFIG.to_owned(), found.revision.seal(&definition));
-        (name.clone(), own)
+        if let Some(files) = files(prepared, plans.get(name), name) {
+            own.insert(FILES.to_owned(), found.revision.beside(&files)?);
+        }
+        Ok((name.clone(), own))
     };
     revisions.iter().filter(remembered).map(label).collect()
+}
+
+/// What is in the files that a service's definition names, but for those that this run delivers; `None` when it names none.
+fn files(prepared: &Prepared, plan: Option<&ServicePlan>, service: &str) -> Option<Content> {
+    let delivered = |name: &String| plan.is_some_and(|plan| plan.files.iter().any(|file| file.file == *name));
+    let mounted = prepared.mounted.get(service)?.iter();
+    let left: Vec<_> = mounted.filter(|file| !file.secret.as_ref().is_some_and(delivered)).collect();
+    let mut content = Content::default();
+    content.add(FILES.as_bytes());
+    left.iter().for_each(|file| content.add(file.content.as_bytes()));
+    (!left.is_empty()).then_some(content)
 }
 
 /// A digest of everything that the override file is made from: labels and names, no values.

@@ -15,6 +15,7 @@ use crate::docker::engine::{self, Container};
 use crate::docker::host_paths::{HostPath, HostPaths};
 use crate::docker::images::Images;
 use crate::docker::model::Model;
+use crate::docker::mounted_files::{self, Mounted};
 use crate::docker::project::{Project, check_own, likely_name};
 use crate::error::{Code, Error, Result};
 use crate::manifest::Secret;
@@ -37,6 +38,8 @@ pub(super) struct Prepared {
     pub(super) containers: Vec<Container>,
     /// The images that they were made from.
     pub(super) images: Images,
+    /// What is in the files that the services' definitions name, by service.
+    pub(super) mounted: BTreeMap<String, Vec<Mounted>>,
     /// The project's own secrets that move into a service's volume: by service, file name and value.
     pub(super) own: BTreeMap<String, Vec<(String, SecretValue)>>,
 }
@@ -80,6 +83,16 @@ pub(super) async fn prepare(
     let own =
         if choice.kind == Kind::Volume { own_secrets(run, &project, &access)? } else { BTreeMap::new() };
     let host_secrets_dir = project.directory.join(&run.settings.secrets_dir);
+    let mounted = mounted_files::of_services(
+        &project.model,
+        &mounted_files::Around {
+            tools,
+            host,
+            directory,
+            secrets_dir: host_secrets_dir.as_path(),
+            fresh: run.settings.platform.actions,
+        },
+    );
     let host_override = project.directory.join(&run.settings.override_file);
     for name in &project.unset {
         run.warn(
@@ -121,6 +134,7 @@ pub(super) async fn prepare(
         host_override,
         containers,
         images,
+        mounted,
         own,
     })
 }

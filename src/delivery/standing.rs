@@ -19,6 +19,8 @@ use crate::error::{Code, Error, Result};
 
 /// Label of the services' containers: a sealed digest of the service's definition.
 pub const CONFIG: &str = "claude-secrets.config";
+/// Label of the services' containers: a slow digest of the files that the definition names.
+pub const FILES: &str = "claude-secrets.files";
 /// Label of the services' containers: who the image says a user's name is, as `name=uid:gid`.
 pub const USER: &str = "claude-secrets.user";
 /// Label of the services' containers: the deployment environment.
@@ -191,6 +193,9 @@ fn differs(wanted: &Wanted, container: &Container, images: &Images) -> Option<&'
     }
     if label_differs(CONFIG) || label_differs(ENVIRONMENT) {
         return Some("its definition changed");
+    }
+    if label_differs(FILES) {
+        return Some("a file that it mounts changed");
     }
     if images.get(&wanted.service.image).is_some_and(|image| image.id != container.image_id()) {
         return Some("its image changed");

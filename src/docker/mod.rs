@@ -9,6 +9,7 @@ pub mod host_paths;
 pub mod images;
 pub mod lock;
 pub mod model;
+pub mod mounted_files;
 pub mod project;
 pub mod said;
 pub mod up;
