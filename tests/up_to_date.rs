@@ -148,3 +148,110 @@ fn a_secret_for_a_service_of_a_provider_is_refused() {
     assert!(said.contains("service db has a `provider`"), "{said}");
     assert!(calls().is_empty() && scene.containers().is_empty());
 }
+
+#[test]
+fn a_service_is_recreated_when_a_file_that_its_definition_names_has_other_content() {
+    let scene = Scene::new("same-files");
+    scene.compose(&format!(
+        "services:\n  config:\n{SLEEPS}    configs: [conf]\n  own:\n{SLEEPS}    environment: {{ KEY: }}\n    \
+         secrets: [own]\n  bind:\n{SLEEPS}    volumes: ['./bind.txt:/bind.txt', './data:/data']\n  read:\n{SLEEPS}    \
+         environment: {{ KEY: }}\n    volumes: ['./read.txt:/read.txt:ro']\n  vary:\n{SLEEPS}    configs: [vary]\n\
+         configs:\n  conf: {{ file: ./conf.txt }}\n  vary: {{ environment: VARY }}\nsecrets:\n  own: {{ file: ./own.txt }}\n"
+    ));
+    for delivery in ["file", "volume"] {
+        for name in ["conf", "own", "bind", "read"] {
+            scene.write(&format!("{name}.txt"), "first");
+        }
+        scene.write("data/file", "of the service");
+        scene.write(".env", "VARY=first\n");
+        let words = ["--delivery", delivery, "--wait=false"];
+        deploy(&scene, &words);
+        for (file, service) in [
+            ("conf.txt", Some("config")),
+            ("own.txt", Some("own")),
+            ("bind.txt", Some("bind")),
+            ("read.txt", Some("read")),
+            (".env", Some("vary")),
+            ("data/file", None),
+        ] {
+            let before = scene.containers();
+            scene.write(file, "VARY=second\n");
+            let said = deploy(&scene, &words).stderr;
+            let after = scene.containers();
+            let changed: Vec<_> = after.iter().filter(|(name, run)| before[*name] != **run).collect();
+            let changed: Vec<_> = changed.into_iter().map(|(name, _)| name.as_str()).collect();
+            assert_eq!(changed, service.into_iter().collect::<Vec<_>>(), "{delivery}, {file}: {said}");
+            if file != "own.txt" {
+                assert_eq!(said.contains("a file that it mounts changed"), service.is_some(), "{said}");
+            }
+            assert!(
+                deploy(&scene, &words).stderr.contains("all services are up to date"),
+                "{delivery}, {file}"
+            );
+        }
+        assert_eq!(inside(&scene, "own", &["cat", "/run/secrets/own"]), "VARY=second\n");
+    }
+}
+
+#[test]
+fn a_file_that_a_service_writes_itself_recreates_nothing_where_git_does_not_track_it() {
+    let scene = Scene::new("same-written");
+    scene.compose(&format!(
+        "services:\n  web:\n{SLEEPS}    environment: {{ KEY: }}\n    volumes: ['./acme.json:/acme.json', \
+         './tracked.conf:/tracked.conf']\n"
+    ));
+    for name in ["acme.json", "tracked.conf"] {
+        scene.write(name, "first");
+    }
+    let git = |words: &[&str]| {
+        let mut command = std::process::Command::new("git");
+        command.current_dir(scene.project()).args(words);
+        done(command).expect(0);
+    };
+    git(&["init", "--quiet", "."]);
+    git(&["add", "tracked.conf"]);
+    deploy(&scene, &[]);
+    let before = scene.containers();
+    inside(&scene, "web", &["sh", "-c", "echo certificate > /acme.json"]);
+    deploy(&scene, &[]);
+    assert_eq!(scene.containers(), before);
+    scene.write("tracked.conf", "second");
+    deploy(&scene, &[]);
+    assert_ne!(scene.containers(), before);
+}
+
+#[test]
+fn a_service_that_is_not_started_and_runs_with_an_older_value_is_stale_and_left_alone() {
+    let scene = Scene::new("same-not-started");
+    scene.compose(&format!(
+        "services:\n  web:\n{SLEEPS}    environment: {{ KEY: }}\n  other:\n{SLEEPS}    environment: {{ KEY: }}\n  \
+         extra:\n{SLEEPS}    environment: {{ KEY: }}\n    profiles: [more]\n  idle:\n{SLEEPS}    environment: {{ KEY: }}\n    \
+         profiles: [never]\n"
+    ));
+    for delivery in ["file", "volume"] {
+        let with = |value: &str, words: &[&str]| {
+            deploy_value(&scene, value, &[&["--delivery", delivery], words].concat()).stderr
+        };
+        with("value-1", &["--profiles", "more"]);
+        assert!(!with("value-1", &[]).contains("still runs"), "{delivery}: it runs with what it would get");
+        let before = scene.containers();
+        for result in ["deployed", "unchanged"] {
+            let said = with("value-2", &[]);
+            assert!(said.contains(&format!("\n{result}: ")), "{delivery}: {said}");
+            assert!(said.contains("warning: service extra still runs with older secrets"), "{said}");
+            assert!(said.contains("`profiles: more`") && said.contains("extra    stale"), "{said}");
+            assert!(!said.contains("service idle still"), "{said}");
+            assert_eq!(scene.containers()["extra"], before["extra"], "{delivery}");
+        }
+        let said = with("value-3", &["--services", "web"]);
+        assert!(
+            said.contains("service other still runs") && said.contains("`services: web,other`"),
+            "{said}"
+        );
+        let mut strict = scene.cli(["deploy", "--secrets", "KEY", "--delivery", delivery, "--strict"]);
+        strict.env("KEY", "value-4");
+        done(strict).expect(3);
+        assert!(!with("value-4", &["--profiles", "more"]).contains("still runs"));
+        assert_ne!(scene.containers()["extra"], before["extra"], "{delivery}");
+    }
+}

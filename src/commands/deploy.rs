@@ -47,6 +47,7 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
     let images = images(run, &mut prepared, &tools).await?;
     let containers = std::mem::take(&mut prepared.containers);
     let mut planned = planning::plan_delivery(run, &prepared, &secrets, &tools, &images, containers).await?;
+    reporting::outdated(run, &prepared, &planned);
     run.check_strict()?;
     run.report.changed = planning::changed(&planned, &prepared, &secrets);
     let stands = planned.stale.is_empty() && !has_orphans(run, &prepared, &planned);

@@ -45,6 +45,8 @@ pub(super) struct Planned {
     pub(super) stamp: String,
     /// The services to bring up, with the reason; in a set of those that are to be started.
     pub(super) stale: BTreeMap<String, &'static str>,
+    /// The services that run with older secrets and are not started by this run.
+    pub(super) outdated: BTreeSet<String>,
     /// The services that this run starts.
     pub(super) started: BTreeSet<String>,
     /// The project's containers before anything was changed.
@@ -110,6 +112,8 @@ pub(super) async fn plan_delivery(
         stale.entry(follower.clone()).or_insert("it follows a service that changes");
     }
     let stale = with_providers(&project.model, &started, stale);
+    let others = project.model.services.keys().filter(|name| !started.contains(*name)).cloned();
+    let outdated = standing::outdated(others, &revisions, &containers);
     let stamp = stamp(run, &labels, &volumes);
     Ok(Planned {
         plans,
@@ -121,6 +125,7 @@ pub(super) async fn plan_delivery(
         labels,
         paths,
         stale,
+        outdated,
         started,
         containers,
     })

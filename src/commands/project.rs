@@ -30,6 +30,8 @@ pub(super) struct Prepared {
     pub(super) choice: Choice,
     pub(super) secrets_dir: SecretsDir,
     pub(super) override_file: ProjectFile,
+    /// The profiles that this run starts.
+    pub(super) profiles: Vec<String>,
     /// The secrets directory on the Docker host.
     pub(super) host_secrets_dir: HostPath,
     /// The override file on the Docker host.
@@ -130,6 +132,7 @@ pub(super) async fn prepare(
         choice,
         secrets_dir,
         override_file,
+        profiles: declared.profiles.clone(),
         host_secrets_dir,
         host_override,
         containers,

@@ -73,7 +73,9 @@ pub(super) fn services(run: &mut Run, prepared: &Prepared, planned: &Planned, no
     for (name, access) in prepared.access.services.iter().filter(|(name, _)| has_containers(name)) {
         let (old, new) = (before.get(name.as_str()), after.get(name.as_str()));
         let (old_ids, new_ids) = (ids(old), ids(new));
-        let state = if new_ids.is_empty() {
+        let state = if planned.outdated.contains(name) {
+            ServiceState::Stale
+        } else if new_ids.is_empty() {
             ServiceState::NotStarted
         } else if old_ids.is_empty() {
             ServiceState::Created
@@ -108,6 +110,28 @@ pub(super) fn services(run: &mut Run, prepared: &Prepared, planned: &Planned, no
         }
     }
     run.report.services = rows;
+}
+
+/// Warns of the services that go on running with older secrets, with the line that has them started.
+pub(super) fn outdated(run: &mut Run, prepared: &Prepared, planned: &Planned) {
+    for name in &planned.outdated {
+        let chosen = &run.settings.compose.services;
+        let profile = prepared.project.model.services.get(name).and_then(|service| service.profiles.first());
+        let hint = match profile.filter(|_| chosen.is_empty()) {
+            Some(profile) => {
+                let active = prepared.profiles.iter().chain([profile]).cloned().collect::<Vec<_>>();
+                format!("To have it recreated, start it too: `profiles: {}`.", active.join(","))
+            }
+            None => {
+                let named = chosen.iter().chain([name]).cloned().collect::<Vec<_>>();
+                format!("To have it recreated, start it too: `services: {}`.", named.join(","))
+            }
+        };
+        run.warn(
+            format!("service {name} still runs with older secrets: this run does not start it"),
+            Some(hint),
+        );
+    }
 }
 
 fn started_at(containers: Option<&Vec<&Container>>) -> BTreeSet<String> {

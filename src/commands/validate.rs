@@ -27,6 +27,7 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
     let containers = std::mem::take(&mut prepared.containers);
     let planned = planning::plan_delivery(run, &prepared, &secrets, &tools, &images, containers).await?;
     planning::checked_override(run, &mut prepared, &planned, &declared_secrets, &tools).await?;
+    reporting::outdated(run, &prepared, &planned);
     run.check_strict()?;
 
     run.begin_stage("What a deployment would change");

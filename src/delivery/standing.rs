@@ -218,6 +218,22 @@ fn differs(wanted: &Wanted, container: &Container, images: &Images) -> Option<&'
     }
 }
 
+/// The services that run with other secrets than they would get now, among those that have got some from us before.
+pub fn outdated(
+    services: impl IntoIterator<Item = String>,
+    revisions: &BTreeMap<String, ServiceRevision>,
+    containers: &[Container],
+) -> BTreeSet<String> {
+    let runs_older = |service: &String| {
+        let wanted = revisions.get(service).map(|found| found.revision.label());
+        containers.iter().filter(|container| container.service == *service).any(|container| {
+            let runs = matches!(container.state(), State::Running(_) | State::Restarting);
+            runs && container.label(REVISION).is_some_and(|label| Some(label) != wanted)
+        })
+    };
+    services.into_iter().filter(runs_older).collect()
+}
+
 /// Who the users are whose names stand in images, as far as containers of the same images tell.
 pub fn known_users(containers: &[Container]) -> Users {
     containers

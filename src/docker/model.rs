@@ -50,6 +50,8 @@ pub struct Service {
     pub depends_on: BTreeSet<String>,
     /// How many containers it gets; none when a provider manages it.
     pub replicas: u64,
+    /// `profiles`.
+    pub profiles: Vec<String>,
     /// Whether a profile that is not active keeps it from starting.
     pub active: bool,
     /// Targets of its volumes, binds and tmpfs.
@@ -234,6 +236,7 @@ fn read_service(project: &str, name: &str, resolved: &Value, active: bool) -> Se
         secrets: list("secrets").iter().filter_map(own_secret).collect(),
         provider,
         depends_on: keys(resolved.get("depends_on")).collect(),
+        profiles: list("profiles").iter().filter_map(|name| Some(name.as_str()?.to_owned())).collect(),
         replicas: if provider { 0 } else { replicas },
         active,
         mount_targets,

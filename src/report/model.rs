@@ -122,6 +122,7 @@ tokens! {
         Recreated = "recreated": "Its containers were made anew.",
         Started = "started": "Its container was there and was started.",
         Unchanged = "unchanged": "It was left as it was.",
+        Stale = "stale": "It still runs with older secrets, since this run was not to start it.",
         #[default]
         NotStarted = "not-started": "It was not to be started, or the run did not get that far.",
         Unhealthy = "unhealthy": "Its health check fails.",
