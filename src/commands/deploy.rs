@@ -12,7 +12,7 @@ use crate::count::count;
 use crate::delivery::ProjectLock;
 use crate::delivery::choose::Kind;
 use crate::delivery::override_file::TARGET;
-use crate::delivery::plan::Reader;
+use crate::delivery::plan::{Reader, ServicePlan};
 use crate::delivery::volume::{self, NewVolume, VolumeFile};
 use crate::docker::command::Tools;
 use crate::docker::engine::{self, Container};
@@ -20,6 +20,7 @@ use crate::docker::health;
 use crate::docker::host_paths::HostPaths;
 use crate::docker::images::{self, Images};
 use crate::docker::lock::{EngineLock, Holder};
+use crate::docker::readers::{self, Readers};
 use crate::docker::up::{self, Logins, Scope};
 use crate::error::{Code, Error, Result};
 use crate::manifest::Secret;
@@ -108,7 +109,7 @@ impl Deployment<'_> {
         run.console.line("all services are up to date; nothing is restarted");
         reporting::services(run, self.prepared, planned, &planned.containers);
         if run.settings.compose.wait && !health::all_well(&planned.containers, &planned.started) {
-            self.wait(run, &planned.containers, &planned.started).await?;
+            self.wait(run, planned).await?;
         }
         Ok(Outcome::Unchanged)
     }
@@ -172,11 +173,7 @@ impl Deployment<'_> {
                 run.console.line(&format!("removed {gone}, whose service is gone"));
             }
         }
-        let waited = if run.settings.compose.wait {
-            self.wait(run, &planned.containers, &planned.started).await
-        } else {
-            Ok(())
-        };
+        let waited = if run.settings.compose.wait { self.wait(run, &planned).await } else { Ok(()) };
         let after = engine::containers(&self.tools.uninterrupted(), &project.model.name).await?;
         reporting::services(run, self.prepared, &planned, &after);
         waited?;
@@ -211,14 +208,21 @@ impl Deployment<'_> {
         Ok(())
     }
 
-    /// The health gate, for services that shall have containers at all.
-    async fn wait(&self, run: &Run, before: &[Container], services: &BTreeSet<String>) -> Result<()> {
-        let settled = before.iter().map(health::run_of).collect();
+    /// The health gate, for services that have containers at all.
+    async fn wait(&self, run: &Run, planned: &Planned) -> Result<()> {
         let model = &self.prepared.project.model;
         let scaled = |name: &&String| model.services.get(*name).is_some_and(|service| service.replicas > 0);
-        let services: BTreeSet<String> = services.iter().filter(scaled).cloned().collect();
-        let timeout = run.settings.compose.wait_timeout;
-        health::wait(self.tools, &run.console, &model.name, &services, &settled, timeout).await
+        let services: BTreeSet<String> = planned.started.iter().filter(scaled).cloned().collect();
+        health::wait(health::Gate {
+            tools: self.tools,
+            console: &run.console,
+            project: &model.name,
+            services: &services,
+            before: &planned.containers,
+            readers: &readers_of(planned),
+            timeout: run.settings.compose.wait_timeout,
+        })
+        .await
     }
 
     /// Files and override; with delivery `volume` the override alone.
@@ -284,6 +288,22 @@ fn volume_file(file: &crate::delivery::plan::PlannedFile, reader: Reader) -> Vol
     let (owner, mode) = file.permissions(reader, 0o400);
     let (uid, gid) = owner.unwrap_or((0, 0));
     VolumeFile { name: &file.file, value: &file.value, mode, uid, gid }
+}
+
+/// Who can read the secrets of which service, where it is one user alone.
+fn readers_of(planned: &Planned) -> Readers {
+    let names = |plan: &ServicePlan| -> Vec<String> {
+        plan.files.iter().filter_map(|file| Some(file.name.as_ref()?.to_string())).collect()
+    };
+    let reader = |(service, plan): (&String, &ServicePlan)| {
+        let secrets = names(plan);
+        let shares = |(other, plan): &(&String, &ServicePlan)| {
+            *other != service && names(plan).iter().any(|name| secrets.contains(name))
+        };
+        let others = planned.plans.iter().filter(shares).map(|(other, _)| other.clone()).collect();
+        Some((service.clone(), readers::Reader { user: plan.only_reader()?, secrets, others }))
+    };
+    planned.plans.iter().filter_map(reader).collect()
 }
 
 /// What is said of the secret files that were written.

@@ -119,6 +119,16 @@ pub async fn plan(basis: Basis<'_>) -> Result<BTreeMap<String, ServicePlan>> {
     Ok(plans)
 }
 
+impl ServicePlan {
+    /// The user who alone can read one of the files; `None` when all can read all of them.
+    pub fn only_reader(&self) -> Option<u32> {
+        self.files.iter().find_map(|file| match file.permissions(self.reader, 0o400) {
+            (Some((uid, _)), mode) if mode & 0o044 == 0 => Some(uid),
+            _ => None,
+        })
+    }
+}
+
 impl PlannedFile {
     /// Owner and mode for a reader: the manifest's word first, else the reader alone may read it.
     pub fn permissions(&self, reader: Reader, mode: u32) -> (Option<(u32, u32)>, u32) {

@@ -11,5 +11,7 @@ pub mod lock;
 pub mod model;
 pub mod mounted_files;
 pub mod project;
+pub mod readers;
 pub mod said;
 pub mod up;
+mod watched;
