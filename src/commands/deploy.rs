@@ -22,7 +22,7 @@ use crate::docker::images::{self, Images};
 use crate::docker::lock::{EngineLock, Holder};
 use crate::docker::readers::{self, Readers};
 use crate::docker::up::{self, Logins, Scope};
-use crate::error::{Code, Error, Result};
+use crate::error::Result;
 use crate::manifest::Secret;
 use crate::proof;
 use crate::report::Outcome;
@@ -118,9 +118,8 @@ impl Deployment<'_> {
         run.begin_stage("Delivery");
         let _files = project_lock(run, self.prepared).await?;
         let name = &self.prepared.project.model.name;
-        let any_image = self.images.keys().next().cloned().unwrap_or_default();
         let holder = Holder::me(self.host.own_id.as_deref());
-        let lock = EngineLock::take(self.tools, name, &any_image, &holder, LOCK_WAIT).await?;
+        let lock = EngineLock::take(self.tools, name, &holder, LOCK_WAIT).await?;
         let result = self.deploy_locked(run, planned).await;
         lock.release(self.tools).await;
         result
@@ -251,22 +250,9 @@ impl Deployment<'_> {
             else {
                 continue;
             };
-            let Some(definition) = project.model.services.get(service).filter(|_| found.volume.is_none())
-            else {
+            if found.volume.is_some() {
                 continue;
-            };
-            // Services that are not started now have no image yet, and any image will do.
-            let image = if self.images.contains_key(&definition.image) {
-                Some(&definition.image)
-            } else {
-                self.images.keys().next()
-            };
-            let Some(image) = image else {
-                return Err(Error::new(
-                    Code::DeliveryFailed,
-                    format!("there is no image to fill the volume of {service} with"),
-                ));
-            };
+            }
             let files: Vec<VolumeFile> =
                 plan.files.iter().map(|file| volume_file(file, plan.reader)).collect();
             let new = NewVolume {
@@ -274,7 +260,6 @@ impl Deployment<'_> {
                 project: &project.model.name,
                 service,
                 revision: found.revision.label(),
-                image,
                 files: &files,
             };
             volume::create(self.tools, &new).await?;

@@ -13,7 +13,7 @@ use crate::docker::host_directory;
 use crate::docker::host_paths::HostPaths;
 use crate::docker::project::placeholder;
 use crate::error::{Code, Error, Result};
-use crate::manifest::{self, Manifest, Secret, SourceConfig, SourceId};
+use crate::manifest::{self, Manifest, Place, Secret, SourceConfig, SourceId};
 use crate::mask::Plan;
 use crate::resolve::{self, Resolution, resolve};
 use crate::secret::SecretValue;
@@ -76,6 +76,26 @@ pub(super) fn find_project(settings: &Settings) -> Result<Found> {
 
 /// Reads the manifest and the `secrets` input.
 pub(super) fn read_manifest(settings: &Settings, files: &ComposeFiles) -> Result<Manifest> {
+    read_given(settings, files, false)
+}
+
+/// The same as far as it can be read, for a mode to which it does not matter what is declared where: every secret that is
+/// declared, or that the manifest gives a service.
+pub(super) fn read_leniently(
+    settings: &Settings,
+    files: &ComposeFiles,
+) -> Result<(Vec<Secret>, BTreeMap<SourceId, SourceConfig>)> {
+    let mut manifest = read_given(settings, files, true)?;
+    let granted = manifest.services.take().unwrap_or_default().into_values().flat_map(|grant| grant.secrets);
+    for name in granted {
+        if !manifest.secrets.iter().any(|secret| secret.name == name) {
+            manifest.secrets.push(Secret::named(name, Place { file: None, line: 1, column: 1 }));
+        }
+    }
+    Ok((manifest.secrets, manifest.sources))
+}
+
+fn read_given(settings: &Settings, files: &ComposeFiles, lenient: bool) -> Result<Manifest> {
     let path = settings.config.clone().unwrap_or_else(|| files.directory.join(manifest::FILE_NAME));
     let bytes = match std::fs::read(&path) {
         Ok(bytes) => Some(bytes),
@@ -91,6 +111,7 @@ pub(super) fn read_manifest(settings: &Settings, files: &ComposeFiles) -> Result
         file: bytes.as_deref().map(|bytes| (shown.as_path(), bytes)),
         prefix: settings.prefix.as_deref(),
         environment: settings.environment.as_deref(),
+        lenient,
         ..known.given()
     })
 }

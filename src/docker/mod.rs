@@ -2,6 +2,7 @@
 
 pub mod command;
 pub mod discovery;
+pub mod empty_image;
 pub mod engine;
 pub mod health;
 pub mod host_directory;
