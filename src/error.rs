@@ -47,6 +47,7 @@ codes! {
     ComposeFileInvalid "compose-file-invalid" 2 "Docker Compose rejects the project.";
     ServiceUnknown "service-unknown" 2 "A service is named that the Compose project does not have.";
     SecretWithoutService "secret-without-service" 2 "It is not said which services get a secret.";
+    ServiceWithoutContainer "service-without-container" 2 "A service is to get secrets that has a `provider` in place of a container.";
     SecretNotGranted "secret-not-granted" 2 "A service would get a secret that it is not granted.";
     SecretInLargerValue "secret-in-larger-value" 2 "A declared secret is part of something that the engine shows, such as a label or a build argument.";
     UnsafeLogDriver "unsafe-log-driver" 2 "The action container's log driver ships its output off the machine, and the masks with it.";

@@ -3,6 +3,7 @@ pub mod access;
 pub mod cli;
 pub mod commands;
 pub mod console;
+pub mod count;
 pub mod delivery;
 pub mod docker;
 pub mod error;

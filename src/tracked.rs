@@ -14,6 +14,11 @@ pub fn is_tracked(path: &Path) -> Option<bool> {
     tracked_under(path).map(|paths| !paths.is_empty())
 }
 
+/// Whether the path is in a repository that can be read and that does not track it.
+pub fn is_untracked(path: &Path) -> bool {
+    resolve_parent(path).is_some_and(|path| repository(&path).is_some()) && is_tracked(path) == Some(false)
+}
+
 /// Takes a path that need not exist and returns what git tracks at it or below it, as paths from the top of the
 /// repository, in the index's order. Empty outside of any repository; `None` when the index cannot be read.
 ///

@@ -159,6 +159,7 @@ pub fn variables_of(secret: &Secret) -> BTreeSet<String> {
 pub fn decide(model: &Model, rules: &Rules) -> Result<Access> {
     let named = rules.services.into_iter().flat_map(|map| map.keys()).chain(rules.grant_to);
     check_services(model, named, "services` of the manifest or `grant-to")?;
+    check_containers(model, rules)?;
     let owners = Owners::new(rules.secrets.iter().chain(rules.absent).copied());
     let asks: BTreeMap<&String, Asks> = model
         .services
@@ -243,6 +244,34 @@ pub fn check_services<'a>(
         .hint(format!("The project's services are: {}.", all.join(", "))))
 }
 
+/// A service that a provider manages has no container to give a file to.
+fn check_containers(model: &Model, rules: &Rules) -> Result<()> {
+    let mapped = rules.services.into_iter().flatten();
+    let mapped = mapped.filter(|(_, grant)| !grant.secrets.is_empty()).map(|(service, _)| service);
+    let problems: Vec<Problem> = mapped
+        .chain(rules.grant_to)
+        .filter(|name| is_managed(model, name))
+        .map(|name| {
+            Problem::new(format!("service {name} has a `provider` in place of a container"))
+                .remedy(format!("Take {name} out of the manifest's `services:` and of `grant-to`."))
+        })
+        .collect();
+    if problems.is_empty() {
+        return Ok(());
+    }
+    Err(Error::new(Code::ServiceWithoutContainer, "a service without a container cannot get secrets")
+        .problems(problems)
+        .hint(
+            "Give the secrets to the services that depend on it. What the provider itself needs it finds in the step's \
+             environment, or where its documentation says.",
+        ))
+}
+
+/// Whether a provider manages a service.
+fn is_managed(model: &Model, service: &str) -> bool {
+    model.services.get(service).is_some_and(|service| service.provider)
+}
+
 /// Why services get a secret.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum How {
@@ -269,7 +298,7 @@ fn receive(
     if !mapped.is_empty() {
         return (How::Manifest, mapped);
     }
-    let naming = asks.iter().filter(|(_, asks)| asks.names(secret));
+    let naming = asks.iter().filter(|(service, asks)| !is_managed(model, service) && asks.names(secret));
     let naming: BTreeSet<String> = naming.map(|(service, _)| (*service).clone()).collect();
     if !naming.is_empty() {
         return (How::Named, naming);
@@ -277,14 +306,16 @@ fn receive(
     if rules.services.is_none() && !rules.grant_to.is_empty() {
         return (How::GrantTo, rules.grant_to.iter().cloned().collect());
     }
-    match model.services.keys().collect::<Vec<_>>()[..] {
-        [only] => (How::OnlyService, BTreeSet::from([only.clone()])),
+    let with_containers = model.services.values().filter(|service| !service.provider);
+    match with_containers.collect::<Vec<_>>()[..] {
+        [only] => (How::OnlyService, BTreeSet::from([only.name.clone()])),
         _ => (How::Nobody, BTreeSet::new()),
     }
 }
 
 fn nobody(model: &Model, secrets: &[String]) -> Error {
-    let services: Vec<_> = model.services.keys().cloned().collect();
+    let services: Vec<_> =
+        model.services.values().filter(|s| !s.provider).map(|service| service.name.clone()).collect();
     let first = services.first().map_or("SERVICE", String::as_str);
     Error::new(Code::SecretWithoutService, "nothing says which services get some of the secrets")
     .problems(secrets.iter().map(|name| Problem::new(format!("{name}: no service names it"))).collect())

@@ -197,3 +197,20 @@ fn an_unknown_service_comes_with_a_suggestion() {
     assert_eq!(error.code, Code::ServiceUnknown);
     assert!(error.to_string().contains("Did you mean `worker`?"), "{error}");
 }
+
+#[test]
+fn a_service_of_a_provider_gets_nothing_by_itself_and_asking_for_it_is_an_error() {
+    let services = json!({
+        "db": {"provider": {"type": "cloud"}, "environment": {"KEY": placeholder("KEY")}},
+        "web": {"depends_on": {"db": {}}},
+    });
+    let access = decided("KEY", "", &[], &services).unwrap();
+    assert_eq!(shown(&access), ["web: KEY(KEY)"]);
+    assert!(access.warnings.is_empty() && access.services["db"].withdrawn.contains("KEY"));
+    for (manifest, grant_to) in [("services: {db: [KEY]}\nsecrets: {KEY: {}}\n", &[][..]), ("", &["db"][..])]
+    {
+        let error = decided("KEY", manifest, grant_to, &services).err().unwrap();
+        assert_eq!(error.code, Code::ServiceWithoutContainer, "{manifest}");
+        assert!(error.to_string().contains("service db has a `provider`"), "{error}");
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::deploy::project_lock;
+use super::deploy::{project_lock, written_files};
 use super::overriding::{self, Parts};
 use super::{Run, gather, planning, project};
 use crate::delivery::plan::{Available, Basis, Users, lay_out, plan};
@@ -49,7 +49,7 @@ pub(super) async fn files(run: &mut Run) -> Result<Outcome> {
     let there = prepared.override_file.read()?;
     let done = prepared.secrets_dir.write(&files)?;
     let written = done.new.len() + done.changed.len();
-    run.console.line(&format!("{written} secret files written, {} as they were", done.unchanged.len()));
+    run.console.line(&written_files(written, done.unchanged.len()));
     let touched = done.new.iter().chain(&done.changed);
     let names_of: Vec<String> =
         touched.filter_map(|path| Some(path.file_name()?.to_str()?.to_owned())).collect();
@@ -68,7 +68,7 @@ pub(super) async fn files(run: &mut Run) -> Result<Outcome> {
             &containers,
             &[],
         )?;
-        let labels = planning::labels(run, &prepared, &plans, &paths, &revisions);
+        let labels = planning::labels(run, &prepared, &plans, &paths, &revisions)?;
         let none = BTreeMap::new();
         let stamp = planning::stamp(run, &labels, &none);
         let parts = Parts { plans: &plans, paths: &paths, volumes: &none, labels: &labels, images: &images };

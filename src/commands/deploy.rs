@@ -8,11 +8,12 @@ use tokio::time::{Instant, sleep};
 use super::planning::{self, Planned};
 use super::project::{self, Prepared};
 use super::{Run, gather, overriding, reporting};
+use crate::count::count;
 use crate::delivery::ProjectLock;
 use crate::delivery::choose::Kind;
 use crate::delivery::launch;
 use crate::delivery::override_file::TARGET;
-use crate::delivery::plan::{PlannedFile, Reader, plain_name};
+use crate::delivery::plan::{PlannedFile, Reader, ServicePlan, plain_name};
 use crate::delivery::volume::{self, NewVolume, VolumeFile};
 use crate::docker::command::Tools;
 use crate::docker::engine::{self, Container};
@@ -21,8 +22,9 @@ use crate::docker::host_paths::HostPaths;
 use crate::docker::images::{self, BuildSecrets, Images};
 use crate::docker::lock::{EngineLock, Holder};
 use crate::docker::project::check_builds;
+use crate::docker::readers::{self, Readers};
 use crate::docker::up::{self, Logins, Scope};
-use crate::error::{Code, Error, Result};
+use crate::error::Result;
 use crate::manifest::Secret;
 use crate::proof;
 use crate::report::Outcome;
@@ -48,6 +50,7 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
     let images = images(run, &mut prepared, &secrets, &tools).await?;
     let containers = std::mem::take(&mut prepared.containers);
     let mut planned = planning::plan_delivery(run, &prepared, &secrets, &tools, &images, containers).await?;
+    reporting::outdated(run, &prepared, &planned);
     run.check_strict()?;
     run.report.changed = planning::changed(&planned, &prepared, &secrets);
     let stands = planned.stale.is_empty() && !has_orphans(run, &prepared, &planned);
@@ -108,7 +111,7 @@ struct Deployment<'a> {
 }
 
 impl Deployment<'_> {
-    /// Everything stands as it shall. What a checkout wiped from the workspace is written again; no container notices.
+    /// All services are up to date. What a checkout wiped from the workspace is written again; no container notices.
     async fn refresh(&self, run: &mut Run, planned: &Planned) -> Result<Outcome> {
         run.begin_stage("Delivery");
         let files = self.prepared.choice.kind == Kind::File
@@ -117,10 +120,10 @@ impl Deployment<'_> {
             let _lock = project_lock(run, self.prepared).await?;
             self.write_files(run, planned)?;
         }
-        run.console.line("every service stands as it shall; nothing is restarted");
+        run.console.line("all services are up to date; nothing is restarted");
         reporting::services(run, self.prepared, planned, &planned.containers);
         if run.settings.compose.wait && !health::all_well(&planned.containers, &planned.started) {
-            self.wait(run, &planned.containers, &planned.started).await?;
+            self.wait(run, planned).await?;
         }
         Ok(Outcome::Unchanged)
     }
@@ -129,9 +132,8 @@ impl Deployment<'_> {
         run.begin_stage("Delivery");
         let _files = project_lock(run, self.prepared).await?;
         let name = &self.prepared.project.model.name;
-        let any_image = self.images.keys().next().cloned().unwrap_or_default();
         let holder = Holder::me(self.host.own_id.as_deref());
-        let lock = EngineLock::take(self.tools, name, &any_image, &holder, LOCK_WAIT).await?;
+        let lock = EngineLock::take(self.tools, name, &holder, LOCK_WAIT).await?;
         let result = self.deploy_locked(run, planned).await;
         lock.release(self.tools).await;
         result
@@ -185,19 +187,21 @@ impl Deployment<'_> {
                 run.console.line(&format!("removed {gone}, whose service is gone"));
             }
         }
-        let waited = if run.settings.compose.wait {
-            self.wait(run, &planned.containers, &planned.started).await
-        } else {
-            Ok(())
-        };
+        let waited = if run.settings.compose.wait { self.wait(run, &planned).await } else { Ok(()) };
         let after = engine::containers(&self.tools.uninterrupted(), &project.model.name).await?;
         reporting::services(run, self.prepared, &planned, &after);
         waited?;
 
         run.begin_stage("Proof");
-        let count = proof::nothing_leaked(self.tools, &run.console, &project.model.name).await?;
-        run.console.line(&format!("no secret is visible in `docker inspect` of {count} containers"));
+        let inspected = proof::nothing_leaked(self.tools, &run.console, &project.model.name).await?;
+        run.console
+            .line(&format!("no secret is visible in `docker inspect` of {}", count(inspected, "container")));
         self.tidy(run, &planned).await?;
+        let is_provider = |name: &String| project.model.services.get(name).is_some_and(|s| s.provider);
+        if !planned.stale.is_empty() && planned.stale.keys().all(is_provider) {
+            run.console.line("all services are up to date; nothing is restarted");
+            return Ok(Outcome::Unchanged);
+        }
         Ok(Outcome::Deployed)
     }
 
@@ -218,14 +222,21 @@ impl Deployment<'_> {
         Ok(())
     }
 
-    /// The health gate, for services that shall have containers at all.
-    async fn wait(&self, run: &Run, before: &[Container], services: &BTreeSet<String>) -> Result<()> {
-        let settled = before.iter().map(health::run_of).collect();
+    /// The health gate, for services that have containers at all.
+    async fn wait(&self, run: &Run, planned: &Planned) -> Result<()> {
         let model = &self.prepared.project.model;
         let scaled = |name: &&String| model.services.get(*name).is_some_and(|service| service.replicas > 0);
-        let services: BTreeSet<String> = services.iter().filter(scaled).cloned().collect();
-        let timeout = run.settings.compose.wait_timeout;
-        health::wait(self.tools, &run.console, &model.name, &services, &settled, timeout).await
+        let services: BTreeSet<String> = planned.started.iter().filter(scaled).cloned().collect();
+        health::wait(health::Gate {
+            tools: self.tools,
+            console: &run.console,
+            project: &model.name,
+            services: &services,
+            before: &planned.containers,
+            readers: &readers_of(planned),
+            timeout: run.settings.compose.wait_timeout,
+        })
+        .await
     }
 
     /// Files and override; with delivery `volume` the override alone.
@@ -233,8 +244,7 @@ impl Deployment<'_> {
         if self.prepared.choice.kind == Kind::File {
             let done = self.prepared.secrets_dir.write(&planned.files)?;
             let written = done.new.len() + done.changed.len();
-            run.console
-                .line(&format!("{written} secret files written, {} as they were", done.unchanged.len()));
+            run.console.line(&written_files(written, done.unchanged.len()));
         }
         if let Some(text) = &planned.override_text
             && self.prepared.override_file.write(text.as_bytes(), 0o644)?
@@ -252,15 +262,13 @@ impl Deployment<'_> {
         let project = &self.prepared.project.model.name;
         let name = &overriding::launcher_volume(project);
         let there = volume::complete(self.tools, project).await?;
-        let (Some(image), false) =
-            (self.images.keys().next(), there.iter().any(|volume| volume.name == *name))
-        else {
+        if there.iter().any(|volume| volume.name == *name) {
             return Ok(());
-        };
+        }
         let program = launch::program()?;
         let files = [VolumeFile { name: launch::PROGRAM, value: &program, mode: 0o555, uid: 0, gid: 0 }];
         let labels = [(volume::LAUNCHER, launch::VERSION)];
-        volume::create(self.tools, &NewVolume { name, project, labels: &labels, image, files: &files }).await
+        volume::create(self.tools, &NewVolume { name, project, labels: &labels, files: &files }).await
     }
 
     async fn write_volumes(&self, run: &Run, planned: &Planned) -> Result<()> {
@@ -275,22 +283,9 @@ impl Deployment<'_> {
             else {
                 continue;
             };
-            let Some(definition) = project.model.services.get(service).filter(|_| found.volume.is_none())
-            else {
+            if found.volume.is_some() {
                 continue;
-            };
-            // Services that are not started now have no image yet, and any image will do.
-            let image = if self.images.contains_key(&definition.image) {
-                Some(&definition.image)
-            } else {
-                self.images.keys().next()
-            };
-            let Some(image) = image else {
-                return Err(Error::new(
-                    Code::DeliveryFailed,
-                    format!("there is no image to fill the volume of {service} with"),
-                ));
-            };
+            }
             let names: Vec<String> = plan.files.iter().map(name_in_volume).collect();
             let files: Vec<VolumeFile> = plan
                 .files
@@ -299,9 +294,9 @@ impl Deployment<'_> {
                 .map(|(file, name)| volume_file(file, name, plan.reader))
                 .collect();
             let labels = [(volume::SERVICE, service.as_str()), (volume::REVISION, found.revision.label())];
-            let new = NewVolume { name, project: &project.model.name, labels: &labels, image, files: &files };
+            let new = NewVolume { name, project: &project.model.name, labels: &labels, files: &files };
             volume::create(self.tools, &new).await?;
-            run.console.line(&format!("{service}: {} secrets in the volume {name}", files.len()));
+            run.console.line(&format!("{service}: {} in the volume {name}", count(files.len(), "secret")));
         }
         Ok(())
     }
@@ -316,6 +311,28 @@ fn volume_file<'a>(file: &'a PlannedFile, name: &'a str, reader: Reader) -> Volu
     let (owner, mode) = file.permissions(reader, 0o400);
     let (uid, gid) = owner.unwrap_or((0, 0));
     VolumeFile { name, value: &file.value, mode, uid, gid }
+}
+
+/// Who can read the secrets of which service, where it is one user alone.
+fn readers_of(planned: &Planned) -> Readers {
+    let names = |plan: &ServicePlan| -> Vec<String> {
+        plan.files.iter().filter_map(|file| Some(file.name.as_ref()?.to_string())).collect()
+    };
+    let reader = |(service, plan): (&String, &ServicePlan)| {
+        let secrets = names(plan);
+        let shares = |(other, plan): &(&String, &ServicePlan)| {
+            *other != service && names(plan).iter().any(|name| secrets.contains(name))
+        };
+        let others = planned.plans.iter().filter(shares).map(|(other, _)| other.clone()).collect();
+        Some((service.clone(), readers::Reader { user: plan.only_reader()?, secrets, others }))
+    };
+    planned.plans.iter().filter_map(reader).collect()
+}
+
+/// What is said of the secret files that were written.
+pub(super) fn written_files(written: usize, unchanged: usize) -> String {
+    let rest = if unchanged == 0 { String::new() } else { format!(", {unchanged} unchanged") };
+    format!("{} written{rest}", count(written, "secret file"))
 }
 
 /// The volumes of ours that containers mount.

@@ -1,15 +1,13 @@
 //! `down`: stops the project, removes what is ours, and proves that it is gone. Everything else stays.
 
-use std::collections::BTreeMap;
-
 use super::deploy::{LOCK_WAIT, lock_directory};
 use super::{Run, gather};
 use crate::delivery::override_file::OverrideFile;
 use crate::delivery::volume::PROJECT;
 use crate::delivery::{ProjectFile, SecretsDir};
 use crate::docker::command::{Call, Tools};
+use crate::docker::empty_image;
 use crate::docker::engine;
-use crate::docker::host_paths::HostPaths;
 use crate::docker::lock::{EngineLock, HOLDER, Holder};
 use crate::docker::project::{Project, With, likely_name};
 use crate::docker::up;
@@ -22,14 +20,19 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
     let host = gather::host_paths(run, &early).await?;
     let gather::Found { files, profiles, name } = gather::find_project(&run.settings)?;
     // Which secrets there are is of no matter here, but `${NAME:?}` must pass.
-    let (declared, sources) = match gather::read_manifest(&run.settings, &files) {
-        Ok(manifest) => (manifest.secrets, manifest.sources),
-        Err(error) if error.code == Code::ManifestMissing => (Vec::new(), BTreeMap::new()),
-        Err(error) => return Err(error),
-    };
-    let names: Vec<&Secret> = declared.iter().collect();
+    let read = gather::read_leniently(&run.settings, &files);
     run.console.release();
-    let tools = gather::tools(run, &names, &sources, None)?;
+    let tools = match read {
+        Ok((declared, sources)) => {
+            let names: Vec<&Secret> = declared.iter().collect();
+            gather::tools(run, &names, &sources, None)?
+        }
+        // Nobody knows which variables are secrets: Compose gets those alone that it needs to reach the engine.
+        Err(error) => {
+            run.warn(format!("the project is taken down without the manifest: {error}"), None);
+            early
+        }
+    };
     gather::check_socket(&tools)?;
     let directory = files.directory.clone();
     let secrets_dir = SecretsDir::open(&directory, &run.settings.secrets_dir)?;
@@ -53,22 +56,14 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
 
     run.begin_stage("Down");
     let _lock = lock_directory(run, &directory).await?;
-    let lock = lock_engine(&tools, &host, &name).await?;
+    let holder = Holder::me(host.own_id.as_deref());
+    let lock = EngineLock::take(&tools, &name, &holder, LOCK_WAIT).await?;
     let result = take_down(run, &tools, &name, call, &secrets_dir, &override_file).await;
-    if let Some(lock) = lock {
-        lock.release(&tools).await;
+    lock.release(&tools).await;
+    if result.is_ok() {
+        empty_image::remove_with_the_last_project(&tools).await?;
     }
     result
-}
-
-/// The engine's lock, unless there is no image to make it of: then nothing of the project can run either.
-async fn lock_engine(tools: &Tools, host: &HostPaths, project: &str) -> Result<Option<EngineLock>> {
-    let listed = tools.docker(["image", "ls", "--quiet", "--no-trunc"]).output().await?;
-    let Some(image) = listed.text().lines().next() else {
-        return Ok(None);
-    };
-    let holder = Holder::me(host.own_id.as_deref());
-    EngineLock::take(tools, project, image, &holder, LOCK_WAIT).await.map(Some)
 }
 
 async fn take_down(

@@ -6,13 +6,14 @@ use std::path::PathBuf;
 
 use super::{Run, reporting};
 use crate::access::Owners;
+use crate::count::count;
 use crate::docker::command::Tools;
 use crate::docker::discovery::{self, ComposeFiles};
 use crate::docker::host_directory;
 use crate::docker::host_paths::HostPaths;
 use crate::docker::placeholder::placeholder;
 use crate::error::{Code, Error, Result};
-use crate::manifest::{self, Manifest, Secret, SourceConfig, SourceId};
+use crate::manifest::{self, Manifest, Place, Secret, SourceConfig, SourceId};
 use crate::mask::Plan;
 use crate::resolve::{self, Resolution, resolve};
 use crate::secret::SecretValue;
@@ -37,7 +38,7 @@ pub(super) fn declared(run: &mut Run) -> Result<Declared> {
     run.begin_stage("Manifest");
     let Found { files, profiles, name } = find_project(&run.settings)?;
     let manifest = read_manifest(&run.settings, &files)?;
-    run.console.line(&format!("{} secrets declared", manifest.secrets.len()));
+    run.console.line(&format!("{} declared", count(manifest.secrets.len(), "secret")));
     Ok(Declared { files, manifest, profiles, name })
 }
 
@@ -75,6 +76,26 @@ pub(super) fn find_project(settings: &Settings) -> Result<Found> {
 
 /// Reads the manifest and the `secrets` input.
 pub(super) fn read_manifest(settings: &Settings, files: &ComposeFiles) -> Result<Manifest> {
+    read_given(settings, files, false)
+}
+
+/// The same as far as it can be read, for a mode to which it does not matter what is declared where: every secret that is
+/// declared, or that the manifest gives a service.
+pub(super) fn read_leniently(
+    settings: &Settings,
+    files: &ComposeFiles,
+) -> Result<(Vec<Secret>, BTreeMap<SourceId, SourceConfig>)> {
+    let mut manifest = read_given(settings, files, true)?;
+    let granted = manifest.services.take().unwrap_or_default().into_values().flat_map(|grant| grant.secrets);
+    for name in granted {
+        if !manifest.secrets.iter().any(|secret| secret.name == name) {
+            manifest.secrets.push(Secret::named(name, Place { file: None, line: 1, column: 1 }));
+        }
+    }
+    Ok((manifest.secrets, manifest.sources))
+}
+
+fn read_given(settings: &Settings, files: &ComposeFiles, lenient: bool) -> Result<Manifest> {
     let path = settings.config.clone().unwrap_or_else(|| files.directory.join(manifest::FILE_NAME));
     let bytes = match std::fs::read(&path) {
         Ok(bytes) => Some(bytes),
@@ -90,6 +111,7 @@ pub(super) fn read_manifest(settings: &Settings, files: &ComposeFiles) -> Result
         file: bytes.as_deref().map(|bytes| (shown.as_path(), bytes)),
         prefix: settings.prefix.as_deref(),
         environment: settings.environment.as_deref(),
+        lenient,
         ..known.given()
     })
 }
@@ -216,7 +238,8 @@ async fn import(run: &mut Run, declared: &mut Declared, opened: &[Box<dyn Source
     let imported = run.interrupt.or(importing).await??;
     declared.manifest = imported.manifest;
     run.report.degraded |= imported.degraded;
-    run.console.line(&format!("{} secrets imported", declared.manifest.secrets.len() - before));
+    let imported_now = declared.manifest.secrets.len() - before;
+    run.console.line(&format!("{} imported", count(imported_now, "secret")));
     for warning in imported.warnings {
         run.warn(warning.text, warning.remedy);
     }

@@ -102,7 +102,7 @@ impl Reader<'_> {
 
     /// A file of the Docker host, with its mode. An error says what is wrong, after the secret's name.
     async fn file(&self, path: &Path) -> Result<(SecretValue, u32), String> {
-        if let Some(here) = self.host.to_here(path) {
+        if let Some(here) = self.host.here(path) {
             let read = files::read_aside(here, MAX_VALUE_BYTES as u64).await;
             let contents = read.map_err(|error| {
                 format!("cannot be read from {}: {}", path.display(), plain_reason(&error))

@@ -15,13 +15,15 @@ use crate::delivery::choose::Kind;
 use crate::delivery::launch;
 use crate::delivery::override_file::OverrideFile;
 use crate::delivery::plan::{Available, Basis, ServicePlan, lay_out, plan};
+use crate::delivery::revision::Content;
 use crate::delivery::standing::{
-    self, CONFIG, ENVIRONMENT, ServiceRevision, Wanted, difference, with_followers,
+    self, CONFIG, ENVIRONMENT, FILES, ServiceRevision, Wanted, difference, with_followers,
 };
 use crate::delivery::volume::{self, REVISION};
 use crate::docker::command::Tools;
 use crate::docker::engine::Container;
 use crate::docker::images::Images;
+use crate::docker::model::Model;
 use crate::error::{Code, Error, Result};
 use crate::manifest::Secret;
 use crate::secret::{SecretName, SecretValue};
@@ -44,6 +46,8 @@ pub(super) struct Planned {
     pub(super) stamp: String,
     /// The services to bring up, with the reason; in a set of those that are to be started.
     pub(super) stale: BTreeMap<String, &'static str>,
+    /// The services that run with older secrets and are not started by this run.
+    pub(super) outdated: BTreeSet<String>,
     /// The services that this run starts.
     pub(super) started: BTreeSet<String>,
     /// The project's containers before anything was changed.
@@ -92,7 +96,7 @@ pub(super) async fn plan_delivery(
         revisions = standing::revisions(services(), &plans, &containers, &volumes)?;
     }
     let volumes = volume_names(name, kind, &plans, &revisions);
-    let labels = labels(run, prepared, &plans, &paths, &revisions);
+    let labels = labels(run, prepared, &plans, &paths, &revisions)?;
     let started = project.model.started_by(&run.settings.compose.services);
     let mut stale = BTreeMap::new();
     for service in project.model.services.values().filter(|service| started.contains(&service.name)) {
@@ -119,6 +123,9 @@ pub(super) async fn plan_delivery(
     for follower in followers.intersection(&started) {
         stale.entry(follower.clone()).or_insert("it follows a service that changes");
     }
+    let stale = with_providers(&project.model, &started, stale);
+    let others = project.model.services.keys().filter(|name| !started.contains(*name)).cloned();
+    let outdated = standing::outdated(others, &revisions, &containers);
     let stamp = stamp(run, &labels, &volumes);
     Ok(Planned {
         plans,
@@ -130,9 +137,34 @@ pub(super) async fn plan_delivery(
         labels,
         paths,
         stale,
+        outdated,
         started,
         containers,
     })
+}
+
+/// Adds the services that providers manage, as far as they are to be started: those that a service in `stale` depends on,
+/// and those that none depends on. Of the latter nothing in the engine tells whether they are up to date; and a
+/// provider must be one that can be asked again and again (Compose's documentation of extensions).
+fn with_providers(
+    model: &Model,
+    started: &BTreeSet<String>,
+    mut stale: BTreeMap<String, &'static str>,
+) -> BTreeMap<String, &'static str> {
+    let (providers, others): (Vec<&str>, Vec<&str>) = started
+        .iter()
+        .map(String::as_str)
+        .partition(|name| model.services.get(*name).is_some_and(|service| service.provider));
+    let needed = model.providers_of(others);
+    let asked = model.providers_of(stale.keys().map(String::as_str));
+    for provider in providers {
+        if asked.contains(provider) {
+            stale.entry(provider.to_owned()).or_insert("a service that depends on it changes");
+        } else if !needed.contains(provider) {
+            stale.entry(provider.to_owned()).or_insert("its provider is asked in every run");
+        }
+    }
+    stale
 }
 
 /// The labels of each service's containers: its revision, a seal over what else makes its container what it is, and what
@@ -143,13 +175,15 @@ pub(super) fn labels(
     plans: &BTreeMap<String, ServicePlan>,
     paths: &BTreeMap<(String, String), PathBuf>,
     revisions: &BTreeMap<String, ServiceRevision>,
-) -> Labels {
-    // A service that is not started and has nothing yet has nothing to remember a label by: each run would give it a new
-    // one, and the override file a new text.
-    let started = prepared.project.model.started_by(&run.settings.compose.services);
+) -> Result<Labels> {
+    // A service without a container or a volume, now and after this run, has nothing to remember a label by: each run
+    // would give it a new one, and the override file a new text.
+    let model = &prepared.project.model;
+    let started = model.started_by(&run.settings.compose.services);
     let remembered = |(name, found): &(&String, &ServiceRevision)| {
         let in_volume = prepared.choice.kind == Kind::Volume && plans.contains_key(*name);
-        found.known || in_volume || started.contains(*name)
+        let runs = started.contains(*name) && model.services.get(*name).is_some_and(|s| s.replicas > 0);
+        found.known || in_volume || runs
     };
     let label = |(name, found): (&String, &ServiceRevision)| {
         let mut own = BTreeMap::from([(REVISION.to_owned(), found.revision.label().to_owned())]);
@@ -164,9 +198,23 @@ pub(super) fn labels(
         let how = json!([prepared.choice.kind.name(), place, how]);
         let definition = format!("{}\n{how}", prepared.project.model.definition(name));
         own.insert(CONFIG.to_owned(), found.revision.seal(&definition));
-        (name.clone(), own)
+        if let Some(files) = files(prepared, plans.get(name), name) {
+            own.insert(FILES.to_owned(), found.revision.beside(&files)?);
+        }
+        Ok((name.clone(), own))
     };
     revisions.iter().filter(remembered).map(label).collect()
+}
+
+/// What is in the files that a service's definition names, but for those that this run delivers; `None` when it names none.
+fn files(prepared: &Prepared, plan: Option<&ServicePlan>, service: &str) -> Option<Content> {
+    let delivered = |name: &String| plan.is_some_and(|plan| plan.files.iter().any(|file| file.file == *name));
+    let mounted = prepared.mounted.get(service)?.iter();
+    let left: Vec<_> = mounted.filter(|file| !file.secret.as_ref().is_some_and(delivered)).collect();
+    let mut content = Content::default();
+    content.add(FILES.as_bytes());
+    left.iter().for_each(|file| content.add(file.content.as_bytes()));
+    (!left.is_empty()).then_some(content)
 }
 
 /// A digest of everything that the override file is made from: labels and names, no values.

@@ -6,6 +6,7 @@ use super::gather::Declared;
 use super::overriding::EngineSide;
 use super::{Run, own_files};
 use crate::access::{self, Access};
+use crate::count::count;
 use crate::delivery::choose::{Choice, Kind, choose};
 use crate::delivery::override_file::OverrideFile;
 use crate::delivery::plan::OwnSecret;
@@ -14,6 +15,7 @@ use crate::docker::command::Tools;
 use crate::docker::engine::{self, Container};
 use crate::docker::host_paths::{HostPath, HostPaths};
 use crate::docker::images::Images;
+use crate::docker::mounted_files::{self, Mounted};
 use crate::docker::project::{Project, check_own, likely_name};
 use crate::error::{Code, Error, Result};
 use crate::manifest::Secret;
@@ -27,6 +29,8 @@ pub(super) struct Prepared {
     pub(super) choice: Choice,
     pub(super) secrets_dir: SecretsDir,
     pub(super) override_file: ProjectFile,
+    /// The profiles that this run starts.
+    pub(super) profiles: Vec<String>,
     /// The secrets directory on the Docker host.
     pub(super) host_secrets_dir: HostPath,
     /// The override file on the Docker host.
@@ -41,6 +45,8 @@ pub(super) struct Prepared {
     pub(super) emptied: BTreeMap<String, BTreeSet<String>>,
     /// What is known of the engine's machine; known once an override was checked.
     pub(super) engine: EngineSide,
+    /// What is in the files that the services' definitions name, by service.
+    pub(super) mounted: BTreeMap<String, Vec<Mounted>>,
 }
 
 /// Reads the project and decides. `secrets` are those that are to be handed out, `absent` those that have no value.
@@ -87,6 +93,16 @@ pub(super) async fn prepare(
         BTreeMap::new()
     };
     let host_secrets_dir = project.directory.join(&run.settings.secrets_dir);
+    let mounted = mounted_files::of_services(
+        &project.model,
+        &mounted_files::Around {
+            tools,
+            host,
+            directory,
+            secrets_dir: host_secrets_dir.as_path(),
+            fresh: run.settings.platform.actions,
+        },
+    );
     let host_override = project.directory.join(&run.settings.override_file);
     for name in &project.unset {
         run.warn(
@@ -105,9 +121,9 @@ pub(super) async fn prepare(
         row.services = services.map(|(service, _)| service.clone()).collect();
     }
     run.console.line(&format!(
-        "project {} with {} services; delivery by {}: {}",
+        "project {} with {}; delivery by {}: {}",
         project.model.name,
-        project.model.services.len(),
+        count(project.model.services.len(), "service"),
         choice.kind.name(),
         choice.reason
     ));
@@ -124,10 +140,12 @@ pub(super) async fn prepare(
         choice,
         secrets_dir,
         override_file,
+        profiles: declared.profiles.clone(),
         host_secrets_dir,
         host_override,
         containers,
         images,
+        mounted,
         own,
         emptied: BTreeMap::new(),
         engine: EngineSide::default(),

@@ -68,10 +68,14 @@ pub(super) fn services(run: &mut Run, prepared: &Prepared, planned: &Planned, no
         containers.into_iter().flatten().map(|container| container.id.clone()).collect()
     };
     let mut rows = Vec::new();
-    for (name, access) in &prepared.access.services {
+    let model = &prepared.project.model;
+    let has_containers = |name: &String| model.services.get(name).is_some_and(|service| !service.provider);
+    for (name, access) in prepared.access.services.iter().filter(|(name, _)| has_containers(name)) {
         let (old, new) = (before.get(name.as_str()), after.get(name.as_str()));
         let (old_ids, new_ids) = (ids(old), ids(new));
-        let state = if new_ids.is_empty() {
+        let state = if planned.outdated.contains(name) {
+            ServiceState::Stale
+        } else if new_ids.is_empty() {
             ServiceState::NotStarted
         } else if old_ids.is_empty() {
             ServiceState::Created
@@ -82,11 +86,14 @@ pub(super) fn services(run: &mut Run, prepared: &Prepared, planned: &Planned, no
         } else {
             ServiceState::Unchanged
         };
+        let made = matches!(state, ServiceState::Created | ServiceState::Recreated);
+        let trouble = new.into_iter().flatten().find_map(|container| trouble(container));
         rows.push(ServiceRow {
             name: name.clone(),
             secrets: access.secrets.iter().map(|granted| granted.name.to_string()).collect(),
-            state: new.into_iter().flatten().find_map(|container| trouble(container)).unwrap_or(state),
-            detail: planned.stale.get(name).map(|why| (*why).to_owned()),
+            state: trouble.unwrap_or(state),
+            // Why it was brought up says nothing of how it ended.
+            detail: planned.stale.get(name).filter(|_| trouble.is_none()).map(|why| (*why).to_owned()),
             user: prepared
                 .project
                 .model
@@ -95,13 +102,36 @@ pub(super) fn services(run: &mut Run, prepared: &Prepared, planned: &Planned, no
                 .map(|s| s.user.clone())
                 .filter(|user| !user.is_empty()),
         });
-        if matches!(state, ServiceState::Created | ServiceState::Recreated)
-            && !run.report.recreated.contains(name)
-        {
+        if made && !run.report.recreated.contains(name) {
             run.report.recreated.push(name.clone());
+        }
+        if state == ServiceState::Created && !run.report.created.contains(name) {
+            run.report.created.push(name.clone());
         }
     }
     run.report.services = rows;
+}
+
+/// Warns of the services that go on running with older secrets, with the line that has them started.
+pub(super) fn outdated(run: &mut Run, prepared: &Prepared, planned: &Planned) {
+    for name in &planned.outdated {
+        let chosen = &run.settings.compose.services;
+        let profile = prepared.project.model.services.get(name).and_then(|service| service.profiles.first());
+        let hint = match profile.filter(|_| chosen.is_empty()) {
+            Some(profile) => {
+                let active = prepared.profiles.iter().chain([profile]).cloned().collect::<Vec<_>>();
+                format!("To have it recreated, start it too: `profiles: {}`.", active.join(","))
+            }
+            None => {
+                let named = chosen.iter().chain([name]).cloned().collect::<Vec<_>>();
+                format!("To have it recreated, start it too: `services: {}`.", named.join(","))
+            }
+        };
+        run.warn(
+            format!("service {name} still runs with older secrets: this run does not start it"),
+            Some(hint),
+        );
+    }
 }
 
 fn started_at(containers: Option<&Vec<&Container>>) -> BTreeSet<String> {

@@ -28,11 +28,12 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
     let planned = planning::plan_delivery(run, &prepared, &secrets, &tools, &images, containers).await?;
     let parts = planned.parts(&images);
     overriding::checked(run, &mut prepared, parts, &declared_secrets, &tools, &planned.stamp).await?;
+    reporting::outdated(run, &prepared, &planned);
     run.check_strict()?;
 
     run.begin_stage("What a deployment would change");
     for service in prepared.project.model.services.values().filter(|s| services.contains(&s.name)) {
-        if !images.contains_key(&service.image) {
+        if !service.provider && !images.contains_key(&service.image) {
             let verb = if service.build { "build" } else { "pull" };
             run.console.line(&format!("{verb} the image {} of {}", service.image, service.name));
         }

@@ -172,6 +172,16 @@ fn composed_files(
         .collect()
 }
 
+impl ServicePlan {
+    /// The user who alone can read one of the files; `None` when all can read all of them.
+    pub fn only_reader(&self) -> Option<u32> {
+        self.files.iter().find_map(|file| match file.permissions(self.reader, 0o400) {
+            (Some((uid, _)), mode) if mode & 0o044 == 0 => Some(uid),
+            _ => None,
+        })
+    }
+}
+
 /// A plain file name for a place in a container, as its file is called where files have no directories.
 pub fn plain_name(file: &str) -> String {
     file.trim_start_matches('/').replace('/', "-")

@@ -19,6 +19,8 @@ use crate::error::{Code, Error, Result};
 
 /// Label of the services' containers: a sealed digest of the service's definition.
 pub const CONFIG: &str = "claude-secrets.config";
+/// Label of the services' containers: a slow digest of the files that the definition names.
+pub const FILES: &str = "claude-secrets.files";
 /// Label of the services' containers: who the image says a user's name is, as `name=uid:gid`.
 pub const USER: &str = "claude-secrets.user";
 /// Label of the services' containers: the deployment environment.
@@ -192,6 +194,9 @@ fn differs(wanted: &Wanted, container: &Container, images: &Images) -> Option<&'
     if label_differs(CONFIG) || label_differs(ENVIRONMENT) {
         return Some("its definition changed");
     }
+    if label_differs(FILES) {
+        return Some("a file that it mounts changed");
+    }
     if images.get(&wanted.service.image).is_some_and(|image| image.id != container.image_id()) {
         return Some("its image changed");
     }
@@ -211,6 +216,22 @@ fn differs(wanted: &Wanted, container: &Container, images: &Images) -> Option<&'
         State::Exited(_) => Some("it has ended"),
         State::Other => Some("it was not started"),
     }
+}
+
+/// The services that run with other secrets than they would get now, among those that have got some from us before.
+pub fn outdated(
+    services: impl IntoIterator<Item = String>,
+    revisions: &BTreeMap<String, ServiceRevision>,
+    containers: &[Container],
+) -> BTreeSet<String> {
+    let runs_older = |service: &String| {
+        let wanted = revisions.get(service).map(|found| found.revision.label());
+        containers.iter().filter(|container| container.service == *service).any(|container| {
+            let runs = matches!(container.state(), State::Running(_) | State::Restarting);
+            runs && container.label(REVISION).is_some_and(|label| Some(label) != wanted)
+        })
+    };
+    services.into_iter().filter(runs_older).collect()
 }
 
 /// Who the users are whose names stand in images, as far as containers of the same images tell.

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use zeroize::Zeroizing;
 
 use crate::docker::command::Tools;
+use crate::docker::empty_image;
 use crate::docker::engine::{self, Volume};
 use crate::error::{Code, Error, Result};
 use crate::secret::SecretValue;
@@ -43,8 +44,6 @@ pub struct NewVolume<'a> {
     pub project: &'a str,
     /// Its labels besides the project's.
     pub labels: &'a [(&'a str, &'a str)],
-    /// Any image that the engine has: a service's own.
-    pub image: &'a str,
     /// The files.
     pub files: &'a [VolumeFile<'a>],
 }
@@ -62,14 +61,10 @@ pub async fn create(tools: &Tools, new: &NewVolume<'_>) -> Result<()> {
         "volume-nocopy=true".to_owned(),
     ];
     let mount = mount.into_iter().chain(labels).collect::<Vec<_>>().join(",");
-    let helper = tools
-        .docker(["create", "--network", "none", "--pull", "never", "--mount", &mount])
-        .args(["--label", &format!("{PROJECT}={}", new.project), "--label", &format!("{FILLS}={}", new.name)])
-        // Never started; an image without a command needs one all the same.
-        .args(["--entrypoint", "/claude-secrets-never-started", new.image])
-        .output()
-        .await?
-        .or_fail(Code::DeliveryFailed, &failed("create"))?;
+    let (of, fills) = (format!("{PROJECT}={}", new.project), format!("{FILLS}={}", new.name));
+    let words = ["--mount", &mount, "--label", &of, "--label", &fills];
+    let helper =
+        empty_image::create(tools, &words).await?.or_fail(Code::DeliveryFailed, &failed("create"))?;
     let id = helper.text().trim().to_owned();
     let archive = archive(new.files)?;
     tools

@@ -9,141 +9,95 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::command::Tools;
-use super::engine::{self, Container, Health, State};
+use super::engine::{self, Container};
+use super::readers::{Readers, Seen};
+pub use super::watched::restarts;
+use super::watched::{Verdict, Watched, looks_well, verdict};
 use crate::console::Console;
 use crate::error::{Code, Error, Problem, Result};
 
-/// How long a service without a health check must run to count as staying up.
-const STAYS_UP: Duration = Duration::from_secs(3);
-/// How many restarts are too many.
-const TOO_OFTEN: u64 = 3;
-const AGAIN_AND_AGAIN: &str = "ended and is restarted again and again";
 const POLL: Duration = Duration::from_millis(250);
 
-/// Where a container stands at the gate.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Verdict {
-    Good,
-    /// It runs without a health check; good once it has for long enough.
-    Running,
-    Wait,
-    Bad(&'static str),
+/// What the gate is about.
+pub struct Gate<'a> {
+    /// Docker's programs.
+    pub tools: &'a Tools,
+    /// Where the last lines of failed services go.
+    pub console: &'a Console,
+    /// The project's name.
+    pub project: &'a str,
+    /// The services that must be well, and have containers.
+    pub services: &'a BTreeSet<String>,
+    /// The project's containers before this deployment: as long as they were not touched they need not show again that
+    /// they stay up.
+    pub before: &'a [Container],
+    /// Who can read the services' secrets.
+    pub readers: &'a Readers,
+    /// How long to wait.
+    pub timeout: Duration,
 }
 
 /// Whether containers that were not touched are all well: nothing to wait for.
 pub fn all_well(containers: &[Container], services: &BTreeSet<String>) -> bool {
-    containers
-        .iter()
-        .filter(|container| services.contains(&container.service))
-        .all(|container| matches!(verdict(container), Verdict::Good | Verdict::Running))
+    containers.iter().filter(|container| services.contains(&container.service)).all(looks_well)
 }
 
-/// Waits for the containers of `services`, which must be there. `settled` are containers that ran before this deployment,
-/// by id and start: as long as they were not touched they need not show again that they stay up. Errors have the code
-/// [`Code::Unhealthy`] and name each service that failed; what its container printed last goes to the log.
-pub async fn wait(
-    tools: &Tools,
-    console: &Console,
-    project: &str,
-    services: &BTreeSet<String>,
-    settled: &BTreeSet<(String, String)>,
-    timeout: Duration,
-) -> Result<()> {
+/// Waits until all services are well. Errors have the code [`Code::Unhealthy`] and name each service that failed; what its
+/// container printed last goes to the log.
+pub async fn wait(gate: Gate<'_>) -> Result<()> {
+    let Gate { tools, project, services, before, timeout, .. } = gate;
     let start = Instant::now();
-    let mut watched: BTreeMap<String, Watched> = BTreeMap::new();
+    let mut all: BTreeMap<String, Watched> = BTreeMap::new();
+    let mut seen = Seen::new(gate.readers);
     loop {
         let containers = engine::containers(tools, project).await?;
         let ours: Vec<&Container> = containers.iter().filter(|c| services.contains(&c.service)).collect();
-        let mut pending = Vec::new();
+        let late = start.elapsed() >= timeout;
+        let mut pending = false;
         let mut failed: Vec<(&Container, String)> = Vec::new();
         for container in &ours {
-            let watched = watched.entry(container.id.clone()).or_insert_with(|| Watched::new(container));
-            match watched.judge(container, settled.contains(&run_of(container))) {
+            let known = || before.iter().find(|other| other.id == container.id);
+            let watched = all.entry(container.id.clone()).or_insert_with(|| Watched::new(container, known()));
+            let verdict = watched.judge(container);
+            if !matches!(verdict, Verdict::Good) {
+                seen.look(tools, container).await?;
+            }
+            match verdict {
                 Verdict::Good | Verdict::Running => {}
-                Verdict::Wait => pending.push(*container),
                 Verdict::Bad(why) => failed.push((container, describe(container, why))),
+                Verdict::Wait if late => failed.push((container, watched.why_late(timeout))),
+                Verdict::Wait => pending = true,
             }
         }
         let there: BTreeSet<&str> = ours.iter().map(|c| c.service.as_str()).collect();
         let absent: Vec<&str> =
             services.iter().map(String::as_str).filter(|service| !there.contains(service)).collect();
-        if failed.is_empty() && pending.is_empty() && absent.is_empty() {
+        if failed.is_empty() && !pending && absent.is_empty() {
             return Ok(());
         }
-        if !failed.is_empty() || start.elapsed() >= timeout {
-            let late = format!("is not ready after {}", humantime::format_duration(timeout));
-            failed.extend(pending.into_iter().map(|container| (container, late.clone())));
-            return Err(failure(tools, console, &failed, &absent).await?);
+        // What is only not ready yet when another one fails is not to blame.
+        if !failed.is_empty() || late {
+            return Err(failure(&gate, &seen, &failed, &absent).await?);
         }
         sleep(POLL).await;
     }
 }
 
-/// Which run of a container this is: its id, and when it was started.
-pub fn run_of(container: &Container) -> (String, String) {
-    let started = container.raw.pointer("/State/StartedAt").and_then(|at| at.as_str());
-    (container.id.clone(), started.unwrap_or_default().to_owned())
-}
-
-/// Prints the last lines of the containers that are not well, for an `up` that did not come to its end.
+/// Prints the last lines of the containers that are not well, for an `up` that did not come to its end: of those that
+/// failed, or else of those that are not ready yet.
 pub async fn show_troubled(tools: &Tools, console: &Console, containers: &[Container]) -> Result<()> {
-    for container in containers.iter().filter(|c| !matches!(verdict(c), Verdict::Good | Verdict::Running)) {
+    let of = |wanted: fn(Verdict) -> bool| containers.iter().filter(move |c| wanted(verdict(c)));
+    let failed: Vec<_> = of(|verdict| matches!(verdict, Verdict::Bad(_))).collect();
+    let waiting = of(|verdict| verdict == Verdict::Wait).filter(|_| failed.is_empty());
+    for container in failed.iter().copied().chain(waiting) {
         last_lines(tools, console, container).await?;
     }
     Ok(())
 }
 
-/// A container at the gate, over time.
-struct Watched {
-    since: Instant,
-    restarts: u64,
-    restarts_at_first: u64,
-}
-
-impl Watched {
-    fn new(container: &Container) -> Self {
-        let restarts = container.restart_count();
-        Self { since: Instant::now(), restarts, restarts_at_first: restarts }
-    }
-
-    /// A service that ended once, because what it needs was not up yet, may come up at the next try.
-    fn judge(&mut self, container: &Container, settled: bool) -> Verdict {
-        let restarts = container.restart_count();
-        if restarts > self.restarts {
-            (self.restarts, self.since) = (restarts, Instant::now());
-        }
-        let again_and_again = restarts - self.restarts_at_first.min(restarts) >= TOO_OFTEN;
-        match verdict(container) {
-            Verdict::Running if settled => Verdict::Good,
-            Verdict::Running if again_and_again => Verdict::Bad(AGAIN_AND_AGAIN),
-            Verdict::Running if self.since.elapsed() < STAYS_UP => Verdict::Wait,
-            Verdict::Bad(AGAIN_AND_AGAIN) if !again_and_again => Verdict::Wait,
-            other => other,
-        }
-    }
-}
-
-fn verdict(container: &Container) -> Verdict {
-    match container.state() {
-        State::Running(Health::Healthy) => Verdict::Good,
-        State::Running(Health::Unhealthy) => Verdict::Bad("is unhealthy"),
-        State::Running(Health::None) => Verdict::Running,
-        State::Exited(0) if !restarts(container) => Verdict::Good,
-        State::Exited(_) if !restarts(container) => Verdict::Bad("ended"),
-        State::Exited(_) | State::Restarting => Verdict::Bad(AGAIN_AND_AGAIN),
-        State::Running(Health::Starting) | State::Other => Verdict::Wait,
-    }
-}
-
-/// Whether the engine starts it again when it ends with status 0.
-pub fn restarts(container: &Container) -> bool {
-    let policy = container.raw.pointer("/HostConfig/RestartPolicy/Name").and_then(|name| name.as_str());
-    matches!(policy, Some("always" | "unless-stopped"))
-}
-
 fn describe(container: &Container, why: &str) -> String {
     match container.state() {
-        State::Exited(code) => format!("{why} with status {code}"),
+        engine::State::Exited(code) => format!("{why} with status {code}"),
         _ => why.to_owned(),
     }
 }
@@ -156,51 +110,22 @@ async fn last_lines(tools: &Tools, console: &Console, container: &Container) -> 
 }
 
 async fn failure(
-    tools: &Tools,
-    console: &Console,
+    gate: &Gate<'_>,
+    seen: &Seen<'_>,
     failed: &[(&Container, String)],
     absent: &[&str],
 ) -> Result<Error> {
-    for (container, _) in failed {
-        last_lines(tools, console, container).await?;
-    }
-    let ended = failed.iter().map(|(container, why)| {
-        Problem::new(format!("service {} ({}) {why}", container.service, container.name))
-    });
-    let missing = absent.iter().map(|service| Problem::new(format!("service {service} has no container")));
-    Ok(Error::new(Code::Unhealthy, "services did not come up")
-        .problems(ended.chain(missing).collect())
-        .hint("The last lines of each are in the log above. `wait-timeout` gives slow ones more time."))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    fn container(state: &serde_json::Value, policy: &str) -> Container {
-        let raw = json!({"State": state, "HostConfig": {"RestartPolicy": {"Name": policy}}});
-        Container { id: "i".into(), name: "n".into(), service: "s".into(), raw }
-    }
-
-    #[test]
-    fn a_one_shot_that_ended_well_is_good_and_a_daemon_that_ended_is_not() {
-        for (state, policy, expected) in [
-            (json!({"Status": "exited", "ExitCode": 0}), "no", Verdict::Good),
-            (json!({"Status": "exited", "ExitCode": 3}), "no", Verdict::Bad("ended")),
-            (json!({"Status": "exited", "ExitCode": 0}), "on-failure", Verdict::Good),
-            (json!({"Status": "exited", "ExitCode": 0}), "always", Verdict::Bad(AGAIN_AND_AGAIN)),
-            (json!({"Status": "running"}), "no", Verdict::Running),
-            (json!({"Status": "running", "Health": {"Status": "starting"}}), "no", Verdict::Wait),
-            (json!({"Status": "running", "Health": {"Status": "healthy"}}), "no", Verdict::Good),
-            (
-                json!({"Status": "running", "Health": {"Status": "unhealthy"}}),
-                "no",
-                Verdict::Bad("is unhealthy"),
-            ),
-            (json!({"Status": "created"}), "no", Verdict::Wait),
-        ] {
-            assert_eq!(verdict(&container(&state, policy)), expected, "{state} {policy}");
+    let mut problems = Vec::new();
+    for (container, why) in failed {
+        last_lines(gate.tools, gate.console, container).await?;
+        let mut problem = Problem::new(format!("service {} ({}) {why}", container.service, container.name));
+        if let Some(remedy) = seen.remedy(gate.tools, container).await? {
+            problem = problem.remedy(remedy);
         }
+        problems.push(problem);
     }
+    problems.extend(absent.iter().map(|service| Problem::new(format!("service {service} has no container"))));
+    Ok(Error::new(Code::Unhealthy, "services did not come up")
+        .problems(problems)
+        .hint("The last lines of each are in the log above. `wait-timeout` gives slow ones more time."))
 }

@@ -80,12 +80,16 @@ impl HostPaths {
             .ok_or_else(|| not_mapped(here, self.own_id.is_some()))
     }
 
-    /// Where a path of the host is here; `None` when this container does not see it.
-    pub fn to_here(&self, host: &Path) -> Option<PathBuf> {
+    /// Where a path of the host is read here, links resolved; `None` when it leads to nothing that is mounted here.
+    pub fn here(&self, host: &Path) -> Option<PathBuf> {
         let Some(mounts) = &self.mounts else {
-            return Some(host.to_owned());
+            return host.canonicalize().ok();
         };
-        mounts.iter().find_map(|(here, source)| host.strip_prefix(source).ok().map(|rest| joined(here, rest)))
+        let below =
+            mounts.iter().filter_map(|(ours, source)| Some((ours, source, host.strip_prefix(source).ok()?)));
+        let (ours, _, rest) = below.max_by_key(|(_, source, _)| source.as_os_str().len())?;
+        let real = joined(ours, rest).canonicalize().ok()?;
+        mounts.iter().any(|(ours, _)| real.starts_with(ours)).then_some(real)
     }
 
     /// Puts a link at the host's path, so that programs here can read what they name to the engine. Nothing is done

@@ -171,8 +171,10 @@ fn find_user(passwd: &str, user: &str) -> Option<(u32, u32)> {
     })
 }
 
+/// Those of the services that are made from an image.
 fn chosen<'a>(project: &'a Project, services: &'a BTreeSet<String>) -> impl Iterator<Item = &'a Service> {
-    project.model.services.values().filter(|service| services.contains(&service.name))
+    let all = project.model.services.values();
+    all.filter(|service| services.contains(&service.name) && !service.provider)
 }
 
 fn unavailable(services: &[&str], what: &str) -> Error {

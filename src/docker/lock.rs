@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::command::Tools;
-use super::engine;
+use super::{empty_image, engine};
 use crate::delivery::volume::PROJECT;
 use crate::error::{Code, Error, Result};
 
@@ -40,29 +40,15 @@ impl Holder {
 }
 
 impl EngineLock {
-    /// Takes the project's lock, waiting up to `wait` for another run. `image` is any image that the engine has. A lock
-    /// whose holder is gone is taken over. Errors: [`Code::Locked`].
-    pub async fn take(
-        tools: &Tools,
-        project: &str,
-        image: &str,
-        holder: &Holder,
-        wait: Duration,
-    ) -> Result<Self> {
+    /// Takes the project's lock, waiting up to `wait` for another run. A lock whose holder is gone is taken over.
+    /// Errors: [`Code::Locked`].
+    pub async fn take(tools: &Tools, project: &str, holder: &Holder, wait: Duration) -> Result<Self> {
         let name = format!("claude-secrets-lock-{project}");
         let start = Instant::now();
         loop {
-            let made = tools
-                .docker(["create", "--name", &name, "--network", "none", "--pull", "never"])
-                .args([
-                    "--label",
-                    &format!("{PROJECT}={project}"),
-                    "--label",
-                    &format!("{HOLDER}={}", holder.label()),
-                ])
-                .args(["--entrypoint", "/claude-secrets-never-started", image])
-                .output()
-                .await?;
+            let (of, by) = (format!("{PROJECT}={project}"), format!("{HOLDER}={}", holder.label()));
+            let words = ["--name", &name, "--label", &of, "--label", &by];
+            let made = empty_image::create(tools, &words).await?;
             if made.success {
                 return Ok(Self { id: made.text().trim().to_owned() });
             }

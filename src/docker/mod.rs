@@ -2,6 +2,7 @@
 
 pub mod command;
 pub mod discovery;
+pub mod empty_image;
 pub mod engine;
 pub mod health;
 pub mod host_directory;
@@ -11,7 +12,10 @@ pub mod includes;
 pub mod lock;
 pub mod model;
 pub mod placeholder;
+pub mod mounted_files;
 pub mod project;
+pub mod readers;
 pub mod said;
 pub mod service;
 pub mod up;
+mod watched;

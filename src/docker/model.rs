@@ -106,6 +106,11 @@ impl Model {
             }
         }
         let mut text = definition.to_string();
+        // What a provider is told decides about the variables that it gives the services that depend on it.
+        for provider in self.providers_of([service]) {
+            text.push('\n');
+            text.push_str(&self.definition(&provider));
+        }
         let referred = self.services.get(service).map(|s| s.refers_to.as_slice()).unwrap_or_default();
         for (section, name) in referred {
             let part = self.resolved.get(section).and_then(|all| all.get(name)).cloned().unwrap_or_default();
@@ -126,6 +131,23 @@ impl Model {
             let definition = self.resolved.get("services").and_then(|s| s.get(&name));
             if definition.is_some() && all.insert(name) {
                 open.extend(keys(definition.and_then(|d| d.get("depends_on"))));
+            }
+        }
+        all
+    }
+
+    /// The services that a provider manages and that these services depend on, directly or by way of other such ones.
+    /// Compose must be given them together: only in the run in which it asks the provider does it know the variables
+    /// that the provider gives to those that depend on it.
+    pub fn providers_of<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> BTreeSet<String> {
+        let mut all = BTreeSet::new();
+        let mut open: Vec<&Service> = names.into_iter().filter_map(|name| self.services.get(name)).collect();
+        while let Some(service) = open.pop() {
+            let providers = service.depends_on.iter().filter_map(|name| self.services.get(name));
+            for provider in providers.filter(|other| other.provider) {
+                if provider.name != service.name && all.insert(provider.name.clone()) {
+                    open.push(provider);
+                }
             }
         }
         all
@@ -202,6 +224,23 @@ mod tests {
         };
         assert_eq!(with(1, "bridge"), with(3, "bridge"));
         assert_ne!(with(1, "bridge"), with(1, "macvlan"));
+    }
+
+    #[test]
+    fn a_definition_changes_with_what_a_provider_is_told_that_the_service_depends_on() {
+        let with = |size: &str| {
+            model(json!({"name": "p", "services": {
+                "web": {"depends_on": {"db": {}}},
+                "db": {"provider": {"type": "t"}, "depends_on": {"base": {}}},
+                "base": {"provider": {"type": "t", "options": {"size": [size]}}},
+                "other": {},
+            }}))
+        };
+        assert_ne!(with("1").definition("web"), with("2").definition("web"));
+        assert_eq!(with("1").definition("other"), with("2").definition("other"));
+        let model = with("1");
+        assert_eq!(model.providers_of(["web", "other"]).into_iter().collect::<Vec<_>>(), ["base", "db"]);
+        assert!(model.services["db"].replicas == 0 && model.services["web"].replicas == 1);
     }
 
     #[test]

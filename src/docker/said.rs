@@ -17,10 +17,15 @@ const REASONS: &[&str] = &[
     "required variable",
 ];
 const UNSET: &str = " variable is not set";
+/// What every build in our image is warned of (it has neither program), and nobody can do anything about.
+const ABOUT_BUILDS: &[&str] = &[
+    "Docker Compose is configured to build using Bake, but buildx isn't installed",
+    "current commit information was not captured by the build",
+];
 
 /// A line of Compose without anything that it quotes of an env file; `None` when nothing is left of it.
 pub fn without_quotes(line: &str) -> Option<Cow<'_, str>> {
-    if line.contains(UNSET) {
+    if line.contains(UNSET) || ABOUT_BUILDS.iter().any(|warning| line.contains(warning)) {
         return None;
     }
     let Some(at) = line.find(FAILED) else {
@@ -77,5 +82,17 @@ mod tests {
         let warning = r#"time="2026" level=warning msg="The \"w0rdTail\" variable is not set. Defaulting to a blank string.""#;
         assert_eq!(without_quotes(warning), None);
         assert_eq!(unset_variables(warning), BTreeSet::from(["w0rdTail".to_owned()]));
+    }
+
+    #[test]
+    fn what_every_build_is_warned_of_is_not_printed() {
+        for warning in [
+            r#"time="2026" level=warning msg="Docker Compose is configured to build using Bake, but buildx isn't installed""#,
+            r#"time="2026" level=warning msg="current commit information was not captured by the build" error="git was not found in the system""#,
+        ] {
+            assert_eq!(without_quotes(warning), None);
+        }
+        let other = r#"time="2026" level=warning msg="the attribute `version` is obsolete""#;
+        assert_eq!(without_quotes(other).as_deref(), Some(other));
     }
 }

@@ -78,8 +78,15 @@ pub struct Service {
     pub mounts: Vec<OwnMount>,
     /// `volumes_from`: services whose mounts it has, too.
     pub volumes_from: Vec<String>,
-    /// How many containers it has.
+    /// Whether a provider manages it (`provider`): a program of somebody else, asked by Compose. It has no image and no
+    /// container.
+    pub provider: bool,
+    /// `depends_on`.
+    pub depends_on: BTreeSet<String>,
+    /// How many containers it gets; none when a provider manages it.
     pub replicas: u64,
+    /// `profiles`.
+    pub profiles: Vec<String>,
     /// Whether a profile that is not active keeps it from starting.
     pub active: bool,
     /// Services that must be recreated, or are restarted by Compose, when this one's container changes: it shares their
@@ -120,6 +127,7 @@ pub(super) fn read(project: &str, name: &str, resolved: &Value, active: bool) ->
         source: String::new(),
         target: target.split(':').next().unwrap_or(target).to_owned(),
     }));
+    let provider = resolved.get("provider").is_some_and(|provider| !provider.is_null());
     let replicas = resolved
         .get("scale")
         .or_else(|| resolved.pointer("/deploy/replicas"))
@@ -156,7 +164,10 @@ pub(super) fn read(project: &str, name: &str, resolved: &Value, active: bool) ->
         configs: list("configs").iter().filter_map(own_file).collect(),
         mounts,
         volumes_from: volumes_from(resolved),
-        replicas,
+        provider,
+        depends_on: keys(resolved.get("depends_on")).collect(),
+        profiles: list("profiles").iter().filter_map(|name| Some(name.as_str()?.to_owned())).collect(),
+        replicas: if provider { 0 } else { replicas },
         active,
         follows: followed(resolved),
         refers_to: referred(resolved),

@@ -36,13 +36,13 @@ pub(super) fn read(given: &Given<'_>) -> Result<Manifest, Error> {
     imports.extend(more);
     let services = document.as_ref().and_then(|d| d.services.value.as_ref()).map(|entries| {
         let known: Vec<&str> = secrets.iter().map(|secret| secret.name.as_str()).collect();
-        grants(entries, &known, !imports.is_empty(), &mut findings)
+        grants(entries, &known, given.lenient || !imports.is_empty(), &mut findings)
     });
     collisions(&secrets, &mut findings.all);
     if !findings.all.is_empty() {
         return Err(gather(findings.all));
     }
-    if secrets.is_empty() && imports.is_empty() {
+    if secrets.is_empty() && imports.is_empty() && !given.lenient {
         return Err(nothing_declared(given));
     }
     Ok(Manifest { scope, secrets, imports, services, sources })

@@ -135,6 +135,9 @@ pub struct Given<'a> {
     pub known_kinds: &'a [&'a str],
     /// Those of them whose values have versions, so that a reference may end in `@version`.
     pub versioned: &'a [&'a str],
+    /// Whether secrets may be named that nothing declares, or none at all: to take a project down, what another input
+    /// declared when it was deployed need not be given again.
+    pub lenient: bool,
     /// The settings of each kind; any setting goes for a kind that is not listed.
     pub settings: &'a [(&'a str, Vec<&'a str>)],
 }

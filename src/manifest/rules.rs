@@ -143,7 +143,11 @@ impl Rules {
         if let Some(least) = self.min_length
             && bytes.len() < least
         {
-            return Err(format!("is shorter than `min-length`, {least} bytes ({})", value.shape()));
+            return Err(format!(
+                "is shorter than `min-length`, {} ({})",
+                crate::count::count(least, "byte"),
+                value.shape()
+            ));
         }
         Ok(())
     }

@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::model::{ErrorRow, Message, Outcome, Report, SecretRow, SecretState, ServiceRow, ServiceState};
-use super::text::{count, duration, list, one_line, shortened, visible};
+use super::model::{ErrorRow, Message, Outcome, Report, SecretRow, SecretState, ServiceRow};
+use super::text::{duration, list, one_line, shortened, visible};
+use crate::count::count;
 
 /// GitHub shows so many errors, and as many warnings, of one step (`_maxIssueCount` in the runner's `ExecutionContext`).
 const MOST_ANNOTATIONS: usize = 10;
@@ -167,13 +168,10 @@ fn doings(report: &Report) -> String {
     }
     let named =
         |names: &[String]| list(&names.iter().map(|name| visible(name)).collect::<Vec<_>>(), MOST_NAMES);
-    let created: Vec<String> = (report.services.iter())
-        .filter(|service| service.state == ServiceState::Created)
-        .map(|service| service.name.clone())
-        .collect();
+    let created = &report.created;
     let mut parts = Vec::new();
     if !created.is_empty() {
-        parts.push(format!("created {}", named(&created)));
+        parts.push(format!("created {}", named(created)));
     }
     // In the output, what was created counts as made anew too.
     let recreated: Vec<String> =

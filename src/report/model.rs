@@ -42,8 +42,10 @@ pub struct Report {
     pub missing: Vec<String>,
     /// The names of the secrets whose value or way of delivery differs from the last deployment's.
     pub changed: Vec<String>,
-    /// The services whose containers were made anew.
+    /// The services whose containers were made anew, those among them that had none before too.
     pub recreated: Vec<String>,
+    /// The services that had no container before.
+    pub created: Vec<String>,
     /// What the user should look at.
     pub warnings: Vec<Message>,
     /// What the user should know.
@@ -120,6 +122,7 @@ tokens! {
         Recreated = "recreated": "Its containers were made anew.",
         Started = "started": "Its container was there and was started.",
         Unchanged = "unchanged": "It was left as it was.",
+        Stale = "stale": "It still runs with older secrets, since this run was not to start it.",
         #[default]
         NotStarted = "not-started": "It was not to be started, or the run did not get that far.",
         Unhealthy = "unhealthy": "Its health check fails.",
@@ -249,6 +252,7 @@ impl Default for Report {
             missing: Vec::new(),
             changed: Vec::new(),
             recreated: Vec::new(),
+            created: Vec::new(),
             warnings: Vec::new(),
             notes: Vec::new(),
             override_file: None,

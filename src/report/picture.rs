@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use super::model::{Report, SecretState};
-use super::text::{count, shortened, visible};
+use super::text::{shortened, visible};
+use crate::count::count;
 
 /// More arrows than this cannot be followed by eye any more.
 const MOST_ARROWS: usize = 60;

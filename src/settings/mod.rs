@@ -10,6 +10,7 @@ use std::time::Duration;
 pub use environment::{Environment, holds};
 pub use inputs::{INPUTS, Input, Kind};
 
+use crate::count::count;
 use crate::error::{Code, Error, Result};
 use crate::secret::SecretValue;
 
@@ -399,7 +400,10 @@ fn path(text: &str, workspace: &Path, project: Option<&Path>) -> PathBuf {
 fn unexpected(name: &str, text: &str, expected: &str) -> Error {
     Error::new(
         Code::Usage,
-        format!("{name}: expected {expected}, got {} characters of something else", text.chars().count()),
+        format!(
+            "{name}: expected {expected}, got {} of something else",
+            count(text.chars().count(), "character")
+        ),
     )
     .hint(format!("Correct the input `{name}`."))
 }

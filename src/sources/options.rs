@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::catalog::{Setting, SourceKind};
+use crate::count::count;
 use crate::error::{Code, Error, Result};
 use crate::manifest::{Manifest, SourceConfig, SourceId};
 use crate::secret::SecretValue;
@@ -75,7 +76,7 @@ impl Options {
     /// A setting that cannot be: who said it, `what` is wrong, and its length. What stands there may be a misplaced value.
     pub fn unusable(&self, setting: &str, what: &str) -> Error {
         let length = self.text(setting).unwrap_or_default().chars().count();
-        Error::new(Code::Usage, format!("{} {what} ({length} characters)", self.said_by(setting)))
+        Error::new(Code::Usage, format!("{} {what} ({})", self.said_by(setting), count(length, "character")))
     }
 
     /// Refuses a manifest that holds a private key, where a setting may name its file: a key is a secret, and a manifest is
@@ -88,7 +89,7 @@ impl Options {
         let Some(value) = value.filter(|value| value.text.contains("PRIVATE KEY-----")) else {
             return Ok(());
         };
-        let fact = format!("{} holds {what} itself ({} bytes)", value.said_by, value.text.len());
+        let fact = format!("{} holds {what} itself ({})", value.said_by, count(value.text.len(), "byte"));
         Err(Error::new(Code::Usage, fact).hint(format!(
             "Make a new key, since everybody who may read the repository has this one, and give it by `{}` or as a file.",
             self.variable(end)

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use aws_credential_types::Credentials;
 
 use super::item::is_region;
+use crate::count::count;
 use crate::error::{Code, Error, Result};
 use crate::manifest::SourceId;
 use crate::settings::{Environment, Settings};
@@ -347,7 +348,7 @@ impl Reading<'_> {
     fn unusable(&self, said: &Said, what: &str) -> Error {
         Error::new(
             Code::Usage,
-            format!("{}: {} {what} ({} characters)", self.options.id, said.by, said.text.len()),
+            format!("{}: {} {what} ({})", self.options.id, said.by, count(said.text.len(), "character")),
         )
     }
 }

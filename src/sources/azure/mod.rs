@@ -150,8 +150,8 @@ fn malformed(reference: &Reference) -> Option<Refused> {
     let version = reference.version.as_deref().filter(|version| !name::is_version(version))?;
     Some(Refused::failed(
         format!(
-            "{reference}: a version in Key Vault has 32 hexadecimal digits, and this one has {} characters",
-            version.chars().count()
+            "{reference}: a version in Key Vault has 32 hexadecimal digits, and this one has {}",
+            crate::count::count(version.chars().count(), "character")
         ),
         format!(
             "Take one of those that `az keyvault secret list-versions --name {} --vault-name VAULT` lists.",

@@ -7,7 +7,10 @@ const LONGEST: usize = 127;
 /// What is wrong with a text as a secret's name; nothing when it is one.
 pub(super) fn fault(name: &str) -> Option<String> {
     if name.is_empty() || name.len() > LONGEST {
-        return Some(format!("it has {} characters, and 1 to {LONGEST} are allowed", name.chars().count()));
+        return Some(format!(
+            "it has {}, and 1 to {LONGEST} are allowed",
+            crate::count::count(name.chars().count(), "character")
+        ));
     }
     let at = name.chars().position(|c| !(c.is_ascii_alphanumeric() || c == '-'))?;
     Some(format!("its character {} is no letter (A-Z, a-z), digit or hyphen", at + 1))

@@ -23,6 +23,7 @@ pub(super) use self::failure::{cause, causes};
 pub use self::header::{bearer, credential};
 pub(super) use self::retry::retry_after;
 pub use self::tls::{Tls, authorities, pem};
+use crate::count::count;
 use crate::error::{Code, Error, Result};
 use crate::settings::{Environment, Settings};
 
@@ -248,7 +249,7 @@ impl Proxies {
             Url::parse(&with_scheme).map(|_| Some(with_scheme)).map_err(|_| {
                 Error::new(
                     Code::Usage,
-                    format!("{name} is no address of a proxy ({} characters)", text.len()),
+                    format!("{name} is no address of a proxy ({})", count(text.len(), "character")),
                 )
                 .hint(format!("Write it as `http://host:port`, or unset {name}."))
             })

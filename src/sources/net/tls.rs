@@ -8,6 +8,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use super::failure::cause;
+use crate::count::count;
 use crate::error::{Code, Error, Result};
 use crate::secret::SecretValue;
 
@@ -60,7 +61,8 @@ fn no_certificate(said_by: &str) -> Error {
 /// the client is made, and not say why.
 pub(super) fn parsed(pem: &[u8], said_by: &str) -> Result<Vec<Certificate>> {
     let broken = || {
-        let fact = format!("{said_by} holds a certificate that cannot be read ({} bytes)", pem.len());
+        let fact =
+            format!("{said_by} holds a certificate that cannot be read ({})", count(pem.len(), "byte"));
         Error::new(Code::Usage, fact).hint("It must be PEM, e.g. what `openssl x509` prints.")
     };
     let mut trusted = RootCertStore::empty();

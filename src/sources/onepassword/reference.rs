@@ -1,6 +1,7 @@
 //! `op://vault/item/[section/]field[?attribute=…]`, as 1Password's own tools write it (1Password's documentation,
 //! "Secret reference syntax"). Names are compared without case, and each may be an id instead.
 
+use crate::count::count;
 use crate::sources::Refusal;
 
 /// How every reference starts.
@@ -54,7 +55,7 @@ impl SecretReference {
             [vault, item, section, field] => (vault, item, Some(section), field),
             _ => {
                 return refused(
-                    &format!("it has {} parts and not three or four", parts.len()),
+                    &format!("it has {} and not three or four", count(parts.len(), "part")),
                     "Write it as `op://vault/item/field` or `op://vault/item/section/field`. A name that holds a `/` is written as its id (`op item list --vault VAULT`, `op item get ITEM --format json`).",
                 );
             }

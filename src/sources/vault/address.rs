@@ -2,6 +2,7 @@
 
 use reqwest::Url;
 
+use crate::count::count;
 use crate::error::{Code, Error, Result};
 use crate::sources::net;
 
@@ -21,8 +22,11 @@ impl Address {
     /// `usage`, with who said it and what an address is like; of the text itself only its length.
     pub(super) fn parse(text: &str, said_by: &str) -> Result<Self> {
         let wrong = |what: &str| {
-            Error::new(Code::Usage, format!("{said_by} {what} ({} characters)", text.chars().count()))
-                .hint("Write the server's address with its scheme: `https://vault.example.com:8200`.")
+            Error::new(
+                Code::Usage,
+                format!("{said_by} {what} ({})", count(text.chars().count(), "character")),
+            )
+            .hint("Write the server's address with its scheme: `https://vault.example.com:8200`.")
         };
         if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
             return Err(wrong("holds a blank or a control character"));
@@ -136,7 +140,11 @@ mod tests {
             ("https://v?token=canary", "`VAULT_ADDR` holds a `?` or `#`, and so is no address of a server"),
             ("https://v/ui/vault/secrets", "`VAULT_ADDR` is an address of the web interface"),
         ] {
-            assert_eq!(api(text), format!("{expected} ({} characters)", text.chars().count()), "{text}");
+            assert_eq!(
+                api(text),
+                format!("{expected} ({})", count(text.chars().count(), "character")),
+                "{text}"
+            );
         }
     }
 

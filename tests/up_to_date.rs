@@ -1,0 +1,257 @@
+//! What counts as up to date, on a real engine: a second deployment changes what must change and nothing else.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // clippy.toml allows it in test functions, and the rest here serves these
+#![allow(unreachable_pub, dead_code)] // the support files serve several test programs
+
+#[path = "support/scene.rs"]
+mod scene;
+
+use scene::{Done, Scene, docker, done, path_with, write_script};
+
+const VALUE: &str = "canary-of-a-second-run";
+const SLEEPS: &str = "    image: IMAGE\n    init: true\n    command: [sleep, '3000']\n";
+
+/// Deploys with the secret KEY, which must end well.
+#[track_caller]
+fn deploy(scene: &Scene, words: &[&str]) -> Done {
+    deploy_value(scene, VALUE, words)
+}
+
+/// The same with another value of KEY.
+#[track_caller]
+fn deploy_value(scene: &Scene, value: &str, words: &[&str]) -> Done {
+    let mut command = scene.cli(["deploy", "--secrets", "KEY"].iter().chain(words));
+    command.env("KEY", value);
+    done(command).expect(0)
+}
+
+/// What a command prints in a service's only container.
+fn inside(scene: &Scene, service: &str, words: &[&str]) -> String {
+    let id = scene.containers()[service].0.clone();
+    docker(["exec", &id].into_iter().chain(words.iter().copied()))
+}
+
+#[test]
+fn a_service_without_replicas_changes_nothing_from_run_to_run() {
+    let scene = Scene::new("same-none");
+    scene.compose(&format!(
+        "services:\n  web:\n{SLEEPS}    environment: {{ KEY: }}\n  idle:\n{SLEEPS}    environment: {{ KEY: }}\n    \
+         deploy: {{ replicas: 0 }}\n"
+    ));
+    for delivery in ["file", "volume"] {
+        deploy(&scene, &["--delivery", delivery]);
+        let (files, containers) = (scene.tree(), scene.containers());
+        let said = deploy(&scene, &["--delivery", delivery]);
+        assert!(said.stderr.contains("all services are up to date"), "{delivery}: {}", said.stderr);
+        assert!(scene.tree() == files, "{delivery}: a file is another one");
+        assert_eq!(scene.containers(), containers, "{delivery}");
+    }
+}
+
+#[test]
+fn a_one_shot_of_the_first_deployment_is_created_and_not_recreated() {
+    let scene = Scene::new("same-first");
+    scene.compose(&format!(
+        "services:\n  web:\n{SLEEPS}  once:\n    image: IMAGE\n    environment: {{ KEY: }}\n    command: ['true']\n"
+    ));
+    let said = deploy(&scene, &[]).stderr;
+    assert!(said.contains("created once, web") && !said.contains("recreated"), "{said}");
+    assert!(said.contains("1 secret declared"), "{said}");
+    let said = deploy_value(&scene, "another-value", &[]).stderr;
+    assert!(said.contains("recreated once") && !said.contains("created web"), "{said}");
+}
+
+/// A provider that writes down how it is called and gives `URL` to those that depend on it. Compose finds it on the PATH.
+fn provider(scene: &Scene) -> (String, impl Fn() -> Vec<String>) {
+    let (calls, name) = (scene.beside("calls"), format!("provider-{}", scene.name));
+    let text = format!(
+        r#"case "$*" in *metadata) exit 1;; esac
+echo "$@" >> {}
+case "$*" in *" up "*)
+    echo '{{"type": "info", "message": "making it"}}'
+    echo '{{"type": "setenv", "message": "URL=https://db.example.test"}}';;
+esac"#,
+        calls.display()
+    );
+    write_script(&scene.beside("bin").join(&name), &text);
+    let all = move || {
+        let text = std::fs::read_to_string(&calls).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    };
+    (name, all)
+}
+
+/// Runs a mode with the secret KEY and the provider on the PATH.
+#[track_caller]
+fn with_provider(scene: &Scene, words: &[&str], value: &str, code: i32) -> String {
+    let mut command = scene.cli(words);
+    command.env("KEY", value).env("PATH", path_with(&scene.beside("bin")));
+    done(command).expect(code).stderr
+}
+
+#[test]
+fn a_service_of_a_provider_is_asked_for_when_one_that_depends_on_it_changes_and_is_not_waited_for() {
+    let scene = Scene::new("same-provider");
+    let (kind, calls) = provider(&scene);
+    let project = |size: u32| {
+        scene.compose(&format!(
+            "services:\n  db: {{ provider: {{ type: {kind}, options: {{ size: '{size}' }} }} }}\n  web:\n{SLEEPS}    \
+             environment: {{ KEY: }}\n    depends_on: [db]\n"
+        ));
+    };
+    project(3);
+    for delivery in ["file", "volume"] {
+        let before = calls().len();
+        let words = ["deploy", "--secrets", "KEY", "--delivery", delivery];
+        with_provider(&scene, &words, VALUE, 0);
+        assert_eq!(calls().len(), before + 1, "{delivery}");
+        assert!(inside(&scene, "web", &["env"]).contains("DB_URL=https://db.example.test\n"));
+        assert_eq!(inside(&scene, "web", &["cat", "/run/secrets/key"]), VALUE);
+        let standing = scene.containers();
+        let said = with_provider(&scene, &words, VALUE, 0);
+        assert!(said.contains("all services are up to date"), "{delivery}: {said}");
+        assert_eq!((scene.containers(), calls().len()), (standing, before + 1));
+        // Started anew without its provider it would lose what the provider gave it.
+        with_provider(&scene, &words, "another-value", 0);
+        assert!(inside(&scene, "web", &["env"]).contains("DB_URL=https://db.example.test\n"), "{delivery}");
+    }
+    project(4);
+    let words = ["deploy", "--secrets", "KEY", "--delivery", "volume"];
+    let said = with_provider(&scene, &words, "another-value", 0);
+    assert!(said.contains("web: its definition changed"), "{said}");
+    assert!(calls().last().unwrap().contains("--size=4"), "{:?}", calls());
+    with_provider(&scene, &["down", "--secrets", "KEY"], VALUE, 0);
+    assert!(calls().last().unwrap().contains(" down "), "{:?}", calls());
+}
+
+#[test]
+fn a_provider_that_no_service_depends_on_is_asked_in_every_run_and_restarts_nothing() {
+    let scene = Scene::new("same-alone");
+    let (kind, calls) = provider(&scene);
+    scene.compose(&format!(
+        "services:\n  db: {{ provider: {{ type: {kind} }} }}\n  web:\n{SLEEPS}    environment: {{ KEY: }}\n"
+    ));
+    let deploy = || with_provider(&scene, &["deploy", "--secrets", "KEY"], VALUE, 0);
+    deploy();
+    let standing = scene.containers();
+    let said = deploy();
+    assert!(said.contains("\nunchanged: 1 service, 1 secret"), "{said}");
+    assert_eq!((scene.containers(), calls().len()), (standing, 2));
+}
+
+#[test]
+fn a_secret_for_a_service_of_a_provider_is_refused() {
+    let scene = Scene::new("same-granted");
+    let (kind, calls) = provider(&scene);
+    scene.compose(&format!("services:\n  db: {{ provider: {{ type: {kind} }} }}\n  web:\n{SLEEPS}"));
+    let said = with_provider(&scene, &["deploy", "--secrets", "KEY", "--grant-to", "db"], VALUE, 2);
+    assert!(said.contains("service db has a `provider`"), "{said}");
+    assert!(calls().is_empty() && scene.containers().is_empty());
+}
+
+#[test]
+fn a_service_is_recreated_when_a_file_that_its_definition_names_has_other_content() {
+    let scene = Scene::new("same-files");
+    scene.compose(&format!(
+        "services:\n  config:\n{SLEEPS}    configs: [conf]\n  own:\n{SLEEPS}    environment: {{ KEY: }}\n    \
+         secrets: [own]\n  bind:\n{SLEEPS}    volumes: ['./bind.txt:/bind.txt', './data:/data']\n  read:\n{SLEEPS}    \
+         environment: {{ KEY: }}\n    volumes: ['./read.txt:/read.txt:ro']\n  vary:\n{SLEEPS}    configs: [vary]\n\
+         configs:\n  conf: {{ file: ./conf.txt }}\n  vary: {{ environment: VARY }}\nsecrets:\n  own: {{ file: ./own.txt }}\n"
+    ));
+    for delivery in ["file", "volume"] {
+        for name in ["conf", "own", "bind", "read"] {
+            scene.write(&format!("{name}.txt"), "first");
+        }
+        scene.write("data/file", "of the service");
+        scene.write(".env", "VARY=first\n");
+        let words = ["--delivery", delivery, "--wait=false"];
+        deploy(&scene, &words);
+        for (file, service) in [
+            ("conf.txt", Some("config")),
+            ("own.txt", Some("own")),
+            ("bind.txt", Some("bind")),
+            ("read.txt", Some("read")),
+            (".env", Some("vary")),
+            ("data/file", None),
+        ] {
+            let before = scene.containers();
+            scene.write(file, "VARY=second\n");
+            let said = deploy(&scene, &words).stderr;
+            let after = scene.containers();
+            let changed: Vec<_> = after.iter().filter(|(name, run)| before[*name] != **run).collect();
+            let changed: Vec<_> = changed.into_iter().map(|(name, _)| name.as_str()).collect();
+            assert_eq!(changed, service.into_iter().collect::<Vec<_>>(), "{delivery}, {file}: {said}");
+            if file != "own.txt" {
+                assert_eq!(said.contains("a file that it mounts changed"), service.is_some(), "{said}");
+            }
+            assert!(
+                deploy(&scene, &words).stderr.contains("all services are up to date"),
+                "{delivery}, {file}"
+            );
+        }
+        assert_eq!(inside(&scene, "own", &["cat", "/run/secrets/own"]), "VARY=second\n");
+    }
+}
+
+#[test]
+fn a_file_that_a_service_writes_itself_recreates_nothing_where_git_does_not_track_it() {
+    let scene = Scene::new("same-written");
+    scene.compose(&format!(
+        "services:\n  web:\n{SLEEPS}    environment: {{ KEY: }}\n    volumes: ['./acme.json:/acme.json', \
+         './tracked.conf:/tracked.conf']\n"
+    ));
+    for name in ["acme.json", "tracked.conf"] {
+        scene.write(name, "first");
+    }
+    let git = |words: &[&str]| {
+        let mut command = std::process::Command::new("git");
+        command.current_dir(scene.project()).args(words);
+        done(command).expect(0);
+    };
+    git(&["init", "--quiet", "."]);
+    git(&["add", "tracked.conf"]);
+    deploy(&scene, &[]);
+    let before = scene.containers();
+    inside(&scene, "web", &["sh", "-c", "echo certificate > /acme.json"]);
+    deploy(&scene, &[]);
+    assert_eq!(scene.containers(), before);
+    scene.write("tracked.conf", "second");
+    deploy(&scene, &[]);
+    assert_ne!(scene.containers(), before);
+}
+
+#[test]
+fn a_service_that_is_not_started_and_runs_with_an_older_value_is_stale_and_left_alone() {
+    let scene = Scene::new("same-not-started");
+    scene.compose(&format!(
+        "services:\n  web:\n{SLEEPS}    environment: {{ KEY: }}\n  other:\n{SLEEPS}    environment: {{ KEY: }}\n  \
+         extra:\n{SLEEPS}    environment: {{ KEY: }}\n    profiles: [more]\n  idle:\n{SLEEPS}    environment: {{ KEY: }}\n    \
+         profiles: [never]\n"
+    ));
+    for delivery in ["file", "volume"] {
+        let with = |value: &str, words: &[&str]| {
+            deploy_value(&scene, value, &[&["--delivery", delivery], words].concat()).stderr
+        };
+        with("value-1", &["--profiles", "more"]);
+        assert!(!with("value-1", &[]).contains("still runs"), "{delivery}: it runs with what it would get");
+        let before = scene.containers();
+        for result in ["deployed", "unchanged"] {
+            let said = with("value-2", &[]);
+            assert!(said.contains(&format!("\n{result}: ")), "{delivery}: {said}");
+            assert!(said.contains("warning: service extra still runs with older secrets"), "{said}");
+            assert!(said.contains("`profiles: more`") && said.contains("extra    stale"), "{said}");
+            assert!(!said.contains("service idle still"), "{said}");
+            assert_eq!(scene.containers()["extra"], before["extra"], "{delivery}");
+        }
+        let said = with("value-3", &["--services", "web"]);
+        assert!(
+            said.contains("service other still runs") && said.contains("`services: web,other`"),
+            "{said}"
+        );
+        let mut strict = scene.cli(["deploy", "--secrets", "KEY", "--delivery", delivery, "--strict"]);
+        strict.env("KEY", "value-4");
+        done(strict).expect(3);
+        assert!(!with("value-4", &["--profiles", "more"]).contains("still runs"));
+        assert_ne!(scene.containers()["extra"], before["extra"], "{delivery}");
+    }
+}
