@@ -6,6 +6,7 @@ pub mod console;
 pub mod delivery;
 pub mod docker;
 pub mod error;
+pub mod files;
 pub mod github;
 pub mod harden;
 pub mod interrupt;
