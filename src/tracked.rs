@@ -8,6 +8,11 @@ use std::fs;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
+use crate::files::{self, LARGEST_SETTINGS};
+
+/// The largest index that is looked into: some 100 bytes for each file of the repository.
+const LARGEST_INDEX: u64 = 1024 * 1024 * 1024;
+
 /// Takes a path that need not exist and says whether git tracks it, or anything below it.
 /// `None` when there is a repository whose index cannot be read: then nobody knows.
 pub fn is_tracked(path: &Path) -> Option<bool> {
@@ -32,6 +37,7 @@ pub fn tracked_under(path: &Path) -> Option<Vec<PathBuf>> {
     if !index_path.exists() {
         return Some(Vec::new()); // nothing was ever added
     }
+    files::check(&index_path, LARGEST_INDEX).ok()?;
     let options = gix_index::decode::Options { thread_limit: Some(1), ..Default::default() };
     let index = gix_index::File::at(index_path, gix_index::hash::Kind::Sha1, true, options).ok()?;
     let wanted = path.strip_prefix(&top).ok()?.as_os_str().as_bytes();
@@ -71,8 +77,8 @@ fn repository(path: &Path) -> Option<(PathBuf, Option<PathBuf>)> {
             return dot_git.join("HEAD").exists().then(|| (top.to_owned(), Some(dot_git)));
         }
         // A worktree or a submodule: `gitdir: <path>` (gitrepository-layout(5)), relative to the file's directory.
-        let text = fs::read(&dot_git).ok()?;
-        let target = text.strip_prefix(b"gitdir: ")?;
+        let text = files::read(&dot_git, LARGEST_SETTINGS).ok()?.value;
+        let target = text.expose().strip_prefix(b"gitdir: ")?;
         let git_dir = top.join(OsStr::from_bytes(target.trim_ascii_end()));
         Some((top.to_owned(), git_dir.is_dir().then_some(git_dir)))
     })

@@ -16,6 +16,8 @@ mod case;
 mod engine;
 #[path = "bad_input/in_a_container.rs"]
 mod in_a_container;
+#[path = "bad_input/odd_files.rs"]
+mod odd_files;
 #[path = "bad_input/places.rs"]
 mod places;
 #[path = "bad_input/values.rs"]

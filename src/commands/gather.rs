@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
-use std::path::PathBuf;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
 use super::{Run, reporting};
 use crate::access::Owners;
@@ -13,6 +14,7 @@ use crate::docker::host_directory;
 use crate::docker::host_paths::HostPaths;
 use crate::docker::placeholder::placeholder;
 use crate::error::{Code, Error, Result};
+use crate::files::LARGEST_SETTINGS;
 use crate::manifest::{self, Manifest, Place, Secret, SourceConfig, SourceId};
 use crate::mask::Plan;
 use crate::resolve::{self, Resolution, resolve};
@@ -52,7 +54,7 @@ pub(super) struct Found {
 /// Finds the Compose files, the profiles and the name.
 pub(super) fn find_project(settings: &Settings) -> Result<Found> {
     let start = settings.compose.directory.as_deref().unwrap_or(&settings.workspace);
-    let env_file = Environment::from_env_file(&start.join(".env"));
+    let env_file = steering(start)?;
     let variable =
         |name: &str| settings.variables.text(name).or_else(|| env_file.text(name)).map(str::to_owned);
     let files = discovery::find(&discovery::Wanted {
@@ -63,7 +65,7 @@ pub(super) fn find_project(settings: &Settings) -> Result<Found> {
         override_file: &settings.override_file,
     })?;
     // Compose reads the `.env` of the project directory, which the Compose files may just have decided.
-    let env_file = Environment::from_env_file(&files.directory.join(".env"));
+    let env_file = steering(&files.directory)?;
     let variable =
         |name: &str| settings.variables.text(name).or_else(|| env_file.text(name)).map(str::to_owned);
     let mut profiles = settings.compose.profiles.clone();
@@ -97,18 +99,23 @@ pub(super) fn read_leniently(
 
 fn read_given(settings: &Settings, files: &ComposeFiles, lenient: bool) -> Result<Manifest> {
     let path = settings.config.clone().unwrap_or_else(|| files.directory.join(manifest::FILE_NAME));
-    let bytes = match std::fs::read(&path) {
-        Ok(bytes) => Some(bytes),
-        Err(error) if settings.config.is_none() && error.kind() == std::io::ErrorKind::NotFound => None,
+    let bytes = match crate::files::read(&path, LARGEST_SETTINGS) {
+        Ok(contents) => Some(contents.value),
+        Err(error) if settings.config.is_none() && error.kind() == ErrorKind::NotFound => None,
         Err(error) => {
-            return Err(Error::io(Code::ManifestMissing, "read the manifest", &path, &error));
+            let code = match error.kind() {
+                ErrorKind::NotFound | ErrorKind::PermissionDenied => Code::ManifestMissing,
+                _ => Code::ManifestInvalid,
+            };
+            return Err(Error::io(code, "read the manifest", &path, &error)
+                .hint("Name a file of at most 1 MiB that this user may read by `config`."));
         }
     };
     let shown = path.strip_prefix(&settings.workspace).map_or_else(|_| path.clone(), PathBuf::from);
     let known = sources::known();
     manifest::read(&manifest::Given {
         lines: settings.secrets.as_deref(),
-        file: bytes.as_deref().map(|bytes| (shown.as_path(), bytes)),
+        file: bytes.as_ref().map(|bytes| (shown.as_path(), bytes.expose())),
         prefix: settings.prefix.as_deref(),
         environment: settings.environment.as_deref(),
         lenient,
@@ -317,13 +324,10 @@ pub(super) fn check_socket(tools: &Tools) -> Result<()> {
         .hint("GitHub's runner mounts it by itself. On a self-hosted runner: is the engine installed, and is this its socket? (Kubernetes runners without Docker cannot deploy with Compose.)"))
 }
 
-impl Environment {
-    /// What a `.env` file says, for the few variables by which it steers Compose; empty when it cannot be read.
-    fn from_env_file(path: &std::path::Path) -> Self {
-        let bytes = std::fs::read(path).unwrap_or_default();
-        let parsed = dotenv::parse::parse(&bytes, dotenv::parse::Interpolation::Literal);
-        let entries = parsed.map(|parsed| parsed.entries).unwrap_or_default();
-        let steering = entries.iter().filter(|entry| entry.key.starts_with("COMPOSE_"));
-        Self::from_pairs(steering.map(|e| (e.key.clone(), String::from_utf8_lossy(&e.value).into_owned())))
-    }
+/// The variables by which a directory's `.env` file steers Compose.
+fn steering(directory: &Path) -> Result<Environment> {
+    let entries = dotenv::default_file(directory)?.into_iter();
+    let text = |value: SecretValue| String::from_utf8_lossy(value.expose()).into_owned();
+    let steering = entries.filter(|(key, _)| key.starts_with("COMPOSE_"));
+    Ok(Environment::from_pairs(steering.map(|(key, value)| (key, text(value)))))
 }

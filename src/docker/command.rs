@@ -3,23 +3,31 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdout, Command};
 use zeroize::Zeroizing;
 
 use super::said;
 use crate::console::{Console, Edit};
 use crate::error::{Code, Error, Result, plain_reason};
+use crate::files;
 use crate::interrupt::Interrupt;
 
 /// How long a child may take to end after SIGTERM. The runner kills the action 10 s after its SIGINT (7.5 s to SIGTERM,
 /// 2.5 s to the end of all), so that we must be done in less than 7 s.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// The most that a program may print where all of it is taken in: a project of hundreds of services fits many times.
+const MOST_OUTPUT: usize = 64 * 1024 * 1024;
+
+/// What is kept of a program's messages.
+const MOST_ERRORS: usize = 1024 * 1024;
 
 /// Where Docker looks for its plugins (docker/cli `cli-plugins/manager`), the ones below `HOME` apart.
 const PLUGIN_DIRECTORIES: &[&str] = &[
@@ -136,37 +144,33 @@ impl Call {
     pub async fn output(self) -> Result<Output> {
         let edit = self.edit;
         let (mut child, input, tools) = self.start()?;
-        let (mut out, mut err) = (child.stdout.take(), child.stderr.take());
-        let mut stdout = Zeroizing::new(Vec::new());
-        let mut stderr = Zeroizing::new(Vec::new());
+        let (out, err) = (child.stdout.take(), child.stderr.take());
         let stdin = child.stdin.take();
         let work = async {
-            tokio::join!(
+            tokio::try_join!(
                 async {
                     if let (Some(mut pipe), Some(bytes)) = (stdin, input) {
                         // A program that ends before it has read everything tells why on stderr.
                         let _ = pipe.write_all(&bytes).await;
                     }
+                    Ok(())
                 },
+                all_of(out),
                 async {
-                    if let Some(pipe) = out.as_mut() {
-                        let _ = pipe.read_to_end(&mut stdout).await;
-                    }
+                    let Some(pipe) = err else { return Ok(Input::default()) };
+                    Ok(files::beginning_of(pipe, MOST_ERRORS).await.unwrap_or_default())
                 },
-                async {
-                    if let Some(pipe) = err.as_mut() {
-                        let _ = pipe.read_to_end(&mut stderr).await;
-                    }
-                },
-            );
+            )
         };
-        let status = {
-            tokio::pin!(work);
-            tokio::select! {
-                () = &mut work => child.wait().await.map_err(|error| cannot_run(&error))?,
-                () = tools.interrupt.wait() => return Err(stop(&mut child, &tools.interrupt).await),
-            }
+        let read = tokio::select! {
+            read = work => read,
+            () = tools.interrupt.wait() => return Err(stop(&mut child, &tools.interrupt).await),
         };
+        let Ok(((), stdout, stderr)) = read else {
+            let _ = child.kill().await;
+            return Ok(Output::too_much());
+        };
+        let status = child.wait().await.map_err(|error| cannot_run(&error))?;
         let unset = match edit {
             Some(_) => said::unset_variables(&String::from_utf8_lossy(&stderr)),
             None => BTreeSet::new(),
@@ -250,7 +254,25 @@ impl Call {
     }
 }
 
+/// A program printed more than [`MOST_OUTPUT`].
+struct TooMuch;
+
+async fn all_of(pipe: Option<ChildStdout>) -> std::result::Result<Input, TooMuch> {
+    let Some(pipe) = pipe else { return Ok(Input::default()) };
+    match files::all_of(pipe, MOST_OUTPUT).await {
+        Err(error) if error.kind() == ErrorKind::FileTooLarge => Err(TooMuch),
+        // A pipe that breaks has a program that ends; its status tells.
+        read => Ok(read.unwrap_or_default()),
+    }
+}
+
 impl Output {
+    /// What is left of a program that was stopped since it printed without an end: a failure with its reason.
+    fn too_much() -> Self {
+        let stderr = format!("it was stopped, having printed more than {} MiB", MOST_OUTPUT >> 20);
+        Self { success: false, stdout: Input::default(), stderr, unset: BTreeSet::new() }
+    }
+
     /// The standard output as text.
     pub fn text(&self) -> &str {
         std::str::from_utf8(&self.stdout).unwrap_or_default()

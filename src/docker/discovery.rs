@@ -3,9 +3,11 @@
 //! Compose does not say which files it found, and with an override of ours it must be given all of them, so its rules
 //! are followed here (compose-go `cli/options.go`; docs.docker.com/reference/cli/docker/compose, "Use -f").
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Code, Error, Result};
+use crate::files::{self, LARGEST_VALUES};
 use crate::settings::clean;
 
 /// In the order in which Compose prefers them.
@@ -66,14 +68,23 @@ pub fn find(wanted: &Wanted) -> Result<ComposeFiles> {
         )
         .hint("Name the project's own Compose files as well, or leave the input out."));
     }
-    if let Some(missing) = files.iter().find(|file| !file.is_file()) {
-        return Err(Error::new(
-            Code::ComposeFileMissing,
-            format!("the Compose file {} does not exist", missing.display()),
-        )
-        .hint("Correct `compose-files`; is the repository checked out before this step?"));
-    }
+    files.iter().try_for_each(|file| check(file))?;
     Ok(ComposeFiles { directory, files })
+}
+
+/// Compose would wait for a pipe, and read from a device until the memory is full.
+fn check(file: &Path) -> Result<()> {
+    let error = match files::check(file, LARGEST_VALUES) {
+        Ok(()) => return Ok(()),
+        Err(error) => error,
+    };
+    Err(if error.kind() == ErrorKind::NotFound {
+        Error::new(Code::ComposeFileMissing, format!("the Compose file {} does not exist", file.display()))
+            .hint("Correct `compose-files`; is the repository checked out before this step?")
+    } else {
+        Error::io(Code::ComposeFileInvalid, "read the Compose file", file, &error)
+            .hint("Name a file of at most 4 MiB that this user may read.")
+    })
 }
 
 fn discover(start: &Path) -> Result<Vec<PathBuf>> {

@@ -1,11 +1,13 @@
 //! What the Docker Engine knows: its version, the project's containers, images and volumes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use serde_json::Value;
 
 use super::command::Tools;
 use crate::error::{Code, Error, Result};
+use crate::files::{self, LARGEST_SETTINGS};
 
 /// The oldest Engine API that is supported: Docker 20.10.
 const OLDEST_API: (u32, u32) = (1, 41);
@@ -130,8 +132,10 @@ pub async fn endpoint(tools: &Tools) -> Result<Option<String>> {
         return Ok(Some(host));
     }
     let directory = variable("DOCKER_CONFIG").or_else(|| Some(format!("{}/.docker", variable("HOME")?)));
-    let settings = directory.and_then(|directory| std::fs::read(format!("{directory}/config.json")).ok());
-    let settings: Option<Value> = settings.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    let settings = directory.map(|directory| PathBuf::from(directory).join("config.json"));
+    let settings = settings.and_then(|path| files::read(&path, LARGEST_SETTINGS).ok());
+    let settings: Option<Value> =
+        settings.and_then(|contents| serde_json::from_slice(contents.value.expose()).ok());
     let chosen = variable("DOCKER_CONTEXT")
         .or_else(|| Some(settings?.get("currentContext")?.as_str()?.to_owned()))
         .filter(|context| !context.is_empty() && context != "default");

@@ -41,7 +41,9 @@ pub async fn read(tools: &Tools, image: &str, directory: &Path) -> Result<BTreeM
         else {
             continue;
         };
-        let mut value = Vec::with_capacity(usize::try_from(entry.size()).unwrap_or(0));
+        // What the header says need not be so.
+        let room = usize::try_from(entry.size()).unwrap_or(usize::MAX).min(archive.stdout.len());
+        let mut value = Vec::with_capacity(room);
         std::io::Read::read_to_end(&mut entry, &mut value).map_err(broken)?;
         files.insert(name, SecretValue::new(value));
     }

@@ -1,5 +1,8 @@
-//! The one way to read a file: only what is a regular file on a real file system, and never more of it than a limit.
+//! How this program reads: only files that are regular ones on a real file system, and neither of them nor of what a
+//! program or a server sends more than a limit.
 
 mod read;
+mod stream;
 
 pub use self::read::{Contents, LARGEST_SETTINGS, LARGEST_VALUES, check, read, read_aside};
+pub use self::stream::{Gathered, all_of, beginning_of};

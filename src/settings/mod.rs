@@ -12,6 +12,7 @@ pub use inputs::{INPUTS, Input, Kind};
 
 use crate::count::count;
 use crate::error::{Code, Error, Result};
+use crate::files::{self, LARGEST_VALUES};
 use crate::secret::SecretValue;
 
 /// A longer time is none that anybody waits for, and clocks cannot be moved on by any time.
@@ -249,9 +250,11 @@ impl Given<'_> {
     fn secret(&self, name: &str) -> Result<Option<SecretValue>> {
         if let Some(path) = (self.flags)(&format!("{name}-file")) {
             let path = self.current_directory.join(path);
-            return std::fs::read(&path).map(|bytes| Some(SecretValue::new(bytes))).map_err(|error| {
+            let contents = files::read(&path, LARGEST_VALUES).map_err(|error| {
                 Error::io(Code::Usage, &format!("read the file of --{name}-file,"), &path, &error)
-            });
+                    .hint("Name a file of at most 4 MiB that this user may read.")
+            })?;
+            return Ok(Some(contents.value));
         }
         Ok(self.variables.value(&input_variable(name)).cloned())
     }

@@ -88,12 +88,16 @@ impl Source for DockerSecrets {
     }
 
     async fn read(&self, items: &[Item]) -> Vec<Reply> {
-        items.iter().map(|item| self.one(&item.name)).collect()
+        let mut replies = Vec::with_capacity(items.len());
+        for item in items {
+            replies.push(self.one(&item.name).await);
+        }
+        replies
     }
 }
 
 impl DockerSecrets {
-    fn one(&self, name: &str) -> Reply {
+    async fn one(&self, name: &str) -> Reply {
         if name.contains('/') || matches!(name, "." | "..") {
             return Reply::Failed(Refusal {
                 fact: "a docker-secrets reference names a path, not a file of the directory".to_owned(),
@@ -114,7 +118,7 @@ impl DockerSecrets {
                 None => Reply::Absent(place),
             };
         }
-        match read_file(&path, &self.own_output) {
+        match read_file(&path, &self.own_output).await {
             Ok((value, changed)) => Reply::Found(Found {
                 value,
                 place: path.display().to_string(),

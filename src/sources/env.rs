@@ -44,20 +44,24 @@ impl Source for Env {
     }
 
     async fn read(&self, items: &[Item]) -> Vec<Reply> {
-        items.iter().map(|item| self.one(&item.name)).collect()
+        let mut replies = Vec::with_capacity(items.len());
+        for item in items {
+            replies.push(self.one(&item.name).await);
+        }
+        replies
     }
 }
 
 impl Env {
-    fn one(&self, name: &str) -> Reply {
+    async fn one(&self, name: &str) -> Reply {
         let file_variable = format!("{name}_FILE");
         if let Some(path) = self.variables.text(&file_variable) {
             let path = self.project.join(path);
-            return match read_file(&path, &self.own_output) {
+            return match read_file(&path, &self.own_output).await {
                 Ok((value, changed)) => {
                     Reply::Found(Found { value, place: file_variable, version: None, changed, expires: None })
                 }
-                Err(error) => unreadable(&file_variable, "", &error),
+                Err(error) => unreadable(&file_variable, "", &path, &error),
             };
         }
         let input = input_variable(name);

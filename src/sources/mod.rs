@@ -18,12 +18,10 @@ mod refused;
 pub mod vault;
 
 use std::collections::BTreeMap;
-use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
-use zeroize::Zeroizing;
 
 pub use self::catalog::{Known, SOURCES, Setting, SourceKind, known};
 use self::opening::Opening;
@@ -32,6 +30,7 @@ pub use self::options::Options;
 pub use self::policy::{Policy, policies};
 use self::refused::Refused;
 use crate::error::plain_reason;
+use crate::files::{self, LARGEST_SETTINGS, LARGEST_VALUES};
 use crate::manifest::{Reference, Scope, SourceId};
 use crate::secret::{SecretName, SecretValue};
 
@@ -217,35 +216,30 @@ impl Surroundings<'_> {
 
 /// Reads a file that holds one secret. Shared by the sources that read files. `own_output` is a directory that is no
 /// source.
-fn read_file(path: &Path, own_output: &Path) -> std::io::Result<(SecretValue, Option<SystemTime>)> {
+async fn read_file(path: &Path, own_output: &Path) -> std::io::Result<(SecretValue, Option<SystemTime>)> {
     let real = path.canonicalize()?;
     if own_output.canonicalize().is_ok_and(|own| real.starts_with(own)) {
         return Err(std::io::Error::other("it is our own output, which is never read back"));
     }
-    let changed = of_regular_file(path)?.modified().ok();
-    Ok((SecretValue::new(std::fs::read(path)?), changed))
+    let contents = files::read_aside(path.to_owned(), LARGEST_VALUES).await?;
+    Ok((contents.value, contents.changed))
 }
 
 /// Reads a file that holds a token to log in with, without blanks and line breaks around it.
-fn read_token(path: &Path) -> std::io::Result<SecretValue> {
-    of_regular_file(path)?;
-    let bytes = Zeroizing::new(std::fs::read(path)?);
-    Ok(SecretValue::new(bytes.trim_ascii().to_vec()))
+async fn read_token(path: &Path) -> std::io::Result<SecretValue> {
+    let contents = files::read_aside(path.to_owned(), LARGEST_SETTINGS).await?;
+    Ok(SecretValue::new(contents.value.expose().trim_ascii().to_vec()))
 }
 
-/// What the system says of a file. A pipe would stop the whole run until somebody writes to it.
-fn of_regular_file(path: &Path) -> std::io::Result<Metadata> {
-    let meta = std::fs::metadata(path)?;
-    if meta.is_file() {
-        return Ok(meta);
-    }
-    Err(std::io::Error::other(if meta.is_dir() { "it is a directory" } else { "it is no regular file" }))
-}
-
-/// The reply of a source that says by `named` (a variable or an entry) that a secret is in a file, and the file cannot be
-/// read: never absent, or a lower source would be a guess.
-fn unreadable(named: &str, at: &str, error: &std::io::Error) -> Reply {
-    let fact = format!("{named}{at} names a file that cannot be read: {}", plain_reason(error));
+/// The reply of a source that says by `named` (a variable or an entry) that a secret is in the file `path`, and that
+/// cannot be read: never absent, or a lower source would be a guess.
+fn unreadable(named: &str, at: &str, path: &Path, error: &std::io::Error) -> Reply {
+    // A path where there is nothing may be the secret itself, put into the wrong variable.
+    let which = match path.symlink_metadata() {
+        Ok(_) => format!("a file that cannot be read, {}", path.display()),
+        Err(_) => "a file that cannot be read".to_owned(),
+    };
+    let fact = format!("{named}{at} names {which}: {}", plain_reason(error));
     if error.kind() == std::io::ErrorKind::PermissionDenied {
         return Reply::Denied(Refusal::new(
             fact,

@@ -21,6 +21,7 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::retry::ErrorKind;
 use tokio::time::Instant;
 
+use super::bounded::Bounded;
 use super::setup::Setup;
 use crate::error::{Code, Error, Result};
 use crate::sources::net::{self, Network};
@@ -66,7 +67,7 @@ fn http_client(setup: &Setup, network: &Network) -> Result<SharedHttpClient> {
     let failed = |_| Error::new(Code::Usage, format!("{}: the TLS library cannot be set up", setup.id));
     let context = TlsContext::builder().with_trust_store(trust).build().map_err(failed)?;
     let proxy = proxy(setup, network)?;
-    Ok(Builder::new().build_with_connector_fn(move |settings, components| {
+    let client = Builder::new().build_with_connector_fn(move |settings, components| {
         let mut connector = Connector::builder()
             .proxy_config(proxy.clone())
             .tls_provider(Provider::rustls(CryptoMode::Ring))
@@ -74,7 +75,8 @@ fn http_client(setup: &Setup, network: &Network) -> Result<SharedHttpClient> {
         connector.set_connector_settings(settings.cloned());
         connector.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
         connector.build_with_resolver(SystemResolver)
-    }))
+    });
+    Ok(Bounded::client(client, network.room()))
 }
 
 /// The proxy for where Secrets Manager is. One for `http://` is taken only where an address says so: the metadata

@@ -87,6 +87,7 @@ struct Start<'a> {
 impl Start<'_> {
     async fn session(self) -> Result<Session, Refused> {
         let setup = self.setup;
+        setup.check_files().map_err(Refused::Failed)?;
         let mut loader =
             client::loader(setup, self.network).map_err(|error| Refused::Failed(error.into()))?;
         if let Some(region) = &setup.region {

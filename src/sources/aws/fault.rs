@@ -8,6 +8,7 @@ use aws_sdk_secretsmanager::config::http::HttpResponse;
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 
+use super::bounded::Unread;
 use super::client::NoSuchHost;
 use crate::sources::net::{Failure, Network, cause, causes};
 
@@ -98,6 +99,9 @@ where
 }
 
 fn of_connection(error: &ConnectorError) -> Fault {
+    if let Some(unread) = cause::<Unread>(error) {
+        return Fault::Net(unread.0.clone());
+    }
     if let Some(host) = cause::<NoSuchHost>(error) {
         return Fault::NoHost(host.0.clone());
     }

@@ -1,5 +1,6 @@
 //! The `aws` source: AWS Secrets Manager, through the vendor's own SDK.
 
+mod bounded;
 mod client;
 mod credentials;
 mod fault;

@@ -1,15 +1,18 @@
 //! What is said of an AWS source, checked before anything is asked: where it is and how to log in.
 
 use std::collections::HashMap;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
 use aws_credential_types::Credentials;
 
 use super::item::is_region;
 use crate::count::count;
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Error, Result, plain_reason};
+use crate::files::{self, LARGEST_SETTINGS};
 use crate::manifest::SourceId;
 use crate::settings::{Environment, Settings};
-use crate::sources::{Options, net};
+use crate::sources::{Options, Refusal, net};
 
 /// The audience that AWS documents for the workflow's identity tokens.
 const AUDIENCE: &str = "sts.amazonaws.com";
@@ -18,6 +21,14 @@ const VENDOR: &str = "AWS_";
 /// Where the SDK finds the credentials of a container (ECS, EKS).
 const CONTAINER: [&str; 2] = ["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"];
 const TOKEN_FILE: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
+
+/// The variables that name the files which the SDK reads, with where each is below the home directory otherwise.
+const FILES: &[(&str, Option<&str>)] = &[
+    ("AWS_CONFIG_FILE", Some(".aws/config")),
+    ("AWS_SHARED_CREDENTIALS_FILE", Some(".aws/credentials")),
+    (TOKEN_FILE, None),
+    ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", None),
+];
 
 /// The settings of one source. It has no `Debug`: it holds credentials.
 pub(super) struct Setup {
@@ -110,6 +121,34 @@ impl Setup {
             role,
             variables,
         }))
+    }
+
+    /// Looks at the files that the SDK is going to read by itself, whatever they are and however long.
+    ///
+    /// # Errors
+    /// What one of them is instead of a file, with who named it.
+    pub(super) fn check_files(&self) -> Result<(), Refusal> {
+        for (name, below_home) in FILES {
+            let path = match (self.variables.get(*name), self.variables.get("HOME"), below_home) {
+                (Some(path), _, _) => PathBuf::from(path),
+                (None, Some(home), Some(below_home)) => Path::new(home).join(below_home),
+                _ => continue,
+            };
+            match files::check(&path, LARGEST_SETTINGS) {
+                Err(error)
+                    if error.kind() == ErrorKind::InvalidInput || error.kind() == ErrorKind::FileTooLarge =>
+                {
+                    let (id, reason) = (&self.id, plain_reason(&error));
+                    return Err(Refusal::new(
+                        format!("{id}: {} ({name}) cannot be read: {reason}", path.display()),
+                        format!("Let {name} name a file, or unset it."),
+                    ));
+                }
+                // That it is not there or may not be read the SDK says by itself, where it matters.
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// Who logs in at first, as sentences name it.

@@ -53,7 +53,7 @@ impl Start<'_> {
                 self.of_entra(application, "client_assertion", &assertion.ok_or_else(unsigned)?).await?
             }
             Login::TokenFile(application, path) => {
-                let token = read_token(path).map_err(|error| {
+                let token = read_token(path).await.map_err(|error| {
                     let reason = crate::error::plain_reason(&error);
                     let fact =
                         format!("{}: the token file {} cannot be read: {reason}", self.id, path.display());

@@ -3,7 +3,7 @@
 pub mod parse;
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::PermissionsExt;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use self::parse::{Interpolation, Warning, WarningKind, parse};
 use super::{Found, Item, Remark, Reply, Source, Surroundings, absolute, read_file, unreadable};
 use crate::error::{Code, Error, Result, plain_reason};
+use crate::files::{self, Contents, LARGEST_VALUES};
 use crate::manifest::{Reference, Scope, SourceId};
 use crate::secret::{SecretName, SecretValue};
 use crate::settings::Settings;
@@ -50,7 +51,9 @@ pub fn open(id: &SourceId, settings: &Settings, around: &Surroundings) -> Result
         remarks: Vec::new(),
     };
     if settings.env_files.is_empty() {
-        if !around.project.join(DEFAULT_FILE).exists() {
+        let path = around.project.join(DEFAULT_FILE);
+        // Compose passes over a directory of this name, too: Python's virtual environments have it.
+        if !path.exists() || path.is_dir() {
             return Ok(None);
         }
         this.read_file(Path::new(DEFAULT_FILE))?;
@@ -59,6 +62,35 @@ pub fn open(id: &SourceId, settings: &Settings, around: &Surroundings) -> Result
         this.read_file(file)?;
     }
     Ok(Some(this))
+}
+
+/// The file's bytes, with what the file system says of it.
+fn load(path: &Path) -> std::io::Result<Contents> {
+    files::read(path, LARGEST_VALUES)
+}
+
+fn unreadable_file(shown: &str, path: &Path, error: &std::io::Error) -> Error {
+    Error::new(Code::SourceFailed, format!("env-file: cannot read {shown}: {}", plain_reason(error)))
+        .hint(format!("Make {} a file that this user can read, or correct `env-file`.", path.display()))
+}
+
+/// What the `.env` file of a directory says, for the few variables by which it steers Compose. Nothing when there is none,
+/// when it may not be read, or when Compose would not understand it either: who asks for its secrets is told.
+///
+/// # Errors
+/// It is there, and something that nobody should read, such as a pipe: Compose would do so next.
+pub fn default_file(directory: &Path) -> Result<BTreeMap<String, SecretValue>> {
+    let path = directory.join(DEFAULT_FILE);
+    let contents = match load(&path) {
+        Ok(contents) => contents,
+        Err(error) if error.kind() == ErrorKind::InvalidInput || error.kind() == ErrorKind::FileTooLarge => {
+            return Err(unreadable_file(DEFAULT_FILE, &path, &error));
+        }
+        Err(_) => return Ok(BTreeMap::new()),
+    };
+    let parsed = parse(contents.value.expose(), Interpolation::Literal);
+    let entries = parsed.map(|parsed| parsed.entries).unwrap_or_default();
+    Ok(entries.into_iter().map(|entry| (entry.key, entry.value.into())).collect())
 }
 
 #[async_trait]
@@ -76,7 +108,11 @@ impl Source for Dotenv {
     }
 
     async fn read(&self, items: &[Item]) -> Vec<Reply> {
-        items.iter().map(|item| self.one(&item.name)).collect()
+        let mut replies = Vec::with_capacity(items.len());
+        for item in items {
+            replies.push(self.one(&item.name).await);
+        }
+        replies
     }
 
     fn remarks(&self, asked: &[Item]) -> Vec<Remark> {
@@ -96,15 +132,11 @@ impl Dotenv {
     fn read_file(&mut self, file: &Path) -> Result<()> {
         let path = self.project.join(file);
         let shown = file.display().to_string();
-        let bytes = std::fs::read(&path).map(SecretValue::new).map_err(|error| {
-            Error::new(Code::SourceFailed, format!("env-file: cannot read {shown}: {}", plain_reason(&error)))
-                .hint(format!("Make {} readable for this user, or correct `env-file`.", path.display()))
-        })?;
-        let parsed = parse(bytes.expose(), Interpolation::Literal).map_err(|error| {
+        let contents = load(&path).map_err(|error| unreadable_file(&shown, &path, &error))?;
+        let parsed = parse(contents.value.expose(), Interpolation::Literal).map_err(|error| {
             Error::new(Code::SourceFailed, format!("{shown}: {error}")).hint(error.remedy().to_owned())
         })?;
-        let meta = std::fs::metadata(&path).ok();
-        let changed = meta.as_ref().and_then(|meta| meta.modified().ok());
+        let Contents { changed, mode, .. } = contents;
         for entry in parsed.entries {
             let place = format!("{shown} line {}", entry.line);
             self.entries.insert(entry.key, Entry { value: entry.value.into(), place, changed });
@@ -112,7 +144,6 @@ impl Dotenv {
         // A bare `NAME` is how Compose is told to inherit; that it has no value here is no fault of the file.
         let doubts = parsed.warnings.into_iter().filter(|doubt| doubt.kind != WarningKind::Bare);
         self.doubts.extend(doubts.map(|doubt| (shown.clone(), doubt)));
-        let mode = meta.map_or(0, |meta| meta.permissions().mode());
         if mode & 0o077 != 0 {
             self.remarks.push(Remark {
                 text: format!("{shown} may be read by others on this machine (mode {:o})", mode & 0o777),
@@ -131,16 +162,17 @@ impl Dotenv {
         Ok(())
     }
 
-    fn one(&self, name: &str) -> Reply {
+    async fn one(&self, name: &str) -> Reply {
         let file_key = format!("{name}_FILE");
         if let Some(entry) = self.entries.get(&file_key).filter(|entry| !entry.value.is_empty()) {
             let named = std::str::from_utf8(entry.value.expose()).unwrap_or_default();
-            return match read_file(&self.project.join(named), &self.own_output) {
+            let path = self.project.join(named);
+            return match read_file(&path, &self.own_output).await {
                 Ok((value, changed)) => {
                     let place = format!("{file_key} of {}", entry.place);
                     Reply::Found(Found { value, place, version: None, changed, expires: None })
                 }
-                Err(error) => unreadable(&file_key, &format!(" ({})", entry.place), &error),
+                Err(error) => unreadable(&file_key, &format!(" ({})", entry.place), &path, &error),
             };
         }
         match self.entries.get(name) {

@@ -4,6 +4,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::time::Duration;
 
+use super::body::{MAX_BODIES, MAX_BODY};
 use crate::sources::Refusal;
 
 /// Why no answer came.
@@ -21,6 +22,8 @@ pub enum Failure {
     Deadline(Duration),
     /// The answer is longer than any that a store gives.
     TooLong,
+    /// All answers of this run together are longer than those of any number of secrets.
+    TooMuch,
     /// The request cannot be made: the address or a header is malformed.
     Malformed,
 }
@@ -62,7 +65,9 @@ impl Failure {
                 format!("Look at {server} and what stands before it, and run this again.")
             }
             Self::Deadline(_) => "Look at the store, or give it more time with `timeout`.".to_owned(),
-            Self::TooLong | Self::Malformed => format!("Is {server} the store that was meant?"),
+            Self::TooLong | Self::TooMuch | Self::Malformed => {
+                format!("Is {server} the store that was meant?")
+            }
         };
         Refusal { fact: format!("{what}: {self}"), remedy }
     }
@@ -78,7 +83,8 @@ impl fmt::Display for Failure {
             Self::Deadline(time) => {
                 write!(f, "no answer within the {} that all sources have", humantime::format_duration(*time))
             }
-            Self::TooLong => f.write_str("the answer is too long for a store's"),
+            Self::TooLong => write!(f, "the answer is longer than {} MiB", MAX_BODY >> 20),
+            Self::TooMuch => write!(f, "all answers together are longer than {} MiB", MAX_BODIES >> 20),
             Self::Malformed => {
                 f.write_str("the request cannot be made: the address or a header is malformed")
             }

@@ -1,6 +1,7 @@
 //! One policy for everything that goes over the network: time limits, retries, proxies, trust, user agent, and how many
 //! requests run at once. Sources make requests; how they are sent is decided here.
 
+mod body;
 mod failure;
 mod header;
 mod retry;
@@ -18,6 +19,7 @@ use reqwest::{Client, ClientBuilder, NoProxy, Proxy, RequestBuilder, StatusCode,
 use tokio::time::{Instant, timeout_at};
 use zeroize::Zeroizing;
 
+pub use self::body::{Body, MAX_BODY, Room};
 pub use self::failure::Failure;
 pub(super) use self::failure::{cause, causes};
 pub use self::header::{bearer, credential};
@@ -43,8 +45,6 @@ pub const LONGEST_WAIT: Duration = Duration::from_secs(5);
 pub const CONCURRENCY: usize = 64;
 /// What servers are told about us.
 pub const USER_AGENT: &str = concat!("claude-secrets/", env!("CARGO_PKG_VERSION"));
-/// No store has a reply that is longer.
-const MAX_BODY: usize = 16 * 1024 * 1024;
 
 /// The policy of one run, with its deadline.
 pub struct Network {
@@ -54,6 +54,7 @@ pub struct Network {
     certificates: Option<Vec<u8>>,
     proxies: Proxies,
     plain: OnceLock<Client>,
+    room: Room,
 }
 
 /// The proxies of the process: `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY` in upper or lower case.
@@ -94,6 +95,7 @@ impl Network {
             certificates,
             proxies: Proxies::read(&settings.variables)?,
             plain: OnceLock::new(),
+            room: Room::new(),
         })
     }
 
@@ -105,6 +107,11 @@ impl Network {
     /// How long the sources have altogether.
     pub fn timeout(&self) -> Duration {
         self.timeout
+    }
+
+    /// How much servers may still send, for clients that are not made here.
+    pub fn room(&self) -> Room {
+        self.room.clone()
     }
 
     /// The certificates that `ca-certificates` adds to the platform's, as PEM.
@@ -205,14 +212,11 @@ impl Network {
         let whole = async {
             let mut response = request.send().await.map_err(|error| Failure::of(&error))?;
             let (status, headers) = (response.status(), response.headers().clone());
-            let mut body = Zeroizing::new(Vec::new());
-            while let Some(part) = response.chunk().await.map_err(|error| Failure::of(&error))? {
-                if body.len() + part.len() > MAX_BODY {
-                    return Err(Failure::TooLong);
-                }
-                body.extend_from_slice(&part);
+            let mut body = Body::new(&self.room);
+            while let Some(piece) = response.chunk().await.map_err(|error| Failure::of(&error))? {
+                body.add(&piece)?;
             }
-            Ok(Answer { status, headers, body })
+            Ok(Answer { status, headers, body: body.whole() })
         };
         timeout_at(deadline, whole).await.unwrap_or(Err(Failure::Deadline(self.timeout)))
     }

@@ -10,6 +10,7 @@ use rustls::pki_types::pem::PemObject;
 use super::failure::cause;
 use crate::count::count;
 use crate::error::{Code, Error, Result};
+use crate::files::{self, LARGEST_VALUES};
 use crate::secret::SecretValue;
 
 /// What a client trusts besides the platform's authorities, and whom it says it is.
@@ -42,12 +43,13 @@ pub fn pem(text: &str, from: &Path, said_by: &str) -> Result<Vec<u8>> {
         return Ok(text.as_bytes().to_vec());
     }
     let path = from.join(text);
-    let pem = std::fs::read(&path).map_err(|error| {
+    let contents = files::read(&path, LARGEST_VALUES).map_err(|error| {
         Error::io(Code::Usage, &format!("read the file that {said_by} names,"), &path, &error)
             .hint("Name a file of the workspace that this user may read, or give the PEM itself.")
     })?;
+    let pem = contents.value.expose();
     if pem.windows(11).any(|window| window == b"-----BEGIN ") {
-        return Ok(pem);
+        return Ok(pem.to_vec());
     }
     Err(no_certificate(said_by))
 }

@@ -2,6 +2,8 @@
 //! sources have.
 
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{ErrorKind, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -9,7 +11,7 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 
 use tempfile::TempDir;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
 use tokio::sync::OnceCell;
 use tokio::time::timeout_at;
@@ -17,17 +19,18 @@ use zeroize::Zeroizing;
 
 use super::refusal::Message;
 use crate::error::plain_reason;
+use crate::files::{self, LARGEST_VALUES};
 use crate::secret::SecretValue;
 use crate::settings::Environment;
-use crate::sources::net::{Failure, Network};
+use crate::sources::net::{self, Failure, Network};
 use crate::sources::{Options, Refusal, Refused};
 
 /// The version with service accounts (1Password's documentation, "Use service accounts with 1Password CLI").
 const OLDEST: (u32, u32) = (2, 18);
 /// No store has a reply that is longer.
-const MAX_OUTPUT: u64 = 16 * 1024 * 1024;
-/// What of its messages is read.
-const MAX_ERRORS: u64 = 64 * 1024;
+const MAX_OUTPUT: usize = net::MAX_BODY;
+/// What of its messages is kept.
+const MAX_ERRORS: usize = 64 * 1024;
 /// How to get the program.
 const GET_OP: &str = "Install 1Password's command line 2.18 or newer (https://developer.1password.com/docs/cli/get-started), or name it by `op-path`. The action's image has it.";
 /// Variables that name proxies and trusted certificates: for every way of signing in.
@@ -124,11 +127,7 @@ impl Op {
             .then(|| Refusal::new(format!("`op` is version {text}, and 2.18 or newer is needed"), GET_OP))
     }
 
-    async fn ended(
-        &self,
-        words: &[&str],
-        template: Option<&str>,
-    ) -> Result<(ExitStatus, Zeroizing<Vec<u8>>, String), Refusal> {
+    async fn ended(&self, words: &[&str], template: Option<&str>) -> Result<Talked, Refusal> {
         let mut child = self.command(words, template.is_some()).await?.spawn().map_err(|error| {
             Refusal::new(format!("`op` cannot be started: {}", plain_reason(&error)), GET_OP)
         })?;
@@ -136,9 +135,11 @@ impl Op {
             let failure = Failure::Deadline(self.network.timeout());
             failure.refusal("1Password by `op`", "1password.com")
         };
-        timeout_at(self.network.deadline(), talk(&mut child, template)).await.map_err(late)?.map_err(
-            |error| Refusal::new(format!("`op` cannot be read: {}", plain_reason(&error)), "Run this again."),
-        )
+        let talked = timeout_at(self.network.deadline(), talk(&mut child, template)).await.map_err(late)?;
+        talked.map_err(|error| match error.kind() {
+            ErrorKind::FileTooLarge => Failure::TooLong.refusal("1Password by `op`", "`op`"),
+            _ => Refusal::new(format!("`op` cannot be read: {}", plain_reason(&error)), "Run this again."),
+        })
     }
 
     async fn command(&self, words: &[&str], has_input: bool) -> Result<Command, Refusal> {
@@ -191,9 +192,12 @@ impl Op {
             let directory = tempfile::Builder::new().prefix("claude-secrets-op-").tempdir()?;
             if let Some(pem) = self.network.certificates() {
                 // One that is not there is passed over by every program.
-                let platform = self.variables.text("SSL_CERT_FILE").and_then(|path| std::fs::read(path).ok());
-                let all = [platform.as_deref().unwrap_or_default(), b"\n", pem].concat();
-                std::fs::write(directory.path().join(CERTIFICATES), all)?;
+                let platform = self.variables.text("SSL_CERT_FILE").map(PathBuf::from);
+                let platform = platform.and_then(|path| files::read(&path, LARGEST_VALUES).ok());
+                let platform = platform.as_ref().map(|contents| contents.value.expose());
+                let all = [platform.unwrap_or_default(), b"\n", pem].concat();
+                let mut file = File::create_new(directory.path().join(CERTIFICATES))?;
+                file.write_all(&all)?;
             }
             Ok(directory)
         };
@@ -229,28 +233,25 @@ fn is_program(path: &Path) -> bool {
     path.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
 }
 
-/// Writes the template while the output is read: the program may stop reading in the middle, or begin to write.
-async fn talk(
-    child: &mut Child,
-    template: Option<&str>,
-) -> std::io::Result<(ExitStatus, Zeroizing<Vec<u8>>, String)> {
+/// How the program ended, what it printed, and its messages.
+type Talked = (ExitStatus, Zeroizing<Vec<u8>>, String);
+
+/// Writes the template while the output is read: the program may stop reading in the middle, or begin to write. The error
+/// is `FileTooLarge` when it prints more than any store says.
+async fn talk(child: &mut Child, template: Option<&str>) -> std::io::Result<Talked> {
     let (input, output, errors) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    let (Some(output), Some(errors)) = (output, errors) else {
+        return Err(std::io::Error::other("it was started without pipes"));
+    };
     let write = async {
         if let (Some(mut input), Some(text)) = (input, template) {
             // One that ends early says why by itself.
             let _ = input.write_all(text.as_bytes()).await;
         }
+        Ok(())
     };
-    let ((), output, errors) = tokio::join!(write, all_of(output, MAX_OUTPUT), all_of(errors, MAX_ERRORS));
-    let (output, errors) = (output?, errors?);
+    let output = files::all_of(output, MAX_OUTPUT);
+    let ((), output, errors) = tokio::try_join!(write, output, files::beginning_of(errors, MAX_ERRORS))?;
     let status = child.wait().await?;
     Ok((status, output, String::from_utf8_lossy(&errors).into_owned()))
-}
-
-async fn all_of(stream: Option<impl AsyncRead + Unpin>, most: u64) -> std::io::Result<Zeroizing<Vec<u8>>> {
-    let mut bytes = Zeroizing::new(Vec::new());
-    if let Some(stream) = stream {
-        stream.take(most).read_to_end(&mut bytes).await?;
-    }
-    Ok(bytes)
 }

@@ -87,7 +87,7 @@ impl Login {
                 self.ask(Question::of(&request), &[password], None, start).await
             }
             Method::Kubernetes { role, token_file } => {
-                let token = read_token(token_file).map_err(|error| {
+                let token = read_token(token_file).await.map_err(|error| {
                     Refused::failed(
                         format!(
                             "{}: the service account's token {} cannot be read: {}",

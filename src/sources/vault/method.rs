@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::address::Address;
 use crate::error::{Code, Error, Result, plain_reason};
+use crate::files::{self, LARGEST_SETTINGS};
 use crate::secret::SecretValue;
 use crate::sources::Options;
 
@@ -171,16 +172,14 @@ fn token(options: &Options, around: &Around) -> Result<Method> {
     let Some(path) = token_file(options, around) else {
         return Err(lacks(options, Kind::Token, &options.variable("TOKEN")));
     };
-    let mut bytes = std::fs::read(&path).map_err(|error| {
+    let contents = files::read(&path, LARGEST_SETTINGS).map_err(|error| {
         Error::new(Code::Usage, format!("~/{TOKEN_FILE} cannot be read: {}", plain_reason(&error)))
             .hint("Log in again (`vault login`), or remove it.")
     })?;
     // Editors end a file with a line break.
-    while bytes.last().is_some_and(u8::is_ascii_whitespace) {
-        bytes.pop();
-    }
     let said_by = format!("`~/{TOKEN_FILE}`");
-    let value = clean(SecretValue::new(bytes), &said_by)?;
+    let token = contents.value.expose().trim_ascii_end().to_vec();
+    let value = clean(SecretValue::new(token), &said_by)?;
     Ok(Method::Token { value, said_by })
 }
 

@@ -56,6 +56,8 @@ pub enum Fault {
     },
     /// It waits so long, and then the next rule counts, or it is forwarded.
     Delay(Duration),
+    /// An answer (200) that begins so and does not end: until the client has enough.
+    Endless(Vec<u8>),
     /// The connection is reset (RST).
     Reset,
     /// It is never answered.
@@ -313,6 +315,7 @@ fn serve(stream: TcpStream, number: usize, shared: &Shared) -> io::Result<()> {
                 client.send(&[whole.head.bytes, whole.body].concat()[..kept])?;
                 false
             }
+            Some(Fault::Endless(start)) => endless(&mut client, &start)?,
             Some(Fault::Reset) => {
                 set_socket_linger(&raw, Some(Duration::ZERO))?;
                 return Ok(());
@@ -329,6 +332,20 @@ fn serve(stream: TcpStream, number: usize, shared: &Shared) -> io::Result<()> {
         }
     }
     raw.shutdown(Shutdown::Write)
+}
+
+/// Sends an answer without an end. The error is that the client has gone.
+fn endless(client: &mut Wire, start: &[u8]) -> io::Result<bool> {
+    let head = b"HTTP/1.1 200 Told\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
+    client.send(head)?;
+    let mut piece = start.to_vec();
+    loop {
+        client.send(format!("{:x}\r\n", piece.len()).as_bytes())?;
+        client.send(&piece)?;
+        client.send(b"\r\n")?;
+        piece.resize(64 * 1024, b'x');
+        piece.fill(b'x');
+    }
 }
 
 /// Hands a request on, and its answer back. Whether the connection goes on.
