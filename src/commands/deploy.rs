@@ -143,7 +143,7 @@ impl Deployment<'_> {
             for (service, name) in &planned.volumes {
                 if planned.revisions.get(service).is_some_and(|found| found.volume.is_none()) {
                     let tools = self.tools.uninterrupted();
-                    tools.docker(["volume", "rm", "--force", name]).output().await?;
+                    tools.docker(&["volume", "rm", "--force"]).names([name]).output().await?;
                 }
             }
             return Err(error);

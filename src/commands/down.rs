@@ -45,7 +45,7 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
         // What a file needs to be read (`${IMAGE_TAG:?}`) is not needed to stop what runs.
         Err(error) if error.code == Code::ComposeFileInvalid => {
             run.warn(format!("the project is taken down by its name {likely}: {}", error.fact), None);
-            (likely.clone(), tools.compose(["--project-name", &likely]))
+            (likely.clone(), tools.compose(&[]).option("--project-name", &likely))
         }
         Err(error) => return Err(error),
     };
@@ -63,7 +63,7 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
 
 /// The engine's lock, unless there is no image to make it of: then nothing of the project can run either.
 async fn lock_engine(tools: &Tools, host: &HostPaths, project: &str) -> Result<Option<EngineLock>> {
-    let listed = tools.docker(["image", "ls", "--quiet", "--no-trunc"]).output().await?;
+    let listed = tools.docker(&["image", "ls", "--quiet", "--no-trunc"]).output().await?;
     let Some(image) = listed.text().lines().next() else {
         return Ok(None);
     };
@@ -103,12 +103,12 @@ async fn take_down(
 async fn remove_from_engine(tools: &Tools, project: &str) -> Result<()> {
     let label = format!("{PROJECT}={project}");
     for container in engine::with_label(tools, &label).await?.iter().filter(|c| c.label(HOLDER).is_none()) {
-        tools.docker(["rm", "--force", "--volumes", &container.id]).output().await?;
+        tools.docker(&["rm", "--force", "--volumes"]).names([&container.id]).output().await?;
     }
     let volumes: Vec<String> =
         engine::volumes(tools, &label).await?.into_iter().map(|volume| volume.name).collect();
     if !volumes.is_empty() {
-        tools.docker(["volume", "rm"]).args(&volumes).output().await?;
+        tools.docker(&["volume", "rm"]).names(&volumes).output().await?;
     }
     Ok(())
 }

@@ -65,23 +65,28 @@ pub async fn create(tools: &Tools, new: &NewVolume<'_>) -> Result<()> {
     ]
     .join(",");
     let helper = tools
-        .docker(["create", "--network", "none", "--pull", "never", "--mount", &mount])
-        .args(["--label", &format!("{PROJECT}={}", new.project), "--label", &format!("{FILLS}={}", new.name)])
+        .docker(&["create", "--network=none", "--pull=never"])
+        .option("--mount", &mount)
+        .option("--label", format!("{PROJECT}={}", new.project))
+        .option("--label", format!("{FILLS}={}", new.name))
         // Never started; an image without a command needs one all the same.
-        .args(["--entrypoint", "/claude-secrets-never-started", new.image])
+        .words(&["--entrypoint=/claude-secrets-never-started"])
+        .names([new.image])
         .output()
         .await?
         .or_fail(Code::DeliveryFailed, &failed("create"))?;
     let id = helper.text().trim().to_owned();
     let archive = archive(new.files)?;
     tools
-        .docker(["cp", "-", &format!("{id}:/run/secrets")])
+        .docker(&["cp"])
+        .names(["-", &format!("{id}:/run/secrets")])
         .input(archive)
         .output()
         .await?
         .or_fail(Code::DeliveryFailed, &failed("fill"))?;
     tools
-        .docker(["rm", "--volumes", &id])
+        .docker(&["rm", "--volumes"])
+        .names([&id])
         .output()
         .await?
         .or_fail(Code::DeliveryFailed, &failed("finish"))?;
@@ -103,8 +108,8 @@ pub async fn complete(tools: &Tools, project: &str) -> Result<Vec<Volume>> {
 pub async fn remove_incomplete(tools: &Tools, project: &str) -> Result<()> {
     for helper in engine::with_label(tools, &format!("{PROJECT}={project}")).await? {
         if let Some(volume) = helper.label(FILLS) {
-            tools.docker(["rm", "--force", "--volumes", &helper.id]).output().await?;
-            tools.docker(["volume", "rm", volume]).output().await?;
+            tools.docker(&["rm", "--force", "--volumes"]).names([&helper.id]).output().await?;
+            tools.docker(&["volume", "rm"]).names([volume]).output().await?;
         }
     }
     Ok(())
@@ -140,7 +145,7 @@ pub async fn remove_old(
         return Ok(Vec::new());
     }
     // One that a stopped container still refers to cannot go yet; the next deployment tries again.
-    tools.docker(["volume", "rm"]).args(&old).output().await?;
+    tools.docker(&["volume", "rm"]).names(&old).output().await?;
     let left = engine::volumes(tools, &format!("{PROJECT}={project}")).await?;
     Ok(left.into_iter().map(|volume| volume.name).filter(|name| old.contains(name)).collect())
 }

@@ -53,14 +53,12 @@ impl EngineLock {
         let start = Instant::now();
         loop {
             let made = tools
-                .docker(["create", "--name", &name, "--network", "none", "--pull", "never"])
-                .args([
-                    "--label",
-                    &format!("{PROJECT}={project}"),
-                    "--label",
-                    &format!("{HOLDER}={}", holder.label()),
-                ])
-                .args(["--entrypoint", "/claude-secrets-never-started", image])
+                .docker(&["create", "--network=none", "--pull=never"])
+                .option("--name", &name)
+                .option("--label", format!("{PROJECT}={project}"))
+                .option("--label", format!("{HOLDER}={}", holder.label()))
+                .words(&["--entrypoint=/claude-secrets-never-started"])
+                .names([image])
                 .output()
                 .await?;
             if made.success {
@@ -81,7 +79,7 @@ impl EngineLock {
             let theirs = other.label(HOLDER).unwrap_or_default().to_owned();
             if is_gone(tools, &theirs, holder).await? {
                 // By its id: a lock that someone else has taken meanwhile has another one.
-                tools.docker(["rm", "--volumes", &other.id]).output().await?;
+                tools.docker(&["rm", "--volumes"]).names([&other.id]).output().await?;
                 continue;
             }
             if start.elapsed() >= wait {
@@ -99,7 +97,7 @@ impl EngineLock {
     /// Gives the lock back.
     pub async fn release(self, tools: &Tools) {
         // Left behind it is taken over by the next run, since its holder is gone.
-        let _ = tools.uninterrupted().docker(["rm", "--volumes", &self.id]).output().await;
+        let _ = tools.uninterrupted().docker(&["rm", "--volumes"]).names([&self.id]).output().await;
     }
 }
 
