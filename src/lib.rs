@@ -16,6 +16,7 @@ pub mod proof;
 pub mod report;
 pub mod resolve;
 pub mod secret;
+pub mod sensitive;
 pub mod settings;
 pub mod sources;
 pub mod tracked;

@@ -1,7 +1,5 @@
 //! `down`: stops the project, removes what is ours, and proves that it is gone. Everything else stays.
 
-use std::collections::BTreeMap;
-
 use super::deploy::{LOCK_WAIT, lock_directory};
 use super::{Run, gather};
 use crate::delivery::override_file::OverrideFile;
@@ -18,18 +16,21 @@ use crate::manifest::Secret;
 use crate::report::Outcome;
 
 pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
-    let early = gather::early_tools(run)?;
+    let early = gather::early_tools(run);
     let host = gather::host_paths(run, &early).await?;
     let gather::Found { files, profiles, name } = gather::find_project(&run.settings)?;
     // Which secrets there are is of no matter here, but `${NAME:?}` must pass.
-    let (declared, sources) = match gather::read_manifest(&run.settings, &files) {
-        Ok(manifest) => (manifest.secrets, manifest.sources),
-        Err(error) if error.code == Code::ManifestMissing => (Vec::new(), BTreeMap::new()),
+    let declared = match gather::read_manifest(&run.settings, &files) {
+        Ok(manifest) => {
+            run.declare(&manifest);
+            manifest.secrets
+        }
+        Err(error) if error.code == Code::ManifestMissing => Vec::new(),
         Err(error) => return Err(error),
     };
     let names: Vec<&Secret> = declared.iter().collect();
     run.console.release();
-    let tools = gather::tools(run, &names, &sources, None)?;
+    let tools = gather::tools(run, &names, None);
     gather::check_socket(&tools)?;
     let directory = files.directory.clone();
     let secrets_dir = SecretsDir::open(&directory, &run.settings.secrets_dir)?;

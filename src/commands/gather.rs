@@ -1,7 +1,6 @@
 //! The stages Manifest, Resolution and Masks: from what the user said to values that cannot be printed any more.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::{OsStr, OsString};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::{Run, reporting};
@@ -12,10 +11,10 @@ use crate::docker::host_directory;
 use crate::docker::host_paths::HostPaths;
 use crate::docker::project::placeholder;
 use crate::error::{Code, Error, Result};
-use crate::manifest::{self, Manifest, Secret, SourceConfig, SourceId};
-use crate::mask::Plan;
+use crate::manifest::{self, Manifest, Secret};
 use crate::resolve::{self, Resolution, resolve};
 use crate::secret::SecretValue;
+use crate::sensitive::Sensitive;
 use crate::settings::{Environment, Settings};
 use crate::sources::{self, Source, Surroundings, docker_secrets, dotenv};
 
@@ -37,6 +36,7 @@ pub(super) fn declared(run: &mut Run) -> Result<Declared> {
     run.begin_stage("Manifest");
     let Found { files, profiles, name } = find_project(&run.settings)?;
     let manifest = read_manifest(&run.settings, &files)?;
+    run.declare(&manifest);
     run.console.line(&format!("{} secrets declared", manifest.secrets.len()));
     Ok(Declared { files, manifest, profiles, name })
 }
@@ -95,8 +95,8 @@ pub(super) fn read_manifest(settings: &Settings, files: &ComposeFiles) -> Result
 }
 
 /// Docker's programs before any secret is known: they get only what a Docker client needs.
-pub(super) fn early_tools(run: &Run) -> Result<Tools> {
-    let variables = run.settings.variables.for_docker_alone();
+pub(super) fn early_tools(run: &Run) -> Tools {
+    let variables = Sensitive::docker_alone(&run.settings.variables);
     Tools::new(variables, run.console.clone(), run.interrupt.clone())
 }
 
@@ -141,22 +141,17 @@ pub(super) async fn resolved(
         resolve::close(&opened).await;
     }
     let resolution = asked?;
-    let passwords =
-        run.settings.registries.iter().map(|login| (login.host.as_str(), login.password.expose()));
-    let values = resolution.values().map(|(name, value)| (name.as_str(), value.expose()));
-    let names = sources::credential_variables(&declared.manifest.sources);
-    let variables = &run.settings.variables;
-    let credentials =
-        names.iter().filter_map(|name| Some((name.to_str()?, variables.value(name.to_str()?)?.expose())));
-    let plan = Plan::new(values.chain(passwords).chain(credentials));
-    run.console.arm(&plan);
+    let values = || resolution.values().map(|(name, value)| (name.as_str(), value.expose()));
+    let masks = run.sensitive.masks(values());
+    run.console.arm(&masks, &run.sensitive.plan(values()));
     // Credentials are masked for good measure: nothing prints them, and a short one is the store's matter.
-    let is_declared =
-        |name: &str| declared.manifest.secrets.iter().any(|secret| secret.name.as_str() == name);
-    for (name, why) in plan.unmaskable() {
-        if names.contains(OsStr::new(name)) && !is_declared(name) {
-            continue;
-        }
+    let is_ours = |name: &str| {
+        declared.manifest.secrets.iter().any(|secret| secret.name.as_str() == name)
+            || run.settings.registries.iter().any(|login| login.host == name)
+    };
+    let unmaskable: BTreeMap<_, _> =
+        masks.unmaskable().into_iter().filter(|(name, _)| is_ours(name)).collect();
+    for (name, why) in unmaskable {
         run.warn(
             format!("{name} cannot be masked: {why}"),
             Some("Use a longer value, or `sensitive: false` when it is no secret.".to_owned()),
@@ -215,6 +210,7 @@ async fn import(run: &mut Run, declared: &mut Declared, opened: &[Box<dyn Source
     let importing = resolve::import(declared.manifest.clone(), opened, &run.settings);
     let imported = run.interrupt.or(importing).await??;
     declared.manifest = imported.manifest;
+    run.declare(&declared.manifest);
     run.report.degraded |= imported.degraded;
     run.console.line(&format!("{} secrets imported", declared.manifest.secrets.len() - before));
     for warning in imported.warnings {
@@ -241,22 +237,12 @@ pub(super) async fn imported(
 
 /// Docker's programs for the rest of the run: with the step's variables, without any secret, and with a placeholder for
 /// each declared one, so that Compose's interpolation (`${NAME:?}`) passes.
-pub(super) fn tools(
-    run: &Run,
-    secrets: &[&Secret],
-    sources: &BTreeMap<SourceId, SourceConfig>,
-    resolution: Option<&Resolution>,
-) -> Result<Tools> {
+pub(super) fn tools(run: &Run, secrets: &[&Secret], resolution: Option<&Resolution>) -> Tools {
     let values: Vec<&SecretValue> =
         resolution.into_iter().flat_map(|r| r.values().map(|(_, value)| value)).collect();
-    let mut hidden: BTreeSet<OsString> = run.settings.variables.names_holding(&values);
-    hidden.extend(sources::credential_variables(sources));
     let mut placeholders = BTreeMap::new();
     for secret in secrets {
-        // What a reference reads a field of is hidden as a whole.
-        hidden.extend(secret.from.iter().flatten().map(|reference| OsString::from(&reference.item)));
         for variable in variables_of(secret) {
-            hidden.insert(OsString::from(format!("{variable}_FILE")));
             let known = resolution.is_none_or(|r| r.has_value(&secret.name));
             let stands = match (secret.sensitive, known) {
                 (true, true) => Some(placeholder(&variable)),
@@ -269,7 +255,7 @@ pub(super) fn tools(
             }
         }
     }
-    let variables = run.settings.variables.for_children(&hidden, &placeholders);
+    let variables = run.sensitive.child_variables(&run.settings.variables, &values, &placeholders);
     Tools::new(variables, run.console.clone(), run.interrupt.clone())
 }
 

@@ -17,6 +17,7 @@ use crate::arguments::Arguments;
 use crate::console::{Console, Edit};
 use crate::error::{Code, Error, Result, plain_reason};
 use crate::interrupt::Interrupt;
+use crate::sensitive::ChildVariables;
 
 /// How long a child may take to end after SIGTERM. The runner kills the action 10 s after its SIGINT (7.5 s to SIGTERM,
 /// 2.5 s to the end of all), so that we must be done in less than 7 s.
@@ -67,15 +68,11 @@ pub struct Output {
 }
 
 impl Tools {
-    /// Finds the programs. `environment` is the whole environment that children get.
-    pub fn new(
-        environment: Vec<(OsString, OsString)>,
-        console: Arc<Console>,
-        interrupt: Interrupt,
-    ) -> Result<Self> {
-        let environment: BTreeMap<_, _> = environment.into_iter().collect();
+    /// Finds the programs. `variables` is the whole environment that children get.
+    pub fn new(variables: ChildVariables, console: Arc<Console>, interrupt: Interrupt) -> Self {
+        let environment = variables.into_map();
         let compose = find_compose(&environment);
-        Ok(Self { compose, environment, console, interrupt })
+        Self { compose, environment, console, interrupt }
     }
 
     /// The same programs with one more variable, e.g. a private `DOCKER_CONFIG`.
