@@ -10,6 +10,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 
 use crate::github::workflow::{self, StopCommands};
 use crate::mask::{Plan, Redactor, Stream};
+use crate::sensitive::Sensitive;
 use crate::settings::Platform;
 use zeroize::Zeroizing;
 
@@ -23,12 +24,18 @@ const LONGEST_LINE: usize = 64 * 1024;
 pub struct Console {
     state: Mutex<State>,
     actions: bool,
+    /// Whether the runner hears what is printed, and may be told the masks.
+    tells_masks: bool,
     debug: bool,
 }
 
 struct State {
     out: Box<dyn Write + Send>,
+    /// What is secret by name or place; the redactor is made of it when there is first something to redact.
+    known: Sensitive,
     redactor: Option<Redactor>,
+    /// The values of the secrets alone, once they are known: what must not be found anywhere.
+    secrets: Option<Redactor>,
     in_group: bool,
     /// What was said before the masks were known. The masks come before anything else, so it has to wait for them.
     held: Option<Vec<u8>>,
@@ -50,38 +57,53 @@ pub type Edit = for<'l> fn(&'l str) -> Option<Cow<'l, str>>;
 
 /// One pipe of a child: what is redacted of it and not yet printed, up to the end of its line.
 struct Pipe {
-    stream: Option<Stream>,
+    stream: Stream,
     line: Vec<u8>,
 }
 
 impl Console {
-    /// The stream for where the run stands.
-    pub fn new(platform: &Platform) -> Self {
+    /// The stream for where the run stands. What is `known` to be secret is redacted from the first line on.
+    pub fn new(platform: &Platform, known: Sensitive) -> Self {
         let out: Box<dyn Write + Send> =
             if platform.actions { Box::new(std::io::stdout()) } else { Box::new(std::io::stderr()) };
-        Self::to(out, platform)
+        Self {
+            tells_masks: platform.actions && !is_file(&std::io::stdout()),
+            ..Self::to(out, platform, known)
+        }
     }
 
     /// The stream into any writer, as for tests.
-    pub fn to(out: Box<dyn Write + Send>, platform: &Platform) -> Self {
+    pub fn to(out: Box<dyn Write + Send>, platform: &Platform, known: Sensitive) -> Self {
+        let (redactor, secrets, held) = (None, None, Some(Vec::new()));
         Self {
-            state: Mutex::new(State { out, redactor: None, in_group: false, held: Some(Vec::new()) }),
+            state: Mutex::new(State { out, known, redactor, secrets, in_group: false, held }),
             actions: platform.actions,
+            tells_masks: platform.actions,
             debug: platform.debug,
         }
     }
 
-    /// Prints the masks, under GitHub Actions only (elsewhere that would be the leak), then what was said before, and
-    /// redacts from here on.
-    pub fn arm(&self, plan: &Plan) {
+    /// Redacts what is `known` now from here on, and what waits to be printed as well.
+    pub fn know(&self, known: Sensitive) {
+        let mut state = self.state();
+        state.known = known;
+        state.redactor = None;
+    }
+
+    /// Takes the values of the secrets: prints their masks, under GitHub Actions only (elsewhere that would be the leak),
+    /// then what was said before, and redacts `all` from here on.
+    pub fn arm(&self, masks: &Plan, all: &Plan) {
         let mut state = self.state();
         let held = state.held.take().unwrap_or_default();
-        if self.actions {
-            for command in plan.workflow_masks().filter_map(workflow::add_mask).map(Zeroizing::new) {
+        if self.tells_masks {
+            for command in masks.workflow_masks().filter_map(workflow::add_mask).map(Zeroizing::new) {
                 state.raw(&command);
             }
+        } else if self.actions {
+            state.raw(b"standard output is a file: the runner is not told what to mask, and nothing secret is written\n");
         }
-        state.redactor = Some(Redactor::new(plan));
+        state.secrets = Some(Redactor::new(masks));
+        state.redactor = Some(Redactor::new(all));
         let held = state.redact(&held);
         state.raw(&held);
     }
@@ -90,6 +112,7 @@ impl Console {
     pub fn release(&self) {
         let mut state = self.state();
         if let Some(held) = state.held.take() {
+            let held = state.redact(&held);
             state.raw(&held);
         }
     }
@@ -148,7 +171,7 @@ impl Console {
         let _ = tracing::subscriber::set_global_default(subscriber);
     }
 
-    /// A copy of the bytes without any value; as they are before the masks are known.
+    /// A copy of the bytes without anything that is known to be secret.
     pub fn redacted(&self, bytes: &[u8]) -> Vec<u8> {
         self.state().redact(bytes)
     }
@@ -156,7 +179,7 @@ impl Console {
     /// Names of the secrets whose values the bytes hold, in any form that is masked.
     pub fn secrets_in(&self, bytes: &[u8]) -> Vec<String> {
         let state = self.state();
-        let names = state.redactor.as_ref().map(|redactor| redactor.names_in(bytes)).unwrap_or_default();
+        let names = state.secrets.as_ref().map(|redactor| redactor.names_in(bytes)).unwrap_or_default();
         names.into_iter().map(str::to_owned).collect()
     }
 
@@ -168,8 +191,8 @@ impl Console {
         if let Some(stopped) = &stopped {
             state.raw(stopped.begin().as_bytes());
         }
-        let pipe = || Pipe { stream: state.redactor.as_ref().map(Redactor::stream), line: Vec::new() };
-        Foreign { console: self, out: pipe(), err: pipe(), stopped, tail: VecDeque::new(), edit: None }
+        let [out, err] = [(); 2].map(|()| Pipe { stream: state.redactor().stream(), line: Vec::new() });
+        Foreign { console: self, out, err, stopped, tail: VecDeque::new(), edit: None }
     }
 
     fn annotated(&self, text: &str, label: &str, command: fn(&str) -> String) {
@@ -189,15 +212,19 @@ impl Console {
 }
 
 impl State {
-    fn redact(&self, bytes: &[u8]) -> Vec<u8> {
-        match &self.redactor {
-            Some(redactor) => redactor.redact_line(bytes).into_owned(),
-            None => bytes.to_vec(),
-        }
+    fn redactor(&mut self) -> &Redactor {
+        let known = &self.known;
+        self.redactor.get_or_insert_with(|| Redactor::new(&known.plan([])))
+    }
+
+    fn redact(&mut self, bytes: &[u8]) -> Vec<u8> {
+        self.redactor().redact_line(bytes).into_owned()
     }
 
     fn text(&mut self, text: &str) {
-        let mut safe = self.redact(text.as_bytes());
+        // What is held is redacted when it is printed, by all that is known then.
+        let mut safe =
+            if self.held.is_some() { text.as_bytes().to_vec() } else { self.redact(text.as_bytes()) };
         safe.push(b'\n');
         self.raw(&safe);
     }
@@ -269,10 +296,7 @@ impl Drop for Foreign<'_> {
 impl Pipe {
     /// Redacts a chunk and returns the lines that it completes, without their ends.
     fn push(&mut self, chunk: &[u8]) -> Vec<Vec<u8>> {
-        match &mut self.stream {
-            Some(stream) => stream.push(chunk, &mut self.line),
-            None => self.line.extend_from_slice(chunk),
-        }
+        self.stream.push(chunk, &mut self.line);
         let end = self.line.iter().rposition(|byte| matches!(byte, b'\n' | b'\r'));
         let end =
             end.map(|end| end + 1).or_else(|| (self.line.len() > LONGEST_LINE).then_some(self.line.len()));
@@ -282,9 +306,7 @@ impl Pipe {
     }
 
     fn finish(&mut self) -> Vec<Vec<u8>> {
-        if let Some(stream) = &mut self.stream {
-            stream.finish(&mut self.line);
-        }
+        self.stream.finish(&mut self.line);
         split(&std::mem::take(&mut self.line))
     }
 }
@@ -301,6 +323,13 @@ impl Write for Trace {
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
     }
+}
+
+/// Whether a stream of ours is a file: what is printed there stays, and nobody takes commands out of it.
+fn is_file(stream: &impl std::os::fd::AsFd) -> bool {
+    rustix::fs::fstat(stream).is_ok_and(|found| {
+        rustix::fs::FileType::from_raw_mode(found.st_mode) == rustix::fs::FileType::RegularFile
+    })
 }
 
 fn split(text: &[u8]) -> Vec<Vec<u8>> {
@@ -330,8 +359,10 @@ mod tests {
 
     fn printed(actions: bool, act: impl FnOnce(&Console)) -> String {
         let sink = Sink::default();
-        let console = Console::to(Box::new(sink.clone()), &Platform { actions, ..Platform::default() });
-        console.arm(&Plan::new([("KEY", &b"canary-value"[..])]));
+        let platform = Platform { actions, ..Platform::default() };
+        let console = Console::to(Box::new(sink.clone()), &platform, Sensitive::default());
+        let plan = Plan::new([("KEY", &b"canary-value"[..])]);
+        console.arm(&plan, &plan);
         act(&console);
         let bytes = sink.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap()
@@ -349,10 +380,11 @@ mod tests {
     fn what_is_said_before_the_masks_comes_behind_them_and_redacted() {
         let sink = Sink::default();
         let platform = Platform { actions: true, ..Platform::default() };
-        let console = Console::to(Box::new(sink.clone()), &platform);
+        let console = Console::to(Box::new(sink.clone()), &platform, Sensitive::default());
         console.line("early canary-value");
         assert!(sink.0.lock().unwrap().is_empty());
-        console.arm(&Plan::new([("KEY", &b"canary-value"[..])]));
+        let plan = Plan::new([("KEY", &b"canary-value"[..])]);
+        console.arm(&plan, &plan);
         let bytes = sink.0.lock().unwrap().clone();
         let text = String::from_utf8(bytes).unwrap();
         let lines: Vec<&str> = text.lines().collect();

@@ -1,5 +1,6 @@
 //! claude-secrets-action: a Docker Compose project's secrets, from every store, as Docker secrets.
 pub mod access;
+pub mod arguments;
 pub mod cli;
 pub mod commands;
 pub mod console;
@@ -17,6 +18,7 @@ pub mod proof;
 pub mod report;
 pub mod resolve;
 pub mod secret;
+pub mod sensitive;
 pub mod settings;
 pub mod sources;
 pub mod tracked;

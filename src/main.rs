@@ -11,6 +11,8 @@ use claude_secrets::error::{Code, Error};
 use claude_secrets::harden;
 use claude_secrets::interrupt::Interrupt;
 use claude_secrets::manifest;
+use claude_secrets::mask::Redactor;
+use claude_secrets::sensitive::Sensitive;
 use claude_secrets::settings::{self, Environment, Given, Settings};
 
 fn main() -> ExitCode {
@@ -20,7 +22,7 @@ fn main() -> ExitCode {
         Ok(Asked::Policy(matches)) => policy(&matches),
         Ok(Asked::Run(mode, matches)) => given(&matches, |given| start(mode, given)),
         Err(error) => {
-            let _ = error.print();
+            misread(&error);
             ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
         }
     }
@@ -40,7 +42,7 @@ fn given<T>(matches: &clap::ArgMatches, read: impl FnOnce(&Given) -> T) -> T {
 
 fn start(mode: Option<settings::Mode>, given: &Given) -> ExitCode {
     let platform = settings::platform(given);
-    let console = Arc::new(Console::new(&platform));
+    let console = Arc::new(Console::new(&platform, Sensitive::in_environment(given.variables)));
     console.take_log_of_this_process();
     let status = match Settings::read(mode, given) {
         Ok(settings) => {
@@ -65,10 +67,27 @@ fn policy(matches: &clap::ArgMatches) -> ExitCode {
             print(&texts)
         }
         Err(error) => {
-            complain(&format!("error: {error}\n"));
+            complain(&redacted(&format!("error: {error}\n")));
             ExitCode::from(error.code.exit_status())
         }
     }
+}
+
+/// Prints what the command line's parser says. It quotes what it was given, and somebody may have given a secret.
+fn misread(error: &clap::Error) {
+    let text = error.to_string();
+    if redacted(&text) == text {
+        let _ = error.print();
+    } else {
+        complain(&redacted(&text));
+    }
+}
+
+/// A text without anything that the variables of this process tell to be secret.
+fn redacted(text: &str) -> String {
+    let known = Sensitive::in_environment(&Environment::of_this_process());
+    let redactor = Redactor::new(&known.plan([]));
+    String::from_utf8_lossy(&redactor.redact_line(text.as_bytes())).into_owned()
 }
 
 /// Runs the mode and returns the exit status. An error is one of the system's: the run could not begin.

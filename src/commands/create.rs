@@ -15,7 +15,7 @@ use crate::secret::SecretValue;
 
 /// Writes the secret files; an override file that is there gets their revisions.
 pub(super) async fn files(run: &mut Run) -> Result<Outcome> {
-    let early = gather::early_tools(run)?;
+    let early = gather::early_tools(run);
     let host = gather::host_paths(run, &early).await?;
     let mut declared = gather::declared(run)?;
     let resolution = gather::resolved(run, &mut declared, &early, &host).await?;
@@ -23,7 +23,7 @@ pub(super) async fn files(run: &mut Run) -> Result<Outcome> {
     let names: Vec<&Secret> = secrets.iter().map(|(secret, _)| *secret).collect();
     let absent: Vec<&Secret> = resolution.without_value().collect();
     let declared_secrets = resolution.declared();
-    let tools = gather::tools(run, &declared_secrets, &declared.manifest.sources, Some(&resolution))?;
+    let tools = gather::tools(run, &declared_secrets, Some(&resolution));
     let mut prepared = project::prepare(run, &declared, &names, &absent, &tools, &host).await?;
     let images = known_images(run, &prepared, &tools).await;
     let plans = plan(Basis {
@@ -83,7 +83,7 @@ pub(super) async fn files(run: &mut Run) -> Result<Outcome> {
 
 /// Writes the override file. No value is asked for, so it has no revisions.
 pub(super) async fn compose(run: &mut Run) -> Result<Outcome> {
-    let early = gather::early_tools(run)?;
+    let early = gather::early_tools(run);
     let host = gather::host_paths(run, &early).await?;
     let mut declared = gather::declared(run)?;
     gather::imported(run, &mut declared, &early, &host).await?;
@@ -94,7 +94,7 @@ pub(super) async fn compose(run: &mut Run) -> Result<Outcome> {
     };
     let names: Vec<&Secret> = declared.manifest.secrets.iter().filter(there).collect();
     run.console.release();
-    let tools = gather::tools(run, &names, &declared.manifest.sources, None)?;
+    let tools = gather::tools(run, &names, None);
     let mut prepared = project::prepare(run, &declared, &names, &[], &tools, &host).await?;
     let images = known_images(run, &prepared, &tools).await;
     let empty = SecretValue::new(Vec::new());

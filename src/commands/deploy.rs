@@ -34,7 +34,7 @@ use crate::secret::SecretValue;
 pub(super) const LOCK_WAIT: Duration = Duration::from_mins(5);
 
 pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
-    let early = gather::early_tools(run)?;
+    let early = gather::early_tools(run);
     let host = gather::host_paths(run, &early).await?;
     let mut declared = gather::declared(run)?;
     let resolution = gather::resolved(run, &mut declared, &early, &host).await?;
@@ -42,7 +42,7 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
     let names: Vec<&Secret> = secrets.iter().map(|(secret, _)| *secret).collect();
     let absent: Vec<&Secret> = resolution.without_value().collect();
     let declared_secrets = resolution.declared();
-    let tools = gather::tools(run, &declared_secrets, &declared.manifest.sources, Some(&resolution))?;
+    let tools = gather::tools(run, &declared_secrets, Some(&resolution));
     gather::check_socket(&tools)?;
     let mut prepared = project::prepare(run, &declared, &names, &absent, &tools, &host).await?;
     reporting::deployment_notes(run, &secrets);
@@ -160,7 +160,7 @@ impl Deployment<'_> {
             for (service, name) in &planned.volumes {
                 if planned.revisions.get(service).is_some_and(|found| found.volume.is_none()) {
                     let tools = self.tools.uninterrupted();
-                    tools.docker(["volume", "rm", "--force", name]).output().await?;
+                    tools.docker(&["volume", "rm", "--force"]).names([name]).output().await?;
                 }
             }
             return Err(error);

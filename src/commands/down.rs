@@ -16,19 +16,21 @@ use crate::manifest::Secret;
 use crate::report::Outcome;
 
 pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
-    let early = gather::early_tools(run)?;
+    let early = gather::early_tools(run);
     let host = gather::host_paths(run, &early).await?;
     let gather::Found { files, profiles, name } = gather::find_project(&run.settings)?;
     // Which secrets there are is of no matter here, but `${NAME:?}` must pass.
     let read = gather::read_leniently(&run.settings, &files);
-    run.console.release();
     let tools = match read {
-        Ok((declared, sources)) => {
-            let names: Vec<&Secret> = declared.iter().collect();
-            gather::tools(run, &names, &sources, None)?
+        Ok(manifest) => {
+            run.declare(&manifest);
+            run.console.release();
+            let names: Vec<&Secret> = manifest.secrets.iter().collect();
+            gather::tools(run, &names, None)
         }
         // Nobody knows which variables are secrets: Compose gets those alone that it needs to reach the engine.
         Err(error) => {
+            run.console.release();
             run.warn(format!("the project is taken down without the manifest: {error}"), None);
             early
         }
@@ -48,7 +50,7 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
         // What a file needs to be read (`${IMAGE_TAG:?}`) is not needed to stop what runs.
         Err(error) if error.code == Code::ComposeFileInvalid => {
             run.warn(format!("the project is taken down by its name {likely}: {}", error.fact), None);
-            (likely.clone(), tools.compose(["--project-name", &likely]))
+            (likely.clone(), tools.compose(&[]).option("--project-name", &likely))
         }
         Err(error) => return Err(error),
     };
@@ -98,12 +100,12 @@ async fn take_down(
 async fn remove_from_engine(tools: &Tools, project: &str) -> Result<()> {
     let label = format!("{PROJECT}={project}");
     for container in engine::with_label(tools, &label).await?.iter().filter(|c| c.label(HOLDER).is_none()) {
-        tools.docker(["rm", "--force", "--volumes", &container.id]).output().await?;
+        tools.docker(&["rm", "--force", "--volumes"]).names([&container.id]).output().await?;
     }
     let volumes: Vec<String> =
         engine::volumes(tools, &label).await?.into_iter().map(|volume| volume.name).collect();
     if !volumes.is_empty() {
-        tools.docker(["volume", "rm"]).args(&volumes).output().await?;
+        tools.docker(&["volume", "rm"]).names(&volumes).output().await?;
     }
     Ok(())
 }

@@ -1,7 +1,6 @@
 //! The stages Manifest, Resolution and Masks: from what the user said to values that cannot be printed any more.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::{OsStr, OsString};
+use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -15,11 +14,11 @@ use crate::docker::host_paths::HostPaths;
 use crate::docker::placeholder::placeholder;
 use crate::error::{Code, Error, Result};
 use crate::files::LARGEST_SETTINGS;
-use crate::manifest::{self, Manifest, Place, Secret, SourceConfig, SourceId};
-use crate::mask::Plan;
+use crate::manifest::{self, Manifest, Place, Secret};
 use crate::resolve::{self, Resolution, resolve};
 use crate::secret::SecretValue;
-use crate::settings::{Environment, Settings, holds};
+use crate::sensitive::{Sensitive, StandIns};
+use crate::settings::{Environment, Settings};
 use crate::sources::{self, Source, Surroundings, docker_secrets, dotenv};
 
 /// What is declared, and where the project is.
@@ -40,6 +39,7 @@ pub(super) fn declared(run: &mut Run) -> Result<Declared> {
     run.begin_stage("Manifest");
     let Found { files, profiles, name } = find_project(&run.settings)?;
     let manifest = read_manifest(&run.settings, &files)?;
+    run.declare(&manifest);
     run.console.line(&format!("{} declared", count(manifest.secrets.len(), "secret")));
     Ok(Declared { files, manifest, profiles, name })
 }
@@ -83,10 +83,7 @@ pub(super) fn read_manifest(settings: &Settings, files: &ComposeFiles) -> Result
 
 /// The same as far as it can be read, for a mode to which it does not matter what is declared where: every secret that is
 /// declared, or that the manifest gives a service.
-pub(super) fn read_leniently(
-    settings: &Settings,
-    files: &ComposeFiles,
-) -> Result<(Vec<Secret>, BTreeMap<SourceId, SourceConfig>)> {
+pub(super) fn read_leniently(settings: &Settings, files: &ComposeFiles) -> Result<Manifest> {
     let mut manifest = read_given(settings, files, true)?;
     let granted = manifest.services.take().unwrap_or_default().into_values().flat_map(|grant| grant.secrets);
     for name in granted {
@@ -94,7 +91,7 @@ pub(super) fn read_leniently(
             manifest.secrets.push(Secret::named(name, Place { file: None, line: 1, column: 1 }));
         }
     }
-    Ok((manifest.secrets, manifest.sources))
+    Ok(manifest)
 }
 
 fn read_given(settings: &Settings, files: &ComposeFiles, lenient: bool) -> Result<Manifest> {
@@ -124,8 +121,8 @@ fn read_given(settings: &Settings, files: &ComposeFiles, lenient: bool) -> Resul
 }
 
 /// Docker's programs before any secret is known: they get only what a Docker client needs.
-pub(super) fn early_tools(run: &Run) -> Result<Tools> {
-    let variables = run.settings.variables.for_docker_alone();
+pub(super) fn early_tools(run: &Run) -> Tools {
+    let variables = Sensitive::docker_alone(&run.settings.variables);
     Tools::new(variables, run.console.clone(), run.interrupt.clone())
 }
 
@@ -170,22 +167,17 @@ pub(super) async fn resolved(
         resolve::close(&opened).await;
     }
     let resolution = asked?;
-    let passwords =
-        run.settings.registries.iter().map(|login| (login.host.as_str(), login.password.expose()));
-    let values = resolution.values().map(|(name, value)| (name.as_str(), value.expose()));
-    let names = sources::credential_variables(&declared.manifest.sources);
-    let variables = &run.settings.variables;
-    let credentials =
-        names.iter().filter_map(|name| Some((name.to_str()?, variables.value(name.to_str()?)?.expose())));
-    let plan = Plan::new(values.chain(passwords).chain(credentials));
-    run.console.arm(&plan);
+    let values = || resolution.values().map(|(name, value)| (name.as_str(), value.expose()));
+    let masks = run.sensitive.masks(values());
+    run.console.arm(&masks, &run.sensitive.plan(values()));
     // Credentials are masked for good measure: nothing prints them, and a short one is the store's matter.
-    let is_declared =
-        |name: &str| declared.manifest.secrets.iter().any(|secret| secret.name.as_str() == name);
-    for (name, why) in plan.unmaskable() {
-        if names.contains(OsStr::new(name)) && !is_declared(name) {
-            continue;
-        }
+    let is_ours = |name: &str| {
+        declared.manifest.secrets.iter().any(|secret| secret.name.as_str() == name)
+            || run.settings.registries.iter().any(|login| login.host == name)
+    };
+    let unmaskable: BTreeMap<_, _> =
+        masks.unmaskable().into_iter().filter(|(name, _)| is_ours(name)).collect();
+    for (name, why) in unmaskable {
         run.warn(
             format!("{name} cannot be masked: {why}"),
             Some("Use a longer value, or `sensitive: false` when it is no secret.".to_owned()),
@@ -244,6 +236,7 @@ async fn import(run: &mut Run, declared: &mut Declared, opened: &[Box<dyn Source
     let importing = resolve::import(declared.manifest.clone(), opened, &run.settings);
     let imported = run.interrupt.or(importing).await??;
     declared.manifest = imported.manifest;
+    run.declare(&declared.manifest);
     run.report.degraded |= imported.degraded;
     let imported_now = declared.manifest.secrets.len() - before;
     run.console.line(&format!("{} imported", count(imported_now, "secret")));
@@ -271,22 +264,11 @@ pub(super) async fn imported(
 
 /// Docker's programs for the rest of the run: with the step's variables, without any secret, and with a placeholder for
 /// each declared one, so that Compose's interpolation (`${NAME:?}`) passes.
-pub(super) fn tools(
-    run: &Run,
-    secrets: &[&Secret],
-    sources: &BTreeMap<SourceId, SourceConfig>,
-    resolution: Option<&Resolution>,
-) -> Result<Tools> {
+pub(super) fn tools(run: &Run, secrets: &[&Secret], resolution: Option<&Resolution>) -> Tools {
     let values: Vec<&SecretValue> =
         resolution.into_iter().flat_map(|r| r.values().map(|(_, value)| value)).collect();
-    let mut hidden: BTreeSet<OsString> = sources::credential_variables(sources).into_iter().collect();
-    for reference in secrets.iter().flat_map(|secret| secret.from.iter().flatten()) {
-        // What a reference reads a field of is hidden as a whole.
-        hidden.insert(OsString::from(&reference.item));
-    }
     let mut placeholders = BTreeMap::new();
     for (variable, secret) in Owners::new(secrets.iter().copied()).iter() {
-        hidden.insert(OsString::from(format!("{variable}_FILE")));
         let known = resolution.is_none_or(|r| r.has_value(&secret.name));
         let text = match (secret.sensitive, known) {
             (true, true) => Some(placeholder(variable)),
@@ -296,19 +278,13 @@ pub(super) fn tools(
         };
         placeholders.extend(text.map(|text| (variable.to_owned(), text)));
     }
-    // A variable that holds a secret among other text is given with the placeholder in the value's place.
-    let available =
-        resolution.into_iter().flat_map(Resolution::available).filter(|(secret, _)| secret.sensitive);
-    let available: Vec<(String, &SecretValue)> =
-        available.map(|(secret, value)| (placeholder(secret.name.as_str()), value)).collect();
-    let clean = |text: &str| !values.iter().any(|value| holds(text.as_bytes(), value.expose()));
-    for (name, text) in run.settings.variables.with_placeholders(&hidden, &available) {
-        if clean(&text) {
-            placeholders.entry(name).or_insert(text);
-        }
-    }
-    hidden.extend(run.settings.variables.names_holding(&values));
-    let variables = run.settings.variables.for_children(&hidden, &placeholders);
+    let available = resolution.into_iter().flat_map(Resolution::available);
+    let available = available
+        .filter(|(secret, _)| secret.sensitive)
+        .map(|(secret, value)| (placeholder(secret.name.as_str()), value))
+        .collect();
+    let stand_ins = StandIns { variables: placeholders, values: available };
+    let variables = run.sensitive.child_variables(&run.settings.variables, &values, stand_ins);
     Tools::new(variables, run.console.clone(), run.interrupt.clone())
 }
 

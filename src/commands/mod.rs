@@ -20,7 +20,9 @@ use crate::console::Console;
 use crate::docker::host_paths::HostPath;
 use crate::error::{Code, Error, Problem, Result};
 use crate::interrupt::Interrupt;
+use crate::manifest::Manifest;
 use crate::report::{Message, Report, StageTime};
+use crate::sensitive::Sensitive;
 use crate::settings::{Mode, Platform, Settings};
 
 /// A run: what the user said, where it prints, and the report that its stages fill.
@@ -28,6 +30,8 @@ struct Run {
     settings: Settings,
     console: Arc<Console>,
     interrupt: Interrupt,
+    /// What is secret by its name or place; the console redacts it from the run's first line on.
+    sensitive: Sensitive,
     report: Report,
     /// The JSON report's path on the Docker host, once that is known.
     report_on_host: Option<HostPath>,
@@ -36,9 +40,7 @@ struct Run {
 
 /// Runs the mode that the settings name, writes the report, also of a failed run, and returns the exit status.
 pub async fn run(settings: Settings, console: Arc<Console>, interrupt: Interrupt) -> u8 {
-    let mut report = Report::new(settings.mode.name());
-    report.environment.clone_from(&settings.environment);
-    let mut run = Run { settings, console, interrupt, report, report_on_host: None, stage: None };
+    let mut run = Run::new(settings, console, interrupt);
     let result = match run.settings.mode {
         Mode::Deploy => deploy::run(&mut run).await,
         Mode::CreateFiles => create::files(&mut run).await,
@@ -80,6 +82,20 @@ pub fn refuse(error: &Error, platform: &Platform, console: &Arc<Console>) -> u8 
 }
 
 impl Run {
+    fn new(settings: Settings, console: Arc<Console>, interrupt: Interrupt) -> Self {
+        let mut report = Report::new(settings.mode.name());
+        report.environment.clone_from(&settings.environment);
+        let sensitive = Sensitive::of(&settings);
+        console.know(sensitive.clone());
+        Self { settings, console, interrupt, sensitive, report, report_on_host: None, stage: None }
+    }
+
+    /// Takes what is declared for secret, in every mode, whether its values are asked for or not.
+    fn declare(&mut self, manifest: &Manifest) {
+        self.sensitive = std::mem::take(&mut self.sensitive).declaring(&self.settings, manifest);
+        self.console.know(self.sensitive.clone());
+    }
+
     /// Begins a stage: a group of the log, and a line of the report's times.
     fn begin_stage(&mut self, title: &str) {
         self.end_stage();

@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use super::gather;
 use crate::docker::discovery::ComposeFiles;
 use crate::error::{Code, Result};
+use crate::mask::Redactor;
+use crate::sensitive::Sensitive;
 use crate::settings::Settings;
 use crate::sources;
 
@@ -29,5 +31,8 @@ pub fn policy(settings: &Settings, only: Option<&str>, batch: bool) -> Result<(S
         let _ = writeln!(titles, "{}: {}", policy.id, policy.title);
         texts.push(policy.text.trim_end().to_owned() + "\n");
     }
-    Ok((texts.join("\n"), titles))
+    let known = Sensitive::of(settings).declaring(settings, &manifest);
+    let redactor = Redactor::new(&known.plan([]));
+    let safe = |text: String| String::from_utf8_lossy(&redactor.redact_line(text.as_bytes())).into_owned();
+    Ok((safe(texts.join("\n")), safe(titles)))
 }

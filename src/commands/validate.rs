@@ -9,7 +9,7 @@ use crate::report::Outcome;
 use crate::secret::SecretValue;
 
 pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
-    let early = gather::early_tools(run)?;
+    let early = gather::early_tools(run);
     let host = gather::host_paths(run, &early).await?;
     let mut declared = gather::declared(run)?;
     let resolution = gather::resolved(run, &mut declared, &early, &host).await?;
@@ -17,7 +17,7 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
     let names: Vec<&Secret> = secrets.iter().map(|(secret, _)| *secret).collect();
     let absent: Vec<&Secret> = resolution.without_value().collect();
     let declared_secrets = resolution.declared();
-    let tools = gather::tools(run, &declared_secrets, &declared.manifest.sources, Some(&resolution))?;
+    let tools = gather::tools(run, &declared_secrets, Some(&resolution));
     let mut prepared = project::prepare(run, &declared, &names, &absent, &tools, &host).await?;
     reporting::deployment_notes(run, &secrets);
     engine::check_versions(&tools).await?;

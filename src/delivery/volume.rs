@@ -62,19 +62,21 @@ pub async fn create(tools: &Tools, new: &NewVolume<'_>) -> Result<()> {
     ];
     let mount = mount.into_iter().chain(labels).collect::<Vec<_>>().join(",");
     let (of, fills) = (format!("{PROJECT}={}", new.project), format!("{FILLS}={}", new.name));
-    let words = ["--mount", &mount, "--label", &of, "--label", &fills];
+    let options = [("--mount", mount.as_str()), ("--label", &of), ("--label", &fills)];
     let helper =
-        empty_image::create(tools, &words).await?.or_fail(Code::DeliveryFailed, &failed("create"))?;
+        empty_image::create(tools, &options).await?.or_fail(Code::DeliveryFailed, &failed("create"))?;
     let id = helper.text().trim().to_owned();
     let archive = archive(new.files)?;
     tools
-        .docker(["cp", "-", &format!("{id}:/run/secrets")])
+        .docker(&["cp"])
+        .names(["-", &format!("{id}:/run/secrets")])
         .input(archive)
         .output()
         .await?
         .or_fail(Code::DeliveryFailed, &failed("fill"))?;
     tools
-        .docker(["rm", "--volumes", &id])
+        .docker(&["rm", "--volumes"])
+        .names([&id])
         .output()
         .await?
         .or_fail(Code::DeliveryFailed, &failed("finish"))?;
@@ -96,8 +98,8 @@ pub async fn complete(tools: &Tools, project: &str) -> Result<Vec<Volume>> {
 pub async fn remove_incomplete(tools: &Tools, project: &str) -> Result<()> {
     for helper in engine::with_label(tools, &format!("{PROJECT}={project}")).await? {
         if let Some(volume) = helper.label(FILLS) {
-            tools.docker(["rm", "--force", "--volumes", &helper.id]).output().await?;
-            tools.docker(["volume", "rm", volume]).output().await?;
+            tools.docker(&["rm", "--force", "--volumes"]).names([&helper.id]).output().await?;
+            tools.docker(&["volume", "rm"]).names([volume]).output().await?;
         }
     }
     Ok(())
@@ -135,7 +137,7 @@ pub async fn remove_old(
         return Ok(Vec::new());
     }
     // One that a stopped container still refers to cannot go yet; the next deployment tries again.
-    tools.docker(["volume", "rm"]).args(&old).output().await?;
+    tools.docker(&["volume", "rm"]).names(&old).output().await?;
     let left = engine::volumes(tools, &format!("{PROJECT}={project}")).await?;
     Ok(left.into_iter().map(|volume| volume.name).filter(|name| old.contains(name)).collect())
 }

@@ -14,10 +14,12 @@ use tokio::process::{Child, ChildStdout, Command};
 use zeroize::Zeroizing;
 
 use super::said;
+use crate::arguments::Arguments;
 use crate::console::{Console, Edit};
 use crate::error::{Code, Error, Result, plain_reason};
 use crate::files;
 use crate::interrupt::Interrupt;
+use crate::sensitive::ChildVariables;
 
 /// How long a child may take to end after SIGTERM. The runner kills the action 10 s after its SIGINT (7.5 s to SIGTERM,
 /// 2.5 s to the end of all), so that we must be done in less than 7 s.
@@ -51,7 +53,9 @@ type Input = Zeroizing<Vec<u8>>;
 
 /// One call of a program, before it is started.
 pub struct Call {
-    words: Vec<OsString>,
+    /// The program, with the word that makes `docker` run its plugin.
+    program: Vec<OsString>,
+    arguments: Arguments,
     input: Option<Input>,
     /// What is changed in the lines that it prints.
     edit: Option<Edit>,
@@ -72,15 +76,11 @@ pub struct Output {
 }
 
 impl Tools {
-    /// Finds the programs. `environment` is the whole environment that children get.
-    pub fn new(
-        environment: Vec<(OsString, OsString)>,
-        console: Arc<Console>,
-        interrupt: Interrupt,
-    ) -> Result<Self> {
-        let environment: BTreeMap<_, _> = environment.into_iter().collect();
+    /// Finds the programs. `variables` is the whole environment that children get.
+    pub fn new(variables: ChildVariables, console: Arc<Console>, interrupt: Interrupt) -> Self {
+        let environment = variables.into_map();
         let compose = find_compose(&environment);
-        Ok(Self { compose, environment, console, interrupt })
+        Self { compose, environment, console, interrupt }
     }
 
     /// The same programs with one more variable, e.g. a private `DOCKER_CONFIG`.
@@ -107,28 +107,43 @@ impl Tools {
         host.and_then(|host| host.strip_prefix("unix://")).unwrap_or("/var/run/docker.sock").into()
     }
 
-    /// A call of `docker`.
-    pub fn docker<S: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = S>) -> Call {
-        Call { words: vec!["docker".into()], input: None, edit: None, tools: self.clone() }.args(words)
+    /// A call of `docker`, which begins with these words.
+    pub fn docker(&self, words: &[&'static str]) -> Call {
+        let arguments = Arguments::new(words);
+        Call { program: vec!["docker".into()], arguments, input: None, edit: None, tools: self.clone() }
     }
 
-    /// A call of Docker Compose.
-    pub fn compose<S: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = S>) -> Call {
+    /// A call of Docker Compose, which begins with these words.
+    pub fn compose(&self, words: &[&'static str]) -> Call {
         Call {
-            words: self.compose.clone(),
+            program: self.compose.clone(),
+            arguments: Arguments::new(words),
             input: None,
             edit: Some(said::without_quotes),
             tools: self.clone(),
         }
-        .args(words)
     }
 }
 
 impl Call {
-    /// Adds words to the command line. None of them may be a secret: argv is readable by everyone.
+    /// Adds words of the program: commands and switches.
     #[must_use]
-    pub fn args<S: AsRef<OsStr>>(mut self, words: impl IntoIterator<Item = S>) -> Self {
-        self.words.extend(words.into_iter().map(|word| word.as_ref().to_owned()));
+    pub fn words(mut self, words: &[&'static str]) -> Self {
+        self.arguments.words(words);
+        self
+    }
+
+    /// Adds a long option (`--label`) with its value.
+    #[must_use]
+    pub fn option(mut self, option: &'static str, value: impl AsRef<OsStr>) -> Self {
+        self.arguments.option(option, value);
+        self
+    }
+
+    /// Adds names: of services, containers, images, volumes. They come last, and none is taken for an option.
+    #[must_use]
+    pub fn names<S: AsRef<OsStr>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
+        self.arguments.names(names);
         self
     }
 
@@ -231,13 +246,15 @@ impl Call {
     }
 
     fn start(self) -> Result<(Child, Option<Input>, Tools)> {
-        let Some((program, words)) = self.words.split_first() else {
+        let mut words = self.program;
+        words.extend(self.arguments.into_vec());
+        let Some((program, arguments)) = words.split_first() else {
             return Err(compose_missing());
         };
-        tracing::debug!(command = %shown(&self.words), "run");
+        tracing::debug!(command = %shown(&words), "run");
         let mut command = Command::new(program);
         command
-            .args(words)
+            .args(arguments)
             .env_clear()
             .envs(&self.tools.environment)
             .stdin(if self.input.is_some() { Stdio::piped() } else { Stdio::null() })

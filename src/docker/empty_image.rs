@@ -13,18 +13,17 @@ pub const NAME: &str = "claude-secrets-empty:1";
 /// Another project that goes may remove it between our making it and our using it.
 const ATTEMPTS: u32 = 3;
 
-/// Creates a container of it, with `words` for `docker create`. The image is made when the engine does not have it. A
+/// Creates a container of it, with these options of `docker create`. The image is made when the engine does not have it. A
 /// status other than 0 is no error here.
-pub async fn create<S: AsRef<std::ffi::OsStr>>(tools: &Tools, words: &[S]) -> Result<Output> {
+pub async fn create(tools: &Tools, options: &[(&'static str, &str)]) -> Result<Output> {
     let mut attempt = 1;
     loop {
-        let made = tools
-            .docker(["create", "--network", "none", "--pull", "never"])
-            .args(words)
-            // Never started; an image without a command needs one all the same.
-            .args(["--entrypoint", "/claude-secrets-never-started", NAME])
-            .output()
-            .await?;
+        // Never started; an image without a command needs one all the same.
+        let words =
+            &["create", "--network=none", "--pull=never", "--entrypoint=/claude-secrets-never-started"];
+        let call = tools.docker(words);
+        let call = options.iter().fold(call, |call, (option, value)| call.option(option, value));
+        let made = call.names([NAME]).output().await?;
         if made.success || attempt == ATTEMPTS || is_there(tools).await? {
             return Ok(made);
         }
@@ -37,20 +36,21 @@ pub async fn create<S: AsRef<std::ffi::OsStr>>(tools: &Tools, words: &[S]) -> Re
 pub async fn remove_with_the_last_project(tools: &Tools) -> Result<()> {
     if engine::with_label(tools, REVISION).await?.is_empty() {
         // The engine refuses while a container is made of it.
-        tools.docker(["image", "rm", NAME]).output().await?;
+        tools.docker(&["image", "rm"]).names([NAME]).output().await?;
     }
     Ok(())
 }
 
 async fn is_there(tools: &Tools) -> Result<bool> {
-    Ok(tools.docker(["image", "inspect", "--format", "{{.Id}}", NAME]).output().await?.success)
+    Ok(tools.docker(&["image", "inspect", "--format={{.Id}}"]).names([NAME]).output().await?.success)
 }
 
 async fn import(tools: &Tools) -> Result<()> {
     let fault = |_| Error::new(Code::Internal, "the archive of the empty image could not be made");
     let archive = tar::Builder::new(Vec::new()).into_inner().map_err(fault)?;
     tools
-        .docker(["import", "-", NAME])
+        .docker(&["import"])
+        .names(["-", NAME])
         .input(Zeroizing::new(archive))
         .output()
         .await?

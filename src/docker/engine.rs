@@ -141,7 +141,8 @@ pub async fn endpoint(tools: &Tools) -> Result<Option<String>> {
         .filter(|context| !context.is_empty() && context != "default");
     let Some(context) = chosen else { return Ok(None) };
     let answer = tools
-        .docker(["context", "inspect", "--format", "{{.Endpoints.docker.Host}}", &context])
+        .docker(&["context", "inspect", "--format={{.Endpoints.docker.Host}}"])
+        .names([&context])
         .output()
         .await?;
     if answer.success {
@@ -156,7 +157,7 @@ pub async fn endpoint(tools: &Tools) -> Result<Option<String>> {
 
 /// Checks that the engine answers and speaks API 1.41 or newer.
 pub async fn check_engine(tools: &Tools) -> Result<()> {
-    let answer = tools.docker(["version", "--format", "{{json .Server}}"]).output().await?;
+    let answer = tools.docker(&["version", "--format={{json .Server}}"]).output().await?;
     let server = answer.json().filter(|server| !server.is_null());
     let Some(server) = server else {
         return Err(unreachable(&answer.stderr));
@@ -174,7 +175,7 @@ pub async fn check_engine(tools: &Tools) -> Result<()> {
 
 /// Checks that Compose answers and is v2.24 or newer, and returns its version.
 pub async fn compose_version(tools: &Tools) -> Result<String> {
-    let answer = tools.compose(["version", "--short"]).output().await?;
+    let answer = tools.compose(&["version", "--short"]).output().await?;
     if !answer.success {
         return Err(super::command::compose_missing());
     }
@@ -228,9 +229,11 @@ pub async fn with_label(tools: &Tools, label: &str) -> Result<Vec<Container>> {
 /// Ids of all containers with a label, with the name of the image that each was made from (an id, when the name has moved
 /// on to another image).
 async fn list(tools: &Tools, label: &str) -> Result<Vec<(String, String)>> {
-    let filter = format!("label={label}");
-    let words = ["ps", "--all", "--no-trunc", "--format", "{{.ID}} {{.Image}}", "--filter", &filter];
-    let listed = tools.docker(words).output().await?;
+    let listed = tools
+        .docker(&["ps", "--all", "--no-trunc", "--format={{.ID}} {{.Image}}"])
+        .option("--filter", format!("label={label}"))
+        .output()
+        .await?;
     if !listed.success {
         return Err(unreachable(&listed.stderr));
     }
@@ -243,7 +246,7 @@ pub async fn inspect(tools: &Tools, ids: &[String]) -> Result<Vec<Container>> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let answer = tools.docker(["container", "inspect"]).args(ids).output().await?;
+    let answer = tools.docker(&["container", "inspect"]).names(ids).output().await?;
     let Some(Value::Array(list)) = answer.json() else {
         return Err(unreachable(&answer.stderr));
     };
@@ -253,7 +256,7 @@ pub async fn inspect(tools: &Tools, ids: &[String]) -> Result<Vec<Container>> {
 /// The volumes with a label (`name` or `name=value`).
 pub async fn volumes(tools: &Tools, label: &str) -> Result<Vec<Volume>> {
     let filter = format!("label={label}");
-    let answer = tools.docker(["volume", "ls", "-q", "--filter", &filter]).output().await?;
+    let answer = tools.docker(&["volume", "ls", "--quiet"]).option("--filter", &filter).output().await?;
     let names: Vec<String> = answer
         .or_fail(Code::DeliveryFailed, "cannot list volumes")?
         .text()
@@ -263,7 +266,7 @@ pub async fn volumes(tools: &Tools, label: &str) -> Result<Vec<Volume>> {
     if names.is_empty() {
         return Ok(Vec::new());
     }
-    let answer = tools.docker(["volume", "inspect"]).args(&names).output().await?;
+    let answer = tools.docker(&["volume", "inspect"]).names(&names).output().await?;
     let Some(Value::Array(list)) = answer.json() else {
         return Err(Error::new(Code::DeliveryFailed, format!("cannot inspect volumes: {}", answer.stderr)));
     };
@@ -286,7 +289,7 @@ pub async fn volumes(tools: &Tools, label: &str) -> Result<Vec<Volume>> {
 
 /// The architecture of the engine's machine, in Go's words (`amd64`).
 pub async fn architecture(tools: &Tools) -> Result<String> {
-    let answer = tools.docker(["version", "--format", "{{.Server.Arch}}"]).output().await?;
+    let answer = tools.docker(&["version", "--format={{.Server.Arch}}"]).output().await?;
     if !answer.success {
         return Err(unreachable(&answer.stderr));
     }
@@ -304,7 +307,7 @@ pub fn own_architecture() -> &'static str {
 
 /// Where the engine keeps its data (`DockerRootDir`), on its machine.
 pub async fn data_directory(tools: &Tools) -> Result<String> {
-    let answer = tools.docker(["info", "--format", "{{.DockerRootDir}}"]).output().await?;
+    let answer = tools.docker(&["info", "--format={{.DockerRootDir}}"]).output().await?;
     match answer.text().trim() {
         path if answer.success && path.starts_with('/') => Ok(path.to_owned()),
         _ => Err(unreachable(&answer.stderr)),
@@ -334,7 +337,7 @@ pub async fn images(tools: &Tools, names: &[String]) -> Result<BTreeMap<String, 
     if names.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let answer = tools.docker(["image", "inspect"]).args(names).output().await?;
+    let answer = tools.docker(&["image", "inspect"]).names(names).output().await?;
     let Some(Value::Array(list)) = answer.json() else {
         return Err(unreachable(&answer.stderr));
     };

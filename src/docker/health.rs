@@ -104,7 +104,7 @@ fn describe(container: &Container, why: &str) -> String {
 
 async fn last_lines(tools: &Tools, console: &Console, container: &Container) -> Result<()> {
     console.group(&format!("last lines of {}", container.name));
-    tools.docker(["logs", "--tail", "20", &container.id]).stream().await?;
+    tools.docker(&["logs", "--tail=20"]).names([&container.id]).stream().await?;
     console.end_group();
     Ok(())
 }

@@ -16,19 +16,15 @@ pub async fn read(tools: &Tools, image: &str, directory: &Path) -> Result<BTreeM
         Error::new(Code::SourceFailed, format!("{failed}: its name holds a comma or is not UTF-8"))
     })?;
     let created = tools
-        .docker(["create", "--network", "none", "--pull", "never", "--mount"])
-        .args([
-            &format!("type=bind,source={source},target=/read,readonly"),
-            "--entrypoint",
-            "/never-started",
-            image,
-        ])
+        .docker(&["create", "--network=none", "--pull=never", "--entrypoint=/never-started"])
+        .option("--mount", format!("type=bind,source={source},target=/read,readonly"))
+        .names([image])
         .output()
         .await?
         .or_fail(Code::SourceFailed, &failed)?;
     let id = created.text().trim().to_owned();
-    let copied = tools.docker(["cp", &format!("{id}:/read/."), "-"]).output().await;
-    tools.uninterrupted().docker(["rm", "--volumes", &id]).output().await?;
+    let copied = tools.docker(&["cp"]).names([&format!("{id}:/read/."), "-"]).output().await;
+    tools.uninterrupted().docker(&["rm", "--volumes"]).names([&id]).output().await?;
     let archive = copied?.or_fail(Code::SourceFailed, &failed)?;
     let mut files = BTreeMap::new();
     let mut entries = tar::Archive::new(&archive.stdout[..]);

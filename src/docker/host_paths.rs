@@ -194,7 +194,7 @@ impl Traces {
                 return Ok(Some(container));
             }
         }
-        let running = tools.docker(["ps", "-q", "--no-trunc"]).output().await?;
+        let running = tools.docker(&["ps", "--quiet", "--no-trunc"]).output().await?;
         if !running.success {
             return Err(engine::unreachable(&running.stderr));
         }

@@ -79,7 +79,7 @@ pub async fn ensure(
         let files = if words == ["build"] { secrets.write()? } else { None };
         let with = files.as_ref().map_or(With::NoOverride, |files| With::Input(&files.override_text));
         let call = project.call(tools, with, &["*".to_owned()]);
-        let (success, tail) = call.args(words).args(names).stream().await?;
+        let (success, tail) = call.words(words).names(names).stream().await?;
         if !success {
             return Err(unavailable(names, &format!("could not be had:\n{}", tail.join("\n"))));
         }
@@ -133,22 +133,15 @@ impl BuildSecrets {
 /// Who the image's `/etc/passwd` says a user is: `(uid, gid)`. `None` when there is no such file or user.
 pub async fn user_of(tools: &Tools, image: &str, user: &str) -> Result<Option<(u32, u32)>> {
     let created = tools
-        .docker([
-            "create",
-            "--network",
-            "none",
-            "--pull",
-            "never",
-            "--entrypoint",
-            "/claude-secrets-never-started",
-        ])
-        .args([image])
+        .docker(&["create", "--network=none", "--pull=never", "--entrypoint=/claude-secrets-never-started"])
+        .names([image])
         .output()
         .await?
         .or_fail(Code::DeliveryFailed, &format!("cannot look into the image {image}"))?;
     let id = created.text().trim().to_owned();
-    let copied = tools.docker(["cp", "--follow-link", &format!("{id}:/etc/passwd"), "-"]).output().await;
-    tools.docker(["rm", "--volumes", &id]).output().await?;
+    let copied =
+        tools.docker(&["cp", "--follow-link"]).names([&format!("{id}:/etc/passwd"), "-"]).output().await;
+    tools.docker(&["rm", "--volumes"]).names([&id]).output().await?;
     let copied = copied?;
     if !copied.success {
         return Ok(None);

@@ -47,8 +47,8 @@ impl EngineLock {
         let start = Instant::now();
         loop {
             let (of, by) = (format!("{PROJECT}={project}"), format!("{HOLDER}={}", holder.label()));
-            let words = ["--name", &name, "--label", &of, "--label", &by];
-            let made = empty_image::create(tools, &words).await?;
+            let options = [("--name", name.as_str()), ("--label", &of), ("--label", &by)];
+            let made = empty_image::create(tools, &options).await?;
             if made.success {
                 return Ok(Self { id: made.text().trim().to_owned() });
             }
@@ -67,7 +67,7 @@ impl EngineLock {
             let theirs = other.label(HOLDER).unwrap_or_default().to_owned();
             if is_gone(tools, &theirs, holder).await? {
                 // By its id: a lock that someone else has taken meanwhile has another one.
-                tools.docker(["rm", "--volumes", &other.id]).output().await?;
+                tools.docker(&["rm", "--volumes"]).names([&other.id]).output().await?;
                 continue;
             }
             if start.elapsed() >= wait {
@@ -85,7 +85,7 @@ impl EngineLock {
     /// Gives the lock back.
     pub async fn release(self, tools: &Tools) {
         // Left behind it is taken over by the next run, since its holder is gone.
-        let _ = tools.uninterrupted().docker(["rm", "--volumes", &self.id]).output().await;
+        let _ = tools.uninterrupted().docker(&["rm", "--volumes"]).names([&self.id]).output().await;
     }
 }
 

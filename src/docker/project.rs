@@ -1,7 +1,6 @@
 //! The Project stage: the Compose project as Compose sees it, and how to call Compose for it.
 
 use std::collections::BTreeSet;
-use std::ffi::OsString;
 use std::path::PathBuf;
 
 use zeroize::Zeroizing;
@@ -16,7 +15,7 @@ use super::service::HOOKS;
 use crate::error::{Code, Error, Problem, Result};
 use crate::settings::ComposeSettings;
 
-/// The project: its model, and the words with which every call of Compose begins.
+/// The project: its model, and what every call of Compose begins with.
 pub struct Project {
     /// The model.
     pub model: Model,
@@ -27,7 +26,8 @@ pub struct Project {
     /// Variables that the Compose files name and that are not set.
     pub unset: BTreeSet<String>,
     written: bool,
-    words: Vec<OsString>,
+    /// The Compose files on the Docker host, in the order in which Compose merges them.
+    host_files: Vec<HostPath>,
     name: Option<String>,
 }
 
@@ -53,20 +53,17 @@ impl Project {
         profiles: &[String],
     ) -> Result<Self> {
         let directory = host.link(&files.directory)?;
-        let mut words: Vec<OsString> = vec!["--project-directory".into(), directory.as_path().into()];
-        for file in &files.files {
-            words.extend(["-f".into(), host_file(host, file)?.as_path().into()]);
-        }
+        let host_files = files.files.iter().map(|file| host_file(host, file)).collect::<Result<Vec<_>>>()?;
         let mut this = Self {
             model: Model::empty(),
             files,
             directory,
             unset: BTreeSet::new(),
             written: false,
-            words,
+            host_files,
             name: settings.name.clone(),
         };
-        let call = this.call(tools, With::NoOverride, &["*".to_owned()]).args(["config", "--format", "json"]);
+        let call = this.call(tools, With::NoOverride, &["*".to_owned()]).words(&["config", "--format=json"]);
         let answer = call.output().await?;
         if !answer.success {
             // A Compose that is missing or too old must not put the blame on the file.
@@ -90,7 +87,7 @@ impl Project {
             return Ok(());
         }
         let call = self.call(tools, With::NoOverride, &["*".to_owned()]);
-        let answer = call.args(["config", "--format", "json", "--no-interpolate"]).output().await?;
+        let answer = call.words(&["config", "--format=json", "--no-interpolate"]).output().await?;
         if !answer.success {
             return Err(rejected(&answer.stderr, &self.files));
         }
@@ -104,25 +101,28 @@ impl Project {
 
     /// A call of Compose for this project.
     pub fn call(&self, tools: &Tools, with: With, profiles: &[String]) -> Call {
-        let mut call = tools.compose(&self.words);
+        let mut call = tools.compose(&[]).option("--project-directory", self.directory.as_path());
+        for file in &self.host_files {
+            call = call.option("--file", file.as_path());
+        }
         match with {
             With::NoOverride => {}
             With::Override(path) => {
-                call = call.args([OsString::from("-f"), path.as_path().into()]);
+                call = call.option("--file", path.as_path());
             }
             With::Input(text) => {
-                call = call.args(["-f", "-"]).input(Zeroizing::new(text.as_bytes().to_vec()));
+                call = call.words(&["--file=-"]).input(Zeroizing::new(text.as_bytes().to_vec()));
             }
         }
         if let Some(name) = &self.name {
-            call = call.args(["--project-name", name]);
+            call = call.option("--project-name", name);
         }
-        call.args(profiles.iter().flat_map(|profile| ["--profile", profile]))
+        profiles.iter().fold(call, |call, profile| call.option("--profile", profile))
     }
 
     /// The merged model of the project and an override, interpolated; nothing on disk is needed for it.
     pub async fn merged(&self, tools: &Tools, with: With<'_>) -> Result<serde_json::Value> {
-        let call = self.call(tools, with, &["*".to_owned()]).args(["config", "--format", "json"]);
+        let call = self.call(tools, with, &["*".to_owned()]).words(&["config", "--format=json"]);
         let answer = call.output().await?;
         if !answer.success {
             return Err(rejected(&answer.stderr, &self.files));

@@ -52,7 +52,7 @@ impl<'a> Seen<'a> {
         }
         self.looked.insert(container.id.clone(), Instant::now());
         // ps(1) of the engine's machine; between two starts there is nothing to look at.
-        let answer = tools.docker(["top", &container.id, "-eo", "uid,pid"]).output().await?;
+        let answer = tools.docker(&["top"]).names([&container.id, "-eo", "uid,pid"]).output().await?;
         if answer.success {
             self.users.entry(container.id.clone()).or_default().extend(users(answer.text()));
         }
@@ -73,7 +73,7 @@ impl<'a> Seen<'a> {
                 readers.entry(service, &user.to_string())
             )));
         }
-        let log = tools.docker(["logs", "--tail", "20", &container.id]).output().await?;
+        let log = tools.docker(&["logs", "--tail=20"]).names([&container.id]).output().await?;
         if is_denied(log.text()) || is_denied(&log.stderr) {
             return Ok(Some(format!(
                 "Its log speaks of a secret file that it may not read; the user {reader} alone can. If its entry point gives \

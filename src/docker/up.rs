@@ -28,16 +28,16 @@ pub async fn up(
     scope: &Scope<'_>,
 ) -> Result<()> {
     let call = project.call(tools, With::Override(override_file), &settings.profiles);
-    let mut call = call.args(["up", "--detach", "--no-build", "--pull", "never"]);
+    let mut call = call.words(&["up", "--detach", "--no-build", "--pull=never"]);
     if settings.remove_orphans {
-        call = call.args(["--remove-orphans"]);
+        call = call.words(&["--remove-orphans"]);
     }
     if settings.force_recreate {
-        call = call.args(["--force-recreate"]);
+        call = call.words(&["--force-recreate"]);
     }
     call = match scope {
-        Scope::Whole => call.args(&settings.services),
-        Scope::Only(names) => call.args(["--no-deps"]).args(*names),
+        Scope::Whole => call.names(&settings.services),
+        Scope::Only(names) => call.words(&["--no-deps"]).names(*names),
     };
     // Compose waits by itself for what others depend on, without an end.
     let limit = settings.wait.then_some(settings.wait_timeout);
@@ -60,7 +60,7 @@ pub async fn up(
 
 /// Takes the project of a call down: containers and networks. Its own volumes and images stay.
 pub async fn down(call: Call) -> Result<()> {
-    let (success, tail) = call.args(["down", "--remove-orphans"]).stream().await?;
+    let (success, tail) = call.words(&["down", "--remove-orphans"]).stream().await?;
     if success {
         return Ok(());
     }
@@ -97,8 +97,8 @@ pub async fn remove_orphans(
     }
     let ids = orphans.iter().map(|container| &container.id);
     tools
-        .docker(["rm", "--force"])
-        .args(ids)
+        .docker(&["rm", "--force"])
+        .names(ids)
         .output()
         .await?
         .or_fail(Code::DeployFailed, "cannot remove the containers of services that are gone")?;
@@ -122,13 +122,11 @@ impl Logins {
             })?;
         let logins = Self { directory };
         for login in registries {
-            let call = logins.tools(tools).docker([
-                "login",
-                "--username",
-                &login.user,
-                "--password-stdin",
-                &login.host,
-            ]);
+            let call = logins
+                .tools(tools)
+                .docker(&["login", "--password-stdin"])
+                .option("--username", &login.user)
+                .names([&login.host]);
             let answer = call.input(login.password.expose().to_vec().into()).output().await?;
             if !answer.success {
                 return Err(Error::new(

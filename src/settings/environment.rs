@@ -67,6 +67,11 @@ impl Environment {
             .filter_map(|name| Some((name, self.text(name)?)))
     }
 
+    /// The names of all variables that are text.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().filter_map(|name| name.to_str())
+    }
+
     /// Whether a variable is there, empty or not.
     pub fn has(&self, name: &str) -> bool {
         self.0.contains_key(OsStr::new(name))

@@ -13,6 +13,7 @@ use super::cli::{Ended, Op};
 use super::reference::{Query, SecretReference, is_supported};
 use super::refusal::{Kind, Message, is_called, no_such_field, no_such_vault, several_items};
 use super::template::Template;
+use crate::arguments::Arguments;
 use crate::secret::SecretValue;
 use crate::sources::{Found, Refusal, Refused, Reply};
 
@@ -100,7 +101,7 @@ impl Reading<'_> {
             }
             let references: Vec<_> = open.iter().map(|index| &self.wanted[*index]).collect();
             let template = Template::new(&references).ok_or_else(no_randomness)?;
-            let message = match self.op.run(&["inject"], Some(&template.text)).await? {
+            let message = match self.op.run(Arguments::new(&["inject"]), Some(&template.text)).await? {
                 Ended::Well(output) => {
                     for (index, value) in
                         open.into_iter().zip(template.values(&output).ok_or_else(no_template)?)
@@ -130,7 +131,9 @@ impl Reading<'_> {
     /// Reads one reference by itself, byte for byte.
     async fn one(&mut self, index: usize) -> Result<(), Refused> {
         let reference = &self.wanted[index];
-        match self.op.run(&["read", "--no-newline", &reference.text], None).await? {
+        let mut read = Arguments::new(&["read", "--no-newline"]);
+        read.names([&reference.text]);
+        match self.op.run(read, None).await? {
             Ended::Well(value) => self.found(index, value.into()),
             Ended::Badly(message) => {
                 self.take_out(&message, &[index]).await?;
@@ -227,9 +230,11 @@ impl Reading<'_> {
     }
 }
 
-async fn list(op: &Op, vault: &str, more: &[&str]) -> Result<Option<Vec<Listed>>, Refused> {
-    let words = [&["item", "list", "--vault", vault, "--format", "json"], more].concat();
-    match op.run(&words, None).await? {
+async fn list(op: &Op, vault: &str, more: &[&'static str]) -> Result<Option<Vec<Listed>>, Refused> {
+    let mut arguments = Arguments::new(&["item", "list", "--format=json"]);
+    arguments.option("--vault", vault);
+    arguments.words(more);
+    match op.run(arguments, None).await? {
         Ended::Well(output) => parse(&output).map(Some),
         Ended::Badly(message) if message.kind == Kind::Vault => Ok(None),
         Ended::Badly(message) => Err(op.refused(&message).await),

@@ -18,6 +18,7 @@ use tokio::time::timeout_at;
 use zeroize::Zeroizing;
 
 use super::refusal::Message;
+use crate::arguments::Arguments;
 use crate::error::plain_reason;
 use crate::files::{self, LARGEST_VALUES};
 use crate::secret::SecretValue;
@@ -94,12 +95,12 @@ impl Op {
         }
     }
 
-    /// Runs it with these words, and `template` on its standard input.
+    /// Runs it with these arguments, and `template` on its standard input.
     ///
     /// # Errors
     /// Why it says nothing about any item: it is not there, too old, out of time, or nobody may read anything.
-    pub(super) async fn run(&self, words: &[&str], template: Option<&str>) -> Result<Ended, Refused> {
-        let (status, output, errors) = self.ended(words, template).await.map_err(Refused::Failed)?;
+    pub(super) async fn run(&self, arguments: Arguments, template: Option<&str>) -> Result<Ended, Refused> {
+        let (status, output, errors) = self.ended(arguments, template).await.map_err(Refused::Failed)?;
         // Before 2.32.1 it ended well after faults of the server, and printed nothing but a message.
         if status.success() && (!output.is_empty() || errors.trim().is_empty()) {
             return Ok(Ended::Well(output));
@@ -119,7 +120,7 @@ impl Op {
     }
 
     async fn too_old(&self) -> Option<Refusal> {
-        let (status, output, _) = self.ended(&["--version"], None).await.ok()?;
+        let (status, output, _) = self.ended(Arguments::new(&["--version"]), None).await.ok()?;
         let text = String::from_utf8_lossy(&output).trim().to_owned();
         let mut parts = text.split('.').map(str::parse::<u32>);
         let version = (parts.next()?.ok()?, parts.next()?.ok()?);
@@ -127,8 +128,12 @@ impl Op {
             .then(|| Refusal::new(format!("`op` is version {text}, and 2.18 or newer is needed"), GET_OP))
     }
 
-    async fn ended(&self, words: &[&str], template: Option<&str>) -> Result<Talked, Refusal> {
-        let mut child = self.command(words, template.is_some()).await?.spawn().map_err(|error| {
+    async fn ended(
+        &self,
+        arguments: Arguments,
+        template: Option<&str>,
+    ) -> Result<Talked, Refusal> {
+        let mut child = self.command(arguments, template.is_some()).await?.spawn().map_err(|error| {
             Refusal::new(format!("`op` cannot be started: {}", plain_reason(&error)), GET_OP)
         })?;
         let late = |_| {
@@ -142,10 +147,13 @@ impl Op {
         })
     }
 
-    async fn command(&self, words: &[&str], has_input: bool) -> Result<Command, Refusal> {
+    async fn command(&self, mut arguments: Arguments, has_input: bool) -> Result<Command, Refusal> {
+        if let Login::Desktop(account) = &self.login {
+            arguments.option("--account", account);
+        }
         let mut command = Command::new(self.program()?);
         command
-            .args(words)
+            .args(arguments.into_vec())
             .env_clear()
             .envs(self.environment().await?)
             // A pipe, as `op inject` demands: it takes nothing from a socket or a redirected file.
@@ -153,9 +161,6 @@ impl Op {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true);
-        if let Login::Desktop(account) = &self.login {
-            command.arg("--account").arg(account);
-        }
         Ok(command)
     }
 

@@ -86,6 +86,9 @@ def parse(arguments):
     words, flags, rest = [], {}, list(arguments)
     while rest:
         word = rest.pop(0)
+        if word == "--":
+            words.extend(rest)
+            break
         if not word.startswith("-") or word == "-":
             words.append(word)
             continue
