@@ -272,7 +272,7 @@ pub(super) async fn checked_override(
         all = overriding(run, prepared, planned);
         merged = prepared.project.merged(tools, With::Input(&all.to_yaml(&planned.stamp))).await?;
     }
-    check(run, secrets, &merged)?;
+    check(run, prepared, secrets, &merged)?;
     Ok(all.to_yaml(&planned.stamp))
 }
 
@@ -303,13 +303,14 @@ pub(super) async fn check_override(
     text: &str,
 ) -> Result<()> {
     let merged = prepared.project.merged(tools, With::Input(text)).await?;
-    check(run, secrets, &merged)
+    check(run, prepared, secrets, &merged)
 }
 
-fn check(run: &Run, secrets: &[&Secret], merged: &serde_json::Value) -> Result<()> {
+fn check(run: &Run, prepared: &Prepared, secrets: &[&Secret], merged: &serde_json::Value) -> Result<()> {
     let names: BTreeSet<String> =
         secrets.iter().filter(|secret| secret.sensitive).flat_map(|secret| variables_of(secret)).collect();
-    check_merged(merged, &names, &|text| run.console.secrets_in(text.as_bytes()))
+    let secrets_in = |text: &str| run.console.secrets_in(text.as_bytes());
+    check_merged(merged, &names, &prepared.project.search(&secrets_in))
 }
 
 /// The images of the services that this run starts, without pulling any.

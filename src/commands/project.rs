@@ -64,7 +64,8 @@ pub(super) async fn prepare(
         .hint("Move it away, or name another `override-file`."));
     }
     let (project, Standing { containers, images }) = load(run, declared, tools, host).await?;
-    check_own(project.model.resolved(), &|text| run.console.secrets_in(text.as_bytes()))?;
+    let secrets_in = |text: &str| run.console.secrets_in(text.as_bytes());
+    check_own(project.model.resolved(), &project.search(&secrets_in))?;
     let settings = &run.settings;
     access::check_services(&project.model, &settings.compose.services, "services")?;
     let access = access::decide(

@@ -12,6 +12,8 @@ use super::engine;
 use super::host_paths::{HostPath, HostPaths};
 use super::model::Model;
 use crate::error::{Code, Error, Problem, Result};
+use crate::search::places::Places;
+use crate::search::{Finding, Search};
 use crate::settings::ComposeSettings;
 
 /// The project: its model, and the words with which every call of Compose begins.
@@ -118,6 +120,14 @@ impl Project {
         call.args(profiles.iter().flat_map(|profile| ["--profile", profile]))
     }
 
+    /// A search for values that knows the names which the project gives, and its directory.
+    pub fn search<'a>(&self, secrets_in: &'a dyn Fn(&str) -> Vec<String>) -> Search<'a> {
+        Search::new(secrets_in)
+            .knowing_model(self.model.resolved())
+            .knowing_directory(self.directory.as_path())
+            .knowing_directory(&self.files.directory)
+    }
+
     /// The merged model of the project and an override, interpolated; nothing on disk is needed for it.
     pub async fn merged(&self, tools: &Tools, with: With<'_>) -> Result<serde_json::Value> {
         let call = self.call(tools, with, &["*".to_owned()]).args(["config", "--format", "json"]);
@@ -149,27 +159,23 @@ pub fn placeholder(variable: &str) -> String {
 
 /// Checks the project's own model (interpolated, with placeholders), before images are built from it: a declared secret
 /// may only be the whole value of a service's variable. What the override takes away is no matter here.
-pub fn check_own(model: &serde_json::Value, secrets_in: &dyn Fn(&str) -> Vec<String>) -> Result<()> {
+pub fn check_own(model: &serde_json::Value, search: &Search) -> Result<()> {
     let mut problems = Vec::new();
     Model::texts(model, &mut |path, text| {
         let variable = path.strip_prefix("services.").is_some_and(|rest| rest.contains(".environment."));
-        if !variable {
-            problems.extend(problems_of(path, text, secrets_in));
-        } else if !is_placeholder(text) {
-            problems.extend(problems_of(path, text, &|_| Vec::new()));
+        if !variable || !is_placeholder(text) {
+            problems.extend(placeholders_in(path, text));
         }
     });
+    let found = search.document(model, &Places::model());
+    problems.extend(found.iter().filter(|f| !f.is_at(VARIABLES)).map(written_in_clear));
     visible(problems)
 }
 
 /// Checks the merged model before anything changes: no declared secret may be left in it, neither by its placeholder
 /// (it was interpolated into something) nor by its value (it is written there in clear), and no variable of its name
 /// (one of `names`) may have a value.
-pub fn check_merged(
-    model: &serde_json::Value,
-    names: &BTreeSet<String>,
-    secrets_in: &dyn Fn(&str) -> Vec<String>,
-) -> Result<()> {
+pub fn check_merged(model: &serde_json::Value, names: &BTreeSet<String>, search: &Search) -> Result<()> {
     let mut problems = Vec::new();
     Model::texts(model, &mut |path, text| {
         let variable = path.strip_prefix("services.").and_then(|rest| rest.split_once(".environment."));
@@ -181,48 +187,38 @@ pub fn check_merged(
             problems.push(own_secret_of(path, text));
             return;
         }
-        problems.extend(problems_of(path, text, secrets_in));
+        problems.extend(placeholders_in(path, text));
     });
+    // A variable that still has a value is told of already.
+    let told = |found: &Finding| {
+        found.is_at(VARIABLES) && found.steps.get(3).is_some_and(|name| names.contains(name))
+    };
+    let found = search.document(model, &Places::model());
+    problems.extend(found.iter().filter(|found| !told(found)).map(written_in_clear));
     visible(problems)
 }
+
+/// Where a model has the variables of services.
+const VARIABLES: &[&str] = &["services", "*", "environment"];
 
 fn is_placeholder(text: &str) -> bool {
     let name = text.strip_prefix(&placeholder(""));
     name.is_some_and(|name| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'))
 }
 
-fn problems_of(path: &str, text: &str, secrets_in: &dyn Fn(&str) -> Vec<String>) -> Vec<Problem> {
+fn placeholders_in(path: &str, text: &str) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (at, _) in text.match_indices(&placeholder("")) {
         let rest = &text[at + placeholder("").len()..];
         let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(rest.len());
         problems.push(larger_value(path, &rest[..end]));
     }
-    let found = if is_shown(path) { secrets_in(text) } else { Vec::new() };
-    for name in found {
-        problems.push(
-            Problem::new(format!("{path} holds the value of {name}, written in clear"))
-                .remedy("Take the value out of the Compose file or the file it comes from, and rotate it. If it is no secret, say `sensitive: false` in the manifest."),
-        );
-    }
     problems
 }
 
-/// Whether a text of the model is one that programs are given, not a name or a path: those may well hold a short value by
-/// chance.
-fn is_shown(path: &str) -> bool {
-    const SHOWN: &[&str] = &[
-        "environment",
-        "command",
-        "entrypoint",
-        "labels",
-        "annotations",
-        "healthcheck",
-        "args",
-        "content",
-        "sysctls",
-    ];
-    path.split(['.', '[']).any(|step| SHOWN.contains(&step))
+fn written_in_clear(found: &Finding) -> Problem {
+    Problem::new(format!("{} holds the value of {}, written in clear", found.place(), found.secret))
+        .remedy("Take the value out of the Compose file or the file it comes from, and rotate it. If it is no secret, say `sensitive: false` in the manifest.")
 }
 
 /// Compose itself would read the variable, and find the placeholder.
@@ -327,7 +323,7 @@ mod tests {
         let find = |text: &str| {
             if text == "s3cret" { vec!["KEY".to_owned()] } else { vec![] }
         };
-        let error = check_merged(&model, &names, &find).err().unwrap();
+        let error = check_merged(&model, &names, &Search::new(&find)).err().unwrap();
         let text = error.to_string();
         for part in [
             "services.web.environment.URL",
@@ -340,15 +336,15 @@ mod tests {
             assert!(text.contains(part), "{part} in {text}");
         }
         assert!(!text.contains("s3cret"));
-        assert!(check_merged(&json!({"a": "b"}), &names, &|_| vec![]).is_ok());
+        assert!(check_merged(&json!({"a": "b"}), &names, &Search::new(&|_| vec![])).is_ok());
     }
 
     #[test]
     fn in_the_own_model_a_secret_may_be_a_variable_and_no_part_of_one() {
         let of = |service: serde_json::Value| {
-            let found = check_own(&json!({"services": {"web": service}}), &|text| {
-                text.contains("s3cret").then(|| "KEY".to_owned()).into_iter().collect()
-            });
+            let secrets_in =
+                |text: &str| text.contains("s3cret").then(|| "KEY".to_owned()).into_iter().collect();
+            let found = check_own(&json!({"services": {"web": service}}), &Search::new(&secrets_in));
             found.err().map(|error| error.to_string()).unwrap_or_default()
         };
         assert_eq!(of(json!({"environment": {"A": placeholder("PW"), "B": "s3cret"}})), "");
@@ -356,5 +352,10 @@ mod tests {
         assert!(of(json!({"environment": {"PW": larger}})).contains("services.web.environment.PW"));
         assert!(of(json!({"labels": {"x": placeholder("PW")}})).contains("services.web.labels.x"));
         assert!(of(json!({"labels": {"x": "s3cret"}})).contains("holds the value of KEY"));
+        assert!(of(json!({"domainname": "s3cret.example"})).is_empty(), "too short for a name");
+        assert!(
+            of(json!({"logging": {"options": {"tag": "s3cret"}}}))
+                .contains("services.web.logging.options.tag")
+        );
     }
 }
