@@ -1,12 +1,14 @@
 //! `deploy`: all stages. The project runs with its secrets, and only what changed was touched.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
 use super::planning::{self, Planned};
 use super::project::{self, Prepared};
+use super::proving::{self, Proof};
 use super::{Run, gather, reporting};
 use crate::delivery::ProjectLock;
 use crate::delivery::choose::Kind;
@@ -22,7 +24,6 @@ use crate::docker::lock::{EngineLock, Holder};
 use crate::docker::up::{self, Logins, Scope};
 use crate::error::{Code, Error, Result};
 use crate::manifest::Secret;
-use crate::proof;
 use crate::report::Outcome;
 use crate::secret::SecretValue;
 
@@ -55,8 +56,15 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
             planning::checked_override(run, &mut prepared, &planned, &declared_secrets, &tools).await?;
         planned.override_text = Some(text);
     }
-    let deployment =
-        Deployment { prepared: &prepared, secrets: &secrets, tools: &tools, host: &host, images: &images };
+    let inputs = proving::inputs(run, &declared);
+    let deployment = Deployment {
+        prepared: &prepared,
+        secrets: &secrets,
+        tools: &tools,
+        host: &host,
+        images: &images,
+        inputs: &inputs,
+    };
     if stands {
         return deployment.refresh(run, &planned).await;
     }
@@ -91,6 +99,8 @@ struct Deployment<'a> {
     tools: &'a Tools,
     host: &'a HostPaths,
     images: &'a Images,
+    /// Where the run reads secrets from.
+    inputs: &'a [PathBuf],
 }
 
 impl Deployment<'_> {
@@ -107,8 +117,17 @@ impl Deployment<'_> {
         reporting::services(run, self.prepared, planned, &planned.containers);
         if run.settings.compose.wait && !health::all_well(&planned.containers, &planned.started) {
             self.wait(run, &planned.containers, &planned.started).await?;
+            let now = engine::containers(self.tools, &self.prepared.project.model.name).await?;
+            self.proof(planned).of(run, &now, false).await?;
+        } else {
+            self.proof(planned).of(run, &planned.containers, false).await?;
         }
         Ok(Outcome::Unchanged)
+    }
+
+    fn proof<'p>(&'p self, planned: &'p Planned) -> Proof<'p> {
+        let Self { prepared, tools, host, images, inputs, .. } = *self;
+        Proof { prepared, planned, tools, host, images, inputs }
     }
 
     async fn deploy(&self, run: &mut Run, planned: Planned) -> Result<Outcome> {
@@ -179,9 +198,7 @@ impl Deployment<'_> {
         reporting::services(run, self.prepared, &planned, &after);
         waited?;
 
-        run.begin_stage("Proof");
-        let count = proof::nothing_leaked(self.tools, &run.console, &project.model.name).await?;
-        run.console.line(&format!("no secret is visible in `docker inspect` of {count} containers"));
+        self.proof(&planned).of(run, &after, false).await?;
         self.tidy(run, &planned).await?;
         Ok(Outcome::Deployed)
     }

@@ -7,6 +7,7 @@ mod gather;
 mod planning;
 mod policy;
 mod project;
+mod proving;
 mod reporting;
 mod validate;
 

@@ -251,7 +251,7 @@ fn step_into<'r>(
 fn is_in_digest(text: &str, span: &Range<usize>) -> bool {
     let is_digit = |byte: &u8| byte.is_ascii_hexdigit();
     let bytes = text.as_bytes();
-    if !bytes[span.clone()].iter().all(|byte| is_digit(byte)) {
+    if !bytes[span.clone()].iter().all(is_digit) {
         return false;
     }
     let before = bytes[..span.start].iter().rev().take_while(|byte| is_digit(byte)).count();
