@@ -138,8 +138,9 @@ async fn readers(tools: &Tools, subject: &Subject<'_>) -> Result<Readers> {
                 .push(format!("who reads in {} is not known: `docker top` does not tell", container.name));
             continue;
         };
-        read += 1;
-        for hindered in readers::hindered(container, &processes, granted(container)) {
+        let hindered = readers::hindered(container, &processes, granted(container));
+        read += usize::from(hindered.is_empty());
+        for hindered in hindered {
             let fact = format!(
                 "{} runs as user {} and group {} and cannot read {}",
                 if hindered.is_main {
