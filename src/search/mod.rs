@@ -24,7 +24,10 @@ pub enum Holds {
     GivenName,
     /// A name or a path. A value counts that is long enough and more than the project's own names.
     Name,
-    /// What programs are given, and everything else. Every value counts.
+    /// What the engine shows: what programs are given, and everything else. Every value counts but one that is made of the
+    /// names which the project gives: those stand in images and commands anyway.
+    Shown,
+    /// What people write. Every value counts.
     Text,
 }
 
@@ -47,6 +50,9 @@ const OURS: &[&str] = &["/run/secrets", "docker_secrets", "claude-secrets-placeh
 #[derive(Clone)]
 pub struct Search<'a> {
     secrets_in: &'a dyn Fn(&str) -> Vec<String>,
+    /// What the project calls things.
+    given: BTreeSet<String>,
+    /// What else stands in names and paths.
     names: BTreeSet<String>,
 }
 
@@ -82,7 +88,7 @@ impl Finding {
 impl<'a> Search<'a> {
     /// A search by what says which secrets' values a text holds.
     pub fn new(secrets_in: &'a dyn Fn(&str) -> Vec<String>) -> Self {
-        Self { secrets_in, names: OURS.iter().map(|&own| own.to_owned()).collect() }
+        Self { secrets_in, given: BTreeSet::new(), names: BTreeSet::new() }
     }
 
     /// The same search, which knows more names: of the project, its services and images, its directories. A value that is
@@ -96,8 +102,9 @@ impl<'a> Search<'a> {
     /// The same search, which knows the names that a Compose model gives: of itself, its services, networks, volumes,
     /// secrets, configs and images.
     #[must_use]
-    pub fn knowing_model(self, model: &Value) -> Self {
-        self.knowing(places::names_of(model))
+    pub fn knowing_model(mut self, model: &Value) -> Self {
+        self.given.extend(places::names_of(model));
+        self
     }
 
     /// The same search, which knows a directory of the project by its path and by the names in it.
@@ -111,7 +118,7 @@ impl<'a> Search<'a> {
     /// Every value in a document, each once for a place. Takes what stands where.
     pub fn document(&self, document: &Value, places: &Places) -> Vec<Finding> {
         let mut found = BTreeSet::new();
-        self.walk(document, Holds::Text, &places.all(), &mut Vec::new(), &mut found);
+        self.walk(document, places.top(), &places.all(), &mut Vec::new(), &mut found);
         found.into_iter().collect()
     }
 
@@ -211,10 +218,11 @@ impl<'a> Search<'a> {
         }
         match holds {
             Holds::Nothing => true,
-            Holds::Text => is_covered(text, &span, OURS.iter().copied()),
+            Holds::Text => is_covered(text, &span, ours()),
+            Holds::Shown => is_covered(text, &span, ours().chain(words(&self.given))),
             Holds::Name => {
-                hit.len() < SHORTEST_IN_NAMES
-                    || is_covered(text, &span, self.names.iter().map(String::as_str))
+                let known = ours().chain(words(&self.given)).chain(words(&self.names));
+                hit.len() < SHORTEST_IN_NAMES || is_covered(text, &span, known)
             }
             Holds::Field => {
                 hit.len() < SHORTEST_IN_NAMES || hit.bytes().all(|c| c.is_ascii_alphabetic() || c == b'_')
@@ -222,6 +230,14 @@ impl<'a> Search<'a> {
             Holds::GivenName => hit.len() < SHORTEST_GIVEN || !looks_random(hit),
         }
     }
+}
+
+fn ours<'n>() -> impl Iterator<Item = &'n str> {
+    OURS.iter().copied()
+}
+
+fn words(names: &BTreeSet<String>) -> impl Iterator<Item = &str> {
+    names.iter().map(String::as_str)
 }
 
 /// The rules that go on below a step, and what stands there.
@@ -302,5 +318,7 @@ fn looks_random(text: &str) -> bool {
     changes * 5 > kinds.len()
 }
 
+#[cfg(test)]
+mod recorded;
 #[cfg(test)]
 mod tests;

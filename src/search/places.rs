@@ -3,53 +3,71 @@
 use serde_json::Value;
 
 use super::Holds;
-use super::Holds::{GivenName, Name, Nothing, Text};
+use super::Holds::{GivenName, Name, Nothing, Shown, Text};
 
 /// The step of a rule that means the keys of a map.
 pub(super) const KEYS: &str = "@keys";
 
 /// What stands at which places of one kind of document. A rule holds for everything below its place until a later one says
 /// otherwise; `*` is any key, `[]` any entry of a list.
-pub struct Places(Vec<(Vec<&'static str>, Holds)>);
+pub struct Places {
+    rules: Vec<(Vec<&'static str>, Holds)>,
+    top: Holds,
+}
 
 impl Places {
     fn new(table: &[(&'static str, Holds)]) -> Self {
-        Self(table.iter().map(|(path, holds)| (path.split('/').collect(), *holds)).collect())
+        let rules = table.iter().map(|(path, holds)| (path.split('/').collect(), *holds)).collect();
+        Self { rules, top: Text }
+    }
+
+    /// The same places of a document that the engine makes.
+    fn of_the_engine(mut self) -> Self {
+        for (_, holds) in &mut self.rules {
+            *holds = if *holds == Text { Shown } else { *holds };
+        }
+        Self { top: Shown, ..self }
+    }
+
+    /// What stands where no rule says otherwise.
+    pub(super) fn top(&self) -> Holds {
+        self.top
     }
 
     /// Adds the rules for a map of labels.
     fn labels(mut self, at: &'static str) -> Self {
-        self.0.extend(LABELS.iter().map(|(label, holds)| (at.split('/').chain([*label]).collect(), *holds)));
+        self.rules
+            .extend(LABELS.iter().map(|(label, holds)| (at.split('/').chain([*label]).collect(), *holds)));
         self
     }
 
     pub(super) fn all(&self) -> Vec<(&[&'static str], Holds)> {
-        self.0.iter().map(|(path, holds)| (path.as_slice(), *holds)).collect()
+        self.rules.iter().map(|(path, holds)| (path.as_slice(), *holds)).collect()
     }
 
     /// What `docker inspect` says of a container.
     pub fn container() -> Self {
-        Self::new(CONTAINER).labels("Config/Labels")
+        Self::new(CONTAINER).labels("Config/Labels").of_the_engine()
     }
 
     /// What `docker network inspect` says of a network.
     pub fn network() -> Self {
-        Self::new(NETWORK).labels("Labels")
+        Self::new(NETWORK).labels("Labels").of_the_engine()
     }
 
     /// What `docker volume inspect` says of a volume.
     pub fn volume() -> Self {
-        Self::new(VOLUME).labels("Labels")
+        Self::new(VOLUME).labels("Labels").of_the_engine()
     }
 
     /// What `docker image inspect` says of an image.
     pub fn image() -> Self {
-        Self::new(IMAGE).labels("Config/Labels").labels("ContainerConfig/Labels")
+        Self::new(IMAGE).labels("Config/Labels").labels("ContainerConfig/Labels").of_the_engine()
     }
 
     /// What `docker history` says of a layer.
     pub fn layer() -> Self {
-        Self::new(LAYER)
+        Self::new(LAYER).of_the_engine()
     }
 
     /// What `docker compose config` says of a project, and files of that form.
