@@ -74,6 +74,7 @@ codes! {
     OtherEnvironment "other-environment" 6 "The running project was deployed for another environment.";
     DeployFailed "deploy-failed" 6 "Docker Compose could not start the project.";
     Unhealthy "unhealthy" 6 "A service did not become healthy, or did not stay up.";
+    SecretUnreadable "secret-unreadable" 6 "A service runs as a user that cannot read a secret that it was granted.";
     RemovalIncomplete "removal-incomplete" 6 "Something of ours is still there after `down`.";
     Leak "leak" 7 "A secret value was found where it must not be.";
     Interrupted "interrupted" 130 "The run was stopped by a signal.";

@@ -17,6 +17,7 @@ pub mod mask;
 pub mod proof;
 pub mod report;
 pub mod resolve;
+pub mod search;
 pub mod secret;
 pub mod sensitive;
 pub mod settings;

@@ -33,16 +33,21 @@ pub fn tracked_under(path: &Path) -> Option<Vec<PathBuf>> {
     let Some((top, git_dir)) = repository(&path) else {
         return Some(Vec::new());
     };
-    let index_path = git_dir?.join("index");
-    if !index_path.exists() {
-        return Some(Vec::new()); // nothing was ever added
-    }
-    files::check(&index_path, LARGEST_INDEX).ok()?;
-    let options = gix_index::decode::Options { thread_limit: Some(1), ..Default::default() };
-    let index = gix_index::File::at(index_path, gix_index::hash::Kind::Sha1, true, options).ok()?;
+    let index = index(&git_dir?)?;
     let wanted = path.strip_prefix(&top).ok()?.as_os_str().as_bytes();
     let tracked = index.entries().iter().map(|entry| -> &[u8] { entry.path(&index) });
     Some(tracked.filter(|entry| is_at_or_below(entry, wanted)).map(to_path).collect())
+}
+
+/// The index of a git directory, empty when nothing was ever added; `None` when it cannot be read.
+pub(crate) fn index(git_dir: &Path) -> Option<gix_index::File> {
+    let (path, kind) = (git_dir.join("index"), gix_index::hash::Kind::Sha1);
+    if !path.exists() {
+        return Some(gix_index::File::from_state(gix_index::State::new(kind), path));
+    }
+    files::check(&path, LARGEST_INDEX).ok()?;
+    let options = gix_index::decode::Options { thread_limit: Some(1), ..Default::default() };
+    gix_index::File::at(path, kind, true, options).ok()
 }
 
 fn is_at_or_below(entry: &[u8], wanted: &[u8]) -> bool {
@@ -68,7 +73,7 @@ fn resolve_parent(path: &Path) -> Option<PathBuf> {
 }
 
 /// The nearest repository that the path is in: its top, and its git directory (`None` when that cannot be found).
-fn repository(path: &Path) -> Option<(PathBuf, Option<PathBuf>)> {
+pub(crate) fn repository(path: &Path) -> Option<(PathBuf, Option<PathBuf>)> {
     path.ancestors().find_map(|top| {
         let dot_git = top.join(".git");
         let kind = fs::metadata(&dot_git).ok()?;

@@ -1,12 +1,14 @@
 //! `deploy`: all stages. The project runs with its secrets, and only what changed was touched.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
 use super::planning::{self, Planned};
 use super::project::{self, Prepared};
+use super::proving::{self, Proof};
 use super::{Run, gather, overriding, reporting};
 use crate::count::count;
 use crate::delivery::ProjectLock;
@@ -26,7 +28,6 @@ use crate::docker::readers::{self, Readers};
 use crate::docker::up::{self, Logins, Scope};
 use crate::error::Result;
 use crate::manifest::Secret;
-use crate::proof;
 use crate::report::Outcome;
 use crate::secret::SecretValue;
 
@@ -61,8 +62,15 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
             overriding::checked(run, &mut prepared, parts, &declared_secrets, &tools, &planned.stamp).await?;
         planned.override_text = Some(made.text);
     }
-    let deployment =
-        Deployment { prepared: &prepared, secrets: &secrets, tools: &tools, host: &host, images: &images };
+    let inputs = proving::inputs(run, &declared);
+    let deployment = Deployment {
+        prepared: &prepared,
+        secrets: &secrets,
+        tools: &tools,
+        host: &host,
+        images: &images,
+        inputs: &inputs,
+    };
     if stands {
         return deployment.refresh(run, &planned).await;
     }
@@ -84,7 +92,8 @@ async fn images(
     if build.is_empty() && pull.is_empty() {
         return Ok(present);
     }
-    check_builds(&prepared.project.model, &build, &|text| run.console.secrets_in(text.as_bytes()))?;
+    let secrets_in = |text: &str| run.console.secrets_in(text.as_bytes());
+    check_builds(&prepared.project.model, &build, &prepared.project.search(&secrets_in))?;
     let values: BTreeMap<_, _> = secrets.iter().map(|(secret, value)| (&secret.name, *value)).collect();
     let granted = prepared.access.services.values().flat_map(|own| &own.build);
     let granted = granted.filter_map(|(key, name)| Some((key.clone(), (*values.get(name)?).clone())));
@@ -108,6 +117,8 @@ struct Deployment<'a> {
     tools: &'a Tools,
     host: &'a HostPaths,
     images: &'a Images,
+    /// Where the run reads secrets from.
+    inputs: &'a [PathBuf],
 }
 
 impl Deployment<'_> {
@@ -124,8 +135,17 @@ impl Deployment<'_> {
         reporting::services(run, self.prepared, planned, &planned.containers);
         if run.settings.compose.wait && !health::all_well(&planned.containers, &planned.started) {
             self.wait(run, planned).await?;
+            let now = engine::containers(self.tools, &self.prepared.project.model.name).await?;
+            self.proof(planned).of(run, &now, false).await?;
+        } else {
+            self.proof(planned).of(run, &planned.containers, false).await?;
         }
         Ok(Outcome::Unchanged)
+    }
+
+    fn proof<'p>(&'p self, planned: &'p Planned) -> Proof<'p> {
+        let Self { prepared, tools, host, images, inputs, .. } = *self;
+        Proof { prepared, planned, tools, host, images, inputs }
     }
 
     async fn deploy(&self, run: &mut Run, planned: Planned) -> Result<Outcome> {
@@ -192,10 +212,7 @@ impl Deployment<'_> {
         reporting::services(run, self.prepared, &planned, &after);
         waited?;
 
-        run.begin_stage("Proof");
-        let inspected = proof::nothing_leaked(self.tools, &run.console, &project.model.name).await?;
-        run.console
-            .line(&format!("no secret is visible in `docker inspect` of {}", count(inspected, "container")));
+        self.proof(&planned).of(run, &after, false).await?;
         self.tidy(run, &planned).await?;
         let is_provider = |name: &String| project.model.services.get(name).is_some_and(|s| s.provider);
         if !planned.stale.is_empty() && planned.stale.keys().all(is_provider) {

@@ -9,6 +9,7 @@ mod own_files;
 mod planning;
 mod policy;
 mod project;
+mod proving;
 mod reporting;
 mod validate;
 

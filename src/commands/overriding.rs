@@ -343,5 +343,7 @@ fn check(run: &Run, prepared: &Prepared, secrets: &[&Secret], merged: &serde_jso
     let sensitive = secrets.iter().filter(|secret| secret.sensitive);
     let names: BTreeSet<String> =
         Owners::new(sensitive.copied()).iter().map(|(variable, _)| variable.to_owned()).collect();
-    check_merged(merged, &prepared.project.model, &names, &|text| run.console.secrets_in(text.as_bytes()))
+    let secrets_in = |text: &str| run.console.secrets_in(text.as_bytes());
+    let project = &prepared.project;
+    check_merged(merged, &project.model, &names, &project.search(&secrets_in))
 }

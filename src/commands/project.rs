@@ -74,7 +74,7 @@ pub(super) async fn prepare(
     }
     let (project, Standing { containers, images }) = load(run, declared, tools, host).await?;
     let secrets_in = |text: &str| run.console.secrets_in(text.as_bytes());
-    check_own(&project.model, &secrets_in)?;
+    check_own(&project.model, &project.search(&secrets_in))?;
     let settings = &run.settings;
     access::check_services(&project.model, &settings.compose.services, "services")?;
     let access = access::decide(

@@ -1,5 +1,6 @@
 //! `validate`: every stage up to delivery. Prints what a deployment would change, and changes nothing.
 
+use super::proving::{self, Proof};
 use super::{Run, gather, overriding, planning, project, reporting};
 use crate::delivery::choose::Kind;
 use crate::docker::{engine, images};
@@ -64,5 +65,11 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
     }
     run.report.changed = planning::changed(&planned, &prepared, &secrets);
     reporting::services(run, &prepared, &planned, &planned.containers);
+    if !planned.containers.is_empty() {
+        let inputs = proving::inputs(run, &declared);
+        let (prepared, planned, tools) = (&prepared, &planned, &tools);
+        let proof = Proof { prepared, planned, tools, host: &host, images: &images, inputs: &inputs };
+        proof.of(run, &planned.containers, true).await?;
+    }
     Ok(Outcome::Validated)
 }

@@ -13,6 +13,8 @@ use super::model::Model;
 use super::placeholder::variables_in;
 use super::service::HOOKS;
 use crate::error::{Code, Error, Problem, Result};
+use crate::search::places::Places;
+use crate::search::{Finding, Search};
 use crate::settings::ComposeSettings;
 
 /// The project: its model, and what every call of Compose begins with.
@@ -120,6 +122,14 @@ impl Project {
         profiles.iter().fold(call, |call, profile| call.option("--profile", profile))
     }
 
+    /// A search for values that knows the names which the project gives, and its directory.
+    pub fn search<'a>(&self, secrets_in: &'a dyn Fn(&str) -> Vec<String>) -> Search<'a> {
+        Search::new(secrets_in)
+            .knowing_model(self.model.resolved())
+            .knowing_directory(self.directory.as_path())
+            .knowing_directory(&self.files.directory)
+    }
+
     /// The merged model of the project and an override, interpolated; nothing on disk is needed for it.
     pub async fn merged(&self, tools: &Tools, with: With<'_>) -> Result<serde_json::Value> {
         let call = self.call(tools, with, &["*".to_owned()]).words(&["config", "--format=json"]);
@@ -148,36 +158,36 @@ pub fn likely_name(told: Option<&str>, directory: &HostPath) -> String {
 ///
 /// Errors: [`Code::SecretInLargerValue`] with every other place. What belongs to a service that no profile starts, or to
 /// an extension (`x-…`), is none: nothing comes of it. What builds are given is for [`check_builds`].
-pub fn check_own(model: &Model, secrets_in: &dyn Fn(&str) -> Vec<String>) -> Result<()> {
+pub fn check_own(model: &Model, search: &Search) -> Result<()> {
     let mut problems = Vec::new();
-    Model::texts(model.resolved(), &mut |path, text| match Place::of(path, model) {
-        Place::Nothing | Place::Build => {}
-        // Variables and configs that hold values in clear are delivered like those that hold placeholders.
-        Place::Delivered => {}
-        Place::Word => problems.extend(in_clear(path, text, secrets_in)),
-        Place::Shown => {
+    Model::texts(model.resolved(), &mut |path, text| {
+        if Place::of(path, model) == Place::Shown {
             problems.extend(placeholders(path, text));
-            problems.extend(in_clear(path, text, secrets_in));
         }
     });
+    let found = search.document(model.resolved(), &Places::model());
+    // Variables and configs that hold values in clear are delivered like those that hold placeholders.
+    let is_shown = |found: &&Finding| matches!(Place::of(&found.place(), model), Place::Word | Place::Shown);
+    problems.extend(found.iter().filter(is_shown).map(written_in_clear));
     visible(problems)
 }
 
 /// Checks what these services' builds are given: an argument stays in the image.
-pub fn check_builds(
-    model: &Model,
-    services: &[&str],
-    secrets_in: &dyn Fn(&str) -> Vec<String>,
-) -> Result<()> {
+pub fn check_builds(model: &Model, services: &[&str], search: &Search) -> Result<()> {
     let mut problems = Vec::new();
     for service in services {
         let definition = model.resolved().pointer(&format!("/services/{}/build", pointer_step(service)));
         Model::texts(definition.unwrap_or(&serde_json::Value::Null), &mut |path, text| {
             let path = format!("services.{service}.build.{path}");
             problems.extend(placeholders(&path, text));
-            problems.extend(in_clear(&path, text, secrets_in));
         });
     }
+    let found = search.document(model.resolved(), &Places::model());
+    let is_built = |found: &&Finding| {
+        found.steps.get(1).is_some_and(|name| services.contains(&name.as_str()))
+            && Place::of(&found.place(), model) == Place::Build
+    };
+    problems.extend(found.iter().filter(is_built).map(written_in_clear));
     visible(problems)
 }
 
@@ -188,7 +198,7 @@ pub fn check_merged(
     merged: &serde_json::Value,
     model: &Model,
     names: &BTreeSet<String>,
-    secrets_in: &dyn Fn(&str) -> Vec<String>,
+    search: &Search,
 ) -> Result<()> {
     let mut problems = Vec::new();
     Model::texts(merged, &mut |path, text| {
@@ -199,19 +209,28 @@ pub fn check_merged(
             problems.push(Problem::new(format!("{path} still has a value")));
             return;
         }
-        match place {
-            Place::Nothing | Place::Build => {}
-            Place::Word => problems.extend(in_clear(path, text, secrets_in)),
-            // A config that nothing mounts any more is still there.
-            Place::Delivered if path.starts_with("configs.") => {}
-            Place::Delivered | Place::Shown => {
-                problems.extend(placeholders(path, text));
-                problems.extend(in_clear(path, text, secrets_in));
-            }
+        // A config that nothing mounts any more is still there.
+        let is_left = place == Place::Delivered && !path.starts_with("configs.");
+        if is_left || place == Place::Shown {
+            problems.extend(placeholders(path, text));
         }
     });
+    // A variable that still has a value is told of already.
+    let told = |found: &Finding| {
+        found.is_at(VARIABLES) && found.steps.get(3).is_some_and(|name| names.contains(name))
+    };
+    let is_left = |found: &&Finding| match Place::of(&found.place(), model) {
+        Place::Nothing | Place::Build => false,
+        Place::Delivered => !told(found) && found.steps.first().is_some_and(|section| section != "configs"),
+        Place::Word | Place::Shown => true,
+    };
+    let found = search.document(merged, &Places::model());
+    problems.extend(found.iter().filter(is_left).map(written_in_clear));
     visible(problems)
 }
+
+/// Where a model has the variables of services.
+const VARIABLES: &[&str] = &["services", "*", "environment"];
 
 /// What becomes of a text of the model.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -265,30 +284,9 @@ fn placeholders(path: &str, text: &str) -> Vec<Problem> {
     variables_in(text).into_iter().map(|variable| shown_by_engine(path, variable)).collect()
 }
 
-fn in_clear(path: &str, text: &str, secrets_in: &dyn Fn(&str) -> Vec<String>) -> Vec<Problem> {
-    let found = if is_shown(path) { secrets_in(text) } else { Vec::new() };
-    let problem = |name| {
-        Problem::new(format!("{path} holds the value of {name}, written in clear"))
-            .remedy("Take the value out of the Compose file or the file it comes from, and rotate it. If it is no secret, say `sensitive: false` in the manifest.")
-    };
-    found.into_iter().map(problem).collect()
-}
-
-/// Whether a text of the model is one that programs are given, not a name or a path: those may well hold a short value by
-/// chance.
-fn is_shown(path: &str) -> bool {
-    const SHOWN: &[&str] = &[
-        "environment",
-        "command",
-        "entrypoint",
-        "labels",
-        "annotations",
-        "healthcheck",
-        "args",
-        "content",
-        "sysctls",
-    ];
-    path.split(['.', '[']).any(|step| SHOWN.contains(&step))
+fn written_in_clear(found: &Finding) -> Problem {
+    Problem::new(format!("{} holds the value of {}, written in clear", found.place(), found.secret))
+        .remedy("Take the value out of the Compose file or the file it comes from, and rotate it. If it is no secret, say `sensitive: false` in the manifest.")
 }
 
 fn visible(mut problems: Vec<Problem>) -> Result<()> {
@@ -395,7 +393,7 @@ mod tests {
         });
         let names = BTreeSet::from(["LEFT".to_owned()]);
         let merged = json!({"services": services});
-        let error = check_merged(&merged, &model(&services), &names, &in_clear).err().unwrap();
+        let error = check_merged(&merged, &model(&services), &names, &Search::new(&in_clear)).err().unwrap();
         let text = error.to_string();
         for part in [
             "services.web.environment.URL",
@@ -408,14 +406,14 @@ mod tests {
             assert!(text.contains(part), "{part} in {text}");
         }
         assert!(!text.contains("s3cret") && !text.contains("OK"));
-        assert!(check_merged(&json!({"a": "b"}), &model(&json!({})), &names, &|_| vec![]).is_ok());
+        assert!(check_merged(&json!({"a": "b"}), &model(&json!({})), &names, &Search::new(&|_| vec![])).is_ok());
     }
 
     #[test]
     fn in_the_own_model_a_secret_may_be_where_its_value_can_be_delivered() {
         let larger = format!("u:{}@db", placeholder("PW"));
         let of = |name: &str, service: Value| {
-            let found = check_own(&model(&json!({name: service})), &in_clear);
+            let found = check_own(&model(&json!({name: service})), &Search::new(&in_clear));
             found.err().map(|error| error.to_string()).unwrap_or_default()
         };
         for service in [
@@ -444,8 +442,8 @@ mod tests {
     fn what_a_build_is_given_counts_when_it_is_built() {
         let model =
             model(&json!({"web": {"build": {"args": {"T": placeholder("TOKEN")}}}, "job": {"build": {}}}));
-        assert!(check_builds(&model, &["job"], &in_clear).is_ok());
-        let text = check_builds(&model, &["web"], &in_clear).err().unwrap().to_string();
+        assert!(check_builds(&model, &["job"], &Search::new(&in_clear)).is_ok());
+        let text = check_builds(&model, &["web"], &Search::new(&in_clear)).err().unwrap().to_string();
         assert!(text.contains("services.web.build.args.T") && text.contains("--mount=type=secret"), "{text}");
     }
 }

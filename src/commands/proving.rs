@@ -1,0 +1,109 @@
+//! The Proof stage: what is proved of a project, and what the run says of it.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+
+use super::Run;
+use super::gather::Declared;
+use super::planning::Planned;
+use super::project::Prepared;
+use crate::access::variables_of;
+use crate::delivery::choose::Kind;
+use crate::delivery::override_file::TARGET;
+use crate::docker::command::Tools;
+use crate::docker::engine::Container;
+use crate::docker::host_paths::HostPaths;
+use crate::docker::images::Images;
+use crate::error::Result;
+use crate::proof::readers::GrantedFile;
+use crate::proof::{self, Subject};
+
+/// What the proof needs to know of a run.
+pub(super) struct Proof<'a> {
+    pub(super) prepared: &'a Prepared,
+    pub(super) planned: &'a Planned,
+    pub(super) tools: &'a Tools,
+    pub(super) host: &'a HostPaths,
+    pub(super) images: &'a Images,
+    /// What [`inputs`] says.
+    pub(super) inputs: &'a [PathBuf],
+}
+
+impl Proof<'_> {
+    /// Proves it for these containers, which must be all that the project has. `replaced` are those of them that the next
+    /// deployment replaces anyway.
+    pub(super) async fn of(&self, run: &mut Run, containers: &[Container], replaced: bool) -> Result<()> {
+        run.begin_stage("Proof");
+        let stale = |container: &&Container| replaced && self.planned.stale.contains_key(&container.service);
+        let (replaced, containers) = containers.iter().partition(stale);
+        let bytes = self.prepared.override_file.read()?;
+        let path = self.prepared.override_file.path();
+        let subject = Subject {
+            project: &self.prepared.project,
+            containers,
+            replaced,
+            images: self.images,
+            override_file: bytes.map(|bytes| (path, &self.prepared.host_override, bytes)),
+            report: &run.report,
+            granted: self.granted(),
+            inputs: self.inputs.to_vec(),
+        };
+        let proved = proof::prove(self.tools, &run.console, &subject).await?;
+        for line in &proved.lines {
+            run.console.line(line);
+        }
+        for warning in proved.warnings {
+            run.report.warn(warning);
+        }
+        Ok(())
+    }
+
+    /// The files that each service was granted, with their owners and modes as they are.
+    fn granted(&self) -> BTreeMap<String, Vec<GrantedFile>> {
+        let Planned { plans, paths, files, .. } = self.planned;
+        let of_service = |(service, plan): (&String, &crate::delivery::plan::ServicePlan)| {
+            let of_file = |file: &crate::delivery::plan::PlannedFile| {
+                let target = format!("{TARGET}/{}", file.file);
+                if self.prepared.choice.kind == Kind::Volume {
+                    let (owner, mode) = file.permissions(plan.reader, 0o400);
+                    let (uid, gid) = owner.unwrap_or((0, 0));
+                    return Some(GrantedFile { target, uid, gid, mode, seen_from_host: false });
+                }
+                let path = paths.get(&(service.clone(), file.file.clone()))?;
+                let seen_from_host = self.host.own_id.is_none();
+                // The container may have an older file of this name, which had the same owner and mode.
+                let there = std::fs::symlink_metadata(self.prepared.secrets_dir.path().join(path)).ok();
+                let (uid, gid, mode) = if let Some(meta) = there {
+                    (meta.uid(), meta.gid(), meta.mode() & 0o7777)
+                } else {
+                    let planned = files.iter().find(|planned| planned.path == *path)?;
+                    let (uid, gid) = planned.owner?;
+                    (uid, gid, planned.mode)
+                };
+                Some(GrantedFile { target, uid, gid, mode, seen_from_host })
+            };
+            (service.clone(), plan.files.iter().filter_map(of_file).collect())
+        };
+        plans.iter().map(of_service).collect()
+    }
+}
+
+/// The files and directories of this machine that the run reads secrets from: values in them are no leak, though git
+/// should ignore them.
+pub(super) fn inputs(run: &Run, declared: &Declared) -> Vec<PathBuf> {
+    let settings = &run.settings;
+    let project = &declared.files.directory;
+    let mut named: Vec<PathBuf> = settings.env_files.clone();
+    if named.is_empty() {
+        named.push(".env".into());
+    }
+    let manifest = &declared.manifest;
+    let directories = manifest.sources.iter().filter(|(id, _)| manifest.kind(id) == "docker-secrets");
+    named.extend(directories.filter_map(|(_, config)| config.settings.get("dir")).map(PathBuf::from));
+    for variable in manifest.secrets.iter().flat_map(variables_of) {
+        named.extend(settings.variables.text(&format!("{variable}_FILE")).map(PathBuf::from));
+    }
+    let both = named.iter().flat_map(|path| [project.join(path), settings.workspace.join(path)]);
+    both.filter_map(|path| path.canonicalize().ok()).collect()
+}

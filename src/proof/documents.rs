@@ -1,0 +1,205 @@
+//! The documents that the proof searches: what the engine and Compose tell of the project, and what this run writes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::future::try_join_all;
+use serde_json::Value;
+
+use super::Subject;
+use crate::docker::command::Tools;
+use crate::docker::engine::{self, Container, Image, Used};
+use crate::docker::project::With;
+use crate::error::{Problem, Result};
+use crate::report::{Message, outputs, summary};
+use crate::search::places::Places;
+use crate::search::{Finding, Holds, Search};
+
+/// What the engine and Compose answered.
+pub(super) struct Answers {
+    pub(super) networks: Vec<Value>,
+    pub(super) volumes: Vec<Value>,
+    /// Each image with a name to call it by, and its layers.
+    pub(super) images: Vec<(String, Image, Vec<Value>)>,
+    /// The merged model of what is deployed.
+    model: Value,
+}
+
+/// What was found.
+#[derive(Default)]
+pub(super) struct Searched {
+    pub(super) leaks: Vec<Problem>,
+    pub(super) warnings: Vec<Message>,
+}
+
+/// Asks everything at the same time: networks and volumes in one call each, the layers of each image, and Compose.
+pub(super) async fn ask(tools: &Tools, subject: &Subject<'_>) -> Result<Answers> {
+    let model = subject.project.model.resolved();
+    let all = || subject.containers.iter().chain(&subject.replaced).copied();
+    let mut networks = named(model, "networks");
+    networks.extend(all().flat_map(networks_of));
+    let mut volumes = named(model, "volumes");
+    volumes.extend(all().flat_map(volumes_of));
+    let merged = async {
+        match &subject.override_file {
+            Some((_, path, _)) => subject.project.merged(tools, With::Override(path)).await,
+            None => Ok(model.clone()),
+        }
+    };
+    let (networks, volumes, images, model) = tokio::try_join!(
+        engine::inspect_used(tools, Used::Network, &networks),
+        engine::inspect_used(tools, Used::Volume, &volumes),
+        images(tools, subject),
+        merged,
+    )?;
+    Ok(Answers { networks, volumes, images, model })
+}
+
+/// Searches it all, and what this run writes.
+pub(super) fn search(search: &Search, subject: &Subject, answers: &Answers) -> Searched {
+    let mut all = Searched::default();
+    for container in &subject.containers {
+        let found = in_container(search, container);
+        all.leaks.extend(found.into_iter().map(|fact| Problem::new(fact).remedy(IN_CONTAINER)));
+    }
+    for container in &subject.replaced {
+        let found = in_container(search, container);
+        all.warnings.extend(found.into_iter().map(|fact| {
+            Message::new(fact).hint("A deployment replaces the container. Rotate the secret: it was shown.")
+        }));
+    }
+    let mut leak = |found: Vec<Finding>, place: &str, remedy: &str| {
+        all.leaks.extend(found.iter().map(|found| Problem::new(shows(place, found)).remedy(remedy)));
+    };
+    for (kind, list, places) in
+        [("network", &answers.networks, Places::network()), ("volume", &answers.volumes, Places::volume())]
+    {
+        for document in list {
+            let name = document.get("Name").and_then(Value::as_str).unwrap_or_default();
+            let place = format!("docker {kind} inspect {name}");
+            leak(search.document(document, &places), &place, &in_definition(kind));
+        }
+    }
+    for (name, image, layers) in &answers.images {
+        leak(
+            search.document(&image.raw, &Places::image()),
+            &format!("docker image inspect {name}"),
+            IN_IMAGE,
+        );
+        for layer in layers {
+            leak(search.document(layer, &Places::layer()), &format!("docker history {name}"), IN_IMAGE);
+        }
+    }
+    leak(search.document(&answers.model, &Places::model()), "docker compose config", IN_MODEL);
+    if let Some((path, _, bytes)) = &subject.override_file {
+        leak(in_override(search, bytes), &path.display().to_string(), IN_MODEL);
+    }
+    leak(in_report(search, subject), "the report", IN_REPORT);
+    all.leaks.dedup();
+    all
+}
+
+const IN_CONTAINER: &str = "It comes from the Compose file or a file that it names, from the image, or from what a health \
+                            check printed.";
+const IN_IMAGE: &str =
+    "Whoever has the image has the value. Build with a build secret (`build.secrets`) instead.";
+const IN_MODEL: &str =
+    "It is written in the Compose file, the override file or a file that they name. Take it out there.";
+const IN_REPORT: &str = "It is written in the manifest or in a name. Take it out there.";
+
+fn in_definition(kind: &str) -> String {
+    format!(
+        "Take it out of the definition of the {kind}, and remove the {kind}: Compose does not change one that is there."
+    )
+}
+
+fn shows(place: &str, found: &Finding) -> String {
+    format!("{place} shows the value of {} at {}", found.secret, found.place())
+}
+
+fn in_container(search: &Search, container: &Container) -> Vec<String> {
+    // A container without a host name has the beginning of its id.
+    let own = container.id.get(..12).map(str::to_owned);
+    let found = search.clone().knowing(own).document(&container.raw, &Places::container());
+    let place = format!("docker inspect {}", container.name);
+    found.iter().map(|found| shows(&place, found)).collect()
+}
+
+/// The override file: what it says as YAML, and its comments.
+fn in_override(search: &Search, bytes: &[u8]) -> Vec<Finding> {
+    let text = String::from_utf8_lossy(bytes);
+    let (comments, rest): (Vec<&str>, Vec<&str>) = text.lines().partition(|line| line.starts_with('#'));
+    let mut found = match serde_saphyr::from_str::<Value>(&rest.join("\n")) {
+        Ok(document) => search.document(&document, &Places::model()),
+        // Somebody has changed it since.
+        Err(_) => in_lines(search, &rest, Holds::Text),
+    };
+    found.extend(in_lines(search, &comments, Holds::Name));
+    found
+}
+
+fn in_lines(search: &Search, lines: &[&str], holds: Holds) -> Vec<Finding> {
+    let numbered = lines.iter().enumerate();
+    numbered
+        .flat_map(|(number, line)| {
+            let found = search.text(line, holds);
+            found
+                .into_iter()
+                .map(move |secret| Finding { steps: vec![format!("line {}", number + 1)], secret })
+        })
+        .collect()
+}
+
+/// The report in the forms in which it will be written: JSON, summary and outputs.
+fn in_report(search: &Search, subject: &Subject) -> Vec<Finding> {
+    let secrets = subject.report.secrets.iter().flat_map(|row| [row.name.clone(), row.file.clone()]);
+    let search = search.clone().knowing(secrets);
+    let mut found = match serde_json::to_value(subject.report) {
+        Ok(report) => search.document(&report, &Places::report()),
+        Err(_) => Vec::new(),
+    };
+    let summary = summary::markdown(subject.report);
+    let of_summary = in_lines(&search, &summary.lines().collect::<Vec<_>>(), Holds::Name);
+    let outputs = outputs::outputs(subject.report);
+    let of_outputs = outputs.iter().flat_map(|(name, value)| {
+        let found = search.text(value, Holds::Name);
+        found.into_iter().map(move |secret| Finding { steps: vec![format!("output {name}")], secret })
+    });
+    // What the report's JSON has is told by its field, once.
+    let told: BTreeSet<String> = found.iter().map(|found| found.secret.clone()).collect();
+    found.extend(of_summary.into_iter().chain(of_outputs).filter(|found| !told.contains(&found.secret)));
+    found
+}
+
+/// The names that the engine knows what a section of the model defines by.
+fn named(model: &Value, section: &str) -> BTreeSet<String> {
+    let section = model.get(section).and_then(Value::as_object).into_iter().flatten();
+    section.filter_map(|(_, definition)| Some(definition.get("name")?.as_str()?.to_owned())).collect()
+}
+
+fn networks_of(container: &Container) -> Vec<String> {
+    let networks = container.raw.pointer("/NetworkSettings/Networks").and_then(Value::as_object);
+    networks.into_iter().flatten().map(|(name, _)| name.clone()).collect()
+}
+
+fn volumes_of(container: &Container) -> Vec<String> {
+    let mounts = container.mounts().into_iter().filter(|(kind, _, _)| *kind == "volume");
+    mounts.map(|(_, name, _)| name.to_owned()).collect()
+}
+
+/// The images of the services and of their containers, each once, with their layers.
+async fn images(tools: &Tools, subject: &Subject<'_>) -> Result<Vec<(String, Image, Vec<Value>)>> {
+    let mut by_id: BTreeMap<String, (String, Image)> = BTreeMap::new();
+    for (name, image) in subject.images {
+        by_id.entry(image.id.clone()).or_insert_with(|| (name.clone(), image.clone()));
+    }
+    let containers = subject.containers.iter().chain(&subject.replaced);
+    let missing: BTreeSet<&str> =
+        containers.map(|container| container.image_id()).filter(|id| !by_id.contains_key(*id)).collect();
+    let missing: Vec<String> = missing.into_iter().map(str::to_owned).collect();
+    for (name, image) in engine::images(tools, &missing).await? {
+        by_id.insert(image.id.clone(), (name, image));
+    }
+    let layers = by_id.keys().map(|id| engine::history(tools, id));
+    let layers = try_join_all(layers).await?;
+    Ok(by_id.into_values().zip(layers).map(|((name, image), layers)| (name, image, layers)).collect())
+}

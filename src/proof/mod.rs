@@ -1,0 +1,193 @@
+//! The proof at the end of a deployment, also of one that changed nothing: no secret value stands anywhere but in the
+//! secrets themselves, and every service can read what it was granted.
+
+mod documents;
+pub mod readers;
+pub mod workspace;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use futures_util::future::join_all;
+
+use self::documents::{Answers, ask};
+use self::readers::GrantedFile;
+use crate::console::Console;
+use crate::docker::command::Tools;
+use crate::docker::engine::{self, Container};
+use crate::docker::host_paths::HostPath;
+use crate::docker::images::Images;
+use crate::docker::project::Project;
+use crate::error::{Code, Error, Problem, Result};
+use crate::report::{Message, Report};
+
+/// What is proved.
+pub struct Subject<'a> {
+    /// The project.
+    pub project: &'a Project,
+    /// Its containers, as they were inspected last.
+    pub containers: Vec<&'a Container>,
+    /// Containers that the next deployment replaces: what they show is worth a warning.
+    pub replaced: Vec<&'a Container>,
+    /// Images that were inspected already.
+    pub images: &'a Images,
+    /// The override file that is there: its path here, on the Docker host, and its bytes.
+    pub override_file: Option<(PathBuf, &'a HostPath, Vec<u8>)>,
+    /// The report as far as it is known.
+    pub report: &'a Report,
+    /// The files that services were granted.
+    pub granted: BTreeMap<String, Vec<GrantedFile>>,
+    /// Files and directories that this run reads secrets from.
+    pub inputs: Vec<PathBuf>,
+}
+
+/// What the proof says when all is well.
+#[derive(Debug)]
+pub struct Proved {
+    /// What was done, in lines for the log.
+    pub lines: Vec<String>,
+    /// What is no reason to fail.
+    pub warnings: Vec<Message>,
+}
+
+/// Searches everything and asks who reads. Errors: [`Code::Leak`] with every place and secret, then what cannot be read;
+/// [`Code::SecretUnreadable`] when only that is wrong.
+pub async fn prove(tools: &Tools, console: &Console, subject: &Subject<'_>) -> Result<Proved> {
+    let secrets_in = |text: &str| console.secrets_in(text.as_bytes());
+    let search = subject.project.search(&secrets_in);
+    let (answers, readers) = tokio::join!(ask(tools, subject), readers(tools, subject));
+    let (answers, readers) = (answers?, readers?);
+    let mut searched = documents::search(&search, subject, &answers);
+    let files = workspace::search(&subject.project.files.directory, &search);
+    let mut warnings = std::mem::take(&mut searched.warnings);
+    let (inputs, others): (Vec<_>, Vec<_>) =
+        files.found.iter().partition(|(path, _)| subject.reads_from(path));
+    warnings.extend(inputs.into_iter().map(|(path, names)| {
+        Message::new(format!("git would add {} with the value of {}", path.display(), names.join(", ")))
+            .hint(format!("Add the file to .gitignore: `{}`.", path.display()))
+    }));
+    searched.leaks.extend(others.into_iter().map(|(path, names)| {
+        let fact =
+            format!("{} holds the value of {}, and git does not ignore it", path.display(), names.join(", "));
+        Problem::new(fact)
+            .remedy("Delete the file, or add it to .gitignore; rotate the secret when it was committed.")
+    }));
+    warnings.extend(readers.warnings);
+    if !searched.leaks.is_empty() {
+        return Err(Error::new(Code::Leak, "secret values stand where they must not be")
+            .problems(searched.leaks)
+            .problems(readers.problems)
+            .hint("Take the value out of the place that shows it, rotate the secret, and deploy again."));
+    }
+    if !readers.problems.is_empty() {
+        return Err(Error::new(
+            Code::SecretUnreadable,
+            "services cannot read secrets that they were granted",
+        )
+        .problems(readers.problems));
+    }
+    let mut lines = vec![format!("searched {}: no secret value found", told(subject, &answers, &files))];
+    lines.extend(readers.lines);
+    Ok(Proved { lines, warnings })
+}
+
+/// What was searched, in words.
+fn told(subject: &Subject, answers: &Answers, files: &workspace::Status) -> String {
+    let count = |number: usize, one: &str| match number {
+        1 => format!("1 {one}"),
+        _ => format!("{number} {one}s"),
+    };
+    let mut all = vec![
+        count(subject.containers.len() + subject.replaced.len(), "container"),
+        count(answers.networks.len(), "network"),
+        count(answers.volumes.len(), "volume"),
+        count(answers.images.len(), "image"),
+        "the Compose model".to_owned(),
+    ];
+    all.extend(subject.override_file.is_some().then(|| "the override file".to_owned()));
+    all.push("the report".to_owned());
+    if files.is_repository {
+        let part = if files.cut_short { " (not all of them)" } else { "" };
+        all.push(format!("{} that git does not ignore{part}", count(files.searched, "new or changed file")));
+    }
+    let last = all.pop().unwrap_or_default();
+    format!("{} and {last}", all.join(", "))
+}
+
+/// What is known of who reads.
+#[derive(Default)]
+struct Readers {
+    problems: Vec<Problem>,
+    warnings: Vec<Message>,
+    lines: Vec<String>,
+}
+
+/// Asks for the processes of each running container that has restricted files.
+async fn readers(tools: &Tools, subject: &Subject<'_>) -> Result<Readers> {
+    let none = Vec::new();
+    let granted = |container: &Container| subject.granted.get(&container.service).unwrap_or(&none);
+    let running = subject.containers.iter().copied().filter(|container| container.pid().is_some());
+    let (asked, others): (Vec<&Container>, Vec<&Container>) =
+        running.filter(|c| !granted(c).is_empty()).partition(|c| readers::are_restricted(granted(c)));
+    let answers = join_all(asked.iter().map(|container| engine::processes(tools, &container.id))).await;
+    let mut all = Readers::default();
+    let mut read = others.len();
+    for (container, processes) in asked.into_iter().zip(answers) {
+        let Some(processes) = processes? else {
+            all.lines
+                .push(format!("who reads in {} is not known: `docker top` does not tell", container.name));
+            continue;
+        };
+        let hindered = readers::hindered(container, &processes, granted(container));
+        read += usize::from(hindered.is_empty());
+        for hindered in hindered {
+            let fact = format!(
+                "{} runs as user {} and group {} and cannot read {}",
+                if hindered.is_main {
+                    container.name.clone()
+                } else {
+                    format!("a process of {}", container.name)
+                },
+                hindered.uid,
+                hindered.gid,
+                hindered.files.join(", "),
+            );
+            let remedy = remedy(container, hindered.uid, hindered.gid);
+            if hindered.is_main {
+                all.problems.push(Problem::new(fact).remedy(remedy));
+            } else {
+                all.warnings.push(Message::new(fact).hint(remedy));
+            }
+        }
+    }
+    if read > 0 {
+        let containers = if read == 1 { "1 container can" } else { &format!("{read} containers can") };
+        all.lines.push(format!("the processes of {containers} read the secrets that are granted"));
+    }
+    Ok(all)
+}
+
+fn remedy(container: &Container, uid: u32, gid: u32) -> String {
+    let why = if uid != 0 && readers::starts_as_root(container) {
+        "It was started as root and gave that up. "
+    } else {
+        ""
+    };
+    format!(
+        "{why}Say in the manifest who reads: `services: {{ {}: {{ uid: {uid}, gid: {gid}, secrets: […] }} }}`. A secret's own \
+         `file: {{ mode, uid, gid }}` wins over that.",
+        container.service
+    )
+}
+
+impl Subject<'_> {
+    /// Whether a file of the repository is one that this run reads secrets from.
+    fn reads_from(&self, relative: &Path) -> bool {
+        let directory = self.project.files.directory.canonicalize();
+        let Some((top, _)) = directory.ok().and_then(|path| crate::tracked::repository(&path)) else {
+            return false;
+        };
+        let path = top.join(relative);
+        self.inputs.iter().any(|input| path.starts_with(input))
+    }
+}

@@ -1,0 +1,288 @@
+//! What `git status` shows of the workspace: files that git does not ignore and that are new or changed. A value in one of
+//! them is a commit away from everybody.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use gix_ignore::Search as Ignored;
+use gix_ignore::glob::pattern::Case;
+use gix_ignore::search::Ignore;
+
+use crate::search::{Holds, Search};
+use crate::tracked;
+
+/// At most this many entries of directories are looked at.
+const MOST_ENTRIES: usize = 50_000;
+/// At most this many files are read.
+const MOST_FILES: usize = 2_000;
+/// So much of a file is read (bytes); the rest of a longer one is not.
+const MOST_OF_A_FILE: u64 = 1 << 20;
+/// So much of all files together (bytes).
+const MOST_OF_ALL: u64 = 64 << 20;
+
+/// What was found.
+#[derive(Default, Debug)]
+pub struct Status {
+    /// Whether there is a repository that could be looked at.
+    pub is_repository: bool,
+    /// How many new or changed files were searched.
+    pub searched: usize,
+    /// Whether there was more than is looked at.
+    pub cut_short: bool,
+    /// Files with values, as paths from the top of the repository, and the secrets' names.
+    pub found: BTreeMap<PathBuf, Vec<String>>,
+}
+
+/// Searches the repository that a directory is in. What cannot be read is passed over: git could not add it either.
+pub fn search(directory: &Path, search: &Search) -> Status {
+    let Some((top, Some(git_dir))) =
+        directory.canonicalize().ok().and_then(|path| tracked::repository(&path))
+    else {
+        return Status::default();
+    };
+    // An index that cannot be read says of no file whether it is new.
+    let Some(index) = tracked::index(&git_dir) else {
+        return Status::default();
+    };
+    let tracked = index.entries().iter().map(|entry| {
+        let path: &[u8] = entry.path(&index);
+        (path, (entry.stat.size, entry.stat.mtime.secs))
+    });
+    let parse = Ignore::default();
+    let ignored = Ignored::from_git_dir(&git_dir, None, &mut Vec::new(), parse).unwrap_or_default();
+    let mut walk = Walk {
+        top: &top,
+        tracked: tracked.collect(),
+        ignored,
+        search,
+        entries: 0,
+        bytes: 0,
+        status: Status { is_repository: true, ..Status::default() },
+    };
+    walk.directory(&top, 0);
+    walk.status
+}
+
+struct Walk<'a> {
+    top: &'a Path,
+    /// Size and time of the last change of what git tracks, by path.
+    tracked: BTreeMap<&'a [u8], (u32, u32)>,
+    ignored: Ignored,
+    search: &'a Search<'a>,
+    entries: usize,
+    bytes: u64,
+    status: Status,
+}
+
+/// Deeper directories than this are not looked into.
+const DEEPEST: usize = 64;
+
+impl Walk<'_> {
+    fn directory(&mut self, path: &Path, depth: usize) {
+        if depth > DEEPEST {
+            self.status.cut_short = true;
+            return;
+        }
+        let lists = self.ignored.patterns.len();
+        let gitignore = path.join(".gitignore");
+        if let Some(bytes) = read(&gitignore, MOST_OF_A_FILE) {
+            let _ = self.ignored.add_patterns_buffer(&bytes, gitignore, Some(self.top), Ignore::default());
+        }
+        let entries: BTreeSet<PathBuf> =
+            fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+        for entry in entries {
+            self.entries += 1;
+            if self.entries > MOST_ENTRIES || self.status.searched >= MOST_FILES || self.bytes >= MOST_OF_ALL
+            {
+                self.status.cut_short = true;
+                break;
+            }
+            self.entry(&entry, depth);
+        }
+        self.ignored.patterns.truncate(lists);
+    }
+
+    fn entry(&mut self, path: &Path, depth: usize) {
+        let Ok(relative) = path.strip_prefix(self.top) else {
+            return;
+        };
+        let Ok(meta) = fs::symlink_metadata(path) else {
+            return;
+        };
+        let name = relative.as_os_str().as_bytes();
+        if meta.is_dir() {
+            // Repositories inside of this one are their own matter, and the one's own directory is none of its files.
+            if relative.file_name().is_some_and(|name| name == ".git")
+                || path.join(".git").exists()
+                || self.is_ignored(name, true) && !self.tracks_below(name)
+            {
+                return;
+            }
+            return self.directory(path, depth + 1);
+        }
+        if !meta.is_file() {
+            return;
+        }
+        match self.tracked.get(name) {
+            // git itself takes a file of the same size and time for unchanged, and keeps 32 bits of each.
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+            Some(known) if *known == (meta.size() as u32, meta.mtime() as u32) => return,
+            None if self.is_ignored(name, false) => return,
+            _ => {}
+        }
+        let Some(bytes) = read(path, MOST_OF_A_FILE) else {
+            return;
+        };
+        self.status.searched += 1;
+        self.bytes += bytes.len() as u64;
+        self.status.cut_short |= meta.size() > MOST_OF_A_FILE;
+        // Names and short values stand in any source text.
+        let found = self.search.text(&String::from_utf8_lossy(&bytes), Holds::Name);
+        if !found.is_empty() {
+            self.status.found.insert(relative.to_owned(), found);
+        }
+    }
+
+    fn is_ignored(&self, relative: &[u8], is_directory: bool) -> bool {
+        let found =
+            self.ignored.pattern_matching_relative_path(relative.into(), Some(is_directory), Case::Sensitive);
+        found.is_some_and(|found| !found.pattern.is_negative())
+    }
+
+    /// Whether git tracks something below an ignored directory, as after `git add --force`.
+    fn tracks_below(&self, directory: &[u8]) -> bool {
+        let start = [directory, b"/"].concat();
+        self.tracked.range(start.as_slice()..).next().is_some_and(|(path, _)| path.starts_with(&start))
+    }
+}
+
+/// The beginning of a regular file; `None` for everything else. No link is followed, and nothing is waited for.
+fn read(path: &Path, most: u64) -> Option<Vec<u8>> {
+    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+    let file = fs::OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path).ok()?;
+    if !file.metadata().ok()?.is_file() {
+        return None;
+    }
+    let mut bytes = Vec::new();
+    file.take(most).read_to_end(&mut bytes).ok()?;
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    const VALUE: &str = "canary-in-the-workspace";
+
+    fn git(top: &Path, words: &[&str]) {
+        let mut command = Command::new("git");
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap()).env("HOME", top).current_dir(top);
+        command.args(["-c", "user.name=t", "-c", "user.email=t@example.com"]).args(words);
+        assert!(command.output().expect("git is installed").status.success(), "git {words:?}");
+    }
+
+    /// A repository with these files; the ones with a `+` are committed.
+    fn repository(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let top = tempfile::tempdir().unwrap();
+        git(top.path(), &["init", "-q"]);
+        for (path, text) in files {
+            let tracked = path.strip_prefix('+');
+            let path = top.path().join(tracked.unwrap_or(path));
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, text).unwrap();
+            if tracked.is_some() {
+                git(top.path(), &["add", "-f", path.to_str().unwrap()]);
+            }
+        }
+        top
+    }
+
+    fn status(top: &Path) -> Status {
+        let secrets_in =
+            |text: &str| text.contains(VALUE).then(|| "KEY".to_owned()).into_iter().collect::<Vec<_>>();
+        super::search(top, &Search::new(&secrets_in))
+    }
+
+    fn found(top: &Path) -> Vec<String> {
+        status(top).found.into_keys().map(|path| path.display().to_string()).collect()
+    }
+
+    #[test]
+    fn new_files_with_a_value_are_found_unless_git_ignores_them() {
+        let top = repository(&[
+            ("+.gitignore", "*.log\n/data/secrets/\n!keep.log\n"),
+            ("data/secrets/key", VALUE),
+            ("data/other/key", VALUE),
+            ("deep/er/.gitignore", "/here\n"),
+            ("deep/er/here", VALUE),
+            ("deep/here", VALUE),
+            ("a.log", VALUE),
+            ("keep.log", VALUE),
+            ("own/.gitignore", "*\n"),
+            ("own/key", VALUE),
+            ("excluded", VALUE),
+            ("clean", "nothing"),
+            ("+committed", VALUE),
+            ("inner/.git/HEAD", "ref: x"),
+            ("inner/file", VALUE),
+        ]);
+        fs::create_dir_all(top.path().join(".git/info")).unwrap();
+        fs::write(top.path().join(".git/info/exclude"), "excluded\n").unwrap();
+        fs::write(top.path().join(".git/of-git"), VALUE).unwrap();
+        std::os::unix::fs::symlink("data/secrets/key", top.path().join("link")).unwrap();
+        assert_eq!(found(top.path()), ["data/other/key", "deep/here", "keep.log"]);
+        assert_eq!(found(&top.path().join("deep/er")), ["data/other/key", "deep/here", "keep.log"]);
+    }
+
+    #[test]
+    fn what_git_itself_would_list_is_what_is_searched() {
+        let top = repository(&[
+            ("+.gitignore", "a/*\n!a/b\n**/x/y\nfoo[12]\n\\#odd\ntrailing \n"),
+            ("a/b", VALUE),
+            ("a/c", VALUE),
+            ("p/x/y", VALUE),
+            ("p/x/z", VALUE),
+            ("foo1", VALUE),
+            ("foo3", VALUE),
+            ("#odd", VALUE),
+            ("trailing", VALUE),
+            ("ünï cöde", VALUE),
+        ]);
+        let mut command = Command::new("git");
+        let listed = command
+            .args(["ls-files", "--others", "--exclude-standard", "-z"])
+            .current_dir(top.path())
+            .output();
+        let listed = String::from_utf8(listed.unwrap().stdout).unwrap();
+        let listed: BTreeSet<&str> = listed.split_terminator('\0').collect();
+        let found = found(top.path());
+        assert_eq!(found.iter().map(String::as_str).collect::<BTreeSet<_>>(), listed);
+        assert!(listed.len() >= 4, "{listed:?}");
+    }
+
+    #[test]
+    fn a_changed_file_is_found_also_where_git_ignores_new_ones() {
+        let top = repository(&[("+.gitignore", "ignored/\n"), ("+ignored/in", "before"), ("+in", "before")]);
+        assert_eq!(found(top.path()), [""; 0]);
+        fs::write(top.path().join("ignored/in"), VALUE).unwrap();
+        fs::write(top.path().join("in"), VALUE).unwrap();
+        assert_eq!(found(top.path()), ["ignored/in", "in"]);
+    }
+
+    #[test]
+    fn there_is_nothing_to_say_outside_of_a_repository_and_pipes_are_not_waited_for() {
+        let outside = tempfile::tempdir().unwrap();
+        fs::write(outside.path().join("file"), VALUE).unwrap();
+        assert!(!status(outside.path()).is_repository);
+        let top = repository(&[("new", VALUE)]);
+        let pipe = top.path().join("pipe");
+        assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        assert_eq!(found(top.path()), ["new"]);
+    }
+}
