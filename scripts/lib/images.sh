@@ -121,6 +121,8 @@ images_stand_in_small() {
 images_stand_in_rust() {
     local sysroot certificates=${SSL_CERT_FILE:-/etc/ssl/certs/ca-certificates.crt}
     rust_ensure
+    # The image gets whatever target the launcher can be built for here.
+    say "the launcher will be built for $(rust_launcher_target)"
     sysroot=$(cd "$PROJECT" && readlink -f "$(rustc --print sysroot)")
     images_bootstrap --include=ca-certificates,gcc,libc6-dev \
         --customize-hook="mkdir -p \"\$1/usr/local/cargo\"" \
