@@ -115,5 +115,6 @@ fn too_big(words: &[CString], variables: &[CString]) -> Message {
     let sum = words.iter().chain(variables).map(|text| text.as_bytes().len() + 1).sum();
     said.and("the variables and arguments are ")
         .number(sum)
-        .and(" bytes together, more than the stack may hold")
+        .and(" bytes together, more than a program's stack may hold")
+        .and("\n  Set `deliver: file` for the largest in `services:` of claude-secrets.yml.")
 }

@@ -11,6 +11,8 @@
 
 # The image that the example and the tests run their services from.
 images_test=debian:trixie-slim
+# One with a shell and hardly anything else.
+images_small=busybox:1.37.0
 images_stand_in_label=claude-secrets-action.stand-in
 # Unknown until the first pull: yes or no.
 images_registry=
@@ -18,6 +20,11 @@ images_registry=
 # images_ensure_test: only the image that services are run from.
 images_ensure_test() {
     images_ensure "$images_test" images_stand_in_debian
+}
+
+# images_ensure_small: the image that has a shell and hardly anything else.
+images_ensure_small() {
+    images_ensure "$images_small" images_stand_in_small
 }
 
 # images_ensure_build: the images that the Dockerfile is built from.
@@ -89,11 +96,33 @@ images_stand_in_debian() {
     images_bootstrap | images_import "$1" 'CMD ["bash"]'
 }
 
+images_stand_in_small() {
+    local root busybox applet
+    if ! images_is_static "$(command -v busybox)"; then
+        debian_install busybox-static || fail "busybox is needed to make an image without a registry" \
+            "Debian, Ubuntu:  sudo apt-get install busybox-static"
+    fi
+    busybox=$(command -v busybox)
+    root=$(mktemp -d)
+    install -D -m 0755 "$busybox" "$root/bin/busybox"
+    for applet in $("$busybox" --list); do
+        [ "$applet" = busybox ] || ln -s busybox "$root/bin/$applet"
+    done
+    install -d -m 0755 "$root/etc" && install -d -m 1777 "$root/tmp"
+    printf 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/home:/bin/false\n' >"$root/etc/passwd"
+    printf 'root:x:0:\nnobody:x:65534:\n' >"$root/etc/group"
+    tar -C "$root" --owner=0 --group=0 -cf - . |
+        images_import "$1" 'CMD ["sh"]' 'ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+    rm -rf "$root"
+}
+
 # Debian with a C compiler and this machine's toolchain, laid out like the official image as far as our Dockerfile sees.
 # The machine's own CA certificates (a proxy's, say) stay apart from Debian's, which our image takes with it.
 images_stand_in_rust() {
     local sysroot certificates=${SSL_CERT_FILE:-/etc/ssl/certs/ca-certificates.crt}
     rust_ensure
+    # The image gets whatever target the launcher can be built for here.
+    say "the launcher will be built for $(rust_launcher_target)"
     sysroot=$(cd "$PROJECT" && readlink -f "$(rustc --print sysroot)")
     images_bootstrap --include=ca-certificates,gcc,libc6-dev \
         --customize-hook="mkdir -p \"\$1/usr/local/cargo\"" \

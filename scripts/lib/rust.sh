@@ -25,6 +25,22 @@ rust_ensure() {
     say "$(cd "$PROJECT" && cargo --version)"
 }
 
+# rust_launcher_target: prints what the launcher is built for: musl, where this toolchain has it or can get it, since with it
+# the launcher is a third as large; else this machine's own target, as the Dockerfile does.
+rust_launcher_target() {
+    local musl
+    musl=$(uname -m)-unknown-linux-musl
+    if rust_has_target "$musl" || { have rustup && rustup target add "$musl" >/dev/null 2>&1 && rust_has_target "$musl"; }; then
+        printf '%s\n' "$musl"
+    else
+        (cd "$PROJECT" && rustc --print host-tuple)
+    fi
+}
+
+rust_has_target() {
+    [ -d "$(cd "$PROJECT" && rustc --print target-libdir --target "$1")" ]
+}
+
 rust_works() {
     (cd "$PROJECT" && cargo --version && cargo fmt --version && cargo clippy --version) >/dev/null 2>&1
 }

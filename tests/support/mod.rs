@@ -1,7 +1,8 @@
 //! What the tests against a real engine share: a runner's folders, its way of starting the image, and the engine itself.
 //!
 //! `CLAUDE_SECRETS_IMAGE` names the image under test and `CLAUDE_SECRETS_TEST_IMAGE` the one that services run: one with
-//! a shell, `cat`, `id`, `stat` and `setpriv`. Both must be in the engine; nothing here pulls.
+//! a shell, `cat`, `id`, `stat` and `setpriv`; `CLAUDE_SECRETS_SMALL_IMAGE` a smaller one. They must be in the engine;
+//! nothing here pulls.
 #![allow(
     dead_code,
     unreachable_pub,
@@ -25,6 +26,11 @@ pub fn action_image() -> String {
 /// The image that services run.
 pub fn service_image() -> String {
     image_of("CLAUDE_SECRETS_TEST_IMAGE", "debian:trixie-slim")
+}
+
+/// An image with a shell and hardly anything else, and another C library or none.
+pub fn small_image() -> String {
+    image_of("CLAUDE_SECRETS_SMALL_IMAGE", "busybox:1.37.0")
 }
 
 fn image_of(variable: &str, default: &str) -> String {
