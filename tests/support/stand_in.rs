@@ -3,8 +3,8 @@
 //!
 //! `rustc` makes it a static program out of the standard library alone, which runs in any image, also an empty one.
 //! The image holds its checks: `/checks/ROLE`, where the variable `STAND_IN_ROLE` names the role. Each line is `SECTION
-//! KIND NAME DIGEST`. The section is `run`, or the first argument when it is `health`, `hook` or `build`, or the name by
-//! which the program was called when the file says that this one is a `helper`.
+//! KIND NAME DIGEST`. The section is `run`; or the first argument when it is `health`, `hook` or `build`; or `exec` where
+//! the program was started from outside of the container, under another name, as a health check is.
 
 use std::env;
 use std::ffi::OsString;
@@ -17,6 +17,12 @@ use std::time::Duration;
 
 /// What the program prints when all is well: by it others know that everything was looked at.
 pub const FOUND: &str = "found all that it asked for";
+
+/// The name of the program itself; an image may have others for it.
+const OWN_NAME: &str = "stand-in";
+
+/// What health checks look for in what their programs print.
+const ANSWERS: &str = "PONG OK ok";
 
 /// The digest by which values are compared without being told: FNV-1a of 128 bits.
 pub fn digest(bytes: &[u8]) -> String {
@@ -46,17 +52,18 @@ struct Check<'a> {
 pub fn main() -> ExitCode {
     let mut words: Vec<OsString> = env::args_os().collect();
     let called = if words.is_empty() { OsString::new() } else { words.remove(0) };
+    let called = Path::new(&called).file_name().unwrap_or_default().to_string_lossy().into_owned();
     let role = env::var("STAND_IN_ROLE").unwrap_or_else(|_| "run".to_owned());
     let Ok(text) = fs::read_to_string(Path::new("/checks").join(&role)) else {
         eprintln!("stand-in: {role}: there is no file of checks for this role");
         return ExitCode::FAILURE;
     };
     let checks: Vec<Check> = text.lines().filter_map(parse).collect();
-    let section = section_of(&checks, &called, &mut words);
+    let section = section_of(&called, &mut words);
 
     let mut wrong = false;
     for check in checks.iter().filter(|check| check.section == section) {
-        if let Some(what) = check.fault(&words) {
+        if let Some(what) = check.fault(&called, &words) {
             eprintln!("stand-in: {role}: {section}: {} {}: {what}", check.kind, check.name);
             wrong = true;
         }
@@ -65,6 +72,9 @@ pub fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     println!("stand-in: {role}: {section}: {FOUND}");
+    if section == "exec" {
+        println!("{ANSWERS}");
+    }
     let ends = section != "run" || checks.iter().any(|check| check.kind == "ends");
     while !ends {
         thread::sleep(Duration::from_secs(3600));
@@ -78,24 +88,37 @@ fn parse(line: &str) -> Option<Check<'_>> {
 }
 
 /// The section, and the arguments without the word that named it.
-fn section_of(checks: &[Check], called: &OsString, words: &mut Vec<OsString>) -> String {
-    let called = Path::new(called).file_name().unwrap_or_default().to_string_lossy().into_owned();
-    if checks.iter().any(|check| check.kind == "helper" && check.name == called) {
-        return called;
+fn section_of(called: &str, words: &mut Vec<OsString>) -> &'static str {
+    let named = words.first().and_then(|word| word.to_str());
+    let known = ["health", "hook", "build"].into_iter().find(|section| named == Some(section));
+    if known.is_some() {
+        words.remove(0);
     }
-    match words.first().and_then(|word| word.to_str()) {
-        Some(word @ ("health" | "hook" | "build")) => {
-            let section = word.to_owned();
-            words.remove(0);
-            section
+    known.unwrap_or(if called != OWN_NAME && is_from_outside() { "exec" } else { "run" })
+}
+
+/// Whether no ancestor of this process is the container's first one.
+fn is_from_outside() -> bool {
+    let mut process = std::process::id().to_string();
+    while process != "1" {
+        match of_status(&process, "PPid:") {
+            Some(parent) if parent != "0" => process = parent,
+            _ => return true,
         }
-        _ => "run".to_owned(),
     }
+    false
+}
+
+/// A field of a process's status.
+fn of_status(process: &str, field: &str) -> Option<String> {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(field))?;
+    line.split_whitespace().next().map(str::to_owned)
 }
 
 impl Check<'_> {
     /// What is wrong, in words that hold no value.
-    fn fault(&self, words: &[OsString]) -> Option<&'static str> {
+    fn fault(&self, called: &str, words: &[OsString]) -> Option<&'static str> {
         match self.kind {
             "variable" => self.of_variable(),
             "no-variable" => env::var_os(self.name)
@@ -108,17 +131,18 @@ impl Check<'_> {
                 (digest_of_all(&all) != self.digest).then_some("are others")
             }
             "argument" => {
+                let meant = self.name == "-" || self.name == called;
                 let any = words.iter().any(|word| digest(word.as_bytes()) == self.digest);
-                (!any).then_some("is not given")
+                (meant && !any).then_some("is not given")
             }
-            "user" => (user().as_deref() != Some(self.name)).then_some("is another"),
+            "user" => (of_status("self", "Uid:").as_deref() != Some(self.name)).then_some("is another"),
             "process" => (std::process::id().to_string() != self.name).then_some("is another"),
             "granted" => {
                 let ours = Path::new("/run/claude-secrets").exists();
                 let there = fs::symlink_metadata(self.name).is_ok();
                 (ours && !there).then_some("is not there beside the variable")
             }
-            "ends" | "helper" => None,
+            "ends" => None,
             _ => Some("is no kind of check"),
         }
     }
@@ -148,11 +172,4 @@ impl Check<'_> {
             Err(_) => Some("is no file"),
         }
     }
-}
-
-/// The user that this process runs as.
-fn user() -> Option<String> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
-    line.split_whitespace().next().map(str::to_owned)
 }
