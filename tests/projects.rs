@@ -125,3 +125,21 @@ fn each_description_names_what_is_in_its_project() {
         }
     }
 }
+
+#[test]
+fn at_least_thirty_real_projects_are_listed_and_nearly_all_without_a_manifest() {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/projects");
+    let output = std::process::Command::new(script).arg("--only-list").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let entries: Vec<Vec<&str>> = text.lines().map(|line| line.split(' ').collect()).collect();
+    let count = |entry: &Vec<&str>, at: usize| entry[at].parse::<usize>().unwrap();
+    for entry in &entries {
+        assert!(
+            count(entry, 3) > 0 && count(entry, 4) > 0,
+            "{entry:?}: no secrets, or nothing that finds one"
+        );
+    }
+    let without = entries.iter().filter(|entry| count(entry, 5) == 0).count();
+    assert!(entries.len() >= 30 && entries.len() - without <= 3, "{} of {}", without, entries.len());
+}
