@@ -9,6 +9,7 @@ mod base64;
 mod buffer;
 mod dialects;
 mod escape;
+mod filter;
 mod forms;
 mod plan;
 mod redactor;

@@ -201,7 +201,7 @@ fn no_encoding_of_a_nasty_value_leaves_a_trace() {
             let printed = format!("<{encoded}>");
             let redacted = redactor.redact_text(&printed);
             assert!(redacted == "<***>", "value {index} as {encoding} leaves {} characters", redacted.len());
-            assert_eq!(redactor.contains(printed.as_bytes()), Some("S0"), "value {index} as {encoding}");
+            assert_eq!(redactor.names_in(printed.as_bytes()), ["S0"], "value {index} as {encoding}");
             cases += 1;
         }
     }
@@ -331,5 +331,4 @@ fn values_that_contain_overlap_and_continue_each_other_are_all_redacted() {
     }
     assert_eq!(redactor.names_in(b"my-sesame-long-tail"), ["S0", "S1", "S2", "S3", "S4"]);
     assert_eq!(redactor.names_in(b"nothing here"), [""; 0]);
-    assert_eq!(redactor.contains(b"nothing here"), None);
 }

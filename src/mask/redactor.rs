@@ -4,14 +4,9 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind};
-
+use super::filter::{Filter, Marks};
 use super::plan::{Patterns, Plan, Span};
 use super::{MASK, Stream};
-
-/// The automaton looks for this many first bytes of each pattern; the rest is compared. It keeps the automaton
-/// small, and no more than this of a long pattern in tables that cannot be wiped.
-const HEAD: usize = 8;
 
 /// A pattern longer than this (bytes) is looked for in pieces, so that a stream never holds back more than this,
 /// and a long value that is printed only in part is redacted but for its last piece.
@@ -22,8 +17,7 @@ const PIECE: usize = 512;
 
 /// Replaces secret values in text. Cheap to clone: clones share everything.
 ///
-/// The patterns are wiped with the last clone; of the automaton's tables, which hold up to eight bytes of each, the
-/// memory is only given back.
+/// The patterns are wiped with the last clone. The tables by which they are found hold hashes alone.
 #[derive(Clone)]
 pub struct Redactor(Arc<Inner>);
 
@@ -33,9 +27,10 @@ struct Inner {
     pieces: Vec<Span>,
     /// For each piece, the longest other piece that it begins with.
     parents: Vec<Option<u32>>,
-    heads: Option<AhoCorasick>,
-    /// Which bytes a piece can begin with.
-    first_bytes: [bool; 256],
+    /// Where in a text a piece may begin.
+    filter: Filter,
+    /// How a piece can begin.
+    beginnings: Marks,
     longest: usize,
 }
 
@@ -45,14 +40,14 @@ impl Redactor {
     pub fn new(plan: &Plan) -> Self {
         let patterns = Arc::clone(&plan.patterns);
         let pieces = pieces(&patterns);
-        let mut first_bytes = [false; 256];
-        for &piece in &pieces {
-            first_bytes[usize::from(patterns.bytes(piece)[0])] = true;
-        }
         let longest = pieces.iter().map(|piece| piece.end - piece.start).max().unwrap_or(0);
         let parents = parents(&patterns, &pieces);
-        let heads = automaton(&patterns, &pieces);
-        Self(Arc::new(Inner { patterns, pieces, parents, heads, first_bytes, longest }))
+        // A piece that begins with another one is found with that one.
+        let roots = pieces.iter().zip(&parents).filter(|(_, parent)| parent.is_none());
+        let roots = roots.map(|(piece, _)| patterns.bytes(*piece));
+        let filter = Filter::new(roots.clone());
+        let beginnings = Marks::of_beginnings(roots);
+        Self(Arc::new(Inner { patterns, pieces, parents, filter, beginnings, longest }))
     }
 
     /// Returns `text` with each value in it replaced by `***`. Hits that overlap or touch become one `***`.
@@ -82,24 +77,18 @@ impl Redactor {
         }
     }
 
-    /// Returns the name of a secret whose value stands in `text`, in any form, or `None`.
-    pub fn contains(&self, text: &[u8]) -> Option<&str> {
-        self.starts(text).next().map(|(_, piece)| self.name(piece))
-    }
-
-    /// Returns the names of all secrets whose values stand in `text`, in any form, each once, in the order of
-    /// the plan. Where two secrets share a form (the same value), the first of them is named.
+    /// Returns the names of all secrets whose values stand in `text`, in any form, each once, in the order of the plan.
+    /// Where two secrets share a form (the same value), the first of them is named.
     pub fn names_in(&self, text: &[u8]) -> Vec<&str> {
         let mut seen = vec![false; self.0.patterns.names.len()];
-        for (start, piece) in self.starts(text) {
+        self.starts(text, |_, piece| {
             // Every piece that begins here counts, not only the longest.
             let mut next = Some(piece);
             while let Some(index) = next {
-                debug_assert!(text[start..].starts_with(self.0.patterns.bytes(self.0.pieces[index])));
                 seen[self.0.pieces[index].name] = true;
                 next = self.0.parent(index);
             }
-        }
+        });
         let names = self.0.patterns.names.iter().zip(seen);
         names.filter(|(_, seen)| *seen).map(|(name, _)| name.as_str()).collect()
     }
@@ -112,8 +101,8 @@ impl Redactor {
     /// The parts of `text` to hide, from left to right, with a gap of at least one byte between two.
     pub(super) fn hits(&self, text: &[u8]) -> Vec<Range<usize>> {
         let length = |piece: usize| self.0.pieces[piece].end - self.0.pieces[piece].start;
-        let mut found: Vec<Range<usize>> =
-            self.starts(text).map(|(start, piece)| start..start + length(piece)).collect();
+        let mut found: Vec<Range<usize>> = Vec::new();
+        self.starts(text, |start, piece| found.push(start..start + length(piece)));
         found.sort_unstable_by_key(|hit| hit.start);
         let mut merged: Vec<Range<usize>> = Vec::with_capacity(found.len());
         for hit in found {
@@ -138,20 +127,14 @@ impl Redactor {
         self.0.longest
     }
 
-    fn name(&self, piece: usize) -> &str {
-        &self.0.patterns.names[self.0.pieces[piece].name]
-    }
-
-    /// Every position at which a piece begins, with the longest such piece; not in order, some perhaps twice.
-    fn starts<'t>(&'t self, text: &'t [u8]) -> impl Iterator<Item = (usize, usize)> + 't {
-        let inner = &*self.0;
-        let by_automaton = inner.heads.iter().flat_map(move |heads| heads.find_overlapping_iter(text));
-        // Only a plan too large for an automaton goes through the text byte by byte.
-        let slowly = if inner.heads.is_none() && !inner.pieces.is_empty() { text.len() } else { 0 };
-        by_automaton
-            .map(|head| head.start())
-            .chain((0..slowly).filter(move |&start| inner.first_bytes[usize::from(text[start])]))
-            .filter_map(move |start| inner.longest_at(&text[start..]).map(|piece| (start, piece)))
+    /// Calls `found` with every position at which a piece begins, and the longest such piece; not in order, some perhaps
+    /// more than once.
+    fn starts(&self, text: &[u8], mut found: impl FnMut(usize, usize)) {
+        self.0.filter.each(text, &mut |start| {
+            if let Some(piece) = self.0.longest_at(&text[start..]) {
+                found(start, piece);
+            }
+        });
     }
 }
 
@@ -177,7 +160,7 @@ impl Inner {
 
     /// Whether some piece begins with `text` and goes on.
     fn is_begun(&self, text: &[u8]) -> bool {
-        if !text.first().is_some_and(|byte| self.first_bytes[usize::from(*byte)]) {
+        if !self.beginnings.may_begin(text) {
             return false;
         }
         let after = self.pieces.partition_point(|piece| self.patterns.bytes(*piece) <= text);
@@ -213,21 +196,4 @@ fn parents(patterns: &Patterns, pieces: &[Span]) -> Vec<Option<u32>> {
         open.push(index);
     }
     parents
-}
-
-/// The automaton that finds where a piece may begin, or `None` when there is nothing to find or too much.
-fn automaton(patterns: &Patterns, pieces: &[Span]) -> Option<AhoCorasick> {
-    let mut heads: Vec<&[u8]> = Vec::new();
-    for &piece in pieces {
-        let bytes = patterns.bytes(piece);
-        let head = &bytes[..bytes.len().min(HEAD)];
-        // A head that begins with another is found with it: sorted, that other one comes just before.
-        if !heads.last().is_some_and(|last| head.starts_with(last)) {
-            heads.push(head);
-        }
-    }
-    if heads.is_empty() {
-        return None;
-    }
-    AhoCorasick::builder().kind(Some(AhoCorasickKind::ContiguousNFA)).dense_depth(1).build(heads).ok()
 }

@@ -4,7 +4,7 @@ use super::buffer::Buffer;
 use super::{MASK, Redactor};
 
 /// Memory that a stream keeps between chunks (bytes).
-const KEPT: usize = 16 * 1024;
+const KEPT: usize = 64 * 1024;
 
 /// Redacts chunks of one stream of output. Cut as they may be, what comes out is what
 /// [`Redactor::redact_line`] makes of the whole.
@@ -27,27 +27,40 @@ impl Stream {
 
     /// Takes the next chunk and appends to `out` all that is decided.
     pub fn push(&mut self, chunk: &[u8], out: &mut Vec<u8>) {
+        if self.held.len() == 0 {
+            let decided = self.decided(chunk);
+            self.masked = self.release(chunk, decided, out);
+            self.held.extend(&chunk[decided..]);
+            return;
+        }
         self.held.extend(chunk);
-        let text = self.held.as_slice();
-        let line = text.iter().rposition(|byte| matches!(byte, b'\r' | b'\n')).map_or(0, |end| end + 1);
-        let decided = line + self.redactor.undecided_from(&text[line..]);
-        self.release(decided, out);
+        let decided = self.decided(self.held.as_slice());
+        self.masked = self.release(self.held.as_slice(), decided, out);
+        self.held.drop_front(decided);
+        self.held.shrink(KEPT);
     }
 
     /// Ends the stream: appends what was held back to `out`. The stream can then be used anew.
     pub fn finish(&mut self, out: &mut Vec<u8>) {
-        self.release(self.held.len(), out);
+        self.release(self.held.as_slice(), self.held.len(), out);
+        self.held.drop_front(self.held.len());
         self.masked = None;
     }
 
-    /// Appends the redacted first `decided` bytes to `out`. No undecided value begins before that.
-    fn release(&mut self, decided: usize, out: &mut Vec<u8>) {
+    /// How much of `text` no value can begin in that goes on behind it.
+    fn decided(&self, text: &[u8]) -> usize {
+        let line = text.iter().rposition(|byte| matches!(byte, b'\r' | b'\n')).map_or(0, |end| end + 1);
+        line + self.redactor.undecided_from(&text[line..])
+    }
+
+    /// Appends the redacted first `decided` bytes to `out`, and returns what `masked` is behind them.
+    fn release(&self, text: &[u8], decided: usize, out: &mut Vec<u8>) -> Option<usize> {
         if decided == 0 {
-            return;
+            return self.masked;
         }
-        let text = self.held.as_slice();
         let mut done = self.masked.unwrap_or(0);
         let mut behind_mask = self.masked.is_some();
+        out.reserve(decided);
         for hit in self.redactor.hits(text) {
             if hit.start >= decided {
                 break;
@@ -66,9 +79,7 @@ impl Stream {
             behind_mask = false;
             done = decided;
         }
-        self.masked = behind_mask.then_some(done - decided);
-        self.held.drop_front(decided);
-        self.held.shrink(KEPT);
+        behind_mask.then_some(done - decided)
     }
 }
 
@@ -256,8 +267,8 @@ mod tests {
             for pattern in plan.all() {
                 prop_assert!(!out.windows(pattern.len()).any(|part| part == pattern));
             }
-            prop_assert_eq!(redactor.contains(&out), None);
-            prop_assert_eq!(redactor.contains(&text).is_some(), expected != text);
+            prop_assert!(redactor.names_in(&out).is_empty());
+            prop_assert_eq!(redactor.names_in(&text).is_empty(), expected == text);
         }
 
         #[test]
@@ -267,7 +278,7 @@ mod tests {
             size in 1..40_usize,
         ) {
             let (_, redactor) = redactor(&values);
-            prop_assume!(redactor.contains(&text).is_none());
+            prop_assume!(redactor.names_in(&text).is_empty());
             prop_assert_eq!(streamed(&redactor, text.chunks(size)), text);
         }
     }
