@@ -314,6 +314,7 @@ mod tests {
         }
         assert_eq!(redacted(&all, "plain-text"), "plain-text");
         let placeholders = BTreeMap::from([("KEY".to_owned(), "placeholder".to_owned())]);
+        let stand_ins = StandIns { variables: placeholders, ..StandIns::default() };
         let children = all.child_variables(&variables, &[], stand_ins).into_map();
         let names: Vec<_> = children.keys().map(|name| name.to_str().unwrap()).collect();
         assert_eq!(names, ["IMAGE_TAG", "KEY", "OTHER", "PATH", "PLAIN"]);
