@@ -110,7 +110,7 @@ pub fn decide(model: &Model, rules: &Rules) -> Result<Access> {
                     variables: replaced.into_iter().collect(),
                     keeps_variables: !secret.sensitive,
                 });
-            } else if !held.is_empty() && secret.sensitive && service.provider {
+            } else if !held.is_empty() && secret.sensitive && service.provider.is_some() {
                 own.withdrawn.extend(held);
             } else if !held.is_empty() && secret.sensitive {
                 access.warnings.push((
@@ -135,8 +135,12 @@ pub fn decide(model: &Model, rules: &Rules) -> Result<Access> {
     if homeless.is_empty() {
         return Ok(access);
     }
-    let services: Vec<_> =
-        model.services.values().filter(|s| !s.provider).map(|service| service.name.clone()).collect();
+    let services: Vec<_> = model
+        .services
+        .values()
+        .filter(|s| s.provider.is_none())
+        .map(|service| service.name.clone())
+        .collect();
     Err(Error::new(Code::SecretWithoutService, "it is not said which services get some of the secrets")
         .problems(homeless.iter().map(|name| Problem::new(format!("{name}: no service names it"))).collect())
         .hint(format!(
@@ -182,7 +186,8 @@ pub fn check_services<'a>(
 fn check_containers(model: &Model, rules: &Rules) -> Result<()> {
     let mapped = rules.services.into_iter().flatten();
     let mapped = mapped.filter(|(_, grant)| !grant.secrets.is_empty()).map(|(service, _)| service);
-    let managed = |name: &&String| model.services.get(*name).is_some_and(|service| service.provider);
+    let managed =
+        |name: &&String| model.services.get(*name).is_some_and(|service| service.provider.is_some());
     let problems: Vec<Problem> = mapped
         .chain(rules.grant_to)
         .filter(managed)
@@ -219,7 +224,7 @@ fn receivers(
         return mapped;
     }
     let file = secret.file_name();
-    let with_containers = || model.services.values().filter(|service| !service.provider);
+    let with_containers = || model.services.values().filter(|service| service.provider.is_none());
     let naming: BTreeSet<String> = with_containers()
         .filter(|service| {
             !variables_holding(service, variables).is_empty()

@@ -134,10 +134,10 @@ fn find_user(passwd: &str, user: &str) -> Option<(u32, u32)> {
 /// Those of the services that are made from an image.
 fn chosen<'a>(project: &'a Project, services: &'a BTreeSet<String>) -> impl Iterator<Item = &'a Service> {
     let all = project.model.services.values();
-    all.filter(|service| services.contains(&service.name) && !service.provider)
+    all.filter(|service| services.contains(&service.name) && service.provider.is_none())
 }
 
-/// How BuildKit and the older builder say that a registry did not give an image, and no step of a Dockerfile failed.
+/// How the builders say that a registry did not give an image, and no step of a Dockerfile failed.
 const OF_A_REGISTRY: &[&str] = &[
     "pull access denied",
     "failed to authorize",

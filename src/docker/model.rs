@@ -43,9 +43,9 @@ pub struct Service {
     pub written: Written,
     /// `secrets`.
     pub secrets: Vec<OwnSecret>,
-    /// Whether a provider manages it (`provider`): a program of somebody else, asked by Compose. It has no image and no
-    /// container.
-    pub provider: bool,
+    /// The type of the provider that manages it (`provider`): a program of somebody else, asked by Compose. Such a service
+    /// has no image and no container.
+    pub provider: Option<String>,
     /// `depends_on`.
     pub depends_on: BTreeSet<String>,
     /// How many containers it gets; none when a provider manages it.
@@ -186,7 +186,7 @@ impl Model {
         let mut open: Vec<&Service> = names.into_iter().filter_map(|name| self.services.get(name)).collect();
         while let Some(service) = open.pop() {
             let providers = service.depends_on.iter().filter_map(|name| self.services.get(name));
-            for provider in providers.filter(|other| other.provider) {
+            for provider in providers.filter(|other| other.provider.is_some()) {
                 if provider.name != service.name && all.insert(provider.name.clone()) {
                     open.push(provider);
                 }
@@ -216,7 +216,8 @@ fn read_service(project: &str, name: &str, resolved: &Value, active: bool) -> Se
     mount_targets.extend(
         list("tmpfs").iter().filter_map(Value::as_str).map(|t| t.split(':').next().unwrap_or(t).to_owned()),
     );
-    let provider = resolved.get("provider").is_some_and(|provider| !provider.is_null());
+    let provider = resolved.get("provider").filter(|provider| !provider.is_null());
+    let provider = provider.map(|provider| provider.get("type").and_then(Value::as_str).unwrap_or_default());
     let replicas = resolved
         .get("scale")
         .or_else(|| resolved.pointer("/deploy/replicas"))
@@ -234,10 +235,10 @@ fn read_service(project: &str, name: &str, resolved: &Value, active: bool) -> Se
         environment: variables(resolved.get("environment")),
         written: Written::default(),
         secrets: list("secrets").iter().filter_map(own_secret).collect(),
-        provider,
+        provider: provider.map(str::to_owned),
         depends_on: keys(resolved.get("depends_on")).collect(),
         profiles: list("profiles").iter().filter_map(|name| Some(name.as_str()?.to_owned())).collect(),
-        replicas: if provider { 0 } else { replicas },
+        replicas: if provider.is_some() { 0 } else { replicas },
         active,
         mount_targets,
         follows: followed(resolved),
