@@ -256,6 +256,19 @@ fn lines_declare_secrets_by_name_mark_and_references() {
 }
 
 #[test]
+fn names_in_capitals_may_have_commas_between_them() {
+    let lines = manifest("", "A,B_2 ?, C,\n  D = env:X,Y\n");
+    let seen: Vec<_> =
+        lines.secrets.iter().map(|s| (s.name.as_str(), s.required, s.place.line, s.place.column)).collect();
+    assert_eq!(seen, [("A", true, 1, 1), ("B_2", false, 1, 3), ("C", true, 1, 10), ("D", true, 2, 3)]);
+    assert_eq!(from(&lines.secrets[3]).unwrap(), ["env:X,Y"]);
+    for refused in ["A,", "A, b", "A,,B", "A,B = env:X", "A, A"] {
+        let given = given("", refused);
+        assert_eq!(claude_secrets::manifest::read(&given).is_ok(), refused == "A,", "{refused}");
+    }
+}
+
+#[test]
 fn lines_add_to_the_file_and_win_over_it() {
     let file = "secrets:\n  A: { description: d, min-length: 3, from: [env:X], required: false }\n  B: { from: [env:Y] }";
     let manifest = manifest(file, "A = dotenv:Z\nB?\nC");

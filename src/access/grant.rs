@@ -175,7 +175,7 @@ impl One<'_> {
             let Some(value) = self.service.environment.get(variable) else { continue };
             let placeholder =
                 value.as_deref().is_some_and(|value| !Text::of_model(value).variables().is_empty());
-            if (placeholder || value.is_none()) && !self.service.provider {
+            if (placeholder || value.is_none()) && self.service.provider.is_none() {
                 warnings.push(not_its(
                     &self.service.name,
                     name.as_str(),

@@ -269,7 +269,7 @@ fn check_containers(model: &Model, rules: &Rules) -> Result<()> {
 
 /// Whether a provider manages a service.
 fn is_managed(model: &Model, service: &str) -> bool {
-    model.services.get(service).is_some_and(|service| service.provider)
+    model.services.get(service).is_some_and(|service| service.provider.is_some())
 }
 
 /// Why services get a secret.
@@ -306,7 +306,7 @@ fn receive(
     if rules.services.is_none() && !rules.grant_to.is_empty() {
         return (How::GrantTo, rules.grant_to.iter().cloned().collect());
     }
-    let with_containers = model.services.values().filter(|service| !service.provider);
+    let with_containers = model.services.values().filter(|service| service.provider.is_none());
     match with_containers.collect::<Vec<_>>()[..] {
         [only] => (How::OnlyService, BTreeSet::from([only.name.clone()])),
         _ => (How::Nobody, BTreeSet::new()),
@@ -315,7 +315,7 @@ fn receive(
 
 fn nobody(model: &Model, secrets: &[String]) -> Error {
     let services: Vec<_> =
-        model.services.values().filter(|s| !s.provider).map(|service| service.name.clone()).collect();
+        model.services.values().filter(|s| s.provider.is_none()).map(|service| service.name.clone()).collect();
     let first = services.first().map_or("SERVICE", String::as_str);
     Error::new(Code::SecretWithoutService, "nothing says which services get some of the secrets")
     .problems(secrets.iter().map(|name| Problem::new(format!("{name}: no service names it"))).collect())

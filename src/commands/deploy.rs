@@ -214,7 +214,8 @@ impl Deployment<'_> {
 
         self.proof(&planned).of(run, &after, false).await?;
         self.tidy(run, &planned).await?;
-        let is_provider = |name: &String| project.model.services.get(name).is_some_and(|s| s.provider);
+        let is_provider =
+            |name: &String| project.model.services.get(name).is_some_and(|s| s.provider.is_some());
         if !planned.stale.is_empty() && planned.stale.keys().all(is_provider) {
             run.console.line("all services are up to date; nothing is restarted");
             return Ok(Outcome::Unchanged);

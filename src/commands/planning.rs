@@ -154,7 +154,7 @@ fn with_providers(
     let (providers, others): (Vec<&str>, Vec<&str>) = started
         .iter()
         .map(String::as_str)
-        .partition(|name| model.services.get(*name).is_some_and(|service| service.provider));
+        .partition(|name| model.services.get(*name).is_some_and(|service| service.provider.is_some()));
     let needed = model.providers_of(others);
     let asked = model.providers_of(stale.keys().map(String::as_str));
     for provider in providers {
@@ -213,7 +213,9 @@ fn files(prepared: &Prepared, plan: Option<&ServicePlan>, service: &str) -> Opti
     let left: Vec<_> = mounted.filter(|file| !file.secret.as_ref().is_some_and(delivered)).collect();
     let mut content = Content::default();
     content.add(FILES.as_bytes());
-    left.iter().for_each(|file| content.add(file.content.as_bytes()));
+    for file in &left {
+        content.add(file.content.as_bytes());
+    }
     (!left.is_empty()).then_some(content)
 }
 

@@ -69,7 +69,8 @@ pub(super) fn services(run: &mut Run, prepared: &Prepared, planned: &Planned, no
     };
     let mut rows = Vec::new();
     let model = &prepared.project.model;
-    let has_containers = |name: &String| model.services.get(name).is_some_and(|service| !service.provider);
+    let has_containers =
+        |name: &String| model.services.get(name).is_some_and(|service| service.provider.is_none());
     for (name, access) in prepared.access.services.iter().filter(|(name, _)| has_containers(name)) {
         let (old, new) = (before.get(name.as_str()), after.get(name.as_str()));
         let (old_ids, new_ids) = (ids(old), ids(new));
@@ -117,20 +118,13 @@ pub(super) fn outdated(run: &mut Run, prepared: &Prepared, planned: &Planned) {
     for name in &planned.outdated {
         let chosen = &run.settings.compose.services;
         let profile = prepared.project.model.services.get(name).and_then(|service| service.profiles.first());
-        let hint = match profile.filter(|_| chosen.is_empty()) {
-            Some(profile) => {
-                let active = prepared.profiles.iter().chain([profile]).cloned().collect::<Vec<_>>();
-                format!("To have it recreated, start it too: `profiles: {}`.", active.join(","))
-            }
-            None => {
-                let named = chosen.iter().chain([name]).cloned().collect::<Vec<_>>();
-                format!("To have it recreated, start it too: `services: {}`.", named.join(","))
-            }
+        let line = if let Some(profile) = profile.filter(|_| chosen.is_empty()) {
+            ("profiles", prepared.profiles.iter().chain([profile]).cloned().collect::<Vec<_>>())
+        } else {
+            ("services", chosen.iter().chain([name]).cloned().collect())
         };
-        run.warn(
-            format!("service {name} still runs with older secrets: this run does not start it"),
-            Some(hint),
-        );
+        let hint = Some(format!("To have it recreated, start it too: `{}: {}`.", line.0, line.1.join(",")));
+        run.warn(format!("service {name} still runs with older secrets: this run does not start it"), hint);
     }
 }
 

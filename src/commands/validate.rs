@@ -34,7 +34,7 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
 
     run.begin_stage("What a deployment would change");
     for service in prepared.project.model.services.values().filter(|s| services.contains(&s.name)) {
-        if !service.provider && !images.contains_key(&service.image) {
+        if service.provider.is_none() && !images.contains_key(&service.image) {
             let verb = if service.build { "build" } else { "pull" };
             run.console.line(&format!("{verb} the image {} of {}", service.image, service.name));
         }

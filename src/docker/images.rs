@@ -8,6 +8,7 @@ use super::command::Tools;
 use super::engine::{self, Image};
 use super::project::{Project, With};
 use super::service::Service;
+use super::up::what_failed;
 use crate::error::{Code, Error, Result};
 use crate::secret::SecretValue;
 use crate::settings::{ComposeSettings, Pull};
@@ -72,16 +73,19 @@ pub async fn ensure(
     if settings.pull == Pull::Never && !pull.is_empty() {
         return Err(unavailable(&pull, "is not there, and `pull` is `never`"));
     }
-    for (words, names) in [(&["pull"][..], &pull), (&["build"][..], &build)] {
+    for (word, names) in [("pull", &pull), ("build", &build)] {
         if names.is_empty() {
             continue;
         }
-        let files = if words == ["build"] { secrets.write()? } else { None };
+        let files = if word == "build" { secrets.write()? } else { None };
         let with = files.as_ref().map_or(With::NoOverride, |files| With::Input(&files.override_text));
         let call = project.call(tools, with, &["*".to_owned()]);
-        let (success, tail) = call.words(words).names(names).stream().await?;
+        let (success, tail) = call.words(&[word]).names(names).stream().await?;
+        if !success && word == "build" {
+            return Err(not_built(names, &tail));
+        }
         if !success {
-            return Err(unavailable(names, &format!("could not be had:\n{}", tail.join("\n"))));
+            return Err(unavailable(names, &format!("could not be pulled:\n{}", what_failed(&tail))));
         }
     }
     let images = present(tools, project, services, Images::new()).await?;
@@ -167,13 +171,66 @@ fn find_user(passwd: &str, user: &str) -> Option<(u32, u32)> {
 /// Those of the services that are made from an image.
 fn chosen<'a>(project: &'a Project, services: &'a BTreeSet<String>) -> impl Iterator<Item = &'a Service> {
     let all = project.model.services.values();
-    all.filter(|service| services.contains(&service.name) && !service.provider)
+    all.filter(|service| services.contains(&service.name) && service.provider.is_none())
+}
+
+/// How the builders say that a registry did not give an image, and no step of a Dockerfile failed.
+const OF_A_REGISTRY: &[&str] = &[
+    "pull access denied",
+    "failed to authorize",
+    "failed to resolve source metadata",
+    "failed to resolve reference",
+    "unauthorized:",
+    "denied:",
+    "manifest unknown",
+    "manifest for ",
+    "failed to do request:",
+    ": not found",
+];
+
+/// How they say that a step failed (with what it ran, which may hold any words), or that the Dockerfile cannot be read.
+const OF_A_STEP: &[&str] = &[
+    "did not complete successfully",
+    "executor failed running",
+    "returned a non-zero code",
+    "dockerfile parse error",
+];
+
+fn not_built(services: &[&str], tail: &[String]) -> Error {
+    let images = images_of(services);
+    let error =
+        Error::new(Code::ImageUnavailable, format!("{images} could not be built:\n{}", tail.join("\n")));
+    if is_of_a_registry(tail) {
+        return error.hint(REGISTRY_HINT);
+    }
+    error.hint(format!(
+        "The failed step is in the log above. `docker compose build {}` builds by hand.",
+        services.join(" ")
+    ))
+}
+
+/// Whether a build failed since a registry did not give an image that it is made from. Nothing but its words tells.
+fn is_of_a_registry(tail: &[String]) -> bool {
+    // The last line is the build's own; what comes before may be any program's.
+    let said = what_failed(tail);
+    let last = said.lines().last().unwrap_or_default();
+    let has = |words: &[&str]| words.iter().any(|word| last.contains(word));
+    !has(OF_A_STEP) && has(OF_A_REGISTRY)
+}
+
+/// What can be done when a registry does not give an image.
+const REGISTRY_HINT: &str = "Is the image's name right, and does the engine have access? Logins go to the input `registries`: \
+    a `docker login` of an earlier step does not reach a container action.";
+
+fn images_of(services: &[&str]) -> String {
+    match services {
+        [one] => format!("the image of {one}"),
+        several => format!("one or more of the images of {}", several.join(", ")),
+    }
 }
 
 fn unavailable(services: &[&str], what: &str) -> Error {
-    let (noun, verb) = if services.len() == 1 { ("image", "") } else { ("images", " (one or more)") };
-    Error::new(Code::ImageUnavailable, format!("the {noun} of {}{verb} {what}", services.join(", ")))
-        .hint("Is the name right, and does the engine have access? Logins go to the input `registries`: a `docker login` of an earlier step does not reach a container action.")
+    Error::new(Code::ImageUnavailable, format!("{} {what}", images_of(services))).hint(REGISTRY_HINT)
 }
 
 #[cfg(test)]
@@ -185,5 +242,38 @@ mod tests {
         let passwd = "root:x:0:0:root:/root:/bin/sh\napp:x:1234:4321::/:/bin/false\nbroken\n";
         assert_eq!(find_user(passwd, "app"), Some((1234, 4321)));
         assert_eq!(find_user(passwd, "nobody"), None);
+    }
+
+    #[test]
+    fn a_registry_that_refuses_is_told_from_a_step_that_fails() {
+        for (line, of_a_registry) in [
+            (
+                "failed to solve: rpc error: code = Unknown desc = failed to solve with frontend dockerfile.v0: failed to \
+                 create LLB definition: failed to do request: Head \"https://ghcr.io/v2/a/b/manifests/1\": dial tcp: x",
+                true,
+            ),
+            (
+                "failed to solve: a/b:1: failed to resolve source metadata for docker.io/a/b:1: 403 Forbidden",
+                true,
+            ),
+            (
+                "failed to solve: pull access denied, repository does not exist or may require authorization",
+                true,
+            ),
+            (
+                "failed to solve: executor failed running [/bin/sh -c echo 'pull access denied'; false]: exit code: 1",
+                false,
+            ),
+            (
+                "failed to solve: process \"/bin/sh -c npm ci # unauthorized: \" did not complete successfully: exit code: 1",
+                false,
+            ),
+            ("failed to solve: dockerfile parse error on line 2: unknown instruction: RUNN", false),
+        ] {
+            let tail = ["#5 0.211 unauthorized: of a program".to_owned(), line.to_owned()];
+            assert_eq!(is_of_a_registry(&tail), of_a_registry, "{line}");
+            let hints = not_built(&["web"], &tail).hints.concat();
+            assert_eq!(hints.contains("`registries`"), of_a_registry, "{line}");
+        }
     }
 }

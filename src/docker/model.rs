@@ -144,7 +144,7 @@ impl Model {
         let mut open: Vec<&Service> = names.into_iter().filter_map(|name| self.services.get(name)).collect();
         while let Some(service) = open.pop() {
             let providers = service.depends_on.iter().filter_map(|name| self.services.get(name));
-            for provider in providers.filter(|other| other.provider) {
+            for provider in providers.filter(|other| other.provider.is_some()) {
                 if provider.name != service.name && all.insert(provider.name.clone()) {
                     open.push(provider);
                 }

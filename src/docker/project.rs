@@ -363,7 +363,10 @@ fn rejected(stderr: &str, files: &ComposeFiles) -> Error {
         Code::ComposeFileInvalid,
         format!("Docker Compose rejects the project of {}:\n{stderr}", names.join(", ")),
     )
-    .hint("`docker compose config` shows the same. A variable that is not set can be given under `env:`.")
+    .hint(
+        "The words are Compose's own. It ran with the step's variables, and with stand-ins for the declared secrets; a \
+         variable that is not set can be given under the step's `env:`.",
+    )
 }
 
 #[cfg(test)]
@@ -407,6 +410,16 @@ mod tests {
         }
         assert!(!text.contains("s3cret") && !text.contains("OK"));
         assert!(check_merged(&json!({"a": "b"}), &model(&json!({})), &names, &Search::new(&|_| vec![])).is_ok());
+    }
+
+    #[test]
+    fn what_compose_rejects_need_not_be_rejected_by_hand() {
+        let files = ComposeFiles { directory: "/p".into(), files: vec!["/p/compose.yaml".into()] };
+        let error = rejected("required variable TAG is missing a value", &files);
+        assert!(error.fact.contains("/p/compose.yaml") && error.fact.contains("TAG"), "{error}");
+        // By hand it has other variables, so that it may well show something else.
+        assert!(!error.hints.concat().contains("docker compose config"), "{error}");
+        assert!(error.hints.concat().contains("stand-ins for the declared secrets"), "{error}");
     }
 
     #[test]

@@ -78,9 +78,9 @@ pub struct Service {
     pub mounts: Vec<OwnMount>,
     /// `volumes_from`: services whose mounts it has, too.
     pub volumes_from: Vec<String>,
-    /// Whether a provider manages it (`provider`): a program of somebody else, asked by Compose. It has no image and no
-    /// container.
-    pub provider: bool,
+    /// The type of the provider that manages it (`provider`): a program of somebody else, asked by Compose. Such a service
+    /// has no image and no container.
+    pub provider: Option<String>,
     /// `depends_on`.
     pub depends_on: BTreeSet<String>,
     /// How many containers it gets; none when a provider manages it.
@@ -127,7 +127,8 @@ pub(super) fn read(project: &str, name: &str, resolved: &Value, active: bool) ->
         source: String::new(),
         target: target.split(':').next().unwrap_or(target).to_owned(),
     }));
-    let provider = resolved.get("provider").is_some_and(|provider| !provider.is_null());
+    let provider = resolved.get("provider").filter(|provider| !provider.is_null());
+    let provider = provider.map(|provider| provider.get("type").and_then(Value::as_str).unwrap_or_default());
     let replicas = resolved
         .get("scale")
         .or_else(|| resolved.pointer("/deploy/replicas"))
@@ -164,10 +165,10 @@ pub(super) fn read(project: &str, name: &str, resolved: &Value, active: bool) ->
         configs: list("configs").iter().filter_map(own_file).collect(),
         mounts,
         volumes_from: volumes_from(resolved),
-        provider,
+        provider: provider.map(str::to_owned),
         depends_on: keys(resolved.get("depends_on")).collect(),
         profiles: list("profiles").iter().filter_map(|name| Some(name.as_str()?.to_owned())).collect(),
-        replicas: if provider { 0 } else { replicas },
+        replicas: if provider.is_some() { 0 } else { replicas },
         active,
         follows: followed(resolved),
         refers_to: referred(resolved),

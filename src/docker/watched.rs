@@ -13,7 +13,7 @@ const TOO_OFTEN: u64 = 3;
 /// The same for one that was restarted too often: so long the engine itself waits until a start counts as a success.
 const STAYS_UP_AT_LAST: Duration = Duration::from_secs(10);
 /// No service must show for longer than this that it stays up.
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_mins(1);
 pub(super) const AGAIN_AND_AGAIN: &str = "ended and is restarted again and again";
 
 /// What is to be thought of a container.

@@ -1,6 +1,6 @@
 //! The `secrets` input: one declaration a line.
 //!
-//! `NAME`, `NAME?` (optional), `NAME = reference [| reference…]`, or a reference that ends in `*` alone (everything that is
+//! `NAME`, `NAME?` (optional), several of these with commas between them, `NAME = reference [| reference…]`, or a reference that ends in `*` alone (everything that is
 //! there); a line that starts with `#` is a comment.
 //! What stands on a line that is no declaration may be a secret, so nothing of it is repeated but the name.
 
@@ -53,20 +53,28 @@ pub(super) fn read(text: &str, catalog: &Catalog<'_>, findings: &mut Vec<Finding
             }
             continue;
         }
+        for line in line.names() {
+            lines.declare(&line, catalog, findings);
+        }
+    }
+    lines
+}
+
+impl Lines {
+    fn declare(&mut self, line: &Trimmed<'_>, catalog: &Catalog<'_>, findings: &mut Vec<Finding>) {
         let Some(declaration) = line.read(catalog, findings) else {
-            continue;
+            return;
         };
-        if let Some(first) = lines.declarations.iter().find(|other| other.name == declaration.name) {
+        if let Some(first) = self.declarations.iter().find(|other| other.name == declaration.name) {
             let fact =
                 format!("{} is declared twice; first in line {}", shown(&declaration.name), first.place.line);
             findings.push(
                 line.finding(0, fact).remedy("Keep one of the two lines. References are joined by `|`."),
             );
-            continue;
+            return;
         }
-        lines.declarations.push(declaration);
+        self.declarations.push(declaration);
     }
-    lines
 }
 
 /// The name, when it may be shown: the last line of a key in PEM, say, may look like a name with something after `=`.
@@ -82,7 +90,28 @@ struct Trimmed<'a> {
     start: usize,
 }
 
-impl Trimmed<'_> {
+impl<'a> Trimmed<'a> {
+    /// The parts of a line of names with commas between them, and maybe after the last; else the line itself. Only names
+    /// in capitals count: other words with commas may be a value. And of a line with references a comma may be a part.
+    fn names(&self) -> Vec<Self> {
+        let list = self.text.strip_suffix(',').unwrap_or(self.text);
+        let is_name = |part: &str| {
+            let name = part.trim().strip_suffix('?').unwrap_or(part).trim();
+            SecretName::parse(name).is_ok() && !name.contains(|c: char| c.is_ascii_lowercase())
+        };
+        if !self.text.contains(',') || !list.split(',').all(is_name) {
+            return vec![Trimmed { ..*self }];
+        }
+        let mut at = 0;
+        let trimmed = |part: &'a str| {
+            let blanks = part.len() - part.trim_start().len();
+            let before = self.text.get(..at + blanks).unwrap_or_default().chars().count();
+            at += part.len() + 1;
+            Trimmed { text: part.trim(), number: self.number, start: self.start + before }
+        };
+        list.split(',').map(trimmed).collect()
+    }
+
     /// A finding at a byte of the text.
     fn finding(&self, at: usize, fact: impl Into<String>) -> Finding {
         Finding::new(Code::ManifestInvalid, fact).at(self.place(at))

@@ -49,7 +49,7 @@ pub const INPUTS: &[Input] = &[
         "secrets",
         Kind::Text,
         "",
-        "The declared secrets, one a line: `NAME`, `NAME?` (optional), `NAME = reference [| reference…]`, or a reference that ends in `*` (everything there); `#` starts a comment line.",
+        "The declared secrets, one a line, or names alone with commas between them: `NAME`, `NAME?` (optional), `NAME = reference [| reference…]`, or a reference that ends in `*` (everything there); `#` starts a comment line.",
     ),
     input(
         "config",
