@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // clippy.toml allows it in test functions, and the rest here serves these
 #![allow(unreachable_pub, dead_code)] // the support files serve several test programs
+#![allow(clippy::format_collect)] // the texts of test projects are short
 
 #[path = "support/scene.rs"]
 mod scene;

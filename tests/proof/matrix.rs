@@ -13,7 +13,7 @@ pub struct Project {
     pub delivery: &'static str,
 }
 
-/// Values that stand in names, ids and words of every project by chance, and one of the shape that AWS gives databases.
+/// Values that stand in names, ids and words of every project by chance.
 const EVERYDAY: [(&str, &str); 5] = [
     ("WORD", "running"),
     ("DRIVER", "overlay2"),
