@@ -18,7 +18,7 @@ use super::support::runner::Ran;
 use super::support::{service_image, unique};
 
 /// How long containers may take to say that they found everything.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A project with its images.
 pub struct Prepared {
