@@ -18,7 +18,7 @@ use super::support::runner::Ran;
 use super::support::{service_image, unique};
 
 /// How long containers may take to say that they found everything.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A project with its images.
 pub struct Prepared {
@@ -261,7 +261,9 @@ impl Run<'_> {
         for file in &files {
             command.arg("--file").arg(file);
         }
-        let output = command.args(["--profile", "*", "config"]).output().unwrap();
+        // What a file requires to be set is set, to nothing of worth.
+        command.envs(self.project.declared().into_iter().map(|name| (name, "another")));
+        let output = command.args(["--profile", "*", "config", "--format", "json"]).output().unwrap();
         assert!(
             output.status.success(),
             "{}: {}: docker compose config: {}",
@@ -269,8 +271,10 @@ impl Run<'_> {
             self.how,
             String::from_utf8_lossy(&output.stderr)
         );
-        places
-            .push(("docker compose config".to_owned(), String::from_utf8_lossy(&output.stdout).into_owned()));
+        let mut merged: serde_json::Map<String, Value> = serde_json::from_slice(&output.stdout).unwrap();
+        // Extensions are not deployed, and no override can change what Compose shows of them.
+        merged.retain(|key, _| !key.starts_with("x-"));
+        places.push(("docker compose config".to_owned(), serde_json::to_string(&merged).unwrap()));
         for (secret, value) in self.project.values() {
             for line in value.lines().filter(|line| line.len() >= 8) {
                 for (place, text) in &places {
