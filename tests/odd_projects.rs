@@ -29,26 +29,71 @@ fn inside(scene: &Scene, service: &str, words: &[&str]) -> String {
 const SLEEPS: &str = "    image: IMAGE\n    init: true\n    command: [sleep, '3000']\n";
 
 #[test]
-fn a_compose_secret_of_the_declared_variable_is_refused_and_one_of_its_file_name_is_filled() {
+fn a_compose_secret_of_the_declared_variable_or_of_its_file_name_is_filled() {
     let scene = Scene::new("odd-own");
-    let project = |name: &str| {
-        format!(
-            "services:\n  web:\n{SLEEPS}    secrets: [{name}]\nsecrets:\n  {name}:\n    environment: KEY\n"
-        )
-    };
-    scene.compose(&project("tok"));
-    let said = run(&scene, &["deploy", "--secrets", "KEY", "--grant-to", "web"], 2);
-    assert!(
-        said.stderr.contains("secrets.tok.environment") && said.stderr.contains("`key`"),
-        "{}",
-        said.stderr
-    );
-    assert!(scene.containers().is_empty());
-    scene.compose(&project("key"));
-    for delivery in ["file", "volume"] {
-        run(&scene, &["deploy", "--secrets", "KEY", "--delivery", delivery], 0);
-        assert_eq!(inside(&scene, "web", &["cat", "/run/secrets/key"]), VALUE, "{delivery}");
+    for (name, key) in [("tok", "environment: KEY"), ("key", "environment: KEY"), ("k-e-y", "external: true")]
+    {
+        let own = format!("secrets: [{{ source: {name}, target: own, mode: 0440 }}]");
+        let named = if name == "k-e-y" { "K_E_Y = env:KEY" } else { "KEY" };
+        scene.compose(&format!(
+            "services:\n  web:\n{SLEEPS}    {own}\n  other:\n{SLEEPS}secrets:\n  {name}:\n    {key}\n"
+        ));
+        for delivery in ["file", "volume"] {
+            run(&scene, &["deploy", "--secrets", named, "--delivery", delivery], 0);
+            assert_eq!(inside(&scene, "web", &["cat", "/run/secrets/own"]), VALUE, "{name} {delivery}");
+            assert_eq!(inside(&scene, "web", &["stat", "-c", "%a", "/run/secrets/own"]), "440\n", "{name}");
+            assert_eq!(inside(&scene, "other", &["ls", "/run"]).contains("secrets"), false, "{name}");
+        }
     }
+}
+
+#[test]
+fn a_service_cannot_read_what_it_is_not_granted_by_a_compose_secret_of_its_own() {
+    let scene = Scene::new("odd-grant");
+    let manifest = "secrets: { KEY: }\nservices: { web: [KEY] }\n";
+    scene.write("claude-secrets.yml", manifest);
+    for (own, code) in [
+        ("environment: KEY", 2),
+        ("environment: VAULT_TOKEN", 5),
+        ("environment: ACTIONS_ID_TOKEN_REQUEST_TOKEN", 5),
+        ("environment: INPUT_GITHUB-SECRETS", 5),
+        ("file: /proc/self/environ", 5),
+        ("file: /proc/1/environ", 5),
+    ] {
+        scene.compose(&format!(
+            "services:\n  web:\n{SLEEPS}    environment: [KEY]\n  other:\n{SLEEPS}    environment: [MINE]\n    \
+             secrets: [x]\nsecrets:\n  x: {{ {own} }}\n"
+        ));
+        let mut command = scene.cli(["deploy", "--secrets", "MINE", "--delivery", "volume"]);
+        for name in ["KEY", "VAULT_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_TOKEN", "INPUT_GITHUB-SECRETS", "MINE"] {
+            command.env(name, format!("{VALUE}-{name}"));
+        }
+        command.env("INPUT_GITHUB-SECRETS", format!("{{\"OTHER\": \"{VALUE}\"}}")).env_remove("VAULT_ADDR");
+        let said = done(command).expect(code);
+        assert!(
+            said.stderr.contains("service other") && !said.stderr.contains(VALUE),
+            "{own}: {}",
+            said.stderr
+        );
+        assert!(scene.containers().is_empty(), "{own}");
+    }
+}
+
+#[test]
+fn a_secrets_directory_is_hidden_from_a_service_that_mounts_what_is_above_it() {
+    let scene = Scene::new("odd-above");
+    scene.compose(&format!(
+        "services:\n  web:\n{SLEEPS}    environment: [KEY]\n  other:\n{SLEEPS}    volumes: ['.:/app:ro', './data:/data']\n"
+    ));
+    run(&scene, &["deploy", "--secrets", "KEY", "--delivery", "file"], 0);
+    for path in ["/app/data/secrets", "/data/secrets"] {
+        assert_eq!(inside(&scene, "other", &["ls", "-A", path]), "", "{path}");
+    }
+    scene.compose(&format!(
+        "services:\n  web:\n{SLEEPS}    environment: [KEY]\n  other:\n{SLEEPS}    volumes: ['./data/secrets/key:/key']\n"
+    ));
+    let said = run(&scene, &["deploy", "--secrets", "KEY", "--delivery", "file"], 2);
+    assert!(said.stderr.contains("service other mounts"), "{}", said.stderr);
 }
 
 #[test]

@@ -314,8 +314,12 @@ fn receive(
 }
 
 fn nobody(model: &Model, secrets: &[String]) -> Error {
-    let services: Vec<_> =
-        model.services.values().filter(|s| s.provider.is_none()).map(|service| service.name.clone()).collect();
+    let services: Vec<_> = model
+        .services
+        .values()
+        .filter(|s| s.provider.is_none())
+        .map(|service| service.name.clone())
+        .collect();
     let first = services.first().map_or("SERVICE", String::as_str);
     Error::new(Code::SecretWithoutService, "nothing says which services get some of the secrets")
     .problems(secrets.iter().map(|name| Problem::new(format!("{name}: no service names it"))).collect())

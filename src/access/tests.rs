@@ -205,7 +205,7 @@ fn a_service_of_a_provider_gets_nothing_by_itself_and_asking_for_it_is_an_error(
         "web": {"depends_on": {"db": {}}},
     });
     let access = decided("KEY", "", &[], &services).unwrap();
-    assert_eq!(shown(&access), ["web: KEY(KEY)"]);
+    assert_eq!(shown(&access), ["web: KEY(KEY_FILE)"]);
     assert!(access.warnings.is_empty() && access.services["db"].withdrawn.contains("KEY"));
     for (manifest, grant_to) in [("services: {db: [KEY]}\nsecrets: {KEY: {}}\n", &[][..]), ("", &["db"][..])]
     {

@@ -440,7 +440,8 @@ pub struct Process {
 /// The processes of a container. `None` when the container does not run any more, or when the Docker host has no `ps` that
 /// tells users by number.
 pub async fn processes(tools: &Tools, container: &str) -> Result<Option<Vec<Process>>> {
-    let answer = tools.docker(&["top"]).names([container, "-eo", "pid,ppid,euid,egid,supgid"]).output().await?;
+    let answer =
+        tools.docker(&["top"]).names([container, "-eo", "pid,ppid,euid,egid,supgid"]).output().await?;
     Ok(answer.success.then(|| answer.text().lines().skip(1).map(process).collect()).flatten())
 }
 

@@ -409,7 +409,9 @@ mod tests {
             assert!(text.contains(part), "{part} in {text}");
         }
         assert!(!text.contains("s3cret") && !text.contains("OK"));
-        assert!(check_merged(&json!({"a": "b"}), &model(&json!({})), &names, &Search::new(&|_| vec![])).is_ok());
+        assert!(
+            check_merged(&json!({"a": "b"}), &model(&json!({})), &names, &Search::new(&|_| vec![])).is_ok()
+        );
     }
 
     #[test]

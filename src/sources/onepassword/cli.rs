@@ -128,11 +128,7 @@ impl Op {
             .then(|| Refusal::new(format!("`op` is version {text}, and 2.18 or newer is needed"), GET_OP))
     }
 
-    async fn ended(
-        &self,
-        arguments: Arguments,
-        template: Option<&str>,
-    ) -> Result<Talked, Refusal> {
+    async fn ended(&self, arguments: Arguments, template: Option<&str>) -> Result<Talked, Refusal> {
         let mut child = self.command(arguments, template.is_some()).await?.spawn().map_err(|error| {
             Refusal::new(format!("`op` cannot be started: {}", plain_reason(&error)), GET_OP)
         })?;
