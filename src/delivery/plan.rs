@@ -151,13 +151,18 @@ pub fn lay_out(
             by_file.entry(&file.file).or_default().push((service, file, reader));
         }
     }
+    let own: BTreeMap<&str, String> = {
+        let mut taken: BTreeSet<String> = by_file.keys().map(|file| (*file).to_owned()).collect();
+        plans.keys().map(|service| (service.as_str(), directory_of(service, &mut taken))).collect()
+    };
     let mut files = Vec::new();
     let mut paths = BTreeMap::new();
     for (file, users) in by_file {
         let shared = shared_reader(users.iter().map(|(_, _, reader)| *reader));
         for (index, (service, planned, reader)) in users.iter().enumerate() {
             let suits = *reader == shared || *reader == Reader::Anyone || shared == Reader::Unknown;
-            let path = if suits { PathBuf::from(file) } else { PathBuf::from(service).join(file) };
+            let directory = own.get(service).map(PathBuf::from).filter(|_| !suits).unwrap_or_default();
+            let path = directory.join(file);
             let reader = if suits { shared } else { *reader };
             if index == 0 || !suits {
                 let (owner, mode) = planned.permissions(reader, 0o600);
@@ -181,6 +186,16 @@ pub fn lay_out(
         }
     }
     (files, paths)
+}
+
+/// The directory of a service's own copies: its name, where that can be one. Compose takes `.`, `..` and `.gitignore` for
+/// names, and one that a secret's file has as well.
+fn directory_of(service: &str, taken: &mut BTreeSet<String>) -> String {
+    let mut name = if service.starts_with('.') { format!("_{service}") } else { service.to_owned() };
+    while !taken.insert(name.clone()) {
+        name.push('_');
+    }
+    name
 }
 
 /// The reader that a shared file is made for: anyone who is not known decides; else the lowest user that must own it.
