@@ -16,6 +16,7 @@ use crate::error::{Code, Error, Result};
 use crate::files::LARGEST_SETTINGS;
 use crate::manifest::{self, Manifest, Secret, SourceConfig, SourceId};
 use crate::mask::Plan;
+use crate::reserved;
 use crate::resolve::{self, Resolution, resolve};
 use crate::secret::SecretValue;
 use crate::settings::{Environment, Settings};
@@ -261,8 +262,11 @@ pub(super) fn tools(
     let mut placeholders = BTreeMap::new();
     for secret in secrets {
         // What a reference reads a field of is hidden as a whole.
-        hidden.extend(secret.from.iter().flatten().map(|reference| OsString::from(&reference.item)));
-        for variable in variables_of(secret) {
+        let read = secret.from.iter().flatten().map(|reference| &reference.item);
+        // Without what they need themselves (`env:DOCKER_HOST`) Docker's programs find nothing.
+        let read = read.filter(|name| reserved::reader(name).is_none());
+        hidden.extend(read.map(OsString::from));
+        for variable in variables_of(secret).into_iter().filter(|name| reserved::reader(name).is_none()) {
             hidden.insert(OsString::from(format!("{variable}_FILE")));
             let known = resolution.is_none_or(|r| r.has_value(&secret.name));
             let stands = match (secret.sensitive, known) {

@@ -15,7 +15,7 @@ use super::{
     tree,
 };
 use crate::error::{Code, Error};
-use crate::secret::SecretName;
+use crate::secret::{ANOTHER_NAME, NameError, SecretName};
 
 /// See [`super::read`].
 pub(super) fn read(given: &Given<'_>) -> Result<Manifest, Error> {
@@ -88,6 +88,8 @@ fn secret(
             let fact = format!("there is no secret's name here: {error}");
             let remedy = if text.ends_with('?') {
                 "In this file, an optional secret has `required: false`."
+            } else if let NameError::Reserved(_) = error {
+                ANOTHER_NAME
             } else {
                 "A name has letters (A-Z, a-z), digits and underscores, and starts with no digit."
             };
