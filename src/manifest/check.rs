@@ -8,7 +8,7 @@ use super::catalog::Catalog;
 use super::decode::decode;
 use super::document::{Document, FileEntry, GRAMMAR, GrantEntry, Id, SecretEntry, Text};
 use super::finding::{Finding, Findings, Origin, gather, meant, named};
-use super::rules::whole_value_pattern;
+use super::pattern::{Pattern, PatternError};
 use super::tree::Mark;
 use super::{
     FILE_NAME, FileSpec, Freshness, Given, Grant, Manifest, Place, Reference, Rules, Secret, lines, scope,
@@ -194,10 +194,18 @@ fn imports(document: &Document, catalog: &Catalog<'_>, findings: &mut Findings<'
 fn rules(entry: &SecretEntry, name: &SecretName, findings: &mut Findings<'_>) -> Rules {
     let matches = entry.matches.get().and_then(|(Text(pattern), mark)| {
         let report = |error| {
-            let fact = format!("`matches` of {name} is no regular expression: {error}");
-            findings.add(mark, Finding::new(Code::ManifestInvalid, fact));
+            let finding = Finding::new(Code::ManifestInvalid, format!("`matches` of {name} {error}"));
+            findings.add(
+                mark,
+                match error {
+                    PatternError::TooLarge => finding.remedy(
+                        "Say less exactly how often something is repeated: `+` or `*` for `{0,200}`.",
+                    ),
+                    PatternError::Malformed(_) => finding,
+                },
+            );
         };
-        whole_value_pattern(pattern).map_err(report).ok()
+        Pattern::parse(pattern).map_err(report).ok()
     });
     Rules {
         starts_with: text_of(&entry.starts_with),
