@@ -9,13 +9,13 @@ use regex_automata::dfa::{Automaton, dense};
 use regex_automata::nfa::thompson;
 use regex_automata::util::primitives::StateID;
 use regex_automata::util::start;
-use regex_automata::util::syntax;
 use regex_automata::{Anchored, MatchKind};
+use regex_syntax::ParserBuilder;
 
 /// The most bytes that a pattern may take in each of its forms. What people write for tokens and keys takes a hundredth.
 const LARGEST: usize = 1024 * 1024;
 
-/// A pattern. Its text and its bytes' meaning are ASCII's: `\w` and `\d` are letters and digits of ASCII, `.` is any byte
+/// A pattern. The meaning of its text is ASCII's: `\w` and `\d` are letters and digits of ASCII, `.` is any byte
 /// but a line feed.
 #[derive(Clone)]
 pub struct Pattern(Arc<dense::DFA<Vec<u32>>>);
@@ -23,7 +23,7 @@ pub struct Pattern(Arc<dense::DFA<Vec<u32>>>);
 /// Why a text is no pattern.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum PatternError {
-    /// It is no regular expression; the library's words.
+    /// It is no regular expression; what is wrong, without anything of the text.
     Malformed(String),
     /// It would take more than [`LARGEST`].
     TooLarge,
@@ -35,9 +35,8 @@ impl Pattern {
     /// # Errors
     /// It is malformed, or too large.
     pub fn parse(text: &str) -> Result<Self, PatternError> {
-        let syntax = syntax::Config::new().unicode(false).utf8(false).nest_limit(100);
-        let parsed = syntax::parse_with(text, &syntax);
-        let parsed = parsed.map_err(|error| PatternError::Malformed(error.to_string()))?;
+        let mut parser = ParserBuilder::new().unicode(false).utf8(false).nest_limit(100).build();
+        let parsed = parser.parse(text).map_err(|error| PatternError::Malformed(told(&error)))?;
         let states = thompson::Config::new().utf8(false).nfa_size_limit(Some(LARGEST));
         let nfa = thompson::Compiler::new().configure(states).build_from_hir(&parsed);
         let nfa = nfa.map_err(|error| match error.size_limit() {
@@ -67,6 +66,19 @@ impl Pattern {
         }
         let end: StateID = table.next_eoi_state(state);
         table.is_match_state(end)
+    }
+}
+
+/// What is wrong with a text, and where. The library's whole message quotes the text, which may be a misplaced value.
+fn told(error: &regex_syntax::Error) -> String {
+    let (what, span) = match error {
+        regex_syntax::Error::Parse(error) => (error.kind().to_string(), error.span()),
+        regex_syntax::Error::Translate(error) => (error.kind().to_string(), error.span()),
+        _ => return "it cannot be read".to_owned(),
+    };
+    match span.start.line {
+        1 => format!("{what} (character {})", span.start.column),
+        line => format!("{what} (line {line}, character {})", span.start.column),
     }
 }
 

@@ -118,10 +118,16 @@ impl Rules {
         {
             return Err(format!("does not start as `starts-with` says ({})", value.shape()));
         }
-        if let Some(pattern) = &self.matches
-            && !pattern.matches(bytes)
-        {
-            return Err(format!("does not match the pattern of `matches` ({})", value.shape()));
+        if let Some(pattern) = &self.matches {
+            if std::str::from_utf8(bytes).is_err() {
+                return Err(format!(
+                    "cannot be compared with `matches`, since it is not text ({})",
+                    value.shape()
+                ));
+            }
+            if !pattern.matches(bytes) {
+                return Err(format!("does not match the pattern of `matches` ({})", value.shape()));
+            }
         }
         if let Some(least) = self.min_length
             && bytes.len() < least
