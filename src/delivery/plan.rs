@@ -275,6 +275,9 @@ fn content(files: &[PlannedFile], kind: Kind, reader: Reader) -> Content {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use super::super::index::is_secret_path;
     use super::*;
 
     /// Path, mode and owner of a file.
@@ -322,6 +325,24 @@ mod tests {
             both,
             [("a/key".to_owned(), 0o600, Some((2000, 2000))), ("key".to_owned(), 0o600, Some((1000, 1000)))]
         );
+    }
+
+    /// Compose takes all of these for names of services.
+    #[test]
+    fn whatever_a_service_is_called_its_own_files_have_a_directory_there() {
+        let user = |uid| Reader::User(uid, uid);
+        let odd = [".", "..", ".gitignore", ".claude-secrets.json", "key", "key_", "_."];
+        let mut services: Vec<(&str, Reader)> =
+            odd.iter().zip(2000..).map(|(name, uid)| (*name, user(uid))).collect();
+        services.push(("web", user(1)));
+        let files = laid_out(&services, true);
+        assert_eq!(files.len(), services.len());
+        for (path, ..) in &files {
+            assert!(is_secret_path(Path::new(path)), "{path}");
+            assert!(!files.iter().any(|(other, ..)| other.starts_with(&format!("{path}/"))), "{path}");
+        }
+        let paths: BTreeSet<_> = files.iter().map(|(path, ..)| path).collect();
+        assert_eq!(paths.len(), files.len());
     }
 
     #[test]
