@@ -16,6 +16,7 @@ pub mod manifest;
 pub mod mask;
 pub mod proof;
 pub mod report;
+pub mod reserved;
 pub mod resolve;
 pub mod search;
 pub mod secret;

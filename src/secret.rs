@@ -4,8 +4,13 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
+use crate::reserved;
+
+/// What to do about a name that another program reads.
+pub const ANOTHER_NAME: &str = "Give the secret a name that begins otherwise, e.g. with the project's, and name where it is found: `BOT_NAME = env:…`.";
+
 /// The name of a declared secret: a valid variable name (`[A-Za-z_][A-Za-z0-9_]*`, POSIX XBD 8.1 with lower case allowed),
-/// at most 200 characters, so that its file name is valid too.
+/// at most 200 characters, so that its file name is valid too, and no name that the programs of a run read themselves.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SecretName(String);
 
@@ -19,6 +24,8 @@ pub enum NameError {
     TooLong(usize),
     /// The first character is a digit.
     StartsWithDigit,
+    /// Another program reads the variable of this name, or of this name with `_FILE` behind it; holds who.
+    Reserved(&'static str),
     /// A character is no ASCII letter, digit or underscore; holds its position, counted from 1.
     BadCharacter(usize),
 }
@@ -37,6 +44,9 @@ impl SecretName {
         }
         if text.starts_with(|c: char| c.is_ascii_digit()) {
             return Err(NameError::StartsWithDigit);
+        }
+        if let Some(reader) = reserved::reader_for_secret(text) {
+            return Err(NameError::Reserved(reader));
         }
         Ok(Self(text.to_owned()))
     }
@@ -69,6 +79,9 @@ impl fmt::Display for NameError {
         match self {
             Self::Empty => f.write_str("it is empty"),
             Self::TooLong(length) => write!(f, "it is {length} characters long, at most 200 are allowed"),
+            Self::Reserved(reader) => {
+                write!(f, "{reader} reads a variable of that name, or of that name with `_FILE` behind it")
+            }
             Self::StartsWithDigit => f.write_str("it starts with a digit"),
             Self::BadCharacter(at) => {
                 write!(f, "character {at} is no letter (A-Z, a-z), digit or underscore")

@@ -11,6 +11,7 @@ use zeroize::Zeroize;
 use crate::access::variables_of;
 use crate::manifest::Manifest;
 use crate::mask::Plan;
+use crate::reserved;
 use crate::secret::SecretValue;
 use crate::settings::{Environment, INPUTS, Kind, Settings, holds, input_variable};
 use crate::sources;
@@ -167,6 +168,8 @@ impl Sensitive {
             }
         }
         let mut hidden = self.hidden.clone();
+        // Without what they need themselves (`env:DOCKER_HOST`) Docker's programs find nothing.
+        hidden.retain(|name| name.to_str().is_none_or(|name| reserved::reader(name).is_none()));
         hidden.extend(variables.names_holding(&values));
         ChildVariables(variables.for_children(&hidden, &placeholders).into_iter().collect())
     }

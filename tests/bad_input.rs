@@ -6,6 +6,8 @@
 
 #[path = "support/forms.rs"]
 mod forms;
+#[path = "support/peers/mod.rs"]
+mod peers;
 #[path = "support/scene.rs"]
 mod scene;
 mod support;
@@ -20,7 +22,11 @@ mod in_a_container;
 mod odd_files;
 #[path = "bad_input/places.rs"]
 mod places;
+#[path = "bad_input/report_file.rs"]
+mod report_file;
 #[path = "bad_input/values.rs"]
 mod values;
+#[path = "bad_input/without_end.rs"]
+mod without_end;
 #[path = "bad_input/words.rs"]
 mod words;

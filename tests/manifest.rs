@@ -100,6 +100,8 @@ const BAD: &[(Code, &str, &str)] = &[
     (Code::ManifestInvalid, "secrets:\n  A: { default: '' }", ""),
     (Code::ManifestInvalid, "secrets:\n  A: { default: }", ""),
     (Code::ManifestInvalid, "secrets:\n  A: { matches: '(canaryword' }", ""),
+    (Code::ManifestInvalid, "secrets:\n  A: { matches: '(a{0,200}){0,200}b' }", ""),
+    (Code::SecretNameInvalid, "secrets:\n  DOCKER_HOST:\n  SSL_CERT: { required: false }", "PATH\nLD_PRELOAD? = env:OTHER"),
     (Code::ManifestInvalid, "secrets:\n  A: { max-age: 90 }", ""),
     (Code::ManifestInvalid, "secrets:\n  A: { expires-within: canaryword }", ""),
     (Code::ReferenceInvalid, "secrets:\n  A: { from: ['keeper:canaryword/*'] }", ""),

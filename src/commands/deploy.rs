@@ -176,12 +176,15 @@ impl Deployment<'_> {
             Err(error) => Err(error),
         };
         if let Err(error) = written {
-            // Nothing refers to the new volumes yet.
-            for (service, name) in &planned.volumes {
-                if planned.revisions.get(service).is_some_and(|found| found.volume.is_none()) {
-                    let tools = self.tools.uninterrupted();
-                    tools.docker(&["volume", "rm", "--force"]).names([name]).output().await?;
-                }
+            // Nothing refers to the new volumes yet; the launcher's stays where a container has it.
+            let new = |(service, _): &(&String, &String)| {
+                planned.revisions.get(*service).is_some_and(|found| found.volume.is_none())
+            };
+            let new = planned.volumes.iter().filter(new).map(|(_, name)| name.clone());
+            let launcher = overriding::launcher_volume(&self.prepared.project.model.name);
+            for name in new.chain([launcher]) {
+                let tools = self.tools.uninterrupted();
+                tools.docker(&["volume", "rm", "--force"]).names([name]).output().await?;
             }
             return Err(error);
         }

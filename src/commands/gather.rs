@@ -15,6 +15,7 @@ use crate::docker::placeholder::placeholder;
 use crate::error::{Code, Error, Result};
 use crate::files::LARGEST_SETTINGS;
 use crate::manifest::{self, Manifest, Place, Secret};
+use crate::reserved;
 use crate::resolve::{self, Resolution, resolve};
 use crate::secret::SecretValue;
 use crate::sensitive::{Sensitive, StandIns};
@@ -268,7 +269,9 @@ pub(super) fn tools(run: &Run, secrets: &[&Secret], resolution: Option<&Resoluti
     let values: Vec<&SecretValue> =
         resolution.into_iter().flat_map(|r| r.values().map(|(_, value)| value)).collect();
     let mut placeholders = BTreeMap::new();
-    for (variable, secret) in Owners::new(secrets.iter().copied()).iter() {
+    // Without what they need themselves (`env:DOCKER_HOST`) Docker's programs find nothing.
+    let replaceable = |(variable, _): &(&str, &Secret)| reserved::reader(variable).is_none();
+    for (variable, secret) in Owners::new(secrets.iter().copied()).iter().filter(replaceable) {
         let known = resolution.is_none_or(|r| r.has_value(&secret.name));
         let text = match (secret.sensitive, known) {
             (true, true) => Some(placeholder(variable)),

@@ -18,11 +18,12 @@ use std::time::Instant;
 
 pub use self::policy::policy;
 use crate::console::Console;
+use crate::delivery::ReportFile;
 use crate::docker::host_paths::HostPath;
 use crate::error::{Code, Error, Problem, Result};
 use crate::interrupt::Interrupt;
 use crate::manifest::Manifest;
-use crate::report::{Message, Report, StageTime};
+use crate::report::{Message, Outcome, Report, StageTime};
 use crate::sensitive::Sensitive;
 use crate::settings::{Mode, Platform, Settings};
 
@@ -36,18 +37,17 @@ struct Run {
     report: Report,
     /// The JSON report's path on the Docker host, once that is known.
     report_on_host: Option<HostPath>,
+    /// Where the JSON report goes.
+    report_file: Option<ReportFile>,
     stage: Option<(String, Instant)>,
 }
 
 /// Runs the mode that the settings name, writes the report, also of a failed run, and returns the exit status.
 pub async fn run(settings: Settings, console: Arc<Console>, interrupt: Interrupt) -> u8 {
     let mut run = Run::new(settings, console, interrupt);
-    let result = match run.settings.mode {
-        Mode::Deploy => deploy::run(&mut run).await,
-        Mode::CreateFiles => create::files(&mut run).await,
-        Mode::CreateCompose => create::compose(&mut run).await,
-        Mode::Validate => validate::run(&mut run).await,
-        Mode::Down => down::run(&mut run).await,
+    let result = match reporting::open_file(&mut run) {
+        Err(error) => Err(error),
+        Ok(()) => mode(&mut run).await,
     };
     run.end_stage();
     run.console.release();
@@ -64,6 +64,16 @@ pub async fn run(settings: Settings, console: Arc<Console>, interrupt: Interrupt
     reporting::write(&mut run);
     tracing::debug!("peak memory {} kB", peak_memory().unwrap_or_default());
     status
+}
+
+async fn mode(run: &mut Run) -> Result<Outcome> {
+    match run.settings.mode {
+        Mode::Deploy => deploy::run(run).await,
+        Mode::CreateFiles => create::files(run).await,
+        Mode::CreateCompose => create::compose(run).await,
+        Mode::Validate => validate::run(run).await,
+        Mode::Down => down::run(run).await,
+    }
 }
 
 /// The most memory that this process itself has held, in kB (`VmHWM`, proc(5)); its children are not counted.
@@ -88,7 +98,16 @@ impl Run {
         report.environment.clone_from(&settings.environment);
         let sensitive = Sensitive::of(&settings);
         console.know(sensitive.clone());
-        Self { settings, console, interrupt, sensitive, report, report_on_host: None, stage: None }
+        Self {
+            settings,
+            console,
+            interrupt,
+            sensitive,
+            report,
+            report_on_host: None,
+            report_file: None,
+            stage: None,
+        }
     }
 
     /// Takes what is declared for secret, in every mode, whether its values are asked for or not.

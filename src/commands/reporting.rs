@@ -9,7 +9,9 @@ use super::deploy::by_service;
 use super::planning::Planned;
 use super::project::Prepared;
 use crate::console::Console;
+use crate::delivery::ReportFile;
 use crate::docker::engine::{Container, Health, State};
+use crate::error::Result;
 use crate::github::files as github;
 use crate::manifest::Secret;
 use crate::report::{self, Message, Report, SecretRow, SecretState, ServiceRow, ServiceState, Shadowed};
@@ -167,18 +169,23 @@ pub(super) fn deployment_notes(run: &mut Run, secrets: &[(&Secret, &SecretValue)
 /// Writes everything that a run leaves to read. What cannot be written is said and fails nothing.
 pub(super) fn write(run: &mut Run) {
     run.console.end_group();
-    let path = report_path(&run.settings);
+    let file = run.report_file.as_ref();
     run.report.report_file = match &run.report_on_host {
-        Some(path) => Some(path.to_string()),
+        Some(path) if file.is_some() => Some(path.to_string()),
         // In a container a path of ours says nothing to later steps.
-        None if run.settings.platform.in_container => None,
-        None => path.as_ref().map(|path| path.display().to_string()),
+        None if !run.settings.platform.in_container => file.map(|file| file.path().display().to_string()),
+        _ => None,
     };
-    write_to(&mut run.report, &run.settings.platform, &run.console, path.as_deref());
+    write_to(&mut run.report, &run.settings.platform, &run.console, file);
 }
 
-/// Writes a report to the log, the summary, the outputs, and to `path` as JSON.
-pub(super) fn write_to(report: &mut Report, platform: &Platform, console: &Console, path: Option<&Path>) {
+/// Writes a report to the log, the summary, the outputs, and to `file` as JSON.
+pub(super) fn write_to(
+    report: &mut Report,
+    platform: &Platform,
+    console: &Console,
+    file: Option<&ReportFile>,
+) {
     // Before anything is rendered: what the summary escapes no mask would match any more.
     report.redact(|text| String::from_utf8_lossy(&console.redacted(text.as_bytes())).into_owned());
     for warning in report::log::annotations(&report.warnings) {
@@ -193,9 +200,9 @@ pub(super) fn write_to(report: &mut Report, platform: &Platform, console: &Conso
         }
     }
     let written = [
-        path.map(|path| {
+        file.map(|file| {
             let text = report::json::to_string(report).map_err(|error| error.to_string())?;
-            std::fs::write(path, console.redacted(text.as_bytes())).map_err(|error| error.to_string())
+            file.write(&console.redacted(text.as_bytes())).map_err(|error| error.fact)
         }),
         platform.summary_file.as_ref().map(|path| {
             let text = console.redacted(report::summary::markdown(report).as_bytes());
@@ -220,6 +227,25 @@ fn with_hint(message: &Message) -> String {
         Some(hint) => format!("{}\nfix: {hint}", message.text),
         None => message.text.clone(),
     }
+}
+
+/// Looks where the JSON report goes, before anything is done.
+///
+/// # Errors
+/// `path-unsafe` when the user named a place where none may be written.
+pub(super) fn open_file(run: &mut Run) -> Result<()> {
+    let Some(path) = report_path(&run.settings) else { return Ok(()) };
+    let Settings { platform, workspace, report_file, .. } = &run.settings;
+    let outside: Vec<&Path> = platform.temporary.as_deref().into_iter().collect();
+    let outside = if platform.actions { Some(outside.as_slice()) } else { None };
+    match ReportFile::open(workspace, &path, outside) {
+        Ok(file) => run.report_file = Some(file),
+        Err(error) if report_file.is_some() => return Err(error),
+        Err(error) => {
+            run.warn(format!("there is no report file: {}", error.fact), error.hints.first().cloned());
+        }
+    }
+    Ok(())
 }
 
 /// Where the JSON report goes, as a path of ours; `None` when none is asked for.

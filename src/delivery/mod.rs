@@ -16,12 +16,14 @@ mod index;
 mod lock;
 mod place;
 mod project_file;
+mod report_file;
 mod staging;
 mod swap;
 
 pub use files::{Difference, SecretFile, SecretsDir};
 pub use lock::ProjectLock;
 pub use project_file::ProjectFile;
+pub use report_file::ReportFile;
 
 #[cfg(test)]
 mod tests;

@@ -29,8 +29,18 @@ impl Place {
     /// `ProjectDirectoryMissing`; `PathUnsafe` when the place is the project directory itself, lies outside, is or
     /// passes through a symbolic link, or when git tracks it or anything in it.
     pub(super) fn open(input: &'static str, project: &Path, given: &Path) -> Result<Self, Error> {
+        Self::below(input, "the project directory", project, given)
+    }
+
+    /// The same below another directory than the project's, which `what` names in sentences.
+    pub(super) fn below(
+        input: &'static str,
+        what: &'static str,
+        project: &Path,
+        given: &Path,
+    ) -> Result<Self, Error> {
         let directory = open_project(project)?;
-        let mut names = below(input, project, given)?;
+        let mut names = below(input, what, project, given)?;
         let name = names.pop().ok_or_else(|| Error::new(Code::Internal, "a place without a name"))?;
         let stat = directory.stat().at("look at", project)?;
         let owner = (stat.st_uid, stat.st_gid);
@@ -195,18 +205,18 @@ fn missing_project(project: &Path) -> Error {
 }
 
 /// The names on the way from the project directory to the given place: at least one.
-fn below(input: &str, project: &Path, given: &Path) -> Result<Vec<OsString>, Error> {
+fn below(input: &str, what: &str, project: &Path, given: &Path) -> Result<Vec<OsString>, Error> {
     let refuse = |why: &str| {
         Err(Error::new(Code::PathUnsafe, format!("`{input}` {} {why}", given.display()))
-            .hint(format!("Set `{input}` to a path below the project directory, written without `..`.")))
+            .hint(format!("Set `{input}` to a path below {what}, written without `..`.")))
     };
-    let outside = "lies outside the project directory";
+    let outside = format!("lies outside {what}");
     let relative = if given.is_absolute() {
         let plain = std::path::absolute(project).ok();
         let real = project.canonicalize().ok();
         let inside = [plain, real].into_iter().flatten().find_map(|p| given.strip_prefix(p).ok());
         let Some(inside) = inside else {
-            return refuse(outside);
+            return refuse(&outside);
         };
         inside
     } else {
@@ -219,10 +229,10 @@ fn below(input: &str, project: &Path, given: &Path) -> Result<Vec<OsString>, Err
             Component::Normal(name) => names.push(name.to_owned()),
             // `a/../b` too: where it leads depends on what `a` is.
             Component::ParentDir => {
-                return refuse("holds `..`, which may lead outside the project directory");
+                return refuse(&format!("holds `..`, which may lead outside {what}"));
             }
-            Component::RootDir | Component::Prefix(_) => return refuse(outside),
+            Component::RootDir | Component::Prefix(_) => return refuse(&outside),
         }
     }
-    if names.is_empty() { refuse("is the project directory itself") } else { Ok(names) }
+    if names.is_empty() { refuse(&format!("is {what} itself")) } else { Ok(names) }
 }

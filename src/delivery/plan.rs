@@ -5,13 +5,14 @@ use std::path::PathBuf;
 
 use super::choose::Kind;
 use super::files::SecretFile;
+use super::launch;
 use super::revision::Content;
 use crate::access::{Access, ServiceAccess};
 use crate::docker::command::Tools;
 use crate::docker::images::{Images, user_of};
 use crate::docker::project::Project;
 use crate::docker::service::Service;
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Error, Problem, Result};
 use crate::manifest::FileSpec;
 use crate::secret::{SecretName, SecretValue};
 
@@ -105,6 +106,7 @@ pub async fn plan(basis: Basis<'_>) -> Result<BTreeMap<String, ServicePlan>> {
         };
         let mut files = granted_files(service_access, &available);
         files.extend(composed_files(name, service_access, access, &available)?);
+        check_variables(name, service_access, &files)?;
         if files.is_empty() {
             continue;
         }
@@ -182,6 +184,35 @@ impl ServicePlan {
     }
 }
 
+/// The kernel takes no longer text as a variable, its name included (`MAX_ARG_STRLEN`, execve(2)).
+const LONGEST_VARIABLE: usize = 128 * 1024;
+
+/// Values that the kernel takes for a variable.
+fn check_variables(service: &str, own: &ServiceAccess, files: &[PlannedFile]) -> Result<()> {
+    let problems: Vec<Problem> = own
+        .at_start()
+        .into_iter()
+        .filter_map(|(variable, file)| {
+            let value = &files.iter().find(|planned| planned.file == file)?.value;
+            let why = if value.expose().contains(&0) {
+                "holds a zero byte"
+            } else if variable.len() + value.expose().len() + 2 > LONGEST_VARIABLE {
+                "is longer than a variable can be (128 KiB)"
+            } else {
+                return None;
+            };
+            let fact = format!("service {service}: the value of its variable {variable} ({}) {why}", value.shape());
+            Some(Problem::new(fact).remedy(format!(
+                "Let the program read a file, in claude-secrets.yml:\nservices:\n  {service}: {{ variables: {{ {variable}: {{ deliver: file }} }} }}"
+            )))
+        })
+        .collect();
+    if problems.is_empty() {
+        return Ok(());
+    }
+    Err(Error::new(Code::SecretInvalid, "some secrets cannot be variables").problems(problems))
+}
+
 /// A plain file name for a place in a container, as its file is called where files have no directories.
 pub fn plain_name(file: &str) -> String {
     file.trim_start_matches('/').replace('/', "-")
@@ -213,16 +244,23 @@ pub fn lay_out(
     root: bool,
 ) -> (Vec<SecretFile>, BTreeMap<(String, String), PathBuf>) {
     let mut by_file: BTreeMap<&str, Vec<(&str, &PlannedFile, Reader)>> = BTreeMap::new();
+    for (service, plan) in plans {
+        for file in plan.files.iter().filter(|file| file.shared) {
+            let reader = if root { plan.reader } else { Reader::Unknown };
+            by_file.entry(&file.file).or_default().push((service, file, reader));
+        }
+    }
+    let own: BTreeMap<&str, String> = {
+        let mut taken: BTreeSet<String> = by_file.keys().map(|file| (*file).to_owned()).collect();
+        taken.insert(launch::FILE.to_owned());
+        plans.keys().map(|service| (service.as_str(), directory_of(service, &mut taken))).collect()
+    };
     let mut files = Vec::new();
     let mut paths = BTreeMap::new();
     for (service, plan) in plans {
         let reader = if root { plan.reader } else { Reader::Unknown };
-        for file in &plan.files {
-            if file.shared {
-                by_file.entry(&file.file).or_default().push((service, file, reader));
-                continue;
-            }
-            let path = PathBuf::from(service).join(plain_name(&file.file));
+        for file in plan.files.iter().filter(|file| !file.shared) {
+            let path = PathBuf::from(&own[service.as_str()]).join(plain_name(&file.file));
             let (owner, mode) = file.permissions(reader, 0o600);
             let owner = owner.filter(|_| root);
             files.push(SecretFile { path: path.clone(), value: file.value.clone(), mode, owner });
@@ -233,7 +271,8 @@ pub fn lay_out(
         let shared = shared_reader(users.iter().map(|(_, _, reader)| *reader));
         for (index, (service, planned, reader)) in users.iter().enumerate() {
             let suits = *reader == shared || *reader == Reader::Anyone || shared == Reader::Unknown;
-            let path = if suits { PathBuf::from(file) } else { PathBuf::from(service).join(file) };
+            let directory = own.get(service).map(PathBuf::from).filter(|_| !suits).unwrap_or_default();
+            let path = directory.join(file);
             let reader = if suits { shared } else { *reader };
             if index == 0 || !suits {
                 let (owner, mode) = planned.permissions(reader, 0o600);
@@ -257,6 +296,16 @@ pub fn lay_out(
         }
     }
     (files, paths)
+}
+
+/// The directory of a service's own copies: its name, where that can be one. Compose takes `.`, `..` and `.gitignore` for
+/// names, and one that a secret's file has as well.
+fn directory_of(service: &str, taken: &mut BTreeSet<String>) -> String {
+    let mut name = if service.starts_with('.') { format!("_{service}") } else { service.to_owned() };
+    while !taken.insert(name.clone()) {
+        name.push('_');
+    }
+    name
 }
 
 /// The reader that a shared file is made for: anyone who is not known decides; else the lowest user that must own it.
@@ -336,6 +385,9 @@ fn content(files: &[PlannedFile], kind: Kind, reader: Reader) -> Content {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use super::super::index::is_secret_path;
     use super::*;
 
     /// Path, mode and owner of a file.
@@ -384,6 +436,24 @@ mod tests {
             both,
             [("a/key".to_owned(), 0o600, Some((2000, 2000))), ("key".to_owned(), 0o600, Some((1000, 1000)))]
         );
+    }
+
+    /// Compose takes all of these for names of services.
+    #[test]
+    fn whatever_a_service_is_called_its_own_files_have_a_directory_there() {
+        let user = |uid| Reader::User(uid, uid);
+        let odd = [".", "..", ".gitignore", ".claude-secrets.json", "key", "key_", "_."];
+        let mut services: Vec<(&str, Reader)> =
+            odd.iter().zip(2000..).map(|(name, uid)| (*name, user(uid))).collect();
+        services.push(("web", user(1)));
+        let files = laid_out(&services, true);
+        assert_eq!(files.len(), services.len());
+        for (path, ..) in &files {
+            assert!(is_secret_path(Path::new(path)), "{path}");
+            assert!(!files.iter().any(|(other, ..)| other.starts_with(&format!("{path}/"))), "{path}");
+        }
+        let paths: BTreeSet<_> = files.iter().map(|(path, ..)| path).collect();
+        assert_eq!(paths.len(), files.len());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! One generated file below the project directory, the override: read, replaced in one step, removed.
 
 use std::ffi::OsStr;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FileType, Mode, RenameFlags, fchmod};
@@ -10,6 +10,7 @@ use super::directory::{At, Directory, chown, kind};
 use super::place::Place;
 use super::staging::{is_staging_name, staging_name};
 use crate::error::{Code, Error};
+use crate::files::{self, LARGEST_VALUES};
 
 /// A file that we generate below the project directory. It is no place for secret values: it is readable by others.
 pub struct ProjectFile {
@@ -24,6 +25,16 @@ impl ProjectFile {
     /// git; `ProjectDirectoryMissing`.
     pub fn open(project: &Path, path: &Path) -> Result<Self, Error> {
         Ok(Self { place: Place::open("override-file", project, path)? })
+    }
+
+    /// The same for the file of another input, and below another directory: `what` names it in sentences.
+    pub(super) fn below(
+        input: &'static str,
+        what: &'static str,
+        directory: &Path,
+        path: &Path,
+    ) -> Result<Self, Error> {
+        Ok(Self { place: Place::below(input, what, directory, path)? })
     }
 
     /// Where the file is: the project directory as given, and the path below it.
@@ -82,13 +93,11 @@ impl ProjectFile {
 
     fn read_in(&self, parent: &Directory) -> Result<Option<(Vec<u8>, u32)>, Error> {
         let path = self.path();
-        let Some(mut file) = parent.open_file(self.place.name()).at("read", &path)? else {
+        let Some(file) = parent.open_file(self.place.name()).at("read", &path)? else {
             return Ok(None);
         };
-        let mode = rustix::fs::fstat(&file).at("look at", &path)?.st_mode & 0o7777;
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).at("read", &path)?;
-        Ok(Some((bytes, mode)))
+        let contents = files::read_opened(file, LARGEST_VALUES).at("read", &path)?;
+        Ok(Some((contents.value.expose().to_vec(), contents.mode)))
     }
 
     fn write_new(

@@ -4,5 +4,5 @@
 mod read;
 mod stream;
 
-pub use self::read::{Contents, LARGEST_SETTINGS, LARGEST_VALUES, check, read, read_aside};
+pub use self::read::{Contents, LARGEST_SETTINGS, LARGEST_VALUES, check, read, read_aside, read_opened};
 pub use self::stream::{Gathered, all_of, beginning_of};

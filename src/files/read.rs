@@ -70,6 +70,19 @@ pub struct Contents {
 /// larger than `most`. No error tells anything of the content.
 pub fn read(path: &Path, most: u64) -> Result<Contents> {
     let (file, size) = opened(path, most)?;
+    contents(file, size)
+}
+
+/// As [`read`], of a file that was opened by who knows how: without waiting for a pipe, and without following a link.
+///
+/// # Errors
+/// As those of [`read`].
+pub fn read_opened(file: File, most: u64) -> Result<Contents> {
+    let size = acceptable(&file, most)?;
+    contents(file, size)
+}
+
+fn contents(file: File, size: u64) -> Result<Contents> {
     let meta = file.metadata()?;
     let value = read_whole(file, size)?;
     Ok(Contents {

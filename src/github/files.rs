@@ -7,7 +7,10 @@
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
 
 use super::workflow::random_token;
 
@@ -102,7 +105,7 @@ fn entry(name: &str, value: &str, delimiter: &str) -> Result<String, FileError> 
 /// Appends in one write what `text` makes of the length that the file has, after ending its last line.
 fn append<T>(path: &Path, text: impl FnOnce(u64) -> (String, T)) -> Result<T, FileError> {
     let open = || -> io::Result<(File, u64, bool)> {
-        let mut file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
+        let mut file = opened(path)?;
         let length = file.seek(SeekFrom::End(0))?;
         let mut last = [b'\n'];
         if length > 0 {
@@ -117,6 +120,18 @@ fn append<T>(path: &Path, text: impl FnOnce(u64) -> (String, T)) -> Result<T, Fi
     let (text, outcome) = text(length + separator.len() as u64);
     file.write_all(format!("{separator}{text}").as_bytes()).map_err(failed)?;
     Ok(outcome)
+}
+
+/// Opens a file of the runner's, which makes it before the step. A link there would be somebody else's, and a pipe would
+/// keep the run until somebody reads.
+fn opened(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let flags = flags.bits().cast_signed();
+    let file = OpenOptions::new().read(true).append(true).create(true).custom_flags(flags).open(path)?;
+    if file.metadata()?.is_file() {
+        return Ok(file);
+    }
+    Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"))
 }
 
 /// The text with a line break at its end.

@@ -8,14 +8,14 @@ use super::catalog::Catalog;
 use super::decode::decode;
 use super::document::{Document, FileEntry, GRAMMAR, GrantEntry, Id, SecretEntry, Text};
 use super::finding::{Finding, Findings, Origin, gather, meant, named};
-use super::rules::whole_value_pattern;
+use super::pattern::{Pattern, PatternError};
 use super::tree::Mark;
 use super::{
     FILE_NAME, FileSpec, Freshness, Given, Grant, Manifest, Place, Reference, Rules, Secret, VariableGrant,
     lines, scope, tree,
 };
 use crate::error::{Code, Error};
-use crate::secret::SecretName;
+use crate::secret::{ANOTHER_NAME, NameError, SecretName};
 
 /// See [`super::read`].
 pub(super) fn read(given: &Given<'_>) -> Result<Manifest, Error> {
@@ -88,6 +88,8 @@ fn secret(
             let fact = format!("there is no secret's name here: {error}");
             let remedy = if text.ends_with('?') {
                 "In this file, an optional secret has `required: false`."
+            } else if let NameError::Reserved(_) = error {
+                ANOTHER_NAME
             } else {
                 "A name has letters (A-Z, a-z), digits and underscores, and starts with no digit."
             };
@@ -192,10 +194,18 @@ fn imports(document: &Document, catalog: &Catalog<'_>, findings: &mut Findings<'
 fn rules(entry: &SecretEntry, name: &SecretName, findings: &mut Findings<'_>) -> Rules {
     let matches = entry.matches.get().and_then(|(Text(pattern), mark)| {
         let report = |error| {
-            let fact = format!("`matches` of {name} is no regular expression: {error}");
-            findings.add(mark, Finding::new(Code::ManifestInvalid, fact));
+            let finding = Finding::new(Code::ManifestInvalid, format!("`matches` of {name} {error}"));
+            findings.add(
+                mark,
+                match error {
+                    PatternError::TooLarge => finding.remedy(
+                        "Say less exactly how often something is repeated: `+` or `*` for `{0,200}`.",
+                    ),
+                    PatternError::Malformed(_) => finding,
+                },
+            );
         };
-        whole_value_pattern(pattern).map_err(report).ok()
+        Pattern::parse(pattern).map_err(report).ok()
     });
     Rules {
         starts_with: text_of(&entry.starts_with),

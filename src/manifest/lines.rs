@@ -8,7 +8,7 @@ use super::catalog::Catalog;
 use super::finding::{Finding, harmless};
 use super::{Place, Reference};
 use crate::error::Code;
-use crate::secret::SecretName;
+use crate::secret::{ANOTHER_NAME, NameError, SecretName};
 
 /// What the line of a value given by mistake is told.
 const NO_VALUES: &str = "Values do not belong here. Write `NAME` alone and give the value to the step's `env:` as \
@@ -136,7 +136,10 @@ impl<'a> Trimmed<'a> {
             Err(error) => {
                 let mut finding = self.finding(0, format!("there is no secret's name here: {error}"));
                 finding.code = Code::SecretNameInvalid;
-                findings.push(finding.remedy(advice(left)));
+                findings.push(match error {
+                    NameError::Reserved(_) => finding.remedy(ANOTHER_NAME),
+                    _ => finding.remedy(advice(left)),
+                });
                 return None;
             }
         };

@@ -11,6 +11,7 @@ mod document;
 mod fault;
 mod finding;
 mod lines;
+mod pattern;
 mod place;
 mod reference;
 mod rules;

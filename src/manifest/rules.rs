@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use data_encoding::{BASE64, BASE64_NOPAD, HEXLOWER_PERMISSIVE};
-use regex_lite::Regex;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::Secret;
+use super::pattern::Pattern;
 use crate::secret::SecretValue;
 
 /// The largest value that is delivered, in bytes, after decoding.
@@ -52,7 +52,7 @@ pub struct Rules {
     /// The text that it starts with.
     pub starts_with: Option<String>,
     /// The pattern that the whole value matches.
-    pub matches: Option<Regex>,
+    pub matches: Option<Pattern>,
     /// The least number of bytes.
     pub min_length: Option<usize>,
     /// How it is encoded where it is kept.
@@ -130,13 +130,13 @@ impl Rules {
             return Err(format!("does not start as `starts-with` says ({})", value.shape()));
         }
         if let Some(pattern) = &self.matches {
-            let Ok(text) = std::str::from_utf8(bytes) else {
+            if std::str::from_utf8(bytes).is_err() {
                 return Err(format!(
                     "cannot be compared with `matches`, since it is not text ({})",
                     value.shape()
                 ));
-            };
-            if !pattern.is_match(text) {
+            }
+            if !pattern.matches(bytes) {
                 return Err(format!("does not match the pattern of `matches` ({})", value.shape()));
             }
         }
@@ -151,14 +151,6 @@ impl Rules {
         }
         Ok(())
     }
-}
-
-/// Compiles a pattern so that the whole value must match. The user's own pattern is compiled first: one with an
-/// unbalanced parenthesis must not get out of the group that is put around it. A pattern in `x` mode may end in a
-/// comment, which would swallow the closing parenthesis; only then a line end is put before it.
-pub(super) fn whole_value_pattern(pattern: &str) -> Result<Regex, regex_lite::Error> {
-    Regex::new(pattern)?;
-    Regex::new(&format!("^(?:{pattern})$")).or_else(|_| Regex::new(&format!("^(?:{pattern}\n)$")))
 }
 
 fn decode(encoding: Encoding, raw: &SecretValue) -> Result<SecretValue, String> {

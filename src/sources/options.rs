@@ -73,6 +73,40 @@ impl Options {
         self.values.get(setting).map_or_else(|| format!("`{setting}`"), |value| value.said_by.clone())
     }
 
+    /// Whether the manifest says a setting, and not who set up the run.
+    pub fn is_in_manifest(&self, setting: &str) -> bool {
+        self.values.get(setting).is_some_and(|value| value.in_manifest)
+    }
+
+    /// Refuses to hand a login that is given by variables to a server that the manifest names, when the variable which
+    /// goes with the login names another one. `end` is that variable's, `example` a second source's entry and variable, and `same` tells whether two texts mean the
+    /// same server.
+    ///
+    /// # Errors
+    /// `usage`, with how to say whose login it is.
+    pub fn refuse_login_of_another(
+        &self,
+        setting: &str,
+        end: &str,
+        example: &str,
+        same: impl FnOnce(&str, &str) -> bool,
+    ) -> Result<()> {
+        let variable = self.variable(end);
+        let (Some(said), Some(other)) = (self.text(setting), self.variables.text(&variable)) else {
+            return Ok(());
+        };
+        if same(said, other.trim()) {
+            return Ok(());
+        }
+        let said_by = self.said_by(setting);
+        let fact = format!(
+            "{said_by} and `{variable}` name two servers, and the login is given by variables: whose is it?"
+        );
+        Err(Error::new(Code::Usage, fact).hint(format!(
+            "Unset `{variable}` where the login is for the server of {said_by}. A second server has an id of its own in `sources`, and with that variables of its own: {example}."
+        )))
+    }
+
     /// A setting that cannot be: who said it, `what` is wrong, and its length. What stands there may be a misplaced value.
     pub fn unusable(&self, setting: &str, what: &str) -> Error {
         let length = self.text(setting).unwrap_or_default().chars().count();

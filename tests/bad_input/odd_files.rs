@@ -227,16 +227,22 @@ const PLACES: &[Place] = &[
 ];
 
 /// A project that no engine hears of.
-struct Project(tempfile::TempDir);
+pub struct Project(tempfile::TempDir);
 
 impl Project {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let this = Self(tempfile::tempdir().unwrap());
         this.write("compose.yaml", "services: { web: { image: scratch, environment: { KEY: } } }\n");
         this
     }
 
-    fn write(&self, path: &str, text: &str) {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Writes a file of it.
+    pub fn write(&self, path: &str, text: &str) {
         write_private(&self.0.path().join(path), text);
     }
 
@@ -248,21 +254,32 @@ impl Project {
 
     /// A run that may have 1 GB of addresses, 20 seconds of the processor, and two minutes: none of them is near what a
     /// run needs that ends before it asks Docker.
-    fn run(&self, words: &[&str], variables: &[(&str, &str)]) -> (Done, String) {
-        let script = "ulimit -v 1000000; ulimit -t 20; exec timeout 120 \"$@\"";
+    pub fn run(&self, words: &[&str], variables: &[(&str, &str)]) -> (Done, String) {
         let outputs = tempfile::NamedTempFile::new().unwrap();
-        let mut command = Command::new("sh");
+        let mut command = self.command(words);
+        command.env("GITHUB_OUTPUT", outputs.path()).envs(variables.iter().copied());
+        let script = "ulimit -v 1000000; ulimit -t 20; exec timeout 120 \"$@\"";
+        let mut limited = Command::new("sh");
+        limited.args(["-c", script, "sh"]).arg(command.get_program()).args(command.get_args());
+        limited.current_dir(self.path()).env_clear();
+        for (name, value) in command.get_envs() {
+            limited.env(name, value.unwrap_or_default());
+        }
+        (done(limited), fs::read_to_string(outputs.path()).unwrap())
+    }
+
+    /// A run of it without limits.
+    pub fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_claude-secrets"));
         command
-            .args(["-c", script, "sh", env!("CARGO_BIN_EXE_claude-secrets"), "create-files"])
+            .arg("create-files")
             .args(words)
             .current_dir(self.0.path())
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap())
             .env("HOME", self.0.path().join("nobody's"))
-            .env("OTHER_TOKEN", CANARY)
-            .env("GITHUB_OUTPUT", outputs.path())
-            .envs(variables.iter().copied());
-        (done(command), fs::read_to_string(outputs.path()).unwrap())
+            .env("OTHER_TOKEN", CANARY);
+        command
     }
 }
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::process::Command;
 
-use crate::case::{CANARY, Refusal, again, refuses, running, says_it_once};
+use crate::case::{CANARY, GOOD, Refusal, again, refuses, running, says_it_once};
 use crate::scene::{Scene, done, is_root};
 
 /// A user with no rights of its own but those of the engine's socket.
@@ -51,7 +51,7 @@ fn an_env_file_that_may_not_be_read_is_named() {
     let outputs = scene.beside("outputs");
     fs::write(&outputs, "").unwrap();
     chown(&outputs, Some(SOMEBODY), None).unwrap();
-    let wanted = Refusal { status: 4, code: "source-failed", names: &[".env"], fix: "readable" };
+    let wanted = Refusal { status: 4, code: "source-failed", names: &[".env"], fix: "can read" };
     let command = as_somebody(&scene, &again(&scene, &["--secrets", "KEY"]));
     refuses(&scene, command, "an unreadable .env", &wanted);
 }
@@ -76,13 +76,23 @@ fn a_project_that_may_not_be_written_is_not_touched() {
     }
 }
 
+/// A project that was deployed once, whose program reads its secret from the file that the Compose file names.
+fn reading_a_file() -> crate::scene::Scene {
+    let scene = running();
+    scene.compose(&GOOD.replace("KEY: '${KEY}'", "KEY_FILE: /run/secrets/key"));
+    let mut command = scene.cli(["deploy", "--secrets", "KEY", "--wait=false"]);
+    command.env("KEY", "the-value-of-before");
+    done(command).expect(0);
+    scene
+}
+
 #[test]
 fn a_full_disk_leaves_the_files_of_before() {
     if !is_root() {
         eprintln!("skipped: only root may mount");
         return;
     }
-    let scene = running();
+    let scene = reading_a_file();
     let large = scene.beside("large");
     fs::write(&large, CANARY.repeat(8000)).unwrap();
     let listing = scene.beside("listing");
@@ -116,7 +126,7 @@ fn a_full_disk_leaves_the_files_of_before() {
 
 #[test]
 fn a_value_of_a_megabyte_with_any_bytes_arrives() {
-    let scene = running();
+    let scene = reading_a_file();
     let mut value: Vec<u8> =
         (0..1024 * 1024_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     value[..3].copy_from_slice(b"\0\xff\xfe");

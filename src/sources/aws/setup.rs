@@ -20,6 +20,8 @@ const AUDIENCE: &str = "sts.amazonaws.com";
 const VENDOR: &str = "AWS_";
 /// Where the SDK finds the credentials of a container (ECS, EKS).
 const CONTAINER: [&str; 2] = ["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"];
+/// How the hosts of Amazon's own services end.
+const AMAZON: [&str; 3] = ["amazonaws.com", "amazonaws.com.cn", "api.aws"];
 const TOKEN_FILE: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
 
 /// The variables that name the files which the SDK reads, with where each is below the home directory otherwise.
@@ -102,6 +104,8 @@ impl Setup {
         if !options.named && region.is_none() && !matches!(login, Login::Profile(_)) {
             return Ok(None);
         }
+        let endpoint = reading.endpoint()?;
+        endpoint.as_ref().map_or(Ok(()), |endpoint| reading.belongs_to(endpoint, &login))?;
         let mut role = role.map(|role| reading.checked(role)).transpose()?;
         let mut variables = reading.variables();
         if matches!(login, Login::TokenFile) {
@@ -115,7 +119,7 @@ impl Setup {
             id: options.id.clone(),
             named: options.named,
             region,
-            endpoint: reading.endpoint()?,
+            endpoint,
             certificates: reading.certificates()?,
             login,
             role,
@@ -238,6 +242,36 @@ impl Reading<'_> {
             ));
         }
         Ok(Some(endpoint))
+    }
+
+    /// A login that is not this source's alone is for Amazon, or for where the variables lead that it came with. A manifest
+    /// leads it to no other server: what signs a request, and the token of a session, go there.
+    fn belongs_to(&self, endpoint: &Said, login: &Login) -> Result<()> {
+        let keys = self.options.variable("ACCESS_KEY_ID");
+        let own_keys =
+            matches!(login, Login::Keys { said_by, .. } if !self.own && *said_by == format!("`{keys}`"));
+        let url = reqwest::Url::parse(&endpoint.text).ok();
+        let host = url.as_ref().and_then(|url| url.host_str()).unwrap_or_default();
+        let amazons = AMAZON.iter().any(|end| host.strip_suffix(end).is_some_and(|rest| rest.ends_with('.')));
+        let here = url.as_ref().is_some_and(net::is_this_machine);
+        if !self.options.is_in_manifest("endpoint-url") || own_keys || amazons || here {
+            return Ok(());
+        }
+        let origin = |text: &str| reqwest::Url::parse(text.trim()).ok().map(|url| url.origin());
+        let variables = ["AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL"];
+        let mut named = variables.into_iter().filter_map(|name| self.environment().text(name));
+        if named.any(|text| origin(text) == origin(&endpoint.text)) {
+            return Ok(());
+        }
+        let id = &self.options.id;
+        Err(Error::new(
+            Code::Usage,
+            format!("{id}: {} is no address of Amazon's, and the login is given by variables for Amazon", endpoint.by),
+        )
+        .hint(format!(
+            "Where this server is meant to get the login, say so beside it: `AWS_ENDPOINT_URL_SECRETS_MANAGER: {}` in the step's `env:`. Otherwise give the source an id of its own, and with that keys of its own: `other-aws: {{ kind: aws, endpoint-url: … }}` and `OTHER_AWS_ACCESS_KEY_ID`.",
+            endpoint.text
+        )))
     }
 
     fn certificates(&self) -> Result<Option<Vec<u8>>> {

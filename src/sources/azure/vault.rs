@@ -248,6 +248,9 @@ fn authority(options: &Options, suffix: &Suffix) -> Result<String> {
             .hint("Write the host alone, e.g. `login.microsoftonline.com`."));
     }
     let its_cloud = CLOUDS.iter().find(|cloud| cloud.authorities.contains(&host.as_str()));
+    if its_cloud.is_none() && options.is_in_manifest("authority-host") {
+        refuse_stranger(options, &host)?;
+    }
     if let (Some(own), Some(its)) = (suffix.cloud(), its_cloud)
         && own.suffix != its.suffix
     {
@@ -259,6 +262,27 @@ fn authority(options: &Options, suffix: &Suffix) -> Result<String> {
         return Err(Error::new(Code::Usage, fact).hint("Leave `authority-host` out, or correct the vault."));
     }
     Ok(host)
+}
+
+/// Who gives tokens gets the application's secret: a manifest names nobody for that whom neither Microsoft nor the variables
+/// know that the secret came with.
+fn refuse_stranger(options: &Options, host: &str) -> Result<()> {
+    let variable = options.variable("AUTHORITY_HOST");
+    let known = options.environment().text(&variable).map(|text| {
+        text.trim().strip_prefix("https://").unwrap_or(text.trim()).trim_end_matches('/').to_ascii_lowercase()
+    });
+    let secret = options.credential("CLIENT_SECRET").is_some();
+    let own = options.variable("") != "AZURE_";
+    if !secret || own || known.as_deref() == Some(host) {
+        return Ok(());
+    }
+    Err(Error::new(
+        Code::Usage,
+        format!("{} is no host of Microsoft's, and would get the secret in `{}`", options.said_by("authority-host"), options.variable("CLIENT_SECRET")),
+    )
+    .hint(format!(
+        "Where it is meant to, say so beside the secret: `{variable}: {host}` in the step's `env:`. Otherwise give the source an id of its own, and with that a secret of its own."
+    )))
 }
 
 fn name_is_one(options: &Options, name: &str) -> Result<String> {

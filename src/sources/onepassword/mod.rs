@@ -173,6 +173,11 @@ fn connect_server(options: &Options) -> Result<Option<(Url, HeaderValue)>> {
                     .unusable("connect-host", "is no address of a Connect server")
                     .hint("Write it as `https://connect.example.com`, with the port where it has one.")
             })?;
+            let origin = |text: &str| address(text).map(|url| url.origin());
+            let example = "`other-team: { kind: onepassword, connect-host: … }` and `OTHER_TEAM_CONNECT_TOKEN`";
+            options.refuse_login_of_another("connect-host", "CONNECT_HOST", example, |one, other| {
+                origin(one) == origin(other)
+            })?;
             let bearer = net::bearer(token).ok_or_else(|| unusable(&variable, token))?;
             Ok(Some((host, bearer)))
         }

@@ -272,19 +272,8 @@ fn belongs_here(options: &Options, address: &Address, method: &Method) -> Result
     if matches!(method, Method::Jwt { token: Jwt::OfWorkflow(_), .. } | Method::Kubernetes { .. }) {
         return Ok(());
     }
-    let variable = options.variable("ADDR");
-    let other = options.environment().text(&variable).map(str::trim);
-    if other.is_none_or(|other| address.is_also(other)) {
-        return Ok(());
-    }
-    let said_by = options.said_by("addr");
-    Err(Error::new(
-        Code::Usage,
-        format!("{said_by} and `{variable}` name two servers, and the login is given by variables: whose is it?"),
-    )
-    .hint(format!(
-        "Unset `{variable}` where the login is for the server of {said_by}. A second server has an id of its own in `sources`, and with that variables of its own: `old-vault: {{ kind: vault, addr: … }}` and `OLD_VAULT_TOKEN`."
-    )))
+    let example = "`old-vault: { kind: vault, addr: … }` and `OLD_VAULT_TOKEN`";
+    options.refuse_login_of_another("addr", "ADDR", example, |_, other| address.is_also(other))
 }
 
 fn lacks(options: &Options, kind: Kind, what: &str) -> Error {
