@@ -68,7 +68,7 @@ runner_run() {
         settings+=("$name=${values[$name]}")
     done
     # A shell has no variables with hyphens, an environment has: env sets them.
-    while IFS= read -r input; do
+    while IFS= read -r -d '' input; do
         names+=(-e "${input%%=*}")
         settings+=("$input")
     done < <(runner_inputs "$@")
@@ -87,7 +87,8 @@ runner_run() {
         "$image" >"$log" 2>&1
 }
 
-# runner_inputs INPUT=VALUE...: prints the INPUT_ variable of every input, given or with action.yml's default.
+# runner_inputs INPUT=VALUE...: prints the INPUT_ variable of every input, given or with action.yml's default, each with
+# a NUL behind it, since values may have several lines.
 runner_inputs() {
     local -A given=()
     local pair name default
@@ -101,7 +102,7 @@ runner_inputs() {
     done < <(runner_declared_inputs)
     for name in "${!given[@]}"; do
         pair=${name^^}
-        printf 'INPUT_%s=%s\n' "${pair// /_}" "${given[$name]}"
+        printf 'INPUT_%s=%s\0' "${pair// /_}" "${given[$name]}"
     done
 }
 
