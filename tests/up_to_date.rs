@@ -42,8 +42,8 @@ fn a_service_without_replicas_changes_nothing_from_run_to_run() {
         deploy(&scene, &["--delivery", delivery]);
         let (files, containers) = (scene.tree(), scene.containers());
         let said = deploy(&scene, &["--delivery", delivery]);
-        assert!(said.stderr.contains("all services are up to date"), "{delivery}: {}", said.stderr);
         assert!(scene.tree() == files, "{delivery}: a file is another one");
+        assert!(said.stderr.contains("all services are up to date"), "{delivery}: {}", said.stderr);
         assert_eq!(scene.containers(), containers, "{delivery}");
     }
 }
