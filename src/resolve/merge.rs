@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use super::{Answers, Origin, Resolution, Resolved, Shadowed, State, Warning, freshness, item};
 use crate::error::{Code, Problem};
+use crate::files::LARGEST_VALUES;
 use crate::manifest::{Reference, Secret};
 use crate::secret::SecretValue;
 use crate::settings::Settings;
@@ -106,6 +107,13 @@ impl Merge<'_> {
             Reply::Absent(place) => Outcome::Absent(place.clone()),
             Reply::Denied(refusal) => Outcome::Denied(refusal.clone()),
             Reply::Failed(refusal) => Outcome::Failed(refusal.clone()),
+            // It is refused in any case, and what it takes to mask it first is memory and time.
+            Reply::Found(found) if found.value.expose().len() as u64 > LARGEST_VALUES => {
+                Outcome::Failed(Refusal {
+                    fact: format!("{reference}: the value is larger than 4 MiB"),
+                    remedy: "Is it the one that was meant? A value of at most 1 MiB can be delivered.".to_owned(),
+                })
+            }
             Reply::Found(found) => match reference.field.as_deref().or_else(|| self.default_field(reference))
             {
                 None => Outcome::Found(found.value.clone(), found),

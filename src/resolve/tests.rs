@@ -169,6 +169,18 @@ async fn the_highest_source_that_has_it_wins_and_only_absent_lets_a_lower_one_wi
 }
 
 #[tokio::test]
+async fn a_value_that_is_far_too_large_is_refused_before_it_is_masked() {
+    let large = |bytes: usize| Says::Value(Box::leak("x".repeat(bytes).into_boxed_str()));
+    let most = usize::try_from(crate::files::LARGEST_VALUES).unwrap();
+    for (bytes, state, masked) in [(most + 1, State::Failed, 0), (most, State::Invalid, 1)] {
+        let resolution = resolved("KEY", &[], vec![Told::new("env", large(bytes))]).await;
+        assert_eq!(resolution.secrets[0].state, state);
+        assert_eq!(resolution.values().count(), masked);
+        assert!(resolution.check().unwrap_err().to_string().contains("is larger than"));
+    }
+}
+
+#[tokio::test]
 async fn a_denied_or_failed_source_above_the_winner_blocks_it() {
     for (says, expected, state) in
         [(Denied, Code::SourceDenied, State::Denied), (Failed, Code::SourceFailed, State::Failed)]

@@ -34,6 +34,16 @@ fn each_setting_that_cannot_work_is_named_with_what_would() {
             "`sources.aws.endpoint-url` is no address",
             "the region says where",
         ),
+        (
+            run().sources("aws: { endpoint-url: 'https://canary.example.com' }"),
+            "aws: `sources.aws.endpoint-url` is no address of Amazon's, and the login is given by variables for Amazon",
+            "AWS_ENDPOINT_URL_SECRETS_MANAGER",
+        ),
+        (
+            run().sources("aws: { endpoint-url: 'https://amazonaws.com.canary.example' }").without("AWS_ENDPOINT_URL"),
+            "aws: `sources.aws.endpoint-url` is no address of Amazon's",
+            "an id of its own",
+        ),
         (run().variable("AWS_SECRET_ACCESS_KEY", ""), "AWS_ACCESS_KEY_ID is set, and AWS_SECRET_ACCESS_KEY is not", "both or none"),
         (run().without("AWS_ACCESS_KEY_ID"), "AWS_SECRET_ACCESS_KEY is set, and AWS_ACCESS_KEY_ID is not", "both or none"),
         (
@@ -104,4 +114,29 @@ async fn a_malformed_reference_is_told_and_the_others_are_read() {
         assert!(told.failed().contains(fact), "{}", told.said());
     }
     told[5].absent();
+}
+
+/// Amazon's own addresses, those that the variables name as well, and servers for which there are keys of their own.
+#[test]
+fn a_manifest_may_name_a_server_that_its_login_is_for() {
+    let vpce = "https://vpce-1.secretsmanager.eu-central-1.vpce.amazonaws.com";
+    let own = |name: &str| format!("OTHER_AWS_{name}");
+    for (run, reference) in [
+        (run().sources(&format!("aws: {{ endpoint-url: '{vpce}' }}")), "aws:any"),
+        (
+            run()
+                .sources("aws: { endpoint-url: 'https://store.example.com' }")
+                .variable("AWS_ENDPOINT_URL_SECRETS_MANAGER", "https://store.example.com/"),
+            "aws:any",
+        ),
+        (
+            run()
+                .sources("other-aws: { kind: aws, endpoint-url: 'https://store.example.com' }")
+                .variable(&own("ACCESS_KEY_ID"), "AKIAEXAMPLE000000001")
+                .variable(&own("SECRET_ACCESS_KEY"), "made-up"),
+            "other-aws:any",
+        ),
+    ] {
+        assert!(run.opened(reference).is_ok(), "{reference}");
+    }
 }

@@ -125,6 +125,11 @@ impl Run {
         }
     }
 
+    /// Whether the settings are good.
+    pub(crate) fn opened(&self, reference: &str) -> Result<(), Error> {
+        self.open(&[reference]).map(|_| ())
+    }
+
     /// What lies below a prefix.
     pub(crate) async fn list(&self, prefix: &str) -> Listing {
         let opened = self.open(&["aws:any"]).unwrap_or_else(|error| panic!("{error}"));

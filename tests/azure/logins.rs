@@ -193,7 +193,8 @@ async fn sovereign_clouds_have_logins_and_audiences_of_their_own() {
     let own = Case::new(&azure, "own").without("vault-name").setting("vault-url", url);
     let own = own
         .setting("vault-suffix", "vault.sovereign.example")
-        .setting("authority-host", "login.sovereign.example");
+        .setting("authority-host", "login.sovereign.example")
+        .variable("AZURE_AUTHORITY_HOST", "https://login.sovereign.example/");
     own.with_application().variable("AZURE_CLIENT_SECRET", SECRET).found("azure:key").await;
 }
 

@@ -155,6 +155,11 @@ fn a_login_that_is_not_whole_or_given_twice_is_told() {
             "`auth: client-secret`, `auth: federated-token-file`",
         ),
         (
+            secret(application()).setting("authority-host", "login.canary.example"),
+            "`sources.azure.authority-host` is no host of Microsoft's, and would get the secret in `AZURE_CLIENT_SECRET`",
+            "AZURE_AUTHORITY_HOST",
+        ),
+        (
             application().variable("AZURE_CLIENT_SECRET", "canary\n"),
             "`AZURE_CLIENT_SECRET` holds a line break or another control character (7 bytes, 2 lines)",
             "Paste the secret's value alone",

@@ -26,6 +26,10 @@ fn settings_that_cannot_work_are_refused_when_the_source_is_opened() {
             "`sources.onepassword.connect-host` names a Connect server, and OP_CONNECT_TOKEN is not set",
         ),
         (
+            connect("https://example.com").settings("{ connect-host: https://canary.example.com }"),
+            "`sources.onepassword.connect-host` and `OP_CONNECT_HOST` name two servers, and the login is given by variables",
+        ),
+        (
             none().variable("OP_CONNECT_TOKEN", "canary"),
             "OP_CONNECT_TOKEN is set, and no Connect server is named",
         ),

@@ -268,10 +268,9 @@ impl Reading<'_> {
             Code::Usage,
             format!("{id}: {} is no address of Amazon's, and the login is given by variables for Amazon", endpoint.by),
         )
-        .hint(format!(
-            "Where this server is meant to get the login, say so beside it: `AWS_ENDPOINT_URL_SECRETS_MANAGER: {}` in the step's `env:`. Otherwise give the source an id of its own, and with that keys of its own: `other-aws: {{ kind: aws, endpoint-url: … }}` and `OTHER_AWS_ACCESS_KEY_ID`.",
-            endpoint.text
-        )))
+        .hint(
+            "Where this server is meant to get the login, say so beside it: give `AWS_ENDPOINT_URL_SECRETS_MANAGER` the same address in the step's `env:`. Otherwise give the source an id of its own, and with that keys of its own: `other-aws: { kind: aws, endpoint-url: … }` and `OTHER_AWS_ACCESS_KEY_ID`.",
+        ))
     }
 
     fn certificates(&self) -> Result<Option<Vec<u8>>> {

@@ -281,7 +281,7 @@ fn refuse_stranger(options: &Options, host: &str) -> Result<()> {
         format!("{} is no host of Microsoft's, and would get the secret in `{}`", options.said_by("authority-host"), options.variable("CLIENT_SECRET")),
     )
     .hint(format!(
-        "Where it is meant to, say so beside the secret: `{variable}: {host}` in the step's `env:`. Otherwise give the source an id of its own, and with that a secret of its own."
+        "Where it is meant to, say so beside the secret: give `{variable}` the same host in the step's `env:`. Otherwise give the source an id of its own, and with that a secret of its own."
     )))
 }
 
