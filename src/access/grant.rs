@@ -38,7 +38,7 @@ impl One<'_> {
             own.taken.extend(file.instead_of.clone());
         }
         self.larger(&mut own, rules, warnings);
-        self.withdraw(&mut own, owners, warnings);
+        self.withdraw(&mut own, rules, owners, warnings);
         self.arguments(&mut own, owners, warnings, problems);
         self.not_granted(&mut own, problems);
         own
@@ -161,14 +161,24 @@ impl One<'_> {
         name
     }
 
-    /// Variables of secrets that the service does not get, or that have no value.
-    fn withdraw(&self, own: &mut ServiceAccess, owners: &Owners, warnings: &mut Vec<(String, String)>) {
-        let absent = |name: &SecretName| owners.of(name.as_str()).is_some_and(|secret| !secret.sensitive);
+    /// Variables of secrets that the service does not get.
+    fn withdraw(
+        &self,
+        own: &mut ServiceAccess,
+        rules: &Rules,
+        owners: &Owners,
+        warnings: &mut Vec<(String, String)>,
+    ) {
+        // Of one without a value Compose makes what it makes without it: nothing, or a default.
+        let is_no_secret = |name: &SecretName| {
+            owners.of(name.as_str()).is_some_and(|secret| !secret.sensitive)
+                || rules.absent.iter().any(|secret| secret.name == *name)
+        };
         for (variable, name) in &self.asks.variables {
             let taken_by_another = self
                 .grant
                 .is_some_and(|grant| grant.variables.get(variable).is_some_and(|said| said.secret.is_some()));
-            if (self.has)(name) || absent(name) || taken_by_another {
+            if (self.has)(name) || is_no_secret(name) || taken_by_another {
                 continue;
             }
             // What the shell reads and nothing sets need not be taken away.

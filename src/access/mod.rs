@@ -129,6 +129,21 @@ impl ServiceAccess {
         self.delivered(Form::File)
     }
 
+    /// The files that nothing but the launcher reads: what they hold, the program gets as variables.
+    pub fn read_by_launcher_alone(&self) -> BTreeSet<&str> {
+        let as_variables = |granted: &&Granted| {
+            let variables = &granted.variables;
+            !variables.is_empty()
+                && variables.iter().all(|v| v.form == Form::AtStart)
+                && granted.places.is_empty()
+        };
+        let single = self.secrets.iter().filter(as_variables).map(|granted| granted.file.as_str());
+        let composed = self.composed.iter().filter(|composed| {
+            composed.form == Form::AtStart && matches!(composed.place, LargerPlace::Variable(_))
+        });
+        single.chain(composed.map(|composed| composed.file.as_str())).collect()
+    }
+
     fn delivered(&self, form: Form) -> BTreeMap<&str, &str> {
         let single = self.secrets.iter().flat_map(|granted| {
             let variables = granted.variables.iter().filter(move |variable| variable.form == form);
@@ -176,7 +191,15 @@ pub fn decide(model: &Model, rules: &Rules) -> Result<Access> {
     for secret in rules.secrets {
         let (how, services) = receive(&secret.name, &asks, model, rules);
         by_grant_to |= how == How::GrantTo;
-        if how == How::Nobody {
+        let composed = asks.values().flat_map(|asks| &asks.larger).any(
+            |larger| matches!(&larger.place, LargerPlace::Variable(name) if *name == *secret.name.as_str()),
+        );
+        if how == How::Nobody && composed {
+            access.warnings.push((
+                format!("{} is declared, and the Compose file makes the variable of other secrets", secret.name),
+                format!("Leave it out of the secrets; or let a service have it, in claude-secrets.yml: `variables: {{ {0}: {0} }}`.", secret.name),
+            ));
+        } else if how == How::Nobody {
             without_service.push(secret.name.to_string());
         }
         receivers.insert(&secret.name, services);

@@ -1,6 +1,6 @@
 //! The stages Manifest, Resolution and Masks: from what the user said to values that cannot be printed any more.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -269,14 +269,16 @@ pub(super) fn tools(run: &Run, secrets: &[&Secret], resolution: Option<&Resoluti
     let values: Vec<&SecretValue> =
         resolution.into_iter().flat_map(|r| r.values().map(|(_, value)| value)).collect();
     let mut placeholders = BTreeMap::new();
+    let in_env_file = names_in_env_file(&run.settings);
     // Without what they need themselves (`env:DOCKER_HOST`) Docker's programs find nothing.
     let replaceable = |(variable, _): &(&str, &Secret)| reserved::reader(variable).is_none();
     for (variable, secret) in Owners::new(secrets.iter().copied()).iter().filter(replaceable) {
         let known = resolution.is_none_or(|r| r.has_value(&secret.name));
         let text = match (secret.sensitive, known) {
             (true, true) => Some(placeholder(variable)),
-            // Whatever the step's environment has under this name, this run was told not to take it.
-            (true, false) => Some(String::new()),
+            // The step's environment is not asked, whatever it has under this name. Compose takes its own default; what
+            // its `.env` has it would take as well, if the variable were not there.
+            (true, false) => in_env_file.contains(variable).then(String::new),
             (false, _) => resolution.and_then(|r| r.plain_text(&secret.name)),
         };
         placeholders.extend(text.map(|text| (variable.to_owned(), text)));
@@ -289,6 +291,16 @@ pub(super) fn tools(run: &Run, secrets: &[&Secret], resolution: Option<&Resoluti
     let stand_ins = StandIns { variables: placeholders, values: available };
     let variables = run.sensitive.child_variables(&run.settings.variables, &values, stand_ins);
     Tools::new(variables, run.console.clone(), run.interrupt.clone())
+}
+
+/// The names in the `.env` file that Compose reads by itself; none when it cannot be read.
+fn names_in_env_file(settings: &Settings) -> BTreeSet<String> {
+    let directory = settings.compose.directory.as_deref().unwrap_or(&settings.workspace);
+    let read = crate::files::read(&directory.join(".env"), crate::files::LARGEST_VALUES).ok();
+    let parsed = read.and_then(|read| {
+        dotenv::parse::parse(read.value.expose(), dotenv::parse::Interpolation::Literal).ok()
+    });
+    parsed.into_iter().flat_map(|parsed| parsed.entries).map(|entry| entry.key).collect()
 }
 
 /// The project's socket: missing it is the commonest mistake, and the client's own words for it are long.

@@ -340,7 +340,9 @@ fn still_there(prepared: &Prepared, merged: &serde_json::Value) -> BTreeMap<Stri
 }
 
 fn check(run: &Run, prepared: &Prepared, secrets: &[&Secret], merged: &serde_json::Value) -> Result<()> {
-    let sensitive = secrets.iter().filter(|secret| secret.sensitive);
+    // One without a value is what Compose makes of it: a default, or nothing.
+    let absent = |secret: &Secret| prepared.absent.contains(&secret.name);
+    let sensitive = secrets.iter().filter(|secret| secret.sensitive && !absent(secret));
     let names: BTreeSet<String> =
         Owners::new(sensitive.copied()).iter().map(|(variable, _)| variable.to_owned()).collect();
     let secrets_in = |text: &str| run.console.secrets_in(text.as_bytes());

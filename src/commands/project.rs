@@ -20,6 +20,7 @@ use crate::docker::project::{Project, check_own, likely_name};
 use crate::error::{Code, Error, Result};
 use crate::manifest::Secret;
 use crate::report::DeliveryRow;
+use crate::secret::SecretName;
 use crate::settings::Mode;
 
 /// The project with everything that is decided before the first value is handed out.
@@ -41,6 +42,8 @@ pub(super) struct Prepared {
     pub(super) images: Images,
     /// The project's own secrets that move into a service's volume.
     pub(super) own: BTreeMap<String, Vec<OwnSecret>>,
+    /// Declared secrets that have no value.
+    pub(super) absent: BTreeSet<SecretName>,
     /// Variables that an `env_file` gives as well as `environment`, by service; known once an override was checked.
     pub(super) emptied: BTreeMap<String, BTreeSet<String>>,
     /// What is known of the engine's machine; known once an override was checked.
@@ -147,6 +150,7 @@ pub(super) async fn prepare(
         images,
         mounted,
         own,
+        absent: absent.iter().map(|secret| secret.name.clone()).collect(),
         emptied: BTreeMap::new(),
         engine: EngineSide::default(),
     })

@@ -8,7 +8,7 @@ use super::Run;
 use super::gather::Declared;
 use super::planning::Planned;
 use super::project::Prepared;
-use crate::access::variables_of;
+use crate::access::{ServiceAccess, variables_of};
 use crate::delivery::choose::Kind;
 use crate::delivery::override_file::TARGET;
 use crate::docker::command::Tools;
@@ -64,7 +64,11 @@ impl Proof<'_> {
         let Planned { plans, paths, files, .. } = self.planned;
         let of_service = |(service, plan): (&String, &crate::delivery::plan::ServicePlan)| {
             let of_file = |file: &crate::delivery::plan::PlannedFile| {
-                let target = format!("{TARGET}/{}", file.file);
+                let target = if file.file.starts_with('/') {
+                    file.file.clone()
+                } else {
+                    format!("{TARGET}/{}", file.file)
+                };
                 if self.prepared.choice.kind == Kind::Volume {
                     let (owner, mode) = file.permissions(plan.reader, 0o400);
                     let (uid, gid) = owner.unwrap_or((0, 0));
@@ -83,7 +87,10 @@ impl Proof<'_> {
                 };
                 Some(GrantedFile { target, uid, gid, mode, seen_from_host })
             };
-            (service.clone(), plan.files.iter().filter_map(of_file).collect())
+            let access = self.prepared.access.services.get(service);
+            let set_at_start = access.map(ServiceAccess::read_by_launcher_alone).unwrap_or_default();
+            let files = plan.files.iter().filter(|file| !set_at_start.contains(file.file.as_str()));
+            (service.clone(), files.filter_map(of_file).collect())
         };
         plans.iter().map(of_service).collect()
     }

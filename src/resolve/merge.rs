@@ -111,7 +111,8 @@ impl Merge<'_> {
             Reply::Found(found) if found.value.expose().len() as u64 > LARGEST_VALUES => {
                 Outcome::Failed(Refusal {
                     fact: format!("{reference}: the value is larger than 4 MiB"),
-                    remedy: "Is it the one that was meant? A value of at most 1 MiB can be delivered.".to_owned(),
+                    remedy: "Is it the one that was meant? A value of at most 1 MiB can be delivered."
+                        .to_owned(),
                 })
             }
             Reply::Found(found) => match reference.field.as_deref().or_else(|| self.default_field(reference))

@@ -1,15 +1,18 @@
-//! The `dotenv` source: `.env` files, read as Docker Compose reads them, but with every `$` left as it is.
+//! The `dotenv` source: `.env` files, read as Docker Compose reads them, but with every `$` left as it is, except in
+//! `${NAME}` of an earlier line.
 
 pub mod parse;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use async_trait::async_trait;
+use zeroize::Zeroizing;
+use zeroize::Zeroizing;
 
-use self::parse::{Interpolation, Warning, WarningKind, parse};
+use self::parse::{Interpolation, Quoting, Warning, WarningKind, parse};
 use super::{Found, Item, Remark, Reply, Source, Surroundings, absolute, read_file, unreadable};
 use crate::error::{Code, Error, Result, plain_reason};
 use crate::files::{self, Contents, LARGEST_VALUES};
@@ -129,6 +132,34 @@ impl Source for Dotenv {
 }
 
 impl Dotenv {
+    /// A value that holds `${KEY}` of a line before it, with that line's value in its place, as Compose composes it. Every
+    /// other dollar sign is a part of the value. `None` when there is nothing to compose.
+    fn composed(&self, value: &[u8]) -> Option<SecretValue> {
+        let text = std::str::from_utf8(value).ok()?;
+        let mut rest = text;
+        let mut bytes = Zeroizing::new(Vec::with_capacity(value.len()));
+        let mut any = false;
+        while let Some(at) = rest.find("${") {
+            let (before, behind) = rest.split_at(at);
+            bytes.extend_from_slice(before.as_bytes());
+            let name = behind[2..].split_once('}').map(|(name, _)| name);
+            if let Some((name, entry)) = name.and_then(|name| Some((name, self.entries.get(name)?))) {
+                bytes.extend_from_slice(entry.value.expose());
+                // Lines that hold each other many times would grow without end.
+                if bytes.len() as u64 > LARGEST_VALUES {
+                    return None;
+                }
+                rest = &behind[name.len() + 3..];
+                any = true;
+            } else {
+                bytes.extend_from_slice(b"${");
+                rest = &behind[2..];
+            }
+        }
+        bytes.extend_from_slice(rest.as_bytes());
+        any.then(|| SecretValue::new(std::mem::take(&mut *bytes)))
+    }
+
     fn read_file(&mut self, file: &Path) -> Result<()> {
         let path = self.project.join(file);
         let shown = file.display().to_string();
@@ -137,12 +168,25 @@ impl Dotenv {
             Error::new(Code::SourceFailed, format!("{shown}: {error}")).hint(error.remedy().to_owned())
         })?;
         let Contents { changed, mode, .. } = contents;
+        let mut composed = BTreeSet::new();
         for entry in parsed.entries {
             let place = format!("{shown} line {}", entry.line);
-            self.entries.insert(entry.key, Entry { value: entry.value.into(), place, changed });
+            let mut value = SecretValue::from(entry.value);
+            if entry.quoting != Quoting::Single
+                && let Some(text) = self.composed(value.expose())
+            {
+                value = text;
+                composed.insert(entry.key.clone());
+            }
+            self.entries.insert(entry.key, Entry { value, place, changed });
         }
         // A bare `NAME` is how Compose is told to inherit; that it has no value here is no fault of the file.
-        let doubts = parsed.warnings.into_iter().filter(|doubt| doubt.kind != WarningKind::Bare);
+        let is_composed = |doubt: &Warning| composed.iter().any(|key| doubt.is_about(key));
+        let doubts = parsed.warnings.into_iter().filter(|doubt| match doubt.kind {
+            WarningKind::Bare => false,
+            WarningKind::WouldInterpolate => !is_composed(doubt),
+            _ => true,
+        });
         self.doubts.extend(doubts.map(|doubt| (shown.clone(), doubt)));
         if mode & 0o077 != 0 {
             self.remarks.push(Remark {
