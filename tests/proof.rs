@@ -9,6 +9,8 @@
 #[path = "support/scene.rs"]
 mod scene;
 
+#[path = "proof/elsewhere.rs"]
+mod elsewhere;
 #[path = "proof/images.rs"]
 mod images;
 #[path = "proof/matrix.rs"]

@@ -384,75 +384,6 @@ fn image(raw: Value) -> Option<Image> {
     })
 }
 
-/// The kinds of things that containers use and that are inspected by name.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Used {
-    /// Networks.
-    Network,
-    /// Volumes.
-    Volume,
-}
-
-/// What the engine says of these networks or volumes, in one call; those that are not there are left out.
-pub async fn inspect_used(tools: &Tools, kind: Used, names: &BTreeSet<String>) -> Result<Vec<Value>> {
-    if names.is_empty() {
-        return Ok(Vec::new());
-    }
-    let words = match kind {
-        Used::Network => &["network", "inspect"],
-        Used::Volume => &["volume", "inspect"],
-    };
-    let answer = tools.docker(words).names(names).output().await?;
-    match answer.json() {
-        Some(Value::Array(list)) => Ok(list),
-        _ => Err(unreachable(&answer.stderr)),
-    }
-}
-
-/// What the engine says of the layers of an image.
-pub async fn history(tools: &Tools, image: &str) -> Result<Vec<Value>> {
-    let answer =
-        tools.docker(&["history", "--no-trunc", "--format={{json .}}"]).names([image]).output().await?;
-    if !answer.success {
-        return Err(unreachable(&answer.stderr));
-    }
-    let layers = serde_json::Deserializer::from_slice(&answer.stdout).into_iter::<Value>();
-    layers.collect::<std::result::Result<_, _>>().map_err(|_| {
-        Error::new(Code::Internal, format!("`docker history` of {image} printed something that is no JSON"))
-    })
-}
-
-/// A process of a container, as the Docker host sees it.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Process {
-    /// Its number.
-    pub pid: u32,
-    /// Its parent's number.
-    pub parent: u32,
-    /// The user that it works as.
-    pub uid: u32,
-    /// The group that it works as.
-    pub gid: u32,
-    /// Its further groups.
-    pub groups: Vec<u32>,
-}
-
-/// The processes of a container. `None` when the container does not run any more, or when the Docker host has no `ps` that
-/// tells users by number.
-pub async fn processes(tools: &Tools, container: &str) -> Result<Option<Vec<Process>>> {
-    let answer =
-        tools.docker(&["top"]).names([container, "-eo", "pid,ppid,euid,egid,supgid"]).output().await?;
-    Ok(answer.success.then(|| answer.text().lines().skip(1).map(process).collect()).flatten())
-}
-
-fn process(line: &str) -> Option<Process> {
-    let mut words = line.split_whitespace();
-    let mut number = || words.next()?.parse().ok();
-    let (pid, parent, uid, gid) = (number()?, number()?, number()?, number()?);
-    let groups = words.next().unwrap_or_default().split(',');
-    Some(Process { pid, parent, uid, gid, groups: groups.filter_map(|group| group.parse().ok()).collect() })
-}
-
 /// An image name with what `docker` leaves out: no default registry and library, and a tag.
 fn canonical(name: &str) -> String {
     let name = name.strip_prefix("docker.io/").unwrap_or(name);
@@ -489,15 +420,6 @@ mod tests {
         assert!(numbers("v2.40.3") > Some(OLDEST_COMPOSE) && numbers("2.9.0") < Some(OLDEST_COMPOSE));
         assert!(numbers("5.5.0") > Some(OLDEST_COMPOSE));
         assert_eq!(numbers("dev"), None);
-    }
-
-    #[test]
-    fn processes_are_read_with_their_users_and_groups() {
-        let read = |line: &str| process(line).map(|p| (p.pid, p.parent, p.uid, p.gid, p.groups));
-        assert_eq!(read("326   306   0   0   0"), Some((326, 306, 0, 0, vec![0])));
-        assert_eq!(read("7 6 1000 1001 4,27,1000"), Some((7, 6, 1000, 1001, vec![4, 27, 1000])));
-        assert_eq!(read("7 6 1000 1001 -"), Some((7, 6, 1000, 1001, vec![])));
-        assert_eq!(read("7 6 root root"), None);
     }
 
     #[test]

@@ -7,8 +7,10 @@ use serde_json::Value;
 
 use super::Subject;
 use crate::docker::command::Tools;
-use crate::docker::engine::{self, Container, Image, Used};
+use crate::docker::engine::{self, Container, Image};
+use crate::docker::inspection::{self, Used};
 use crate::docker::project::With;
+use crate::docker::socket::Socket;
 use crate::error::{Problem, Result};
 use crate::report::{Message, outputs, summary};
 use crate::search::places::Places;
@@ -20,8 +22,8 @@ pub(super) struct Answers {
     pub(super) volumes: Vec<Value>,
     /// Each image with a name to call it by, and its layers.
     pub(super) images: Vec<(String, Image, Vec<Value>)>,
-    /// The merged model of what is deployed.
-    model: Value,
+    /// The merged model of what is deployed; `None` when nothing that goes into it has a finding.
+    model: Option<Value>,
 }
 
 /// What was found.
@@ -32,23 +34,36 @@ pub(super) struct Searched {
 }
 
 /// Asks everything at the same time: networks and volumes in one call each, the layers of each image, and Compose.
-pub(super) async fn ask(tools: &Tools, subject: &Subject<'_>) -> Result<Answers> {
+///
+/// Every text of the merged model is one of the project's own model or of the override. So Compose need not merge them
+/// again, which takes longer than all the rest, as long as neither has a finding.
+pub(super) async fn ask(
+    tools: &Tools,
+    socket: Option<&Socket>,
+    search: &Search<'_>,
+    subject: &Subject<'_>,
+) -> Result<Answers> {
     let model = subject.project.model.resolved();
     let all = || subject.containers.iter().chain(&subject.replaced).copied();
     let mut networks = named(model, "networks");
     networks.extend(all().flat_map(networks_of));
     let mut volumes = named(model, "volumes");
     volumes.extend(all().flat_map(volumes_of));
+    let has_findings = !search.document(model, &Places::model()).is_empty()
+        || subject.override_file.as_ref().is_some_and(|(_, _, bytes)| !in_override(search, bytes).is_empty());
     let merged = async {
-        match &subject.override_file {
-            Some((_, path, _)) => subject.project.merged(tools, With::Override(path)).await,
-            None => Ok(model.clone()),
-        }
+        Ok(match &subject.override_file {
+            Some((_, path, _)) if has_findings => {
+                Some(subject.project.merged(tools, With::Override(path)).await?)
+            }
+            None if has_findings => Some(model.clone()),
+            _ => None,
+        })
     };
     let (networks, volumes, images, model) = tokio::try_join!(
-        engine::inspect_used(tools, Used::Network, &networks),
-        engine::inspect_used(tools, Used::Volume, &volumes),
-        images(tools, subject),
+        inspection::inspect_used(tools, socket, Used::Network, &networks),
+        inspection::inspect_used(tools, socket, Used::Volume, &volumes),
+        images(tools, socket, subject),
         merged,
     )?;
     Ok(Answers { networks, volumes, images, model })
@@ -89,7 +104,9 @@ pub(super) fn search(search: &Search, subject: &Subject, answers: &Answers) -> S
             leak(search.document(layer, &Places::layer()), &format!("docker history {name}"), IN_IMAGE);
         }
     }
-    leak(search.document(&answers.model, &Places::model()), "docker compose config", IN_MODEL);
+    if let Some(model) = &answers.model {
+        leak(search.document(model, &Places::model()), "docker compose config", IN_MODEL);
+    }
     if let Some((path, _, bytes)) = &subject.override_file {
         leak(in_override(search, bytes), &path.display().to_string(), IN_MODEL);
     }
@@ -187,7 +204,11 @@ fn volumes_of(container: &Container) -> Vec<String> {
 }
 
 /// The images of the services and of their containers, each once, with their layers.
-async fn images(tools: &Tools, subject: &Subject<'_>) -> Result<Vec<(String, Image, Vec<Value>)>> {
+async fn images(
+    tools: &Tools,
+    socket: Option<&Socket>,
+    subject: &Subject<'_>,
+) -> Result<Vec<(String, Image, Vec<Value>)>> {
     let mut by_id: BTreeMap<String, (String, Image)> = BTreeMap::new();
     for (name, image) in subject.images {
         by_id.entry(image.id.clone()).or_insert_with(|| (name.clone(), image.clone()));
@@ -199,7 +220,7 @@ async fn images(tools: &Tools, subject: &Subject<'_>) -> Result<Vec<(String, Ima
     for (name, image) in engine::images(tools, &missing).await? {
         by_id.insert(image.id.clone(), (name, image));
     }
-    let layers = by_id.keys().map(|id| engine::history(tools, id));
+    let layers = by_id.keys().map(|id| inspection::history(tools, socket, id));
     let layers = try_join_all(layers).await?;
     Ok(by_id.into_values().zip(layers).map(|((name, image), layers)| (name, image, layers)).collect())
 }

@@ -8,7 +8,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::docker::engine::{Container, Process};
+use crate::docker::engine::Container;
+use crate::docker::inspection::Process;
 
 /// A file that a service was granted.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -241,8 +241,16 @@ const IMAGE: &[(&str, Holds)] = &[
     ("ContainerConfig/ExposedPorts/@keys", Name),
 ];
 
-const LAYER: &[(&str, Holds)] =
-    &[("ID", Nothing), ("CreatedAt", Nothing), ("CreatedSince", Nothing), ("Size", Nothing)];
+// In the words of the API, and of the client.
+const LAYER: &[(&str, Holds)] = &[
+    ("Id", Nothing),
+    ("ID", Nothing),
+    ("Created", Nothing),
+    ("CreatedAt", Nothing),
+    ("CreatedSince", Nothing),
+    ("Size", Nothing),
+    ("Tags", GivenName),
+];
 
 const MODEL: &[(&str, Holds)] = &[
     ("name", GivenName),

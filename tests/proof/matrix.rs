@@ -61,9 +61,14 @@ impl Project {
 
     /// Runs a mode.
     pub fn run(&self, mode: &str) -> Done {
+        done(self.command(mode))
+    }
+
+    /// A call of a mode.
+    pub fn command(&self, mode: &str) -> Command {
         let mut command = self.scene.cli([mode, "--delivery", self.delivery, "--report-file", "report.json"]);
         command.env("KEY", VALUE).env("PIN", NUMBER).envs(EVERYDAY);
-        done(command)
+        command
     }
 
     /// Brings the project up by hand with the override and one more file, which the program never hears of: so all that it
@@ -100,7 +105,12 @@ impl Project {
     /// Runs a mode that must fail so, and returns the facts. The value is nowhere in what it says.
     #[track_caller]
     pub fn problems(&self, mode: &str, status: i32, code: &str) -> Vec<String> {
-        let said = self.run(mode).expect(status);
+        self.problems_of(&self.run(mode).expect(status), code)
+    }
+
+    /// The facts of a failed run.
+    #[track_caller]
+    pub fn problems_of(&self, said: &Done, code: &str) -> Vec<String> {
         let report = std::fs::read_to_string(self.scene.project().join("report.json")).unwrap();
         for (what, text) in [("the log", &said.stderr), ("the report", &report)] {
             for value in [VALUE, NUMBER] {

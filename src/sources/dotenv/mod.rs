@@ -10,7 +10,6 @@ use std::time::SystemTime;
 
 use async_trait::async_trait;
 use zeroize::Zeroizing;
-use zeroize::Zeroizing;
 
 use self::parse::{Interpolation, Quoting, Warning, WarningKind, parse};
 use super::{Found, Item, Remark, Reply, Source, Surroundings, absolute, read_file, unreadable};
