@@ -18,3 +18,4 @@ pub mod secret;
 pub mod settings;
 pub mod sources;
 pub mod tracked;
+pub mod worker;

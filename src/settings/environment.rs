@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::PathBuf;
 
 use crate::secret::SecretValue;
 
@@ -62,6 +63,16 @@ impl Environment {
         names
             .filter(move |name| name.starts_with(beginning))
             .filter_map(|name| Some((name, self.text(name)?)))
+    }
+
+    /// The path that a variable names; `None` when it is unset or empty.
+    pub fn path(&self, name: &str) -> Option<PathBuf> {
+        self.value(name).map(|value| PathBuf::from(OsStr::from_bytes(value.expose())))
+    }
+
+    /// Every variable.
+    pub fn all(&self) -> impl Iterator<Item = (&OsStr, &SecretValue)> {
+        self.0.iter().map(|(name, value)| (name.as_os_str(), value))
     }
 
     /// Whether a variable is there, empty or not.
