@@ -1,5 +1,7 @@
 //! The command line: one command a mode, and each action input that is no secret a flag of the same name.
 
+use std::ffi::OsString;
+
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use crate::settings::{INPUTS, Input, Kind, Mode};
@@ -12,14 +14,28 @@ pub enum Asked {
     Schema,
     /// To print what the stores must allow.
     Policy(ArgMatches),
+    /// To print the secret of this name.
+    Get(String),
+    /// To start a program with secrets as variables: these, or all that are mounted.
+    Exec(Vec<String>, Vec<OsString>),
+    /// To say which secrets a worker can see: these, or all that are mounted.
+    Seen(Vec<String>),
 }
 
 /// Reads the command line. Errors, `--help` and `--version` come back as clap's own error, which prints itself.
-pub fn parse(words: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Asked, clap::Error> {
+pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Asked, clap::Error> {
     let mut matches = command().try_get_matches_from(words)?;
     Ok(match matches.remove_subcommand() {
         Some((name, _)) if name == "schema" => Asked::Schema,
         Some((name, given)) if name == "policy" => Asked::Policy(given),
+        Some((name, given)) if name == "get" => Asked::Get(flag(&given, "name").unwrap_or_default()),
+        Some((name, mut given)) if name == "exec" => {
+            let command = given.remove_many("command").into_iter().flatten().collect();
+            Asked::Exec(texts(&mut given, "only"), command)
+        }
+        Some((name, mut given)) if name == "validate" && switch(&given, "worker") => {
+            Asked::Seen(texts(&mut given, "names"))
+        }
         Some((name, given)) => {
             Asked::Run(Mode::ALL.iter().find(|(token, _)| *token == name).map(|(_, mode)| *mode), given)
         }
@@ -42,6 +58,10 @@ pub fn switch(matches: &ArgMatches, name: &str) -> bool {
     matches.try_get_one::<bool>(name).ok().flatten().copied().unwrap_or(false)
 }
 
+fn texts(matches: &mut ArgMatches, name: &str) -> Vec<String> {
+    matches.remove_many(name).into_iter().flatten().collect()
+}
+
 fn command() -> Command {
     let root = Command::new("claude-secrets")
         .version(env!("CARGO_PKG_VERSION"))
@@ -59,9 +79,56 @@ fn command() -> Command {
         let inputs = INPUTS.iter().filter(|input| input.name != "mode").map(argument);
         root.subcommand(Command::new(mode.name()).about(about).args(inputs).arg(verbose()))
     });
-    root.subcommand(policy())
+    root.mut_subcommand(Mode::Validate.name(), |validate| validate.args(worker()))
+        .subcommand(get())
+        .subcommand(exec())
+        .subcommand(policy())
         .subcommand(Command::new("schema").about("Prints the JSON Schema of claude-secrets.yml"))
 }
+
+fn worker() -> [Arg; 2] {
+    let about = "In a container: says which secrets this process can load, from where, and their shape; needs no project";
+    [
+        Arg::new("worker").long("worker").action(ArgAction::SetTrue).help(about),
+        Arg::new("names")
+            .value_name("NAME")
+            .num_args(0..)
+            .requires("worker")
+            .help("With --worker: the secrets that must be there. Default: all that are mounted"),
+    ]
+}
+
+fn get() -> Command {
+    Command::new("get")
+        .about("In a container: prints a secret's bytes exactly, with no line end added")
+        .after_help(PLACES)
+        .arg(Arg::new("name").value_name("NAME").required(true).help("The secret's name"))
+}
+
+fn exec() -> Command {
+    Command::new("exec")
+        .about("In a container: starts a program that reads only variables, with its secrets in them")
+        .after_help(PLACES)
+        .arg(
+            Arg::new("only")
+                .long("only")
+                .value_name("NAMES")
+                .value_delimiter(',')
+                .help("The secrets to set. Default: all that are mounted"),
+        )
+        .arg(
+            Arg::new("command")
+                .value_name("COMMAND")
+                .value_parser(clap::value_parser!(OsString))
+                .num_args(1..)
+                .last(true)
+                .required(true)
+                .help("The program and its arguments"),
+        )
+}
+
+/// Where the commands for containers look.
+const PLACES: &str = "A secret is looked for in /run/secrets, in a file of its name in lower case; then in the file that the variable NAME_FILE names; then in the variable NAME.";
 
 fn policy() -> Command {
     let about = "Prints the least that each store must allow for what the manifest declares; asks no store";

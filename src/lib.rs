@@ -24,3 +24,4 @@ pub mod sensitive;
 pub mod settings;
 pub mod sources;
 pub mod tracked;
+pub mod worker;

@@ -1,5 +1,8 @@
 //! Hardens the process, reads what the user said, runs it, and exits with the status that tells how it went.
 
+use std::ffi::OsString;
+use std::io::IsTerminal as _;
+use std::os::fd::AsFd as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -12,14 +15,23 @@ use claude_secrets::harden;
 use claude_secrets::interrupt::Interrupt;
 use claude_secrets::manifest;
 use claude_secrets::mask::Redactor;
+use claude_secrets::secret::SecretName;
 use claude_secrets::sensitive::Sensitive;
 use claude_secrets::settings::{self, Environment, Given, Settings};
+use claude_secrets::worker::{self, Worker};
 
 fn main() -> ExitCode {
-    harden::process();
+    if std::env::args_os().nth(1).is_some_and(|command| command == "exec") {
+        harden::until_another_program();
+    } else {
+        harden::process();
+    }
     match cli::parse(std::env::args_os()) {
         Ok(Asked::Schema) => print(&format!("{:#}\n", manifest::schema())),
         Ok(Asked::Policy(matches)) => policy(&matches),
+        Ok(Asked::Get(name)) => get(&name),
+        Ok(Asked::Exec(only, command)) => exec(&only, command),
+        Ok(Asked::Seen(names)) => seen(&names),
         Ok(Asked::Run(mode, matches)) => given(&matches, |given| start(mode, given)),
         Err(error) => {
             misread(&error);
@@ -66,10 +78,7 @@ fn policy(matches: &clap::ArgMatches) -> ExitCode {
             complain(&titles);
             print(&texts)
         }
-        Err(error) => {
-            complain(&redacted(&format!("error: {error}\n")));
-            ExitCode::from(error.code.exit_status())
-        }
+        Err(error) => refuse(&error),
     }
 }
 
@@ -103,14 +112,56 @@ fn run(settings: Settings, console: &Arc<Console>) -> anyhow::Result<u8> {
     status
 }
 
+fn get(name: &str) -> ExitCode {
+    match worker::load(name).and_then(|value| worker::printable(value, std::io::stdout().is_terminal())) {
+        Ok(value) => print_bytes(value.expose()),
+        Err(error) => refuse(&error),
+    }
+}
+
+fn exec(only: &[String], command: Vec<OsString>) -> ExitCode {
+    match names(only) {
+        Ok(only) => {
+            let (said, status) = Worker::of_this_process().start(&only, command);
+            complain(&said);
+            ExitCode::from(status)
+        }
+        Err(error) => refuse(&error),
+    }
+}
+
+fn seen(given: &[String]) -> ExitCode {
+    let (text, end) = match names(given) {
+        Ok(given) => Worker::of_this_process().seen(&given),
+        Err(error) => return refuse(&error),
+    };
+    let printed = print(&text);
+    end.map_or_else(|error| refuse(&error), |()| printed)
+}
+
+fn names(texts: &[String]) -> Result<Vec<SecretName>, Error> {
+    texts.iter().map(|text| worker::name(text)).collect()
+}
+
+fn refuse(error: &Error) -> ExitCode {
+    complain(&redacted(&format!("error: {error}\n")));
+    ExitCode::from(error.code.exit_status())
+}
+
 fn complain(text: &str) {
     use std::io::Write;
     let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
 fn print(text: &str) -> ExitCode {
+    print_bytes(text.as_bytes())
+}
+
+fn print_bytes(bytes: &[u8]) -> ExitCode {
     use std::io::Write;
-    match std::io::stdout().write_all(text.as_bytes()) {
+    // Not by the buffer of standard output, which would keep what comes after the last line end, and a copy of it.
+    let written = std::io::stdout().as_fd().try_clone_to_owned().map(std::fs::File::from);
+    match written.and_then(|mut out| out.write_all(bytes)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
     }

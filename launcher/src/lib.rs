@@ -38,6 +38,14 @@ pub fn run() -> ExitCode {
     }
 }
 
+/// Replaces this process by a program, with these arguments (the program first) and variables (`NAME=VALUE`). What was
+/// inherited stays, signals too. Returns only when that is not possible: what to say, and the exit status.
+pub fn replace(words: &[CString], variables: &[CString]) -> (String, u8) {
+    let told = words.first().map_or(&[][..], |word| word.as_bytes());
+    let (message, status) = program::replace(told, words, variables);
+    (message.into_text(), status)
+}
+
 /// Starts the program, or tells why not.
 fn start(words: &[Vec<u8>]) -> ExitCode {
     let Some(told) = words.first() else { return failed(&[interface::usage()], OURS) };

@@ -36,12 +36,18 @@ impl Message {
         })
     }
 
-    /// Writes it to standard error, with our name before it. Nobody may be left to read it.
+    /// Writes it to standard error. Nobody may be left to read it.
     pub(crate) fn complain(&self) {
-        let mut line = b"claude-secrets: ".to_vec();
-        line.extend_from_slice(&self.0);
-        line.push(b'\n');
-        let _ = std::io::stderr().write_all(&line);
+        let _ = std::io::stderr().write_all(&self.line());
+    }
+
+    /// The whole line, with our name before it.
+    pub(crate) fn into_text(self) -> String {
+        String::from_utf8_lossy(&self.line()).into_owned()
+    }
+
+    fn line(&self) -> Vec<u8> {
+        [b"claude-secrets: ", self.0.as_slice(), b"\n"].concat()
     }
 
     /// Writes it to standard output; false when that failed.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::PathBuf;
 
 use crate::secret::SecretValue;
 
@@ -70,6 +71,16 @@ impl Environment {
     /// The names of all variables that are text.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().filter_map(|name| name.to_str())
+    }
+
+    /// The path that a variable names; `None` when it is unset or empty.
+    pub fn path(&self, name: &str) -> Option<PathBuf> {
+        self.value(name).map(|value| PathBuf::from(OsStr::from_bytes(value.expose())))
+    }
+
+    /// Every variable.
+    pub fn all(&self) -> impl Iterator<Item = (&OsStr, &SecretValue)> {
+        self.0.iter().map(|(name, value)| (name.as_os_str(), value))
     }
 
     /// Whether a variable is there, empty or not.

@@ -1,0 +1,96 @@
+//! Reads files of secrets, and says why one cannot be read.
+
+use std::io::{ErrorKind, Read as _};
+use std::path::Path;
+
+use crate::error::{Code, Error, Result, plain_reason};
+use crate::secret::{SecretName, SecretValue};
+
+/// A file that is larger is no secret.
+const LARGEST: u64 = 16 * 1024 * 1024;
+
+/// Why a file that is there cannot be read.
+pub(super) struct Fault(std::io::Error);
+
+/// The bytes of a file, exactly; `None` when there is none.
+pub(super) fn file(path: &Path) -> Result<Option<SecretValue>, Fault> {
+    match bytes(path) {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
+        Err(error) => Err(Fault(error)),
+    }
+}
+
+fn bytes(path: &Path) -> std::io::Result<SecretValue> {
+    // Looked at before it is opened: a pipe would wait for somebody to write into it.
+    let kind = std::fs::metadata(path)?;
+    if !kind.is_file() {
+        let what = if kind.is_dir() { "it is a directory" } else { "it is no regular file" };
+        return Err(std::io::Error::other(what));
+    }
+    let mut bytes = zeroize::Zeroizing::new(Vec::with_capacity(usize::try_from(kind.len()).unwrap_or(0) + 1));
+    std::fs::File::open(path)?.take(LARGEST + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(std::io::Error::other("it is larger than 16 MiB"));
+    }
+    Ok(bytes.into())
+}
+
+/// The names of the files in a directory that are text; none when there is no directory.
+pub(super) fn names(directory: &Path) -> Result<Vec<String>> {
+    let failed = |error: &std::io::Error| {
+        Error::new(
+            Code::SourceFailed,
+            format!("cannot read the directory {}: {}", directory.display(), plain_reason(error)),
+        )
+        .hint(format!("Let uid {} list it, or name the secrets.", uid()))
+    };
+    let entries = match std::fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok(Vec::new());
+        }
+        Err(error) => return Err(failed(&error)),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(|error| failed(&error))?;
+        // A volume of ours has links and hidden folders of its own beside the secrets.
+        if std::fs::metadata(entry.path()).is_ok_and(|kind| kind.is_file()) {
+            names.extend(entry.file_name().into_string());
+        }
+    }
+    Ok(names)
+}
+
+/// A variable names a file, and there is none: never the variable below it, which would be a guess.
+pub(super) fn nothing_named(variable: &str, path: &Path) -> Error {
+    Error::new(Code::SourceFailed, format!("{variable} names a file that is not there: {}", path.display()))
+        .hint(format!("Correct the path in {variable}, or unset it."))
+}
+
+impl Fault {
+    /// The error for a file of the directory of secrets.
+    pub(super) fn of_a_mounted_file(&self, name: &SecretName, path: &Path) -> Error {
+        self.error(&format!("cannot read {} for {name}", path.display()))
+    }
+
+    /// The error for a file that a variable names.
+    pub(super) fn of_a_named_file(&self, variable: &str, path: &Path) -> Error {
+        self.error(&format!("cannot read {}, which {variable} names", path.display()))
+    }
+
+    fn error(&self, doing: &str) -> Error {
+        if self.0.kind() == ErrorKind::PermissionDenied {
+            let fact = format!("{doing}: permission denied (this process runs as uid {})", uid());
+            return Error::new(Code::SourceDenied, fact)
+                .hint(format!("Set the user in `services:` of claude-secrets.yml: `uid: {}`.", uid()));
+        }
+        Error::new(Code::SourceFailed, format!("{doing}: {}", plain_reason(&self.0)))
+            .hint("Put a regular file there, or remove what is there.")
+    }
+}
+
+fn uid() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
