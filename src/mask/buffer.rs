@@ -63,6 +63,11 @@ impl Buffer {
         }
     }
 
+    /// Gives back all memory that is not used, wiped.
+    pub(super) fn shrink_to_fit(&mut self) {
+        self.shrink(self.0.len());
+    }
+
     fn reserve(&mut self, more: usize) {
         let needed = self.0.len() + more;
         if needed > self.0.capacity() {

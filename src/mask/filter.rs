@@ -1,7 +1,7 @@
 //! A quick look at text: where may a pattern begin? Most text is passed over at a few bytes per clock tick.
 //!
-//! The text is not searched for whole patterns but sampled: every eighth position (every fourth, every one, for
-//! shorter patterns) eight (four) bytes are hashed, and a bitmap says whether such a *window* belongs to some
+//! The text is not searched for whole patterns but sampled: every eighth position (every fourth, every second, for
+//! shorter patterns) eight (four, three) bytes are hashed, and a bitmap says whether such a *window* belongs to some
 //! pattern. Of each pattern as many windows side by side are known as a sample steps over, so that one of them is
 //! met wherever the pattern stands. What is kept is hashes alone: no byte of a value is in these tables.
 
@@ -34,7 +34,7 @@ impl Windows {
 
 const LONG: Windows = Windows { length: 8, step: 8 };
 const MIDDLE: Windows = Windows { length: 4, step: 4 };
-const SHORT: Windows = Windows { length: 4, step: 1 };
+const SHORT: Windows = Windows { length: 3, step: 2 };
 
 /// The shortest pattern that can be found (bytes).
 pub(super) const SHORTEST: usize = SHORT.shortest();
@@ -68,29 +68,26 @@ impl Filter {
         for tier in self.tiers.iter().flatten() {
             match tier.windows.step {
                 8 => {
-                    for (index, window) in text.as_chunks::<8>().0.iter().enumerate() {
-                        tier.look(u64::from_le_bytes(*window), 8 * index, found);
-                    }
+                    let windows = text.as_chunks::<8>().0.iter().map(|window| u64::from_le_bytes(*window));
+                    tier.scan(windows.enumerate().map(|(index, window)| (8 * index, window)), found);
                 }
                 4 => {
-                    for (index, window) in text.as_chunks::<4>().0.iter().enumerate() {
-                        tier.look(u64::from(u32::from_le_bytes(*window)), 4 * index, found);
-                    }
+                    let windows = text.as_chunks::<4>().0.iter().map(|window| u32::from_le_bytes(*window));
+                    tier.scan(windows.enumerate().map(|(index, window)| (4 * index, window.into())), found);
                 }
                 _ => {
-                    for (index, window) in text.windows(4).enumerate() {
-                        let [a, b, c, d] = [window[0], window[1], window[2], window[3]];
-                        tier.look(u64::from(u32::from_le_bytes([a, b, c, d])), index, found);
-                    }
+                    let windows = text.windows(3).step_by(2);
+                    let windows =
+                        windows.map(|window| u32::from_le_bytes([window[0], window[1], window[2], 0]));
+                    tier.scan(windows.enumerate().map(|(index, window)| (2 * index, window.into())), found);
                 }
             }
         }
     }
 
     /// How many bytes the tables take.
-    #[cfg(test)]
     pub(super) fn memory(&self) -> usize {
-        self.tiers.iter().flatten().map(|tier| 8 * tier.marks.words.len() + 4 * tier.table.len()).sum()
+        self.tiers.iter().flatten().map(|tier| tier.marks.memory() + 4 * tier.table.len()).sum()
     }
 }
 
@@ -123,11 +120,14 @@ impl Tier {
         }
     }
 
+    /// Looks at windows and where each is.
     #[inline]
-    fn look(&self, window: u64, at: usize, found: &mut dyn FnMut(usize)) {
-        let hash = mix(window);
-        if self.marks.has(hash) {
-            self.look_up(hash, at, found);
+    fn scan(&self, windows: impl Iterator<Item = (usize, u64)>, found: &mut dyn FnMut(usize)) {
+        for (at, window) in windows {
+            let hash = mix(window);
+            if self.marks.has(hash) {
+                self.look_up(hash, at, found);
+            }
         }
     }
 
@@ -179,6 +179,11 @@ impl Marks {
     /// Whether a pattern may begin with the first [`SHORTEST`] bytes of `text`; `true` when there are not as many.
     pub(super) fn may_begin(&self, text: &[u8]) -> bool {
         text.get(..SHORTEST).is_none_or(|beginning| self.has(mix(word(beginning))))
+    }
+
+    /// How many bytes they take.
+    pub(super) fn memory(&self) -> usize {
+        8 * self.words.len()
     }
 
     fn set(&mut self, hash: u64) {

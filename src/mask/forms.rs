@@ -22,7 +22,7 @@ pub(super) enum Form {
 }
 
 /// How many forms a text gets.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Extent {
     /// All of them: a value, or a field of a JSON value.
     Full,

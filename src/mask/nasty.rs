@@ -279,12 +279,10 @@ fn wrapped_base64_is_redacted_line_by_line() {
 fn strings_inside_a_json_value_are_redacted_one_by_one() {
     let redactor = redactor(&[PRETTY.as_bytes()]);
     let password = "p\"a$s\\w/ö<rd>&";
-    for text in [password, "svc-deploy"] {
-        for (encoding, encoded) in encodings(text) {
-            assert_eq!(redactor.redact_text(&encoded), "***", "{encoding}");
-        }
+    for (encoding, encoded) in encodings(password) {
+        assert_eq!(redactor.redact_text(&encoded), "***", "{encoding}");
     }
-    let structure = "{ \"enabled\": true }, null, [ ], username";
+    let structure = "{ \"enabled\": true }, null, [ ], username, svc-deploy";
     assert_eq!(
         redactor.redact_text(structure).replace("\"enabled\": true", "***"),
         structure.replace("\"enabled\": true", "***")

@@ -77,7 +77,8 @@ impl Redactor {
         }
     }
 
-    /// Returns the names of all secrets whose values stand in `text`, in any form, each once, in the order of the plan.
+    /// Returns the names of all secrets of which a secret part stands in `text`, in any form, each once, in the order
+    /// of the plan. What is only hidden in the log (a user name that stands beside the password) counts for none.
     /// Where two secrets share a form (the same value), the first of them is named.
     pub fn names_in(&self, text: &[u8]) -> Vec<&str> {
         let mut seen = vec![false; self.0.patterns.names.len()];
@@ -85,7 +86,8 @@ impl Redactor {
             // Every piece that begins here counts, not only the longest.
             let mut next = Some(piece);
             while let Some(index) = next {
-                seen[self.0.pieces[index].name] = true;
+                let piece = self.0.pieces[index];
+                seen[piece.name] |= piece.secret;
                 next = self.0.parent(index);
             }
         });
@@ -96,6 +98,12 @@ impl Redactor {
     /// Starts to redact output that arrives in chunks.
     pub fn stream(&self) -> Stream {
         Stream::new(self.clone())
+    }
+
+    /// How many bytes of memory it takes, the patterns apart, which it shares with the plan.
+    pub fn memory(&self) -> usize {
+        let of_piece = std::mem::size_of::<Span>() + std::mem::size_of::<Option<u32>>();
+        self.0.pieces.len() * of_piece + self.0.filter.memory() + self.0.beginnings.memory()
     }
 
     /// The parts of `text` to hide, from left to right, with a gap of at least one byte between two.
@@ -179,7 +187,8 @@ fn pieces(patterns: &Patterns) -> Vec<Span> {
         let starts = (span.start..span.end - PIECE).step_by(PIECE).chain([span.end - PIECE]);
         pieces.extend(starts.map(|start| Span { start, end: start + PIECE, ..span }));
     }
-    pieces.sort_by(|a, b| patterns.bytes(*a).cmp(patterns.bytes(*b)));
+    // Sorted already, unless something was cut up. Of equal ones the secret part stays.
+    pieces.sort_by(|a, b| patterns.bytes(*a).cmp(patterns.bytes(*b)).then(b.secret.cmp(&a.secret)));
     pieces.dedup_by(|a, b| patterns.bytes(*a) == patterns.bytes(*b));
     pieces
 }

@@ -268,7 +268,8 @@ mod tests {
                 prop_assert!(!out.windows(pattern.len()).any(|part| part == pattern));
             }
             prop_assert!(redactor.names_in(&out).is_empty());
-            prop_assert_eq!(redactor.names_in(&text).is_empty(), expected == text);
+            let named = |text: &[u8]| plan.secret().any(|pattern| text.windows(pattern.len()).any(|part| part == pattern));
+            prop_assert_eq!(!redactor.names_in(&text).is_empty(), named(&text));
         }
 
         #[test]
@@ -277,8 +278,8 @@ mod tests {
             text in proptest::collection::vec(any::<u8>(), 0..400),
             size in 1..40_usize,
         ) {
-            let (_, redactor) = redactor(&values);
-            prop_assume!(redactor.names_in(&text).is_empty());
+            let (plan, redactor) = redactor(&values);
+            prop_assume!(by_definition(plan.all(), &text) == text);
             prop_assert_eq!(streamed(&redactor, text.chunks(size)), text);
         }
     }
