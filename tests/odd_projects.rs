@@ -42,7 +42,7 @@ fn a_compose_secret_of_the_declared_variable_or_of_its_file_name_is_filled() {
             run(&scene, &["deploy", "--secrets", named, "--delivery", delivery], 0);
             assert_eq!(inside(&scene, "web", &["cat", "/run/secrets/own"]), VALUE, "{name} {delivery}");
             assert_eq!(inside(&scene, "web", &["stat", "-c", "%a", "/run/secrets/own"]), "440\n", "{name}");
-            assert_eq!(inside(&scene, "other", &["ls", "/run"]).contains("secrets"), false, "{name}");
+            assert!(!inside(&scene, "other", &["ls", "/run"]).contains("secrets"), "{name}");
         }
     }
 }

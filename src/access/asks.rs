@@ -109,7 +109,7 @@ impl<'a> Owners<'a> {
         self.0.iter().map(|(variable, secret)| (variable.as_str(), *secret))
     }
 
-    /// The secret that a Compose secret of this name is, by its file's name; `db-password` is DB_PASSWORD.
+    /// The secret that a Compose secret of this name is, by its file's name; `db-password` is `DB_PASSWORD`.
     fn named(&self, source: &str) -> Option<&'a Secret> {
         let plain = |name: &str| name.to_ascii_lowercase().replace(['-', '.'], "_");
         let wanted = plain(source);
@@ -214,14 +214,11 @@ impl Asks {
         let written = value.unwrap_or_default();
         if !variables_in(written).is_empty() {
             let text = Text::of_model(written);
-            match text.whole().map(|variable| owners.of(variable)) {
-                Some(Some(secret)) => {
-                    self.variables.insert(name.to_owned(), secret.name.clone());
-                }
-                _ => {
-                    let place = LargerPlace::Variable(name.to_owned());
-                    self.larger_value(place, written, owners, secrets_in);
-                }
+            if let Some(secret) = text.whole().and_then(|variable| owners.of(variable)) {
+                self.variables.insert(name.to_owned(), secret.name.clone());
+            } else {
+                let place = LargerPlace::Variable(name.to_owned());
+                self.larger_value(place, written, owners, secrets_in);
             }
         } else if let Some(secret) = owners.of(name) {
             // `file:///run/secrets/…` in the variable itself: the program reads the file.

@@ -113,7 +113,7 @@ impl Overriding<'_> {
                     Some(volume) => self.in_volume(service, plan, volume, &mut own, &mut all),
                     None => self.in_files(service, access, plan, &mut own, &mut all),
                 }
-                self.own_configs(service, access, &mut own);
+                own.own_configs = own_configs(service, access);
             }
             own.mounts.extend(self.covers(service)?);
             own.labels = self.labels.get(name).cloned().unwrap_or_default();
@@ -196,13 +196,6 @@ impl Overriding<'_> {
             .collect();
         if rest.len() < service.secrets.len() {
             own.own_secrets = Some(rest);
-        }
-    }
-
-    fn own_configs(&self, service: &Service, access: &ServiceAccess, own: &mut ServiceOverride) {
-        let taken = |config: &&OwnFile| access.taken.contains(&Entry::Config(config.source.clone()));
-        if service.configs.iter().any(|config| taken(&config)) {
-            own.own_configs = Some(service.configs.iter().filter(|c| !taken(c)).cloned().collect());
         }
     }
 
@@ -293,6 +286,13 @@ impl EngineSide {
              manifest's `services:`.",
         )
     }
+}
+
+/// A service's configs without those that this action fills; `None` when it fills none.
+fn own_configs(service: &Service, access: &ServiceAccess) -> Option<Vec<OwnFile>> {
+    let taken = |config: &&OwnFile| access.taken.contains(&Entry::Config(config.source.clone()));
+    let any = service.configs.iter().any(|config| taken(&config));
+    any.then(|| service.configs.iter().filter(|config| !taken(config)).cloned().collect())
 }
 
 /// Those of a service's own secrets that are at no place of the plan.

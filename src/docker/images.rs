@@ -1,6 +1,7 @@
 //! Images: there before anything is changed, and known by the user that they run as.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
 use tempfile::TempDir;
 
@@ -128,7 +129,7 @@ impl BuildSecrets {
             let (_, path) = file.keep().map_err(|error| failed(&error.error))?;
             let path = path.display().to_string().replace('$', "$$");
             let (key, path) = (serde_json::Value::from(key.as_str()), serde_json::Value::from(path));
-            override_text.push_str(&format!("  {key}: !override\n    file: {path}\n"));
+            let _ = writeln!(override_text, "  {key}: !override\n    file: {path}");
         }
         Ok(Some(BuildFiles { override_text, _directory: directory }))
     }

@@ -21,6 +21,7 @@ fn shape(
     Shape { what, value: value.into(), secret, public }
 }
 
+#[allow(clippy::too_many_lines)] // a table
 fn shapes() -> Vec<Shape> {
     const AWS: &[&str] =
         &["appuser", "postgres", "redshift", "mongo", "db", "5432", "app", "example-1", "true"];
