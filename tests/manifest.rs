@@ -125,7 +125,6 @@ const BAD: &[(Code, &str, &str)] = &[
     (Code::ManifestInvalid, "secrets:\n  [A]: {}", ""),
     (Code::ManifestInvalid, "secrets:\n  ANTHROPIC_API_KEY:\nservices:\n  w: [ANTHROPIC_API_KY]", ""),
     (Code::ManifestInvalid, "secrets:\n  A:\nservices:\n  w: [A, A, canaryword-xY9z]", ""),
-    (Code::ManifestInvalid, "secrets:\n  A:\nservices:\n  w: { uid: 1 }", ""),
     (Code::ManifestInvalid, "secrets:\n  A:\nservices:\n  w: { secrets: A }", ""),
     (Code::ManifestInvalid, "secrets:\n  A:\nservices:\n  w: canaryword", ""),
     (Code::ManifestInvalid, "secrets:\n  A:\nservices:\n  w: { secrets: [A], deliver: env, starts-workers: true }", ""),
