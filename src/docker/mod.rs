@@ -10,5 +10,6 @@ pub mod images;
 pub mod lock;
 pub mod model;
 pub mod project;
+pub mod read_by_compose;
 pub mod said;
 pub mod up;
