@@ -24,6 +24,8 @@ mod compose_says;
 mod dying;
 #[path = "leaks/memory.rs"]
 mod memory;
+#[path = "leaks/older_output.rs"]
+mod older_output;
 #[path = "leaks/project.rs"]
 mod project;
 

@@ -162,7 +162,8 @@ impl Deployment<'_> {
         let after = engine::containers(&self.tools.uninterrupted(), &project.model.name).await?;
         reporting::services(run, self.prepared, &planned, &after);
         if result.is_err() {
-            health::show_troubled(&self.tools.uninterrupted(), &run.console, &after).await?;
+            let before = planned.containers.iter().map(health::run_of).collect();
+            health::show_troubled(&self.tools.uninterrupted(), &run.console, &after, &before).await?;
         }
         result?;
         if run.settings.compose.remove_orphans {

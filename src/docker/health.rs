@@ -73,7 +73,7 @@ pub async fn wait(
         if !failed.is_empty() || start.elapsed() >= timeout {
             let late = format!("is not ready after {}", humantime::format_duration(timeout));
             failed.extend(pending.into_iter().map(|container| (container, late.clone())));
-            return Err(failure(tools, console, &failed, &absent).await?);
+            return Err(failure(tools, console, &failed, &absent, settled).await?);
         }
         sleep(POLL).await;
     }
@@ -85,10 +85,16 @@ pub fn run_of(container: &Container) -> (String, String) {
     (container.id.clone(), started.unwrap_or_default().to_owned())
 }
 
-/// Prints the last lines of the containers that are not well, for an `up` that did not come to its end.
-pub async fn show_troubled(tools: &Tools, console: &Console, containers: &[Container]) -> Result<()> {
+/// Prints the last lines of the containers that are not well, for an `up` that did not come to its end. `before` are those
+/// that were there before this run.
+pub async fn show_troubled(
+    tools: &Tools,
+    console: &Console,
+    containers: &[Container],
+    before: &BTreeSet<(String, String)>,
+) -> Result<()> {
     for container in containers.iter().filter(|c| !matches!(verdict(c), Verdict::Good | Verdict::Running)) {
-        last_lines(tools, console, container).await?;
+        last_lines(tools, console, container, before).await?;
     }
     Ok(())
 }
@@ -148,9 +154,26 @@ fn describe(container: &Container, why: &str) -> String {
     }
 }
 
-async fn last_lines(tools: &Tools, console: &Console, container: &Container) -> Result<()> {
+/// Prints what a container of this run printed last. What an older one printed may hold values that have been replaced
+/// since, which no mask of this run knows.
+async fn last_lines(
+    tools: &Tools,
+    console: &Console,
+    container: &Container,
+    before: &BTreeSet<(String, String)>,
+) -> Result<()> {
+    let made = container.raw.get("Created").and_then(|at| at.as_str());
+    let Some(made) = made.filter(|_| !before.iter().any(|(id, _)| *id == container.id)) else {
+        console.line(&format!(
+            "the log of {0} is not shown: it is older than this run, and may hold earlier values. On the Docker host: \
+             docker logs --tail 20 {0}",
+            container.name
+        ));
+        return Ok(());
+    };
     console.group(&format!("last lines of {}", container.name));
-    tools.docker(&["logs", "--tail=20"]).names([&container.id]).stream().await?;
+    // By the engine's own clock: a log driver that keeps lines by name may have some of a container before this one.
+    tools.docker(&["logs", "--tail=20"]).option("--since", made).names([&container.id]).stream().await?;
     console.end_group();
     Ok(())
 }
@@ -160,9 +183,10 @@ async fn failure(
     console: &Console,
     failed: &[(&Container, String)],
     absent: &[&str],
+    before: &BTreeSet<(String, String)>,
 ) -> Result<Error> {
     for (container, _) in failed {
-        last_lines(tools, console, container).await?;
+        last_lines(tools, console, container, before).await?;
     }
     let ended = failed.iter().map(|(container, why)| {
         Problem::new(format!("service {} ({}) {why}", container.service, container.name))
@@ -170,7 +194,7 @@ async fn failure(
     let missing = absent.iter().map(|service| Problem::new(format!("service {service} has no container")));
     Ok(Error::new(Code::Unhealthy, "services did not come up")
         .problems(ended.chain(missing).collect())
-        .hint("The last lines of each are in the log above. `wait-timeout` gives slow ones more time."))
+        .hint("The last lines of each that this run made are in the log above. `wait-timeout` gives slow ones more time."))
 }
 
 #[cfg(test)]
