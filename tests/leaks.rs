@@ -22,6 +22,8 @@ mod children;
 mod compose_says;
 #[path = "leaks/dying.rs"]
 mod dying;
+#[path = "leaks/logins.rs"]
+mod logins;
 #[path = "leaks/memory.rs"]
 mod memory;
 #[path = "leaks/older_output.rs"]

@@ -8,6 +8,7 @@ pub mod host_directory;
 pub mod host_paths;
 pub mod images;
 pub mod lock;
+pub mod logins;
 pub mod model;
 pub mod project;
 pub mod read_by_compose;
