@@ -12,6 +12,8 @@ mod forms;
 mod nasty;
 #[path = "support/scene.rs"]
 mod scene;
+#[path = "support/spy.rs"]
+mod spy;
 mod support;
 
 #[path = "leaks/by_the_runner.rs"]
