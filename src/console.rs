@@ -1,6 +1,5 @@
 //! The one output stream: every line of ours and of every child passes here, redacted once the masks are known.
 
-use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -53,7 +52,7 @@ pub struct Foreign<'a> {
 }
 
 /// Changes a line of a child before it is printed, or leaves it out.
-pub type Edit = for<'l> fn(&'l str) -> Option<Cow<'l, str>>;
+pub type Edit = Box<dyn Fn(&str) -> Option<String>>;
 
 /// One pipe of a child: what is redacted of it and not yet printed, up to the end of its line.
 struct Pipe {
@@ -269,9 +268,9 @@ impl Foreign<'_> {
 
     fn print(&mut self, lines: Vec<Vec<u8>>) {
         for mut line in lines {
-            if let Some(edit) = self.edit {
-                match edit(&String::from_utf8_lossy(&line)).map(|text| text.into_owned().into_bytes()) {
-                    Some(edited) => line = edited,
+            if let Some(edit) = &self.edit {
+                match edit(&String::from_utf8_lossy(&line)) {
+                    Some(edited) => line = edited.into_bytes(),
                     None => continue,
                 }
             }

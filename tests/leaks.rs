@@ -12,6 +12,8 @@ mod forms;
 mod nasty;
 #[path = "support/scene.rs"]
 mod scene;
+#[path = "support/spy.rs"]
+mod spy;
 mod support;
 
 #[path = "leaks/by_the_runner.rs"]
@@ -22,8 +24,12 @@ mod children;
 mod compose_says;
 #[path = "leaks/dying.rs"]
 mod dying;
+#[path = "leaks/logins.rs"]
+mod logins;
 #[path = "leaks/memory.rs"]
 mod memory;
+#[path = "leaks/older_output.rs"]
+mod older_output;
 #[path = "leaks/project.rs"]
 mod project;
 

@@ -23,9 +23,10 @@ use crate::docker::health;
 use crate::docker::host_paths::HostPaths;
 use crate::docker::images::{self, BuildSecrets, Images};
 use crate::docker::lock::{EngineLock, Holder};
+use crate::docker::logins::Logins;
 use crate::docker::project::check_builds;
 use crate::docker::readers::{self, Readers};
-use crate::docker::up::{self, Logins, Scope};
+use crate::docker::up::{self, Scope};
 use crate::error::Result;
 use crate::manifest::Secret;
 use crate::report::Outcome;
@@ -202,7 +203,8 @@ impl Deployment<'_> {
         let after = engine::containers(&self.tools.uninterrupted(), &project.model.name).await?;
         reporting::services(run, self.prepared, &planned, &after);
         if result.is_err() {
-            health::show_troubled(&self.tools.uninterrupted(), &run.console, &after).await?;
+            let tools = self.tools.uninterrupted();
+            health::show_troubled(&tools, &run.console, &after, &planned.containers).await?;
         }
         result?;
         if run.settings.compose.remove_orphans {

@@ -1,8 +1,11 @@
-//! The revision of a service's secrets: it changes when they do, and tells nothing about them.
+//! The revision of a service's secrets: it changes when they do.
 //!
-//! A label can be read by everyone who may inspect a container, and a plain hash would let them guess weak values.
-//! So it is Argon2id with a salt of its own (RFC 9106; 7 MiB and 5 passes: 19 ms and 9 MB), and a service's revision
-//! covers all its values together.
+//! A label can be read by everyone who may inspect a container, and a plain hash would let them guess weak values at any
+//! speed. So it is Argon2id with a salt of its own (RFC 9106; 7 MiB and 5 passes: 19 ms and 9 MB a guess), and a service's
+//! revision covers all its values together: who guesses must have all of them right at once. That makes guessing dear and
+//! not impossible. Where all values of a service are weak, as a PIN of four digits alone (3 minutes on one core), the label
+//! gives them away. A key that the label's reader has not got would have to be kept by the engine, whose every administrator
+//! reads the secrets themselves, and be read from it in every run, for three more calls of the engine.
 
 use argon2::{Algorithm, Argon2, Params, Version};
 use data_encoding::BASE64URL_NOPAD;

@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdout, Command};
 use zeroize::Zeroizing;
 
-use super::said;
+use super::said::{Said, unset_variables};
 use crate::arguments::Arguments;
 use crate::console::{Console, Edit};
 use crate::error::{Code, Error, Result, plain_reason};
@@ -57,8 +57,8 @@ pub struct Call {
     program: Vec<OsString>,
     arguments: Arguments,
     input: Option<Input>,
-    /// What is changed in the lines that it prints.
-    edit: Option<Edit>,
+    /// What is known of the files that Docker Compose reads; `None` for other programs.
+    said: Option<Arc<Said>>,
     tools: Tools,
 }
 
@@ -68,7 +68,7 @@ pub struct Output {
     pub success: bool,
     /// Its standard output, as it was.
     pub stdout: Zeroizing<Vec<u8>>,
-    /// Its standard error, redacted, without trailing line ends.
+    /// Its standard error, redacted, without trailing line ends. Of Docker Compose only why it failed.
     pub stderr: String,
     /// The variables that Compose says are not set. Names of variables of env files may be among them, which are parts
     /// of values: they must not be printed.
@@ -110,7 +110,7 @@ impl Tools {
     /// A call of `docker`, which begins with these words.
     pub fn docker(&self, words: &[&'static str]) -> Call {
         let arguments = Arguments::new(words);
-        Call { program: vec!["docker".into()], arguments, input: None, edit: None, tools: self.clone() }
+        Call { program: vec!["docker".into()], arguments, input: None, said: None, tools: self.clone() }
     }
 
     /// A call of Docker Compose, which begins with these words.
@@ -119,7 +119,7 @@ impl Tools {
             program: self.compose.clone(),
             arguments: Arguments::new(words),
             input: None,
-            edit: Some(said::without_quotes),
+            said: Some(Arc::default()),
             tools: self.clone(),
         }
     }
@@ -147,6 +147,13 @@ impl Call {
         self
     }
 
+    /// Judges what Compose says by the files that it reads in this call.
+    #[must_use]
+    pub fn reading(mut self, said: &Arc<Said>) -> Self {
+        self.said = Some(said.clone());
+        self
+    }
+
     /// Gives the program these bytes on its standard input.
     #[must_use]
     pub fn input(mut self, bytes: Input) -> Self {
@@ -157,7 +164,7 @@ impl Call {
     /// Runs the program and collects its output. An error means that it could not be run at all, or that the run was
     /// interrupted; a status other than 0 is no error here.
     pub async fn output(self) -> Result<Output> {
-        let edit = self.edit;
+        let said = self.said.clone();
         let (mut child, input, tools) = self.start()?;
         let (out, err) = (child.stdout.take(), child.stderr.take());
         let stdin = child.stdin.take();
@@ -186,22 +193,17 @@ impl Call {
             return Ok(Output::too_much());
         };
         let status = child.wait().await.map_err(|error| cannot_run(&error))?;
-        let unset = match edit {
-            Some(_) => said::unset_variables(&String::from_utf8_lossy(&stderr)),
-            None => BTreeSet::new(),
-        };
         let text = tools.console.redacted(&stderr);
         let text = String::from_utf8_lossy(&text);
-        let lines: Vec<_> = match edit {
-            Some(edit) => text.lines().filter_map(edit).collect(),
-            None => vec![text],
+        let (text, unset) = match said {
+            // Of what succeeds only the warnings of unset variables matter.
+            Some(_) if status.success() => {
+                (String::new(), unset_variables(&String::from_utf8_lossy(&stderr)))
+            }
+            Some(said) => (said.rejection(&text), unset_variables(&String::from_utf8_lossy(&stderr))),
+            None => (text.into_owned(), BTreeSet::new()),
         };
-        Ok(Output {
-            success: status.success(),
-            stdout,
-            stderr: lines.join("\n").trim_end().to_owned(),
-            unset,
-        })
+        Ok(Output { success: status.success(), stdout, stderr: text.trim_end().to_owned(), unset })
     }
 
     /// Runs the program, prints both of its streams on the one stream of ours as they come, and returns whether it
@@ -219,7 +221,10 @@ impl Call {
             }
         };
         tokio::pin!(late);
-        let edit = self.edit;
+        let edit: Option<Edit> = self.said.clone().map(|said| {
+            let edit: Edit = Box::new(move |line: &str| said.line(line));
+            edit
+        });
         let (mut child, _, tools) = self.start()?;
         let (mut out, mut err) = (child.stdout.take(), child.stderr.take());
         drop(child.stdin.take());

@@ -84,13 +84,18 @@ pub async fn wait(gate: Gate<'_>) -> Result<()> {
 }
 
 /// Prints the last lines of the containers that are not well, for an `up` that did not come to its end: of those that
-/// failed, or else of those that are not ready yet.
-pub async fn show_troubled(tools: &Tools, console: &Console, containers: &[Container]) -> Result<()> {
+/// failed, or else of those that are not ready yet. `before` are those that were there before this run.
+pub async fn show_troubled(
+    tools: &Tools,
+    console: &Console,
+    containers: &[Container],
+    before: &[Container],
+) -> Result<()> {
     let of = |wanted: fn(Verdict) -> bool| containers.iter().filter(move |c| wanted(verdict(c)));
     let failed: Vec<_> = of(|verdict| matches!(verdict, Verdict::Bad(_))).collect();
     let waiting = of(|verdict| verdict == Verdict::Wait).filter(|_| failed.is_empty());
     for container in failed.iter().copied().chain(waiting) {
-        last_lines(tools, console, container).await?;
+        last_lines(tools, console, container, before).await?;
     }
     Ok(())
 }
@@ -102,9 +107,26 @@ fn describe(container: &Container, why: &str) -> String {
     }
 }
 
-async fn last_lines(tools: &Tools, console: &Console, container: &Container) -> Result<()> {
+/// Prints what a container of this run printed last. What an older one printed may hold values that have been replaced
+/// since, which no mask of this run knows.
+async fn last_lines(
+    tools: &Tools,
+    console: &Console,
+    container: &Container,
+    before: &[Container],
+) -> Result<()> {
+    let made = container.raw.get("Created").and_then(|at| at.as_str());
+    let Some(made) = made.filter(|_| !before.iter().any(|other| other.id == container.id)) else {
+        console.line(&format!(
+            "the log of {0} is not shown: it is older than this run, and may hold earlier values. On the Docker host: \
+             docker logs --tail 20 {0}",
+            container.name
+        ));
+        return Ok(());
+    };
     console.group(&format!("last lines of {}", container.name));
-    tools.docker(&["logs", "--tail=20"]).names([&container.id]).stream().await?;
+    // By the engine's own clock: a log driver that keeps lines by name may have some of a container before this one.
+    tools.docker(&["logs", "--tail=20"]).option("--since", made).names([&container.id]).stream().await?;
     console.end_group();
     Ok(())
 }
@@ -117,7 +139,7 @@ async fn failure(
 ) -> Result<Error> {
     let mut problems = Vec::new();
     for (container, why) in failed {
-        last_lines(gate.tools, gate.console, container).await?;
+        last_lines(gate.tools, gate.console, container, gate.before).await?;
         let mut problem = Problem::new(format!("service {} ({}) {why}", container.service, container.name));
         if let Some(remedy) = seen.remedy(gate.tools, container).await? {
             problem = problem.remedy(remedy);
@@ -127,5 +149,5 @@ async fn failure(
     problems.extend(absent.iter().map(|service| Problem::new(format!("service {service} has no container"))));
     Ok(Error::new(Code::Unhealthy, "services did not come up")
         .problems(problems)
-        .hint("The last lines of each are in the log above. `wait-timeout` gives slow ones more time."))
+        .hint("The last lines of each that this run made are in the log above. `wait-timeout` gives slow ones more time."))
 }

@@ -153,6 +153,23 @@ impl Model {
         all
     }
 
+    /// Names that everyone sees who lists what the engine has: of the project, its services, images, networks, volumes.
+    pub fn shown_names(&self) -> Vec<String> {
+        let mut all = vec![self.name.clone()];
+        for service in self.services.values() {
+            all.extend([service.name.clone(), service.image.clone()]);
+        }
+        for section in ["networks", "volumes"] {
+            for (key, definition) in
+                self.resolved.get(section).and_then(Value::as_object).into_iter().flatten()
+            {
+                all.push(key.clone());
+                all.extend(definition.get("name").and_then(Value::as_str).map(str::to_owned));
+            }
+        }
+        all
+    }
+
     /// Every text of a model with its path.
     pub fn texts(value: &Value, visit: &mut dyn FnMut(&str, &str)) {
         walk(value, &mut String::new(), visit);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
@@ -11,6 +12,7 @@ use super::engine;
 use super::host_paths::{HostPath, HostPaths};
 use super::model::Model;
 use super::placeholder::variables_in;
+use super::said::Said;
 use super::service::HOOKS;
 use crate::error::{Code, Error, Problem, Result};
 use crate::search::places::Places;
@@ -28,6 +30,8 @@ pub struct Project {
     /// Variables that the Compose files name and that are not set.
     pub unset: BTreeSet<String>,
     written: bool,
+    /// What is known of the files that Compose reads.
+    said: Arc<Said>,
     /// The Compose files on the Docker host, in the order in which Compose merges them.
     host_files: Vec<HostPath>,
     name: Option<String>,
@@ -56,12 +60,17 @@ impl Project {
     ) -> Result<Self> {
         let directory = host.link(&files.directory)?;
         let host_files = files.files.iter().map(|file| host_file(host, file)).collect::<Result<Vec<_>>>()?;
+        let env_files =
+            tools.variable("COMPOSE_ENV_FILES").and_then(|list| list.to_str()).unwrap_or_default();
+        let env_files = env_files.split(',').filter(|path| !path.is_empty()).map(PathBuf::from).collect();
+        let said = Said::of(&files, env_files);
         let mut this = Self {
             model: Model::empty(),
             files,
             directory,
             unset: BTreeSet::new(),
             written: false,
+            said,
             host_files,
             name: settings.name.clone(),
         };
@@ -76,6 +85,7 @@ impl Project {
         this.unset.clone_from(&answer.unset);
         let active = active_services(&resolved, profiles);
         this.model = Model::new(resolved, &active).map_err(|_| no_json())?;
+        this.said.learn(this.model.shown_names());
         if !this.unset.is_empty() {
             this.read_as_written(tools).await?;
         }
@@ -103,7 +113,8 @@ impl Project {
 
     /// A call of Compose for this project.
     pub fn call(&self, tools: &Tools, with: With, profiles: &[String]) -> Call {
-        let mut call = tools.compose(&[]).option("--project-directory", self.directory.as_path());
+        let mut call =
+            tools.compose(&[]).reading(&self.said).option("--project-directory", self.directory.as_path());
         for file in &self.host_files {
             call = call.option("--file", file.as_path());
         }

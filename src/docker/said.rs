@@ -1,48 +1,126 @@
-//! What Docker Compose says of env files, without what it quotes of them.
+//! What Docker Compose says, without what it quotes.
 //!
-//! Compose interpolates `.env` and `env_file`. Of a value `p$tail` it warns that the variable `tail` is not set, which no
-//! mask of the value matches; and what it rejects it prints (Compose v2.40, compose-go `dotenv`).
+//! Compose reads env files, interpolates them, and prints what it rejects: a line, a part of a value, a byte for each
+//! number. None of that matches the mask of a value. So its words are passed on by what they may be, not by how its
+//! messages begin. Where it rejects a project ([`Said::rejection`]) only words remain that Compose itself uses or that stand
+//! in the Compose files. In all else ([`Said::line`]) words are taken out that stand in a file that it reads, unless they
+//! stand in the Compose files as well or are Compose's own.
 
-use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-/// How a message begins that quotes an env file.
-const FAILED: &str = "failed to read ";
-/// The reasons that Compose gives. What follows each of them is quoted from the file.
-const REASONS: &[&str] = &[
-    "unterminated quoted value",
-    "Invalid template",
-    "key cannot contain a space",
-    "unexpected character",
-    "required variable",
-];
+use zeroize::Zeroizing;
+
+use super::discovery::ComposeFiles;
+use super::read_by_compose::ReadByCompose;
+use crate::mask::{MASK, Plan, Redactor};
+
+/// Words of the messages of Compose, of its libraries and of the engine.
+const WORDS: &str = include_str!("said_words.txt");
 const UNSET: &str = " variable is not set";
 /// What every build in our image is warned of (it has neither program), and nobody can do anything about.
 const ABOUT_BUILDS: &[&str] = &[
     "Docker Compose is configured to build using Bake, but buildx isn't installed",
     "current commit information was not captured by the build",
 ];
+/// A shorter word is found in most files by chance.
+const SHORTEST: usize = 4;
 
-/// A line of Compose without anything that it quotes of an env file; `None` when nothing is left of it.
-pub fn without_quotes(line: &str) -> Option<Cow<'_, str>> {
-    if line.contains(UNSET) || ABOUT_BUILDS.iter().any(|warning| line.contains(warning)) {
-        return None;
+/// What is known of the files behind Compose's words. It has no `Debug`: it holds their contents.
+#[derive(Default)]
+pub struct Said {
+    files: Option<ComposeFiles>,
+    env_files: Vec<PathBuf>,
+    /// Names that are no values: of the project, its services, images, volumes.
+    names: Mutex<HashSet<String>>,
+    read: OnceLock<Contents>,
+}
+
+struct Contents {
+    /// Words that may be printed: those of the Compose files, of paths, Compose's own.
+    known: HashSet<String>,
+    others: Vec<Zeroizing<Vec<u8>>>,
+    values: Redactor,
+    complete: bool,
+}
+
+impl Said {
+    /// For calls of Compose that read this project. `env_files` are those that `COMPOSE_ENV_FILES` names. Nothing is read
+    /// before Compose says something.
+    pub fn of(files: &ComposeFiles, env_files: Vec<PathBuf>) -> Arc<Self> {
+        Arc::new(Self { files: Some(files.clone()), env_files, ..Self::default() })
     }
-    let Some(at) = line.find(FAILED) else {
-        return Some(Cow::Borrowed(line));
-    };
-    let (before, rest) = line.split_at(at + FAILED.len());
-    // A file that cannot be opened is told with `open PATH: …`, and nothing of it is quoted.
-    let Some((path, why)) = rest.split_once(": ").filter(|(path, _)| path.starts_with('/')) else {
-        return Some(Cow::Borrowed(line));
-    };
-    let (place, why) = match why.split_once(": ") {
-        Some((place, why)) if place.starts_with("line ") => (format!("{place}: "), why),
-        _ => (String::new(), why),
-    };
-    let reason = REASONS.iter().find(|reason| why.starts_with(**reason));
-    let reason = reason.unwrap_or(&"it is malformed");
-    Some(Cow::Owned(format!("{before}{path}: {place}{reason}")))
+
+    /// Takes these texts for names that may be printed, before Compose says its first line.
+    pub fn learn(&self, names: impl IntoIterator<Item = String>) {
+        let mut known = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        known.extend(names.into_iter().flat_map(|name| pieces(&name).map(str::to_owned).collect::<Vec<_>>()));
+    }
+
+    /// Why Compose rejects something, of which only what is no quotation remains.
+    pub fn rejection(&self, text: &str) -> String {
+        let contents = self.contents();
+        let text: Vec<String> =
+            text.lines().filter(|line| !line.contains(UNSET)).map(without_frame).collect();
+        Strict { is_known: &|word| self.is_known(contents, word) }.pass(&text.join("\n"))
+    }
+
+    /// A line that Compose prints while it works; `None` when nothing is left of it.
+    pub fn line(&self, line: &str) -> Option<String> {
+        if line.contains(UNSET) || ABOUT_BUILDS.iter().any(|warning| line.contains(warning)) {
+            return None;
+        }
+        let contents = self.contents();
+        let line = without_frame(line);
+        if !contents.complete {
+            return Some(Strict { is_known: &|word| self.is_known(contents, word) }.pass(&line));
+        }
+        let line = contents.values.redact_line(line.as_bytes());
+        let line = String::from_utf8_lossy(&line);
+        let mut out = String::new();
+        for token in line.split_inclusive(char::is_whitespace) {
+            let (word, end) = token.split_at(token.trim_end().len());
+            let quoted = |piece: &str| {
+                piece.len() >= SHORTEST
+                    && !self.is_known(contents, piece)
+                    && contents.others.iter().any(|file| contains(file, piece.as_bytes()))
+            };
+            out.push_str(if pieces(word).any(quoted) { MASK } else { word });
+            out.push_str(end);
+        }
+        Some(out)
+    }
+
+    fn is_known(&self, contents: &Contents, word: &str) -> bool {
+        contents.known.contains(word)
+            || contents.known.contains(&word.to_lowercase()) && word.chars().all(char::is_alphabetic)
+            || self.names.lock().unwrap_or_else(PoisonError::into_inner).contains(word)
+    }
+
+    fn contents(&self) -> &Contents {
+        self.read.get_or_init(|| {
+            let read = match &self.files {
+                Some(files) => ReadByCompose::of(files, &self.env_files),
+                None => ReadByCompose::default(),
+            };
+            let mut known: HashSet<String> = WORDS.split_whitespace().map(str::to_owned).collect();
+            let paths = self.files.iter().flat_map(|files| files.files.iter().chain([&files.directory]));
+            let paths: Vec<String> = paths.map(|path| path.display().to_string()).collect();
+            for text in read.compose.iter().chain(&paths) {
+                known.extend(pieces(text).map(str::to_owned));
+            }
+            let names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+            let values: Vec<&[u8]> = read.others.iter().flat_map(|file| values(file)).collect();
+            let is_word = |value: &&[u8]| {
+                std::str::from_utf8(value).is_ok_and(|text| {
+                    pieces(text).all(|piece| known.contains(piece) || names.contains(piece))
+                })
+            };
+            let plan = Plan::new(values.iter().filter(|value| !is_word(value)).map(|value| ("", *value)));
+            Contents { values: Redactor::new(&plan), known, others: read.others, complete: read.complete }
+        })
+    }
 }
 
 /// Names of the variables that Compose says are not set. Some may be parts of values in env files.
@@ -55,32 +133,196 @@ pub fn unset_variables(text: &str) -> BTreeSet<String> {
     names.map(str::to_owned).collect()
 }
 
+/// The runs of letters and digits in a text.
+fn pieces(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_alphanumeric()).filter(|piece| !piece.is_empty())
+}
+
+/// What an env file says, line by line: what follows its `=` or `:`, or all of it.
+fn values(file: &[u8]) -> impl Iterator<Item = &[u8]> {
+    file.split(|byte| matches!(byte, b'\n' | b'\r')).flat_map(|line| {
+        let line = line.trim_ascii();
+        let value =
+            line.iter().position(|byte| matches!(byte, b'=' | b':')).map_or(line, |at| &line[at + 1..]);
+        let bare = value.trim_ascii();
+        let bare = bare.strip_prefix(b"\"").and_then(|v| v.strip_suffix(b"\"")).unwrap_or(bare);
+        let bare = bare.strip_prefix(b"'").and_then(|v| v.strip_suffix(b"'")).unwrap_or(bare);
+        [line, bare].into_iter().filter(|value| value.len() >= SHORTEST)
+    })
+}
+
+fn contains(text: &[u8], word: &[u8]) -> bool {
+    memchr::memmem::find(text, word).is_some()
+}
+
+/// A line of Compose's logger as the message that it is about.
+fn without_frame(line: &str) -> String {
+    let Some((level, message)) = line.split_once(" level=").and_then(|(time, rest)| {
+        let (level, message) = rest.split_once(" msg=\"")?;
+        (time.starts_with("time=") && !level.contains(' ')).then_some((level, message))
+    }) else {
+        return line.to_owned();
+    };
+    let message = message.strip_suffix('"').unwrap_or(message);
+    format!("{level}: {}", message.replace("\\\"", "\"").replace("\\n", "\n"))
+}
+
+/// Passes on known words alone.
+struct Strict<'a> {
+    is_known: &'a dyn Fn(&str) -> bool,
+}
+
+impl Strict<'_> {
+    fn pass(&self, text: &str) -> String {
+        let mut out = String::new();
+        let mut rest = text;
+        let mut before = String::new();
+        while let Some(first) = rest.chars().next() {
+            if first.is_whitespace() {
+                out.push(first);
+                rest = &rest[first.len_utf8()..];
+                continue;
+            }
+            let (token, length) = if matches!(first, '"' | '\'' | '`') {
+                let inner = quotation(rest, first);
+                let closed = rest[first.len_utf8()..].len() > inner.len();
+                let shown = if self.quotation_is_known(inner) { inner } else { MASK };
+                let mut token = format!("{first}{shown}");
+                if closed {
+                    token.push(first);
+                }
+                (token, first.len_utf8() * (1 + usize::from(closed)) + inner.len())
+            } else {
+                let end =
+                    rest.find(|c: char| c.is_whitespace() || matches!(c, '"' | '`')).unwrap_or(rest.len());
+                (self.word(&rest[..end], &before), end)
+            };
+            before.clear();
+            before.push_str(&rest[..length]);
+            rest = &rest[length..];
+            // One mask for a sequence of words that are not known.
+            if token == MASK && out.trim_end().ends_with(MASK) && !out.ends_with('\n') {
+                out.truncate(out.trim_end().len());
+            } else {
+                out.push_str(&token);
+            }
+        }
+        out
+    }
+
+    fn quotation_is_known(&self, inner: &str) -> bool {
+        inner.split_whitespace().all(|word| self.word(word, "") == word)
+    }
+
+    /// A word, or a mask with the punctuation that ends it.
+    fn word(&self, word: &str, before: &str) -> String {
+        let bare = word.trim_end_matches([':', ',', ';', '.', ')']);
+        let is_path = bare.starts_with('/') && Path::new(bare).symlink_metadata().is_ok();
+        let is_number = |piece: &str| piece.bytes().all(|byte| byte.is_ascii_digit());
+        let is_line_number = is_number(bare) && matches!(before, "line" | "column");
+        let has_letters = pieces(bare).any(|piece| !is_number(piece));
+        let is_known = |piece: &str| {
+            if is_number(piece) { has_letters && piece.len() < 3 } else { (self.is_known)(piece) }
+        };
+        let plain = bare.chars().all(|c| c.is_alphanumeric() || "._-/:[](),;='\"*@|<>".contains(c));
+        let short = has_letters || bare.len() < 3;
+        if bare == "$" || is_path || is_line_number || plain && short && pieces(bare).all(is_known) {
+            word.to_owned()
+        } else {
+            format!("{MASK}{}", &word[bare.len()..])
+        }
+    }
+}
+
+/// What stands in a quotation that begins a text, up to the quotation mark that ends it or the end of the text.
+fn quotation(text: &str, mark: char) -> &str {
+    let inner = &text[mark.len_utf8()..];
+    let mut escaped = false;
+    let end = inner.char_indices().find(|(_, c)| {
+        let ends = *c == mark && !escaped;
+        escaped = *c == '\\' && !escaped;
+        ends
+    });
+    end.map_or(inner, |(at, _)| &inner[..at])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn said(env: &str) -> (tempfile::TempDir, Arc<Said>) {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::write(
+            root.path().join("compose.yaml"),
+            "services:\n  web: {image: nginx, env_file: [app.env]}\n",
+        )
+        .unwrap();
+        std::fs::write(root.path().join("app.env"), env).unwrap();
+        let files =
+            ComposeFiles { directory: root.path().to_owned(), files: vec![root.path().join("compose.yaml")] };
+        let said = Said::of(&files, Vec::new());
+        (root, said)
+    }
+
     #[test]
-    fn nothing_of_an_env_file_is_quoted() {
-        for (said, kept) in [
+    fn of_a_rejection_only_words_of_compose_and_of_the_compose_files_remain() {
+        let (root, said) = said("KEY=canary\n");
+        let path = root.path().join("app.env");
+        let path = path.display();
+        for (text, kept) in [
             (
-                r#"failed to read /p/.env: line 3: unterminated quoted value "canary"#,
-                "failed to read /p/.env: line 3: unterminated quoted value",
+                format!("failed to read {path}: line 1234: unterminated quoted value \"canary two"),
+                format!("failed to read {path}: line 1234: unterminated quoted value \"***"),
             ),
             (
-                r#"failed to read /p/a.env: Invalid template: "abc${canary""#,
-                "failed to read /p/a.env: Invalid template",
+                format!("failed to parse env_file {path}: variable '{{\"a\": \"canary\"}}' contains whitespaces"),
+                format!("failed to parse env_file {path}: variable '***' contains whitespaces"),
             ),
             (
-                "failed to read /p/.env: required variable V is missing a value: canary",
-                "failed to read /p/.env: required variable",
+                "invalid utf8 bytes at line 1: [255 254 32 99 97]".to_owned(),
+                "invalid utf8 bytes at line 1: ***".to_owned(),
             ),
-            ("failed to read /p/.env: something new: canary", "failed to read /p/.env: it is malformed"),
-            ("Container x  Started", "Container x  Started"),
+            ("invalid hostPort: 8374".to_owned(), "invalid hostPort: ***".to_owned()),
+            ("invalid hostPort: ?!#%&=+".to_owned(), "invalid hostPort: ***".to_owned()),
+            (
+                "services.web.cpus: strconv.ParseFloat: parsing \"x\": invalid syntax".to_owned(),
+                "services.web.cpus: strconv.ParseFloat: parsing \"***\": invalid syntax".to_owned(),
+            ),
+            (
+                "service \"web\" refers to undefined volume can.ary: invalid compose project".to_owned(),
+                "service \"web\" refers to undefined volume ***: invalid compose project".to_owned(),
+            ),
+            ("-----BEGIN PRIVATE KEY-----\nMIIxyz+/a=\n-----END".to_owned(), "*** KEY-----\n***\n***".to_owned()),
+            (
+                "time=\"2026-11-26T11:12:44Z\" level=warning msg=\"The \\\"w0rdTail\\\" variable is not set.\"\nyaml: line 3: did not find expected key".to_owned(),
+                "yaml: line 3: did not find expected key".to_owned(),
+            ),
         ] {
-            assert_eq!(without_quotes(said).as_deref(), Some(kept));
+            assert_eq!(said.rejection(&text), kept);
+        }
+    }
+
+    #[test]
+    fn of_what_compose_prints_while_it_works_words_of_env_files_are_taken_out() {
+        let (_root, said) = said(
+            "KEY=p$w0rdTail\nURL='http://u:canary pw@db'\nSTAGE=web\nSYMBOLS=a-b!c?d\nIMAGE=acme/shop\n",
+        );
+        said.learn(["acme/shop:v1".to_owned()]);
+        for (text, kept) in [
+            ("Container shop-web-1  Started", Some("Container shop-web-1  Started")),
+            ("Error: no such thing: w0rdTail", Some("Error: no such thing: ***")),
+            ("exec: canary: not found", Some("exec: *** not found")),
+            ("got a-b!c?d here", Some("got *** here")),
+            ("acme/shop:v1 Pulled", Some("acme/shop:v1 Pulled")),
+            ("time=\"x\" level=warning msg=\"The \\\"w0rdTail\\\" variable is not set.\"", None),
+            (
+                "time=\"x\" level=warning msg=\"/p/compose.yaml: the attribute `version` is obsolete\"",
+                Some("warning: /p/compose.yaml: the attribute `version` is obsolete"),
+            ),
+        ] {
+            assert_eq!(said.line(text).as_deref(), kept);
         }
         let warning = r#"time="2026" level=warning msg="The \"w0rdTail\" variable is not set. Defaulting to a blank string.""#;
-        assert_eq!(without_quotes(warning), None);
         assert_eq!(unset_variables(warning), BTreeSet::from(["w0rdTail".to_owned()]));
     }
 
@@ -90,9 +332,9 @@ mod tests {
             r#"time="2026" level=warning msg="Docker Compose is configured to build using Bake, but buildx isn't installed""#,
             r#"time="2026" level=warning msg="current commit information was not captured by the build" error="git was not found in the system""#,
         ] {
-            assert_eq!(without_quotes(warning), None);
+            assert_eq!(Said::default().line(warning), None);
         }
         let other = r#"time="2026" level=warning msg="the attribute `version` is obsolete""#;
-        assert_eq!(without_quotes(other).as_deref(), Some(other));
+        assert!(Said::default().line(other).is_some());
     }
 }

@@ -1,15 +1,13 @@
-//! Brings services up, takes the project down, and logs in to registries for the time of a run.
+//! Brings services up and takes the project down.
 
 use std::collections::BTreeSet;
-
-use tempfile::TempDir;
 
 use super::command::{Call, Tools};
 use super::engine::Container;
 use super::host_paths::HostPath;
 use super::project::{Project, With};
 use crate::error::{Code, Error, Result};
-use crate::settings::{ComposeSettings, RegistryLogin};
+use crate::settings::ComposeSettings;
 
 /// Which services an `up` brings up.
 pub enum Scope<'a> {
@@ -103,49 +101,6 @@ pub async fn remove_orphans(
         .await?
         .or_fail(Code::DeployFailed, "cannot remove the containers of services that are gone")?;
     Ok(orphans.iter().map(|container| container.name.clone()).collect())
-}
-
-/// Logins in a directory of their own, which is removed when this is dropped.
-pub struct Logins {
-    directory: TempDir,
-}
-
-impl Logins {
-    /// Logs in to each registry; passwords go through standard input. `None` when there is none to log in to.
-    pub async fn new(tools: &Tools, registries: &[RegistryLogin]) -> Result<Option<Self>> {
-        if registries.is_empty() {
-            return Ok(None);
-        }
-        let directory =
-            tempfile::Builder::new().prefix("claude-secrets-login-").tempdir().map_err(|error| {
-                Error::io(Code::RegistryLoginFailed, "make a directory in", &std::env::temp_dir(), &error)
-            })?;
-        let logins = Self { directory };
-        for login in registries {
-            let call = logins
-                .tools(tools)
-                .docker(&["login", "--password-stdin"])
-                .option("--username", &login.user)
-                .names([&login.host]);
-            let answer = call.input(login.password.expose().to_vec().into()).output().await?;
-            if !answer.success {
-                return Err(Error::new(
-                    Code::RegistryLoginFailed,
-                    format!(
-                        "the registry {} refused the login of {}: {}",
-                        login.host, login.user, answer.stderr
-                    ),
-                )
-                .hint("Check the user and the token in the input `registries`."));
-            }
-        }
-        Ok(Some(logins))
-    }
-
-    /// The tools with these logins.
-    pub fn tools(&self, tools: &Tools) -> Tools {
-        tools.clone().with_variable("DOCKER_CONFIG", self.directory.path().as_os_str())
-    }
 }
 
 #[cfg(test)]

@@ -43,7 +43,7 @@ async fn missing_items_cost_one_list_of_their_vault_and_no_further_try() {
     assert!(answers[..20].iter().all(|answer| answer.starts_with("absent ")), "{answers:?}");
     assert_eq!(answers[20], "found app");
     let calls: Vec<Vec<String>> = op.calls().into_iter().map(|call| call.arguments).collect();
-    let list = ["item", "list", "--vault", "Prod", "--format", "json", "--include-archive"];
+    let list = ["item", "list", "--format=json", "--vault=Prod", "--include-archive"];
     assert_eq!(calls, [vec!["inject"], list.to_vec(), vec!["inject"]]);
     // Nothing is left to ask for.
     let none = Run::by_op(&op).answers(&["op://Prod/none/credential"]).await;
@@ -282,7 +282,7 @@ async fn who_is_signed_in_is_used_where_an_account_is_named_and_never_on_a_runne
         || Run::without_login(&op).settings("{ account: my.example.com }").variable("HOME", "/home/me");
     assert_eq!(named().answer("op://Prod/postgres/username").await, "found app");
     let call = op.calls().remove(0);
-    assert_eq!(call.arguments, ["inject", "--account", "my.example.com"]);
+    assert_eq!(call.arguments, ["inject", "--account=my.example.com"]);
     assert_eq!(call.variable("HOME"), Some("/home/me"));
     assert!(call.variable("OP_CONFIG_DIR").is_none() && call.variable("OP_SERVICE_ACCOUNT_TOKEN").is_none());
     let on_a_runner = named().variable("GITHUB_ACTIONS", "true").open().err().unwrap();

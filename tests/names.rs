@@ -1,0 +1,156 @@
+//! Names are not options: services, images, profiles and users that are called like options of Docker or Compose, by the
+//! command line on a real engine, with every program that is started written down.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // clippy.toml allows it in test functions, and the rest here serves these
+#![allow(unreachable_pub, dead_code)] // the support files serve several test programs
+#![allow(clippy::format_push_string)] // the texts of test projects are short
+
+#[path = "support/scene.rs"]
+mod scene;
+#[path = "support/spy.rs"]
+mod spy;
+
+use scene::{Done, Scene, docker, done, is_root, write_private};
+use spy::Spy;
+
+const NAMES: [&str; 4] = ["--push", "--help", "-x", "--dry-run"];
+
+fn project(scene: &Scene) {
+    let mut text = String::from("services:\n");
+    for name in NAMES {
+        text += &format!(
+            "  '{name}':\n    image: IMAGE\n    stop_signal: SIGKILL\n    command: [sleep, '3000']\n    user: daemon\n    \
+             environment: [KEY]\n"
+        );
+    }
+    text += &format!(
+        "    profiles: ['--profile']\n  '--no-cache':\n    image: {0}/built\n    build: .\n",
+        scene.name
+    );
+    text += "    stop_signal: SIGKILL\n    command: [sleep, '3000']\n";
+    scene.compose(&text);
+    scene.write("Dockerfile", format!("FROM {}\n", scene::service_image()));
+}
+
+fn run(scene: &Scene, spy: Option<&Spy>, words: &[&str], value: &str, code: i32) -> Done {
+    let mut command = scene.cli(words);
+    command.env("KEY", value).env("DOCKER_BUILDKIT", "0").env("COMPOSE_BAKE", "false");
+    let command = match spy {
+        Some(spy) => spy.behind(scene, &command),
+        None => command,
+    };
+    done(command).expect(code)
+}
+
+/// In the arguments of every program that was started, a user's name stands behind `--` or is the value of an option.
+#[track_caller]
+fn names_are_names(spy: &Spy, names: &[&str]) -> usize {
+    let started = spy.started();
+    let mut seen = 0;
+    for started in &started {
+        let end = started.arguments.iter().position(|word| word == "--").unwrap_or(started.arguments.len());
+        let (words, behind) = started.arguments.split_at(end);
+        for word in words {
+            assert!(!names.contains(&word.as_str()), "{word} is an option: {:?}", started.arguments);
+        }
+        seen += behind.iter().filter(|word| names.contains(&word.as_str())).count();
+        seen += words.iter().filter(|word| names.iter().any(|n| word.ends_with(&format!("={n}")))).count();
+    }
+    seen
+}
+
+#[test]
+fn a_service_that_is_called_like_an_option_is_a_service_in_every_mode() {
+    let scene = Scene::new("names");
+    project(&scene);
+    let spy = is_root().then(|| Spy::new(&scene));
+    let services = [&NAMES[..], &["--no-cache"]].concat();
+    let list = services.join(",");
+    let mut seen = 0;
+    for (delivery, value) in [("file", "value-of-a-test-1"), ("volume", "value-of-a-test-2")] {
+        let modes = ["create-compose", "create-files", "validate", "deploy", "deploy", "down"];
+        // Only a deployment knows volumes.
+        for mode in modes.into_iter().filter(|mode| delivery == "file" || !mode.starts_with("create")) {
+            let mut words = vec![mode, "--delivery", delivery, "--secrets", "KEY", "--profiles=--profile"];
+            let named = format!("--services={list}");
+            words.push(&named);
+            run(&scene, spy.as_ref(), &words, value, 0);
+            if let Some(spy) = &spy {
+                seen += names_are_names(spy, &[&services[..], &["--profile"]].concat());
+            }
+            let there: Vec<String> = scene.containers().into_keys().collect();
+            match mode {
+                "deploy" => {
+                    let mut all = services.clone();
+                    all.sort_unstable();
+                    assert_eq!(there, all);
+                    let id = &scene.containers()["--push"].0;
+                    assert_eq!(docker(["exec", id, "cat", "/run/secrets/key"]), value);
+                }
+                _ => assert!(there.is_empty(), "{mode}: {there:?}"),
+            }
+        }
+    }
+    assert!(seen > 10 || spy.is_none(), "only {seen} names were seen");
+    docker(["image", "rm", &format!("{}/built", scene.name)]);
+}
+
+#[test]
+fn a_rotation_recreates_a_service_that_is_called_like_an_option() {
+    let scene = Scene::new("names");
+    project(&scene);
+    let words = ["deploy", "--secrets", "KEY", "--services=--help"];
+    run(&scene, None, &words, "value-of-a-test-1", 0);
+    let before = scene.containers()["--help"].0.clone();
+    run(&scene, None, &words, "value-of-a-test-2", 0);
+    let after = scene.containers()["--help"].0.clone();
+    assert_ne!(before, after);
+    assert_eq!(docker(["exec", &after, "cat", "/run/secrets/key"]), "value-of-a-test-2");
+}
+
+#[test]
+fn a_registry_an_image_and_a_context_that_are_called_like_options_are_names() {
+    let scene = Scene::new("names");
+    scene.compose("services:\n  web:\n    image: '--privileged'\n");
+    write_private(&scene.beside("registries"), "--help --help a-password-of-a-test\n");
+    if !is_root() {
+        eprintln!("skipped: only root may put the Compose plugin aside for one process");
+        return;
+    }
+    let spy = Spy::new(&scene);
+    let file = scene.beside("registries");
+    let words =
+        ["deploy", "--secrets", "KEY", "--grant-to", "web", "--registries-file", file.to_str().unwrap()];
+    let said = run(&scene, Some(&spy), &words, "value-of-a-test", 6);
+    assert!(said.stderr.contains("the registry --help refused the login of --help"), "{}", said.stderr);
+    assert!(names_are_names(&spy, &["--help", "--privileged"]) >= 3);
+    let mut command = scene.cli(["validate", "--secrets", "KEY", "--grant-to", "web"]);
+    command.env("KEY", "value-of-a-test").env("DOCKER_CONTEXT", "--help").env_remove("DOCKER_HOST");
+    let said = done(spy.behind(&scene, &command)).expect(6);
+    assert!(said.stderr.contains("--help"), "{}", said.stderr);
+    assert!(names_are_names(&spy, &["--help"]) >= 1);
+}
+
+/// Programs are started in two places, which take names and words by different ways.
+#[test]
+fn programs_are_started_by_the_two_callers_that_know_names_from_words() {
+    fn walk(directory: &std::path::Path, found: &mut Vec<String>) {
+        for path in std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                walk(&path, found);
+            } else if !path.to_string_lossy().contains("tests") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                let code = text.split("#[cfg(test)]").next().unwrap_or_default().to_owned();
+                if code.contains("process::Command")
+                    || code.contains("process::{") && code.contains("Command::new(")
+                {
+                    found.push(path.strip_prefix(env!("CARGO_MANIFEST_DIR")).unwrap().display().to_string());
+                }
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut found);
+    found.sort();
+    assert_eq!(found, ["src/docker/command.rs", "src/sources/onepassword/cli.rs"]);
+}
