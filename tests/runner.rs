@@ -142,7 +142,8 @@ secrets:
         }
         let variables = workspace.variables("web");
         assert_eq!((variables["API_KEY"].as_str(), variables["COLOR"].as_str()), ("", "green"));
-        assert_eq!(variables["API_KEY_FILE"], "/run/secrets/api_key");
+        assert_eq!(variables["CLAUDE_SECRETS_VARIABLES"], "API_KEY=api_key");
+        assert!(!variables.contains_key("API_KEY_FILE"), "{delivery}");
     }
 }
 

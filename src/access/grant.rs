@@ -85,7 +85,8 @@ impl One<'_> {
         if let Some(spec) = spec_of_file {
             places.push((file.clone(), spec));
         }
-        if all.is_empty() && !self.asks.names(name) {
+        let only_mentioned = self.asks.mentioned.contains(name) && places.is_empty();
+        if all.is_empty() && (only_mentioned || !self.asks.names(name)) {
             let form = if by_service == Some(Deliver::Variable) && secret.sensitive {
                 Form::AtStart
             } else {

@@ -80,7 +80,7 @@ fn a_service_gets_a_secret_in_the_form_that_its_compose_file_asks_for() {
         (json!({"command": ["--key", larger]}), "KEY() <KEY=key"),
         (json!({"command": ["sh", "-c", "use $$KEY"]}), "KEY(KEY)"),
         (json!({"command": ["sh", "-c", "use $$KEYS"]}), "KEY(KEY_FILE)"),
-        (json!({"command": ["sh", "-c", "cat /run/secrets/key"]}), "KEY()"),
+        (json!({"command": ["sh", "-c", "cat /run/secrets/key"]}), "KEY(KEY_FILE)"),
         (json!({"healthcheck": {"test": ["CMD-SHELL", "ping -p$${KEY}"]}}), "KEY(KEY)"),
         (json!({"post_start": [{"command": ["a", placeholder("KEY")]}]}), "KEY() <KEY=key"),
         (json!({}), "KEY(KEY_FILE)"),
