@@ -161,9 +161,9 @@ pub(super) struct Marks {
 }
 
 impl Marks {
-    /// Room for so many windows. With sixteen bits for each, one of fifty others is taken for one of them.
+    /// Room for so many windows. With eight to sixteen bits for each, one of twenty others or fewer is taken for one of them.
     fn new(count: usize) -> Self {
-        let words = (count / 4).next_power_of_two().max(16);
+        let words = (count / 8).next_power_of_two().max(16);
         Self { words: vec![0; words], shift: 64 - words.trailing_zeros() }
     }
 
