@@ -240,7 +240,10 @@ mod tests {
             "97, 47, 195, 169",
         ];
         assert_eq!(all(LISTED, false), expected);
-        assert_eq!(written(|out| html(b"<a='/'>", "/", &MARKED[11], Quotes::Usual, out)), "&lt;a=&#39;&#x2F;&#39;&gt;");
+        assert_eq!(
+            written(|out| html(b"<a='/'>", "/", &MARKED[11], Quotes::Usual, out)),
+            "&lt;a=&#39;&#x2F;&#39;&gt;"
+        );
     }
 
     #[test]
