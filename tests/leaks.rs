@@ -22,6 +22,8 @@ mod children;
 mod compose_says;
 #[path = "leaks/dying.rs"]
 mod dying;
+#[path = "leaks/matrix.rs"]
+mod matrix;
 #[path = "leaks/memory.rs"]
 mod memory;
 #[path = "leaks/project.rs"]
