@@ -19,7 +19,8 @@ fuzz_target!(|input: (String, String, String, u32, Vec<u8>)| {
         let found = command.properties.iter().find(|(key, _)| key == name);
         found.map_or(&b""[..], |(_, value)| value.as_slice())
     };
-    assert_eq!(property("title"), title.as_bytes());
+    // The runner trims what stands between the name and the text, and the title is the last in it.
+    assert_eq!(property("title"), title.as_bytes().trim_ascii_end());
     assert_eq!(property("file"), file.as_bytes());
     assert_eq!(property("line"), line.to_string().as_bytes());
     assert_eq!(only(workflow::error(&message).as_bytes()).data, message.as_bytes());

@@ -28,7 +28,7 @@ pub(super) enum Form {
 pub(super) enum Extent {
     /// All of them: a value, or a field of a JSON value.
     Full,
-    /// All escapes, and base64: one line of a value.
+    /// All escapes, base64 and hexadecimal digits: one line of a value, what is hidden in the log alone.
     Line,
     /// All escapes: a short line of a value.
     Escapes,
@@ -46,6 +46,7 @@ pub(super) fn each(text: &[u8], extent: Extent, emit: &mut dyn FnMut(Form, &[u8]
         Extent::Few => {
             let mut forms = Forms { scratch: Buffer::new(), emit };
             forms.json(text, &JSON[..2]);
+            forms.json_again(text, &JSON[..1], 2);
             forms.base64(text, &[Alphabet::Standard], &[Ending::Unknown], Form::Base64);
         }
         Extent::Escapes => Forms { scratch: Buffer::new(), emit }.escapes(text),
@@ -55,6 +56,7 @@ pub(super) fn each(text: &[u8], extent: Extent, emit: &mut dyn FnMut(Form, &[u8]
             // The engine's logs are JSON: each byte outside of UTF-8 comes back as U+FFFD.
             forms.lossy(text);
             forms.base64(text, BOTH, &[Ending::Unknown], Form::Base64);
+            forms.hex(text);
         }
         Extent::Full => {
             let mut forms = Forms { scratch: Buffer::new(), emit };
@@ -63,10 +65,7 @@ pub(super) fn each(text: &[u8], extent: Extent, emit: &mut dyn FnMut(Form, &[u8]
             forms.base64(text, BOTH, &[Ending::Unknown], Form::Base64);
             forms.base64(text, BOTH, &[Ending::End, Ending::Padded], Form::Other);
             forms.base64_of_a_line(text);
-            if text.len() >= SHORTEST_HEX {
-                forms.other(|out| hex(text, false, out));
-                forms.other(|out| hex(text, true, out));
-            }
+            forms.hex(text);
             if text.len() <= SPELLED_UP_TO {
                 forms.spelled(text);
                 forms.base32(text);
@@ -131,7 +130,9 @@ impl Forms<'_> {
             self.other(|out| replace(text, table, out));
         }
         self.percent(text);
-        self.json_again(text);
+        for dialect in [0, 1, 7] {
+            self.json_again(text, &JSON[dialect..=dialect], 3);
+        }
         self.compose(text);
         self.web(text);
     }
@@ -145,15 +146,17 @@ impl Forms<'_> {
         }
     }
 
-    /// JSON as a string inside JSON, and that once more: labels in `docker inspect`, log drivers, logs of logs.
-    fn json_again(&mut self, text: &[u8]) {
-        for dialect in [&JSON[0], &JSON[1], &JSON[7]] {
+    /// JSON as a string inside JSON, as often as `times` in all: labels in `docker inspect`, log drivers, logs of logs.
+    fn json_again(&mut self, text: &[u8], dialects: &[Escapes], times: usize) {
+        for dialect in dialects {
             let mut once = Buffer::new();
             backslash(text, dialect, &mut once);
-            let mut twice = Buffer::new();
-            backslash(once.as_slice(), &JSON[0], &mut twice);
-            self.other(|out| out.extend(twice.as_slice()));
-            self.other(|out| backslash(twice.as_slice(), &JSON[0], out));
+            for _ in 1..times {
+                let mut again = Buffer::new();
+                backslash(once.as_slice(), &JSON[0], &mut again);
+                self.other(|out| out.extend(again.as_slice()));
+                once = again;
+            }
         }
     }
 
@@ -178,6 +181,13 @@ impl Forms<'_> {
                     self.other(|out| html(text, others, spelling, quotes, out));
                 }
             }
+        }
+    }
+
+    fn hex(&mut self, text: &[u8]) {
+        if text.len() >= SHORTEST_HEX {
+            self.other(|out| hex(text, false, out));
+            self.other(|out| hex(text, true, out));
         }
     }
 

@@ -7,6 +7,9 @@ use claude_secrets::mask::{Plan, Redactor};
 use crate::forms::{Scanner, forms};
 use crate::nasty;
 
+/// What the threat model calls a long value (bytes).
+const LONG: usize = 16 * 1024;
+
 /// Values that the deployed project does not have, in the shapes of the threat model.
 const MORE: &[&str] = &[
     "postgres://app:p%40ss-canary%2Fword@db:5432/app",
@@ -29,8 +32,13 @@ fn no_value_is_left_in_any_encoding() {
         let scanner = Scanner::new([(name.as_str(), value.as_slice())]);
         let mut stream = redactor.stream();
         for (encoding, form) in forms(value) {
-            // A part of a value is found in a value alone; lines of a log are not values of several.
-            if encoding == "a part" || form.iter().any(|byte| matches!(byte, b'\r' | b'\n')) {
+            // A part of a value is found in a value alone; lines of a log are not values of several; and a long value is
+            // looked for in these encodings, its lines as they are.
+            let promised = value.len() <= LONG
+                || encoding == "it is"
+                || (form.len() >= value.len() && ["JSON", "JSON in JSON", "base64"].contains(&encoding));
+            let is_several = form.iter().any(|byte| matches!(byte, b'\r' | b'\n'));
+            if encoding == "a part" || is_several || !promised {
                 continue;
             }
             let printed = [b"| ", form.as_slice(), b" |\n"].concat();
