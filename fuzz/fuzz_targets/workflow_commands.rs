@@ -20,7 +20,7 @@ fuzz_target!(|input: (String, String, String, u32, Vec<u8>)| {
         found.map_or(&b""[..], |(_, value)| value.as_slice())
     };
     // The runner trims what stands between the name and the text, and the title is the last in it.
-    assert_eq!(property("title"), title.as_bytes().trim_ascii_end());
+    assert_eq!(property("title"), title.trim_end_matches([' ', '\t', '\x0c']).as_bytes());
     assert_eq!(property("file"), file.as_bytes());
     assert_eq!(property("line"), line.to_string().as_bytes());
     assert_eq!(only(workflow::error(&message).as_bytes()).data, message.as_bytes());
