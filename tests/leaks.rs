@@ -22,6 +22,8 @@ mod children;
 mod compose_says;
 #[path = "leaks/dying.rs"]
 mod dying;
+#[path = "leaks/gitleaks.rs"]
+mod gitleaks;
 #[path = "leaks/matrix.rs"]
 mod matrix;
 #[path = "leaks/memory.rs"]
