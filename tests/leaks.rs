@@ -24,8 +24,12 @@ mod children;
 mod compose_says;
 #[path = "leaks/dying.rs"]
 mod dying;
+#[path = "leaks/gitleaks.rs"]
+mod gitleaks;
 #[path = "leaks/logins.rs"]
 mod logins;
+#[path = "leaks/matrix.rs"]
+mod matrix;
 #[path = "leaks/memory.rs"]
 mod memory;
 #[path = "leaks/older_output.rs"]

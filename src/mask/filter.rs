@@ -14,6 +14,8 @@ pub(super) struct Filter {
 struct Tier {
     windows: Windows,
     marks: Marks,
+    /// The marks of windows of three bytes.
+    threes: [u64; 1024],
     /// Which window it is, and how far from the beginning of the pattern it is: see [`Tier::entry`]. Zero is free.
     table: Vec<u32>,
 }
@@ -75,12 +77,7 @@ impl Filter {
                     let windows = text.as_chunks::<4>().0.iter().map(|window| u32::from_le_bytes(*window));
                     tier.scan(windows.enumerate().map(|(index, window)| (4 * index, window.into())), found);
                 }
-                _ => {
-                    let windows = text.windows(3).step_by(2);
-                    let windows =
-                        windows.map(|window| u32::from_le_bytes([window[0], window[1], window[2], 0]));
-                    tier.scan(windows.enumerate().map(|(index, window)| (2 * index, window.into())), found);
-                }
+                _ => tier.scan_threes(text, found),
             }
         }
     }
@@ -102,7 +99,7 @@ fn tier_of(pattern: &[u8]) -> usize {
 impl Tier {
     fn new(windows: Windows, count: usize) -> Self {
         let table = vec![0; (count + count / 2).next_power_of_two().max(16)];
-        Self { windows, marks: Marks::new(count), table }
+        Self { windows, marks: Marks::new(count), threes: [0; 1024], table }
     }
 
     fn insert(&mut self, pattern: &[u8]) {
@@ -111,6 +108,10 @@ impl Tier {
         for offset in from..from + step {
             let hash = mix(word(&pattern[offset..offset + length]));
             self.marks.set(hash);
+            if let &[a, b, c] = &pattern[offset..offset + length] {
+                let three = mix_three(u32::from_le_bytes([a, b, c, 0]));
+                self.threes[usize::from(three >> 6)] |= 1 << (three & 63);
+            }
             let entry = entry(hash, offset);
             let mut slot = self.slot(hash);
             while self.table[slot] != 0 && self.table[slot] != entry {
@@ -128,6 +129,26 @@ impl Tier {
             if self.marks.has(hash) {
                 self.look_up(hash, at, found);
             }
+        }
+    }
+
+    /// The same for windows of three bytes, which would take most of the time: their marks fit into the fastest memory.
+    fn scan_threes(&self, text: &[u8], found: &mut dyn FnMut(usize)) {
+        let mut look = |window: u32, at: usize| {
+            let hash = mix_three(window);
+            if self.threes[usize::from(hash >> 6)] >> (hash & 63) & 1 == 1 {
+                self.look_up(mix(window.into()), at, found);
+            }
+        };
+        let mut at = 0;
+        while let Some(&[a, b, c, d, e, f, g]) = text.get(at..).and_then(<[u8]>::first_chunk) {
+            look(u32::from_le_bytes([a, b, c, 0]), at);
+            look(u32::from_le_bytes([c, d, e, 0]), at + 2);
+            look(u32::from_le_bytes([e, f, g, 0]), at + 4);
+            at += 6;
+        }
+        for (index, window) in text[at..].windows(3).step_by(2).enumerate() {
+            look(u32::from_le_bytes([window[0], window[1], window[2], 0]), at + 2 * index);
         }
     }
 
@@ -161,9 +182,9 @@ pub(super) struct Marks {
 }
 
 impl Marks {
-    /// Room for so many windows. With sixteen bits for each, one of fifty others is taken for one of them.
+    /// Room for so many windows. With eight to sixteen bits for each, one of twenty others or fewer is taken for one of them.
     fn new(count: usize) -> Self {
-        let words = (count / 4).next_power_of_two().max(16);
+        let words = (count / 8).next_power_of_two().max(16);
         Self { words: vec![0; words], shift: 64 - words.trailing_zeros() }
     }
 
@@ -218,7 +239,14 @@ fn mix(window: u64) -> u64 {
     product as u64 ^ (product >> 64) as u64
 }
 
-/// Four or eight bytes as a number.
+/// A hash of three bytes.
+#[inline]
+#[allow(clippy::cast_possible_truncation)] // the upper half of the product
+fn mix_three(window: u32) -> u16 {
+    (window.wrapping_mul(0x9e37_79b1) >> 16) as u16
+}
+
+/// Up to eight bytes as a number.
 #[inline]
 fn word(bytes: &[u8]) -> u64 {
     let mut word = [0; 8];

@@ -1,9 +1,11 @@
 //! The forms in which a text can turn up: what programs make of it before they print it.
 
+use super::base32;
 use super::base64::{Alphabet, Ending, encode};
 use super::buffer::Buffer;
 use super::dialects::{JSON, KEPT_IN_URLS, QUOTED, REPLACED};
 use super::escape::{Escapes, backslash, hex, percent, replace};
+use super::spelled::{ENTITIES, LISTED, MARKED, Quotes, entities, html, quoted_printable, spell};
 use super::structural::has_line_break;
 
 /// What a form is, as far as anyone needs to know.
@@ -26,7 +28,7 @@ pub(super) enum Form {
 pub(super) enum Extent {
     /// All of them: a value, or a field of a JSON value.
     Full,
-    /// All escapes, and base64: one line of a value.
+    /// All escapes, base64 and hexadecimal digits: one line of a value, what is hidden in the log alone.
     Line,
     /// All escapes: a short line of a value.
     Escapes,
@@ -44,6 +46,7 @@ pub(super) fn each(text: &[u8], extent: Extent, emit: &mut dyn FnMut(Form, &[u8]
         Extent::Few => {
             let mut forms = Forms { scratch: Buffer::new(), emit };
             forms.json(text, &JSON[..2]);
+            forms.json_again(text, &JSON[..1], 2);
             forms.base64(text, &[Alphabet::Standard], &[Ending::Unknown], Form::Base64);
         }
         Extent::Escapes => Forms { scratch: Buffer::new(), emit }.escapes(text),
@@ -53,6 +56,7 @@ pub(super) fn each(text: &[u8], extent: Extent, emit: &mut dyn FnMut(Form, &[u8]
             // The engine's logs are JSON: each byte outside of UTF-8 comes back as U+FFFD.
             forms.lossy(text);
             forms.base64(text, BOTH, &[Ending::Unknown], Form::Base64);
+            forms.hex(text);
         }
         Extent::Full => {
             let mut forms = Forms { scratch: Buffer::new(), emit };
@@ -61,9 +65,11 @@ pub(super) fn each(text: &[u8], extent: Extent, emit: &mut dyn FnMut(Form, &[u8]
             forms.base64(text, BOTH, &[Ending::Unknown], Form::Base64);
             forms.base64(text, BOTH, &[Ending::End, Ending::Padded], Form::Other);
             forms.base64_of_a_line(text);
-            if text.len() >= SHORTEST_HEX {
-                forms.other(|out| hex(text, false, out));
-                forms.other(|out| hex(text, true, out));
+            forms.hex(text);
+            if text.len() <= SPELLED_UP_TO {
+                forms.spelled(text);
+                forms.base32(text);
+                forms.base64_of_encoded(text);
             }
         }
     }
@@ -71,6 +77,10 @@ pub(super) fn each(text: &[u8], extent: Extent, emit: &mut dyn FnMut(Form, &[u8]
 
 /// Hexadecimal digits of fewer bytes turn up by chance, in commit ids for one.
 const SHORTEST_HEX: usize = 8;
+
+/// A longer text (bytes) is not looked for as numbers, in base32 or in base64 of another encoding: together they take
+/// a hundred times its length.
+const SPELLED_UP_TO: usize = 4 * 1024;
 
 const BOTH: &[Alphabet] = &[Alphabet::Standard, Alphabet::UrlSafe];
 
@@ -103,6 +113,11 @@ impl Forms<'_> {
     }
 
     fn escapes(&mut self, text: &[u8]) {
+        if text.len() <= SPELLED_UP_TO && !text.iter().all(u8::is_ascii_alphanumeric) {
+            for spelling in MARKED {
+                self.other(|out| spell(text, spelling, true, out));
+            }
+        }
         // No dialect below changes these.
         if text.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(byte)) {
             return;
@@ -115,8 +130,11 @@ impl Forms<'_> {
             self.other(|out| replace(text, table, out));
         }
         self.percent(text);
-        self.json_twice(text);
+        for dialect in [0, 1, 7] {
+            self.json_again(text, &JSON[dialect..=dialect], 3);
+        }
         self.compose(text);
+        self.web(text);
     }
 
     fn percent(&mut self, text: &[u8]) {
@@ -128,11 +146,94 @@ impl Forms<'_> {
         }
     }
 
-    /// JSON as a string inside JSON: labels in `docker inspect`, log drivers.
-    fn json_twice(&mut self, text: &[u8]) {
-        let mut once = Buffer::new();
-        backslash(text, &JSON[0], &mut once);
-        self.other(|out| backslash(once.as_slice(), &JSON[0], out));
+    /// JSON as a string inside JSON, as often as `times` in all: labels in `docker inspect`, log drivers, logs of logs.
+    fn json_again(&mut self, text: &[u8], dialects: &[Escapes], times: usize) {
+        for dialect in dialects {
+            let mut once = Buffer::new();
+            backslash(text, dialect, &mut once);
+            for _ in 1..times {
+                let mut again = Buffer::new();
+                backslash(once.as_slice(), &JSON[0], &mut again);
+                self.other(|out| out.extend(again.as_slice()));
+                once = again;
+            }
+        }
+    }
+
+    /// Quoted-printable, and what templates of web pages make of `=`, `/` and the like.
+    fn web(&mut self, text: &[u8]) {
+        if has_line_break(text) {
+            return;
+        }
+        let mut line = Buffer::new();
+        let breaks = quoted_printable(text, &mut line);
+        self.other(|out| out.extend(line.as_slice()));
+        let mut start = 0;
+        for end in breaks.iter().copied().chain([line.len()]).filter(|_| !breaks.is_empty()) {
+            if end - start >= SHORTEST_WRAPPED {
+                self.other(|out| out.extend(&line.as_slice()[start..end]));
+            }
+            start = end;
+        }
+        for others in ENTITIES.iter().filter(|others| others.bytes().all(|other| text.contains(&other))) {
+            for spelling in entities() {
+                for quotes in [Quotes::Stay, Quotes::Usual, Quotes::AsOthers] {
+                    self.other(|out| html(text, others, spelling, quotes, out));
+                }
+            }
+        }
+    }
+
+    fn hex(&mut self, text: &[u8]) {
+        if text.len() >= SHORTEST_HEX {
+            self.other(|out| hex(text, false, out));
+            self.other(|out| hex(text, true, out));
+        }
+    }
+
+    /// Every byte or character as a number. In lists, short ones turn up by chance.
+    fn spelled(&mut self, text: &[u8]) {
+        for spelling in MARKED.iter().chain(LISTED.iter().filter(|_| text.len() >= SHORTEST_HEX)) {
+            self.other(|out| spell(text, spelling, false, out));
+        }
+    }
+
+    fn base32(&mut self, text: &[u8]) {
+        if text.len() < SHORTEST_HEX {
+            return;
+        }
+        for offset in 0..base32::OFFSETS {
+            self.other(|out| base32::core(text, offset, false, out));
+        }
+        self.other(|out| base32::core(text, 0, true, out));
+    }
+
+    /// Base64 of UTF-16 (as `PowerShell` takes commands), of a JSON string and of base64.
+    fn base64_of_encoded(&mut self, text: &[u8]) {
+        if let Ok(text) = std::str::from_utf8(text) {
+            for big in [false, true] {
+                let mut utf16 = Buffer::new();
+                for unit in text.encode_utf16() {
+                    utf16.extend(&if big { unit.to_be_bytes() } else { unit.to_le_bytes() });
+                }
+                // Of ASCII both orders hold the same, but for a zero at one end.
+                let bytes = utf16.as_slice();
+                let bytes = if big { bytes.get(1..) } else { bytes.get(..bytes.len().saturating_sub(1)) };
+                self.base64(bytes.unwrap_or_default(), BOTH, &[Ending::Unknown], Form::Other);
+            }
+        }
+        for dialect in [&JSON[0], &JSON[1], &JSON[7]] {
+            let mut json = Buffer::new();
+            backslash(text, dialect, &mut json);
+            self.base64(json.as_slice(), BOTH, &[Ending::Unknown], Form::Other);
+        }
+        for offset in 0..3 {
+            let mut once = Buffer::new();
+            encode(text, Alphabet::Standard, offset, Ending::Unknown, &mut once);
+            if once.len() >= SHORTEST_WRAPPED {
+                self.base64(once.as_slice(), &[Alphabet::Standard], &[Ending::Unknown], Form::Other);
+            }
+        }
     }
 
     /// `docker compose config` doubles each `$`, and then writes JSON or YAML.

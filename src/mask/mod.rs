@@ -20,6 +20,7 @@
 //!
 //! Nothing here prints anything by itself, and no type here has a `Debug` that shows a value.
 
+mod base32;
 mod base64;
 mod buffer;
 mod builder;
@@ -33,6 +34,7 @@ mod leaf;
 mod parts;
 mod plan;
 mod redactor;
+mod spelled;
 mod stream;
 mod structural;
 

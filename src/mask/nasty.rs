@@ -164,6 +164,42 @@ fn encodings(text: &str) -> Vec<(&'static str, String)> {
         ("workflow command", text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")),
         ("bytes", text.as_bytes().escape_ascii().to_string()),
     ];
+    let third = serde_json::to_string(&again[1..again.len() - 1]).unwrap();
+    all.push(("json three times", third[1..third.len() - 1].to_owned()));
+    let numbered = |write: &dyn Fn(char) -> String| text.chars().map(write).collect::<String>();
+    let bytes = |write: &dyn Fn(&u8) -> String, between: &str| {
+        text.as_bytes().iter().map(write).collect::<Vec<_>>().join(between)
+    };
+    let except_words = |write: &dyn Fn(char) -> String| {
+        numbered(&|c| if c.is_ascii_alphanumeric() { c.to_string() } else { write(c) })
+    };
+    if text.len() <= 4096 {
+        all.extend([
+            ("every byte as \\x", bytes(&|b| format!("\\x{b:02x}"), "")),
+            ("every byte as \\x, upper", bytes(&|b| format!("\\x{b:02X}"), "")),
+            ("every byte in octal", bytes(&|b| format!("\\{b:03o}"), "")),
+            ("every byte as %", bytes(&|b| format!("%{b:02x}"), "")),
+            ("every byte as %, upper", bytes(&|b| format!("%{b:02X}"), "")),
+            ("every character as &#", numbered(&|c| format!("&#{};", u32::from(c)))),
+            ("every character as &#x", numbered(&|c| format!("&#x{:x};", u32::from(c)))),
+            ("every character as &#x, upper", numbered(&|c| format!("&#x{:X};", u32::from(c)))),
+            ("all but words as &#", except_words(&|c| format!("&#{};", u32::from(c)))),
+            ("all but words as &#x", except_words(&|c| format!("&#x{:x};", u32::from(c)))),
+            ("all but words as &#x, upper", except_words(&|c| format!("&#x{:X};", u32::from(c)))),
+        ]);
+    }
+    if (8..=4096).contains(&text.len()) {
+        all.extend([
+            ("hex, blanks", bytes(&|b| format!("{b:02x}"), " ")),
+            ("hex, colons", bytes(&|b| format!("{b:02x}"), ":")),
+            ("hex, blanks, upper", bytes(&|b| format!("{b:02X}"), " ")),
+            ("hex, colons, upper", bytes(&|b| format!("{b:02X}"), ":")),
+            ("hex, dashes, upper", bytes(&|b| format!("{b:02X}"), "-")),
+            ("numbers", bytes(&u8::to_string, " ")),
+            ("numbers, as JSON", bytes(&u8::to_string, ",")),
+            ("numbers, as Rust", bytes(&u8::to_string, ", ")),
+        ]);
+    }
     let debug = format!("{text:?}");
     all.push(("rust", debug[1..debug.len() - 1].to_owned()));
     if text.len() >= 8 {
@@ -181,6 +217,48 @@ fn encodings(text: &str) -> Vec<(&'static str, String)> {
                     .replace('>', "&gt;")
                     .replace('"', "&quot;")
                     .replace('\'', "&#39;"),
+            ),
+            ("html, mustache", {
+                let names = [('&', "&amp;"), ('<', "&lt;"), ('>', "&gt;"), ('"', "&quot;"), ('\'', "&#39;")];
+                let numbers = [('/', "&#x2F;"), ('`', "&#x60;"), ('=', "&#x3D;")];
+                let has_all = numbers.iter().all(|(from, _)| text.contains(*from));
+                let numbers = if has_all { &numbers[..] } else { &[] };
+                let write = |c: char| match names.iter().chain(numbers).find(|(from, _)| *from == c) {
+                    Some((_, to)) => (*to).to_owned(),
+                    None => c.to_string(),
+                };
+                text.chars().map(write).collect()
+            }),
+            (
+                "html, equals",
+                text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('=', "&#61;"),
+            ),
+            ("properties", {
+                let escaped = text.replace('\\', "\\\\").replace('\t', "\\t").replace('\u{c}', "\\f");
+                let escaped =
+                    escaped.replace(':', "\\:").replace('=', "\\=").replace('#', "\\#").replace('!', "\\!");
+                escaped.chars().fold(String::new(), |mut out, c| {
+                    match c {
+                        ' '..='~' => out.push(c),
+                        _ => c
+                            .encode_utf16(&mut [0; 2])
+                            .iter()
+                            .for_each(|unit| write!(out, "\\u{unit:04X}").unwrap()),
+                    }
+                    out
+                })
+            }),
+            (
+                "quoted-printable",
+                text.bytes().enumerate().fold(String::new(), |mut out, (at, b)| {
+                    match b {
+                        b'=' => out.push_str("=3D"),
+                        b' ' | b'\t' if at + 1 < text.len() => out.push(char::from(b)),
+                        b'!'..=b'~' => out.push(char::from(b)),
+                        _ => write!(out, "={b:02X}").unwrap(),
+                    }
+                    out
+                }),
             ),
             ("shell", text.replace('\'', r"'\''")),
             ("shell, python", text.replace('\'', r#"'"'"'"#)),
@@ -219,7 +297,8 @@ fn every_line_of_a_nasty_value_is_redacted_unless_it_is_structure() {
                 let left = redacted.replace([' ', '\t'], "");
                 assert!(left == "|***|", "value {index}, line {number}");
                 for (encoding, encoded) in encodings(line.trim_ascii()) {
-                    if !encoding.starts_with("hex") {
+                    // As numbers, a value is looked for as a whole alone.
+                    if !["hex", "every", "numbers"].iter().any(|dump| encoding.starts_with(dump)) {
                         let left = redactor.redact_text(&encoded).into_owned();
                         assert!(left == "***", "value {index}, line {number} as {encoding}");
                     }
@@ -260,6 +339,88 @@ fn base64_leaves_no_whole_character_of_a_value_whatever_its_neighbours() {
             }
         }
     }
+}
+
+#[test]
+fn base64_of_other_encodings_and_base32_are_recognised() {
+    for (index, value) in values().iter().enumerate().filter(|(_, value)| (8..=4096).contains(&value.len())) {
+        let redactor = redactor(&[value.as_bytes()]);
+        let little: Vec<u8> = value.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let big: Vec<u8> = value.encode_utf16().flat_map(u16::to_be_bytes).collect();
+        let json = serde_json::to_string(value).unwrap();
+        for before in ["", "u", "us", "user", "user:"] {
+            let with = |text: &[u8]| [before.as_bytes(), text, b"\n"].concat();
+            let once = BASE64.encode(&with(value.as_bytes()));
+            for (encoding, encoded) in [
+                ("base64 of UTF-16LE", BASE64.encode(&with(&little))),
+                ("base64 of UTF-16BE", BASE64URL.encode(&with(&big))),
+                ("base64 of JSON", BASE64.encode(&with(json.as_bytes()))),
+                ("base64 of base64", BASE64.encode(once.as_bytes())),
+                ("base64 of base64 with something before", BASE64.encode(&with(once.as_bytes()))),
+                ("base32", data_encoding::BASE32.encode(&with(value.as_bytes()))),
+            ] {
+                let redacted = redactor.redact_text(&encoded);
+                let left = redacted.len() - redacted.matches("***").count() * 3;
+                assert!(redacted.contains("***"), "value {index} as {encoding} behind {before:?}");
+                assert!(
+                    left <= 24 + 2 * before.len(),
+                    "value {index} as {encoding} leaves {left} characters"
+                );
+                assert_eq!(redactor.names_in(encoded.as_bytes()), ["S0"]);
+            }
+        }
+    }
+}
+
+#[test]
+fn quoted_printable_in_lines_is_redacted_line_by_line() {
+    let value = "no=line=break ".repeat(30);
+    let redactor = redactor(&[value.as_bytes()]);
+    let encoded = value.trim_end().replace('=', "=3D") + "=20";
+    let (mut rest, mut lines) = (encoded.as_str(), Vec::new());
+    while rest.len() > 75 {
+        let cut = (73..=75)
+            .rev()
+            .find(|cut| !rest[..*cut].ends_with('=') && !rest[..*cut - 1].ends_with('='))
+            .unwrap();
+        lines.push(&rest[..cut]);
+        rest = &rest[cut..];
+    }
+    assert!(lines.len() >= 4);
+    for line in lines {
+        assert_eq!(redactor.redact_text(&format!("{line}=")), "***=");
+    }
+}
+
+#[test]
+fn ordinary_text_is_left_alone_by_all_forms_of_ordinary_values() {
+    let values: Vec<String> = (1..200_u32)
+        .map(|i| {
+            HEXLOWER.encode(&i.wrapping_mul(2_654_435_761).to_be_bytes()) + &"aZ3-x".repeat(i as usize % 5)
+        })
+        .collect();
+    let values: Vec<&[u8]> = values.iter().map(String::as_bytes).collect();
+    let redactor = redactor(&values);
+    let text: String = (0..3000_u32).fold(String::new(), |mut text, i| {
+        let noise = i.wrapping_mul(0x9e37_79b9);
+        writeln!(
+            text,
+            "2026-01-01T00:{:02}:00Z commit {noise:08x} took {i} ms, 0x{i:02x}, [{i}, {noise}]",
+            i % 60
+        )
+        .unwrap();
+        writeln!(
+            text,
+            "{:02x} {:02x} 00 61 62 63 | {} | &amp;#{i}; | \\x1b[3{}m",
+            i % 256,
+            noise % 256,
+            BASE64.encode(&noise.to_le_bytes()),
+            i % 8
+        )
+        .unwrap();
+        text
+    });
+    assert!(redactor.redact_text(&text) == text);
 }
 
 #[test]

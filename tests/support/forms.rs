@@ -1,7 +1,7 @@
 //! Finds values in what was printed, by encoders that are not the product's own; and the masker of GitHub's runner.
 
 use aho_corasick::AhoCorasick;
-use data_encoding::{BASE64, BASE64URL, HEXLOWER, HEXUPPER};
+use data_encoding::{BASE32, BASE64, BASE64URL, HEXLOWER, HEXUPPER};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
 /// What RFC 3986 leaves as it is.
@@ -9,6 +9,9 @@ const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove
 
 /// Above this a value is looked for as it is, by its lines, in JSON and in base64 alone, as the product promises.
 const LONG: usize = 16 * 1024;
+
+/// Above this a value is not looked for as numbers, nor in an encoding of an encoding.
+const MEDIUM: usize = 4 * 1024;
 
 /// A line that is shorter says nothing by itself: brackets, `true,`.
 const SHORTEST_LINE: usize = 8;
@@ -67,10 +70,13 @@ fn around(scanner: &Scanner, text: &[u8]) -> String {
 }
 
 /// Every form in which a value must not be found, with the name of the form.
-fn forms(value: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
+pub fn forms(value: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     let mut all = Vec::new();
     encodings(value.trim_ascii(), value.len() > LONG, &mut all);
     encodings(value, value.len() > LONG, &mut all);
+    if (8..=MEDIUM).contains(&value.len()) {
+        rare_encodings(value, &mut all);
+    }
     for line in value.split(|byte| matches!(byte, b'\n' | b'\r')) {
         let line = line.trim_ascii();
         if line.len() >= SHORTEST_LINE && !line.starts_with(b"-----") && line.len() < value.trim_ascii().len()
@@ -114,6 +120,43 @@ fn encodings(text: &[u8], long: bool, all: &mut Vec<(&'static str, Vec<u8>)>) {
         all.push(("hexadecimal", HEXLOWER.encode(text).into_bytes()));
         all.push(("hexadecimal, upper case", HEXUPPER.encode(text).into_bytes()));
     }
+}
+
+/// What programs seldom make of a whole value.
+fn rare_encodings(value: &[u8], all: &mut Vec<(&'static str, Vec<u8>)>) {
+    let each = |write: &dyn Fn(u8) -> String, between: &str| {
+        value.iter().map(|byte| write(*byte)).collect::<Vec<_>>().join(between).into_bytes()
+    };
+    all.extend([
+        ("hexadecimal with blanks", each(&|byte| format!("{byte:02x}"), " ")),
+        ("hexadecimal with colons", each(&|byte| format!("{byte:02x}"), ":")),
+        ("hexadecimal with blanks, upper case", each(&|byte| format!("{byte:02X}"), " ")),
+        ("hexadecimal with colons, upper case", each(&|byte| format!("{byte:02X}"), ":")),
+        ("hexadecimal with dashes", each(&|byte| format!("{byte:02X}"), "-")),
+        ("numbers", each(&|byte| byte.to_string(), " ")),
+        ("numbers with commas", each(&|byte| byte.to_string(), ",")),
+        ("\\x for every byte", each(&|byte| format!("\\x{byte:02x}"), "")),
+        ("\\x for every byte, upper case", each(&|byte| format!("\\x{byte:02X}"), "")),
+        ("% for every byte", each(&|byte| format!("%{byte:02x}"), "")),
+        ("% for every byte, upper case", each(&|byte| format!("%{byte:02X}"), "")),
+    ]);
+    // Base32 of the value behind nothing: its last character may hold bits of what follows.
+    let base32 = BASE32.encode(value);
+    all.push(("base32", base32.as_bytes()[..value.len() * 8 / 5].to_vec()));
+    all.push(("base64 of base64", core(&BASE64, &core(&BASE64, value, 0), 0)));
+    let Ok(text) = std::str::from_utf8(value) else { return };
+    let character =
+        |write: &dyn Fn(u32) -> String| text.chars().map(|c| write(u32::from(c))).collect::<String>();
+    all.extend([
+        ("entities", character(&|code| format!("&#{code};")).into_bytes()),
+        ("hexadecimal entities", character(&|code| format!("&#x{code:x};")).into_bytes()),
+        ("hexadecimal entities, upper case", character(&|code| format!("&#x{code:X};")).into_bytes()),
+        ("JSON in JSON in JSON", json(&json(&json(text))).into_bytes()),
+        ("base64 of JSON", core(&BASE64, json(text).as_bytes(), 0)),
+    ]);
+    let utf16 = |bytes: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(bytes).collect::<Vec<u8>>();
+    all.push(("base64 of UTF-16, little end first", core(&BASE64, &utf16(u16::to_le_bytes), 0)));
+    all.push(("base64 of UTF-16, big end first", core(&BASE64, &utf16(u16::to_be_bytes), 0)));
 }
 
 /// The base64 characters that hold nothing but bits of the text when `offset` other bytes stand before it.
