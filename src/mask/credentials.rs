@@ -4,6 +4,9 @@
 use super::buffer::Buffer;
 use super::leaf::{Says, says};
 
+/// A value shorter than this (bytes), under a key that says nothing, is not taken out of a line.
+const SHORTEST_UNNAMED: usize = 8;
+
 /// Calls `part` with everything in `text` that programs take out and use by itself, and what the text says of it.
 pub(super) fn each(text: &[u8], part: &mut dyn FnMut(Says, &[u8])) {
     in_urls(text, part);
@@ -105,7 +108,10 @@ fn in_line(line: &[u8], part: &mut dyn FnMut(Says, &[u8])) {
     }
     if let Some((key, value)) = key_and_value(line) {
         let said = says(key);
-        part(said, value);
+        // A random value may have a `=` in it, too, and what is behind that would be found by chance.
+        if said != Says::Nothing || value.len() >= SHORTEST_UNNAMED {
+            part(said, value);
+        }
         // A header: `Authorization: Bearer …`.
         if let Some((scheme, token)) = cut(value, b' ') {
             let is_scheme =
