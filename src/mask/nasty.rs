@@ -128,6 +128,7 @@ fn unicode_escaped(text: &str, upper: bool, all: bool) -> String {
 }
 
 /// What independent encoders make of a text that stays in one line.
+#[allow(clippy::too_many_lines)] // a table
 fn encodings(text: &str) -> Vec<(&'static str, String)> {
     const RFC3986: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
     const QUOTE: &AsciiSet = &RFC3986.remove(b'/');
