@@ -215,11 +215,11 @@ impl Workspace {
             let name = file.to_uppercase();
             assert_eq!(variables.get(&name).map_or("", String::as_str), "", "{service}: {name}");
             // A file is named by `NAME_FILE`, or the launcher sets a variable from it; one or the other, as it was asked for.
-            let named = variables.get(&format!("{name}_FILE")).map(String::as_str);
+            let by_variable = variables.get(&format!("{name}_FILE")).map(String::as_str);
             let at_start = variables.get("CLAUDE_SECRETS_VARIABLES").map_or("", String::as_str);
             let at_start = at_start.split(' ').any(|pair| pair.ends_with(&format!("={file}")));
             let path = format!("/run/secrets/{file}");
-            assert_eq!(named, (!at_start).then_some(path.as_str()), "{service}: {name}");
+            assert_eq!(by_variable, (!at_start).then_some(path.as_str()), "{service}: {name}");
             assert!(
                 variables.values().all(|text| !text.contains(value)),
                 "{service}: a value is in a variable"
