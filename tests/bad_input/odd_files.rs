@@ -13,8 +13,11 @@ use crate::case::{CANARY, Refusal, says_it_once};
 use crate::forms::Scanner;
 use crate::scene::{Done, done, write_private};
 
+/// A kind of file: its name, how it is made, and a word of the error.
+type KindOfFile = (&'static str, fn(&Path), &'static str);
+
 /// What stands where a file is expected, and what is said of it.
-const KINDS: &[(&str, fn(&Path), &str)] = &[
+const KINDS: &[KindOfFile] = &[
     ("a device without an end", |path| symlink("/dev/zero", path).unwrap(), "it is a device"),
     ("a pipe that nobody writes to", pipe, "it is a pipe"),
     ("the step's environment", |path| symlink("/proc/self/environ", path).unwrap(), "by the kernel (proc)"),
