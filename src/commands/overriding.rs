@@ -71,18 +71,12 @@ pub(super) fn text(run: &Run, prepared: &Prepared, parts: Parts<'_>, stamp: &str
 }
 
 fn file(run: &Run, prepared: &Prepared, parts: Parts<'_>) -> Result<(OverrideFile, Vec<String>)> {
-    let Parts { plans, paths, volumes, labels, images } = parts;
-    let secrets_dir = &run.settings.secrets_dir;
-    Overriding { prepared, plans, paths, volumes, labels, images, secrets_dir }.file()
+    Overriding { prepared, parts, secrets_dir: &run.settings.secrets_dir }.file()
 }
 
 struct Overriding<'a> {
     prepared: &'a Prepared,
-    plans: &'a BTreeMap<String, ServicePlan>,
-    paths: &'a BTreeMap<(String, String), PathBuf>,
-    volumes: &'a BTreeMap<String, String>,
-    labels: &'a Labels,
-    images: &'a Images,
+    parts: Parts<'a>,
     /// Relative to the project directory.
     secrets_dir: &'a Path,
 }
@@ -101,22 +95,22 @@ impl Overriding<'_> {
                 Variables::new(service, access, self.prepared.emptied.get(name).unwrap_or(&none));
             let mut own = ServiceOverride { environment, ..Default::default() };
             if own.environment.need_launcher() {
-                own.launch = Launch::new(service, self.images.get(&service.image));
+                own.launch = Launch::new(service, self.parts.images.get(&service.image));
                 if own.launch.is_some() {
                     own.mounts.push(self.launcher(&mut all));
                 } else {
                     incomplete.push(name.clone());
                 }
             }
-            if let Some(plan) = self.plans.get(name) {
-                match self.volumes.get(name) {
+            if let Some(plan) = self.parts.plans.get(name) {
+                match self.parts.volumes.get(name) {
                     Some(volume) => self.in_volume(service, plan, volume, &mut own, &mut all),
                     None => self.in_files(service, access, plan, &mut own, &mut all),
                 }
                 own.own_configs = own_configs(service, access);
             }
             own.mounts.extend(self.covers(service)?);
-            own.labels = self.labels.get(name).cloned().unwrap_or_default();
+            own.labels = self.parts.labels.get(name).cloned().unwrap_or_default();
             all.services.insert(name.clone(), own);
         }
         Ok((all, incomplete))
@@ -174,7 +168,7 @@ impl Overriding<'_> {
     ) {
         let name = &service.name;
         for file in &plan.files {
-            let Some(path) = self.paths.get(&(name.clone(), file.file.clone())) else {
+            let Some(path) = self.parts.paths.get(&(name.clone(), file.file.clone())) else {
                 continue;
             };
             let shared = path.components().count() == 1;
