@@ -44,7 +44,7 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
     let names: Vec<&Secret> = secrets.iter().map(|(secret, _)| *secret).collect();
     let absent: Vec<&Secret> = resolution.without_value().collect();
     let declared_secrets = resolution.declared();
-    let tools = gather::tools(run, &declared_secrets, Some(&resolution));
+    let tools = gather::tools(run, &declared.files.directory, &declared_secrets, Some(&resolution));
     gather::check_socket(&tools)?;
     let mut prepared = project::prepare(run, &declared, &names, &absent, &tools, &host).await?;
     reporting::deployment_notes(run, &secrets);

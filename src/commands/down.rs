@@ -26,7 +26,7 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
             run.declare(&manifest);
             run.console.release();
             let names: Vec<&Secret> = manifest.secrets.iter().collect();
-            gather::tools(run, &names, None)
+            gather::tools(run, &files.directory, &names, None)
         }
         // Nobody knows which variables are secrets: Compose gets those alone that it needs to reach the engine.
         Err(error) => {

@@ -1,6 +1,6 @@
 //! The stages Manifest, Resolution and Masks: from what the user said to values that cannot be printed any more.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -265,11 +265,21 @@ pub(super) async fn imported(
 
 /// Docker's programs for the rest of the run: with the step's variables, without any secret, and with a placeholder for
 /// each declared one, so that Compose's interpolation (`${NAME:?}`) passes.
-pub(super) fn tools(run: &Run, secrets: &[&Secret], resolution: Option<&Resolution>) -> Tools {
+///
+/// `directory` is the project's: Compose reads the `.env` file there by itself.
+pub(super) fn tools(
+    run: &Run,
+    directory: &Path,
+    secrets: &[&Secret],
+    resolution: Option<&Resolution>,
+) -> Tools {
     let values: Vec<&SecretValue> =
         resolution.into_iter().flat_map(|r| r.values().map(|(_, value)| value)).collect();
     let mut placeholders = BTreeMap::new();
-    let in_env_file = names_in_env_file(&run.settings);
+    let absent = resolution.is_some_and(|resolution| resolution.without_value().next().is_some());
+    // One that nobody should read was refused when the project was looked for.
+    let in_env_file =
+        if absent { dotenv::default_file(directory).unwrap_or_default() } else { BTreeMap::new() };
     // Without what they need themselves (`env:DOCKER_HOST`) Docker's programs find nothing.
     let replaceable = |(variable, _): &(&str, &Secret)| reserved::reader(variable).is_none();
     for (variable, secret) in Owners::new(secrets.iter().copied()).iter().filter(replaceable) {
@@ -278,7 +288,7 @@ pub(super) fn tools(run: &Run, secrets: &[&Secret], resolution: Option<&Resoluti
             (true, true) => Some(placeholder(variable)),
             // The step's environment is not asked, whatever it has under this name. Compose takes its own default; what
             // its `.env` has it would take as well, if the variable were not there.
-            (true, false) => in_env_file.contains(variable).then(String::new),
+            (true, false) => in_env_file.contains_key(variable).then(String::new),
             (false, _) => resolution.and_then(|r| r.plain_text(&secret.name)),
         };
         placeholders.extend(text.map(|text| (variable.to_owned(), text)));
@@ -291,16 +301,6 @@ pub(super) fn tools(run: &Run, secrets: &[&Secret], resolution: Option<&Resoluti
     let stand_ins = StandIns { variables: placeholders, values: available };
     let variables = run.sensitive.child_variables(&run.settings.variables, &values, stand_ins);
     Tools::new(variables, run.console.clone(), run.interrupt.clone())
-}
-
-/// The names in the `.env` file that Compose reads by itself; none when it cannot be read.
-fn names_in_env_file(settings: &Settings) -> BTreeSet<String> {
-    let directory = settings.compose.directory.as_deref().unwrap_or(&settings.workspace);
-    let read = crate::files::read(&directory.join(".env"), crate::files::LARGEST_VALUES).ok();
-    let parsed = read.and_then(|read| {
-        dotenv::parse::parse(read.value.expose(), dotenv::parse::Interpolation::Literal).ok()
-    });
-    parsed.into_iter().flat_map(|parsed| parsed.entries).map(|entry| entry.key).collect()
 }
 
 /// The project's socket: missing it is the commonest mistake, and the client's own words for it are long.

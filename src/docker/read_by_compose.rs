@@ -6,13 +6,11 @@
 //! in all their forms), and where a name has a variable in it, every file of that directory.
 
 use std::collections::BTreeSet;
-use std::io::Read as _;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use zeroize::Zeroizing;
-
 use super::discovery::ComposeFiles;
+use crate::files::{self, Contents};
+use crate::secret::SecretValue;
 
 /// A file that is larger (bytes) is not read; Compose's words are then taken for quotations of it.
 const LARGEST: u64 = 1024 * 1024;
@@ -25,7 +23,7 @@ pub struct ReadByCompose {
     /// The text of the Compose files: what stands there is no value.
     pub compose: Vec<String>,
     /// The contents of everything else.
-    pub others: Vec<Zeroizing<Vec<u8>>>,
+    pub others: Vec<SecretValue>,
     /// Whether nothing was left out.
     pub complete: bool,
 }
@@ -47,11 +45,11 @@ impl ReadByCompose {
                 this.complete = false;
                 break;
             }
-            let Some(bytes) = read(&path) else {
+            let Ok(Contents { value, .. }) = files::read(&path, LARGEST) else {
                 this.complete &= !path.is_file();
                 continue;
             };
-            let text = String::from_utf8_lossy(&bytes).into_owned();
+            let text = String::from_utf8_lossy(value.expose()).into_owned();
             let is_compose =
                 files.files.iter().any(|file| file.canonicalize().is_ok_and(|file| file == path))
                     || is_compose_file(&path, &text);
@@ -62,7 +60,7 @@ impl ReadByCompose {
                 }
                 this.compose.push(text);
             } else {
-                this.others.push(bytes);
+                this.others.push(value);
             }
         }
         this
@@ -106,16 +104,6 @@ fn files_of(directory: &Path) -> impl Iterator<Item = PathBuf> {
     entries.map(|entry| entry.path()).filter(|path| path.is_file()).take(MOST_FILES)
 }
 
-/// A regular file's bytes; `None` for anything else, and for one that is too large. No open blocks.
-fn read(path: &Path) -> Option<Zeroizing<Vec<u8>>> {
-    let nonblocking = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
-    let file = std::fs::OpenOptions::new().read(true).custom_flags(nonblocking).open(path).ok()?;
-    let meta = file.metadata().ok().filter(|meta| meta.is_file() && meta.len() <= LARGEST)?;
-    let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(meta.len()).ok()? + 1));
-    file.take(LARGEST + 1).read_to_end(&mut bytes).ok()?;
-    (bytes.len() as u64 <= LARGEST).then_some(bytes)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -155,7 +143,8 @@ mod tests {
         let files =
             ComposeFiles { directory: root.path().to_owned(), files: vec![root.path().join("compose.yaml")] };
         let found = ReadByCompose::of(&files, &["given.env".into()]);
-        let mut texts: Vec<_> = found.others.iter().map(|b| String::from_utf8(b.to_vec()).unwrap()).collect();
+        let mut texts: Vec<_> =
+            found.others.iter().map(|b| String::from_utf8(b.expose().to_vec()).unwrap()).collect();
         let mut expected: Vec<_> = others.iter().map(|name| format!("content of {name}")).collect();
         texts.sort();
         expected.sort();

@@ -10,11 +10,10 @@ use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use zeroize::Zeroizing;
-
 use super::discovery::ComposeFiles;
 use super::read_by_compose::ReadByCompose;
 use crate::mask::{MASK, Plan, Redactor};
+use crate::secret::SecretValue;
 
 /// Words of the messages of Compose, of its libraries and of the engine.
 const WORDS: &str = include_str!("said_words.txt");
@@ -40,7 +39,7 @@ pub struct Said {
 struct Contents {
     /// Words that may be printed: those of the Compose files, of paths, Compose's own.
     known: HashSet<String>,
-    others: Vec<Zeroizing<Vec<u8>>>,
+    others: Vec<SecretValue>,
     values: Redactor,
     complete: bool,
 }
@@ -84,7 +83,7 @@ impl Said {
             let quoted = |piece: &str| {
                 piece.len() >= SHORTEST
                     && !self.is_known(contents, piece)
-                    && contents.others.iter().any(|file| contains(file, piece.as_bytes()))
+                    && contents.others.iter().any(|file| contains(file.expose(), piece.as_bytes()))
             };
             out.push_str(if pieces(word).any(quoted) { MASK } else { word });
             out.push_str(end);
@@ -111,7 +110,7 @@ impl Said {
                 known.extend(pieces(text).map(str::to_owned));
             }
             let names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-            let values: Vec<&[u8]> = read.others.iter().flat_map(|file| values(file)).collect();
+            let values: Vec<&[u8]> = read.others.iter().flat_map(|file| values(file.expose())).collect();
             let is_word = |value: &&[u8]| {
                 std::str::from_utf8(value).is_ok_and(|text| {
                     pieces(text).all(|piece| known.contains(piece) || names.contains(piece))

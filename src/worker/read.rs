@@ -1,9 +1,10 @@
 //! Reads files of secrets, and says why one cannot be read.
 
-use std::io::{ErrorKind, Read as _};
+use std::io::ErrorKind;
 use std::path::Path;
 
 use crate::error::{Code, Error, Result, plain_reason};
+use crate::files;
 use crate::secret::{SecretName, SecretValue};
 
 /// A file that is larger is no secret.
@@ -14,26 +15,11 @@ pub(super) struct Fault(std::io::Error);
 
 /// The bytes of a file, exactly; `None` when there is none.
 pub(super) fn file(path: &Path) -> Result<Option<SecretValue>, Fault> {
-    match bytes(path) {
-        Ok(value) => Ok(Some(value)),
+    match files::read(path, LARGEST) {
+        Ok(contents) => Ok(Some(contents.value)),
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
         Err(error) => Err(Fault(error)),
     }
-}
-
-fn bytes(path: &Path) -> std::io::Result<SecretValue> {
-    // Looked at before it is opened: a pipe would wait for somebody to write into it.
-    let kind = std::fs::metadata(path)?;
-    if !kind.is_file() {
-        let what = if kind.is_dir() { "it is a directory" } else { "it is no regular file" };
-        return Err(std::io::Error::other(what));
-    }
-    let mut bytes = zeroize::Zeroizing::new(Vec::with_capacity(usize::try_from(kind.len()).unwrap_or(0) + 1));
-    std::fs::File::open(path)?.take(LARGEST + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > LARGEST {
-        return Err(std::io::Error::other("it is larger than 16 MiB"));
-    }
-    Ok(bytes.into())
 }
 
 /// The names of the files in a directory that are text; none when there is no directory.
