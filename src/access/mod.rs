@@ -129,13 +129,11 @@ impl ServiceAccess {
         self.delivered(Form::File)
     }
 
-    /// The files that nothing but the launcher reads: what they hold, the program gets as variables.
+    /// The files that nothing but the launcher reads: what they hold, the program gets as variables, or as parts of larger
+    /// values and arguments.
     pub fn read_by_launcher_alone(&self) -> BTreeSet<&str> {
         let as_variables = |granted: &&Granted| {
-            let variables = &granted.variables;
-            !variables.is_empty()
-                && variables.iter().all(|v| v.form == Form::AtStart)
-                && granted.places.is_empty()
+            granted.places.is_empty() && granted.variables.iter().all(|v| v.form == Form::AtStart)
         };
         let single = self.secrets.iter().filter(as_variables).map(|granted| granted.file.as_str());
         let composed = self.composed.iter().filter(|composed| {
