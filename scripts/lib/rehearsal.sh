@@ -63,6 +63,9 @@ rehearsal_version() {
     git commit --quiet --all --message "Prepare $version"
     git tag "release-$version"
     release_check "release-$version"
+    if (release_check release-0.0.0) 2>/dev/null; then
+        fail "a tag that asks for another version is taken"
+    fi
     rehearsal_tag=v$version
     say "right: the tag release-$version asks for what Cargo.toml and CHANGELOG.md have"
 }
