@@ -24,4 +24,5 @@ pub mod sensitive;
 pub mod settings;
 pub mod sources;
 pub mod tracked;
+pub mod version;
 pub mod worker;

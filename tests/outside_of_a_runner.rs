@@ -188,6 +188,27 @@ fn help_lists_every_input_of_every_mode() {
     );
 }
 
+#[test]
+fn the_version_tells_the_commit_and_the_programs_that_are_used() {
+    let scene = Scene::new("outside");
+    let text = String::from_utf8(done(scene.cli(["--version"])).expect(0).stdout).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    let own = format!("claude-secrets {} (commit ", env!("CARGO_PKG_VERSION"));
+    assert!(lines[0].starts_with(&own), "{text}");
+    assert!(lines[1].starts_with("docker: Docker version "), "{text}");
+    assert!(lines[2].starts_with("docker compose: Docker Compose version "), "{text}");
+    assert!(lines[3].starts_with("op: ") && lines.len() == 4, "{text}");
+    let nowhere = String::from_utf8(done_with_path(&scene, "/nowhere")).unwrap();
+    assert_eq!(nowhere.matches("not found").count(), 3, "{nowhere}");
+}
+
+/// What `--version` prints where no program is.
+fn done_with_path(scene: &Scene, path: &str) -> Vec<u8> {
+    let mut command = scene.cli(["--version"]);
+    command.env("PATH", path);
+    done(command).expect(0).stdout
+}
+
 /// The statuses of the documentation, those of missing services and engines apart (`bad_input` has them all).
 #[test]
 fn the_exit_status_tells_what_went_wrong() {

@@ -77,9 +77,7 @@ impl Project {
         let call = this.call(tools, With::NoOverride, &["*".to_owned()]).words(&["config", "--format=json"]);
         let answer = call.output().await?;
         if !answer.success {
-            // A Compose that is missing or too old must not put the blame on the file.
-            engine::compose_version(tools).await?;
-            return Err(rejected(&answer.stderr, &this.files));
+            return Err(rejected(tools, &answer.stderr, &this.files).await);
         }
         let resolved = answer.json().ok_or_else(no_json)?;
         this.unset.clone_from(&answer.unset);
@@ -101,7 +99,7 @@ impl Project {
         let call = self.call(tools, With::NoOverride, &["*".to_owned()]);
         let answer = call.words(&["config", "--format=json", "--no-interpolate"]).output().await?;
         if !answer.success {
-            return Err(rejected(&answer.stderr, &self.files));
+            return Err(rejected(tools, &answer.stderr, &self.files).await);
         }
         let plain = answer.json().ok_or_else(no_json)?;
         // Only names that stand in the Compose files are no parts of values.
@@ -146,7 +144,7 @@ impl Project {
         let call = self.call(tools, with, &["*".to_owned()]).words(&["config", "--format=json"]);
         let answer = call.output().await?;
         if !answer.success {
-            return Err(rejected(&answer.stderr, &self.files));
+            return Err(rejected(tools, &answer.stderr, &self.files).await);
         }
         answer.json().ok_or_else(no_json)
     }
@@ -367,16 +365,25 @@ fn no_json() -> Error {
     Error::new(Code::Internal, "Docker Compose printed a model that is no JSON")
 }
 
-fn rejected(stderr: &str, files: &ComposeFiles) -> Error {
+/// What is said when Compose does not take the project; a Compose that is missing or too old must not put the blame on it.
+async fn rejected(tools: &Tools, stderr: &str, files: &ComposeFiles) -> Error {
+    match engine::compose_version(tools).await {
+        Ok(version) => rejected_by(&version, stderr, files),
+        Err(error) => error,
+    }
+}
+
+fn rejected_by(version: &str, stderr: &str, files: &ComposeFiles) -> Error {
     // Compose does not name the file in most of its messages.
     let names: Vec<String> = files.files.iter().map(|file| file.display().to_string()).collect();
     Error::new(
         Code::ComposeFileInvalid,
-        format!("Docker Compose rejects the project of {}:\n{stderr}", names.join(", ")),
+        format!("Docker Compose {version} rejects the project of {}:\n{stderr}", names.join(", ")),
     )
     .hint(
         "The words are Compose's own. It ran with the step's variables, and with stand-ins for the declared secrets; a \
-         variable that is not set can be given under the step's `env:`.",
+         variable that is not set can be given under the step's `env:`. In a workflow that uses the action it is the \
+         Compose of the action's image, whatever the runner has; on the command line the one that is installed.",
     )
 }
 
@@ -428,7 +435,8 @@ mod tests {
     #[test]
     fn what_compose_rejects_need_not_be_rejected_by_hand() {
         let files = ComposeFiles { directory: "/p".into(), files: vec!["/p/compose.yaml".into()] };
-        let error = rejected("required variable TAG is missing a value", &files);
+        let error = rejected_by("2.40.3", "required variable TAG is missing a value", &files);
+        assert!(error.fact.starts_with("Docker Compose 2.40.3 rejects"), "{error}");
         assert!(error.fact.contains("/p/compose.yaml") && error.fact.contains("TAG"), "{error}");
         // By hand it has other variables, so that it may well show something else.
         assert!(!error.hints.concat().contains("docker compose config"), "{error}");
