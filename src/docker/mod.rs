@@ -14,6 +14,7 @@ pub mod lock;
 pub mod logins;
 pub mod model;
 pub mod mounted_files;
+mod named_files;
 mod place;
 pub mod placeholder;
 pub mod project;
