@@ -163,13 +163,37 @@ fn what_cannot_be_taken_away_from_a_service_is_an_error() {
         json!({"command": [larger]}),
         json!({"secrets": [{"source": "key"}]}),
         json!({"volumes_from": ["worker"]}),
+        json!({"volumes_from": ["between:ro"]}),
     ] {
-        let services = json!({"web": service, "worker": {}});
+        let between = json!({"volumes_from": ["worker"]});
+        let services = json!({"web": service, "worker": {}, "between": between});
         let error =
             decided("KEY", "services: {worker: [KEY]}\nsecrets: {KEY: }", &[], &services).err().unwrap();
         assert_eq!(error.code, Code::SecretNotGranted, "{services}");
         assert!(error.to_string().contains("service web"), "{error}");
     }
+}
+
+#[test]
+fn who_shares_processes_is_warned_of_what_they_can_read() {
+    let services = json!({
+        "worker": {"environment": ["KEY"]},
+        "sidecar": {"pid": "service:worker"},
+        "debug": {"pid": "service:sidecar", "environment": ["OTHER"]},
+    });
+    let access = decided("KEY\nOTHER", "", &[], &services).unwrap();
+    let said: Vec<_> = access.warnings.iter().map(|(text, _)| text.as_str()).collect();
+    for (one, two, secret) in [
+        ("sidecar", "worker", "KEY"),
+        ("debug", "worker", "KEY"),
+        ("worker", "debug", "OTHER"),
+        ("sidecar", "debug", "OTHER"),
+    ] {
+        let text =
+            format!("service {one} sees the processes of {two} by `pid`, and can read its secrets {secret}");
+        assert!(said.iter().any(|said| said.starts_with(&text)), "{text} in {said:#?}");
+    }
+    assert_eq!(said.len(), 4, "{said:#?}");
 }
 
 #[test]

@@ -11,9 +11,9 @@ use super::discovery::ComposeFiles;
 use super::engine;
 use super::host_paths::{HostPath, HostPaths};
 use super::model::Model;
+use super::place::Place;
 use super::placeholder::variables_in;
 use super::said::Said;
-use super::service::HOOKS;
 use crate::error::{Code, Error, Problem, Result};
 use crate::search::places::Places;
 use crate::search::{Finding, Search};
@@ -165,8 +165,9 @@ pub fn likely_name(told: Option<&str>, directory: &HostPath) -> String {
 /// Checks the project's own model (interpolated, with placeholders), before images are built from it: a declared secret
 /// may only be where this action can put its value without showing it.
 ///
-/// Errors: [`Code::SecretInLargerValue`] with every other place. What belongs to a service that no profile starts, or to
-/// an extension (`x-…`), is none: nothing comes of it. What builds are given is for [`check_builds`].
+/// Errors: [`Code::SecretInLargerValue`] with every other place. What belongs to a service that no profile starts is none,
+/// nor is what an extension (`x-…`) is interpolated with: nothing comes of it. What builds are given is for
+/// [`check_builds`].
 pub fn check_own(model: &Model, search: &Search) -> Result<()> {
     let mut problems = Vec::new();
     Model::texts(model.resolved(), &mut |path, text| {
@@ -176,7 +177,9 @@ pub fn check_own(model: &Model, search: &Search) -> Result<()> {
     });
     let found = search.document(model.resolved(), &Places::model());
     // Variables and configs that hold values in clear are delivered like those that hold placeholders.
-    let is_shown = |found: &&Finding| matches!(Place::of(&found.place(), model), Place::Word | Place::Shown);
+    let is_shown = |found: &&Finding| {
+        matches!(Place::of(&found.place(), model), Place::Word | Place::Extension | Place::Shown)
+    };
     problems.extend(found.iter().filter(is_shown).map(written_in_clear));
     visible(problems)
 }
@@ -231,7 +234,7 @@ pub fn check_merged(
     let is_left = |found: &&Finding| match Place::of(&found.place(), model) {
         Place::Nothing | Place::Build => false,
         Place::Delivered => !told(found) && found.steps.first().is_some_and(|section| section != "configs"),
-        Place::Word | Place::Shown => true,
+        Place::Word | Place::Extension | Place::Shown => true,
     };
     let found = search.document(merged, &Places::model());
     problems.extend(found.iter().filter(is_left).map(written_in_clear));
@@ -240,49 +243,6 @@ pub fn check_merged(
 
 /// Where a model has the variables of services.
 const VARIABLES: &[&str] = &["services", "*", "environment"];
-
-/// What becomes of a text of the model.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
-    /// Nothing: an extension, or a service that is not started.
-    Nothing,
-    /// Variables and configs: they are taken away and delivered.
-    Delivered,
-    /// Words of a program, which the launcher completes.
-    Word,
-    /// What a build is given.
-    Build,
-    /// Everything else is as it is, and shown.
-    Shown,
-}
-
-impl Place {
-    fn of(path: &str, model: &Model) -> Self {
-        if path.split('.').any(|step| step.starts_with("x-")) {
-            return Self::Nothing;
-        }
-        if let Some(rest) = path.strip_prefix("configs.") {
-            return if rest.ends_with(".content") { Self::Delivered } else { Self::Shown };
-        }
-        let Some(rest) = path.strip_prefix("services.") else { return Self::Shown };
-        // A service's name may hold dots.
-        let names = model.services.values().filter(|service| {
-            rest.strip_prefix(service.name.as_str()).is_some_and(|rest| rest.starts_with('.'))
-        });
-        let Some(service) = names.max_by_key(|service| service.name.len()) else { return Self::Shown };
-        let below = &rest[service.name.len() + 1..];
-        let is_word =
-            ["entrypoint[", "command[", "healthcheck.test["].iter().any(|key| below.starts_with(key))
-                || HOOKS.iter().any(|key| below.starts_with(key)) && below.contains("].command[");
-        match below {
-            _ if below.starts_with("environment.") => Self::Delivered,
-            _ if is_word => Self::Word,
-            _ if below.starts_with("build.") => Self::Build,
-            _ if !service.active => Self::Nothing,
-            _ => Self::Shown,
-        }
-    }
-}
 
 /// A step of a JSON pointer (RFC 6901).
 fn pointer_step(name: &str) -> String {
@@ -460,13 +420,15 @@ mod tests {
         for service in [
             json!({"labels": {"x": larger}}),
             json!({"labels": {"x": "s3cret"}}),
+            json!({"labels": {"x-owner": larger}}),
+            json!({"x-own": "s3cret"}),
             json!({"hostname": larger}),
             json!({"command": ["s3cret"]}),
             json!({"post_start": [{"user": larger}]}),
         ] {
             let text = of("a.b", service.clone());
             assert!(text.contains("services.a.b.") && !text.contains("s3cret"), "{service}: {text}");
-            if service.get("command").is_none() {
+            if service.get("command").or(service.get("x-own")).is_none() {
                 assert_eq!(of("off", service), "");
             }
         }
