@@ -101,6 +101,16 @@ const BAD: &[(Code, &str, &str)] = &[
     (Code::ManifestInvalid, "secrets:\n  A: { default: }", ""),
     (Code::ManifestInvalid, "secrets:\n  A: { matches: '(canaryword' }", ""),
     (Code::ManifestInvalid, "secrets:\n  A: { matches: '(a{0,200}){0,200}b' }", ""),
+    (Code::ManifestInvalid, "secrets:\n  B:\n  A: { template: 'canaryword{B}', from: [env:A], trim: newline }", ""),
+    (Code::ManifestInvalid, "secrets:\n  DB_PASSWORD:\n  A: { template: 'canaryword{DB_PASWORD}' }", ""),
+    (Code::ManifestInvalid, "secrets:\n  B:\n  A: { template: 'canaryword{canaryword_Xy9}' }", ""),
+    (Code::ManifestInvalid, "secrets:\n  A: { template: 'canaryword{B}' }\n  B: { template: '{C}' }\n  C: { template: '{A}canaryword' }", ""),
+    (Code::ManifestInvalid, "secrets:\n  A: { template: 'canaryword{A}' }", ""),
+    (Code::ManifestInvalid, "secrets:\n  B:\n  A: { template: 'canaryword{B|urlencod}' }", ""),
+    (Code::ManifestInvalid, "secrets:\n  B:\n  A: { template: 'canaryword{B' }", ""),
+    (Code::ManifestInvalid, "secrets:\n  A: { template: 'canaryword' }", ""),
+    (Code::ManifestInvalid, "secrets:\n  B:\n  A: { template: '{B}canaryword', sensitive: false }", ""),
+    (Code::ManifestInvalid, "secrets:\n  B:\n  A: { template: [canaryword] }", ""),
     (Code::SecretNameInvalid, "secrets:\n  DOCKER_HOST:\n  SSL_CERT: { required: false }", "PATH\nLD_PRELOAD? = env:OTHER"),
     (Code::ManifestInvalid, "secrets:\n  A: { max-age: 90 }", ""),
     (Code::ManifestInvalid, "secrets:\n  A: { expires-within: canaryword }", ""),
@@ -281,6 +291,25 @@ fn lines_add_to_the_file_and_win_over_it() {
     assert!(!b.required);
     assert_eq!(from(b), Some(vec!["env:Y".to_owned()]), "a line without references leaves them");
     assert_eq!(manifest.secrets.len(), 3);
+}
+
+#[test]
+fn a_template_names_its_parts_and_gives_way_to_a_line_with_references() {
+    let file =
+        "secrets:\n  B:\n  C: { sensitive: false }\n  A: { template: 'x{B|urlencode}{C}', min-length: 3 }";
+    let parts = |manifest: &Manifest| {
+        secret(manifest, "A").parts().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+    };
+    let alone = manifest(file, "A?");
+    assert_eq!(parts(&alone), "B C", "a line without references leaves it");
+    assert!(!secret(&alone, "A").required && !secret(&alone, "A").is_conventional());
+    let elsewhere = manifest(file, "A = env:X");
+    assert_eq!(
+        (parts(&elsewhere).as_str(), from(secret(&elsewhere, "A"))),
+        ("", Some(vec!["env:X".to_owned()]))
+    );
+    let imported = manifest("import: ['keeper:x/*']\nsecrets: { A: { template: '{LATER}' } }", "");
+    assert_eq!(parts(&imported), "LATER");
 }
 
 #[test]

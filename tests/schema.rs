@@ -35,6 +35,7 @@ const SAMPLES: &[(&str, &str)] = &[
     ("secrets.*.required", "{ secrets: { A: { required: false } } }"),
     ("secrets.*.default", "{ secrets: { A: { default: 1 } } }"),
     ("secrets.*.from", "{ secrets: { A: { from: [env:X] } } }"),
+    ("secrets.*.template", "{ secrets: { B: , A: { template: '{B}' } } }"),
     ("secrets.*.starts-with", "{ secrets: { A: { starts-with: x } } }"),
     ("secrets.*.matches", "{ secrets: { A: { matches: x } } }"),
     ("secrets.*.min-length", "{ secrets: { A: { min-length: 1 } } }"),

@@ -300,6 +300,8 @@ fn is_managed(model: &Model, service: &str) -> bool {
 enum How {
     Manifest,
     Named,
+    /// It is a part of a template: what is composed of it may be all that is asked for.
+    Part,
     GrantTo,
     OnlyService,
     Nobody,
@@ -325,6 +327,9 @@ fn receive(
     let naming: BTreeSet<String> = naming.map(|(service, _)| (*service).clone()).collect();
     if !naming.is_empty() {
         return (How::Named, naming);
+    }
+    if rules.secrets.iter().chain(rules.absent).any(|other| other.parts().any(|part| part == secret)) {
+        return (How::Part, BTreeSet::new());
     }
     if rules.services.is_none() && !rules.grant_to.is_empty() {
         return (How::GrantTo, rules.grant_to.iter().cloned().collect());

@@ -214,3 +214,22 @@ fn a_service_of_a_provider_gets_nothing_by_itself_and_asking_for_it_is_an_error(
         assert!(error.to_string().contains("service db has a `provider`"), "{error}");
     }
 }
+
+#[test]
+fn a_part_of_a_template_goes_to_nobody_who_does_not_ask_for_it() {
+    let file = "secrets:\n  PW:\n  URL: { template: 'x{PW}' }";
+    let two = json!({"web": {"environment": ["URL"]}, "db": {"environment": ["PW"]}});
+    let one = json!({"web": {"environment": ["URL"]}});
+    for (services, grant_to, expected) in [
+        (&two, &[][..], &["db: PW(PW)", "web: URL(URL)"][..]),
+        (&one, &[], &["web: URL(URL)"]),
+        (&one, &["web"], &["web: URL(URL)"]),
+        (&json!({"web": {}}), &["web"], &["web: URL(URL_FILE)"]),
+    ] {
+        let access = decided("", file, grant_to, services).ok().unwrap();
+        assert_eq!(shown(&access), expected, "{services} {grant_to:?}");
+    }
+    let granted = format!("{file}\nservices: {{ web: [URL, PW] }}");
+    let access = decided("", &granted, &[], &one).ok().unwrap();
+    assert_eq!(shown(&access), ["web: PW(PW_FILE) URL(URL)"]);
+}

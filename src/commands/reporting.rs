@@ -36,6 +36,7 @@ pub(super) fn secrets(run: &mut Run, resolution: &Resolution) {
 fn secret_row(resolved: &resolve::Resolved) -> SecretRow {
     let time = |at| humantime::format_rfc3339_seconds(at).to_string();
     let origin = resolved.origin.as_ref();
+    let composed = resolved.secret.template.as_ref().filter(|_| resolved.value.is_some());
     SecretRow {
         description: resolved.secret.description.clone(),
         state: match resolved.state {
@@ -47,8 +48,14 @@ fn secret_row(resolved: &resolve::Resolved) -> SecretRow {
             resolve::State::Failed => SecretState::Failed,
             resolve::State::Invalid => SecretState::Invalid,
         },
-        source: origin.map(|origin| origin.source.to_string()),
-        reference: origin.map(|origin| origin.reference.to_string()),
+        source: match composed {
+            Some(_) => Some(resolve::TEMPLATE.to_owned()),
+            None => origin.map(|origin| origin.source.to_string()),
+        },
+        reference: match composed {
+            Some(template) => Some(template.to_string()),
+            None => origin.map(|origin| origin.reference.to_string()),
+        },
         version: origin.and_then(|origin| origin.version.clone()),
         changed_at: origin.and_then(|origin| origin.changed).map(time),
         expires_at: origin.and_then(|origin| origin.expires).map(time),

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::at::{At, Entries};
+use super::composed;
 use super::catalog::Catalog;
 use super::decode::decode;
 use super::document::{Document, FileEntry, GRAMMAR, GrantEntry, Id, SecretEntry, Text};
@@ -38,6 +39,9 @@ pub(super) fn read(given: &Given<'_>) -> Result<Manifest, Error> {
         let known: Vec<&str> = secrets.iter().map(|secret| secret.name.as_str()).collect();
         grants(entries, &known, given.lenient || !imports.is_empty(), &mut findings)
     });
+    if let Some(document) = &document {
+        composed::check(document, &secrets, given.lenient || !imports.is_empty(), &mut findings);
+    }
     collisions(&secrets, &mut findings.all);
     if !findings.all.is_empty() {
         return Err(gather(findings.all));
@@ -107,6 +111,7 @@ fn secret(
     secret.sensitive = entry.sensitive.value.unwrap_or(true);
     secret.file = file_spec(&entry.file);
     secret.from = references(entry, &secret.name, catalog, findings);
+    secret.template = composed::template(entry, &secret.name, findings);
     secret.rules = rules(entry, &secret.name, findings);
     secret.freshness = Freshness {
         max_age: entry.max_age.value.as_ref().map(|span| span.0),
@@ -224,7 +229,10 @@ fn merge(secrets: &mut Vec<Secret>, lines: Vec<lines::Line>) {
             secrets.iter().position(|secret| secret.name == line.name).and_then(|at| secrets.get_mut(at));
         if let Some(secret) = known {
             secret.required = line.required;
-            secret.from = line.from.or(secret.from.take());
+            if line.from.is_some() {
+                secret.from = line.from;
+                secret.template = None;
+            }
         } else {
             secrets.push(Secret {
                 required: line.required,

@@ -65,6 +65,10 @@ pub(super) struct SecretEntry {
     /// Where it is looked for, in this order and nowhere else: `source:item[#field][@version]`.
     #[serde(default)]
     pub(super) from: At<Vec<At<ReferenceText>>>,
+    /// What its value is composed of: a text with other secrets in braces, `{NAME}`, or `{NAME|urlencode}`, `|base64`,
+    /// `|json`. `{{` and `}}` are braces.
+    #[serde(default)]
+    pub(super) template: At<Text>,
     /// The text that its value starts with.
     #[serde(default)]
     pub(super) starts_with: At<Text>,
