@@ -11,6 +11,7 @@ mod decode;
 mod document;
 mod fault;
 mod finding;
+mod grants;
 mod lines;
 mod pattern;
 mod place;
