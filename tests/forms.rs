@@ -1,4 +1,5 @@
-//! What the manifest says of how services get secrets, on a real engine, by both deliveries: templates.
+//! What the manifest says of how services get secrets, on a real engine, by both deliveries: templates, and what
+//! a service hands on to the workers that it starts.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // clippy.toml allows it in test functions, and the rest here serves these
 #![allow(unreachable_pub, dead_code)] // the support files serve several test programs
@@ -35,6 +36,108 @@ fn variables_of_program(scene: &Scene, service: &str) -> Vec<String> {
 /// `docker inspect` of a service's container.
 fn inspected(scene: &Scene, service: &str) -> String {
     docker(["inspect", &scene.containers()[service].0])
+}
+
+/// The image with Docker's client that the action's own image takes it from.
+fn client_image() -> String {
+    let dockerfile = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/Dockerfile")).unwrap();
+    let line = dockerfile.lines().find(|line| line.starts_with("COPY --from=docker:")).unwrap();
+    line.trim_start_matches("COPY --from=").split(' ').next().unwrap().to_owned()
+}
+
+/// An image made for one test, or a container that a service has started. It goes when this is dropped.
+struct Made {
+    kind: &'static str,
+    name: String,
+}
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        docker([self.kind, "rm", "--force", &self.name]);
+    }
+}
+
+/// An image whose programs can start containers.
+fn orchestrator_image(scene: &Scene) -> Made {
+    let lines = format!(
+        "FROM {}\nCOPY --from={} /usr/local/bin/docker /usr/local/bin/docker\n",
+        scene::service_image(),
+        client_image()
+    );
+    let image = Made { kind: "image", name: format!("{}-orchestrator", scene.name) };
+    let mut build = std::process::Command::new("docker")
+        .env("DOCKER_BUILDKIT", "0")
+        .args(["build", "--quiet", "--tag", &image.name, "-"])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    std::io::Write::write_all(&mut build.stdin.take().unwrap(), lines.as_bytes()).unwrap();
+    assert!(build.wait().unwrap().success(), "cannot build {}", image.name);
+    image
+}
+
+/// A worker that the service `bot` starts through the Docker socket, as this user, with what it may hand on.
+fn start_worker(scene: &Scene, number: u32, user: &str) -> Made {
+    let worker = Made { kind: "container", name: format!("{}-worker-{number}", scene.name) };
+    let start = format!(
+        "docker run --detach --init --name {} --user {user} --volume \"${{SECRETS_VOLUME:-$SECRETS_HOST_DIR}}:/run/secrets:ro\" {} sleep 3000",
+        worker.name,
+        scene::service_image()
+    );
+    let started = inside(scene, "bot", &["sh", "-c", &start]);
+    assert_eq!(started.trim().len(), 64, "it started nothing");
+    worker
+}
+
+#[test]
+fn a_service_hands_secrets_on_to_the_workers_that_it_starts_and_no_variable_holds_one() {
+    for (delivery, variable) in [("file", "SECRETS_HOST_DIR"), ("volume", "SECRETS_VOLUME")] {
+        let scene = Scene::new("forms-workers");
+        let image = orchestrator_image(&scene);
+        let manifest = "secrets: { API_KEY: , BOT_TOKEN: }\nservices:\n  bot:\n    secrets: [API_KEY, BOT_TOKEN]\n    \
+                        starts-workers: true\n    workers: { secrets: [API_KEY], uid: 10001 }\n";
+        scene.write("claude-secrets.yml", manifest);
+        scene.compose(&format!(
+            "services:\n  bot:\n    image: {}\n    init: true\n    command: [sleep, '3000']\n    environment: {{ API_KEY: }}\n    \
+             volumes: ['/var/run/docker.sock:/var/run/docker.sock']\n  other:\n{SLEEPS}",
+            image.name
+        ));
+        let deploy = |key: &str| {
+            let values = [("API_KEY", key), ("BOT_TOKEN", "token-of-the-bot-alone")];
+            run(&scene, &["deploy", "--delivery", delivery], &values, 0).stderr
+        };
+        deploy("first-key-for-workers");
+        let told = inside(&scene, "bot", &["printenv", variable]);
+        assert!(!told.trim().is_empty() && !inside(&scene, "other", &["env"]).contains("SECRETS_"), "{delivery}");
+        let first = start_worker(&scene, 1, "10001:10001");
+        let read = |worker: &Made| docker(["exec", &worker.name, "cat", "/run/secrets/api_key"]);
+        assert_eq!(read(&first), "first-key-for-workers", "{delivery}");
+        assert_eq!(docker(["exec", &first.name, "ls", "/run/secrets"]), "api_key\n", "{delivery}");
+        let shown = docker(["inspect", &first.name]) + &inspected(&scene, "bot");
+        assert!(!shown.contains("first-key-for-workers"), "{delivery}");
+        // Another user of a worker reads nothing.
+        let stranger = start_worker(&scene, 2, "10002:10002");
+        assert_eq!(read(&stranger), "", "{delivery}");
+        drop(stranger);
+
+        let said = deploy("first-key-for-workers");
+        assert!(said.contains("all services are up to date"), "{delivery}: {said}");
+        let other = scene.containers()["other"].clone();
+        deploy("second-key-for-workers");
+        assert_eq!(scene.containers()["other"], other, "{delivery}");
+        let second = start_worker(&scene, 3, "10001:10001");
+        assert_eq!(read(&second), "second-key-for-workers", "{delivery}");
+        // A worker that runs on has a volume of its own time, and sees files change.
+        let kept = if delivery == "file" { "second-key-for-workers" } else { "first-key-for-workers" };
+        assert_eq!(read(&first), kept, "{delivery}");
+        drop((first, second));
+
+        let said = run(&scene, &["down"], &[], 0).stderr;
+        assert!(said.contains("removed:"), "{delivery}: {said}");
+        assert!(!scene.project().join("data").exists(), "{delivery}");
+    }
 }
 
 #[test]

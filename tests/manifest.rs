@@ -137,7 +137,10 @@ const BAD: &[(Code, &str, &str)] = &[
     (Code::ManifestInvalid, "secrets:\n  A:\nservices:\n  w: [A, A, canaryword-xY9z]", ""),
     (Code::ManifestInvalid, "secrets:\n  A:\nservices:\n  w: { secrets: A }", ""),
     (Code::ManifestInvalid, "secrets:\n  A:\nservices:\n  w: canaryword", ""),
-    (Code::ManifestInvalid, "secrets:\n  A:\nservices:\n  w: { secrets: [A], deliver: env, starts-workers: true }", ""),
+    (Code::ManifestInvalid, "secrets:\n  A:\nservices:\n  w: { secrets: [A], deliver: env, starts-workers: canaryword }", ""),
+    (Code::ManifestInvalid, "secrets:\n  A:\nservices:\n  w: { secrets: [A], workers: { uid: 1000 } }", ""),
+    (Code::ManifestInvalid, "secrets:\n  A:\nservices:\n  w: { starts-workers: true, workers: { secrets: [], user: canaryword } }", ""),
+    (Code::ManifestInvalid, "secrets:\n  AB_KEY:\nservices:\n  w: { starts-workers: true, workers: { secrets: [AB_KYE] } }", ""),
     (Code::ManifestInvalid, "secrets:\n  A:\nservices:", ""),
     (Code::SourceUnknown, "secrets:\n  A:\nsources:\n  vault: { addr: canaryword }", ""),
     (Code::ManifestInvalid, "secrets:\n  A:\nsources:\n  docker-secrets: { token: canaryword }", ""),
@@ -291,6 +294,21 @@ fn lines_add_to_the_file_and_win_over_it() {
     assert!(!b.required);
     assert_eq!(from(b), Some(vec!["env:Y".to_owned()]), "a line without references leaves them");
     assert_eq!(manifest.secrets.len(), 3);
+}
+
+#[test]
+fn what_is_handed_on_to_workers_is_granted_to_the_service() {
+    let file = "secrets: { A: , B: }\nservices:\n  all: { secrets: [A], starts-workers: true }\n  \
+                one: { secrets: [A], starts-workers: true, workers: { secrets: [B], uid: 1000, gid: 0 } }\n  none: { secrets: [A], starts-workers: false }";
+    let manifest = manifest(file, "");
+    let services = manifest.services.as_ref().expect("services");
+    let granted = |service: &str| services[service].secrets.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!((granted("all"), granted("one")), (vec!["A".to_owned()], vec!["A".to_owned(), "B".to_owned()]));
+    let workers = services["one"].workers.as_ref().expect("workers");
+    assert_eq!((workers.secrets.as_ref().map(Vec::len), workers.uid, workers.gid), (Some(1), Some(1000), Some(0)));
+    let workers = services["all"].workers.as_ref().expect("workers");
+    assert_eq!((workers.secrets.as_ref(), workers.uid), (None, None));
+    assert!(services["none"].workers.is_none());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::asks::{Asks, Entry, LargerPlace, Owners};
-use super::{Composed, Form, Granted, Rules, ServiceAccess, Variable};
+use super::{Composed, Form, Granted, Rules, ServiceAccess, Variable, Workers};
 use crate::docker::placeholder::Text;
 use crate::docker::service::Service;
 use crate::error::Problem;
@@ -34,6 +34,7 @@ impl One<'_> {
         for secret in rules.secrets.iter().filter(|secret| (self.has)(&secret.name)) {
             own.secrets.push(self.granted(secret));
         }
+        own.workers = self.workers(&own.secrets);
         for file in self.asks.files.iter().filter(|file| (self.has)(&file.secret)) {
             own.taken.extend(file.instead_of.clone());
         }
@@ -42,6 +43,19 @@ impl One<'_> {
         self.arguments(&mut own, owners, warnings, problems);
         self.not_granted(&mut own, problems);
         own
+    }
+
+    /// What the service hands on of its secrets.
+    fn workers(&self, own: &[Granted]) -> Option<Workers> {
+        let workers = self.grant?.workers.as_ref()?;
+        let handed_on = |granted: &&Granted| {
+            workers.secrets.as_ref().is_none_or(|secrets| secrets.contains(&granted.name))
+        };
+        Some(Workers {
+            secrets: own.iter().filter(handed_on).map(|granted| granted.name.clone()).collect(),
+            uid: workers.uid,
+            gid: workers.gid,
+        })
     }
 
     fn granted(&self, secret: &Secret) -> Granted {

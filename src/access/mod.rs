@@ -83,6 +83,19 @@ pub struct ServiceAccess {
     pub uid: Option<u32>,
     /// The group that the manifest says reads the files.
     pub gid: Option<u32>,
+    /// What it hands on to the workers that it starts itself.
+    pub workers: Option<Workers>,
+}
+
+/// The workers that a service starts itself.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Workers {
+    /// The secrets that they get, all of them the service's own.
+    pub secrets: Vec<SecretName>,
+    /// The user that reads them there; everyone does when it is not said.
+    pub uid: Option<u32>,
+    /// The group that reads them there.
+    pub gid: Option<u32>,
 }
 
 /// Who gets what, with what is worth a warning.
@@ -270,7 +283,8 @@ pub fn check_services<'a>(
 /// A service that a provider manages has no container to give a file to.
 fn check_containers(model: &Model, rules: &Rules) -> Result<()> {
     let mapped = rules.services.into_iter().flatten();
-    let mapped = mapped.filter(|(_, grant)| !grant.secrets.is_empty()).map(|(service, _)| service);
+    let gets = |grant: &Grant| !grant.secrets.is_empty() || grant.workers.is_some();
+    let mapped = mapped.filter(|(_, grant)| gets(grant)).map(|(service, _)| service);
     let problems: Vec<Problem> = mapped
         .chain(rules.grant_to)
         .filter(|name| is_managed(model, name))

@@ -233,3 +233,21 @@ fn a_part_of_a_template_goes_to_nobody_who_does_not_ask_for_it() {
     let access = decided("", &granted, &[], &one).ok().unwrap();
     assert_eq!(shown(&access), ["web: PW(PW_FILE) URL(URL)"]);
 }
+
+#[test]
+fn a_service_that_starts_workers_hands_on_what_the_manifest_says_of_its_secrets() {
+    let services = json!({"bot": {"environment": ["KEY"]}, "web": {"environment": ["KEY"]}});
+    for (workers, expected) in [
+        ("starts-workers: true", Some(vec!["KEY", "TOKEN"])),
+        ("starts-workers: true, workers: { secrets: [TOKEN] }", Some(vec!["TOKEN"])),
+        ("starts-workers: false", None),
+    ] {
+        let file = format!("services: {{ bot: {{ secrets: [KEY, TOKEN], {workers} }}, web: [KEY] }}");
+        let access = decided("KEY\nTOKEN", &file, &[], &services).ok().unwrap();
+        let names = access.services["bot"].workers.as_ref().map(|own| {
+            own.secrets.iter().map(crate::secret::SecretName::as_str).collect::<Vec<_>>()
+        });
+        assert_eq!(names, expected, "{workers}");
+        assert!(access.services["web"].workers.is_none());
+    }
+}

@@ -17,6 +17,7 @@ use crate::delivery::launch;
 use crate::delivery::override_file::TARGET;
 use crate::delivery::plan::{PlannedFile, Reader, ServicePlan, plain_name};
 use crate::delivery::volume::{self, NewVolume, VolumeFile};
+use crate::delivery::workers;
 use crate::docker::command::Tools;
 use crate::docker::engine::{self, Container};
 use crate::docker::health;
@@ -344,12 +345,13 @@ fn readers_of(planned: &Planned) -> Readers {
     let reader = |(service, plan): (&String, &ServicePlan)| {
         let secrets = names(plan);
         let shares = |(other, plan): &(&String, &ServicePlan)| {
-            *other != service && names(plan).iter().any(|name| secrets.contains(name))
+            *other != service && !workers::is_set(other) && names(plan).iter().any(|name| secrets.contains(name))
         };
         let others = planned.plans.iter().filter(shares).map(|(other, _)| other.clone()).collect();
         Some((service.clone(), readers::Reader { user: plan.only_reader()?, secrets, others }))
     };
-    planned.plans.iter().filter_map(reader).collect()
+    let services = planned.plans.iter().filter(|(name, _)| !workers::is_set(name));
+    services.filter_map(reader).collect()
 }
 
 /// What is said of the secret files that were written.

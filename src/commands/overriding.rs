@@ -9,8 +9,9 @@ use super::project::Prepared;
 use crate::access::{Entry, Owners, ServiceAccess};
 use crate::delivery::choose::Kind;
 use crate::delivery::launch::{self, Launch};
-use crate::delivery::override_file::{Mount, OverrideFile, ServiceOverride, TARGET, Variables};
+use crate::delivery::override_file::{Mount, OverrideFile, ServiceOverride, TARGET, Variables, literal};
 use crate::delivery::plan::{ServicePlan, plain_name};
+use crate::delivery::workers;
 use crate::docker::command::Tools;
 use crate::docker::engine;
 use crate::docker::images::Images;
@@ -102,6 +103,7 @@ impl Overriding<'_> {
                     incomplete.push(name.clone());
                 }
             }
+            own.environment.values.extend(self.workers(name));
             if let Some(plan) = self.parts.plans.get(name) {
                 match self.parts.volumes.get(name) {
                     Some(volume) => self.in_volume(service, plan, volume, &mut own, &mut all),
@@ -114,6 +116,20 @@ impl Overriding<'_> {
             all.services.insert(name.clone(), own);
         }
         Ok((all, incomplete))
+    }
+
+    /// The variable by which a service is told what to mount at `/run/secrets` of the workers that it starts.
+    fn workers(&self, service: &str) -> Option<(String, Option<String>)> {
+        let set = workers::set_of(service);
+        self.parts.plans.get(&set)?;
+        let (name, value) = match self.parts.volumes.get(&set) {
+            Some(volume) => (workers::VOLUME, volume.clone()),
+            None => {
+                let directory = self.prepared.host_secrets_dir.join(workers::directory(service));
+                (workers::HOST_DIR, directory.to_string())
+            }
+        };
+        Some((name.to_owned(), Some(literal(&value))))
     }
 
     /// The mount of the launcher.

@@ -10,7 +10,7 @@ use crate::count::count;
 use crate::delivery::choose::{Choice, Kind, choose};
 use crate::delivery::override_file::OverrideFile;
 use crate::delivery::plan::OwnSecret;
-use crate::delivery::{ProjectFile, SecretsDir};
+use crate::delivery::{ProjectFile, SecretsDir, workers};
 use crate::docker::command::Tools;
 use crate::docker::engine::{self, Container};
 use crate::docker::host_paths::{HostPath, HostPaths};
@@ -90,6 +90,10 @@ pub(super) async fn prepare(
             secrets_in: &secrets_in,
         },
     )?;
+    let starts_workers = access.services.iter().filter(|(_, own)| own.workers.is_some());
+    let secrets_dir = starts_workers
+        .map(|(service, _)| workers::directory(service))
+        .fold(secrets_dir, SecretsDir::mounted);
     let own = if choice.kind == Kind::Volume {
         own_files::read(&project, &access, tools, host).await?
     } else {

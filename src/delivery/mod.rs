@@ -9,6 +9,7 @@ pub mod plan;
 pub mod revision;
 pub mod standing;
 pub mod volume;
+pub mod workers;
 
 mod directory;
 mod files;

@@ -307,7 +307,7 @@ fn stamp_line(stamp: &str, body: &str) -> String {
 }
 
 /// A text that Compose must not interpolate.
-pub(super) fn literal(text: &str) -> String {
+pub fn literal(text: &str) -> String {
     text.replace('$', "$$")
 }
 

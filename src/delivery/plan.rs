@@ -7,6 +7,7 @@ use super::choose::Kind;
 use super::files::SecretFile;
 use super::launch;
 use super::revision::Content;
+use super::workers;
 use crate::access::{Access, ServiceAccess};
 use crate::docker::command::Tools;
 use crate::docker::images::{Images, user_of};
@@ -96,7 +97,7 @@ pub struct Basis<'a> {
     pub users: Users,
 }
 
-/// Plans every service that gets something.
+/// Plans every service that gets something, and what it hands on to workers.
 pub async fn plan(basis: Basis<'_>) -> Result<BTreeMap<String, ServicePlan>> {
     let Basis { tools, project, access, available, own, images, kind, mut users } = basis;
     let mut plans = BTreeMap::new();
@@ -119,6 +120,9 @@ pub async fn plan(basis: Basis<'_>) -> Result<BTreeMap<String, ServicePlan>> {
         let (reader, user) = reader(tools, service, service_access, images, &mut users).await?;
         let content = content(&files, kind, reader);
         plans.insert(name.clone(), ServicePlan { files, reader, content, user });
+        if let Some(set) = workers::plan(service_access, &available, kind) {
+            plans.insert(workers::set_of(name), set);
+        }
     }
     Ok(plans)
 }
@@ -301,11 +305,16 @@ pub fn lay_out(
 /// The directory of a service's own copies: its name, where that can be one. Compose takes `.`, `..` and `.gitignore` for
 /// names, and one that a secret's file has as well.
 fn directory_of(service: &str, taken: &mut BTreeSet<String>) -> String {
-    let mut name = if service.starts_with('.') { format!("_{service}") } else { service.to_owned() };
+    let mut name = directory_name(service);
     while !taken.insert(name.clone()) {
         name.push('_');
     }
     name
+}
+
+/// The directory of a service, or of the set of its workers, unless that is taken.
+pub(super) fn directory_name(service: &str) -> String {
+    if service.starts_with('.') { format!("_{service}") } else { service.to_owned() }
 }
 
 /// The reader that a shared file is made for: anyone who is not known decides; else the lowest user that must own it.
@@ -363,7 +372,7 @@ async fn reader(
 }
 
 /// What a revision covers: the values and how they are delivered.
-fn content(files: &[PlannedFile], kind: Kind, reader: Reader) -> Content {
+pub(super) fn content(files: &[PlannedFile], kind: Kind, reader: Reader) -> Content {
     let mut content = Content::default();
     content.add(kind.name().as_bytes());
     let mut files: Vec<&PlannedFile> = files.iter().collect();

@@ -91,6 +91,19 @@ pub struct Grant {
     pub deliver: Option<Deliver>,
     /// What is said of single variables.
     pub variables: BTreeMap<String, VariableGrant>,
+    /// What it hands on to workers that it starts, where it starts any.
+    pub workers: Option<WorkersGrant>,
+}
+
+/// What the manifest says of the workers of a service.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WorkersGrant {
+    /// The secrets that they get; `None`: all that the service gets.
+    pub secrets: Option<Vec<SecretName>>,
+    /// The user that reads them there.
+    pub uid: Option<u32>,
+    /// The group that reads them there.
+    pub gid: Option<u32>,
 }
 
 /// What the manifest says of one variable of a service.
