@@ -12,7 +12,7 @@ use crate::docker::model::Model;
 use crate::docker::placeholder::Text;
 use crate::error::{Code, Error, Problem, Result};
 use crate::manifest::{FileSpec, Grant, Secret};
-use crate::secret::SecretName;
+use crate::secret::{SecretName, SecretValue};
 
 /// One secret of one service.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -140,6 +140,24 @@ impl ServiceAccess {
     /// The variables in whose place `NAME_FILE` names a file, with the files.
     pub fn as_files(&self) -> BTreeMap<&str, &str> {
         self.delivered(Form::File)
+impl Composed {
+    /// The lines of the value that hold a secret, to be masked as wholes. What stands on other lines is the project's own.
+    pub fn lines_with_secrets<'v>(
+        &self,
+        value_of: impl Fn(&str) -> Option<&'v SecretValue>,
+    ) -> Vec<SecretValue> {
+        let parts: Vec<&SecretValue> = self.parts.iter().filter_map(|part| value_of(part.as_str())).collect();
+        let Some(whole) = self.text.compose(value_of) else { return Vec::new() };
+        let holds = |line: &[u8], part: &SecretValue| {
+            let part = part.expose();
+            !part.is_empty() && memchr::memmem::find(line, part).is_some()
+        };
+        let lines = whole.expose().split(|byte| *byte == b'\n');
+        let lines = lines.filter(|line| parts.iter().any(|part| holds(line, part)));
+        lines.map(|line| SecretValue::new(line.to_vec())).collect()
+    }
+}
+
     }
 
     /// The files that nothing but the launcher reads: what they hold, the program gets as variables.

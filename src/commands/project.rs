@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::gather::Declared;
 use super::overriding::EngineSide;
-use super::{Run, own_files};
+use super::{Run, gather, own_files};
 use crate::access::{self, Access};
 use crate::count::count;
 use crate::delivery::choose::{Choice, Kind, choose};
@@ -20,6 +20,7 @@ use crate::docker::project::{Project, check_own, likely_name};
 use crate::error::{Code, Error, Result};
 use crate::manifest::Secret;
 use crate::report::DeliveryRow;
+use crate::resolve::Resolution;
 use crate::secret::SecretName;
 use crate::settings::Mode;
 
@@ -52,16 +53,17 @@ pub(super) struct Prepared {
     pub(super) mounted: BTreeMap<String, Vec<Mounted>>,
 }
 
-/// Reads the project and decides. `secrets` are those that are to be handed out, `absent` those that have no value.
+/// Reads the project and decides. `secrets` are those that are to be handed out; with a resolution, those that have a value.
 pub(super) async fn prepare(
     run: &mut Run,
     declared: &Declared,
     secrets: &[&Secret],
-    absent: &[&Secret],
+    resolution: Option<&Resolution>,
     tools: &Tools,
     host: &HostPaths,
 ) -> Result<Prepared> {
     run.begin_stage("Project");
+    let absent: Vec<&Secret> = resolution.into_iter().flat_map(Resolution::without_value).collect();
     let settings = &run.settings;
     let endpoint = engine::endpoint(tools).await?;
     let choice = choose(settings, endpoint.as_deref())?;
@@ -84,12 +86,15 @@ pub(super) async fn prepare(
         &project.model,
         &access::Rules {
             secrets,
-            absent,
+            absent: &absent,
             services: declared.manifest.services.as_ref(),
             grant_to: &settings.grant_to,
             secrets_in: &secrets_in,
         },
     )?;
+    if let Some(resolution) = resolution {
+        gather::hide_composed(run, resolution, &access);
+    }
     let starts_workers = access.services.iter().filter(|(_, own)| own.workers.is_some());
     let secrets_dir = starts_workers
         .map(|(service, _)| workers::directory(service))
