@@ -137,7 +137,7 @@ const BAD: &[(Code, &str, &str)] = &[
     (Code::ManifestInvalid, "secrets:\n  A:\nservices:\n  w: [A, A, canaryword-xY9z]", ""),
     (Code::ManifestInvalid, "secrets:\n  A:\nservices:\n  w: { secrets: A }", ""),
     (Code::ManifestInvalid, "secrets:\n  A:\nservices:\n  w: canaryword", ""),
-    (Code::ManifestInvalid, "secrets:\n  A:\nservices:\n  w: { secrets: [A], deliver: env, starts-workers: canaryword }", ""),
+    (Code::ManifestInvalid, "secrets:\n  A:\nservices:\n  w: { secrets: [A], deliver: canaryword, starts-workers: canaryword }", ""),
     (Code::ManifestInvalid, "secrets:\n  A:\nservices:\n  w: { secrets: [A], workers: { uid: 1000 } }", ""),
     (Code::ManifestInvalid, "secrets:\n  A:\nservices:\n  w: { starts-workers: true, workers: { secrets: [], user: canaryword } }", ""),
     (Code::ManifestInvalid, "secrets:\n  AB_KEY:\nservices:\n  w: { starts-workers: true, workers: { secrets: [AB_KYE] } }", ""),
@@ -302,10 +302,17 @@ fn what_is_handed_on_to_workers_is_granted_to_the_service() {
                 one: { secrets: [A], starts-workers: true, workers: { secrets: [B], uid: 1000, gid: 0 } }\n  none: { secrets: [A], starts-workers: false }";
     let manifest = manifest(file, "");
     let services = manifest.services.as_ref().expect("services");
-    let granted = |service: &str| services[service].secrets.iter().map(ToString::to_string).collect::<Vec<_>>();
-    assert_eq!((granted("all"), granted("one")), (vec!["A".to_owned()], vec!["A".to_owned(), "B".to_owned()]));
+    let granted =
+        |service: &str| services[service].secrets.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(
+        (granted("all"), granted("one")),
+        (vec!["A".to_owned()], vec!["A".to_owned(), "B".to_owned()])
+    );
     let workers = services["one"].workers.as_ref().expect("workers");
-    assert_eq!((workers.secrets.as_ref().map(Vec::len), workers.uid, workers.gid), (Some(1), Some(1000), Some(0)));
+    assert_eq!(
+        (workers.secrets.as_ref().map(Vec::len), workers.uid, workers.gid),
+        (Some(1), Some(1000), Some(0))
+    );
     let workers = services["all"].workers.as_ref().expect("workers");
     assert_eq!((workers.secrets.as_ref(), workers.uid), (None, None));
     assert!(services["none"].workers.is_none());

@@ -36,8 +36,14 @@ const SAMPLES: &[(&str, &str)] = &[
         "services.*.workers.secrets",
         "{ secrets: { A: }, services: { w: { starts-workers: true, workers: { secrets: [A] } } } }",
     ),
-    ("services.*.workers.uid", "{ secrets: { A: }, services: { w: { starts-workers: true, workers: { uid: 1 } } } }"),
-    ("services.*.workers.gid", "{ secrets: { A: }, services: { w: { starts-workers: true, workers: { gid: 1 } } } }"),
+    (
+        "services.*.workers.uid",
+        "{ secrets: { A: }, services: { w: { starts-workers: true, workers: { uid: 1 } } } }",
+    ),
+    (
+        "services.*.workers.gid",
+        "{ secrets: { A: }, services: { w: { starts-workers: true, workers: { gid: 1 } } } }",
+    ),
     ("secrets", "{ secrets: { A: {} } }"),
     ("secrets.*.description", "{ secrets: { A: { description: d } } }"),
     ("secrets.*.required", "{ secrets: { A: { required: false } } }"),
@@ -232,7 +238,7 @@ fn parser_and_schema_refuse_the_same() {
         "{ secrets: { A: }, services: }",
         "{ secrets: { A: }, services: { w: A } }",
         "{ secrets: { A: }, services: { w: { variables: [A] } } }",
-        "{ secrets: { A: }, services: { w: { secrets: [A], deliver: env } } }",
+        "{ secrets: { A: }, services: { w: { secrets: [A], deliver: clear } } }",
         "{ secrets: { A: }, sources: { env: [x] } }",
         "{ secrets: { A: }, environments: { e: { prefix: [x] } } }",
     ] {

@@ -42,7 +42,25 @@ impl One<'_> {
         self.withdraw(&mut own, rules, owners, warnings);
         self.arguments(&mut own, owners, warnings, problems);
         self.not_granted(&mut own, problems);
+        warnings.extend(self.shown(&own));
         own
+    }
+
+    /// Says aloud what is in clear in the container's configuration.
+    fn shown(&self, own: &ServiceAccess) -> Option<(String, String)> {
+        let service = &self.service.name;
+        let names: Vec<&str> = own.in_clear().into_keys().collect();
+        (!names.is_empty()).then(|| {
+            (
+                format!(
+                    "service {service}: `docker inspect` shows the values of {}, since the manifest says `deliver: env`",
+                    names.join(", ")
+                ),
+                "Everyone who may use the Docker socket can read them. With `deliver: variable` the program gets the same \
+                 variables when it starts, and `docker inspect` shows none."
+                    .to_owned(),
+            )
+        })
     }
 
     /// What the service hands on of its secrets.
@@ -73,8 +91,7 @@ impl One<'_> {
         let by_service = self.grant.and_then(|grant| grant.deliver);
         let form = |variable: &String| match said(variable).and_then(|s| s.deliver).or(by_service) {
             _ if !secret.sensitive => Form::Plain,
-            Some(Deliver::File) => Form::File,
-            Some(Deliver::Variable) | None => Form::AtStart,
+            deliver => form_of(deliver),
         };
         let mut all: Vec<Variable> =
             variables.into_iter().map(|name| Variable { name: name.clone(), form: form(name) }).collect();
@@ -101,10 +118,9 @@ impl One<'_> {
         }
         let only_mentioned = self.asks.mentioned.contains(name) && places.is_empty();
         if all.is_empty() && (only_mentioned || !self.asks.names(name)) {
-            let form = if by_service == Some(Deliver::Variable) && secret.sensitive {
-                Form::AtStart
-            } else {
-                Form::File
+            let form = match by_service {
+                Some(Deliver::Variable | Deliver::Env) if secret.sensitive => form_of(by_service),
+                _ => Form::File,
             };
             all.push(Variable { name: name.to_string(), form });
         }
@@ -136,10 +152,7 @@ impl One<'_> {
                 continue;
             }
             let by_service = self.grant.and_then(|grant| grant.deliver);
-            let form = match said.and_then(|said| said.deliver).or(by_service) {
-                Some(Deliver::File) => Form::File,
-                Some(Deliver::Variable) | None => Form::AtStart,
-            };
+            let form = form_of(said.and_then(|said| said.deliver).or(by_service));
             let (file, spec) = match &larger.place {
                 LargerPlace::Variable(name) => (self.free_name(own, name), FileSpec::default()),
                 LargerPlace::Config(config) => {
@@ -272,6 +285,15 @@ impl One<'_> {
                     .push(Problem::new(format!("service {service}: its build secret {source} is {name}")));
             }
         }
+    }
+}
+
+/// How a program gets a variable, by what the manifest says.
+fn form_of(deliver: Option<Deliver>) -> Form {
+    match deliver {
+        Some(Deliver::File) => Form::File,
+        Some(Deliver::Env) => Form::InClear,
+        Some(Deliver::Variable) | None => Form::AtStart,
     }
 }
 

@@ -43,6 +43,8 @@ pub enum Form {
     AtStart,
     /// Taken away; `NAME_FILE` names the file.
     File,
+    /// In clear, in the container's configuration: the manifest says so.
+    InClear,
     /// As it is, in the container's configuration: the secret is not sensitive.
     Plain,
 }
@@ -131,15 +133,6 @@ impl Access {
     }
 }
 
-impl ServiceAccess {
-    /// The variables that are set when the program starts, with the files that hold them.
-    pub fn at_start(&self) -> BTreeMap<&str, &str> {
-        self.delivered(Form::AtStart)
-    }
-
-    /// The variables in whose place `NAME_FILE` names a file, with the files.
-    pub fn as_files(&self) -> BTreeMap<&str, &str> {
-        self.delivered(Form::File)
 impl Composed {
     /// The lines of the value that hold a secret, to be masked as wholes. What stands on other lines is the project's own.
     pub fn lines_with_secrets<'v>(
@@ -158,24 +151,40 @@ impl Composed {
     }
 }
 
+impl ServiceAccess {
+    /// The variables that are set when the program starts, with the files that hold them.
+    pub fn at_start(&self) -> BTreeMap<&str, &str> {
+        self.delivered(Form::AtStart)
     }
 
-    /// The files that nothing but the launcher reads: what they hold, the program gets as variables.
+    /// The variables in whose place `NAME_FILE` names a file, with the files.
+    pub fn as_files(&self) -> BTreeMap<&str, &str> {
+        self.delivered(Form::File)
+    }
+
+    /// The variables that are in the container's configuration in clear, with the files that hold them as well.
+    pub fn in_clear(&self) -> BTreeMap<&str, &str> {
+        self.delivered(Form::InClear)
+    }
+
+    /// The files that no program of the service reads: what they hold, it gets as variables.
     pub fn read_by_launcher_alone(&self) -> BTreeSet<&str> {
+        let is_variable = |form| matches!(form, Form::AtStart | Form::InClear);
         let as_variables = |granted: &&Granted| {
             let variables = &granted.variables;
             !variables.is_empty()
-                && variables.iter().all(|v| v.form == Form::AtStart)
+                && variables.iter().all(|v| is_variable(v.form))
                 && granted.places.is_empty()
         };
         let single = self.secrets.iter().filter(as_variables).map(|granted| granted.file.as_str());
         let composed = self.composed.iter().filter(|composed| {
-            composed.form == Form::AtStart && matches!(composed.place, LargerPlace::Variable(_))
+            is_variable(composed.form) && matches!(composed.place, LargerPlace::Variable(_))
         });
         single.chain(composed.map(|composed| composed.file.as_str())).collect()
     }
 
-    fn delivered(&self, form: Form) -> BTreeMap<&str, &str> {
+    /// The variables of one form, with the files that hold their values.
+    pub fn delivered(&self, form: Form) -> BTreeMap<&str, &str> {
         let single = self.secrets.iter().flat_map(|granted| {
             let variables = granted.variables.iter().filter(move |variable| variable.form == form);
             variables.map(|variable| (variable.name.as_str(), granted.file.as_str()))

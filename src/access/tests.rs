@@ -44,7 +44,7 @@ fn shown(access: &Access) -> Vec<String> {
         let granted = own.secrets.iter().map(|granted| {
             let variables = granted.variables.iter().map(|variable| match variable.form {
                 Form::File => format!("{}_FILE", variable.name),
-                Form::AtStart | Form::Plain => variable.name.clone(),
+                Form::AtStart | Form::InClear | Form::Plain => variable.name.clone(),
             });
             let places = granted.places.iter().map(|(place, _)| format!("@{place}"));
             format!("{}({})", granted.name, variables.chain(places).collect::<Vec<_>>().join(" "))

@@ -14,6 +14,7 @@ use crate::count::count;
 use crate::delivery::ProjectLock;
 use crate::delivery::choose::Kind;
 use crate::delivery::launch;
+use crate::delivery::in_clear;
 use crate::delivery::override_file::TARGET;
 use crate::delivery::plan::{PlannedFile, Reader, ServicePlan, plain_name};
 use crate::delivery::volume::{self, NewVolume, VolumeFile};
@@ -198,7 +199,9 @@ impl Deployment<'_> {
         let result = if stale.is_empty() {
             Ok(())
         } else {
-            up::up(self.tools, project, &self.prepared.host_override, &run.settings.compose, &scope).await
+            let values = in_clear::values(&self.prepared.access, &planned.plans);
+            let tools = in_clear::given_to(self.tools, &values);
+            up::up(&tools, project, &self.prepared.host_override, &run.settings.compose, &scope).await
         };
         let after = engine::containers(&self.tools.uninterrupted(), &project.model.name).await?;
         reporting::services(run, self.prepared, &planned, &after);

@@ -8,6 +8,7 @@ use super::planning::{Labels, uses_launcher};
 use super::project::Prepared;
 use crate::access::{Entry, Owners, ServiceAccess};
 use crate::delivery::choose::Kind;
+use crate::delivery::in_clear::STAND_IN;
 use crate::delivery::launch::{self, Launch};
 use crate::delivery::override_file::{Mount, OverrideFile, ServiceOverride, TARGET, Variables, literal};
 use crate::delivery::plan::{ServicePlan, plain_name};
@@ -355,7 +356,11 @@ fn check(run: &Run, prepared: &Prepared, secrets: &[&Secret], merged: &serde_jso
     let sensitive = secrets.iter().filter(|secret| secret.sensitive && !absent(secret));
     let names: BTreeSet<String> =
         Owners::new(sensitive.copied()).iter().map(|(variable, _)| variable.to_owned()).collect();
+    let in_clear = |service: &str, variable: &str| {
+        prepared.access.services.get(service).is_some_and(|own| own.in_clear().contains_key(variable))
+    };
     let secrets_in = |text: &str| run.console.secrets_in(text.as_bytes());
     let project = &prepared.project;
-    check_merged(merged, &project.model, &names, &project.search(&secrets_in))
+    let stands = |service: &str, variable: &str, text: &str| text == STAND_IN && in_clear(service, variable);
+    check_merged(merged, &project.model, &names, &stands, &project.search(&secrets_in))
 }

@@ -255,12 +255,14 @@ fn how_delivered(
     own: &ServiceAccess,
     paths: &BTreeMap<(String, String), PathBuf>,
 ) -> serde_json::Value {
+    // As earlier releases remembered it: whether it is a file.
+    let form = |form| if form == Form::InClear { json!("env") } else { json!(form == Form::File) };
     let granted = own.secrets.iter().map(|granted| {
-        let variables: Vec<_> = granted.variables.iter().map(|v| (&v.name, v.form == Form::File)).collect();
+        let variables: Vec<_> = granted.variables.iter().map(|v| (&v.name, form(v.form))).collect();
         let places: Vec<_> = granted.places.iter().map(|(place, _)| place).collect();
         json!([granted.file, variables, places, paths.get(&(service.to_owned(), granted.file.clone()))])
     });
-    let composed = own.composed.iter().map(|composed| (&composed.file, composed.form == Form::File));
+    let composed = own.composed.iter().map(|composed| (&composed.file, form(composed.form)));
     json!([
         granted.collect::<Vec<_>>(),
         composed.collect::<Vec<_>>(),

@@ -10,7 +10,7 @@ use crate::count::count;
 use crate::delivery::choose::{Choice, Kind, choose};
 use crate::delivery::override_file::OverrideFile;
 use crate::delivery::plan::OwnSecret;
-use crate::delivery::{ProjectFile, SecretsDir, workers};
+use crate::delivery::{ProjectFile, SecretsDir, in_clear, workers};
 use crate::docker::command::Tools;
 use crate::docker::engine::{self, Container};
 use crate::docker::host_paths::{HostPath, HostPaths};
@@ -95,6 +95,7 @@ pub(super) async fn prepare(
     if let Some(resolution) = resolution {
         gather::hide_composed(run, resolution, &access);
     }
+    project.stand_ins = in_clear::stand_ins(&access);
     let starts_workers = access.services.iter().filter(|(_, own)| own.workers.is_some());
     let secrets_dir = starts_workers
         .map(|(service, _)| workers::directory(service))

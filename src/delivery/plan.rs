@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::choose::Kind;
 use super::files::SecretFile;
+use super::in_clear;
 use super::launch;
 use super::revision::Content;
 use super::workers;
@@ -193,15 +194,20 @@ const LONGEST_VARIABLE: usize = 128 * 1024;
 
 /// Values that the kernel takes for a variable.
 fn check_variables(service: &str, own: &ServiceAccess, files: &[PlannedFile]) -> Result<()> {
-    let problems: Vec<Problem> = own
-        .at_start()
-        .into_iter()
-        .filter_map(|(variable, file)| {
+    let at_start = own.at_start().into_iter().map(|(variable, file)| (variable, file, variable.len(), false));
+    let in_clear = own.in_clear().into_iter();
+    let in_clear =
+        in_clear.map(|(variable, file)| (variable, file, in_clear::source(service, variable).len(), true));
+    let problems: Vec<Problem> = at_start
+        .chain(in_clear)
+        .filter_map(|(variable, file, length_of_name, in_clear)| {
             let value = &files.iter().find(|planned| planned.file == file)?.value;
             let why = if value.expose().contains(&0) {
                 "holds a zero byte"
-            } else if variable.len() + value.expose().len() + 2 > LONGEST_VARIABLE {
+            } else if length_of_name + value.expose().len() + 2 > LONGEST_VARIABLE {
                 "is longer than a variable can be (128 KiB)"
+            } else if in_clear && std::str::from_utf8(value.expose()).is_err() {
+                "is not UTF-8, as what the engine is told must be"
             } else {
                 return None;
             };

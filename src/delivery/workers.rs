@@ -105,9 +105,11 @@ mod tests {
             };
             plan(&own, &available, Kind::Volume)
         };
-        for (uid, gid, expected) in
-            [(Some(10), None, ((10, 10), 0o400)), (Some(10), Some(20), ((10, 20), 0o400)), (None, None, ((7, 0), 0o444))]
-        {
+        for (uid, gid, expected) in [
+            (Some(10), None, ((10, 10), 0o400)),
+            (Some(10), Some(20), ((10, 20), 0o400)),
+            (None, None, ((7, 0), 0o444)),
+        ] {
             let plan = with(uid, gid, &["B"]).unwrap();
             let files: Vec<_> = plan.files.iter().map(|file| file.file.as_str()).collect();
             assert_eq!(files, ["b"]);

@@ -132,8 +132,8 @@ pub(super) struct GrantEntry {
     /// The number of the group that reads them.
     #[serde(default)]
     pub(super) gid: At<Id>,
-    /// How it gets what its Compose file asks for as variables: set when the program starts (`variable`), or as a file
-    /// that `NAME_FILE` names (`file`). Default: variable.
+    /// How it gets what its Compose file asks for as variables: set when the program starts (`variable`), as a file that
+    /// `NAME_FILE` names (`file`), or in clear in the container's configuration (`env`). Default: variable.
     #[serde(default)]
     pub(super) deliver: At<Deliver>,
     /// Variables of this service, with the secret that each takes and how.
@@ -225,7 +225,8 @@ struct VariableMap {
     /// The name of the secret. Default: the one that the Compose file has there.
     #[serde(default)]
     secret: At<String>,
-    /// Whether the program gets the variable, or a file that `NAME_FILE` names.
+    /// Whether the program gets the variable, a file that `NAME_FILE` names, or the variable in clear in the container's
+    /// configuration.
     #[serde(default)]
     deliver: At<Deliver>,
 }

@@ -90,26 +90,30 @@ impl Names<'_> {
 }
 
 /// What a service hands on to workers, if it starts any.
-fn workers(
-    entry: &GrantEntry,
-    names: &Names<'_>,
-    findings: &mut Findings<'_>,
-) -> Option<WorkersGrant> {
+fn workers(entry: &GrantEntry, names: &Names<'_>, findings: &mut Findings<'_>) -> Option<WorkersGrant> {
     let starts = entry.starts_workers.value == Some(true);
     let Some((workers, at)) = entry.workers.get() else {
         return starts.then(WorkersGrant::default);
     };
     if !starts {
-        let fact = format!("the service {} has `workers`, and does not say that it starts any", named(names.service));
+        let fact = format!(
+            "the service {} has `workers`, and does not say that it starts any",
+            named(names.service)
+        );
         findings.add(
             at,
-            Finding::new(Code::ManifestInvalid, fact).remedy("Add `starts-workers: true`, or take `workers` out."),
+            Finding::new(Code::ManifestInvalid, fact)
+                .remedy("Add `starts-workers: true`, or take `workers` out."),
         );
     }
     let secrets = names.read(&workers.secrets, findings);
     if let Some((_, at)) = workers.secrets.get().filter(|(list, _)| list.is_empty()) {
         let fact = format!("`secrets` of the workers of {} is an empty list", named(names.service));
-        findings.add(at, Finding::new(Code::ManifestInvalid, fact).remedy("Name a secret, or take the list out: then they get all that the service gets."));
+        findings.add(
+            at,
+            Finding::new(Code::ManifestInvalid, fact)
+                .remedy("Name a secret, or take the list out: then they get all that the service gets."),
+        );
     }
     Some(WorkersGrant {
         secrets: workers.secrets.get().map(|_| secrets),
