@@ -1,5 +1,5 @@
-//! What the manifest says of how services get secrets, on a real engine, by both deliveries: templates, and what
-//! a service hands on to the workers that it starts.
+//! What the manifest says of how services get secrets, on a real engine, by both deliveries: templates, what a
+//! service hands on to the workers that it starts, variables in clear, and what is said of variables that are gone.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // clippy.toml allows it in test functions, and the rest here serves these
 #![allow(unreachable_pub, dead_code)] // the support files serve several test programs
@@ -110,7 +110,10 @@ fn a_service_hands_secrets_on_to_the_workers_that_it_starts_and_no_variable_hold
         };
         deploy("first-key-for-workers");
         let told = inside(&scene, "bot", &["printenv", variable]);
-        assert!(!told.trim().is_empty() && !inside(&scene, "other", &["env"]).contains("SECRETS_"), "{delivery}");
+        assert!(
+            !told.trim().is_empty() && !inside(&scene, "other", &["env"]).contains("SECRETS_"),
+            "{delivery}"
+        );
         let first = start_worker(&scene, 1, "10001:10001");
         let read = |worker: &Made| docker(["exec", &worker.name, "cat", "/run/secrets/api_key"]);
         assert_eq!(read(&first), "first-key-for-workers", "{delivery}");
@@ -189,4 +192,120 @@ fn a_template_without_a_part_is_a_missing_secret() {
     let said = run(&scene, &["deploy"], &[("URL", "canary-of-nobody")], 3).stderr;
     assert!(said.contains("URL cannot be composed: PW, a part of its template, has no value"), "{said}");
     assert!(scene.containers().is_empty());
+}
+
+#[test]
+fn what_the_manifest_wants_in_clear_is_shown_at_its_own_variables_alone_and_said_aloud() {
+    let manifest = "secrets: { API_KEY: , DB_PASSWORD: }\nservices:\n  legacy: { secrets: [API_KEY], deliver: env }\n  \
+                    web: { secrets: [API_KEY, DB_PASSWORD], variables: { DATABASE_URL: { deliver: env } } }\n";
+    for delivery in DELIVERIES {
+        let scene = Scene::new("forms-clear");
+        scene.write("claude-secrets.yml", manifest);
+        scene.compose(&format!(
+            "services:\n  legacy:\n{SLEEPS}    environment: [ API_KEY, TAG=v1 ]\n  web:\n{SLEEPS}    environment:\n      \
+             API_KEY: ${{API_KEY:?}}\n      DATABASE_URL: 'postgres://u:${{DB_PASSWORD}}@db/$$x'\n"
+        ));
+        let deploy = |key: &str, words: &[&str], code: i32| {
+            let values = [("API_KEY", key), ("DB_PASSWORD", "password-in-clear")];
+            let all = [&["deploy", "--delivery", delivery, "--report-file", "report.json"], words].concat();
+            run(&scene, &all, &values, code).stderr
+        };
+        let said = deploy("first-key-in-clear", &["--strict"], 3);
+        assert!(
+            said.contains("`docker inspect` shows the values of API_KEY") && scene.containers().is_empty(),
+            "{said}"
+        );
+        let said = deploy("first-key-in-clear", &[], 0);
+        for (service, variable) in [("legacy", "API_KEY"), ("web", "DATABASE_URL")] {
+            let warning =
+                format!("service {service}: `docker inspect` shows the values of {variable}, since");
+            assert!(said.contains(&warning), "{delivery}: {said}");
+        }
+        assert!(said.contains("no secret value found"), "{delivery}: {said}");
+        let shown = |service: &str, text: &str| inspected(&scene, service).matches(text).count();
+        assert_eq!(shown("legacy", "\"API_KEY=first-key-in-clear\""), 1, "{delivery}");
+        assert_eq!((shown("legacy", "in-clear"), shown("web", "key-in-clear")), (1, 0), "{delivery}");
+        assert_eq!(shown("web", "\"DATABASE_URL=postgres://u:password-in-clear@db/$x\""), 1, "{delivery}");
+        assert_eq!(shown("web", "password-in-clear"), 1, "{delivery}");
+        assert!(variables_of_program(&scene, "web").contains(&"API_KEY=first-key-in-clear".to_owned()));
+        assert_eq!(inside(&scene, "legacy", &["printenv", "SECRETS_MODE"]), "environment\n", "{delivery}");
+        assert_eq!(inside(&scene, "legacy", &["cat", "/run/secrets/api_key"]), "first-key-in-clear");
+
+        let report = std::fs::read_to_string(scene.project().join("report.json")).unwrap();
+        let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+        let forms: Vec<String> = report["services"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .flat_map(|service| service["variables"].as_array().unwrap())
+            .map(|row| format!("{}: {}", row["name"].as_str().unwrap(), row["form"].as_str().unwrap()))
+            .collect();
+        assert_eq!(forms, ["API_KEY: env", "API_KEY: variable", "DATABASE_URL: env"]);
+
+        let text = std::fs::read_to_string(scene.project().join("docker-compose.secrets.yml")).unwrap();
+        assert!(!text.contains("in-clear"), "{text}");
+        let by_hand = ["-f", "compose.yaml", "-f", "docker-compose.secrets.yml", "config"];
+        let mut compose = std::process::Command::new("docker");
+        compose.arg("compose").args(by_hand);
+        let mut compose = scene.scrubbed(compose);
+        compose.env("API_KEY", "x").env("DB_PASSWORD", "x");
+        let said = done(compose).stderr;
+        assert!(said.contains("it is set by"), "{said}");
+
+        let said = deploy("first-key-in-clear", &[], 0);
+        assert!(said.contains("all services are up to date"), "{delivery}: {said}");
+        deploy("second-key-in-clear", &[], 0);
+        assert_eq!(shown("legacy", "\"API_KEY=second-key-in-clear\""), 1, "{delivery}");
+        run(&scene, &["down"], &[], 0);
+    }
+}
+
+#[test]
+fn a_program_that_ends_without_a_variable_that_we_took_away_is_told_of_with_the_line_that_gives_it_back() {
+    let manifest = "secrets: { KEY: , PW: }\nservices:\n  web: { secrets: [KEY, PW], variables: { KEY: { deliver: file } } }\n";
+    for delivery in DELIVERIES {
+        let scene = Scene::new("forms-gone");
+        scene.write("claude-secrets.yml", manifest);
+        scene.compose(
+            "services:\n  web:\n    image: IMAGE\n    init: true\n    command: [sh, -c, 'printenv URL | base64 -w0; printenv KEY >/dev/null || \
+             exit 3; sleep 3000']\n    environment:\n      KEY: ${KEY}\n      URL: 'postgres://app:${PW}@db/app'\n",
+        );
+        let values = [("KEY", "key-that-is-gone"), ("PW", "password-in-a-url")];
+        let said = run(&scene, &["deploy", "--delivery", delivery], &values, 6).stderr;
+        let remedy = "Its variable KEY was taken away: the manifest says `deliver: file`, and KEY_FILE names the file. When it needs \
+                      the variable, in claude-secrets.yml: `services: { web: { variables: { KEY: { deliver: variable } } } }`.";
+        assert!(said.contains("ended with status 3") && said.contains(remedy), "{delivery}: {said}");
+        // The larger value is hidden as a whole, also in an encoding: not even its beginning is shown.
+        assert!(
+            said.contains("last lines of") && !said.contains("cG9zdGdyZXM6Ly9hcHA6"),
+            "{delivery}: {said}"
+        );
+    }
+}
+
+#[test]
+fn files_are_recommended_where_the_image_promises_to_read_them_and_nothing_is_chosen() {
+    let scene = Scene::new("forms-recommended");
+    let image = Made { kind: "image", name: "postgres:0-claude-secrets-test".to_owned() };
+    docker(["tag", &scene::service_image(), &image.name]);
+    scene.compose(&format!(
+        "services:\n  db:\n    image: {}\n    init: true\n    command: [sleep, '3000']\n    environment: {{ POSTGRES_PASSWORD: '${{PW}}' }}\n  \
+         web:\n{SLEEPS}    environment: {{ PW: }}\n",
+        image.name
+    ));
+    let words = ["deploy", "--secrets", "PW", "--strict", "--report-file", "report.json"];
+    let said = run(&scene, &words, &[("PW", "password-of-a-database")], 0).stderr;
+    let line = "`services: { db: { deliver: file } }`";
+    assert_eq!(said.matches(line).count(), 1, "{said}");
+    assert!(
+        said.contains("note: service db: its image promises to read POSTGRES_PASSWORD from files (https://"),
+        "{said}"
+    );
+    let report = std::fs::read_to_string(scene.project().join("report.json")).unwrap();
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    assert!(report["notes"].as_array().unwrap().iter().any(|note| note.as_str().unwrap().contains(line)));
+    let value = "POSTGRES_PASSWORD=password-of-a-database".to_owned();
+    assert!(variables_of_program(&scene, "db").contains(&value));
+    drop(scene);
+    drop(image);
 }

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::asks::{Asks, Entry, LargerPlace, Owners};
+use super::gone::{self, Gone};
+use super::recommend::recommended;
 use super::{Composed, Form, Granted, Rules, ServiceAccess, Variable, Workers};
 use crate::docker::placeholder::Text;
 use crate::docker::service::Service;
@@ -43,7 +45,24 @@ impl One<'_> {
         self.arguments(&mut own, owners, warnings, problems);
         self.not_granted(&mut own, problems);
         warnings.extend(self.shown(&own));
+        let is_absent = |name: &SecretName| rules.absent.iter().any(|secret| secret.name == *name);
+        warnings.extend(gone::complete(self.service, &mut own, &self.asks.shell, &is_absent));
         own
+    }
+
+    /// What is worth knowing of a service: files that its image could read, and variables that were taken out in silence.
+    pub(super) fn notes(&self, own: &ServiceAccess) -> Vec<String> {
+        let shell = self.asks.shell.keys().map(String::as_str).collect();
+        let mut notes: Vec<String> = recommended(self.service, own, self.grant, &shell).into_iter().collect();
+        let silent = gone::in_silence(&self.service.name, own, &|name| self.was_written_out(name));
+        notes.extend(silent);
+        notes
+    }
+
+    /// Whether a variable has a text of the project's own, and no secret of this run.
+    fn was_written_out(&self, variable: &str) -> bool {
+        let value = self.service.environment.get(variable).and_then(Option::as_deref);
+        value.is_some_and(|value| !value.is_empty() && Text::of_model(value).variables().is_empty())
     }
 
     /// Says aloud what is in clear in the container's configuration.
@@ -148,6 +167,7 @@ impl One<'_> {
                         &format!("its variable {name}"),
                     ));
                     own.withdrawn.insert(name.clone());
+                    own.gone.push(Gone::not_granted(name, lacks.iter().map(ToString::to_string).collect()));
                 }
                 continue;
             }
@@ -222,6 +242,7 @@ impl One<'_> {
             }
             if value.as_deref().is_none_or(|value| !value.is_empty()) {
                 own.withdrawn.insert(variable.clone());
+                own.gone.push(Gone::not_granted(variable, vec![name.to_string()]));
             }
         }
     }
@@ -302,7 +323,9 @@ fn not_its(service: &str, secret: &str, what: &str) -> (String, String) {
         format!(
             "service {service} is not granted {secret}, and {what} would hold it: the container does not get the variable"
         ),
-        "Grant the secret in the manifest's `services:`, or take the variable out of the Compose file."
-            .to_owned(),
+        format!(
+            "Grant it, in claude-secrets.yml: `services: {{ {service}: [{secret}] }}`; or take the variable out of the \
+             Compose file."
+        ),
     )
 }

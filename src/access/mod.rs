@@ -1,12 +1,15 @@
 //! Which service gets which secret (design rule 6), and in which form: as its Compose file asks for it.
 
 mod asks;
+mod gone;
 mod grant;
+mod recommend;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use self::asks::Asks;
 pub use self::asks::{Entry, LargerPlace, Owners};
+pub use self::gone::{Gone, Why};
 use self::grant::One;
 use crate::docker::model::Model;
 use crate::docker::placeholder::Text;
@@ -87,6 +90,8 @@ pub struct ServiceAccess {
     pub gid: Option<u32>,
     /// What it hands on to the workers that it starts itself.
     pub workers: Option<Workers>,
+    /// Variables that its program does not get any more.
+    pub gone: Vec<Gone>,
 }
 
 /// The workers that a service starts itself.
@@ -109,6 +114,8 @@ pub struct Access {
     pub owners: BTreeMap<String, SecretName>,
     /// Facts with their remedies.
     pub warnings: Vec<(String, String)>,
+    /// What is worth knowing, and asks for nothing.
+    pub notes: Vec<String>,
 }
 
 /// What decides about access.
@@ -165,6 +172,12 @@ impl ServiceAccess {
     /// The variables that are in the container's configuration in clear, with the files that hold them as well.
     pub fn in_clear(&self) -> BTreeMap<&str, &str> {
         self.delivered(Form::InClear)
+    }
+
+    /// Whether the program gets a variable in any form but a file.
+    fn delivers(&self, variable: &str) -> bool {
+        let forms = [Form::AtStart, Form::InClear, Form::Plain];
+        forms.into_iter().any(|form| self.delivered(form).contains_key(variable))
     }
 
     /// The files that no program of the service reads: what they hold, it gets as variables.
@@ -265,6 +278,7 @@ pub fn decide(model: &Model, rules: &Rules) -> Result<Access> {
             has: &|name| receivers.get(name).is_some_and(|services| services.contains(&service.name)),
         };
         let own = one.decide(rules, &owners, &mut access.warnings, &mut problems);
+        access.notes.extend(one.notes(&own));
         access.services.insert(service.name.clone(), own);
     }
     problems.extend(handed_on(model, &access));

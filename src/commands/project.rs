@@ -77,7 +77,7 @@ pub(super) async fn prepare(
         )
         .hint("Move it away, or name another `override-file`."));
     }
-    let (project, Standing { containers, images }) = load(run, declared, tools, host).await?;
+    let (mut project, Standing { containers, images }) = load(run, declared, tools, host).await?;
     let secrets_in = |text: &str| run.console.secrets_in(text.as_bytes());
     check_own(&project.model, &project.search(&secrets_in))?;
     let settings = &run.settings;
@@ -97,9 +97,8 @@ pub(super) async fn prepare(
     }
     project.stand_ins = in_clear::stand_ins(&access);
     let starts_workers = access.services.iter().filter(|(_, own)| own.workers.is_some());
-    let secrets_dir = starts_workers
-        .map(|(service, _)| workers::directory(service))
-        .fold(secrets_dir, SecretsDir::mounted);
+    let secrets_dir =
+        starts_workers.map(|(service, _)| workers::directory(service)).fold(secrets_dir, SecretsDir::mounted);
     let own = if choice.kind == Kind::Volume {
         own_files::read(&project, &access, tools, host).await?
     } else {
@@ -127,6 +126,10 @@ pub(super) async fn prepare(
     }
     for (text, hint) in &access.warnings {
         run.warn(text.clone(), Some(hint.clone()));
+    }
+    for note in &access.notes {
+        run.console.line(&format!("note: {note}"));
+        run.report.note(note.clone());
     }
     for row in &mut run.report.secrets {
         let services =
