@@ -1,6 +1,6 @@
 //! The Project stage: the Compose project as Compose sees it, and how to call Compose for it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -29,6 +29,9 @@ pub struct Project {
     pub directory: HostPath,
     /// Variables that the Compose files name and that are not set.
     pub unset: BTreeSet<String>,
+    /// What Compose gets for the variables that the override names and this call does not give: it must pass though
+    /// nothing is started.
+    pub stand_ins: BTreeMap<String, String>,
     written: bool,
     /// What is known of the files that Compose reads.
     said: Arc<Said>,
@@ -69,6 +72,7 @@ impl Project {
             files,
             directory,
             unset: BTreeSet::new(),
+            stand_ins: BTreeMap::new(),
             written: false,
             said,
             host_files,
@@ -111,6 +115,9 @@ impl Project {
 
     /// A call of Compose for this project.
     pub fn call(&self, tools: &Tools, with: With, profiles: &[String]) -> Call {
+        let missing = self.stand_ins.iter().filter(|(name, _)| tools.variable(name).is_none());
+        let tools =
+            missing.fold(tools.clone(), |tools, (name, text)| tools.with_variable(name, text.as_ref()));
         let mut call =
             tools.compose(&[]).reading(&self.said).option("--project-directory", self.directory.as_path());
         for file in &self.host_files {
@@ -205,11 +212,12 @@ pub fn check_builds(model: &Model, services: &[&str], search: &Search) -> Result
 
 /// Checks the merged model before anything changes: no declared secret may be left in it, neither by its placeholder
 /// (but in words that the launcher completes) nor by its value, and no variable of its name (one of `names`) may have
-/// a value.
+/// a value, unless that text `stands` there (a service, its variable, the text) for a value that shall be shown.
 pub fn check_merged(
     merged: &serde_json::Value,
     model: &Model,
     names: &BTreeSet<String>,
+    stands: &dyn Fn(&str, &str, &str) -> bool,
     search: &Search,
 ) -> Result<()> {
     let mut problems = Vec::new();
@@ -217,6 +225,9 @@ pub fn check_merged(
         let place = Place::of(path, model);
         let variable = path.strip_prefix("services.").and_then(|rest| rest.split_once(".environment."));
         let names_file = text.strip_prefix("file://").unwrap_or(text).starts_with("/run/secrets/");
+        if variable.is_some_and(|(service, name)| stands(service, name, text)) {
+            return;
+        }
         if variable.is_some_and(|(_, name)| names.contains(name)) && !text.is_empty() && !names_file {
             problems.push(Problem::new(format!("{path} still has a value")));
             return;
@@ -371,10 +382,15 @@ mod tests {
             "web": {"environment": {"URL": format!("postgres://u:{}@db", placeholder("PW")), "LEFT": "x"},
                 "labels": {"l": placeholder("PW")}},
             "job": {"command": ["--key", "s3cret", placeholder("OK")]},
+            "shown": {"environment": {"LEFT": "stand-in"}},
         });
+        let stands = |service: &str, variable: &str, text: &str| {
+            (service, variable, text) == ("shown", "LEFT", "stand-in")
+        };
         let names = BTreeSet::from(["LEFT".to_owned()]);
         let merged = json!({"services": services});
-        let error = check_merged(&merged, &model(&services), &names, &Search::new(&in_clear)).err().unwrap();
+        let error =
+            check_merged(&merged, &model(&services), &names, &stands, &Search::new(&in_clear)).err().unwrap();
         let text = error.to_string();
         for part in [
             "services.web.environment.URL",
@@ -386,9 +402,10 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part} in {text}");
         }
-        assert!(!text.contains("s3cret") && !text.contains("OK"));
+        assert!(!text.contains("s3cret") && !text.contains("OK") && !text.contains("shown"), "{text}");
         assert!(
-            check_merged(&json!({"a": "b"}), &model(&json!({})), &names, &Search::new(&|_| vec![])).is_ok()
+            check_merged(&json!({"a": "b"}), &model(&json!({})), &names, &stands, &Search::new(&|_| vec![]))
+                .is_ok()
         );
     }
 
