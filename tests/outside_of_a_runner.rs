@@ -15,7 +15,7 @@ use std::process::Command;
 use claude_secrets::settings::{INPUTS, Kind, Mode, input_variable};
 
 use forms::Scanner;
-use scene::{Scene, docker, done, is_root, write_private};
+use scene::{PROGRAM, Scene, docker, done, is_root, write_private};
 
 const VALUE: &str = "canary-Zq7$value 'of' a\nsecond canary line%0A";
 
@@ -84,11 +84,18 @@ fn a_user_who_is_not_root_deploys_files_that_any_service_user_reads() {
     chown(scene.project(), Some(SOMEBODY), Some(SOMEBODY)).unwrap();
     chown(scene.project().join("compose.yaml"), Some(SOMEBODY), Some(SOMEBODY)).unwrap();
     let group = fs::metadata("/var/run/docker.sock").unwrap().gid().to_string();
-    let inner = scene.cli(["deploy", "--secrets", "KEY", "--delivery", "file"]);
+    // Where the programs were built not everyone may go.
+    let built = std::path::Path::new(PROGRAM).parent().unwrap();
+    let installed = scene.beside("installed");
+    fs::create_dir(&installed).unwrap();
+    for program in ["claude-secrets", "claude-secrets-exec"] {
+        assert!(Command::new("cp").arg(built.join(program)).arg(&installed).status().unwrap().success());
+    }
     let user = SOMEBODY.to_string();
     let mut command = Command::new("setpriv");
     command.args(["--reuid", &user, "--regid", &user, "--groups", &group]);
-    command.arg(inner.get_program()).args(inner.get_args());
+    command.arg(installed.join("claude-secrets"));
+    command.args(["deploy", "--secrets", "KEY", "--delivery", "file"]);
     let mut command = scene.scrubbed(command);
     command.env("KEY", VALUE).env("HOME", scene.beside("home"));
     is_for_people(&done(command).expect(0).stderr);

@@ -180,14 +180,12 @@ impl ServiceAccess {
         forms.into_iter().any(|form| self.delivered(form).contains_key(variable))
     }
 
-    /// The files that no program of the service reads: what they hold, it gets as variables.
+    /// The files that no program of the service reads: what they hold, it gets as variables, or as parts of larger values and
+    /// arguments.
     pub fn read_by_launcher_alone(&self) -> BTreeSet<&str> {
         let is_variable = |form| matches!(form, Form::AtStart | Form::InClear);
         let as_variables = |granted: &&Granted| {
-            let variables = &granted.variables;
-            !variables.is_empty()
-                && variables.iter().all(|v| is_variable(v.form))
-                && granted.places.is_empty()
+            granted.places.is_empty() && granted.variables.iter().all(|v| is_variable(v.form))
         };
         let single = self.secrets.iter().filter(as_variables).map(|granted| granted.file.as_str());
         let composed = self.composed.iter().filter(|composed| {

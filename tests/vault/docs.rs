@@ -62,6 +62,7 @@ fn every_error_that_the_page_explains_is_one_that_there_is() {
         "src/sources/vault",
         "src/sources/mod.rs",
         "src/sources/identity.rs",
+        "src/sources/options.rs",
         "src/sources/net/failure.rs",
     ]);
     let explained = pages::explained(PAGE, "Errors");

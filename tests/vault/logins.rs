@@ -274,7 +274,7 @@ async fn a_pod_logs_in_by_its_service_account() {
     let pipe = directory.path().join("pipe");
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let pipe = case.setting("kubernetes-token-file", &pipe.display().to_string()).wrong().await;
-    assert!(pipe.contains("cannot be read: it is no regular file"), "{pipe}");
+    assert!(pipe.contains("cannot be read: it is a pipe, not a regular file"), "{pipe}");
 }
 
 #[tokio::test]
