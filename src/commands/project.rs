@@ -116,26 +116,7 @@ pub(super) async fn prepare(
         },
     );
     let host_override = project.directory.join(&run.settings.override_file);
-    for name in &project.unset {
-        run.warn(
-            format!(
-                "the Compose files name the variable {name}, which is not set: Compose takes it as empty"
-            ),
-            Some(format!("Give it under the step's `env:`, or write `${{{name}:-}}`.")),
-        );
-    }
-    for (text, hint) in &access.warnings {
-        run.warn(text.clone(), Some(hint.clone()));
-    }
-    for note in &access.notes {
-        run.console.line(&format!("note: {note}"));
-        run.report.note(note.clone());
-    }
-    for row in &mut run.report.secrets {
-        let services =
-            access.services.iter().filter(|(_, own)| own.secrets.iter().any(|s| s.name.as_str() == row.name));
-        row.services = services.map(|(service, _)| service.clone()).collect();
-    }
+    tell(run, &project, &access);
     run.console.line(&format!(
         "project {} with {}; delivery by {}: {}",
         project.model.name,
@@ -167,6 +148,30 @@ pub(super) async fn prepare(
         emptied: BTreeMap::new(),
         engine: EngineSide::default(),
     })
+}
+
+/// Says what is worth saying of the project, and fills the secrets' rows.
+fn tell(run: &mut Run, project: &Project, access: &Access) {
+    for name in &project.unset {
+        run.warn(
+            format!(
+                "the Compose files name the variable {name}, which is not set: Compose takes it as empty"
+            ),
+            Some(format!("Give it under the step's `env:`, or write `${{{name}:-}}`.")),
+        );
+    }
+    for (text, hint) in &access.warnings {
+        run.warn(text.clone(), Some(hint.clone()));
+    }
+    for note in &access.notes {
+        run.console.line(&format!("note: {note}"));
+        run.report.note(note.clone());
+    }
+    for row in &mut run.report.secrets {
+        let services =
+            access.services.iter().filter(|(_, own)| own.secrets.iter().any(|s| s.name.as_str() == row.name));
+        row.services = services.map(|(service, _)| service.clone()).collect();
+    }
 }
 
 /// What the engine has of a project.
