@@ -26,4 +26,5 @@ pub mod sensitive;
 pub mod settings;
 pub mod sources;
 pub mod tracked;
+pub mod version;
 pub mod worker;

@@ -19,6 +19,7 @@ use claude_secrets::mask::Redactor;
 use claude_secrets::secret::SecretName;
 use claude_secrets::sensitive::Sensitive;
 use claude_secrets::settings::{self, Environment, Given, Settings};
+use claude_secrets::version;
 use claude_secrets::worker::{self, Worker};
 
 fn main() -> ExitCode {
@@ -29,6 +30,8 @@ fn main() -> ExitCode {
     }
     match cli::parse(std::env::args_os()) {
         Ok(Asked::Schema) => print(&format!("{:#}\n", manifest::schema())),
+        Ok(Asked::Version) => print(&version::text(&Environment::of_this_process())),
+        Ok(Asked::Text(text)) => print_bytes(&text),
         Ok(Asked::Policy(matches)) => policy(&matches),
         Ok(Asked::Get(name)) => get(&name),
         Ok(Asked::Exec(only, command)) => exec(&only, command),
