@@ -1,4 +1,6 @@
 //! claude-secrets-action: a Docker Compose project's secrets, from every store, as Docker secrets.
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 pub mod access;
 pub mod arguments;
 pub mod cli;

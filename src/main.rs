@@ -1,4 +1,5 @@
 //! Hardens the process, reads what the user said, runs it, and exits with the status that tells how it went.
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 use std::ffi::OsString;
 use std::io::IsTerminal as _;

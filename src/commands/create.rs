@@ -21,10 +21,9 @@ pub(super) async fn files(run: &mut Run) -> Result<Outcome> {
     let resolution = gather::resolved(run, &mut declared, &early, &host).await?;
     let secrets: Vec<(&Secret, &SecretValue)> = resolution.available().collect();
     let names: Vec<&Secret> = secrets.iter().map(|(secret, _)| *secret).collect();
-    let absent: Vec<&Secret> = resolution.without_value().collect();
     let declared_secrets = resolution.declared();
     let tools = gather::tools(run, &declared.files.directory, &declared_secrets, Some(&resolution));
-    let mut prepared = project::prepare(run, &declared, &names, &absent, &tools, &host).await?;
+    let mut prepared = project::prepare(run, &declared, &names, Some(&resolution), &tools, &host).await?;
     let images = known_images(run, &prepared, &tools).await;
     let plans = plan(Basis {
         tools: &tools,
@@ -95,7 +94,7 @@ pub(super) async fn compose(run: &mut Run) -> Result<Outcome> {
     let names: Vec<&Secret> = declared.manifest.secrets.iter().filter(there).collect();
     run.console.release();
     let tools = gather::tools(run, &declared.files.directory, &names, None);
-    let mut prepared = project::prepare(run, &declared, &names, &[], &tools, &host).await?;
+    let mut prepared = project::prepare(run, &declared, &names, None, &tools, &host).await?;
     let images = known_images(run, &prepared, &tools).await;
     let empty = SecretValue::new(Vec::new());
     let plans = plan(Basis {

@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::{Run, reporting};
-use crate::access::Owners;
+use crate::access::{Access, Owners};
 use crate::count::count;
 use crate::docker::command::Tools;
 use crate::docker::discovery::{self, ComposeFiles};
@@ -15,6 +15,7 @@ use crate::docker::placeholder::placeholder;
 use crate::error::{Code, Error, Result};
 use crate::files::LARGEST_SETTINGS;
 use crate::manifest::{self, Manifest, Place, Secret};
+use crate::mask::Plan;
 use crate::reserved;
 use crate::resolve::{self, Resolution, resolve};
 use crate::secret::SecretValue;
@@ -197,6 +198,25 @@ pub(super) async fn resolved(
     reporting::secrets(run, &resolution);
     resolution.check()?;
     Ok(resolution)
+}
+
+/// Hides the larger values that hold secrets as wholes, too, in every form in which they can turn up.
+pub(super) fn hide_composed(run: &Run, resolution: &Resolution, access: &Access) {
+    let values: BTreeMap<&str, &SecretValue> =
+        resolution.available().map(|(secret, value)| (secret.name.as_str(), value)).collect();
+    let value_of = |variable: &str| values.get(access.owners.get(variable)?.as_str()).copied();
+    let services = access.services.values().flat_map(|own| &own.composed);
+    let composed: Vec<(&str, SecretValue)> = services
+        .flat_map(|composed| {
+            composed.lines_with_secrets(value_of).into_iter().map(|line| (composed.file.as_str(), line))
+        })
+        .collect();
+    if composed.is_empty() {
+        return;
+    }
+    let more = || composed.iter().map(|(name, value)| (*name, value.expose()));
+    let known = resolution.values().map(|(name, value)| (name.as_str(), value.expose()));
+    run.console.hide(&Plan::new(more()), &run.sensitive.plan(known.chain(more())));
 }
 
 /// Asks the sources what imports mean, and then for every secret.

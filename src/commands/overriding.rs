@@ -8,9 +8,11 @@ use super::planning::{Labels, uses_launcher};
 use super::project::Prepared;
 use crate::access::{Entry, Owners, ServiceAccess};
 use crate::delivery::choose::Kind;
+use crate::delivery::in_clear::STAND_IN;
 use crate::delivery::launch::{self, Launch};
-use crate::delivery::override_file::{Mount, OverrideFile, ServiceOverride, TARGET, Variables};
+use crate::delivery::override_file::{Mount, OverrideFile, ServiceOverride, TARGET, Variables, literal};
 use crate::delivery::plan::{ServicePlan, plain_name};
+use crate::delivery::workers;
 use crate::docker::command::Tools;
 use crate::docker::engine;
 use crate::docker::images::Images;
@@ -102,6 +104,7 @@ impl Overriding<'_> {
                     incomplete.push(name.clone());
                 }
             }
+            own.environment.values.extend(self.workers(name));
             if let Some(plan) = self.parts.plans.get(name) {
                 match self.parts.volumes.get(name) {
                     Some(volume) => self.in_volume(service, plan, volume, &mut own, &mut all),
@@ -114,6 +117,17 @@ impl Overriding<'_> {
             all.services.insert(name.clone(), own);
         }
         Ok((all, incomplete))
+    }
+
+    /// The variable by which a service is told what to mount at `/run/secrets` of the workers that it starts.
+    fn workers(&self, service: &str) -> Option<(String, Option<String>)> {
+        let set = workers::set_of(service);
+        self.parts.plans.get(&set)?;
+        let directory = || self.prepared.host_secrets_dir.join(workers::directory(service)).to_string();
+        let volume = self.parts.volumes.get(&set).cloned();
+        let (name, value) =
+            volume.map_or_else(|| (workers::HOST_DIR, directory()), |volume| (workers::VOLUME, volume));
+        Some((name.to_owned(), Some(literal(&value))))
     }
 
     /// The mount of the launcher.
@@ -339,7 +353,11 @@ fn check(run: &Run, prepared: &Prepared, secrets: &[&Secret], merged: &serde_jso
     let sensitive = secrets.iter().filter(|secret| secret.sensitive && !absent(secret));
     let names: BTreeSet<String> =
         Owners::new(sensitive.copied()).iter().map(|(variable, _)| variable.to_owned()).collect();
+    let in_clear = |service: &str, variable: &str| {
+        prepared.access.services.get(service).is_some_and(|own| own.in_clear().contains_key(variable))
+    };
     let secrets_in = |text: &str| run.console.secrets_in(text.as_bytes());
     let project = &prepared.project;
-    check_merged(merged, &project.model, &names, &project.search(&secrets_in))
+    let stands = |service: &str, variable: &str, text: &str| text == STAND_IN && in_clear(service, variable);
+    check_merged(merged, &project.model, &names, &stands, &project.search(&secrets_in))
 }

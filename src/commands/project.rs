@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::gather::Declared;
 use super::overriding::EngineSide;
-use super::{Run, own_files};
+use super::{Run, gather, own_files};
 use crate::access::{self, Access};
 use crate::count::count;
 use crate::delivery::choose::{Choice, Kind, choose};
 use crate::delivery::override_file::OverrideFile;
 use crate::delivery::plan::OwnSecret;
-use crate::delivery::{ProjectFile, SecretsDir};
+use crate::delivery::{ProjectFile, SecretsDir, in_clear, workers};
 use crate::docker::command::Tools;
 use crate::docker::engine::{self, Container};
 use crate::docker::host_paths::{HostPath, HostPaths};
@@ -20,6 +20,7 @@ use crate::docker::project::{Project, check_own, likely_name};
 use crate::error::{Code, Error, Result};
 use crate::manifest::Secret;
 use crate::report::DeliveryRow;
+use crate::resolve::Resolution;
 use crate::secret::SecretName;
 use crate::settings::Mode;
 
@@ -52,16 +53,17 @@ pub(super) struct Prepared {
     pub(super) mounted: BTreeMap<String, Vec<Mounted>>,
 }
 
-/// Reads the project and decides. `secrets` are those that are to be handed out, `absent` those that have no value.
+/// Reads the project and decides. `secrets` are those that are to be handed out; with a resolution, those that have a value.
 pub(super) async fn prepare(
     run: &mut Run,
     declared: &Declared,
     secrets: &[&Secret],
-    absent: &[&Secret],
+    resolution: Option<&Resolution>,
     tools: &Tools,
     host: &HostPaths,
 ) -> Result<Prepared> {
     run.begin_stage("Project");
+    let absent: Vec<&Secret> = resolution.into_iter().flat_map(Resolution::without_value).collect();
     let settings = &run.settings;
     let endpoint = engine::endpoint(tools).await?;
     let choice = choose(settings, endpoint.as_deref())?;
@@ -75,7 +77,7 @@ pub(super) async fn prepare(
         )
         .hint("Move it away, or name another `override-file`."));
     }
-    let (project, Standing { containers, images }) = load(run, declared, tools, host).await?;
+    let (mut project, Standing { containers, images }) = load(run, declared, tools, host).await?;
     let secrets_in = |text: &str| run.console.secrets_in(text.as_bytes());
     check_own(&project.model, &project.search(&secrets_in))?;
     let settings = &run.settings;
@@ -84,12 +86,19 @@ pub(super) async fn prepare(
         &project.model,
         &access::Rules {
             secrets,
-            absent,
+            absent: &absent,
             services: declared.manifest.services.as_ref(),
             grant_to: &settings.grant_to,
             secrets_in: &secrets_in,
         },
     )?;
+    if let Some(resolution) = resolution {
+        gather::hide_composed(run, resolution, &access);
+    }
+    project.stand_ins = in_clear::stand_ins(&access);
+    let starts_workers = access.services.iter().filter(|(_, own)| own.workers.is_some());
+    let secrets_dir =
+        starts_workers.map(|(service, _)| workers::directory(service)).fold(secrets_dir, SecretsDir::mounted);
     let own = if choice.kind == Kind::Volume {
         own_files::read(&project, &access, tools, host).await?
     } else {
@@ -107,22 +116,7 @@ pub(super) async fn prepare(
         },
     );
     let host_override = project.directory.join(&run.settings.override_file);
-    for name in &project.unset {
-        run.warn(
-            format!(
-                "the Compose files name the variable {name}, which is not set: Compose takes it as empty"
-            ),
-            Some(format!("Give it under the step's `env:`, or write `${{{name}:-}}`.")),
-        );
-    }
-    for (text, hint) in &access.warnings {
-        run.warn(text.clone(), Some(hint.clone()));
-    }
-    for row in &mut run.report.secrets {
-        let services =
-            access.services.iter().filter(|(_, own)| own.secrets.iter().any(|s| s.name.as_str() == row.name));
-        row.services = services.map(|(service, _)| service.clone()).collect();
-    }
+    tell(run, &project, &access);
     run.console.line(&format!(
         "project {} with {}; delivery by {}: {}",
         project.model.name,
@@ -154,6 +148,30 @@ pub(super) async fn prepare(
         emptied: BTreeMap::new(),
         engine: EngineSide::default(),
     })
+}
+
+/// Says what is worth saying of the project, and fills the secrets' rows.
+fn tell(run: &mut Run, project: &Project, access: &Access) {
+    for name in &project.unset {
+        run.warn(
+            format!(
+                "the Compose files name the variable {name}, which is not set: Compose takes it as empty"
+            ),
+            Some(format!("Give it under the step's `env:`, or write `${{{name}:-}}`.")),
+        );
+    }
+    for (text, hint) in &access.warnings {
+        run.warn(text.clone(), Some(hint.clone()));
+    }
+    for note in &access.notes {
+        run.console.line(&format!("note: {note}"));
+        run.report.note(note.clone());
+    }
+    for row in &mut run.report.secrets {
+        let services =
+            access.services.iter().filter(|(_, own)| own.secrets.iter().any(|s| s.name.as_str() == row.name));
+        row.services = services.map(|(service, _)| service.clone()).collect();
+    }
 }
 
 /// What the engine has of a project.

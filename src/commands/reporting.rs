@@ -8,13 +8,17 @@ use super::Run;
 use super::deploy::by_service;
 use super::planning::Planned;
 use super::project::Prepared;
+use crate::access::{Form, ServiceAccess};
 use crate::console::Console;
 use crate::delivery::ReportFile;
 use crate::docker::engine::{Container, Health, State};
 use crate::error::Result;
 use crate::github::files as github;
 use crate::manifest::Secret;
-use crate::report::{self, Message, Report, SecretRow, SecretState, ServiceRow, ServiceState, Shadowed};
+use crate::report::{
+    self, Message, Report, SecretRow, SecretState, ServiceRow, ServiceState, Shadowed, VariableForm,
+    VariableRow,
+};
 use crate::resolve::{self, Resolution};
 use crate::secret::SecretValue;
 use crate::settings::{DeliveryChoice, Platform, Settings};
@@ -36,6 +40,7 @@ pub(super) fn secrets(run: &mut Run, resolution: &Resolution) {
 fn secret_row(resolved: &resolve::Resolved) -> SecretRow {
     let time = |at| humantime::format_rfc3339_seconds(at).to_string();
     let origin = resolved.origin.as_ref();
+    let composed = resolved.secret.template.as_ref().filter(|_| resolved.value.is_some());
     SecretRow {
         description: resolved.secret.description.clone(),
         state: match resolved.state {
@@ -47,8 +52,14 @@ fn secret_row(resolved: &resolve::Resolved) -> SecretRow {
             resolve::State::Failed => SecretState::Failed,
             resolve::State::Invalid => SecretState::Invalid,
         },
-        source: origin.map(|origin| origin.source.to_string()),
-        reference: origin.map(|origin| origin.reference.to_string()),
+        source: match composed {
+            Some(_) => Some(resolve::TEMPLATE.to_owned()),
+            None => origin.map(|origin| origin.source.to_string()),
+        },
+        reference: match composed {
+            Some(template) => Some(template.to_string()),
+            None => origin.map(|origin| origin.reference.to_string()),
+        },
         version: origin.and_then(|origin| origin.version.clone()),
         changed_at: origin.and_then(|origin| origin.changed).map(time),
         expires_at: origin.and_then(|origin| origin.expires).map(time),
@@ -94,6 +105,7 @@ pub(super) fn services(run: &mut Run, prepared: &Prepared, planned: &Planned, no
         rows.push(ServiceRow {
             name: name.clone(),
             secrets: access.secrets.iter().map(|granted| granted.name.to_string()).collect(),
+            variables: variables(access),
             state: trouble.unwrap_or(state),
             // Why it was brought up says nothing of how it ended.
             detail: planned.stale.get(name).filter(|_| trouble.is_none()).map(|why| (*why).to_owned()),
@@ -113,6 +125,23 @@ pub(super) fn services(run: &mut Run, prepared: &Prepared, planned: &Planned, no
         }
     }
     run.report.services = rows;
+}
+
+/// How a service's program gets its variables.
+fn variables(access: &ServiceAccess) -> Vec<VariableRow> {
+    let forms = [
+        (Form::AtStart, VariableForm::Variable),
+        (Form::File, VariableForm::File),
+        (Form::InClear, VariableForm::Env),
+        (Form::Plain, VariableForm::Plain),
+    ];
+    let of_form = |(form, shown)| {
+        let names = access.delivered(form).into_keys();
+        names.map(move |name| VariableRow { name: name.to_owned(), form: shown }).collect::<Vec<_>>()
+    };
+    let mut rows: Vec<VariableRow> = forms.into_iter().flat_map(of_form).collect();
+    rows.sort_by(|a, b| a.name.cmp(&b.name));
+    rows
 }
 
 /// Warns of the services that go on running with older secrets, with the line that has them started.

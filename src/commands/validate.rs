@@ -16,10 +16,9 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
     let resolution = gather::resolved(run, &mut declared, &early, &host).await?;
     let secrets: Vec<(&Secret, &SecretValue)> = resolution.available().collect();
     let names: Vec<&Secret> = secrets.iter().map(|(secret, _)| *secret).collect();
-    let absent: Vec<&Secret> = resolution.without_value().collect();
     let declared_secrets = resolution.declared();
     let tools = gather::tools(run, &declared.files.directory, &declared_secrets, Some(&resolution));
-    let mut prepared = project::prepare(run, &declared, &names, &absent, &tools, &host).await?;
+    let mut prepared = project::prepare(run, &declared, &names, Some(&resolution), &tools, &host).await?;
     reporting::deployment_notes(run, &secrets);
     engine::check_versions(&tools).await?;
     let services = planning::services_of(run, &prepared);

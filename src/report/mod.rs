@@ -13,5 +13,5 @@ mod text;
 
 pub use model::{
     DeliveryRow, ErrorRow, Message, Outcome, ProblemRow, Report, SecretRow, SecretState, ServiceRow,
-    ServiceState, Shadowed, StageTime, VERSION,
+    ServiceState, Shadowed, StageTime, VERSION, VariableForm, VariableRow,
 };

@@ -1,5 +1,6 @@
 //! Who has each secret, who wins, and what is wrong: asks all sources at once and merges by priority.
 
+mod composed;
 mod freshness;
 mod import;
 mod meeting;
@@ -13,6 +14,7 @@ use std::time::{Duration, SystemTime};
 use futures_util::future::join_all;
 use tokio::time::Instant;
 
+pub use self::composed::TEMPLATE;
 pub use self::import::import;
 use self::merge::Merge;
 use crate::error::{Code, Error, Problem, Result};
@@ -168,6 +170,7 @@ pub async fn resolve(manifest: Manifest, sources: &[Box<dyn Source>], settings: 
         .iter()
         .map(|secret| match &secret.from {
             Some(references) => references.clone(),
+            None if !secret.is_conventional() => Vec::new(),
             None => sources.iter().map(|source| source.conventional(&secret.name, &manifest.scope)).collect(),
         })
         .collect();
@@ -185,9 +188,14 @@ pub async fn resolve(manifest: Manifest, sources: &[Box<dyn Source>], settings: 
     pass_over_ambient(&mut plans, sources, &answers, &mut all);
     let merge = Merge { sources, answers: &answers, settings };
     for (secret, references) in manifest.secrets.into_iter().zip(plans) {
-        let resolved = merge.one(secret, &references, &mut all);
+        let resolved = if secret.template.is_some() {
+            composed::waiting(secret)
+        } else {
+            merge.one(secret, &references, &mut all)
+        };
         all.secrets.push(resolved);
     }
+    composed::compose(&mut all, settings.missing_is_warning);
     for source in sources {
         let asked: Vec<Item> =
             answers.keys().filter(|(id, _)| id == source.id()).map(|(_, item)| item.clone()).collect();

@@ -52,6 +52,7 @@ fn the_log_of_a_container_of_an_earlier_run_is_not_shown_after_a_rotation() {
 fn an_up_that_fails_shows_what_this_run_made_and_nothing_older() {
     let scene = Scene::new("leaks");
     scene.write("shared/old", OLD);
+    scene.write("claude-secrets.yml", "services: { new: [KEY], web: [KEY] }\nsecrets: { KEY: }\n");
     let project = |check: &str| {
         scene.compose(&format!(
             "services:\n  old:\n    image: IMAGE\n    volumes: ['./shared:/shared']\n    stop_signal: SIGKILL\n    healthcheck: {{ test: '[ -e /healthy ]', interval: \
@@ -62,8 +63,7 @@ fn an_up_that_fails_shows_what_this_run_made_and_nothing_older() {
         ));
     };
     let deploy = |value: &str, code: i32| {
-        let mut command =
-            scene.cli(["deploy", "--secrets", "KEY", "--grant-to", "new,web", "--wait-timeout", "40s"]);
+        let mut command = scene.cli(["deploy", "--wait-timeout", "40s"]);
         command.env("KEY", value);
         done(command).expect(code)
     };
