@@ -16,7 +16,10 @@ fuzz_target!(|file: &[u8]| {
                 tells_nothing(file, warning.key(), &format!("{warning} {warning:?} {}", warning.remedy()));
             }
             let total: usize = parsed.entries.iter().map(|entry| entry.value.len()).sum();
-            assert!(total <= file.len() + 16 * 1024 * 1024, "what refers to itself does not grow without end");
+            assert!(
+                total <= file.len() + 16 * 1024 * 1024,
+                "what refers to itself does not grow without end"
+            );
         }
         Err(error) => {
             assert!(error.line >= 1 && error.line <= 1 + file.split(|byte| *byte == b'\n').count());
@@ -38,15 +41,24 @@ fuzz_target!(|file: &[u8]| {
     for entry in &parsed.entries {
         assert!(!entry.key.is_empty() && entry.line >= 1 && entry.quoting != Quoting::Inherited);
         assert!(std::ptr::eq(parsed.get(&entry.key).expect("it is there"), entry), "a key is there once");
+        // With `export`: the key may itself begin with this word.
         // A backslash at the end or before a quote cannot be said in single quotes.
-        let sayable = !entry.value.ends_with(b"\\") && !entry.value.windows(2).any(|pair| pair == b"\\'" || pair == b"\\\\");
+        let sayable = !entry.value.ends_with(b"\\")
+            && !entry.value.windows(2).any(|pair| pair == b"\\'" || pair == b"\\\\");
         if sayable {
-            let quoted = entry.value.iter().flat_map(|byte| if *byte == b'\'' { vec![b'\\', b'\''] } else { vec![*byte] });
-            written.push((entry, [entry.key.as_bytes(), b"='", &quoted.collect::<Vec<u8>>(), b"'\n"].concat()));
+            let quoted = entry
+                .value
+                .iter()
+                .flat_map(|byte| if *byte == b'\'' { vec![b'\\', b'\''] } else { vec![*byte] });
+            written.push((
+                entry,
+                [b"export ", entry.key.as_bytes(), b"='", &quoted.collect::<Vec<u8>>(), b"'\n"].concat(),
+            ));
         }
     }
     let again = written.iter().flat_map(|(_, line)| line.iter().copied()).collect::<Vec<u8>>();
-    let again = parse(&again, Interpolation::Literal).unwrap_or_else(|error| panic!("written out it has a fault: {error}"));
+    let again = parse(&again, Interpolation::Literal)
+        .unwrap_or_else(|error| panic!("written out it has a fault: {error}"));
     assert_eq!(again.entries.len(), written.len());
     for ((before, _), after) in written.iter().zip(&again.entries) {
         assert!(before.key == after.key && before.value == after.value, "the same when it is read again");

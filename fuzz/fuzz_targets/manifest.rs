@@ -46,7 +46,8 @@ fn sound(manifest: &Manifest, lenient: bool) {
         assert!(secret.accept(default.clone()).is_ok(), "a default keeps the secret's own rules");
         let text = String::from_utf8_lossy(default.expose());
         // Elsewhere in the manifest the same word is no secret; so only where it can stand nowhere else.
-        let elsewhere = secret.from.iter().flatten().chain(&manifest.imports).any(|r| r.to_string().contains(&*text));
+        let elsewhere =
+            secret.from.iter().flatten().chain(&manifest.imports).any(|r| r.to_string().contains(&*text));
         if text.len() >= 12 && text.contains('~') && !elsewhere && manifest.services.is_none() {
             let rules = format!("{:?} {:?}", secret.rules, manifest.scope);
             assert!(rules.contains(&*text) || !shown.contains(&*text), "a default is not shown");
@@ -62,6 +63,9 @@ fn sound(manifest: &Manifest, lenient: bool) {
     }
     for grant in manifest.services.iter().flat_map(|services| services.values()) {
         let granted: BTreeSet<_> = grant.secrets.iter().collect();
-        assert!(granted.len() == grant.secrets.len() && granted.is_subset(&names), "only what is declared is granted");
+        assert!(
+            granted.len() == grant.secrets.len() && granted.is_subset(&names),
+            "only what is declared is granted"
+        );
     }
 }

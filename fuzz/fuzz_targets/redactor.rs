@@ -56,7 +56,8 @@ fn contains(text: &[u8], part: &[u8]) -> bool {
 
 /// The value as some program prints it.
 fn encoded(value: &[u8], encoding: u8) -> Vec<u8> {
-    let each = |write: &dyn Fn(u8) -> String| value.iter().map(|byte| write(*byte)).collect::<String>().into_bytes();
+    let each =
+        |write: &dyn Fn(u8) -> String| value.iter().map(|byte| write(*byte)).collect::<String>().into_bytes();
     match encoding % 8 {
         0 => each(&|byte| format!("{byte:02x}")),
         1 => each(&|byte| format!("%{byte:02X}")),
@@ -78,7 +79,8 @@ fn base64(value: &[u8]) -> Vec<u8> {
     const DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut out = Vec::new();
     for three in value.chunks(3) {
-        let bits = three.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - three.len()));
+        let bits =
+            three.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - three.len()));
         for place in 0..4 {
             let digit = DIGITS[(bits >> (18 - 6 * place) & 63) as usize];
             out.push(if place <= three.len() { digit } else { b'=' });

@@ -35,7 +35,10 @@ fn is_environment(text: &str) -> bool {
     !text.trim().is_empty() && !text.contains(char::is_control)
 }
 
-fn checked(text: &str, parsed: Result<Reference, claude_secrets::manifest::ReferenceError>) -> Option<Reference> {
+fn checked(
+    text: &str,
+    parsed: Result<Reference, claude_secrets::manifest::ReferenceError>,
+) -> Option<Reference> {
     match parsed {
         Ok(reference) => {
             let shown = reference.to_string();

@@ -5,7 +5,8 @@
 pub fn telling(text: &[u8]) -> impl Iterator<Item = &str> {
     let parts = text.split(|byte| byte.is_ascii_whitespace() || b"=:'\"`,;()[]{}<>|#".contains(byte));
     parts.filter_map(|part| std::str::from_utf8(part).ok()).filter(|part| {
-        let digit_first = part.as_bytes().windows(2).any(|pair| pair[0].is_ascii_digit() && pair[1].is_ascii_alphabetic());
+        let digit_first =
+            part.as_bytes().windows(2).any(|pair| pair[0].is_ascii_digit() && pair[1].is_ascii_alphabetic());
         part.len() >= 6 && digit_first
     })
 }

@@ -31,7 +31,8 @@ fuzz_target!(|input: (String, String, String, u32, Vec<u8>)| {
         assert_eq!((command.name.as_str(), command.data), ("add-mask", value.clone()));
     }
     if let Ok(stopped) = StopCommands::new() {
-        let foreign = [stopped.begin().as_bytes(), &value, stopped.end(false).as_bytes(), b"::error::after\n"].concat();
+        let foreign =
+            [stopped.begin().as_bytes(), &value, stopped.end(false).as_bytes(), b"::error::after\n"].concat();
         let names: Vec<String> = obeyed(&foreign).into_iter().map(|command| command.name).collect();
         assert_eq!(names, ["stop-commands", "error"], "nothing in between is obeyed");
     }

@@ -27,7 +27,6 @@ const OF_A_CONTAINER: &[(&str, &[&str])] = &[
         &["Config.Healthcheck.Test[3]", "State.Health.Log["],
     ),
     ("volumes: ['D/V:/bound', 'backend-data:/at/V']", &["HostConfig.Binds[", "Mounts["]),
-    ("annotations: { planted: V }", &["HostConfig.Annotations.planted"]),
     ("dns_opt: [V]", &["HostConfig.DnsOptions[0]"]),
     ("group_add: ['N']", &["PIN at HostConfig.GroupAdd[0]"]),
     ("networks: { backend: { aliases: [V] } }", &["NetworkSettings.Networks."]),
