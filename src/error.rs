@@ -102,6 +102,8 @@ pub struct Error {
     pub problems: Vec<Problem>,
     /// The remedies, apart from the fact.
     pub hints: Vec<String>,
+    /// What else is wrong at the same time, each a situation of its own; none of them has others.
+    pub others: Vec<Error>,
 }
 
 /// The result of everything that can fail in the user's sight.
@@ -110,7 +112,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// An error of the given code with its fact.
     pub fn new(code: Code, fact: impl Into<String>) -> Self {
-        Self { code, fact: fact.into(), problems: Vec::new(), hints: Vec::new() }
+        Self { code, fact: fact.into(), problems: Vec::new(), hints: Vec::new(), others: Vec::new() }
     }
 
     /// Adds a remedy.
@@ -127,6 +129,46 @@ impl Error {
         self
     }
 
+    /// The error of two things that are wrong at the same time. It has the code of this one; what both tell is told once,
+    /// and a run that was stopped says that alone.
+    #[must_use]
+    pub fn and(mut self, mut other: Error) -> Self {
+        let more = std::mem::take(&mut other.others);
+        for error in std::iter::once(other).chain(more) {
+            if self.code == Code::Interrupted {
+                return self;
+            }
+            if error.code == Code::Interrupted {
+                return error;
+            }
+            if self.is_like(&error) {
+                self.add_problems(error.problems);
+            } else if let Some(known) = self.others.iter_mut().find(|known| known.is_like(&error)) {
+                known.add_problems(error.problems);
+            } else {
+                self.others.push(error);
+            }
+        }
+        self
+    }
+
+    /// Everything that is wrong as one error; `None` when nothing is.
+    pub fn together(errors: impl IntoIterator<Item = Error>) -> Option<Self> {
+        errors.into_iter().reduce(Self::and)
+    }
+
+    fn is_like(&self, other: &Self) -> bool {
+        (self.code, &self.fact, &self.hints) == (other.code, &other.fact, &other.hints)
+    }
+
+    fn add_problems(&mut self, problems: Vec<Problem>) {
+        for problem in problems {
+            if !self.problems.contains(&problem) {
+                self.problems.push(problem);
+            }
+        }
+    }
+
     /// Turns an operating-system error at a path into an error with a remedy: a full disk and a read-only file system
     /// are told apart; everything else is `otherwise`.
     pub fn io(otherwise: Code, doing: &str, path: &std::path::Path, error: &std::io::Error) -> Self {
@@ -141,6 +183,18 @@ impl Error {
                 .hint("Let the user that runs this step write there, or name another place."),
             _ => Error::new(otherwise, fact),
         }
+    }
+}
+
+/// Both, or everything that is wrong with either.
+///
+/// # Errors
+/// Those of the two, together.
+pub fn both<A, B>(a: Result<A>, b: Result<B>) -> Result<(A, B)> {
+    match (a, b) {
+        (Ok(a), Ok(b)) => Ok((a, b)),
+        (Err(error), Ok(_)) | (Ok(_), Err(error)) => Err(error),
+        (Err(a), Err(b)) => Err(a.and(b)),
     }
 }
 
@@ -165,7 +219,7 @@ impl Problem {
 }
 
 impl fmt::Display for Error {
-    /// The fact, the problems as a list, then the remedies.
+    /// The fact, the problems as a list, then the remedies; and in the same way whatever else is wrong.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.fact)?;
         for problem in &self.problems {
@@ -177,7 +231,7 @@ impl fmt::Display for Error {
         for hint in &self.hints {
             write!(f, "\nfix: {}", hint.replace('\n', "\n     "))?;
         }
-        Ok(())
+        self.others.iter().try_for_each(|other| write!(f, "\n{other}"))
     }
 }
 
@@ -204,5 +258,19 @@ mod tests {
             error.to_string(),
             "2 secrets are missing\n  - A\n    fix: set it\n  - B\nfix: or make them optional"
         );
+    }
+
+    #[test]
+    fn errors_together_are_told_once_each_under_the_code_of_the_first() {
+        let (a, b) = (Error::new(Code::SecretsMissing, "a"), Error::new(Code::ServiceUnknown, "b"));
+        let inner = b.clone().and(a.clone());
+        let all = Error::together([a.clone(), inner, a.clone()]).unwrap();
+        assert_eq!((all.code, &all.others[..]), (Code::SecretsMissing, &[b.clone()][..]));
+        assert_eq!(all.to_string(), "a\nb");
+        let problem = |fact: &str| Error { problems: vec![Problem::new(fact)], ..a.clone() };
+        assert_eq!(problem("x").and(problem("y")).and(problem("x")).to_string(), "a\n  - x\n  - y");
+        assert_eq!(Error::together([]), None);
+        let stopped = Error::new(Code::Interrupted, "stopped");
+        assert_eq!(Error::together([a, stopped.clone(), b]), Some(stopped));
     }
 }

@@ -14,6 +14,7 @@ pub mod harden;
 pub mod interrupt;
 pub mod manifest;
 pub mod mask;
+pub mod nearest;
 pub mod proof;
 pub mod report;
 pub mod reserved;

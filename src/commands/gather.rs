@@ -14,7 +14,7 @@ use crate::docker::host_paths::HostPaths;
 use crate::docker::placeholder::placeholder;
 use crate::error::{Code, Error, Result};
 use crate::files::LARGEST_SETTINGS;
-use crate::manifest::{self, Manifest, Place, Secret};
+use crate::manifest::{self, Manifest, Place, Reading, Secret, Soundness};
 use crate::reserved;
 use crate::resolve::{self, Resolution, resolve};
 use crate::secret::SecretValue;
@@ -30,19 +30,27 @@ pub(super) struct Declared {
     pub(super) profiles: Vec<String>,
     /// `COMPOSE_PROJECT_NAME`.
     pub(super) name: Option<String>,
+    /// What mistakes of the manifest leave alone.
+    pub(super) soundness: Soundness,
 }
 
 /// Log drivers that keep a container's output on this machine.
 const LOCAL_LOG_DRIVERS: &[&str] = &["json-file", "local", "none"];
 
-/// Finds the project and reads the manifest.
+/// Finds the project and reads the manifest. What is wrong with the manifest is noted, and the rest of it is read; where
+/// it does not tell the names of all secrets, the run ends: a program that was started could be handed a value that nobody
+/// knows for one.
 pub(super) fn declared(run: &mut Run) -> Result<Declared> {
     run.begin_stage("Manifest");
     let Found { files, profiles, name } = find_project(&run.settings)?;
-    let manifest = read_manifest(&run.settings, &files)?;
+    let Reading { manifest, error, soundness } = read_given(&run.settings, &files, false)?;
     run.declare(&manifest);
+    match error {
+        Some(error) if !soundness.names_known => return Err(error),
+        error => run.wrong.extend(error),
+    }
     run.console.line(&format!("{} declared", count(manifest.secrets.len(), "secret")));
-    Ok(Declared { files, manifest, profiles, name })
+    Ok(Declared { files, manifest, profiles, name, soundness })
 }
 
 /// Where the project is, and what Compose is told of it by variables.
@@ -79,13 +87,13 @@ pub(super) fn find_project(settings: &Settings) -> Result<Found> {
 
 /// Reads the manifest and the `secrets` input.
 pub(super) fn read_manifest(settings: &Settings, files: &ComposeFiles) -> Result<Manifest> {
-    read_given(settings, files, false)
+    sound(read_given(settings, files, false)?)
 }
 
 /// The same as far as it can be read, for a mode to which it does not matter what is declared where: every secret that is
 /// declared, or that the manifest gives a service.
 pub(super) fn read_leniently(settings: &Settings, files: &ComposeFiles) -> Result<Manifest> {
-    let mut manifest = read_given(settings, files, true)?;
+    let mut manifest = sound(read_given(settings, files, true)?)?;
     let granted = manifest.services.take().unwrap_or_default().into_values().flat_map(|grant| grant.secrets);
     for name in granted {
         if !manifest.secrets.iter().any(|secret| secret.name == name) {
@@ -95,7 +103,11 @@ pub(super) fn read_leniently(settings: &Settings, files: &ComposeFiles) -> Resul
     Ok(manifest)
 }
 
-fn read_given(settings: &Settings, files: &ComposeFiles, lenient: bool) -> Result<Manifest> {
+fn sound(reading: Reading) -> Result<Manifest> {
+    reading.error.map_or(Ok(reading.manifest), Err)
+}
+
+fn read_given(settings: &Settings, files: &ComposeFiles, lenient: bool) -> Result<Reading> {
     let path = settings.config.clone().unwrap_or_else(|| files.directory.join(manifest::FILE_NAME));
     let bytes = match crate::files::read(&path, LARGEST_SETTINGS) {
         Ok(contents) => Some(contents.value),
@@ -111,14 +123,14 @@ fn read_given(settings: &Settings, files: &ComposeFiles, lenient: bool) -> Resul
     };
     let shown = path.strip_prefix(&settings.workspace).map_or_else(|_| path.clone(), PathBuf::from);
     let known = sources::known();
-    manifest::read(&manifest::Given {
+    Ok(manifest::examine(&manifest::Given {
         lines: settings.secrets.as_deref(),
         file: bytes.as_ref().map(|bytes| (shown.as_path(), bytes.expose())),
         prefix: settings.prefix.as_deref(),
         environment: settings.environment.as_deref(),
         lenient,
         ..known.given()
-    })
+    }))
 }
 
 /// Docker's programs before any secret is known: they get only what a Docker client needs.
@@ -154,7 +166,8 @@ pub(super) async fn host_paths(run: &mut Run, tools: &Tools) -> Result<HostPaths
     }
 }
 
-/// Asks the sources, puts the masks in force, and only then speaks of what was found.
+/// Asks the sources for the secrets of which nothing is wrong so far, puts the masks in force, and only then speaks of what
+/// was found. What is wrong with the secrets is noted.
 pub(super) async fn resolved(
     run: &mut Run,
     declared: &mut Declared,
@@ -195,14 +208,16 @@ pub(super) async fn resolved(
     }
     run.report.degraded |= resolution.degraded;
     reporting::secrets(run, &resolution);
-    resolution.check()?;
+    run.wrong.extend(resolution.check().err());
     Ok(resolution)
 }
 
 /// Asks the sources what imports mean, and then for every secret.
 async fn ask(run: &mut Run, declared: &mut Declared, opened: &[Box<dyn Source>]) -> Result<Resolution> {
     import(run, declared, opened).await?;
-    let resolving = resolve(declared.manifest.clone(), opened, &run.settings);
+    let mut manifest = declared.manifest.clone();
+    manifest.secrets.retain(|secret| !declared.soundness.unsound.contains(&secret.name));
+    let resolving = resolve(manifest, opened, &run.settings);
     run.interrupt.or(resolving).await
 }
 
@@ -276,14 +291,15 @@ pub(super) fn tools(
     let values: Vec<&SecretValue> =
         resolution.into_iter().flat_map(|r| r.values().map(|(_, value)| value)).collect();
     let mut placeholders = BTreeMap::new();
-    let absent = resolution.is_some_and(|resolution| resolution.without_value().next().is_some());
+    let absent = resolution.is_some_and(|resolution| resolution.absent().next().is_some());
     // One that nobody should read was refused when the project was looked for.
     let in_env_file =
         if absent { dotenv::default_file(directory).unwrap_or_default() } else { BTreeMap::new() };
     // Without what they need themselves (`env:DOCKER_HOST`) Docker's programs find nothing.
     let replaceable = |(variable, _): &(&str, &Secret)| reserved::reader(variable).is_none();
     for (variable, secret) in Owners::new(secrets.iter().copied()).iter().filter(replaceable) {
-        let known = resolution.is_none_or(|r| r.has_value(&secret.name));
+        // One that has no value though it should has one in the run after this one.
+        let known = resolution.is_none_or(|r| !r.is_absent(&secret.name));
         let text = match (secret.sensitive, known) {
             (true, true) => Some(placeholder(variable)),
             // The step's environment is not asked, whatever it has under this name. Compose takes its own default; what

@@ -10,6 +10,7 @@ mod planning;
 mod policy;
 mod project;
 mod proving;
+mod ready;
 mod reporting;
 mod validate;
 
@@ -40,6 +41,8 @@ struct Run {
     /// Where the JSON report goes.
     report_file: Option<ReportFile>,
     stage: Option<(String, Instant)>,
+    /// What is wrong and does not keep the run from looking for what else is. Nothing is changed after something got here.
+    wrong: Vec<Error>,
 }
 
 /// Runs the mode that the settings name, writes the report, also of a failed run, and returns the exit status.
@@ -51,11 +54,16 @@ pub async fn run(settings: Settings, console: Arc<Console>, interrupt: Interrupt
     };
     run.end_stage();
     run.console.release();
-    let status = match result {
-        Ok(outcome) => {
-            run.report.result = outcome;
-            0
+    // What a stage ended with comes behind what was noted before.
+    run.report.result = match result {
+        Ok(outcome) => outcome,
+        Err(error) => {
+            run.wrong.push(error);
+            Outcome::Failed
         }
+    };
+    let status = match run.check_wrong() {
+        Ok(()) => 0,
         Err(error) => {
             run.report.fail(&error);
             error.code.exit_status()
@@ -107,6 +115,7 @@ impl Run {
             report_on_host: None,
             report_file: None,
             stage: None,
+            wrong: Vec::new(),
         }
     }
 
@@ -133,6 +142,16 @@ impl Run {
 
     fn warn(&mut self, text: impl Into<String>, hint: Option<String>) {
         self.report.warn(Message { text: text.into(), hint });
+    }
+
+    /// Notes what is wrong, and gives what there is to go on with.
+    fn note<T>(&mut self, result: Result<T>) -> Option<T> {
+        result.map_err(|error| self.wrong.push(error)).ok()
+    }
+
+    /// Everything that was noted, as one error.
+    fn check_wrong(&mut self) -> Result<()> {
+        Error::together(std::mem::take(&mut self.wrong)).map_or(Ok(()), Err)
     }
 
     /// Under `strict` warnings are errors; called when all of them are known and nothing has been changed.

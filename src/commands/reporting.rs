@@ -194,10 +194,9 @@ pub(super) fn write_to(
     for line in report::log::table(report) {
         console.line(&line);
     }
-    if let Some(error) = &report.error {
-        for message in report::log::annotations(&report::log::error_messages(error)) {
-            console.error(&with_hint(&message));
-        }
+    let errors: Vec<Message> = report.errors().flat_map(report::log::error_messages).collect();
+    for message in report::log::annotations(&errors) {
+        console.error(&with_hint(&message));
     }
     let written = [
         file.map(|file| {

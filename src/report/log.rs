@@ -46,26 +46,19 @@ pub fn table(report: &Report) -> Vec<String> {
 }
 
 /// The one sentence that says how the run ended, without a full stop, e.g.
-/// `deployed: 3 services, 7 secrets from 2 sources; recreated worker-a`.
+/// `deployed: 3 services, 7 secrets from 2 sources; recreated worker-a`. Of errors it has the codes alone.
 pub fn sentence(report: &Report) -> String {
     let degraded = if report.degraded { ", degraded" } else { "" };
     let state = format!("{}{degraded}", report.result);
-    let because = report.error.as_ref().map(|error| {
-        let first = error.fact.lines().next().unwrap_or_default();
-        let problems = match error.problems.len() {
-            0 => String::new(),
-            number => format!(" ({})", count(number, "problem")),
-        };
-        (&error.code, format!("{}{problems}", one_line(first).trim_end_matches(['.', ':'])))
-    });
-    match (report.result, because) {
-        (Outcome::Failed, Some((code, fact))) => format!("{state} ({code}): {fact}"),
-        (Outcome::Failed, None) => format!("{state}: the run stopped before its end"),
-        (Outcome::RolledBack, Some((code, fact))) => {
-            format!("{state} ({code}): {fact}; the last good state is running again")
-        }
-        (Outcome::RolledBack, None) => format!("{state}: the last good state is running again"),
-        (Outcome::Removed, _) => format!("{state}: the project is stopped, and nothing of ours is left"),
+    let mut codes: Vec<&str> = report.errors().map(|error| error.code.as_str()).collect();
+    codes.dedup();
+    // What is wrong is told by the errors, which follow.
+    let because = if codes.is_empty() { String::new() } else { format!(" ({})", codes.join(", ")) };
+    match report.result {
+        Outcome::Failed if codes.is_empty() => format!("{state}: the run stopped before its end"),
+        Outcome::Failed => format!("{state}{because}"),
+        Outcome::RolledBack => format!("{state}{because}: the last good state is running again"),
+        Outcome::Removed => format!("{state}: the project is stopped, and nothing of ours is left"),
         _ => {
             let amounts = if report.services.is_empty() {
                 secret_counts(report)
@@ -294,12 +287,12 @@ mod tests {
         };
         for (result, error, degraded, expected) in [
             (Outcome::Failed, None, false, "failed: the run stopped before its end"),
-            (Outcome::Failed, error("deploy-failed"), false, "failed (deploy-failed): it broke"),
+            (Outcome::Failed, error("deploy-failed"), false, "failed (deploy-failed)"),
             (
                 Outcome::RolledBack,
                 error("unhealthy"),
                 false,
-                "rolled-back (unhealthy): it broke; the last good state is running again",
+                "rolled-back (unhealthy): the last good state is running again",
             ),
             (Outcome::Removed, None, false, "removed: the project is stopped, and nothing of ours is left"),
             (Outcome::Validated, None, false, "validated: 0 secrets; nothing was changed"),

@@ -24,8 +24,10 @@ pub struct Report {
     pub mode: String,
     /// How the run ended. A run that was cut short reads `failed`.
     pub result: Outcome,
-    /// The error that ended the run.
+    /// The error that ended the run; of several the first.
     pub error: Option<ErrorRow>,
+    /// What else was wrong, as far as it could be seen in the same run.
+    pub other_errors: Vec<ErrorRow>,
     /// The name of the Compose project.
     pub project: Option<String>,
     /// The environment that was asked for, e.g. `production`.
@@ -243,6 +245,7 @@ impl Default for Report {
             mode: String::new(),
             result: Outcome::default(),
             error: None,
+            other_errors: Vec::new(),
             project: None,
             environment: None,
             delivery: None,
@@ -272,9 +275,15 @@ impl Report {
     /// Takes the error that ends the run. The result is `failed` from then on, unless it was rolled back.
     pub fn fail(&mut self, error: &Error) {
         self.error = Some(ErrorRow::from(error));
+        self.other_errors = error.others.iter().map(ErrorRow::from).collect();
         if self.result != Outcome::RolledBack {
             self.result = Outcome::Failed;
         }
+    }
+
+    /// Everything that is wrong: the error that ended the run, and the others.
+    pub fn errors(&self) -> impl Iterator<Item = &ErrorRow> {
+        self.error.iter().chain(&self.other_errors)
     }
 
     /// Adds a warning, unless the very same one is there already.

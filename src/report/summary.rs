@@ -19,7 +19,7 @@ const LONGEST_FACT: usize = 4000;
 /// as it is and means nothing.
 pub fn markdown(report: &Report) -> String {
     let mut sections = vec![heading(report)];
-    sections.extend(report.error.iter().flat_map(error));
+    sections.extend(report.errors().flat_map(error));
     if report.degraded {
         sections.push(degraded());
     }

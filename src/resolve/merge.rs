@@ -30,8 +30,14 @@ pub(super) struct Merge<'a> {
 impl Merge<'_> {
     /// Merges one secret by its references, which are in the order of priority.
     pub(super) fn one(&self, secret: Secret, references: &[Reference], all: &mut Resolution) -> Resolved {
-        let mut resolved =
-            Resolved { secret, state: State::Found, value: None, origin: None, shadowed: Vec::new() };
+        let mut resolved = Resolved {
+            secret,
+            state: State::Found,
+            value: None,
+            origin: None,
+            shadowed: Vec::new(),
+            is_wrong: false,
+        };
         let mut winner: Option<(SecretValue, Origin)> = None;
         let mut looked = Vec::new();
         let mut blocked: Option<State> = None;

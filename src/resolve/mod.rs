@@ -81,6 +81,8 @@ pub struct Resolved {
     pub origin: Option<Origin>,
     /// Who else has it.
     pub shadowed: Vec<Shadowed>,
+    /// Whether the run cannot go on with it.
+    pub is_wrong: bool,
 }
 
 /// Something worth saying, with its remedy.
@@ -92,7 +94,8 @@ pub struct Warning {
     pub remedy: Option<String>,
 }
 
-/// All secrets, and everything that is wrong with them.
+/// All secrets, and everything that is wrong with them. By default nothing was asked for.
+#[derive(Default)]
 pub struct Resolution {
     /// In the order in which they were declared.
     pub secrets: Vec<Resolved>,
@@ -122,14 +125,15 @@ impl Resolution {
         self.secrets.iter().filter_map(|resolved| Some((&resolved.secret, resolved.value.as_ref()?)))
     }
 
-    /// Whether a secret has a value in this run.
-    pub fn has_value(&self, name: &SecretName) -> bool {
-        self.secrets.iter().any(|resolved| resolved.secret.name == *name && resolved.value.is_some())
+    /// Whether a secret has no value, and nothing is wrong with that.
+    pub fn is_absent(&self, name: &SecretName) -> bool {
+        self.absent().any(|secret| secret.name == *name)
     }
 
-    /// The secrets that have no value in this run.
-    pub fn without_value(&self) -> impl Iterator<Item = &Secret> {
-        self.secrets.iter().filter(|resolved| resolved.value.is_none()).map(|resolved| &resolved.secret)
+    /// The secrets that have no value, and nothing is wrong with that: they are optional, or may be missing.
+    pub fn absent(&self) -> impl Iterator<Item = &Secret> {
+        let is_absent = |resolved: &&Resolved| resolved.value.is_none() && !resolved.is_wrong;
+        self.secrets.iter().filter(is_absent).map(|resolved| &resolved.secret)
     }
 
     /// The value of a secret that is not sensitive, when it is text.
@@ -172,20 +176,15 @@ pub async fn resolve(manifest: Manifest, sources: &[Box<dyn Source>], settings: 
         })
         .collect();
     let answers = ask(&plans, sources, settings).await;
-    let mut all = Resolution {
-        secrets: Vec::new(),
-        warnings: Vec::new(),
-        notes: Vec::new(),
-        degraded: false,
-        problems: Vec::new(),
-        seen: Vec::new(),
-    };
+    let mut all = Resolution::default();
     let meeting = meeting::problems(&manifest, sources, &answers);
     all.problems.extend(meeting.into_iter().map(|problem| (Code::SecretNamesCollide, problem)));
     pass_over_ambient(&mut plans, sources, &answers, &mut all);
     let merge = Merge { sources, answers: &answers, settings };
     for (secret, references) in manifest.secrets.into_iter().zip(plans) {
-        let resolved = merge.one(secret, &references, &mut all);
+        let before = all.problems.len();
+        let mut resolved = merge.one(secret, &references, &mut all);
+        resolved.is_wrong = all.problems.len() > before;
         all.secrets.push(resolved);
     }
     for source in sources {
