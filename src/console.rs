@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use tracing_subscriber::Layer as _;
 use tracing_subscriber::layer::SubscriberExt as _;
 
-use crate::github::workflow::{self, StopCommands};
+use crate::github::workflow::{self, Annotation, Level, StopCommands};
 use crate::mask::{Plan, Redactor, Stream};
 use crate::sensitive::Sensitive;
 use crate::settings::Platform;
@@ -144,12 +144,19 @@ impl Console {
 
     /// Prints a warning: an annotation under GitHub Actions.
     pub fn warning(&self, text: &str) {
-        self.annotated(text, "warning: ", workflow::warning);
+        self.annotate(&Annotation::new(Level::Warning, text));
     }
 
-    /// Prints an error: an annotation under GitHub Actions.
-    pub fn error(&self, text: &str) {
-        self.annotated(text, "error: ", workflow::error);
+    /// Prints a message, which under GitHub Actions is an annotation at its line of its file.
+    pub fn annotate(&self, annotation: &Annotation) {
+        let mut state = self.state();
+        if self.actions {
+            let safe = state.redact(annotation.message.as_bytes());
+            let safe = Annotation { message: &String::from_utf8_lossy(&safe), ..annotation.clone() };
+            state.raw(safe.to_string().as_bytes());
+        } else {
+            state.text(&format!("{}: {}", annotation.level, annotation.message));
+        }
     }
 
     /// Prints the program's own trace events on this stream, when details are wanted. Events of libraries are never
@@ -192,16 +199,6 @@ impl Console {
         }
         let [out, err] = [(); 2].map(|()| Pipe { stream: state.redactor().stream(), line: Vec::new() });
         Foreign { console: self, out, err, stopped, tail: VecDeque::new(), edit: None }
-    }
-
-    fn annotated(&self, text: &str, label: &str, command: fn(&str) -> String) {
-        let mut state = self.state();
-        if self.actions {
-            let safe = state.redact(text.as_bytes());
-            state.raw(command(&String::from_utf8_lossy(&safe)).as_bytes());
-        } else {
-            state.text(&format!("{label}{text}"));
-        }
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {

@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use crate::manifest::Place;
+
 macro_rules! codes {
     ($($(#[$meta:meta])* $variant:ident $token:literal $exit:literal $meaning:literal;)*) => {
         /// The user's situation. Its token is stable and goes to the `error-code` output.
@@ -88,6 +90,8 @@ pub struct Problem {
     pub fact: String,
     /// How to put it right, when something better than the error's own hints is known.
     pub remedy: Option<String>,
+    /// Where it is, when it is at one place of what the user wrote.
+    pub place: Option<Place>,
 }
 
 /// A run's failure: one situation, with every problem that belongs to it, and the remedies.
@@ -102,6 +106,8 @@ pub struct Error {
     pub problems: Vec<Problem>,
     /// The remedies, apart from the fact.
     pub hints: Vec<String>,
+    /// Where it is, when it is at one place of what the user wrote.
+    pub place: Option<Box<Place>>,
     /// What else is wrong at the same time, each a situation of its own; none of them has others.
     pub others: Vec<Error>,
 }
@@ -112,7 +118,14 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// An error of the given code with its fact.
     pub fn new(code: Code, fact: impl Into<String>) -> Self {
-        Self { code, fact: fact.into(), problems: Vec::new(), hints: Vec::new(), others: Vec::new() }
+        Self {
+            code,
+            fact: fact.into(),
+            problems: Vec::new(),
+            hints: Vec::new(),
+            place: None,
+            others: Vec::new(),
+        }
     }
 
     /// Adds a remedy.
@@ -207,7 +220,7 @@ pub fn plain_reason(error: &std::io::Error) -> String {
 impl Problem {
     /// A problem with its fact and no remedy of its own.
     pub fn new(fact: impl Into<String>) -> Self {
-        Self { fact: fact.into(), remedy: None }
+        Self { fact: fact.into(), remedy: None, place: None }
     }
 
     /// The same problem with a remedy.

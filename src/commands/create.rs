@@ -92,26 +92,8 @@ pub(super) async fn compose(run: &mut Run) -> Result<Outcome> {
     let tools = gather::tools(run, &declared.files.directory, &names, None);
     let mut prepared = project::prepare(run, &declared, &names, &[], &tools, Some(&host)).await?;
     let images = known_images(run, &prepared, &tools).await;
-    let empty = SecretValue::new(Vec::new());
-    let plans = plan(Basis {
-        tools: &tools,
-        project: &prepared.project,
-        access: &prepared.access,
-        available: names
-            .iter()
-            .map(|secret| (secret.name.clone(), Available { value: &empty, spec: &secret.file }))
-            .collect(),
-        own: &prepared.own,
-        images: &images,
-        kind: prepared.choice.kind,
-        users: Users::new(),
-    })
-    .await?;
-    let (_, paths) = lay_out(&plans, rustix::process::geteuid().is_root());
     engine::compose_version(&tools).await?;
-    let (none, no_labels) = (BTreeMap::new(), BTreeMap::new());
-    let parts = Parts { plans: &plans, paths: &paths, volumes: &none, labels: &no_labels, images: &images };
-    let made = overriding::checked(run, &mut prepared, parts, &names, &tools, "-").await?;
+    let made = overriding::without_values(run, &mut prepared, &names, &tools, &images).await?;
     for service in &made.incomplete {
         run.warn(
             format!("the override file is incomplete for {service}: its image is not here, and with it what it starts"),

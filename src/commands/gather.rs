@@ -15,6 +15,7 @@ use crate::docker::placeholder::placeholder;
 use crate::error::{Code, Error, Result};
 use crate::files::LARGEST_SETTINGS;
 use crate::manifest::{self, Manifest, Place, Reading, Secret, Soundness};
+use crate::report::{Message, PlaceRow};
 use crate::reserved;
 use crate::resolve::{self, Resolution, resolve};
 use crate::secret::SecretValue;
@@ -201,7 +202,11 @@ pub(super) async fn resolved(
         run.warn(remark.text, remark.remedy);
     }
     for warning in &resolution.warnings {
-        run.warn(warning.text.clone(), warning.remedy.clone());
+        run.report.warn(Message {
+            hint: warning.remedy.clone(),
+            place: warning.place.as_ref().and_then(PlaceRow::of),
+            ..Message::new(warning.text.clone())
+        });
     }
     for note in &resolution.notes {
         run.report.note(note.clone());
@@ -217,8 +222,25 @@ async fn ask(run: &mut Run, declared: &mut Declared, opened: &[Box<dyn Source>])
     import(run, declared, opened).await?;
     let mut manifest = declared.manifest.clone();
     manifest.secrets.retain(|secret| !declared.soundness.unsound.contains(&secret.name));
+    if let Some(only) = &run.settings.source {
+        manifest.secrets.retain_mut(|secret| narrow(secret, only));
+    }
     let resolving = resolve(manifest, opened, &run.settings);
-    run.interrupt.or(resolving).await
+    let mut resolution = run.interrupt.or(resolving).await?;
+    if run.settings.source.is_some() {
+        resolution.secrets.iter_mut().for_each(|resolved| resolved.is_open |= resolved.value.is_none());
+    }
+    Ok(resolution)
+}
+
+/// Leaves of a secret what a single source says of it; whether that is anything. What this source does not have another
+/// one may.
+pub(super) fn narrow(secret: &mut Secret, only: &str) -> bool {
+    secret.required = false;
+    secret.default = None;
+    let Some(references) = &mut secret.from else { return true };
+    references.retain(|reference| reference.source.as_str() == only);
+    !references.is_empty()
 }
 
 /// Opens the sources of this run. Directories of the host that this process does not see are read through the engine.

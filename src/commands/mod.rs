@@ -4,6 +4,7 @@ mod create;
 mod deploy;
 mod down;
 mod gather;
+mod offline;
 mod overriding;
 mod own_files;
 mod planning;
@@ -40,6 +41,8 @@ struct Run {
     report_on_host: Option<HostPath>,
     /// Where the JSON report goes.
     report_file: Option<ReportFile>,
+    /// Where the findings go as SARIF, and the file that those stand in which have no place of their own.
+    sarif_file: Option<(ReportFile, String)>,
     stage: Option<(String, Instant)>,
     /// What is wrong and does not keep the run from looking for what else is. Nothing is changed after something got here.
     wrong: Vec<Error>,
@@ -48,7 +51,7 @@ struct Run {
 /// Runs the mode that the settings name, writes the report, also of a failed run, and returns the exit status.
 pub async fn run(settings: Settings, console: Arc<Console>, interrupt: Interrupt) -> u8 {
     let mut run = Run::new(settings, console, interrupt);
-    let result = match reporting::open_file(&mut run) {
+    let result = match reporting::open_files(&mut run) {
         Err(error) => Err(error),
         Ok(()) => mode(&mut run).await,
     };
@@ -79,6 +82,7 @@ async fn mode(run: &mut Run) -> Result<Outcome> {
         Mode::Deploy => deploy::run(run).await,
         Mode::CreateFiles => create::files(run).await,
         Mode::CreateCompose => create::compose(run).await,
+        Mode::Validate if run.settings.offline => offline::run(run).await,
         Mode::Validate => validate::run(run).await,
         Mode::Down => down::run(run).await,
     }
@@ -114,6 +118,7 @@ impl Run {
             report,
             report_on_host: None,
             report_file: None,
+            sarif_file: None,
             stage: None,
             wrong: Vec::new(),
         }
@@ -141,7 +146,7 @@ impl Run {
     }
 
     fn warn(&mut self, text: impl Into<String>, hint: Option<String>) {
-        self.report.warn(Message { text: text.into(), hint });
+        self.report.warn(Message { hint, ..Message::new(text) });
     }
 
     /// Notes what is wrong, and gives what there is to go on with.
@@ -163,7 +168,7 @@ impl Run {
             .report
             .warnings
             .iter()
-            .map(|warning| Problem { fact: warning.text.clone(), remedy: warning.hint.clone() });
+            .map(|warning| Problem { remedy: warning.hint.clone(), ..Problem::new(warning.text.clone()) });
         Err(Error::new(Code::Strict, "there are warnings, and `strict` makes them errors")
             .problems(problems.collect()))
     }

@@ -48,6 +48,8 @@ pub(super) struct Prepared {
     pub(super) absent: BTreeSet<SecretName>,
     /// Variables that an `env_file` gives as well as `environment`, by service; known once an override was checked.
     pub(super) emptied: BTreeMap<String, BTreeSet<String>>,
+    /// Whether there may be an engine that can be asked.
+    pub(super) has_engine: bool,
     /// What is known of the engine's machine; known once an override was checked.
     pub(super) engine: EngineSide,
     /// What is in the files that the services' definitions name, by service.
@@ -68,7 +70,7 @@ pub(super) async fn prepare(
     host: Option<&HostPaths>,
 ) -> Result<Prepared> {
     run.begin_stage("Project");
-    let endpoint = engine::endpoint(tools).await;
+    let endpoint = if host.is_some() { engine::endpoint(tools).await } else { Ok(None) };
     let directory = &declared.files.directory;
     let choice = endpoint.and_then(|endpoint| choose(&run.settings, endpoint.as_deref()));
     let secrets_dir = SecretsDir::open(directory, &run.settings.secrets_dir);
@@ -102,10 +104,11 @@ pub(super) async fn prepare(
         row.services = services.map(|(service, _)| service.clone()).collect();
     }
     run.check_wrong()?;
+    let has_engine = host.is_some();
     let alone = HostPaths::without_engine();
     let host = host.unwrap_or(&alone);
     let Standing { containers, images } = standing;
-    let own = if choice.kind == Kind::Volume {
+    let own = if choice.kind == Kind::Volume && has_engine {
         own_files::read(&project, &access, tools, host).await?
     } else {
         BTreeMap::new()
@@ -151,6 +154,7 @@ pub(super) async fn prepare(
         own,
         absent: absent.iter().map(|secret| secret.name.clone()).collect(),
         emptied: BTreeMap::new(),
+        has_engine,
         engine: EngineSide::default(),
     })
 }

@@ -48,13 +48,14 @@ pub(super) fn gather(mut findings: Vec<Finding>) -> Error {
         _ => Code::ManifestInvalid,
     };
     if let [only] = findings.as_slice() {
-        let error = Error::new(code, only.text());
+        let error = Error { place: only.place.clone().map(Box::new), ..Error::new(code, only.text()) };
         return match &only.remedy {
             Some(remedy) => error.hint(remedy.clone()),
             None => error,
         };
     }
-    let problems = findings.iter().map(|f| Problem { fact: f.text(), remedy: f.remedy.clone() }).collect();
+    let problem = |f: &Finding| Problem { fact: f.text(), remedy: f.remedy.clone(), place: f.place.clone() };
+    let problems = findings.iter().map(problem).collect();
     Error::new(code, format!("{} things are wrong with what declares the secrets", findings.len()))
         .problems(problems)
 }

@@ -103,11 +103,15 @@ pub fn error_messages(error: &ErrorRow) -> Vec<Message> {
         return vec![Message {
             text: format!("{}: {}", error.fact, only.fact),
             hint: (!hints.is_empty()).then(|| hints.join("\n")),
+            place: only.place.clone(),
         }];
     }
-    let fact = Message { text: error.fact.clone(), hint };
-    let problem =
-        error.problems.iter().map(|row| Message { text: row.fact.clone(), hint: row.remedy.clone() });
+    let fact = Message { text: error.fact.clone(), hint, place: error.place.clone() };
+    let problem = error.problems.iter().map(|row| Message {
+        text: row.fact.clone(),
+        hint: row.remedy.clone(),
+        place: row.place.clone(),
+    });
     [fact].into_iter().chain(problem).collect()
 }
 
@@ -128,6 +132,9 @@ fn secret_counts(report: &Report) -> String {
     let mut sources: Vec<_> = with(SecretState::Found).filter_map(|secret| secret.source.as_ref()).collect();
     sources.sort_unstable();
     sources.dedup();
+    if with(SecretState::Unasked).next().is_some() {
+        return format!("{}, for which no source was asked", count(report.secrets.len(), "secret"));
+    }
     let mut parts = vec![count(with(SecretState::Found).count(), "secret")];
     if !sources.is_empty() {
         parts = vec![format!("{} from {}", parts[0], count(sources.len(), "source"))];
@@ -260,9 +267,10 @@ mod tests {
             code: "secrets-missing".into(),
             fact: "2 secrets are missing".into(),
             problems: vec![
-                ProblemRow { fact: "A".into(), remedy: Some("set A".into()) },
-                ProblemRow { fact: "B".into(), remedy: None },
+                ProblemRow { fact: "A".into(), remedy: Some("set A".into()), place: None },
+                ProblemRow { fact: "B".into(), remedy: None, place: None },
             ],
+            place: None,
             hints: vec!["one".into(), "two".into()],
         };
         assert_eq!(
@@ -283,6 +291,7 @@ mod tests {
                 fact: "it broke.\nmore".into(),
                 problems: vec![],
                 hints: vec![],
+                place: None,
             })
         };
         for (result, error, degraded, expected) in [

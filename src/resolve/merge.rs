@@ -36,7 +36,7 @@ impl Merge<'_> {
             value: None,
             origin: None,
             shadowed: Vec::new(),
-            is_wrong: false,
+            is_open: false,
         };
         let mut winner: Option<(SecretValue, Origin)> = None;
         let mut looked = Vec::new();
@@ -72,10 +72,8 @@ impl Merge<'_> {
                     .push(format!("{name}: {} (a source below the winner: nothing changes)", refusal.fact));
             } else if self.settings.next_on_source_error {
                 all.degraded = true;
-                all.warnings.push(Warning {
-                    text: format!("{name}: {}; passed over, since on-source-error is `next`", refusal.fact),
-                    remedy: Some(refusal.remedy),
-                });
+                let text = format!("{name}: {}; passed over, since on-source-error is `next`", refusal.fact);
+                all.warnings.push(Warning::new(text, Some(refusal.remedy)));
             } else {
                 blocked.get_or_insert(state);
                 let code = if state == State::Denied { Code::SourceDenied } else { Code::SourceFailed };
@@ -199,7 +197,7 @@ impl Merge<'_> {
         if local && resolved.secret.from.is_none() {
             all.problems.push((Code::SecretInvalid, Problem::new(text).remedy(remedy)));
         } else {
-            all.warnings.push(Warning { text, remedy: Some(remedy) });
+            all.warnings.push(Warning::new(text, Some(remedy)));
         }
     }
 
@@ -218,7 +216,7 @@ impl Merge<'_> {
             let (fact, remedy) = missing(secret, looked);
             if self.settings.missing_is_warning {
                 all.degraded = true;
-                all.warnings.push(Warning { text: fact, remedy: Some(remedy) });
+                all.warnings.push(Warning::new(fact, Some(remedy)));
             } else {
                 all.problems.push((Code::SecretsMissing, Problem::new(fact).remedy(remedy)));
             }

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 pub use self::import::import;
 use self::merge::Merge;
 use crate::error::{Code, Error, Problem, Result};
-use crate::manifest::{Manifest, Reference, Secret, SourceId};
+use crate::manifest::{Manifest, Place, Reference, Secret, SourceId};
 use crate::secret::{SecretName, SecretValue};
 use crate::settings::Settings;
 use crate::sources::{Item, Refusal, Reply, Source};
@@ -81,8 +81,8 @@ pub struct Resolved {
     pub origin: Option<Origin>,
     /// Who else has it.
     pub shadowed: Vec<Shadowed>,
-    /// Whether the run cannot go on with it.
-    pub is_wrong: bool,
+    /// Whether it is to have a value that this run does not know: something is wrong with it, or another source may have it.
+    pub is_open: bool,
 }
 
 /// Something worth saying, with its remedy.
@@ -92,6 +92,8 @@ pub struct Warning {
     pub text: String,
     /// The remedy.
     pub remedy: Option<String>,
+    /// Where the secret that it is about is declared.
+    pub place: Option<Place>,
 }
 
 /// All secrets, and everything that is wrong with them. By default nothing was asked for.
@@ -107,6 +109,13 @@ pub struct Resolution {
     pub degraded: bool,
     problems: Vec<(Code, Problem)>,
     seen: Vec<(SecretName, SecretValue)>,
+}
+
+impl Warning {
+    /// A warning about no single secret.
+    pub fn new(text: impl Into<String>, remedy: Option<String>) -> Self {
+        Self { text: text.into(), remedy, place: None }
+    }
 }
 
 impl Resolution {
@@ -132,7 +141,7 @@ impl Resolution {
 
     /// The secrets that have no value, and nothing is wrong with that: they are optional, or may be missing.
     pub fn absent(&self) -> impl Iterator<Item = &Secret> {
-        let is_absent = |resolved: &&Resolved| resolved.value.is_none() && !resolved.is_wrong;
+        let is_absent = |resolved: &&Resolved| resolved.value.is_none() && !resolved.is_open;
         self.secrets.iter().filter(is_absent).map(|resolved| &resolved.secret)
     }
 
@@ -182,16 +191,19 @@ pub async fn resolve(manifest: Manifest, sources: &[Box<dyn Source>], settings: 
     pass_over_ambient(&mut plans, sources, &answers, &mut all);
     let merge = Merge { sources, answers: &answers, settings };
     for (secret, references) in manifest.secrets.into_iter().zip(plans) {
-        let before = all.problems.len();
+        let (problems, warnings) = (all.problems.len(), all.warnings.len());
         let mut resolved = merge.one(secret, &references, &mut all);
-        resolved.is_wrong = all.problems.len() > before;
+        resolved.is_open = all.problems.len() > problems;
+        let place = &resolved.secret.place;
+        all.problems[problems..].iter_mut().for_each(|(_, problem)| problem.place = Some(place.clone()));
+        all.warnings[warnings..].iter_mut().for_each(|warning| warning.place = Some(place.clone()));
         all.secrets.push(resolved);
     }
     for source in sources {
         let asked: Vec<Item> =
             answers.keys().filter(|(id, _)| id == source.id()).map(|(_, item)| item.clone()).collect();
         let remarks = source.remarks(&asked).into_iter();
-        all.warnings.extend(remarks.map(|remark| Warning { text: remark.text, remedy: remark.remedy }));
+        all.warnings.extend(remarks.map(|remark| Warning::new(remark.text, remark.remedy)));
     }
     all
 }
@@ -271,14 +283,11 @@ fn pass_over_ambient(
         for plan in &mut *plans {
             plan.retain(|reference| reference.source != *id);
         }
-        all.warnings.push(Warning {
-            text: format!(
+        all.warnings.push(Warning::new(format!(
                 "{id} is there only by variables of this step, named nowhere, and denies everything: it is passed over ({})",
                 first.fact
-            ),
-            remedy: Some(format!(
+            ), Some(format!(
                 "Name it when it is meant (`sources: {{ {id}: {{ … }} }}` in the manifest), else leave it out: `sources` lists those to ask."
-            )),
-        });
+            ))));
     }
 }

@@ -130,6 +130,7 @@ pub struct Platform {
 
 /// Everything the user said.
 #[derive(Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an input of its own")]
 pub struct Settings {
     /// `mode`.
     pub mode: Mode,
@@ -175,6 +176,12 @@ pub struct Settings {
     pub registries: Vec<RegistryLogin>,
     /// `report-file`, as given.
     pub report_file: Option<PathBuf>,
+    /// `sarif-file`, as given.
+    pub sarif_file: Option<PathBuf>,
+    /// `offline`.
+    pub offline: bool,
+    /// `source`: the only one to look at.
+    pub source: Option<String>,
     /// The directory that relative paths start from: the workspace under GitHub Actions, else the current directory.
     pub workspace: PathBuf,
     /// Where the run stands.
@@ -203,6 +210,11 @@ impl Settings {
     pub fn read(mode: Option<Mode>, given: &Given) -> Result<Self> {
         let reading = Reading::of(given);
         let settings = reading.settings(mode);
+        for (input, given) in [("offline", settings.offline), ("source", settings.source.is_some())] {
+            if given && settings.mode != Mode::Validate {
+                reading.note(only_validate(input, settings.mode));
+            }
+        }
         reading.wrong().map_or(Ok(settings), Err)
     }
 }
@@ -284,11 +296,19 @@ impl Reading<'_> {
             override_file: clean_relative(&self.required("override-file")),
             registries: self.registries(),
             report_file: self.optional("report-file").map(PathBuf::from),
+            sarif_file: self.optional("sarif-file").map(PathBuf::from),
+            offline: self.switch("offline"),
+            source: self.optional("source"),
             workspace,
             platform,
             variables: given.variables.clone(),
         }
     }
+}
+
+fn only_validate(input: &str, mode: Mode) -> Error {
+    Error::new(Code::Usage, format!("{input}: goes with `validate` alone, and mode is `{}`", mode.name()))
+        .hint(format!("Leave `{input}` out, or use `validate`."))
 }
 
 /// The variable in which the runner hands over an input: upper-cased, blanks as `_`, hyphens kept (facts of the runner:

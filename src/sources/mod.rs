@@ -25,7 +25,7 @@ use async_trait::async_trait;
 
 pub use self::catalog::{Known, SOURCES, Setting, SourceKind, known};
 use self::opening::Opening;
-pub use self::opening::{credential_variables, open, without_credentials};
+pub use self::opening::{check_names, credential_variables, open, without_credentials};
 pub use self::options::Options;
 pub use self::policy::{Policy, policies};
 use self::refused::Refused;
