@@ -12,6 +12,7 @@ pub mod files;
 pub mod github;
 pub mod harden;
 pub mod interrupt;
+pub mod lint;
 pub mod manifest;
 pub mod mask;
 pub mod nearest;

@@ -200,3 +200,30 @@ fn codes(report: &str) -> Vec<String> {
     let all = std::iter::once(&report["error"]).chain(others);
     all.map(|error| error["code"].as_str().unwrap().to_owned()).collect()
 }
+
+#[test]
+fn what_is_odd_about_values_is_a_warning_and_an_error_under_strict() {
+    let scene = Scene::new("odd");
+    scene.compose("services:\n  web:\n    image: IMAGE\n    environment: { API_KEY: '${API_KEY}', GITHUB_TOKEN: '${GITHUB_TOKEN}', CODE: '${CODE}' }\n");
+    scene.write(
+        "claude-secrets.yml",
+        "secrets:\n  API_KEY:\n  GITHUB_TOKEN: { from: ['env:BOT'] }\n  CODE: { starts-with: canary }\n",
+    );
+    let run = |code: &str, words: &[&str]| {
+        let mut command = scene.cli(["validate"].iter().chain(words));
+        let token = format!("{CANARY} ");
+        command.env("API_KEY", "changeme").env("BOT", &token).env("CODE", code);
+        let done = done(command);
+        Scanner::new([("API_KEY", CANARY.as_bytes())]).assert_clean("the log", done.stderr.as_bytes());
+        assert!(!done.stderr.contains("changeme"), "{}", done.stderr);
+        done
+    };
+    let said = run("canary-code", &[]).expect(0).stderr;
+    for rule in ["[placeholder]", "[wrong-kind]", "[blanks]"] {
+        assert_eq!(said.matches(rule).count(), 1, "{rule}: {said}");
+    }
+    let said = run("canary-code", &["--strict"]).expect(3).stderr;
+    assert!(said.contains("`strict` makes them errors") && said.contains("[placeholder]"), "{said}");
+    let said = run("Y2FuYXJ5LWNvZGU=", &[]).expect(3).stderr;
+    assert!(said.contains("say `encoding: base64` for CODE"), "{said}");
+}

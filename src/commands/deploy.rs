@@ -40,7 +40,7 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
     let Ready { host, declared, resolution, tools, mut prepared } = ready(run).await?;
     let secrets: Vec<(&Secret, &SecretValue)> = resolution.available().collect();
     let declared_secrets = resolution.declared();
-    reporting::deployment_notes(run, &secrets);
+    reporting::deployment_notes(run);
 
     let images = images(run, &mut prepared, &secrets, &tools).await?;
     let containers = std::mem::take(&mut prepared.containers);

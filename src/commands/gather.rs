@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use super::{Run, reporting};
 use crate::access::Owners;
@@ -14,6 +15,7 @@ use crate::docker::host_paths::HostPaths;
 use crate::docker::placeholder::placeholder;
 use crate::error::{Code, Error, Result};
 use crate::files::LARGEST_SETTINGS;
+use crate::lint;
 use crate::manifest::{self, Manifest, Place, Reading, Secret, Soundness};
 use crate::report::{Message, PlaceRow};
 use crate::reserved;
@@ -201,7 +203,9 @@ pub(super) async fn resolved(
     for remark in sources::without_credentials(&run.settings, &declared.manifest.sources, &opened) {
         run.warn(remark.text, remark.remedy);
     }
-    for warning in &resolution.warnings {
+    let in_job = run.settings.platform.actions;
+    let odd = lint::warnings(&resolution.secrets, SystemTime::now(), in_job);
+    for warning in resolution.warnings.iter().chain(&odd) {
         run.report.warn(Message {
             hint: warning.remedy.clone(),
             place: warning.place.as_ref().and_then(PlaceRow::of),

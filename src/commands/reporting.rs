@@ -17,11 +17,7 @@ use crate::github::workflow::{Annotation, Level};
 use crate::manifest::{self, Secret};
 use crate::report::{self, Message, Report, SecretRow, SecretState, ServiceRow, ServiceState, Shadowed};
 use crate::resolve::{self, Resolution};
-use crate::secret::SecretValue;
 use crate::settings::{DeliveryChoice, Platform, Settings};
-
-/// What a token of the job itself starts with.
-const JOB_TOKEN: &[u8] = b"ghs_";
 
 /// The rows of the secrets, once they are resolved.
 pub(super) fn secrets(run: &mut Run, resolution: &Resolution) {
@@ -179,8 +175,8 @@ fn trouble(container: &Container) -> Option<ServiceState> {
     }
 }
 
-/// What must be said plainly of a deployment: how long it lives, and tokens that die with the job.
-pub(super) fn deployment_notes(run: &mut Run, secrets: &[(&Secret, &SecretValue)]) {
+/// What must be said plainly of a deployment: how long it lives.
+pub(super) fn deployment_notes(run: &mut Run) {
     let platform = &run.settings.platform;
     if platform.actions && platform.runner_environment.as_deref() == Some("github-hosted") {
         run.report.note(report::notes::hosted_runner());
@@ -191,12 +187,6 @@ pub(super) fn deployment_notes(run: &mut Run, secrets: &[(&Secret, &SecretValue)
             Message::new("the next checkout wipes the secret files from this self-hosted runner's workspace, and a service that then restarts stays down")
                 .hint("Leave `delivery` out, or set it to `volume`."),
         );
-    }
-    let platform = &run.settings.platform;
-    for (secret, value) in secrets {
-        if platform.actions && value.expose().starts_with(JOB_TOKEN) {
-            run.report.warn(report::notes::job_token(&secret.name));
-        }
     }
 }
 

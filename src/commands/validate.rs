@@ -20,7 +20,7 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
     }
     let secrets: Vec<(&Secret, &SecretValue)> = resolution.available().collect();
     let declared_secrets = resolution.declared();
-    reporting::deployment_notes(run, &secrets);
+    reporting::deployment_notes(run);
     engine::check_versions(&tools).await?;
     let services = planning::services_of(run, &prepared);
     let images =

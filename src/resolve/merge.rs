@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use super::{Answers, Origin, Resolution, Resolved, Shadowed, State, Warning, freshness, item};
 use crate::error::{Code, Problem};
 use crate::files::LARGEST_VALUES;
-use crate::manifest::{Reference, Secret};
+use crate::manifest::{Encoding, Reference, Secret};
 use crate::secret::SecretValue;
 use crate::settings::Settings;
 use crate::sources::field::{Field, pick};
@@ -155,6 +155,7 @@ impl Merge<'_> {
             all.problems.push((Code::SecretInvalid, problem));
             return;
         }
+        let encoded = is_encoded(&resolved.secret, &raw);
         match resolved.secret.accept(raw) {
             Ok(value) => {
                 all.warnings.extend(freshness::warning(&resolved.secret, &origin, self.settings.max_age));
@@ -166,13 +167,14 @@ impl Merge<'_> {
             Err(fact) => {
                 resolved.state = State::Invalid;
                 let problem = Problem::new(format!("{name} from {}: {fact}", origin.place));
-                all.problems.push((
-                    Code::SecretInvalid,
-                    problem.remedy(format!(
-                        "Correct the value in {}, or the rule in the manifest.",
-                        origin.source
-                    )),
-                ));
+                let remedy = if encoded {
+                    format!(
+                        "It is base64 of what is expected: say `encoding: base64` for {name} in the manifest."
+                    )
+                } else {
+                    format!("Correct the value in {}, or the rule in the manifest.", origin.source)
+                };
+                all.problems.push((Code::SecretInvalid, problem.remedy(remedy)));
             }
         }
         resolved.origin = Some(origin);
@@ -237,6 +239,14 @@ fn unresolved(secret: &Secret, raw: &SecretValue, origin: &Origin) -> Option<Pro
          the secret, say `starts-with: op://`.)"
     );
     Some(Problem::new(fact).remedy(remedy))
+}
+
+/// Whether a value that breaks the rules of its secret is base64 of one that keeps them.
+fn is_encoded(secret: &Secret, raw: &SecretValue) -> bool {
+    let mut decoded = secret.clone();
+    decoded.rules.encoding = Some(Encoding::Base64);
+    let is_described = secret.rules.starts_with.is_some() || secret.rules.matches.is_some();
+    is_described && secret.rules.encoding.is_none() && decoded.accept(raw.clone()).is_ok()
 }
 
 /// Whether two values are the same secret, as the manifest wants it (trimmed, decoded).

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use claude_secrets::error::Code;
+use claude_secrets::lint::RULES;
 use claude_secrets::report::outputs::OUTPUTS;
 use claude_secrets::settings::INPUTS;
 use claude_secrets::sources::SOURCES;
@@ -24,6 +25,7 @@ pub(crate) fn parts() -> Vec<Part> {
         part("README.md", "outputs", outputs()),
         part("docs/sources.md", "sources", sources()),
         part("docs/errors.md", "errors", errors()),
+        part("docs/errors.md", "lint", lint()),
     ]
 }
 
@@ -91,6 +93,11 @@ fn outputs() -> String {
     let head = row(&["output", "meaning"]) + "|---|---|\n";
     let row_of = |(name, help): &(&str, &str)| row(&[&format!("`{name}`"), help]);
     OUTPUTS.iter().map(row_of).fold(head, |out, row| out + &row)
+}
+
+fn lint() -> String {
+    let head = row(&["rule", "what it warns of"]) + "|---|---|\n";
+    RULES.iter().fold(head, |out, rule| out + &row(&[&format!("`{}`", rule.name), rule.about]))
 }
 
 fn sources() -> String {
