@@ -2,8 +2,10 @@
 
 use std::ffi::OsString;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
+use crate::error::Code;
 use crate::settings::{INPUTS, Input, Kind, Mode};
 
 /// What the command line asks for.
@@ -12,6 +14,8 @@ pub enum Asked {
     Run(Option<Mode>, ArgMatches),
     /// To print the manifest's JSON Schema.
     Schema,
+    /// To print what stands behind an error, by its token.
+    Explain(String),
     /// To print what the stores must allow.
     Policy(ArgMatches),
     /// To print the secret of this name.
@@ -27,6 +31,7 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Asked, clap::E
     let mut matches = command().try_get_matches_from(words)?;
     Ok(match matches.remove_subcommand() {
         Some((name, _)) if name == "schema" => Asked::Schema,
+        Some((name, given)) if name == "explain" => Asked::Explain(flag(&given, "code").unwrap_or_default()),
         Some((name, given)) if name == "policy" => Asked::Policy(given),
         Some((name, given)) if name == "get" => Asked::Get(flag(&given, "name").unwrap_or_default()),
         Some((name, mut given)) if name == "exec" => {
@@ -83,6 +88,7 @@ fn command() -> Command {
         .subcommand(get())
         .subcommand(exec())
         .subcommand(policy())
+        .subcommand(explain())
         .subcommand(Command::new("schema").about("Prints the JSON Schema of claude-secrets.yml"))
 }
 
@@ -129,6 +135,18 @@ fn exec() -> Command {
 
 /// Where the commands for containers look.
 const PLACES: &str = "A secret is looked for in /run/secrets, in a file of its name in lower case; then in the file that the variable NAME_FILE names; then in the variable NAME.";
+
+fn explain() -> Command {
+    let codes: Vec<&str> = Code::ALL.iter().map(|code| code.token()).collect();
+    Command::new("explain").about("Tells the causes of an error and how to put it right").arg(
+        Arg::new("code")
+            .value_name("CODE")
+            .required(true)
+            .hide_possible_values(true)
+            .value_parser(PossibleValuesParser::new(codes))
+            .help("The error's code, as `error-code` has it"),
+    )
+}
 
 fn policy() -> Command {
     let about = "Prints the least that each store must allow for what the manifest declares; asks no store";

@@ -3,6 +3,8 @@
 //! Every error has a stable, value-free token (`error-code` in the outputs) and an exit status. `docs/errors.md` is made
 //! from the table below; a test keeps them together.
 
+pub mod catalogue;
+
 use std::fmt;
 
 use crate::manifest::Place;

@@ -10,7 +10,7 @@ use anyhow::Context;
 use claude_secrets::cli::{self, Asked};
 use claude_secrets::commands;
 use claude_secrets::console::Console;
-use claude_secrets::error::{Code, Error};
+use claude_secrets::error::{Code, Error, catalogue};
 use claude_secrets::harden;
 use claude_secrets::interrupt::Interrupt;
 use claude_secrets::manifest;
@@ -28,6 +28,9 @@ fn main() -> ExitCode {
     }
     match cli::parse(std::env::args_os()) {
         Ok(Asked::Schema) => print(&format!("{:#}\n", manifest::schema())),
+        Ok(Asked::Explain(token)) => {
+            print(&Code::of_token(&token).map(catalogue::section).unwrap_or_default())
+        }
         Ok(Asked::Policy(matches)) => policy(&matches),
         Ok(Asked::Get(name)) => get(&name),
         Ok(Asked::Exec(only, command)) => exec(&only, command),

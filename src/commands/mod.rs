@@ -97,7 +97,7 @@ fn peak_memory() -> Option<u64> {
 
 /// Reports a run that ended before it began, since what the user said cannot be understood. Returns the exit status.
 pub fn refuse(error: &Error, platform: &Platform, console: &Arc<Console>) -> u8 {
-    let mut report = Report::new("");
+    let mut report = Report { errors_page: platform.errors_page.clone(), ..Report::new("") };
     report.fail(error);
     console.release();
     reporting::write_to(&mut report, platform, console, None);
@@ -108,6 +108,12 @@ impl Run {
     fn new(settings: Settings, console: Arc<Console>, interrupt: Interrupt) -> Self {
         let mut report = Report::new(settings.mode.name());
         report.environment.clone_from(&settings.environment);
+        report.errors_page.clone_from(&settings.platform.errors_page);
+        for (given, meant) in &settings.slips {
+            report.warn(
+                Message::new(format!("there is no input `{given}`")).hint(format!("Did you mean `{meant}`?")),
+            );
+        }
         let sensitive = Sensitive::of(&settings);
         console.know(sensitive.clone());
         Self {

@@ -41,6 +41,9 @@ pub fn table(report: &Report) -> Vec<String> {
     if !report.stages.is_empty() {
         lines.push(stages(report));
     }
+    let mut explained: Vec<String> = report.errors().map(|error| report.explained(&error.code)).collect();
+    explained.dedup();
+    lines.extend(explained.into_iter().map(|place| format!("more on this: {}", one_line(&place))));
     lines.push(sentence(report));
     lines.iter().map(|line| without_command(line)).collect()
 }

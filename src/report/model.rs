@@ -27,6 +27,8 @@ pub struct Report {
     pub result: Outcome,
     /// The error that ended the run; of several the first.
     pub error: Option<ErrorRow>,
+    /// Where the page of the errors is, when that is known.
+    pub errors_page: Option<String>,
     /// What else was wrong, as far as it could be seen in the same run.
     pub other_errors: Vec<ErrorRow>,
     /// The name of the Compose project.
@@ -264,6 +266,7 @@ impl Default for Report {
             mode: String::new(),
             result: Outcome::default(),
             error: None,
+            errors_page: None,
             other_errors: Vec::new(),
             project: None,
             environment: None,
@@ -303,6 +306,14 @@ impl Report {
     /// Everything that is wrong: the error that ended the run, and the others.
     pub fn errors(&self) -> impl Iterator<Item = &ErrorRow> {
         self.error.iter().chain(&self.other_errors)
+    }
+
+    /// Where an error of this code is explained: on the page, else by the command line.
+    pub fn explained(&self, code: &str) -> String {
+        match &self.errors_page {
+            Some(page) => format!("{page}#{code}"),
+            None => format!("claude-secrets explain {code}"),
+        }
     }
 
     /// Adds a warning, unless the very same one is there already.

@@ -7,6 +7,7 @@ use super::{Answers, Origin, Resolution, Resolved, Shadowed, State, Warning, fre
 use crate::error::{Code, Problem};
 use crate::files::LARGEST_VALUES;
 use crate::manifest::{Encoding, Reference, Secret};
+use crate::nearest::meant;
 use crate::secret::SecretValue;
 use crate::settings::Settings;
 use crate::sources::field::{Field, pick};
@@ -130,7 +131,10 @@ impl Merge<'_> {
                             "{reference}: there is no field `{name}`; the fields are: {}",
                             names.join(", ")
                         ),
-                        remedy: "Correct the part after `#` of the reference.".to_owned(),
+                        remedy: match meant(name, names.iter().map(String::as_str)) {
+                            Some(field) => format!("Did you mean `#{field}`?"),
+                            None => "Correct the part after `#` of the reference.".to_owned(),
+                        },
                     }),
                     Field::NotAnObject => Outcome::Failed(Refusal {
                         fact: format!("{reference}: the value is no JSON object ({})", found.value.shape()),

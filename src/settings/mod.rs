@@ -13,6 +13,7 @@ pub use inputs::{INPUTS, Input, Kind};
 
 use self::reading::Reading;
 use crate::error::{Code, Error, Result};
+use crate::nearest::slip;
 use crate::secret::SecretValue;
 
 /// What a run does.
@@ -126,6 +127,8 @@ pub struct Platform {
     pub in_container: bool,
     /// The host name, which in a container is usually its id.
     pub host_name: Option<String>,
+    /// Where the page of the errors is, for an action that a workflow names by its repository.
+    pub errors_page: Option<String>,
 }
 
 /// Everything the user said.
@@ -186,6 +189,8 @@ pub struct Settings {
     pub workspace: PathBuf,
     /// Where the run stands.
     pub platform: Platform,
+    /// Inputs that there are not, each with the one that was probably meant.
+    pub slips: Vec<(String, &'static str)>,
     /// The variables of the process.
     pub variables: Environment,
 }
@@ -301,6 +306,7 @@ impl Reading<'_> {
             source: self.optional("source"),
             workspace,
             platform,
+            slips: slips(given.variables),
             variables: given.variables.clone(),
         }
     }
@@ -329,7 +335,25 @@ pub fn platform(given: &Given) -> Platform {
         temporary: path("RUNNER_TEMP").filter(|path| path.is_dir()),
         in_container: ["/.dockerenv", "/run/.containerenv"].iter().any(|mark| Path::new(mark).exists()),
         host_name: given.variables.text("HOSTNAME").map(str::to_owned),
+        errors_page: errors_page(given.variables),
     }
+}
+
+/// Inputs that are none of ours and look like one. Others may be secrets, which the `env` source reads as inputs too.
+fn slips(variables: &Environment) -> Vec<(String, &'static str)> {
+    let known = || INPUTS.iter().map(|input| input.name);
+    let foreign = variables.names().filter_map(|name| name.strip_prefix("INPUT_")).map(str::to_lowercase);
+    let foreign = foreign.filter(|name| !known().any(|input| input == name));
+    foreign.filter_map(|name| slip(&name, known()).map(|meant| (name, meant))).collect()
+}
+
+/// The page of the errors in the repository and at the version of the action that runs (`GITHUB_ACTION_REPOSITORY` and
+/// `GITHUB_ACTION_REF`, docs.github.com/actions/reference/workflows-and-actions/variables).
+fn errors_page(variables: &Environment) -> Option<String> {
+    let text = |name: &str| variables.text(name).filter(|text| !text.contains(char::is_whitespace));
+    let (repository, reference) = (text("GITHUB_ACTION_REPOSITORY")?, text("GITHUB_ACTION_REF")?);
+    let server = text("GITHUB_SERVER_URL").unwrap_or("https://github.com");
+    Some(format!("{server}/{repository}/blob/{reference}/docs/errors.md"))
 }
 
 /// A path without `.` and, as far as its text tells, without `..`: as Compose writes paths (Go's `filepath.Clean`), so that

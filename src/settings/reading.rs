@@ -8,6 +8,7 @@ use super::{Given, RegistryLogin, input_variable};
 use crate::count::count;
 use crate::error::{Code, Error, Result};
 use crate::files::{self, LARGEST_VALUES};
+use crate::nearest::meant;
 use crate::secret::SecretValue;
 
 /// A longer time is none that anybody waits for, and clocks cannot be moved on by any time.
@@ -85,7 +86,11 @@ impl<'a> Reading<'a> {
         let text = self.required(name);
         let found = words.iter().find(|(word, _)| *word == text);
         if found.is_none() {
-            self.note(unexpected(name, &text, expected));
+            let error = unexpected(name, &text, expected);
+            self.note(match meant(&text, words.iter().map(|(word, _)| *word)) {
+                Some(word) => error.hint(format!("Did you mean `{word}`?")),
+                None => error,
+            });
         }
         found.unwrap_or(&words[0]).1
     }
