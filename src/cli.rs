@@ -3,7 +3,9 @@
 use std::ffi::OsString;
 
 use clap::builder::PossibleValuesParser;
+use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command};
+use clap_complete::Shell;
 
 use crate::error::Code;
 use crate::settings::{INPUTS, Input, Kind, Mode};
@@ -16,6 +18,10 @@ pub enum Asked {
     Schema,
     /// To print what stands behind an error, by its token.
     Explain(String),
+    /// To print the version, the commit and the programs that are used.
+    Version,
+    /// To print what a shell needs for completing words of the command line, or the manual page.
+    Text(Vec<u8>),
     /// To print what the stores must allow.
     Policy(ArgMatches),
     /// To print the secret of this name.
@@ -26,12 +32,20 @@ pub enum Asked {
     Seen(Vec<String>),
 }
 
-/// Reads the command line. Errors, `--help` and `--version` come back as clap's own error, which prints itself.
+/// Reads the command line. Errors and `--help` come back as clap's own error, which prints itself.
 pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Asked, clap::Error> {
-    let mut matches = command().try_get_matches_from(words)?;
+    let mut matches = match command().try_get_matches_from(words) {
+        Err(error) if error.kind() == ErrorKind::DisplayVersion => return Ok(Asked::Version),
+        matches => matches?,
+    };
     Ok(match matches.remove_subcommand() {
         Some((name, _)) if name == "schema" => Asked::Schema,
         Some((name, given)) if name == "explain" => Asked::Explain(flag(&given, "code").unwrap_or_default()),
+        Some((name, mut given)) if name == "completions" => {
+            let shell = given.remove_one::<Shell>("shell");
+            Asked::Text(shell.map(completions).unwrap_or_default())
+        }
+        Some((name, _)) if name == "man" => Asked::Text(manual_page()?),
         Some((name, given)) if name == "policy" => Asked::Policy(given),
         Some((name, given)) if name == "get" => Asked::Get(flag(&given, "name").unwrap_or_default()),
         Some((name, mut given)) if name == "exec" => {
@@ -90,6 +104,35 @@ fn command() -> Command {
         .subcommand(policy())
         .subcommand(explain())
         .subcommand(Command::new("schema").about("Prints the JSON Schema of claude-secrets.yml"))
+        .subcommand(
+            Command::new("completions")
+                .about("Prints what a shell needs to complete the words of this command line")
+                .arg(Arg::new("shell").value_parser(clap::value_parser!(Shell)).required(true)),
+        )
+        .subcommand(Command::new("man").about("Prints the manual page"))
+}
+
+fn completions(shell: Shell) -> Vec<u8> {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut command(), "claude-secrets", &mut text);
+    text
+}
+
+/// The page of the program, and below it one for each command.
+fn manual_page() -> Result<Vec<u8>, clap::Error> {
+    let mut text = Vec::new();
+    let mut root = command();
+    root.build();
+    clap_mangen::Man::new(root.clone()).render(&mut text)?;
+    for own in root.get_subcommands().filter(|own| own.get_name() != "help") {
+        // Its name and synopsis are the page's already.
+        let page = clap_mangen::Man::new(own.clone());
+        text.extend_from_slice(format!("\n.SH COMMAND {}\n", own.get_name().to_uppercase()).as_bytes());
+        page.render_synopsis_section(&mut text)?;
+        page.render_description_section(&mut text)?;
+        page.render_options_section(&mut text)?;
+    }
+    Ok(text)
 }
 
 fn worker() -> [Arg; 2] {
@@ -215,6 +258,24 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         command().debug_assert();
+    }
+
+    #[test]
+    fn every_shell_gets_completions_and_the_page_has_every_command() {
+        for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+            let Ok(Asked::Text(text)) = parse(words(&format!("completions {shell}"))) else {
+                panic!("{shell}")
+            };
+            let text = String::from_utf8(text).unwrap();
+            assert!(text.contains("on-source-error") && text.contains("create-compose"), "{shell}");
+        }
+        let Ok(Asked::Text(page)) = parse(words("man")) else { panic!() };
+        let page = String::from_utf8(page).unwrap();
+        for own in command().get_subcommands() {
+            let heading = format!(".SH COMMAND {}\n", own.get_name().to_uppercase());
+            assert!(page.contains(&heading), "{heading}");
+        }
+        assert!(page.contains("on\\-source\\-error"), "{page}");
     }
 
     #[test]

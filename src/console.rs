@@ -107,6 +107,17 @@ impl Console {
         state.raw(&held);
     }
 
+    /// Takes values that are known later: prints the masks of these (`more`), and redacts `all` from here on.
+    pub fn hide(&self, more: &Plan, all: &Plan) {
+        let mut state = self.state();
+        if self.tells_masks {
+            for command in more.workflow_masks().filter_map(workflow::add_mask).map(Zeroizing::new) {
+                state.raw(&command);
+            }
+        }
+        state.redactor = Some(Redactor::new(all));
+    }
+
     /// Prints what has waited for masks that will not come: the mode reads no values, or the run has failed before.
     pub fn release(&self) {
         let mut state = self.state();
@@ -388,6 +399,21 @@ mod tests {
         assert_eq!(*last, "early ***");
         assert!(masks.contains(&"::add-mask::canary-value"), "{text}");
         assert!(masks.iter().all(|line| line.starts_with("::add-mask::")), "{text}");
+    }
+
+    #[test]
+    fn what_is_known_later_is_masked_and_hidden_from_there_on() {
+        let (more, all) = (
+            Plan::new([("URL", &b"u:canary-value@db"[..])]),
+            Plan::new([("KEY", &b"canary-value"[..]), ("URL", b"u:canary-value@db")]),
+        );
+        let encoded = data_encoding::BASE64.encode(b"u:canary-value@db");
+        let text = printed(true, |console| {
+            console.hide(&more, &all);
+            console.line(&format!("u:canary-value@db {encoded}"));
+        });
+        assert!(text.lines().any(|line| line == "::add-mask::u:canary-value@db"), "{text}");
+        assert!(text.ends_with("\n*** ***\n"), "{text}");
     }
 
     #[test]

@@ -1,4 +1,6 @@
 //! claude-secrets-action: a Docker Compose project's secrets, from every store, as Docker secrets.
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 pub mod access;
 pub mod arguments;
 pub mod cli;
@@ -26,4 +28,5 @@ pub mod sensitive;
 pub mod settings;
 pub mod sources;
 pub mod tracked;
+pub mod version;
 pub mod worker;

@@ -1,4 +1,5 @@
 //! Hardens the process, reads what the user said, runs it, and exits with the status that tells how it went.
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 use std::ffi::OsString;
 use std::io::IsTerminal as _;
@@ -18,6 +19,7 @@ use claude_secrets::mask::Redactor;
 use claude_secrets::secret::SecretName;
 use claude_secrets::sensitive::Sensitive;
 use claude_secrets::settings::{self, Environment, Given, Settings};
+use claude_secrets::version;
 use claude_secrets::worker::{self, Worker};
 
 fn main() -> ExitCode {
@@ -31,6 +33,8 @@ fn main() -> ExitCode {
         Ok(Asked::Explain(token)) => {
             print(&Code::of_token(&token).map(catalogue::section).unwrap_or_default())
         }
+        Ok(Asked::Version) => print(&version::text(&Environment::of_this_process())),
+        Ok(Asked::Text(text)) => print_bytes(&text),
         Ok(Asked::Policy(matches)) => policy(&matches),
         Ok(Asked::Get(name)) => get(&name),
         Ok(Asked::Exec(only, command)) => exec(&only, command),

@@ -161,7 +161,11 @@ impl Sensitive {
         let values: Vec<&SecretValue> =
             values.iter().copied().chain(withheld.map(|known| &known.value)).collect();
         let StandIns { variables: mut placeholders, values: composed } = stand_ins;
-        let left = |text: &str| values.iter().any(|value| holds(text.as_bytes(), value.expose()));
+        // What holds a declared secret beside others is no variable of the project: it is all of them in one text.
+        let left = |text: &str| {
+            let undeclared = self.values.iter().map(|known| &known.value);
+            values.iter().copied().chain(undeclared).any(|value| holds(text.as_bytes(), value.expose()))
+        };
         for (name, text) in variables.with_placeholders(&self.hidden, &composed) {
             if !left(&text) {
                 placeholders.entry(name).or_insert(text);

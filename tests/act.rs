@@ -5,6 +5,8 @@
 //! only as a whole and knows nothing of `.env`, so a line of these that stays hidden was hidden by the action's masks.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "act/examples.rs"]
+mod examples;
 #[path = "act/site.rs"]
 mod site;
 

@@ -83,7 +83,13 @@ fn generated_parts_are_what_the_tables_say() {
 
 #[test]
 fn the_runner_reads_from_action_yml_what_the_tables_say() {
-    let text = read("action.yml");
+    for folder in ["", "with-op"] {
+        the_runner_reads_what_the_tables_say(Path::new(folder));
+    }
+}
+
+fn the_runner_reads_what_the_tables_say(folder: &Path) {
+    let text = read(folder.join("action.yml"));
     // The runner evaluates expressions in descriptions too, finds no `secrets` there, and does not load the action.
     assert!(!text.contains("${{"), "action.yml holds an expression");
     let action = yaml(&text, "action.yml");
@@ -103,7 +109,7 @@ fn the_runner_reads_from_action_yml_what_the_tables_say() {
         outputs.iter().map(|(name, own)| (name.as_str(), own["description"].as_str().unwrap())).collect();
     assert_eq!(described, OUTPUTS);
     assert_eq!(action["runs"]["using"], "docker");
-    assert!(top().join(action["runs"]["image"].as_str().unwrap()).is_file());
+    assert!(top().join(folder).join(action["runs"]["image"].as_str().unwrap()).is_file());
     let keys: BTreeSet<&str> = action["runs"].as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!(keys, BTreeSet::from(["using", "image"]), "the image's own entry point reads the inputs");
 }

@@ -10,8 +10,6 @@ mod support;
 
 #[path = "launcher/alike.rs"]
 mod alike;
-#[path = "launcher/check.rs"]
-mod check;
 #[path = "launcher/failing.rs"]
 mod failing;
 #[path = "launcher/health.rs"]
@@ -20,3 +18,5 @@ mod health;
 mod process;
 #[path = "launcher/shown.rs"]
 mod shown;
+#[path = "launcher/version.rs"]
+mod version;

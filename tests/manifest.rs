@@ -101,6 +101,16 @@ const BAD: &[(Code, &str, &str)] = &[
     (Code::ManifestInvalid, "secrets:\n  A: { default: }", ""),
     (Code::ManifestInvalid, "secrets:\n  A: { matches: '(canaryword' }", ""),
     (Code::ManifestInvalid, "secrets:\n  A: { matches: '(a{0,200}){0,200}b' }", ""),
+    (Code::ManifestInvalid, "secrets:\n  B:\n  A: { template: 'canaryword{B}', from: [env:A], trim: newline }", ""),
+    (Code::ManifestInvalid, "secrets:\n  DB_PASSWORD:\n  A: { template: 'canaryword{DB_PASWORD}' }", ""),
+    (Code::ManifestInvalid, "secrets:\n  B:\n  A: { template: 'canaryword{canaryword_Xy9}' }", ""),
+    (Code::ManifestInvalid, "secrets:\n  A: { template: 'canaryword{B}' }\n  B: { template: '{C}' }\n  C: { template: '{A}canaryword' }", ""),
+    (Code::ManifestInvalid, "secrets:\n  A: { template: 'canaryword{A}' }", ""),
+    (Code::ManifestInvalid, "secrets:\n  B:\n  A: { template: 'canaryword{B|urlencod}' }", ""),
+    (Code::ManifestInvalid, "secrets:\n  B:\n  A: { template: 'canaryword{B' }", ""),
+    (Code::ManifestInvalid, "secrets:\n  A: { template: 'canaryword' }", ""),
+    (Code::ManifestInvalid, "secrets:\n  B:\n  A: { template: '{B}canaryword', sensitive: false }", ""),
+    (Code::ManifestInvalid, "secrets:\n  B:\n  A: { template: [canaryword] }", ""),
     (Code::SecretNameInvalid, "secrets:\n  DOCKER_HOST:\n  SSL_CERT: { required: false }", "PATH\nLD_PRELOAD? = env:OTHER"),
     (Code::ManifestInvalid, "secrets:\n  A: { max-age: 90 }", ""),
     (Code::ManifestInvalid, "secrets:\n  A: { expires-within: canaryword }", ""),
@@ -127,7 +137,10 @@ const BAD: &[(Code, &str, &str)] = &[
     (Code::ManifestInvalid, "secrets:\n  A:\nservices:\n  w: [A, A, canaryword-xY9z]", ""),
     (Code::ManifestInvalid, "secrets:\n  A:\nservices:\n  w: { secrets: A }", ""),
     (Code::ManifestInvalid, "secrets:\n  A:\nservices:\n  w: canaryword", ""),
-    (Code::ManifestInvalid, "secrets:\n  A:\nservices:\n  w: { secrets: [A], deliver: env, starts-workers: true }", ""),
+    (Code::ManifestInvalid, "secrets:\n  A:\nservices:\n  w: { secrets: [A], deliver: canaryword, starts-workers: canaryword }", ""),
+    (Code::ManifestInvalid, "secrets:\n  A:\nservices:\n  w: { secrets: [A], workers: { uid: 1000 } }", ""),
+    (Code::ManifestInvalid, "secrets:\n  A:\nservices:\n  w: { starts-workers: true, workers: { secrets: [], user: canaryword } }", ""),
+    (Code::ManifestInvalid, "secrets:\n  AB_KEY:\nservices:\n  w: { starts-workers: true, workers: { secrets: [AB_KYE] } }", ""),
     (Code::ManifestInvalid, "secrets:\n  A:\nservices:", ""),
     (Code::SourceUnknown, "secrets:\n  A:\nsources:\n  vault: { addr: canaryword }", ""),
     (Code::ManifestInvalid, "secrets:\n  A:\nsources:\n  docker-secrets: { token: canaryword }", ""),
@@ -281,6 +294,47 @@ fn lines_add_to_the_file_and_win_over_it() {
     assert!(!b.required);
     assert_eq!(from(b), Some(vec!["env:Y".to_owned()]), "a line without references leaves them");
     assert_eq!(manifest.secrets.len(), 3);
+}
+
+#[test]
+fn what_is_handed_on_to_workers_is_granted_to_the_service() {
+    let file = "secrets: { A: , B: }\nservices:\n  all: { secrets: [A], starts-workers: true }\n  \
+                one: { secrets: [A], starts-workers: true, workers: { secrets: [B], uid: 1000, gid: 0 } }\n  none: { secrets: [A], starts-workers: false }";
+    let manifest = manifest(file, "");
+    let services = manifest.services.as_ref().expect("services");
+    let granted =
+        |service: &str| services[service].secrets.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(
+        (granted("all"), granted("one")),
+        (vec!["A".to_owned()], vec!["A".to_owned(), "B".to_owned()])
+    );
+    let workers = services["one"].workers.as_ref().expect("workers");
+    assert_eq!(
+        (workers.secrets.as_ref().map(Vec::len), workers.uid, workers.gid),
+        (Some(1), Some(1000), Some(0))
+    );
+    let workers = services["all"].workers.as_ref().expect("workers");
+    assert_eq!((workers.secrets.as_ref(), workers.uid), (None, None));
+    assert!(services["none"].workers.is_none());
+}
+
+#[test]
+fn a_template_names_its_parts_and_gives_way_to_a_line_with_references() {
+    let file =
+        "secrets:\n  B:\n  C: { sensitive: false }\n  A: { template: 'x{B|urlencode}{C}', min-length: 3 }";
+    let parts = |manifest: &Manifest| {
+        secret(manifest, "A").parts().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+    };
+    let alone = manifest(file, "A?");
+    assert_eq!(parts(&alone), "B C", "a line without references leaves it");
+    assert!(!secret(&alone, "A").required && !secret(&alone, "A").is_conventional());
+    let elsewhere = manifest(file, "A = env:X");
+    assert_eq!(
+        (parts(&elsewhere).as_str(), from(secret(&elsewhere, "A"))),
+        ("", Some(vec!["env:X".to_owned()]))
+    );
+    let imported = manifest("import: ['keeper:x/*']\nsecrets: { A: { template: '{LATER}' } }", "");
+    assert_eq!(parts(&imported), "LATER");
 }
 
 #[test]

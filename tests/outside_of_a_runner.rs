@@ -15,7 +15,7 @@ use std::process::Command;
 use claude_secrets::settings::{INPUTS, Kind, Mode, input_variable};
 
 use forms::Scanner;
-use scene::{Scene, docker, done, is_root, write_private};
+use scene::{PROGRAM, Scene, docker, done, is_root, write_private};
 
 const VALUE: &str = "canary-Zq7$value 'of' a\nsecond canary line%0A";
 
@@ -84,11 +84,18 @@ fn a_user_who_is_not_root_deploys_files_that_any_service_user_reads() {
     chown(scene.project(), Some(SOMEBODY), Some(SOMEBODY)).unwrap();
     chown(scene.project().join("compose.yaml"), Some(SOMEBODY), Some(SOMEBODY)).unwrap();
     let group = fs::metadata("/var/run/docker.sock").unwrap().gid().to_string();
-    let inner = scene.cli(["deploy", "--secrets", "KEY", "--delivery", "file"]);
+    // Where the programs were built not everyone may go.
+    let built = std::path::Path::new(PROGRAM).parent().unwrap();
+    let installed = scene.beside("installed");
+    fs::create_dir(&installed).unwrap();
+    for program in ["claude-secrets", "claude-secrets-exec"] {
+        assert!(Command::new("cp").arg(built.join(program)).arg(&installed).status().unwrap().success());
+    }
     let user = SOMEBODY.to_string();
     let mut command = Command::new("setpriv");
     command.args(["--reuid", &user, "--regid", &user, "--groups", &group]);
-    command.arg(inner.get_program()).args(inner.get_args());
+    command.arg(installed.join("claude-secrets"));
+    command.args(["deploy", "--secrets", "KEY", "--delivery", "file"]);
     let mut command = scene.scrubbed(command);
     command.env("KEY", VALUE).env("HOME", scene.beside("home"));
     is_for_people(&done(command).expect(0).stderr);
@@ -179,6 +186,27 @@ fn help_lists_every_input_of_every_mode() {
         Mode::ALL.iter().all(|(mode, _)| text.contains(mode)) && text.contains("Exit statuses"),
         "{text}"
     );
+}
+
+#[test]
+fn the_version_tells_the_commit_and_the_programs_that_are_used() {
+    let scene = Scene::new("outside");
+    let text = String::from_utf8(done(scene.cli(["--version"])).expect(0).stdout).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    let own = format!("claude-secrets {} (commit ", env!("CARGO_PKG_VERSION"));
+    assert!(lines[0].starts_with(&own), "{text}");
+    assert!(lines[1].starts_with("docker: Docker version "), "{text}");
+    assert!(lines[2].starts_with("docker compose: Docker Compose version "), "{text}");
+    assert!(lines[3].starts_with("op: ") && lines.len() == 4, "{text}");
+    let nowhere = String::from_utf8(done_with_path(&scene, "/nowhere")).unwrap();
+    assert_eq!(nowhere.matches("not found").count(), 3, "{nowhere}");
+}
+
+/// What `--version` prints where no program is.
+fn done_with_path(scene: &Scene, path: &str) -> Vec<u8> {
+    let mut command = scene.cli(["--version"]);
+    command.env("PATH", path);
+    done(command).expect(0).stdout
 }
 
 /// The statuses of the documentation, those of missing services and engines apart (`bad_input` has them all).

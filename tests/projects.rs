@@ -51,6 +51,7 @@ projects! {
     awkward_values
     build_arguments
     build_secrets
+    composed_by_the_manifest
     composed_urls
     config_content
     entry_points

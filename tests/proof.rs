@@ -9,6 +9,8 @@
 #[path = "support/scene.rs"]
 mod scene;
 
+#[path = "proof/database.rs"]
+mod database;
 #[path = "proof/elsewhere.rs"]
 mod elsewhere;
 #[path = "proof/images.rs"]
@@ -27,6 +29,9 @@ const DELIVERIES: [&str; 2] = ["file", "volume"];
 
 /// A value that may be written as a host name, too.
 const VALUE: &str = "canary7q3x9z2m8v4t";
+
+/// The password in the document of a database.
+const PASSWORD: &str = "canary4h8w2k6n9p3r";
 
 /// A number as a value.
 const NUMBER: &str = "1837465291";

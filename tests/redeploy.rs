@@ -145,10 +145,15 @@ fn a_volume_keeps_the_one_before_it_and_older_ones_go() {
     for (round, value) in ["value-1", "value-2", "value-3", "value-4"].into_iter().enumerate() {
         deploy(value);
         workspace.assert_reads("a", &[("key_a", value)]);
-        let raw = workspace.engine.inspect(&workspace.container("a"));
-        let mounted = raw["Mounts"][0]["Name"].as_str().unwrap().to_owned();
-        seen.push(mounted);
+        let mounted = |at: &str| {
+            let raw = workspace.engine.inspect(&workspace.container("a"));
+            let mounts = raw["Mounts"].as_array().unwrap();
+            let mount = mounts.iter().find(|mount| mount["Destination"] == at).unwrap();
+            mount["Name"].as_str().unwrap().to_owned()
+        };
+        seen.push(mounted("/run/secrets"));
         let mut expected: Vec<String> = seen.iter().skip(round.saturating_sub(1)).cloned().collect();
+        expected.push(mounted("/run/claude-secrets"));
         expected.sort();
         assert_eq!(workspace.volumes(), expected, "after {value}");
     }
@@ -162,7 +167,8 @@ fn a_value_that_comes_back_finds_its_volume_again() {
         workspace.deploy("volume").input("secrets", "KEY_A").env("KEY_A", value).succeed();
         workspace.assert_reads("a", &[("key_a", value)]);
     }
-    assert_eq!(workspace.volumes().len(), 2);
+    // Two of secrets and the launcher's.
+    assert_eq!(workspace.volumes().len(), 3);
 }
 
 #[test]

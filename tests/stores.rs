@@ -50,6 +50,7 @@ impl Stores {
         let (issuer, aws, bao) = (Issuer::start_as_github(), Aws::ministack(), Bao::start());
         let read = json!([
             allow(&["secretsmanager:GetSecretValue"], &secrets_below("claude-bot/")),
+            allow(&["secretsmanager:GetSecretValue"], &secrets_below("shop/")),
             allow(&["secretsmanager:BatchGetSecretValue"], "*"),
         ]);
         let role = aws.role("deploy", &trust("octo-org/octo-repo"), &read);
@@ -76,7 +77,7 @@ impl Stores {
 
 /// Makes the server trust the workflow: by its identity token, as a role that may read what is the bot's.
 fn trust_workflow(bao: &Bao, issuer: &Issuer) {
-    bao.policy("deploy", &[("secret/data/claude-bot/*", "read")]);
+    bao.policy("deploy", &[("secret/data/claude-bot/*", "read"), ("secret/data/shop/*", "read")]);
     bao.must("POST", "sys/auth/jwt", &json!({ "type": "jwt" }));
     let keys = format!("http://{}/.well-known/jwks", issuer.address);
     bao.must("POST", "auth/jwt/config", &json!({ "jwks_url": keys, "bound_issuer": issuer.name() }));
@@ -159,6 +160,39 @@ fn secrets_of_aws_vault_a_dotenv_file_and_github_arrive_in_one_run() {
         assert_nothing_shows(&workspace, &ran, &values);
     }
     assert_eq!(stores.bao.tokens(), 1, "the tokens of both runs were given back; root's is left");
+}
+
+/// The workflow and the project of `examples/stores`, with the addresses of the stores that are here.
+#[test]
+fn the_example_of_stores_deploys() {
+    let stores = Stores::start();
+    stores.bao.put("shop/api", &json!({ "key": "canary-of-vault" }));
+    stores.aws.put("shop/database", br#"{"url":"postgres://canary-of-aws@db"}"#);
+    stores.aws.put("shop/signing-key", b"canary of aws\nin two lines\n");
+    let file = |name: &str| {
+        let path = format!("{}/examples/stores/{name}", env!("CARGO_MANIFEST_DIR"));
+        std::fs::read_to_string(path).unwrap()
+    };
+    let workflow: Value = serde_saphyr::from_str(&file("deploy.yml")).unwrap();
+    let steps = workflow["jobs"]["deploy"]["steps"].as_array().unwrap();
+    let ours = steps.iter().find(|step| step["id"] == "secrets").unwrap();
+    let workspace = Workspace::new();
+    let compose = file("docker-compose.yml").replace("debian:trixie-slim", "IMAGE").replace("name: shop", "");
+    workspace.compose(&compose);
+    let inputs = ours["with"].as_object().unwrap();
+    let step = inputs
+        .iter()
+        .fold(workspace.deploy("volume"), |step, (name, value)| step.input(name, value.as_str().unwrap()));
+    let ran = stores.told(step).succeed();
+    assert_eq!(ran.output("result"), "deployed");
+    let values = [
+        ("api_key", "canary-of-vault"),
+        ("database_url", "postgres://canary-of-aws@db"),
+        ("signing_key", "canary of aws\nin two lines\n"),
+    ];
+    workspace.assert_reads("web", &values);
+    assert_eq!(sources(&ran), json!({ "API_KEY": "vault", "DATABASE_URL": "aws", "SIGNING_KEY": "aws" }));
+    assert_nothing_shows(&workspace, &ran, &values);
 }
 
 #[test]

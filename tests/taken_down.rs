@@ -79,13 +79,30 @@ fn locks_and_volumes_are_made_with_an_image_of_ours_alone() {
 }
 
 #[test]
+fn an_image_of_ours_that_others_remove_and_make_meanwhile_stops_no_run() {
+    let scene = Scene::new("down-race");
+    scene.compose(&format!("services:\n  web:\n{SLEEPS}    environment: {{ KEY: }}\n"));
+    // What the engine says when the image goes between two questions and is there again at the second.
+    let (missed, real) = (scene.beside("missed"), docker_itself());
+    let missed = missed.display();
+    write_script(
+        &scene.beside("bin/docker"),
+        &format!(
+            "if [ \"$1\" = create ] && [ ! -e {missed} ]; then\n  touch {missed}\n  tar -cf - -T /dev/null | {real} import - \
+             claude-secrets-empty:1 >/dev/null\n  echo 'Error response from daemon: No such image: claude-secrets-empty:1' \
+             >&2\n  exit 1\nfi\nexec {real} \"$@\""
+        ),
+    );
+    run(&scene, &["deploy", "--secrets", "KEY", "--wait=false"], 0);
+    assert!(scene.beside("missed").exists());
+}
+
+#[test]
 fn the_error_is_what_the_engine_says_and_no_line_of_progress() {
     let scene = Scene::new("down-error");
     let (broken, more) = ("    image: IMAGE\n    entrypoint: [/nonexistent]\n", SLEEPS);
-    scene.compose(&format!(
-        "services:\n  bad:\n{broken}    environment: {{ KEY: }}\n  a:\n{more}  z:\n{more}"
-    ));
-    let said = run(&scene, &["deploy", "--secrets", "KEY"], 6).stderr;
+    scene.compose(&format!("services:\n  bad:\n{broken}  a:\n{more}  z:\n{more}"));
+    let said = run(&scene, &["deploy", "--secrets", "KEY", "--grant-to", "bad"], 6).stderr;
     let error = said.lines().find(|line| line.starts_with("error: ")).unwrap();
     assert!(error.contains("docker compose up failed: ") && error.contains("/nonexistent"), "{said}");
     assert!(!error.contains("Container "), "{said}");

@@ -48,9 +48,21 @@ show_secrets() {
     say "end of the list"
 }
 
+# An orchestrator starts a worker for a task. It hands secrets on as it was told to: a volume, or a directory of the Docker
+# host, where a worker looks for them. They are in no variable, so `docker inspect` of the worker shows none.
+start_worker() {
+    docker run --rm --init --user 10001:10001 \
+        --volume "${SECRETS_VOLUME:-$SECRETS_HOST_DIR}:$directory:ro" \
+        --env BOT_NAME=task-worker --env "BOT_FINGERPRINT_SALT=${BOT_FINGERPRINT_SALT:-}" \
+        "$BOT_IMAGE" task
+}
+
 case ${1:-run} in
 run)
     show_secrets
+    if [ -n "${SECRETS_VOLUME:-}${SECRETS_HOST_DIR:-}" ]; then
+        start_worker
+    fi
     # A shell as the first process ignores SIGTERM unless it says what to do.
     trap 'say "stops"; exit 0' TERM INT
     : >"$ready"
@@ -58,6 +70,9 @@ run)
         sleep 3600 &
         wait $! || true
     done
+    ;;
+task)
+    show_secrets
     ;;
 healthy)
     # Started, and every secret that it was promised can be read.
@@ -70,7 +85,7 @@ healthy)
     done
     ;;
 *)
-    echo "usage: bot.sh [run|healthy]" >&2
+    echo "usage: bot.sh [run|task|healthy]" >&2
     exit 2
     ;;
 esac

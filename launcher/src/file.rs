@@ -25,6 +25,10 @@ pub(crate) enum Fault {
 }
 
 /// Appends the bytes of the file to `bytes`, exactly as they are.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "it is looked at before, and read up to a limit, as the action's reader does"
+)]
 pub(crate) fn append(path: &[u8], bytes: &mut Vec<u8>) -> Result<(), Fault> {
     let path = OsStr::from_bytes(path);
     let start = bytes.len();
@@ -46,8 +50,7 @@ pub(crate) fn append(path: &[u8], bytes: &mut Vec<u8>) -> Result<(), Fault> {
 
 /// What is wrong, for whom, and what to do about it.
 pub(crate) fn message(pair: &Pair, fault: &Fault) -> Message {
-    let said = fact(&pair.path, Some(&pair.name), fault);
-    said.and(match fault {
+    fact(pair, fault).and(match fault {
         Fault::System(Errno::EACCES) => {
             "\n  Set the user that the program really runs as in `services:` of claude-secrets.yml, e.g. `uid: 999`, or \
              `deliver: file` if it can read a file itself."
@@ -63,13 +66,8 @@ pub(crate) fn message(pair: &Pair, fault: &Fault) -> Message {
 }
 
 /// What is wrong, in a line.
-pub(crate) fn fact(path: &[u8], name: Option<&[u8]>, fault: &Fault) -> Message {
-    let said = Message::new("cannot read ").and(path);
-    let said = match name {
-        Some(name) => said.and(" for ").and(name),
-        None => said,
-    };
-    let said = said.and(": ");
+fn fact(pair: &Pair, fault: &Fault) -> Message {
+    let said = Message::new("cannot read ").and(&pair.path).and(" for ").and(&pair.name).and(": ");
     match fault {
         Fault::System(error) => said
             .error(*error)

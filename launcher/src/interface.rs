@@ -87,8 +87,7 @@ pub(crate) fn version() -> Message {
 pub(crate) fn usage() -> Message {
     Message::new("usage: ").and(PATH).and(
         " [--] PROGRAM [ARGUMENT...]
-       ... --check [FILE...]   can this user read every file that is asked for?
-       ... --version           the version of the interface and the release",
+       ... --version   the version of the interface and the release",
     )
 }
 

@@ -5,7 +5,6 @@
 //! us. Values are in this process's memory and in what the kernel hands to the program, and nowhere else; the memory is
 //! not wiped before the kernel drops it with the process that was.
 mod arguments;
-mod check;
 mod environment;
 mod file;
 mod inherited;
@@ -23,15 +22,14 @@ use message::Message;
 /// The launcher itself failed.
 const OURS: u8 = 125;
 
-/// Does what the command line asks for. Returns only when no program was started: after `--check`, `--version` and
+/// Does what the command line asks for. Returns only when no program was started: after `--version` and
 /// `--help`, or with the exit status of a failure, which was told on standard error.
 pub fn run() -> ExitCode {
     let words: Vec<Vec<u8>> = std::env::args_os().skip(1).map(OsString::into_vec).collect();
     let Some((first, others)) = words.split_first() else { return failed(&[interface::usage()], OURS) };
     match first.as_slice() {
-        b"--version" => check::say(&interface::version()),
-        b"--help" => check::say(&interface::usage()),
-        b"--check" => check::run(others),
+        b"--version" => said(&interface::version()),
+        b"--help" => said(&interface::usage()),
         b"--" => start(others),
         option if option.starts_with(b"-") => failed(&[interface::usage()], OURS),
         _ => start(&words),
@@ -62,6 +60,11 @@ fn start(words: &[Vec<u8>]) -> ExitCode {
 fn prepared(words: &[Vec<u8>]) -> Result<(Vec<CString>, Vec<CString>), Vec<Message>> {
     let asked = Asked::of_this_process().map_err(|message| vec![message])?;
     Ok((arguments::complete(words, &asked)?, environment::with(&asked)?))
+}
+
+/// Prints a text that was asked for.
+fn said(message: &Message) -> ExitCode {
+    if message.print() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn failed(messages: &[Message], status: u8) -> ExitCode {

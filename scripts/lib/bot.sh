@@ -33,7 +33,7 @@ bot_expect() {
     container=$(docker ps -q --filter "label=com.docker.compose.project=$project" \
         --filter "label=com.docker.compose.service=$service")
     [ -n "$container" ] || fail "$service does not run"
-    said=$(docker logs "$container" 2>&1)
+    said=$(docker logs "$container" 2>&1 | grep "^$service: ")
 
     local expected=$'\n' outside=$'\n' secret
     for secret in "$@"; do
@@ -49,6 +49,22 @@ bot_expect() {
     fi
     grep -q 'end of the list' <<<"$said" || fail "$service did not come to the end of its list"
     say "right: $service reads $* and nothing else"
+}
+
+# bot_expect_worker PROJECT VALUES SERVICE SECRET: the worker that SERVICE has started says that it can read SECRET alone, with
+# the content of the file of that name in the folder VALUES.
+bot_expect_worker() {
+    local container said
+    container=$(docker ps -q --filter "label=com.docker.compose.project=$1" \
+        --filter "label=com.docker.compose.service=$3")
+    said=$(docker logs "$container" 2>&1 | grep "^task-worker: ")
+    bot_same "the worker that $3 has started says that it can read" \
+        "$4 $(wc -c <"$2/$4") $(bot_fingerprint "$2/$4")" \
+        "$(sed -n 's/.*: can read \([^:]*\): .* bytes \([0-9]*\) fingerprint \(.*\)$/\1 \2 \3/p' <<<"$said")"
+    if grep -E 'is denied|VALUE IN THE VARIABLE' <<<"$said" >&2; then
+        fail "the worker that $3 has started is denied its secret, or has one in a variable"
+    fi
+    say "right: the worker that $3 has started reads $4 and nothing else"
 }
 
 # bot_left_in_engine PROJECT: what carries the project's name or label: containers, volumes, networks.

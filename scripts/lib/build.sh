@@ -5,18 +5,19 @@
 # shellcheck source=scripts/lib/project.sh
 . "${BASH_SOURCE[0]%/*}/project.sh"
 
-# build_image NAME CONTEXT: replaces the image NAME; the builder's output is shown only when it fails.
+# build_image NAME CONTEXT [OPTION...]: replaces the image NAME; the builder's output is shown only when it fails.
 build_image() {
     local name=$1 context=$2 log started=$SECONDS client before
+    shift 2
     log=$(mktemp)
     before=$(docker image inspect --format '{{.Id}}' "$name" 2>/dev/null || true)
     say "building $name (a first build takes some minutes)"
     if docker buildx version >/dev/null 2>&1; then
-        docker buildx build --load --progress=plain -t "$name" "$context" >"$log" 2>&1 || build_failed "$log"
+        docker buildx build --load --progress=plain -t "$name" "$@" "$context" >"$log" 2>&1 || build_failed "$log"
     elif client=$(build_client_with_buildkit); then
-        DOCKER_BUILDKIT=1 "$client" build --progress=plain -t "$name" "$context" >"$log" 2>&1 || build_failed "$log"
+        DOCKER_BUILDKIT=1 "$client" build --progress=plain -t "$name" "$@" "$context" >"$log" 2>&1 || build_failed "$log"
     else
-        DOCKER_BUILDKIT=0 docker build -t "$name" "$context" >"$log" 2>&1 || build_failed "$log"
+        DOCKER_BUILDKIT=0 docker build -t "$name" "$@" "$context" >"$log" 2>&1 || build_failed "$log"
     fi
     rm -f "$log"
     if [ -n "$before" ] && [ "$before" != "$(docker image inspect --format '{{.Id}}' "$name")" ]; then

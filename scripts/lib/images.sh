@@ -29,11 +29,10 @@ images_ensure_small() {
 
 # images_ensure_build: the images that the Dockerfile is built from.
 images_ensure_build() {
-    local rust compose cli op
+    local rust compose cli
     rust=$(images_named_in_dockerfile rust)
     compose=$(images_named_in_dockerfile docker/compose-bin)
     cli=$(images_named_in_dockerfile docker)
-    op=$(images_named_in_dockerfile 1password/op)
     case $rust in
         rust:"$(rust_version)"-*) ;;
         *) fail "the Dockerfile builds with $rust, and rust-toolchain.toml names $(rust_version)" ;;
@@ -41,15 +40,19 @@ images_ensure_build() {
     images_ensure "$rust" images_stand_in_rust
     images_ensure "$compose" images_stand_in_compose
     images_ensure "$cli" images_stand_in_cli
-    images_ensure "$op" images_stand_in_op
 }
 
-# images_named_in_dockerfile REPOSITORY: prints the one reference to it, tag and all.
+# images_ensure_op: the image that with-op/Dockerfile copies op from.
+images_ensure_op() {
+    images_ensure "$(images_named_in_dockerfile 1password/op with-op/Dockerfile)" images_stand_in_op
+}
+
+# images_named_in_dockerfile REPOSITORY [DOCKERFILE]: prints the one reference to it, tag and all.
 images_named_in_dockerfile() {
-    local reference
-    reference=$(sed -nE "s#.*(FROM |--from=)($1:[^ ]*).*#\2#p" "$PROJECT/Dockerfile" | sort -u)
+    local reference file=${2:-Dockerfile}
+    reference=$(sed -nE "s#.*(FROM |--from=)($1:[^ ]*).*#\2#p" "$PROJECT/$file" | sort -u)
     case $reference in
-        '' | *$'\n'*) fail "the Dockerfile names not one but these images of $1: ${reference:-none}" ;;
+        '' | *$'\n'*) fail "$file names not one but these images of $1: ${reference:-none}" ;;
     esac
     printf '%s\n' "$reference"
 }

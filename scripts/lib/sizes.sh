@@ -4,7 +4,7 @@
 # shellcheck source=scripts/lib/project.sh
 . "${BASH_SOURCE[0]%/*}/project.sh"
 
-# Compressed, without op; measured parts: Compose 20 MB, the CLI 10 MB.
+# Compressed; measured parts: Compose 20 MB, the CLI 10 MB.
 sizes_aim=36
 
 # sizes_report IMAGE: prints the sizes to stdout. What was measured for an image id is kept: gzip -9 takes some seconds.
@@ -21,7 +21,7 @@ sizes_report() {
 }
 
 sizes_measure() {
-    local image=$1 whole compressed container op
+    local image=$1 whole compressed container
     whole=$(docker image inspect --format '{{.Size}}' "$image")
     compressed=$(docker save "$image" | gzip -9 | wc -c)
     printf '%s: %s MB, compressed %s MB (aim: under %s)\n' \
@@ -29,8 +29,6 @@ sizes_measure() {
     container=$(docker create "$image")
     # The engine adds empty files of its own to a container; only what has a size is listed.
     docker export "$container" | tar -tvf - | awk '$3 > 0 { printf "%9.1f MB  %s\n", $3 / 1e6, $6 }' | sort -rn
-    op=$(docker export "$container" | tar -xOf - usr/local/bin/op | gzip -9 | wc -c)
-    printf 'of it 1Password'"'"'s op: compressed %s MB\n' "$(sizes_mb "$op")"
     docker rm "$container" >/dev/null
 }
 

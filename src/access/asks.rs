@@ -73,6 +73,8 @@ pub(super) struct Asks {
     /// Variables of the project that are interpolated into words of the program, its health check and its hooks, with
     /// the secrets that they stand for.
     pub arguments: BTreeMap<String, SecretName>,
+    /// Variables that a shell of the program, its health check or its hooks reads, with their secrets.
+    pub shell: BTreeMap<String, SecretName>,
     /// Files at places of their own.
     pub files: Vec<AskedFile>,
     /// Variables that name a secret's file, and name one that this action does not write.
@@ -284,6 +286,10 @@ impl Asks {
         let text = Text::of_model(word);
         for (variable, secret) in owners.iter() {
             let read = names_variable(text.as_str(), variable);
+            // What the script sets itself it does not ask for.
+            if read && !text.as_str().contains(&format!("{variable}=")) {
+                self.shell.insert(variable.to_owned(), secret.name.clone());
+            }
             // A variable that the service gives another value is that value.
             if read && !service.environment.contains_key(variable) {
                 self.variables.insert(variable.to_owned(), secret.name.clone());

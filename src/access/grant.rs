@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::asks::{Asks, Entry, LargerPlace, Owners};
-use super::{Composed, Form, Granted, Rules, ServiceAccess, Variable};
+use super::gone::{self, Gone};
+use super::recommend::recommended;
+use super::{Composed, Form, Granted, Rules, ServiceAccess, Variable, Workers};
 use crate::docker::placeholder::Text;
 use crate::docker::service::Service;
 use crate::error::Problem;
@@ -34,6 +36,7 @@ impl One<'_> {
         for secret in rules.secrets.iter().filter(|secret| (self.has)(&secret.name)) {
             own.secrets.push(self.granted(secret));
         }
+        own.workers = self.workers(&own.secrets);
         for file in self.asks.files.iter().filter(|file| (self.has)(&file.secret)) {
             own.taken.extend(file.instead_of.clone());
         }
@@ -41,7 +44,55 @@ impl One<'_> {
         self.withdraw(&mut own, rules, owners, warnings);
         self.arguments(&mut own, owners, warnings, problems);
         self.not_granted(&mut own, problems);
+        warnings.extend(self.shown(&own));
+        let is_absent = |name: &SecretName| rules.absent.iter().any(|secret| secret.name == *name);
+        warnings.extend(gone::complete(self.service, &mut own, &self.asks.shell, &is_absent));
         own
+    }
+
+    /// What is worth knowing of a service: files that its image could read, and variables that were taken out in silence.
+    pub(super) fn notes(&self, own: &ServiceAccess) -> Vec<String> {
+        let shell = self.asks.shell.keys().map(String::as_str).collect();
+        let mut notes: Vec<String> = recommended(self.service, own, self.grant, &shell).into_iter().collect();
+        let silent = gone::in_silence(&self.service.name, own, &|name| self.was_written_out(name));
+        notes.extend(silent);
+        notes
+    }
+
+    /// Whether a variable has a text of the project's own, and no secret of this run.
+    fn was_written_out(&self, variable: &str) -> bool {
+        let value = self.service.environment.get(variable).and_then(Option::as_deref);
+        value.is_some_and(|value| !value.is_empty() && Text::of_model(value).variables().is_empty())
+    }
+
+    /// Says aloud what is in clear in the container's configuration.
+    fn shown(&self, own: &ServiceAccess) -> Option<(String, String)> {
+        let service = &self.service.name;
+        let names: Vec<&str> = own.in_clear().into_keys().collect();
+        (!names.is_empty()).then(|| {
+            (
+                format!(
+                    "service {service}: `docker inspect` shows the values of {}, since the manifest says `deliver: env`",
+                    names.join(", ")
+                ),
+                "Everyone who may use the Docker socket can read them. With `deliver: variable` the program gets the same \
+                 variables when it starts, and `docker inspect` shows none."
+                    .to_owned(),
+            )
+        })
+    }
+
+    /// What the service hands on of its secrets.
+    fn workers(&self, own: &[Granted]) -> Option<Workers> {
+        let workers = self.grant?.workers.as_ref()?;
+        let handed_on = |granted: &&Granted| {
+            workers.secrets.as_ref().is_none_or(|secrets| secrets.contains(&granted.name))
+        };
+        Some(Workers {
+            secrets: own.iter().filter(handed_on).map(|granted| granted.name.clone()).collect(),
+            uid: workers.uid,
+            gid: workers.gid,
+        })
     }
 
     fn granted(&self, secret: &Secret) -> Granted {
@@ -59,8 +110,7 @@ impl One<'_> {
         let by_service = self.grant.and_then(|grant| grant.deliver);
         let form = |variable: &String| match said(variable).and_then(|s| s.deliver).or(by_service) {
             _ if !secret.sensitive => Form::Plain,
-            Some(Deliver::File) => Form::File,
-            Some(Deliver::Variable) | None => Form::AtStart,
+            deliver => form_of(deliver),
         };
         let mut all: Vec<Variable> =
             variables.into_iter().map(|name| Variable { name: name.clone(), form: form(name) }).collect();
@@ -87,10 +137,9 @@ impl One<'_> {
         }
         let only_mentioned = self.asks.mentioned.contains(name) && places.is_empty();
         if all.is_empty() && (only_mentioned || !self.asks.names(name)) {
-            let form = if by_service == Some(Deliver::Variable) && secret.sensitive {
-                Form::AtStart
-            } else {
-                Form::File
+            let form = match by_service {
+                Some(Deliver::Variable | Deliver::Env) if secret.sensitive => form_of(by_service),
+                _ => Form::File,
             };
             all.push(Variable { name: name.to_string(), form });
         }
@@ -118,14 +167,12 @@ impl One<'_> {
                         &format!("its variable {name}"),
                     ));
                     own.withdrawn.insert(name.clone());
+                    own.gone.push(Gone::not_granted(name, lacks.iter().map(ToString::to_string).collect()));
                 }
                 continue;
             }
             let by_service = self.grant.and_then(|grant| grant.deliver);
-            let form = match said.and_then(|said| said.deliver).or(by_service) {
-                Some(Deliver::File) => Form::File,
-                Some(Deliver::Variable) | None => Form::AtStart,
-            };
+            let form = form_of(said.and_then(|said| said.deliver).or(by_service));
             let (file, spec) = match &larger.place {
                 LargerPlace::Variable(name) => (self.free_name(own, name), FileSpec::default()),
                 LargerPlace::Config(config) => {
@@ -195,6 +242,7 @@ impl One<'_> {
             }
             if value.as_deref().is_none_or(|value| !value.is_empty()) {
                 own.withdrawn.insert(variable.clone());
+                own.gone.push(Gone::not_granted(variable, vec![name.to_string()]));
             }
         }
     }
@@ -261,12 +309,23 @@ impl One<'_> {
     }
 }
 
+/// How a program gets a variable, by what the manifest says.
+fn form_of(deliver: Option<Deliver>) -> Form {
+    match deliver {
+        Some(Deliver::File) => Form::File,
+        Some(Deliver::Env) => Form::InClear,
+        Some(Deliver::Variable) | None => Form::AtStart,
+    }
+}
+
 fn not_its(service: &str, secret: &str, what: &str) -> (String, String) {
     (
         format!(
             "service {service} is not granted {secret}, and {what} would hold it: the container does not get the variable"
         ),
-        "Grant the secret in the manifest's `services:`, or take the variable out of the Compose file."
-            .to_owned(),
+        format!(
+            "Grant it, in claude-secrets.yml: `services: {{ {service}: [{secret}] }}`; or take the variable out of the \
+             Compose file."
+        ),
     )
 }

@@ -1,19 +1,22 @@
 //! Which service gets which secret (design rule 6), and in which form: as its Compose file asks for it.
 
 mod asks;
+mod gone;
 mod grant;
+mod recommend;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use self::asks::Asks;
 pub use self::asks::{Entry, LargerPlace, Owners};
+pub use self::gone::{Gone, Why};
 use self::grant::One;
 use crate::docker::model::Model;
 use crate::docker::placeholder::Text;
 use crate::error::{Code, Error, Problem, Result};
 use crate::manifest::{FileSpec, Grant, Secret};
 use crate::nearest::meant;
-use crate::secret::SecretName;
+use crate::secret::{SecretName, SecretValue};
 
 /// One secret of one service.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -44,6 +47,8 @@ pub enum Form {
     AtStart,
     /// Taken away; `NAME_FILE` names the file.
     File,
+    /// In clear, in the container's configuration: the manifest says so.
+    InClear,
     /// As it is, in the container's configuration: the secret is not sensitive.
     Plain,
 }
@@ -84,6 +89,21 @@ pub struct ServiceAccess {
     pub uid: Option<u32>,
     /// The group that the manifest says reads the files.
     pub gid: Option<u32>,
+    /// What it hands on to the workers that it starts itself.
+    pub workers: Option<Workers>,
+    /// Variables that its program does not get any more.
+    pub gone: Vec<Gone>,
+}
+
+/// The workers that a service starts itself.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Workers {
+    /// The secrets that they get, all of them the service's own.
+    pub secrets: Vec<SecretName>,
+    /// The user that reads them there; everyone does when it is not said.
+    pub uid: Option<u32>,
+    /// The group that reads them there.
+    pub gid: Option<u32>,
 }
 
 /// Who gets what, with what is worth a warning.
@@ -95,6 +115,8 @@ pub struct Access {
     pub owners: BTreeMap<String, SecretName>,
     /// Facts with their remedies.
     pub warnings: Vec<(String, String)>,
+    /// What is worth knowing, and asks for nothing.
+    pub notes: Vec<String>,
 }
 
 /// What decides about access.
@@ -119,6 +141,24 @@ impl Access {
     }
 }
 
+impl Composed {
+    /// The lines of the value that hold a secret, to be masked as wholes. What stands on other lines is the project's own.
+    pub fn lines_with_secrets<'v>(
+        &self,
+        value_of: impl Fn(&str) -> Option<&'v SecretValue>,
+    ) -> Vec<SecretValue> {
+        let parts: Vec<&SecretValue> = self.parts.iter().filter_map(|part| value_of(part.as_str())).collect();
+        let Some(whole) = self.text.compose(value_of) else { return Vec::new() };
+        let holds = |line: &[u8], part: &SecretValue| {
+            let part = part.expose();
+            !part.is_empty() && memchr::memmem::find(line, part).is_some()
+        };
+        let lines = whole.expose().split(|byte| *byte == b'\n');
+        let lines = lines.filter(|line| parts.iter().any(|part| holds(line, part)));
+        lines.map(|line| SecretValue::new(line.to_vec())).collect()
+    }
+}
+
 impl ServiceAccess {
     /// The variables that are set when the program starts, with the files that hold them.
     pub fn at_start(&self) -> BTreeMap<&str, &str> {
@@ -130,22 +170,33 @@ impl ServiceAccess {
         self.delivered(Form::File)
     }
 
-    /// The files that nothing but the launcher reads: what they hold, the program gets as variables.
+    /// The variables that are in the container's configuration in clear, with the files that hold them as well.
+    pub fn in_clear(&self) -> BTreeMap<&str, &str> {
+        self.delivered(Form::InClear)
+    }
+
+    /// Whether the program gets a variable in any form but a file.
+    fn delivers(&self, variable: &str) -> bool {
+        let forms = [Form::AtStart, Form::InClear, Form::Plain];
+        forms.into_iter().any(|form| self.delivered(form).contains_key(variable))
+    }
+
+    /// The files that no program of the service reads: what they hold, it gets as variables, or as parts of larger values
+    /// and arguments.
     pub fn read_by_launcher_alone(&self) -> BTreeSet<&str> {
+        let is_variable = |form| matches!(form, Form::AtStart | Form::InClear);
         let as_variables = |granted: &&Granted| {
-            let variables = &granted.variables;
-            !variables.is_empty()
-                && variables.iter().all(|v| v.form == Form::AtStart)
-                && granted.places.is_empty()
+            granted.places.is_empty() && granted.variables.iter().all(|v| is_variable(v.form))
         };
         let single = self.secrets.iter().filter(as_variables).map(|granted| granted.file.as_str());
         let composed = self.composed.iter().filter(|composed| {
-            composed.form == Form::AtStart && matches!(composed.place, LargerPlace::Variable(_))
+            is_variable(composed.form) && matches!(composed.place, LargerPlace::Variable(_))
         });
         single.chain(composed.map(|composed| composed.file.as_str())).collect()
     }
 
-    fn delivered(&self, form: Form) -> BTreeMap<&str, &str> {
+    /// The variables of one form, with the files that hold their values.
+    pub fn delivered(&self, form: Form) -> BTreeMap<&str, &str> {
         let single = self.secrets.iter().flat_map(|granted| {
             let variables = granted.variables.iter().filter(move |variable| variable.form == form);
             variables.map(|variable| (variable.name.as_str(), granted.file.as_str()))
@@ -229,9 +280,12 @@ pub fn decide(model: &Model, rules: &Rules) -> Result<Access> {
             has: &|name| receivers.get(name).is_some_and(|services| services.contains(&service.name)),
         };
         let own = one.decide(rules, &owners, &mut access.warnings, &mut problems);
+        access.notes.extend(one.notes(&own));
         access.services.insert(service.name.clone(), own);
     }
     problems.extend(handed_on(model, &access));
+    let seen = seen_through_processes(model, &access);
+    access.warnings.extend(seen);
     if !problems.is_empty() {
         errors.push(
             Error::new(Code::SecretNotGranted, "services would get secrets that they are not granted")
@@ -272,7 +326,8 @@ pub fn check_services<'a>(
 /// A service that a provider manages has no container to give a file to.
 fn check_containers(model: &Model, rules: &Rules) -> Result<()> {
     let mapped = rules.services.into_iter().flatten();
-    let mapped = mapped.filter(|(_, grant)| !grant.secrets.is_empty()).map(|(service, _)| service);
+    let gets = |grant: &Grant| !grant.secrets.is_empty() || grant.workers.is_some();
+    let mapped = mapped.filter(|(_, grant)| gets(grant)).map(|(service, _)| service);
     let problems: Vec<Problem> = mapped
         .chain(rules.grant_to)
         .filter(|name| is_managed(model, name))
@@ -302,6 +357,8 @@ fn is_managed(model: &Model, service: &str) -> bool {
 enum How {
     Manifest,
     Named,
+    /// It is a part of a template: what is composed of it may be all that is asked for.
+    Part,
     GrantTo,
     OnlyService,
     Nobody,
@@ -327,6 +384,9 @@ fn receive(
     let naming: BTreeSet<String> = naming.map(|(service, _)| (*service).clone()).collect();
     if !naming.is_empty() {
         return (How::Named, naming);
+    }
+    if rules.secrets.iter().chain(rules.absent).any(|other| other.parts().any(|part| part == secret)) {
+        return (How::Part, BTreeSet::new());
     }
     if rules.services.is_none() && !rules.grant_to.is_empty() {
         return (How::GrantTo, rules.grant_to.iter().cloned().collect());
@@ -357,31 +417,61 @@ fn nobody(model: &Model, secrets: &[String]) -> Error {
 
 /// Services that get another one's mounts, and with them secrets that are not theirs.
 fn handed_on(model: &Model, access: &Access) -> Vec<Problem> {
-    let granted = |service: &str| -> BTreeSet<&SecretName> {
-        let own = access.services.get(service);
-        own.into_iter().flat_map(|own| &own.secrets).map(|granted| &granted.name).collect()
-    };
+    let next = |name: &String| model.services.get(name).map(|other| other.volumes_from.clone());
     let mut problems = Vec::new();
     for service in model.services.values() {
-        let (mut seen, mut open) = (BTreeSet::new(), service.volumes_from.clone());
-        while let Some(other) = open.pop() {
-            if seen.insert(other.clone()) {
-                open.extend(model.services.get(&other).into_iter().flat_map(|s| s.volumes_from.clone()));
-            }
-        }
-        let own = granted(&service.name);
-        for other in seen {
-            let more: Vec<_> = granted(&other).difference(&own).map(ToString::to_string).collect();
-            if !more.is_empty() {
+        for other in followed(&service.volumes_from, |name| next(name).unwrap_or_default()) {
+            if let Some(more) = access.more_than(&service.name, &other) {
                 problems.push(Problem::new(format!(
-                    "service {}: `volumes_from` mounts everything of {other}, also its secrets {}",
-                    service.name,
-                    more.join(", ")
+                    "service {}: `volumes_from` mounts everything of {other}, also its secrets {more}",
+                    service.name
                 )));
             }
         }
     }
     problems
+}
+
+/// Services that can read another one's secrets since each sees the other's processes: a process reaches the files of
+/// another one of its user by `/proc/PID/root` (proc(5)). People share processes on purpose, so that is worth a warning.
+fn seen_through_processes(model: &Model, access: &Access) -> Vec<(String, String)> {
+    let next = |name: &String| model.services.get(name).and_then(|other| other.processes_of.clone());
+    let mut warnings = Vec::new();
+    for service in model.services.values() {
+        for other in followed(service.processes_of.as_slice(), |name| next(name).into_iter().collect()) {
+            for (one, two) in [(&service.name, &other), (&other, &service.name)] {
+                let Some(more) = access.more_than(one, two) else { continue };
+                warnings.push((
+                    format!("service {one} sees the processes of {two} by `pid`, and can read its secrets {more} as its user"),
+                    format!("Run the two as different users that are not root, or grant {more} to {one}."),
+                ));
+            }
+        }
+    }
+    warnings
+}
+
+/// What a list of names leads to, step by step, each once.
+fn followed(start: &[String], next: impl Fn(&String) -> Vec<String>) -> BTreeSet<String> {
+    let (mut seen, mut open) = (BTreeSet::new(), start.to_vec());
+    while let Some(name) = open.pop() {
+        if seen.insert(name.clone()) {
+            open.extend(next(&name));
+        }
+    }
+    seen
+}
+
+impl Access {
+    /// The secrets that one service is not granted and another one is, in words; `None` when there are none.
+    fn more_than(&self, one: &str, other: &str) -> Option<String> {
+        let granted = |service: &str| -> BTreeSet<&SecretName> {
+            let own = self.services.get(service);
+            own.into_iter().flat_map(|own| &own.secrets).map(|granted| &granted.name).collect()
+        };
+        let more: Vec<_> = granted(other).difference(&granted(one)).map(ToString::to_string).collect();
+        (!more.is_empty()).then(|| more.join(", "))
+    }
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use crate::docker::model::Model;
 use crate::docker::placeholder::placeholder;
 use crate::error::{Code, Error};
 use crate::manifest::{self, Secret};
+use crate::secret::SecretValue;
 
 /// Decides for a project whose services are given as Compose would print them, interpolated and not.
 fn decided(lines: &str, manifest: &str, grant_to: &[&str], services: &Value) -> Result<Access, Error> {
@@ -44,7 +45,7 @@ fn shown(access: &Access) -> Vec<String> {
         let granted = own.secrets.iter().map(|granted| {
             let variables = granted.variables.iter().map(|variable| match variable.form {
                 Form::File => format!("{}_FILE", variable.name),
-                Form::AtStart | Form::Plain => variable.name.clone(),
+                Form::AtStart | Form::InClear | Form::Plain => variable.name.clone(),
             });
             let places = granted.places.iter().map(|(place, _)| format!("@{place}"));
             format!("{}({})", granted.name, variables.chain(places).collect::<Vec<_>>().join(" "))
@@ -163,13 +164,37 @@ fn what_cannot_be_taken_away_from_a_service_is_an_error() {
         json!({"command": [larger]}),
         json!({"secrets": [{"source": "key"}]}),
         json!({"volumes_from": ["worker"]}),
+        json!({"volumes_from": ["between:ro"]}),
     ] {
-        let services = json!({"web": service, "worker": {}});
+        let between = json!({"volumes_from": ["worker"]});
+        let services = json!({"web": service, "worker": {}, "between": between});
         let error =
             decided("KEY", "services: {worker: [KEY]}\nsecrets: {KEY: }", &[], &services).err().unwrap();
         assert_eq!(error.code, Code::SecretNotGranted, "{services}");
         assert!(error.to_string().contains("service web"), "{error}");
     }
+}
+
+#[test]
+fn who_shares_processes_is_warned_of_what_they_can_read() {
+    let services = json!({
+        "worker": {"environment": ["KEY"]},
+        "sidecar": {"pid": "service:worker"},
+        "debug": {"pid": "service:sidecar", "environment": ["OTHER"]},
+    });
+    let access = decided("KEY\nOTHER", "", &[], &services).unwrap();
+    let said: Vec<_> = access.warnings.iter().map(|(text, _)| text.as_str()).collect();
+    for (one, two, secret) in [
+        ("sidecar", "worker", "KEY"),
+        ("debug", "worker", "KEY"),
+        ("worker", "debug", "OTHER"),
+        ("sidecar", "debug", "OTHER"),
+    ] {
+        let text =
+            format!("service {one} sees the processes of {two} by `pid`, and can read its secrets {secret}");
+        assert!(said.iter().any(|said| said.starts_with(&text)), "{text} in {said:#?}");
+    }
+    assert_eq!(said.len(), 4, "{said:#?}");
 }
 
 #[test]
@@ -213,4 +238,111 @@ fn a_service_of_a_provider_gets_nothing_by_itself_and_asking_for_it_is_an_error(
         assert_eq!(error.code, Code::ServiceWithoutContainer, "{manifest}");
         assert!(error.to_string().contains("service db has a `provider`"), "{error}");
     }
+}
+
+#[test]
+fn a_part_of_a_template_goes_to_nobody_who_does_not_ask_for_it() {
+    let file = "secrets:\n  PW:\n  URL: { template: 'x{PW}' }";
+    let two = json!({"web": {"environment": ["URL"]}, "db": {"environment": ["PW"]}});
+    let one = json!({"web": {"environment": ["URL"]}});
+    for (services, grant_to, expected) in [
+        (&two, &[][..], &["db: PW(PW)", "web: URL(URL)"][..]),
+        (&one, &[], &["web: URL(URL)"]),
+        (&one, &["web"], &["web: URL(URL)"]),
+        (&json!({"web": {}}), &["web"], &["web: URL(URL_FILE)"]),
+    ] {
+        let access = decided("", file, grant_to, services).ok().unwrap();
+        assert_eq!(shown(&access), expected, "{services} {grant_to:?}");
+    }
+    let granted = format!("{file}\nservices: {{ web: [URL, PW] }}");
+    let access = decided("", &granted, &[], &one).ok().unwrap();
+    assert_eq!(shown(&access), ["web: PW(PW_FILE) URL(URL)"]);
+}
+
+#[test]
+fn a_service_that_starts_workers_hands_on_what_the_manifest_says_of_its_secrets() {
+    let services = json!({"bot": {"environment": ["KEY"]}, "web": {"environment": ["KEY"]}});
+    for (workers, expected) in [
+        ("starts-workers: true", Some(vec!["KEY", "TOKEN"])),
+        ("starts-workers: true, workers: { secrets: [TOKEN] }", Some(vec!["TOKEN"])),
+        ("starts-workers: false", None),
+    ] {
+        let file = format!("services: {{ bot: {{ secrets: [KEY, TOKEN], {workers} }}, web: [KEY] }}");
+        let access = decided("KEY\nTOKEN", &file, &[], &services).ok().unwrap();
+        let names = access.services["bot"]
+            .workers
+            .as_ref()
+            .map(|own| own.secrets.iter().map(crate::secret::SecretName::as_str).collect::<Vec<_>>());
+        assert_eq!(names, expected, "{workers}");
+        assert!(access.services["web"].workers.is_none());
+    }
+}
+
+#[test]
+fn what_a_service_loses_is_named_with_the_line_that_gives_it_back() {
+    let manifest =
+        |web: &str| format!("secrets: {{ KEY: , PW: }}\nservices: {{ db: [KEY, PW], web: {web} }}");
+    let shell = json!(["sh", "-c", "use $$PW"]);
+    let larger = format!("u:{}@db", placeholder("KEY"));
+    for (web, service, said) in [
+        ("[PW]", json!({"environment": {"KEY": placeholder("KEY")}}), "`services: { web: [KEY] }`"),
+        ("[PW]", json!({"environment": {"URL": larger}}), "`services: { web: [KEY] }`"),
+        ("[KEY]", json!({"command": shell}), "reads $PW, which nothing sets: the service is not granted PW"),
+        (
+            "{ secrets: [PW], deliver: file }",
+            json!({"healthcheck": {"test": shell}}),
+            "`services: { web: { variables: { PW: { deliver: variable } } } }`",
+        ),
+        (
+            "{ secrets: [PW], deliver: file }",
+            json!({"environment": ["PW"], "command": shell}),
+            "reads $PW, which nothing sets: the manifest says `deliver: file`, and PW_FILE names the file",
+        ),
+    ] {
+        let services = json!({"db": {}, "web": service});
+        let access = decided("", &manifest(web), &[], &services).ok().unwrap();
+        let warnings: Vec<String> =
+            access.warnings.iter().map(|(text, hint)| format!("{text} fix: {hint}")).collect();
+        assert!(warnings.iter().any(|warning| warning.contains(said)), "{service}: {warnings:?}");
+        assert_eq!(access.services["web"].gone.len(), 1, "{service}");
+    }
+    for (web, service) in [
+        ("[PW]", json!({"command": shell})),
+        ("[PW]", json!({"environment": ["PW"], "command": shell})),
+        ("{ secrets: [PW], deliver: env }", json!({"environment": ["PW"], "healthcheck": {"test": shell}})),
+        ("[KEY]", json!({"environment": {"PW": "of-its-own"}, "command": ["sh", "-c", "PW=x; use $$PW"]})),
+        (
+            "{ secrets: [PW], deliver: file }",
+            json!({"command": ["sh", "-c", "PW=$$(cat $$PW_FILE) use $$PW"]}),
+        ),
+    ] {
+        let services = json!({"db": {}, "web": service});
+        let access = decided("", &manifest(web), &[], &services).ok().unwrap();
+        let named: Vec<_> =
+            access.warnings.iter().filter(|(text, _)| text.contains("nothing sets")).collect();
+        assert!(named.is_empty(), "{service}: {named:?}");
+    }
+}
+
+#[test]
+fn texts_of_the_projects_own_that_are_taken_out_are_noted_in_one_line() {
+    let manifest = "secrets: { KEY: , PW: , OTHER: }\nservices: { db: [KEY, PW], web: [OTHER] }";
+    let own = json!({"KEY": "of-an-env-file", "PW": "of-an-env-file", "OTHER": "x"});
+    let services = json!({"db": {}, "web": {"environment": own}});
+    let access = decided("", manifest, &[], &services).ok().unwrap();
+    let note = "service web is not granted KEY, PW, and does not get its variables KEY, PW. When it needs them, in \
+                claude-secrets.yml: `services: { web: [KEY, PW] }`";
+    assert_eq!(access.notes, [note]);
+}
+
+#[test]
+fn of_a_larger_value_the_lines_with_secrets_are_hidden_as_wholes() {
+    let value = SecretValue::new(b"s3cret".to_vec());
+    let text = format!("user app\n  pw: '{}'\nport 80", placeholder("KEY"));
+    let services = json!({"web": {"environment": {"CONFIG": text}}});
+    let access = decided("KEY", "", &[], &services).ok().unwrap();
+    let lines =
+        access.services["web"].composed[0].lines_with_secrets(|name| (name == "KEY").then_some(&value));
+    let lines: Vec<&[u8]> = lines.iter().map(SecretValue::expose).collect();
+    assert_eq!(lines, [b"  pw: 's3cret'"]);
 }

@@ -90,7 +90,7 @@ pub(super) async fn compose(run: &mut Run) -> Result<Outcome> {
     let names: Vec<&Secret> = declared.manifest.secrets.iter().filter(there).collect();
     run.console.release();
     let tools = gather::tools(run, &declared.files.directory, &names, None);
-    let mut prepared = project::prepare(run, &declared, &names, &[], &tools, Some(&host)).await?;
+    let mut prepared = project::prepare(run, &declared, &names, None, &tools, Some(&host)).await?;
     let images = known_images(run, &prepared, &tools).await;
     engine::compose_version(&tools).await?;
     let made = overriding::without_values(run, &mut prepared, &names, &tools, &images).await?;

@@ -11,13 +11,16 @@ use super::project::Prepared;
 use super::proving::{self, Proof};
 use super::ready::{Ready, ready};
 use super::{Run, overriding, reporting};
+use crate::access::{Access, ServiceAccess};
 use crate::count::count;
 use crate::delivery::ProjectLock;
 use crate::delivery::choose::Kind;
+use crate::delivery::in_clear;
 use crate::delivery::launch;
 use crate::delivery::override_file::TARGET;
 use crate::delivery::plan::{PlannedFile, Reader, ServicePlan, plain_name};
 use crate::delivery::volume::{self, NewVolume, VolumeFile};
+use crate::delivery::workers;
 use crate::docker::command::Tools;
 use crate::docker::engine::{self, Container};
 use crate::docker::health;
@@ -28,7 +31,7 @@ use crate::docker::logins::Logins;
 use crate::docker::project::check_builds;
 use crate::docker::readers::{self, Readers};
 use crate::docker::up::{self, Scope};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::manifest::Secret;
 use crate::report::Outcome;
 use crate::secret::SecretValue;
@@ -191,15 +194,21 @@ impl Deployment<'_> {
         let result = if stale.is_empty() {
             Ok(())
         } else {
-            up::up(self.tools, project, &self.prepared.host_override, &run.settings.compose, &scope).await
+            let values = in_clear::values(&self.prepared.access, &planned.plans);
+            let tools = in_clear::given_to(self.tools, &values);
+            up::up(&tools, project, &self.prepared.host_override, &run.settings.compose, &scope).await
         };
         let after = engine::containers(&self.tools.uninterrupted(), &project.model.name).await?;
         reporting::services(run, self.prepared, &planned, &after);
-        if result.is_err() {
+        if let Err(error) = result {
             let tools = self.tools.uninterrupted();
-            health::show_troubled(&tools, &run.console, &after, &planned.containers).await?;
+            let troubled = health::show_troubled(&tools, &run.console, &after, &planned.containers).await?;
+            let mut gone = gone_from(&self.prepared.access);
+            let hints = troubled.iter().filter_map(|service| Some((service, gone.remove(service)?)));
+            let hints = hints
+                .flat_map(|(service, all)| all.into_iter().map(move |hint| format!("{service}: {hint}")));
+            return Err(hints.fold(error, Error::hint));
         }
-        result?;
         if run.settings.compose.remove_orphans {
             for gone in up::remove_orphans(self.tools, project, &after).await? {
                 run.console.line(&format!("removed {gone}, whose service is gone"));
@@ -250,6 +259,7 @@ impl Deployment<'_> {
             services: &services,
             before: &planned.containers,
             readers: &readers_of(planned),
+            gone: &gone_from(&self.prepared.access),
             timeout: run.settings.compose.wait_timeout,
         })
         .await
@@ -337,12 +347,23 @@ fn readers_of(planned: &Planned) -> Readers {
     let reader = |(service, plan): (&String, &ServicePlan)| {
         let secrets = names(plan);
         let shares = |(other, plan): &(&String, &ServicePlan)| {
-            *other != service && names(plan).iter().any(|name| secrets.contains(name))
+            *other != service
+                && !workers::is_set(other)
+                && names(plan).iter().any(|name| secrets.contains(name))
         };
         let others = planned.plans.iter().filter(shares).map(|(other, _)| other.clone()).collect();
         Some((service.clone(), readers::Reader { user: plan.only_reader()?, secrets, others }))
     };
-    planned.plans.iter().filter_map(reader).collect()
+    let services = planned.plans.iter().filter(|(name, _)| !workers::is_set(name));
+    services.filter_map(reader).collect()
+}
+
+/// What each service's program does not get any more, with what gives it back.
+fn gone_from(access: &Access) -> BTreeMap<String, Vec<String>> {
+    let remedies = |(service, own): (&String, &ServiceAccess)| {
+        (service.clone(), own.gone.iter().map(|gone| gone.remedy(service)).collect())
+    };
+    access.services.iter().map(remedies).collect()
 }
 
 /// What is said of the secret files that were written.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::{Run, reporting};
-use crate::access::Owners;
+use crate::access::{Access, Owners};
 use crate::count::count;
 use crate::docker::command::Tools;
 use crate::docker::discovery::{self, ComposeFiles};
@@ -17,6 +17,7 @@ use crate::error::{Code, Error, Result};
 use crate::files::LARGEST_SETTINGS;
 use crate::lint;
 use crate::manifest::{self, Manifest, Place, Reading, Secret, Soundness};
+use crate::mask::Plan;
 use crate::report::{Message, PlaceRow};
 use crate::reserved;
 use crate::resolve::{self, Resolution, resolve};
@@ -221,11 +222,34 @@ pub(super) async fn resolved(
     Ok(resolution)
 }
 
+/// Hides the larger values that hold secrets as wholes, too, in every form in which they can turn up.
+pub(super) fn hide_composed(run: &Run, resolution: &Resolution, access: &Access) {
+    let values: BTreeMap<&str, &SecretValue> =
+        resolution.available().map(|(secret, value)| (secret.name.as_str(), value)).collect();
+    let value_of = |variable: &str| values.get(access.owners.get(variable)?.as_str()).copied();
+    let services = access.services.values().flat_map(|own| &own.composed);
+    let composed: Vec<(&str, SecretValue)> = services
+        .flat_map(|composed| {
+            composed.lines_with_secrets(value_of).into_iter().map(|line| (composed.file.as_str(), line))
+        })
+        .collect();
+    if composed.is_empty() {
+        return;
+    }
+    let more = || composed.iter().map(|(name, value)| (*name, value.expose()));
+    let known = resolution.values().map(|(name, value)| (name.as_str(), value.expose()));
+    run.console.hide(&Plan::new(more()), &run.sensitive.plan(known.chain(more())));
+}
+
 /// Asks the sources what imports mean, and then for every secret.
 async fn ask(run: &mut Run, declared: &mut Declared, opened: &[Box<dyn Source>]) -> Result<Resolution> {
     import(run, declared, opened).await?;
     let mut manifest = declared.manifest.clone();
-    manifest.secrets.retain(|secret| !declared.soundness.unsound.contains(&secret.name));
+    let unsound = &declared.soundness.unsound;
+    let is_sound = |secret: &Secret| {
+        !unsound.contains(&secret.name) && !secret.parts().any(|part| unsound.contains(part))
+    };
+    manifest.secrets.retain(is_sound);
     if let Some(only) = &run.settings.source {
         manifest.secrets.retain_mut(|secret| narrow(secret, only));
     }
@@ -242,6 +266,9 @@ async fn ask(run: &mut Run, declared: &mut Declared, opened: &[Box<dyn Source>])
 pub(super) fn narrow(secret: &mut Secret, only: &str) -> bool {
     secret.required = false;
     secret.default = None;
+    if secret.template.is_some() {
+        return false;
+    }
     let Some(references) = &mut secret.from else { return true };
     references.retain(|reference| reference.source.as_str() == only);
     !references.is_empty()

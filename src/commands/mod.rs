@@ -23,6 +23,7 @@ use crate::console::Console;
 use crate::delivery::ReportFile;
 use crate::docker::host_paths::HostPath;
 use crate::error::{Code, Error, Problem, Result};
+use crate::files;
 use crate::interrupt::Interrupt;
 use crate::manifest::Manifest;
 use crate::report::{Message, Outcome, Report, StageTime};
@@ -90,7 +91,7 @@ async fn mode(run: &mut Run) -> Result<Outcome> {
 
 /// The most memory that this process itself has held, in kB (`VmHWM`, proc(5)); its children are not counted.
 fn peak_memory() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let status = files::told_by_the_kernel("/proc/self/status");
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     line.split_whitespace().next()?.parse().ok()
 }

@@ -30,7 +30,7 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
         }
         Err(error) => return Err(error),
         Ok(_) => {
-            let mut prepared = project::prepare(run, &declared, &secrets, &[], &tools, None).await?;
+            let mut prepared = project::prepare(run, &declared, &secrets, None, &tools, None).await?;
             overriding::without_values(run, &mut prepared, &secrets, &tools, &Images::new()).await?;
             reporting::granted(run, &prepared);
         }

@@ -8,9 +8,11 @@ use super::planning::{Labels, uses_launcher};
 use super::project::Prepared;
 use crate::access::{Entry, Owners, ServiceAccess};
 use crate::delivery::choose::Kind;
+use crate::delivery::in_clear::STAND_IN;
 use crate::delivery::launch::{self, Launch};
-use crate::delivery::override_file::{Mount, OverrideFile, ServiceOverride, TARGET, Variables};
+use crate::delivery::override_file::{Mount, OverrideFile, ServiceOverride, TARGET, Variables, literal};
 use crate::delivery::plan::{Available, Basis, ServicePlan, Users, lay_out, plain_name, plan};
+use crate::delivery::workers;
 use crate::docker::command::Tools;
 use crate::docker::engine;
 use crate::docker::images::Images;
@@ -132,6 +134,7 @@ impl Overriding<'_> {
                     incomplete.push(name.clone());
                 }
             }
+            own.environment.values.extend(self.workers(name));
             if let Some(plan) = self.parts.plans.get(name) {
                 match self.parts.volumes.get(name) {
                     Some(volume) => self.in_volume(service, plan, volume, &mut own, &mut all),
@@ -144,6 +147,20 @@ impl Overriding<'_> {
             all.services.insert(name.clone(), own);
         }
         Ok((all, incomplete))
+    }
+
+    /// The variable by which a service is told what to mount at `/run/secrets` of the workers that it starts.
+    fn workers(&self, service: &str) -> Option<(String, Option<String>)> {
+        let set = workers::set_of(service);
+        self.parts.plans.get(&set)?;
+        let (name, value) = match self.parts.volumes.get(&set) {
+            Some(volume) => (workers::VOLUME, volume.clone()),
+            None => {
+                let directory = self.prepared.host_secrets_dir.join(workers::directory(service));
+                (workers::HOST_DIR, directory.to_string())
+            }
+        };
+        Some((name.to_owned(), Some(literal(&value))))
     }
 
     /// The mount of the launcher.
@@ -372,7 +389,11 @@ fn check(run: &Run, prepared: &Prepared, secrets: &[&Secret], merged: &serde_jso
     let sensitive = secrets.iter().filter(|secret| secret.sensitive && !absent(secret));
     let names: BTreeSet<String> =
         Owners::new(sensitive.copied()).iter().map(|(variable, _)| variable.to_owned()).collect();
+    let in_clear = |service: &str, variable: &str| {
+        prepared.access.services.get(service).is_some_and(|own| own.in_clear().contains_key(variable))
+    };
     let secrets_in = |text: &str| run.console.secrets_in(text.as_bytes());
     let project = &prepared.project;
-    check_merged(merged, &project.model, &names, &project.search(&secrets_in))
+    let stands = |service: &str, variable: &str, text: &str| text == STAND_IN && in_clear(service, variable);
+    check_merged(merged, &project.model, &names, &stands, &project.search(&secrets_in))
 }

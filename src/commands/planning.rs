@@ -20,6 +20,7 @@ use crate::delivery::standing::{
     self, CONFIG, ENVIRONMENT, FILES, ServiceRevision, Wanted, difference, with_followers,
 };
 use crate::delivery::volume::{self, REVISION};
+use crate::delivery::workers;
 use crate::docker::command::Tools;
 use crate::docker::engine::Container;
 use crate::docker::images::Images;
@@ -89,7 +90,9 @@ pub(super) async fn plan_delivery(
     if kind == Kind::File {
         files.extend(launcher_file(prepared)?);
     }
-    let services = || project.model.services.keys();
+    // The engine knows a set of workers by its volume alone.
+    let sets = || plans.keys().filter(|name| kind == Kind::Volume && workers::is_set(name));
+    let services = || project.model.services.keys().chain(sets());
     let mut revisions = standing::revisions(services(), &plans, &containers, &[])?;
     if kind == Kind::Volume && !standing::all_known(kind, &plans, &revisions) {
         let volumes = volume::complete(tools, name).await?;
@@ -195,7 +198,10 @@ pub(super) fn labels(
         }
         let how = prepared.access.services.get(name).map(|own| how_delivered(name, own, paths));
         let place = (prepared.choice.kind == Kind::File).then(|| prepared.host_secrets_dir.to_string());
-        let how = json!([prepared.choice.kind.name(), place, how]);
+        let mut how = json!([prepared.choice.kind.name(), place, how]);
+        if let (Some(list), Some(handed_on)) = (how.as_array_mut(), handed_on(prepared, name, revisions)) {
+            list.push(handed_on);
+        }
         let definition = format!("{}\n{how}", prepared.project.model.definition(name));
         own.insert(CONFIG.to_owned(), found.revision.seal(&definition));
         if let Some(files) = files(prepared, plans.get(name), name) {
@@ -204,6 +210,19 @@ pub(super) fn labels(
         Ok((name.clone(), own))
     };
     revisions.iter().filter(remembered).map(label).collect()
+}
+
+/// What a label remembers of what a service hands on to workers, where it starts any.
+fn handed_on(
+    prepared: &Prepared,
+    service: &str,
+    revisions: &BTreeMap<String, ServiceRevision>,
+) -> Option<serde_json::Value> {
+    let own = prepared.access.services.get(service)?.workers.as_ref()?;
+    let names: Vec<&str> = own.secrets.iter().map(SecretName::as_str).collect();
+    // The volume, whose name the service is told, has its own revision in its name.
+    let volume = revisions.get(&workers::set_of(service)).map(|found| found.revision.short());
+    Some(json!(["workers", names, own.uid, own.gid, volume]))
 }
 
 /// What is in the files that a service's definition names, but for those that this run delivers; `None` when it names none.
@@ -236,12 +255,14 @@ fn how_delivered(
     own: &ServiceAccess,
     paths: &BTreeMap<(String, String), PathBuf>,
 ) -> serde_json::Value {
+    // As earlier releases remembered it: whether it is a file.
+    let form = |form| if form == Form::InClear { json!("env") } else { json!(form == Form::File) };
     let granted = own.secrets.iter().map(|granted| {
-        let variables: Vec<_> = granted.variables.iter().map(|v| (&v.name, v.form == Form::File)).collect();
+        let variables: Vec<_> = granted.variables.iter().map(|v| (&v.name, form(v.form))).collect();
         let places: Vec<_> = granted.places.iter().map(|(place, _)| place).collect();
         json!([granted.file, variables, places, paths.get(&(service.to_owned(), granted.file.clone()))])
     });
-    let composed = own.composed.iter().map(|composed| (&composed.file, composed.form == Form::File));
+    let composed = own.composed.iter().map(|composed| (&composed.file, form(composed.form)));
     json!([
         granted.collect::<Vec<_>>(),
         composed.collect::<Vec<_>>(),
@@ -307,7 +328,8 @@ fn volume_names(
         .keys()
         .filter_map(|service| {
             let found = revisions.get(service)?;
-            let fresh = || format!("{project}_secrets_{service}_{}", found.revision.short());
+            let named = workers::in_volume_name(service);
+            let fresh = || format!("{project}_secrets_{named}_{}", found.revision.short());
             Some((service.clone(), found.volume.clone().unwrap_or_else(fresh)))
         })
         .collect()

@@ -5,13 +5,13 @@ use std::path::Path;
 
 use super::gather::Declared;
 use super::overriding::EngineSide;
-use super::{Run, own_files};
+use super::{Run, gather, own_files};
 use crate::access::{self, Access};
 use crate::count::count;
 use crate::delivery::choose::{Choice, Kind, choose};
 use crate::delivery::override_file::OverrideFile;
 use crate::delivery::plan::OwnSecret;
-use crate::delivery::{ProjectFile, SecretsDir};
+use crate::delivery::{ProjectFile, SecretsDir, in_clear, workers};
 use crate::docker::command::Tools;
 use crate::docker::engine::{self, Container};
 use crate::docker::host_paths::{HostPath, HostPaths};
@@ -21,6 +21,7 @@ use crate::docker::project::{Project, check_own, likely_name};
 use crate::error::{Code, Error, Result, both};
 use crate::manifest::Secret;
 use crate::report::DeliveryRow;
+use crate::resolve::Resolution;
 use crate::secret::SecretName;
 use crate::settings::{Mode, Settings};
 use crate::sources::dotenv;
@@ -56,8 +57,8 @@ pub(super) struct Prepared {
     pub(super) mounted: BTreeMap<String, Vec<Mounted>>,
 }
 
-/// Reads the project and decides. `secrets` are those that are to be handed out, `absent` those that have no value, `host`
-/// is `None` where nothing is known of an engine: then the project is only looked through.
+/// Reads the project and decides. `secrets` are those that are to be handed out; with a resolution, those that have a value,
+/// or should. `host` is `None` where nothing is known of an engine: then the project is only looked through.
 ///
 /// # Errors
 /// Everything that is wrong, with what was noted before.
@@ -65,17 +66,18 @@ pub(super) async fn prepare(
     run: &mut Run,
     declared: &Declared,
     secrets: &[&Secret],
-    absent: &[&Secret],
+    resolution: Option<&Resolution>,
     tools: &Tools,
     host: Option<&HostPaths>,
 ) -> Result<Prepared> {
     run.begin_stage("Project");
+    let absent: Vec<&Secret> = resolution.into_iter().flat_map(Resolution::absent).collect();
     let endpoint = if host.is_some() { engine::endpoint(tools).await } else { Ok(None) };
     let directory = &declared.files.directory;
     let choice = endpoint.and_then(|endpoint| choose(&run.settings, endpoint.as_deref()));
     let secrets_dir = SecretsDir::open(directory, &run.settings.secrets_dir);
     let places = both(both(choice, secrets_dir), override_file(&run.settings, directory));
-    let (project, standing) = match load(run, declared, tools, host).await {
+    let (mut project, standing) = match load(run, declared, tools, host).await {
         Ok(loaded) => loaded,
         Err(error) => {
             run.wrong.extend(places.err());
@@ -85,29 +87,22 @@ pub(super) async fn prepare(
             return Err(error);
         }
     };
-    let access = decide(run, declared, secrets, absent, &project);
-    for name in &project.unset {
-        run.warn(
-            format!(
-                "the Compose files name the variable {name}, which is not set: Compose takes it as empty"
-            ),
-            Some(format!("Give it under the step's `env:`, or write `${{{name}:-}}`.")),
-        );
-    }
+    let access = decide(run, declared, secrets, &absent, &project);
+    warn_of_unset(run, &project);
     let (((choice, secrets_dir), override_file), access) = both(places, access)?;
-    for (text, hint) in &access.warnings {
-        run.warn(text.clone(), Some(hint.clone()));
-    }
-    for row in &mut run.report.secrets {
-        let services =
-            access.services.iter().filter(|(_, own)| own.secrets.iter().any(|s| s.name.as_str() == row.name));
-        row.services = services.map(|(service, _)| service.clone()).collect();
-    }
+    tell(run, &access);
     run.check_wrong()?;
     let has_engine = host.is_some();
     let alone = HostPaths::without_engine();
     let host = host.unwrap_or(&alone);
     let Standing { containers, images } = standing;
+    if let Some(resolution) = resolution {
+        gather::hide_composed(run, resolution, &access);
+    }
+    project.stand_ins = in_clear::stand_ins(&access);
+    let starts_workers = access.services.iter().filter(|(_, own)| own.workers.is_some());
+    let secrets_dir =
+        starts_workers.map(|(service, _)| workers::directory(service)).fold(secrets_dir, SecretsDir::mounted);
     let own = if choice.kind == Kind::Volume && has_engine {
         own_files::read(&project, &access, tools, host).await?
     } else {
@@ -157,6 +152,33 @@ pub(super) async fn prepare(
         has_engine,
         engine: EngineSide::default(),
     })
+}
+
+fn warn_of_unset(run: &mut Run, project: &Project) {
+    for name in &project.unset {
+        run.warn(
+            format!(
+                "the Compose files name the variable {name}, which is not set: Compose takes it as empty"
+            ),
+            Some(format!("Give it under the step's `env:`, or write `${{{name}:-}}`.")),
+        );
+    }
+}
+
+/// Says what is worth it of who gets what, and puts it into the report.
+fn tell(run: &mut Run, access: &Access) {
+    for (text, hint) in &access.warnings {
+        run.warn(text.clone(), Some(hint.clone()));
+    }
+    for note in &access.notes {
+        run.console.line(&format!("note: {note}"));
+        run.report.note(note.clone());
+    }
+    for row in &mut run.report.secrets {
+        let services =
+            access.services.iter().filter(|(_, own)| own.secrets.iter().any(|s| s.name.as_str() == row.name));
+        row.services = services.map(|(service, _)| service.clone()).collect();
+    }
 }
 
 /// The override file, which must be ours or not there.

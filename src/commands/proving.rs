@@ -10,6 +10,7 @@ use super::planning::Planned;
 use super::project::Prepared;
 use crate::access::{ServiceAccess, variables_of};
 use crate::delivery::choose::Kind;
+use crate::delivery::in_clear;
 use crate::delivery::override_file::TARGET;
 use crate::docker::command::Tools;
 use crate::docker::engine::Container;
@@ -48,6 +49,7 @@ impl Proof<'_> {
             report: &run.report,
             granted: self.granted(),
             inputs: self.inputs.to_vec(),
+            in_clear: in_clear::values(&self.prepared.access, &self.planned.plans),
         };
         let proved = proof::prove(self.tools, &run.console, &subject).await?;
         for line in &proved.lines {

@@ -45,9 +45,10 @@ pub(super) async fn ready(run: &mut Run) -> Result<Ready> {
         run.note(gather::check_socket(&tools));
     }
     // One that has no value though it should is handed out in the run after this one: what of it can be checked, is.
-    let (absent, secrets): (Vec<&Secret>, Vec<&Secret>) =
-        secrets.into_iter().partition(|secret| resolution.is_absent(&secret.name));
-    let prepared = project::prepare(run, &declared, &secrets, &absent, &tools, host.as_ref()).await?;
+    let secrets: Vec<&Secret> =
+        secrets.into_iter().filter(|secret| !resolution.is_absent(&secret.name)).collect();
+    let prepared =
+        project::prepare(run, &declared, &secrets, Some(&resolution), &tools, host.as_ref()).await?;
     let host = host.unwrap_or_else(HostPaths::without_engine);
     Ok(Ready { host, declared, resolution, tools, prepared })
 }

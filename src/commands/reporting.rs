@@ -8,14 +8,18 @@ use super::Run;
 use super::deploy::by_service;
 use super::planning::Planned;
 use super::project::Prepared;
+use crate::access::{Form, ServiceAccess};
 use crate::console::Console;
-use crate::delivery::report_file::{Form, ReportFile};
+use crate::delivery::report_file::{self, ReportFile};
 use crate::docker::engine::{Container, Health, State};
 use crate::error::Result;
 use crate::github::files as github;
 use crate::github::workflow::{Annotation, Level};
 use crate::manifest::{self, Secret};
-use crate::report::{self, Message, Report, SecretRow, SecretState, ServiceRow, ServiceState, Shadowed};
+use crate::report::{
+    self, Message, Report, SecretRow, SecretState, ServiceRow, ServiceState, Shadowed, VariableForm,
+    VariableRow,
+};
 use crate::resolve::{self, Resolution};
 use crate::settings::{DeliveryChoice, Platform, Settings};
 
@@ -33,6 +37,7 @@ pub(super) fn secrets(run: &mut Run, resolution: &Resolution) {
 fn secret_row(resolved: &resolve::Resolved) -> SecretRow {
     let time = |at| humantime::format_rfc3339_seconds(at).to_string();
     let origin = resolved.origin.as_ref();
+    let composed = resolved.secret.template.as_ref().filter(|_| resolved.value.is_some());
     SecretRow {
         description: resolved.secret.description.clone(),
         state: match resolved.state {
@@ -44,8 +49,14 @@ fn secret_row(resolved: &resolve::Resolved) -> SecretRow {
             resolve::State::Failed => SecretState::Failed,
             resolve::State::Invalid => SecretState::Invalid,
         },
-        source: origin.map(|origin| origin.source.to_string()),
-        reference: origin.map(|origin| origin.reference.to_string()),
+        source: match composed {
+            Some(_) => Some(resolve::TEMPLATE.to_owned()),
+            None => origin.map(|origin| origin.source.to_string()),
+        },
+        reference: match composed {
+            Some(template) => Some(template.to_string()),
+            None => origin.map(|origin| origin.reference.to_string()),
+        },
         version: origin.and_then(|origin| origin.version.clone()),
         changed_at: origin.and_then(|origin| origin.changed).map(time),
         expires_at: origin.and_then(|origin| origin.expires).map(time),
@@ -124,6 +135,7 @@ pub(super) fn services(run: &mut Run, prepared: &Prepared, planned: &Planned, no
         rows.push(ServiceRow {
             name: name.clone(),
             secrets: access.secrets.iter().map(|granted| granted.name.to_string()).collect(),
+            variables: variables(access),
             state: trouble.unwrap_or(state),
             // Why it was brought up says nothing of how it ended.
             detail: planned.stale.get(name).filter(|_| trouble.is_none()).map(|why| (*why).to_owned()),
@@ -143,6 +155,23 @@ pub(super) fn services(run: &mut Run, prepared: &Prepared, planned: &Planned, no
         }
     }
     run.report.services = rows;
+}
+
+/// How a service's program gets its variables.
+fn variables(access: &ServiceAccess) -> Vec<VariableRow> {
+    let forms = [
+        (Form::AtStart, VariableForm::Variable),
+        (Form::File, VariableForm::File),
+        (Form::InClear, VariableForm::Env),
+        (Form::Plain, VariableForm::Plain),
+    ];
+    let of_form = |(form, shown)| {
+        let names = access.delivered(form).into_keys();
+        names.map(move |name| VariableRow { name: name.to_owned(), form: shown }).collect::<Vec<_>>()
+    };
+    let mut rows: Vec<VariableRow> = forms.into_iter().flat_map(of_form).collect();
+    rows.sort_by(|a, b| a.name.cmp(&b.name));
+    rows
 }
 
 /// Warns of the services that go on running with older secrets, with the line that has them started.
@@ -269,17 +298,17 @@ fn annotate(console: &Console, level: Level, message: &Message) {
 /// # Errors
 /// `path-unsafe` when the user named a place where none may be written.
 pub(super) fn open_files(run: &mut Run) -> Result<()> {
-    let Settings { platform, workspace, report_file, .. } = &run.settings;
+    let Settings { platform, workspace, report_file: named, .. } = &run.settings;
     let outside: Vec<&Path> = platform.temporary.as_deref().into_iter().collect();
     let outside = if platform.actions { Some(outside.as_slice()) } else { None };
     if let Some(path) = &run.settings.sarif_file {
-        let file = ReportFile::open(Form::Sarif, workspace, &workspace.join(path), outside)?;
+        let file = ReportFile::open(report_file::Form::Sarif, workspace, &workspace.join(path), outside)?;
         run.sarif_file = Some((file, shown_file(&run.settings)));
     }
     let Some(path) = report_path(&run.settings) else { return Ok(()) };
-    match ReportFile::open(Form::Json, workspace, &path, outside) {
+    match ReportFile::open(report_file::Form::Json, workspace, &path, outside) {
         Ok(file) => run.report_file = Some(file),
-        Err(error) if report_file.is_some() => return Err(error),
+        Err(error) if named.is_some() => return Err(error),
         Err(error) => {
             run.warn(format!("there is no report file: {}", error.fact), error.hints.first().cloned());
         }

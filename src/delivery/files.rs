@@ -2,11 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FileType, fstat};
-use zeroize::Zeroizing;
 
 use super::directory::{At, Directory, kind};
 use super::index::{GITIGNORE, INDEX, Index, UNFINISHED, has_our_gitignore, is_secret_path};
@@ -14,6 +12,7 @@ use super::place::Place;
 use super::staging::{DIRECTORY_MODE, NewSet, Site, stage};
 use super::swap::{publish, recover, remove_ours};
 use crate::error::{Code, Error, Problem};
+use crate::files;
 use crate::secret::SecretValue;
 
 /// One secret file as it shall be.
@@ -304,10 +303,7 @@ fn look(live: &Directory, index: &Index, wanted: &SecretFile) -> Result<State, E
     if !as_wanted {
         return Ok(State::Changed);
     }
-    // One spare byte, so that reading to the end does not grow the buffer and leave an unwiped copy behind.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(length + 1));
-    file.take(length as u64).read_to_end(&mut bytes).at("read", &shown)?;
-    let same = SecretValue::from(bytes) == wanted.value;
+    let same = files::read_opened(file, length as u64).at("read", &shown)?.value == wanted.value;
     Ok(if same { State::Unchanged } else { State::Changed })
 }
 

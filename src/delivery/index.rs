@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::RenameFlags;
@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::directory::{At, Directory, chown};
 use crate::error::{Code, Error};
+use crate::files::{self, LARGEST_VALUES};
 
 /// The index's name in the secrets directory.
 pub(super) const INDEX: &str = ".claude-secrets.json";
@@ -21,8 +22,6 @@ pub(super) const GITIGNORE: &str = ".gitignore";
 pub(super) const GITIGNORE_CONTENT: &[u8] = b"# Secret files are never committed.\n*\n";
 
 const VERSION: u32 = 1;
-/// More than any index of ours: a larger file is none.
-const LONGEST: u64 = 4 << 20;
 
 /// What is ours in a secrets directory. Paths are relative to it, but for `made`.
 #[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -52,16 +51,15 @@ impl Index {
         let Some(file) = directory.open_file(OsStr::new(INDEX)).at("read", &path)? else {
             return Ok(None);
         };
-        let mut bytes = Vec::new();
-        file.take(LONGEST).read_to_end(&mut bytes).at("read", &path)?;
+        let contents = files::read_opened(file, LARGEST_VALUES).at("read", &path)?;
         let unusable = |why: &str| {
             Error::new(Code::DeliveryFailed, format!("{} {why}", path.display())).hint(format!(
                 "Delete the directory {} if nothing else in it matters: the next run makes it anew.",
                 directory.path().display()
             ))
         };
-        let index: Self =
-            serde_json::from_slice(&bytes).map_err(|_| unusable("is no list of secret files of ours"))?;
+        let index: Self = serde_json::from_slice(contents.value.expose())
+            .map_err(|_| unusable("is no list of secret files of ours"))?;
         if index.version == 0 {
             return Err(unusable("is no list of secret files of ours")); // other JSON
         }
@@ -116,8 +114,8 @@ pub(super) fn has_our_gitignore(directory: &Directory) -> bool {
     let Ok(Some(file)) = directory.open_file(OsStr::new(GITIGNORE)) else {
         return false;
     };
-    let mut bytes = Vec::new();
-    file.take(4096).read_to_end(&mut bytes).is_ok() && bytes == GITIGNORE_CONTENT
+    let most = GITIGNORE_CONTENT.len() as u64;
+    files::read_opened(file, most).is_ok_and(|contents| contents.value.expose() == GITIGNORE_CONTENT)
 }
 
 /// Whether an entry of a secrets directory is our bookkeeping: `sub` is its directory's path in there.

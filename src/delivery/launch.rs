@@ -17,6 +17,7 @@ use crate::docker::engine::Image;
 use crate::docker::placeholder::variables_in;
 use crate::docker::service::Service;
 use crate::error::{Code, Error, Result};
+use crate::files::{self, LARGEST_PROGRAM};
 use crate::secret::SecretValue;
 
 /// Where the launcher is in a container.
@@ -80,8 +81,8 @@ pub fn variables(access: &ServiceAccess, unset: &[String]) -> BTreeMap<String, O
 /// The launcher's bytes: the program that lies beside this one.
 pub fn program() -> Result<SecretValue> {
     let path = std::env::current_exe().unwrap_or_default().with_file_name(FILE);
-    match std::fs::read(&path) {
-        Ok(bytes) => Ok(SecretValue::new(bytes)),
+    match files::read(&path, LARGEST_PROGRAM) {
+        Ok(contents) => Ok(contents.value),
         Err(error) => Err(Error::io(Code::LauncherMissing, "read the launcher", &path, &error).hint(
             "It is installed beside `claude-secrets`, and sets variables when a program starts. Install it there, or let \
              the service read files: `deliver: file` in the manifest's `services:`.",

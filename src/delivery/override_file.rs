@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
+use super::in_clear;
 use super::launch::{self, Launch};
 use crate::access::ServiceAccess;
 use crate::docker::service::{OwnFile, Service};
@@ -87,12 +88,12 @@ pub struct OverrideFile {
 
 impl Variables {
     /// The variables of a service: without the plaintext of what it gets or must not have, with `NAME_FILE` where a file
-    /// is asked for, with what the launcher is told, and `SECRETS_MODE`.
+    /// is asked for, with what the launcher is told, with where Compose finds what shall be in clear, and `SECRETS_MODE`.
     ///
     /// `emptied` are variables that Compose takes from an `env_file`, which cannot be edited from here: an empty variable
     /// wins over what it says, and the launcher takes that away.
     pub fn new(service: &Service, access: &ServiceAccess, emptied: &BTreeSet<String>) -> Self {
-        let (at_start, as_files) = (access.at_start(), access.as_files());
+        let (at_start, as_files, in_clear) = (access.at_start(), access.as_files(), access.in_clear());
         let withdrawn = access.withdrawn.iter().map(String::as_str);
         let gone: BTreeSet<&str> = at_start.keys().chain(as_files.keys()).copied().chain(withdrawn).collect();
         let replace = gone.iter().any(|name| service.written.environment.contains_key(*name));
@@ -107,6 +108,9 @@ impl Variables {
         for (name, file) in &as_files {
             values.insert(format!("{name}_FILE"), Some(format!("{TARGET}/{file}")));
         }
+        for name in in_clear.keys() {
+            values.insert((*name).to_owned(), Some(in_clear::interpolated(&service.name, name)));
+        }
         let unset: Vec<String> = emptied
             .iter()
             .filter(|name| !at_start.contains_key(*name))
@@ -114,7 +118,7 @@ impl Variables {
             .collect();
         values.extend(launch::variables(access, &unset));
         if !access.secrets.is_empty() {
-            let variables_only = !at_start.is_empty()
+            let variables_only = !(at_start.is_empty() && in_clear.is_empty())
                 && as_files.is_empty()
                 && access.secrets.iter().all(|s| s.places.is_empty());
             let mode = if variables_only { "environment" } else { "docker_secrets" };
@@ -307,7 +311,7 @@ fn stamp_line(stamp: &str, body: &str) -> String {
 }
 
 /// A text that Compose must not interpolate.
-pub(super) fn literal(text: &str) -> String {
+pub fn literal(text: &str) -> String {
     text.replace('$', "$$")
 }
 

@@ -5,8 +5,10 @@ use std::path::PathBuf;
 
 use super::choose::Kind;
 use super::files::SecretFile;
+use super::in_clear;
 use super::launch;
 use super::revision::Content;
+use super::workers;
 use crate::access::{Access, ServiceAccess};
 use crate::docker::command::Tools;
 use crate::docker::images::{Images, user_of};
@@ -96,7 +98,7 @@ pub struct Basis<'a> {
     pub users: Users,
 }
 
-/// Plans every service that gets something.
+/// Plans every service that gets something, and what it hands on to workers.
 pub async fn plan(basis: Basis<'_>) -> Result<BTreeMap<String, ServicePlan>> {
     let Basis { tools, project, access, available, own, images, kind, mut users } = basis;
     let mut plans = BTreeMap::new();
@@ -119,6 +121,9 @@ pub async fn plan(basis: Basis<'_>) -> Result<BTreeMap<String, ServicePlan>> {
         let (reader, user) = reader(tools, service, service_access, images, &mut users).await?;
         let content = content(&files, kind, reader);
         plans.insert(name.clone(), ServicePlan { files, reader, content, user });
+        if let Some(set) = workers::plan(service_access, &available, kind) {
+            plans.insert(workers::set_of(name), set);
+        }
     }
     Ok(plans)
 }
@@ -189,15 +194,20 @@ const LONGEST_VARIABLE: usize = 128 * 1024;
 
 /// Values that the kernel takes for a variable.
 fn check_variables(service: &str, own: &ServiceAccess, files: &[PlannedFile]) -> Result<()> {
-    let problems: Vec<Problem> = own
-        .at_start()
-        .into_iter()
-        .filter_map(|(variable, file)| {
+    let at_start = own.at_start().into_iter().map(|(variable, file)| (variable, file, variable.len(), false));
+    let in_clear = own.in_clear().into_iter();
+    let in_clear =
+        in_clear.map(|(variable, file)| (variable, file, in_clear::source(service, variable).len(), true));
+    let problems: Vec<Problem> = at_start
+        .chain(in_clear)
+        .filter_map(|(variable, file, length_of_name, in_clear)| {
             let value = &files.iter().find(|planned| planned.file == file)?.value;
             let why = if value.expose().contains(&0) {
                 "holds a zero byte"
-            } else if variable.len() + value.expose().len() + 2 > LONGEST_VARIABLE {
+            } else if length_of_name + value.expose().len() + 2 > LONGEST_VARIABLE {
                 "is longer than a variable can be (128 KiB)"
+            } else if in_clear && std::str::from_utf8(value.expose()).is_err() {
+                "is not UTF-8, as what the engine is told must be"
             } else {
                 return None;
             };
@@ -301,11 +311,16 @@ pub fn lay_out(
 /// The directory of a service's own copies: its name, where that can be one. Compose takes `.`, `..` and `.gitignore` for
 /// names, and one that a secret's file has as well.
 fn directory_of(service: &str, taken: &mut BTreeSet<String>) -> String {
-    let mut name = if service.starts_with('.') { format!("_{service}") } else { service.to_owned() };
+    let mut name = directory_name(service);
     while !taken.insert(name.clone()) {
         name.push('_');
     }
     name
+}
+
+/// The directory of a service, or of the set of its workers, unless that is taken.
+pub(super) fn directory_name(service: &str) -> String {
+    if service.starts_with('.') { format!("_{service}") } else { service.to_owned() }
 }
 
 /// The reader that a shared file is made for: anyone who is not known decides; else the lowest user that must own it.
@@ -363,7 +378,7 @@ async fn reader(
 }
 
 /// What a revision covers: the values and how they are delivered.
-fn content(files: &[PlannedFile], kind: Kind, reader: Reader) -> Content {
+pub(super) fn content(files: &[PlannedFile], kind: Kind, reader: Reader) -> Content {
     let mut content = Content::default();
     content.add(kind.name().as_bytes());
     let mut files: Vec<&PlannedFile> = files.iter().collect();

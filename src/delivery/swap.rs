@@ -18,17 +18,17 @@
 //! a mount point in the way), step 3 is done in sight: every single file is replaced in one step then, but the set is not.
 
 use std::ffi::{OsStr, OsString};
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FileType, Mode, RenameFlags, fchmod, fstat};
 use rustix::io::Errno;
-use zeroize::Zeroizing;
 
 use super::directory::{At, Directory, chown, kind, same_file};
 use super::index::{GITIGNORE, GITIGNORE_CONTENT, INDEX, Index, UNFINISHED, is_bookkeeping, replace};
 use super::staging::{DIRECTORY_MODE, Site, Staged, is_staging_name};
 use crate::error::{Code, Error};
+use crate::files::{self, LARGEST_PROGRAM};
 
 /// Makes the staged set the secrets directory, as the module says.
 pub(super) fn publish(site: &Site<'_>, staged: &Staged<'_>) -> Result<(), Error> {
@@ -290,14 +290,11 @@ pub(super) fn copy_file(
     new_name: &OsStr,
 ) -> Result<(), Error> {
     let shown = to.path_of(new_name);
-    let mut source =
-        from.open_file(name).and_then(|f| f.ok_or(Errno::NOENT)).at("read", &from.path_of(name))?;
+    let source = from.open_file(name).and_then(|f| f.ok_or(Errno::NOENT)).at("read", &from.path_of(name))?;
     let stat = fstat(&source).at("look at", &shown)?;
-    // One spare byte, so that reading to the end does not grow the buffer and leave an unwiped copy behind.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(stat.st_size).unwrap_or(0) + 1));
-    source.read_to_end(&mut bytes).at("read", &shown)?;
+    let contents = files::read_opened(source, LARGEST_PROGRAM).at("read", &shown)?;
     let mut file = to.create_file(new_name).at("write", &shown)?;
-    file.write_all(&bytes).at("write", &shown)?;
+    file.write_all(contents.value.expose()).at("write", &shown)?;
     let now = fstat(&file).at("look at", &shown)?;
     if (now.st_uid, now.st_gid) != (stat.st_uid, stat.st_gid) {
         chown(&file, (stat.st_uid, stat.st_gid)).at("set the owner of", &shown)?;

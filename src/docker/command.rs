@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::process::{Child, ChildStdout, Command};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use zeroize::Zeroizing;
 
 use super::said::{Said, unset_variables};
@@ -171,10 +171,7 @@ impl Call {
         let work = async {
             tokio::try_join!(
                 async {
-                    if let (Some(mut pipe), Some(bytes)) = (stdin, input) {
-                        // A program that ends before it has read everything tells why on stderr.
-                        let _ = pipe.write_all(&bytes).await;
-                    }
+                    give(stdin, input).await;
                     Ok(())
                 },
                 all_of(out),
@@ -225,15 +222,18 @@ impl Call {
             let edit: Edit = Box::new(move |line: &str| said.line(line));
             edit
         });
-        let (mut child, _, tools) = self.start()?;
+        let (mut child, input, tools) = self.start()?;
         let (mut out, mut err) = (child.stdout.take(), child.stderr.take());
-        drop(child.stdin.take());
+        let giving = give(child.stdin.take(), input);
+        tokio::pin!(giving);
+        let mut is_given = false;
         let mut foreign = tools.console.foreign().edited(edit);
         let (mut from_out, mut from_err) = (vec![0u8; 8192], vec![0u8; 8192]);
         while out.is_some() || err.is_some() {
             tokio::select! {
                 read = read_some(&mut out, &mut from_out) => foreign.stdout(&from_out[..read]),
                 read = read_some(&mut err, &mut from_err) => foreign.stderr(&from_err[..read]),
+                () = &mut giving, if !is_given => is_given = true,
                 () = tools.interrupt.wait() => {
                     foreign.finish();
                     return Err(stop(&mut child, &tools.interrupt).await);
@@ -278,6 +278,14 @@ impl Call {
 
 /// A program printed more than [`MOST_OUTPUT`].
 struct TooMuch;
+
+/// Writes the whole input and closes it.
+async fn give(pipe: Option<ChildStdin>, input: Option<Input>) {
+    if let (Some(mut pipe), Some(bytes)) = (pipe, input) {
+        // A program that ends before it has read everything tells why on stderr.
+        let _ = pipe.write_all(&bytes).await;
+    }
+}
 
 async fn all_of(pipe: Option<ChildStdout>) -> std::result::Result<Input, TooMuch> {
     let Some(pipe) = pipe else { return Ok(Input::default()) };

@@ -6,6 +6,7 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use super::named_files;
 use crate::error::{Code, Error, Result};
 use crate::files::{self, LARGEST_VALUES};
 use crate::settings::clean;
@@ -69,6 +70,7 @@ pub fn find(wanted: &Wanted) -> Result<ComposeFiles> {
         .hint("Name the project's own Compose files as well, or leave the input out."));
     }
     files.iter().try_for_each(|file| check(file))?;
+    named_files::check(&directory, &files)?;
     Ok(ComposeFiles { directory, files })
 }
 

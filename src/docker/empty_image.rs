@@ -10,8 +10,8 @@ use crate::error::{Code, Error, Result};
 
 /// Its name. No registry has it, and nothing pulls or pushes it.
 pub const NAME: &str = "claude-secrets-empty:1";
-/// Another project that goes may remove it between our making it and our using it.
-const ATTEMPTS: u32 = 3;
+/// Other projects that go may remove it between our making it and our using it.
+const ATTEMPTS: u32 = 5;
 
 /// Creates a container of it, with these options of `docker create`. The image is made when the engine does not have it. A
 /// status other than 0 is no error here.
@@ -24,10 +24,15 @@ pub async fn create(tools: &Tools, options: &[(&'static str, &str)]) -> Result<O
         let call = tools.docker(words);
         let call = options.iter().fold(call, |call, (option, value)| call.option(option, value));
         let made = call.names([NAME]).output().await?;
-        if made.success || attempt == ATTEMPTS || is_there(tools).await? {
+        if made.success || attempt == ATTEMPTS {
             return Ok(made);
         }
-        import(tools).await?;
+        if !is_there(tools).await? {
+            import(tools).await?;
+        } else if !made.stderr.contains(NAME) {
+            return Ok(made);
+        }
+        // Else another run has made it since the engine said that it is missing.
         attempt += 1;
     }
 }

@@ -33,6 +33,8 @@ pub struct Gate<'a> {
     pub before: &'a [Container],
     /// Who can read the services' secrets.
     pub readers: &'a Readers,
+    /// What was taken away from the services, with what gives it back.
+    pub gone: &'a BTreeMap<String, Vec<String>>,
     /// How long to wait.
     pub timeout: Duration,
 }
@@ -84,20 +86,23 @@ pub async fn wait(gate: Gate<'_>) -> Result<()> {
 }
 
 /// Prints the last lines of the containers that are not well, for an `up` that did not come to its end: of those that
-/// failed, or else of those that are not ready yet. `before` are those that were there before this run.
+/// failed, or else of those that are not ready yet. `before` are those that were there before this run. Returns the services
+/// of those that it is about.
 pub async fn show_troubled(
     tools: &Tools,
     console: &Console,
     containers: &[Container],
     before: &[Container],
-) -> Result<()> {
+) -> Result<BTreeSet<String>> {
     let of = |wanted: fn(Verdict) -> bool| containers.iter().filter(move |c| wanted(verdict(c)));
     let failed: Vec<_> = of(|verdict| matches!(verdict, Verdict::Bad(_))).collect();
     let waiting = of(|verdict| verdict == Verdict::Wait).filter(|_| failed.is_empty());
+    let mut services = BTreeSet::new();
     for container in failed.iter().copied().chain(waiting) {
         last_lines(tools, console, container, before).await?;
+        services.insert(container.service.clone());
     }
-    Ok(())
+    Ok(services)
 }
 
 fn describe(container: &Container, why: &str) -> String {
@@ -141,8 +146,11 @@ async fn failure(
     for (container, why) in failed {
         last_lines(gate.tools, gate.console, container, gate.before).await?;
         let mut problem = Problem::new(format!("service {} ({}) {why}", container.service, container.name));
-        if let Some(remedy) = seen.remedy(gate.tools, container).await? {
-            problem = problem.remedy(remedy);
+        let known = seen.remedy(gate.tools, container).await?;
+        let gone = gate.gone.get(&container.service).into_iter().flatten().cloned();
+        let remedies: Vec<String> = known.into_iter().chain(gone).collect();
+        if !remedies.is_empty() {
+            problem = problem.remedy(remedies.join("\n"));
         }
         problems.push(problem);
     }

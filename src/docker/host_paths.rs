@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use super::command::Tools;
 use super::engine::{self, Container};
 use crate::error::{Code, Error, Result};
+use crate::files;
 use crate::settings::Platform;
 
 /// A path as the Docker host sees it. It is no path to open here, unless a link was put there.
@@ -158,9 +159,9 @@ struct Traces {
 
 impl Traces {
     fn read(platform: &Platform) -> Self {
-        let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
-        let mut this =
-            Self::parse(&read("/proc/self/mountinfo"), &read("/proc/self/cgroup"), &read("/proc/1/cmdline"));
+        let [mountinfo, cgroup, command_line] =
+            ["/proc/self/mountinfo", "/proc/self/cgroup", "/proc/1/cmdline"].map(files::told_by_the_kernel);
+        let mut this = Self::parse(&mountinfo, &cgroup, &command_line);
         this.candidates.extend(platform.host_name.clone());
         this
     }

@@ -42,7 +42,7 @@ fn includes(file: &Path) -> Vec<Value> {
 }
 
 /// A text, or a list of texts.
-fn texts(value: &Value) -> Vec<&str> {
+pub(super) fn texts(value: &Value) -> Vec<&str> {
     value
         .as_str()
         .into_iter()

@@ -9,6 +9,7 @@ use super::command::Tools;
 use super::{empty_image, engine};
 use crate::delivery::volume::PROJECT;
 use crate::error::{Code, Error, Result};
+use crate::files;
 
 /// Label of the lock: who holds it.
 pub const HOLDER: &str = "claude-secrets.lock";
@@ -103,13 +104,13 @@ async fn is_gone(tools: &Tools, theirs: &str, me: &Holder) -> Result<bool> {
 }
 
 fn boot_id() -> String {
-    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let text = files::told_by_the_kernel("/proc/sys/kernel/random/boot_id");
     text.trim().to_owned()
 }
 
 /// Field 22 of `/proc/PID/stat`, counted behind the command's closing bracket (proc(5)).
 fn start_time(id: u32) -> String {
-    let text = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+    let text = files::told_by_the_kernel(&format!("/proc/{id}/stat"));
     let after = text.rsplit(')').next().unwrap_or_default();
     after.split_whitespace().nth(19).unwrap_or_default().to_owned()
 }

@@ -17,6 +17,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::command::Tools;
 use crate::error::{Code, Error, Result};
+use crate::files::{self, LARGEST_SETTINGS};
 use crate::settings::RegistryLogin;
 
 /// What the names of our directories start with.
@@ -114,8 +115,8 @@ async fn log_in(tools: &Tools, login: &RegistryLogin) -> Result<Settings> {
         return Err(Error::new(Code::RegistryLoginFailed, fact)
             .hint("Check the user and the token in the input `registries`."));
     }
-    let written = Zeroizing::new(std::fs::read(&path).map_err(|error| failed(&error))?);
-    serde_json::from_slice(&written).map_err(|_| {
+    let written = files::read(&path, LARGEST_SETTINGS).map_err(|error| failed(&error))?.value;
+    serde_json::from_slice(written.expose()).map_err(|_| {
         Error::new(Code::RegistryLoginFailed, format!("docker login to {} wrote no settings", login.host))
     })
 }

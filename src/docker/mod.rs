@@ -14,6 +14,8 @@ pub mod lock;
 pub mod logins;
 pub mod model;
 pub mod mounted_files;
+mod named_files;
+mod place;
 pub mod placeholder;
 pub mod project;
 pub mod read_by_compose;

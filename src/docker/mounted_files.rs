@@ -2,9 +2,6 @@
 //! mounts. Compose itself does not look: with other content in them it leaves the container as it is.
 
 use std::collections::BTreeMap;
-use std::fs::OpenOptions;
-use std::io::Read;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -13,6 +10,7 @@ use sha2::{Digest, Sha256};
 use super::command::Tools;
 use super::host_paths::HostPaths;
 use super::model::Model;
+use crate::files::{self, Links};
 use crate::tracked;
 
 /// So much of a file is looked at; of what is longer, its size tells the rest.
@@ -130,22 +128,10 @@ impl Around<'_> {
 
 /// A digest of a regular file's size and its first [`MOST`] bytes; `None` for anything else.
 fn digest(path: &Path) -> Option<String> {
-    // Where a named pipe lies, opening must not wait for its other end.
-    let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path).ok()?;
-    let meta = file.metadata().ok().filter(std::fs::Metadata::is_file)?;
     let mut hash = Sha256::new();
-    hash.update(meta.len().to_le_bytes());
-    let mut left = file.take(MOST);
-    let mut buffer = vec![0u8; 64 * 1024];
-    loop {
-        match left.read(&mut buffer) {
-            Ok(0) => return Some(shown(&hash.finalize())),
-            Ok(read) => hash.update(&buffer[..read]),
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(_) => return None,
-        }
-    }
+    let size = files::read_beginning(path, MOST, Links::Followed, |piece| hash.update(piece)).ok()?;
+    hash.update(size.to_le_bytes());
+    Some(shown(&hash.finalize()))
 }
 
 fn shown(digest: &[u8]) -> String {
@@ -167,6 +153,10 @@ mod tests {
             assert!(seen.insert(digest(&path).unwrap()), "{content}");
             assert_eq!(digest(&path), digest(&path));
         }
-        assert_eq!(digest(Path::new("/dev/zero")), None);
+        for made_up in
+            ["/dev/zero", "/proc/self/environ", "/proc/stat", "/sys/kernel/mm/transparent_hugepage/enabled"]
+        {
+            assert_eq!(digest(Path::new(made_up)), None, "{made_up}");
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! The Project stage: the Compose project as Compose sees it, and how to call Compose for it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -11,9 +11,9 @@ use super::discovery::ComposeFiles;
 use super::engine;
 use super::host_paths::{HostPath, HostPaths};
 use super::model::Model;
+use super::place::Place;
 use super::placeholder::variables_in;
 use super::said::Said;
-use super::service::HOOKS;
 use crate::error::{Code, Error, Problem, Result};
 use crate::search::places::Places;
 use crate::search::{Finding, Search};
@@ -29,6 +29,9 @@ pub struct Project {
     pub directory: HostPath,
     /// Variables that the Compose files name and that are not set.
     pub unset: BTreeSet<String>,
+    /// What Compose gets for the variables that the override names and this call does not give: it must pass though
+    /// nothing is started.
+    pub stand_ins: BTreeMap<String, String>,
     written: bool,
     /// What is known of the files that Compose reads.
     said: Arc<Said>,
@@ -69,6 +72,7 @@ impl Project {
             files,
             directory,
             unset: BTreeSet::new(),
+            stand_ins: BTreeMap::new(),
             written: false,
             said,
             host_files,
@@ -77,9 +81,7 @@ impl Project {
         let call = this.call(tools, With::NoOverride, &["*".to_owned()]).words(&["config", "--format=json"]);
         let answer = call.output().await?;
         if !answer.success {
-            // A Compose that is missing or too old must not put the blame on the file.
-            engine::compose_version(tools).await?;
-            return Err(rejected(&answer.stderr, &this.files));
+            return Err(rejected(tools, &answer.stderr, &this.files).await);
         }
         let resolved = answer.json().ok_or_else(no_json)?;
         this.unset.clone_from(&answer.unset);
@@ -101,7 +103,7 @@ impl Project {
         let call = self.call(tools, With::NoOverride, &["*".to_owned()]);
         let answer = call.words(&["config", "--format=json", "--no-interpolate"]).output().await?;
         if !answer.success {
-            return Err(rejected(&answer.stderr, &self.files));
+            return Err(rejected(tools, &answer.stderr, &self.files).await);
         }
         let plain = answer.json().ok_or_else(no_json)?;
         // Only names that stand in the Compose files are no parts of values.
@@ -113,6 +115,9 @@ impl Project {
 
     /// A call of Compose for this project.
     pub fn call(&self, tools: &Tools, with: With, profiles: &[String]) -> Call {
+        let missing = self.stand_ins.iter().filter(|(name, _)| tools.variable(name).is_none());
+        let tools =
+            missing.fold(tools.clone(), |tools, (name, text)| tools.with_variable(name, text.as_ref()));
         let mut call =
             tools.compose(&[]).reading(&self.said).option("--project-directory", self.directory.as_path());
         for file in &self.host_files {
@@ -146,7 +151,7 @@ impl Project {
         let call = self.call(tools, with, &["*".to_owned()]).words(&["config", "--format=json"]);
         let answer = call.output().await?;
         if !answer.success {
-            return Err(rejected(&answer.stderr, &self.files));
+            return Err(rejected(tools, &answer.stderr, &self.files).await);
         }
         answer.json().ok_or_else(no_json)
     }
@@ -167,8 +172,9 @@ pub fn likely_name(told: Option<&str>, directory: &HostPath) -> String {
 /// Checks the project's own model (interpolated, with placeholders), before images are built from it: a declared secret
 /// may only be where this action can put its value without showing it.
 ///
-/// Errors: [`Code::SecretInLargerValue`] with every other place. What belongs to a service that no profile starts, or to
-/// an extension (`x-…`), is none: nothing comes of it. What builds are given is for [`check_builds`].
+/// Errors: [`Code::SecretInLargerValue`] with every other place. What belongs to a service that no profile starts is none,
+/// nor is what an extension (`x-…`) is interpolated with: nothing comes of it. What builds are given is for
+/// [`check_builds`].
 pub fn check_own(model: &Model, search: &Search) -> Result<()> {
     let mut problems = Vec::new();
     Model::texts(model.resolved(), &mut |path, text| {
@@ -178,7 +184,9 @@ pub fn check_own(model: &Model, search: &Search) -> Result<()> {
     });
     let found = search.document(model.resolved(), &Places::model());
     // Variables and configs that hold values in clear are delivered like those that hold placeholders.
-    let is_shown = |found: &&Finding| matches!(Place::of(&found.place(), model), Place::Word | Place::Shown);
+    let is_shown = |found: &&Finding| {
+        matches!(Place::of(&found.place(), model), Place::Word | Place::Extension | Place::Shown)
+    };
     problems.extend(found.iter().filter(is_shown).map(written_in_clear));
     visible(problems)
 }
@@ -204,11 +212,12 @@ pub fn check_builds(model: &Model, services: &[&str], search: &Search) -> Result
 
 /// Checks the merged model before anything changes: no declared secret may be left in it, neither by its placeholder
 /// (but in words that the launcher completes) nor by its value, and no variable of its name (one of `names`) may have
-/// a value.
+/// a value, unless that text `stands` there (a service, its variable, the text) for a value that shall be shown.
 pub fn check_merged(
     merged: &serde_json::Value,
     model: &Model,
     names: &BTreeSet<String>,
+    stands: &dyn Fn(&str, &str, &str) -> bool,
     search: &Search,
 ) -> Result<()> {
     let mut problems = Vec::new();
@@ -216,6 +225,9 @@ pub fn check_merged(
         let place = Place::of(path, model);
         let variable = path.strip_prefix("services.").and_then(|rest| rest.split_once(".environment."));
         let names_file = text.strip_prefix("file://").unwrap_or(text).starts_with("/run/secrets/");
+        if variable.is_some_and(|(service, name)| stands(service, name, text)) {
+            return;
+        }
         if variable.is_some_and(|(_, name)| names.contains(name)) && !text.is_empty() && !names_file {
             problems.push(Problem::new(format!("{path} still has a value")));
             return;
@@ -233,7 +245,7 @@ pub fn check_merged(
     let is_left = |found: &&Finding| match Place::of(&found.place(), model) {
         Place::Nothing | Place::Build => false,
         Place::Delivered => !told(found) && found.steps.first().is_some_and(|section| section != "configs"),
-        Place::Word | Place::Shown => true,
+        Place::Word | Place::Extension | Place::Shown => true,
     };
     let found = search.document(merged, &Places::model());
     problems.extend(found.iter().filter(is_left).map(written_in_clear));
@@ -242,49 +254,6 @@ pub fn check_merged(
 
 /// Where a model has the variables of services.
 const VARIABLES: &[&str] = &["services", "*", "environment"];
-
-/// What becomes of a text of the model.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
-    /// Nothing: an extension, or a service that is not started.
-    Nothing,
-    /// Variables and configs: they are taken away and delivered.
-    Delivered,
-    /// Words of a program, which the launcher completes.
-    Word,
-    /// What a build is given.
-    Build,
-    /// Everything else is as it is, and shown.
-    Shown,
-}
-
-impl Place {
-    fn of(path: &str, model: &Model) -> Self {
-        if path.split('.').any(|step| step.starts_with("x-")) {
-            return Self::Nothing;
-        }
-        if let Some(rest) = path.strip_prefix("configs.") {
-            return if rest.ends_with(".content") { Self::Delivered } else { Self::Shown };
-        }
-        let Some(rest) = path.strip_prefix("services.") else { return Self::Shown };
-        // A service's name may hold dots.
-        let names = model.services.values().filter(|service| {
-            rest.strip_prefix(service.name.as_str()).is_some_and(|rest| rest.starts_with('.'))
-        });
-        let Some(service) = names.max_by_key(|service| service.name.len()) else { return Self::Shown };
-        let below = &rest[service.name.len() + 1..];
-        let is_word =
-            ["entrypoint[", "command[", "healthcheck.test["].iter().any(|key| below.starts_with(key))
-                || HOOKS.iter().any(|key| below.starts_with(key)) && below.contains("].command[");
-        match below {
-            _ if below.starts_with("environment.") => Self::Delivered,
-            _ if is_word => Self::Word,
-            _ if below.starts_with("build.") => Self::Build,
-            _ if !service.active => Self::Nothing,
-            _ => Self::Shown,
-        }
-    }
-}
 
 /// A step of a JSON pointer (RFC 6901).
 fn pointer_step(name: &str) -> String {
@@ -367,16 +336,25 @@ fn no_json() -> Error {
     Error::new(Code::Internal, "Docker Compose printed a model that is no JSON")
 }
 
-fn rejected(stderr: &str, files: &ComposeFiles) -> Error {
+/// What is said when Compose does not take the project; a Compose that is missing or too old must not put the blame on it.
+async fn rejected(tools: &Tools, stderr: &str, files: &ComposeFiles) -> Error {
+    match engine::compose_version(tools).await {
+        Ok(version) => rejected_by(&version, stderr, files),
+        Err(error) => error,
+    }
+}
+
+fn rejected_by(version: &str, stderr: &str, files: &ComposeFiles) -> Error {
     // Compose does not name the file in most of its messages.
     let names: Vec<String> = files.files.iter().map(|file| file.display().to_string()).collect();
     Error::new(
         Code::ComposeFileInvalid,
-        format!("Docker Compose rejects the project of {}:\n{stderr}", names.join(", ")),
+        format!("Docker Compose {version} rejects the project of {}:\n{stderr}", names.join(", ")),
     )
     .hint(
         "The words are Compose's own. It ran with the step's variables, and with stand-ins for the declared secrets; a \
-         variable that is not set can be given under the step's `env:`.",
+         variable that is not set can be given under the step's `env:`. In a workflow that uses the action it is the \
+         Compose of the action's image, whatever the runner has; on the command line the one that is installed.",
     )
 }
 
@@ -404,10 +382,15 @@ mod tests {
             "web": {"environment": {"URL": format!("postgres://u:{}@db", placeholder("PW")), "LEFT": "x"},
                 "labels": {"l": placeholder("PW")}},
             "job": {"command": ["--key", "s3cret", placeholder("OK")]},
+            "shown": {"environment": {"LEFT": "stand-in"}},
         });
+        let stands = |service: &str, variable: &str, text: &str| {
+            (service, variable, text) == ("shown", "LEFT", "stand-in")
+        };
         let names = BTreeSet::from(["LEFT".to_owned()]);
         let merged = json!({"services": services});
-        let error = check_merged(&merged, &model(&services), &names, &Search::new(&in_clear)).err().unwrap();
+        let error =
+            check_merged(&merged, &model(&services), &names, &stands, &Search::new(&in_clear)).err().unwrap();
         let text = error.to_string();
         for part in [
             "services.web.environment.URL",
@@ -419,16 +402,18 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part} in {text}");
         }
-        assert!(!text.contains("s3cret") && !text.contains("OK"));
+        assert!(!text.contains("s3cret") && !text.contains("OK") && !text.contains("shown"), "{text}");
         assert!(
-            check_merged(&json!({"a": "b"}), &model(&json!({})), &names, &Search::new(&|_| vec![])).is_ok()
+            check_merged(&json!({"a": "b"}), &model(&json!({})), &names, &stands, &Search::new(&|_| vec![]))
+                .is_ok()
         );
     }
 
     #[test]
     fn what_compose_rejects_need_not_be_rejected_by_hand() {
         let files = ComposeFiles { directory: "/p".into(), files: vec!["/p/compose.yaml".into()] };
-        let error = rejected("required variable TAG is missing a value", &files);
+        let error = rejected_by("2.40.3", "required variable TAG is missing a value", &files);
+        assert!(error.fact.starts_with("Docker Compose 2.40.3 rejects"), "{error}");
         assert!(error.fact.contains("/p/compose.yaml") && error.fact.contains("TAG"), "{error}");
         // By hand it has other variables, so that it may well show something else.
         assert!(!error.hints.concat().contains("docker compose config"), "{error}");
@@ -452,13 +437,15 @@ mod tests {
         for service in [
             json!({"labels": {"x": larger}}),
             json!({"labels": {"x": "s3cret"}}),
+            json!({"labels": {"x-owner": larger}}),
+            json!({"x-own": "s3cret"}),
             json!({"hostname": larger}),
             json!({"command": ["s3cret"]}),
             json!({"post_start": [{"user": larger}]}),
         ] {
             let text = of("a.b", service.clone());
             assert!(text.contains("services.a.b.") && !text.contains("s3cret"), "{service}: {text}");
-            if service.get("command").is_none() {
+            if service.get("command").or(service.get("x-own")).is_none() {
                 assert_eq!(of("off", service), "");
             }
         }

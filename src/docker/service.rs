@@ -78,6 +78,8 @@ pub struct Service {
     pub mounts: Vec<OwnMount>,
     /// `volumes_from`: services whose mounts it has, too.
     pub volumes_from: Vec<String>,
+    /// `pid: service:…`: the service whose processes it sees, as that one sees its own.
+    pub processes_of: Option<String>,
     /// The type of the provider that manages it (`provider`): a program of somebody else, asked by Compose. Such a service
     /// has no image and no container.
     pub provider: Option<String>,
@@ -165,6 +167,7 @@ pub(super) fn read(project: &str, name: &str, resolved: &Value, active: bool) ->
         configs: list("configs").iter().filter_map(own_file).collect(),
         mounts,
         volumes_from: volumes_from(resolved),
+        processes_of: service_named(resolved, "pid"),
         provider: provider.map(str::to_owned),
         depends_on: keys(resolved.get("depends_on")).collect(),
         profiles: list("profiles").iter().filter_map(|name| Some(name.as_str()?.to_owned())).collect(),
@@ -231,15 +234,15 @@ fn volumes_from(definition: &Value) -> Vec<String> {
     services.map(|name| name.split(':').next().unwrap_or(name).to_owned()).collect()
 }
 
+/// The service whose name space a definition takes: `service:NAME`.
+fn service_named(definition: &Value, key: &str) -> Option<String> {
+    let mode = definition.get(key)?.as_str()?;
+    mode.strip_prefix("service:").map(str::to_owned)
+}
+
 fn followed(definition: &Value) -> BTreeSet<String> {
     let mut all = BTreeSet::new();
-    for key in ["network_mode", "ipc", "pid"] {
-        if let Some(service) =
-            definition.get(key).and_then(Value::as_str).and_then(|mode| mode.strip_prefix("service:"))
-        {
-            all.insert(service.to_owned());
-        }
-    }
+    all.extend(["network_mode", "ipc", "pid"].into_iter().filter_map(|key| service_named(definition, key)));
     all.extend(volumes_from(definition));
     for (name, dependency) in definition.get("depends_on").and_then(Value::as_object).into_iter().flatten() {
         if dependency.get("restart").and_then(Value::as_bool) == Some(true) {

@@ -53,6 +53,21 @@ const MADE_UP: &[(u64, &str)] = &[
     (0x534f_434b, "sockfs"),
 ];
 
+/// The most bytes of a program that is read to be copied: the launcher, also one that was built to be debugged.
+pub const LARGEST_PROGRAM: u64 = 64 * 1024 * 1024;
+
+/// How much of a file is in memory at a time, where that is not the whole.
+const PIECE: usize = 64 * 1024;
+
+/// Whether the last part of a path may be a symbolic link.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Links {
+    /// What counts is where it leads to.
+    Followed,
+    /// It is no regular file.
+    Refused,
+}
+
 /// What a file holds. It has no `Debug`: that may be a value.
 pub struct Contents {
     /// Its bytes.
@@ -69,7 +84,7 @@ pub struct Contents {
 /// The system's, or what the file is instead (a named pipe, a device, a directory, a file of the kernel), or that it is
 /// larger than `most`. No error tells anything of the content.
 pub fn read(path: &Path, most: u64) -> Result<Contents> {
-    let (file, size) = opened(path, most)?;
+    let (file, size) = opened(path, most, Links::Followed)?;
     contents(file, size)
 }
 
@@ -102,19 +117,41 @@ pub async fn read_aside(path: PathBuf, most: u64) -> Result<Contents> {
     read.unwrap_or_else(|_| Err(Error::other("reading it was given up")))
 }
 
+/// Reads the beginning of a regular file of any size, piece by piece. Returns the size of the whole.
+///
+/// # Errors
+/// As those of [`read`], but for the size; with [`Links::Refused`] also that the path is a symbolic link.
+pub fn read_beginning(path: &Path, most: u64, links: Links, mut piece: impl FnMut(&[u8])) -> Result<u64> {
+    let (file, size) = opened(path, u64::MAX, links)?;
+    let mut file = file.take(most.min(size));
+    let mut buffer = Zeroizing::new(vec![0; PIECE]);
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => return Ok(size),
+            Ok(length) => piece(buffer.get(..length).unwrap_or_default()),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
 /// Looks at a file that a library or a program is going to read by itself.
 ///
 /// # Errors
 /// As those of [`read`].
 pub fn check(path: &Path, most: u64) -> Result<()> {
-    opened(path, most).map(|_| ())
+    opened(path, most, Links::Followed).map(|_| ())
 }
 
 /// Opens a file for reading, with its size. It is looked at before that: to open a device may already do something, and
 /// to open a pipe ends the waiting of who writes to it.
-fn opened(path: &Path, most: u64) -> Result<(File, u64)> {
-    acceptable(&open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?, most)?;
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+fn opened(path: &Path, most: u64, links: Links) -> Result<(File, u64)> {
+    let links = match links {
+        Links::Followed => OFlags::empty(),
+        Links::Refused => OFlags::NOFOLLOW,
+    };
+    acceptable(&open(path, OFlags::PATH | OFlags::CLOEXEC | links, Mode::empty())?, most)?;
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC | links;
     let file = File::from(open(path, flags, Mode::empty())?);
     // Once more: something else may have taken its place.
     let size = acceptable(&file, most)?;
@@ -133,7 +170,8 @@ fn acceptable(file: impl AsFd, most: u64) -> Result<u64> {
             return refuse(ErrorKind::InvalidInput, "it is a device, not a regular file");
         }
         FileType::Socket => return refuse(ErrorKind::InvalidInput, "it is a socket, not a regular file"),
-        _ => return refuse(ErrorKind::InvalidInput, "it is not a regular file"),
+        FileType::Symlink => return refuse(ErrorKind::InvalidInput, "it is a link, not a regular file"),
+        FileType::Unknown => return refuse(ErrorKind::InvalidInput, "it is not a regular file"),
     }
     if let Some(name) = made_up(&file)? {
         return refuse(
@@ -276,6 +314,33 @@ mod tests {
             file.set_len(size).unwrap();
             assert!(refusal(&path, most).contains(what), "{}", refusal(&path, most));
             assert_eq!(read(&path, most).err().unwrap().kind(), ErrorKind::FileTooLarge);
+        }
+    }
+
+    #[test]
+    fn of_a_file_of_any_size_the_beginning_is_read() {
+        let place = tempfile::tempdir().unwrap();
+        let (path, link) = (place.path().join("file"), place.path().join("link"));
+        let text: Vec<u8> = (0..200_000_u32).map(|at| at.to_le_bytes()[0] ^ at.to_le_bytes()[1]).collect();
+        fs::write(&path, &text).unwrap();
+        symlink("file", &link).unwrap();
+        for (most, expected) in [(0, 0), (1, 1), (150_000, 150_000), (u64::MAX, 200_000)] {
+            let mut read = Vec::new();
+            let size = read_beginning(&path, most, Links::Refused, |piece| read.extend_from_slice(piece));
+            assert_eq!((size.unwrap(), read.len()), (200_000, expected));
+            assert!(read == text[..expected]);
+        }
+        File::create(&path).unwrap().set_len(1 << 40).unwrap();
+        let mut length = 0;
+        let size = read_beginning(&link, 1000, Links::Followed, |piece| length += piece.len());
+        assert_eq!((size.unwrap(), length), (1 << 40, 1000));
+        for (path, links, what) in [
+            (link.as_path(), Links::Refused, "a link"),
+            (Path::new("/proc/self/environ"), Links::Followed, "made up by the kernel"),
+            (Path::new("/dev/zero"), Links::Refused, "a device"),
+        ] {
+            let refused = read_beginning(path, 1, links, |_| panic!("nothing of it is read"));
+            assert!(refused.unwrap_err().to_string().contains(what), "{}", path.display());
         }
     }
 

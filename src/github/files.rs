@@ -124,6 +124,7 @@ fn append<T>(path: &Path, text: impl FnOnce(u64) -> (String, T)) -> Result<T, Fi
 
 /// Opens a file of the runner's, which makes it before the step. A link there would be somebody else's, and a pipe would
 /// keep the run until somebody reads.
+#[expect(clippy::disallowed_methods, reason = "it is written to, and only its last byte is read")]
 fn opened(path: &Path) -> io::Result<File> {
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
     let flags = flags.bits().cast_signed();

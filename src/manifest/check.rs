@@ -1,22 +1,22 @@
 //! From what is written to what is meant: file and lines together, every name and reference checked.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::at::{At, Entries};
+use super::at::At;
 use super::catalog::Catalog;
 use super::decode::decode;
-use super::document::{Document, FileEntry, GRAMMAR, GrantEntry, Id, SecretEntry, Text};
-use super::finding::{Finding, Findings, Origin, gather, named};
+use super::document::{Document, FileEntry, GRAMMAR, Id, SecretEntry, Text};
+use super::finding::{Finding, Findings, Origin, gather};
+use super::grants::grants;
 use super::pattern::{Pattern, PatternError};
 use super::sound::{Sections, Soundness};
 use super::tree::Mark;
 use super::{
-    FILE_NAME, FileSpec, Freshness, Given, Grant, Manifest, Place, Reading, Reference, Rules, Secret,
-    VariableGrant, lines, scope, tree,
+    FILE_NAME, FileSpec, Freshness, Given, Manifest, Place, Reading, Reference, Rules, Secret, composed,
+    lines, scope, tree,
 };
 use crate::error::{Code, Error};
-use crate::nearest::meant;
 use crate::secret::{ANOTHER_NAME, NameError, SecretName};
 
 /// See [`super::examine`].
@@ -40,6 +40,9 @@ pub(super) fn examine(given: &Given<'_>) -> Reading {
         let known: Vec<&str> = secrets.iter().map(|secret| secret.name.as_str()).collect();
         grants(entries, &known, given.lenient || !imports.is_empty(), &mut findings)
     });
+    if let Some(document) = &document {
+        composed::check(document, &secrets, given.lenient || !imports.is_empty(), &mut findings);
+    }
     let colliding = collisions(&secrets, &mut findings.all);
     let mut soundness = Soundness::of(&findings.all, sections.as_ref());
     soundness.unsound.extend(lines.unsound.into_iter().chain(colliding));
@@ -112,6 +115,7 @@ fn secret(
     secret.sensitive = entry.sensitive.value.unwrap_or(true);
     secret.file = file_spec(&entry.file);
     secret.from = references(entry, &secret.name, catalog, findings);
+    secret.template = composed::template(entry, &secret.name, findings);
     secret.rules = rules(entry, &secret.name, findings);
     secret.freshness = Freshness {
         max_age: entry.max_age.value.as_ref().map(|span| span.0),
@@ -136,7 +140,7 @@ fn text_of(field: &At<Text>) -> Option<String> {
     field.value.as_ref().map(|Text(text)| text.clone())
 }
 
-fn number_of(field: &At<Id>) -> Option<u32> {
+pub(super) fn number_of(field: &At<Id>) -> Option<u32> {
     field.value.as_ref().map(|id| id.0)
 }
 
@@ -229,7 +233,10 @@ fn merge(secrets: &mut Vec<Secret>, lines: Vec<lines::Line>) {
             secrets.iter().position(|secret| secret.name == line.name).and_then(|at| secrets.get_mut(at));
         if let Some(secret) = known {
             secret.required = line.required;
-            secret.from = line.from.or(secret.from.take());
+            if line.from.is_some() {
+                secret.from = line.from;
+                secret.template = None;
+            }
         } else {
             secrets.push(Secret {
                 required: line.required,
@@ -237,73 +244,6 @@ fn merge(secrets: &mut Vec<Secret>, lines: Vec<lines::Line>) {
                 ..Secret::named(line.name, line.place)
             });
         }
-    }
-}
-
-fn grants(
-    entries: &Entries<GrantEntry>,
-    known: &[&str],
-    more_to_come: bool,
-    findings: &mut Findings<'_>,
-) -> BTreeMap<String, Grant> {
-    let mut grants = BTreeMap::new();
-    for (service, entry) in &entries.0 {
-        let (Some((service, mark)), Some(entry)) = (service.get(), &entry.value) else {
-            continue;
-        };
-        if service.is_empty() {
-            findings.add(mark, Finding::new(Code::ManifestInvalid, "a service's name is empty"));
-        }
-        let importable = |name: &str| more_to_come && SecretName::parse(name).is_ok();
-        let mut secrets = Vec::new();
-        let mut seen = BTreeSet::new();
-        for (name, mark) in entry.secrets.value.iter().flatten().filter_map(At::get) {
-            if !known.contains(&name.as_str()) && !importable(name) {
-                findings.add(mark, undeclared(name, service, known));
-                // Read as it was meant, so that nobody is told that nothing names that secret.
-                secrets
-                    .extend(meant(name, known.iter().copied()).and_then(|name| SecretName::parse(name).ok()));
-            } else if seen.insert(name) {
-                secrets.extend(SecretName::parse(name));
-            } else {
-                let fact = format!("{name} is there twice for the service {}", named(service));
-                findings.add(mark, Finding::new(Code::ManifestInvalid, fact).remedy("Keep one of the two."));
-            }
-        }
-        let mut variables = BTreeMap::new();
-        for (variable, how) in entry.variables.value.iter().flat_map(|entries| &entries.0) {
-            let (Some((variable, mark)), Some(how)) = (variable.get(), &how.value) else {
-                continue;
-            };
-            let secret = how.secret.value.as_deref();
-            if let Some(name) = secret.filter(|name| !known.contains(name) && !importable(name)) {
-                findings.add(mark, undeclared(name, service, known));
-                continue;
-            }
-            let secret = secret.and_then(|name| SecretName::parse(name).ok());
-            // A variable that takes a secret is a grant of it.
-            secrets.extend(secret.clone().filter(|name| !secrets.contains(name)));
-            let grant = VariableGrant { secret, deliver: how.deliver.value };
-            variables.insert(variable.clone(), grant);
-        }
-        let grant = Grant {
-            secrets,
-            uid: number_of(&entry.uid),
-            gid: number_of(&entry.gid),
-            deliver: entry.deliver.value,
-            variables,
-        };
-        grants.insert(service.clone(), grant);
-    }
-    grants
-}
-
-fn undeclared(name: &str, service: &str, known: &[&str]) -> Finding {
-    let fact = format!("the service {} gets a secret that is not declared, {}", named(service), named(name));
-    match meant(name, known.iter().copied()) {
-        Some(word) => Finding::new(Code::ManifestInvalid, format!("{fact}; did you mean `{word}`?")),
-        None => Finding::new(Code::ManifestInvalid, fact)
-            .remedy("Declare it: add its name, with a colon after it, below `secrets`."),
     }
 }
 

@@ -21,8 +21,6 @@ use crate::nearest::meant;
 
 /// What the types themselves do not say of how they are written.
 pub(super) struct Grammar {
-    /// Keys of the design that this version does not have yet: the type's name and the key.
-    pub(super) later: &'static [(&'static str, &'static str)],
     /// The type whose map form may be written as a list of one of its fields: the type's name and the field.
     pub(super) shorthand: (&'static str, &'static str),
     /// The type in whose place a value may stand by mistake, and what to say then.
@@ -98,7 +96,7 @@ impl<'a> Reader<'a> {
 
     /// The entries of a map that are to be read: those whose keys are there for the first time and, for a struct,
     /// known. The others are reported.
-    fn entries(self, entries: &'a [(Node, Node)], known: Option<(&str, &[&'static str])>) -> Vec<Entry<'a>> {
+    fn entries(self, entries: &'a [(Node, Node)], known: Option<&[&'static str]>) -> Vec<Entry<'a>> {
         let mut kept: Vec<Entry<'a>> = Vec::new();
         for (key, value) in entries {
             let reader = Reader { node: key, sink: self.sink };
@@ -107,10 +105,10 @@ impl<'a> Reader<'a> {
                 self.sink.report_key(key, Finding::new(Code::ManifestInvalid, fact));
                 continue;
             };
-            if let Some((type_name, fields)) = known
+            if let Some(fields) = known
                 && !fields.contains(&name)
             {
-                self.sink.report_key(key, self.unknown_key(name, type_name, fields));
+                self.sink.report_key(key, unknown_key(name, fields));
                 continue;
             }
             if let Some(first) = kept.iter().find(|entry| entry.name == name) {
@@ -126,19 +124,15 @@ impl<'a> Reader<'a> {
         }
         kept
     }
+}
 
-    fn unknown_key(self, name: &str, type_name: &str, fields: &[&'static str]) -> Finding {
-        if self.sink.grammar.later.contains(&(type_name, name)) {
-            let fact = format!("`{name}` is not yet supported by this version");
-            return Finding::new(Code::ManifestInvalid, fact).remedy(format!("Take `{name}` out."));
-        }
-        let known = fields.iter().copied();
-        let fact = format!("unknown {}", key_named(name));
-        match meant(name, known.clone()) {
-            Some(word) => Finding::new(Code::ManifestInvalid, format!("{fact}; did you mean `{word}`?")),
-            None => Finding::new(Code::ManifestInvalid, fact)
-                .remedy(format!("The keys that can stand here are {}.", list(known))),
-        }
+fn unknown_key(name: &str, fields: &[&'static str]) -> Finding {
+    let known = fields.iter().copied();
+    let fact = format!("unknown {}", key_named(name));
+    match meant(name, known.clone()) {
+        Some(word) => Finding::new(Code::ManifestInvalid, format!("{fact}; did you mean `{word}`?")),
+        None => Finding::new(Code::ManifestInvalid, fact)
+            .remedy(format!("The keys that can stand here are {}.", list(known))),
     }
 }
 
@@ -241,7 +235,7 @@ impl<'de> Deserializer<'de> for Reader<'de> {
         let (no_values, values_go_elsewhere) = self.sink.grammar.no_values;
         match &self.node.kind {
             Kind::Map(entries) => {
-                let entries = self.entries(entries, Some((name, fields)));
+                let entries = self.entries(entries, Some(fields));
                 visitor.visit_map(EntryAccess::new(entries, self.sink))
             }
             Kind::List(_) if name == short_name => {

@@ -14,7 +14,6 @@ use crate::secret::SecretValue;
 
 /// What the types themselves do not say of how they are written.
 pub(super) const GRAMMAR: Grammar = Grammar {
-    later: &[("GrantEntry", "starts-workers")],
     shorthand: ("GrantEntry", "secrets"),
     no_values: (
         "SecretEntry",
@@ -65,6 +64,10 @@ pub(super) struct SecretEntry {
     /// Where it is looked for, in this order and nowhere else: `source:item[#field][@version]`.
     #[serde(default)]
     pub(super) from: At<Vec<At<ReferenceText>>>,
+    /// What its value is composed of: a text with other secrets in braces, `{NAME}`, or `{NAME|urlencode}`, `|base64`,
+    /// `|json`. `{{` and `}}` are braces.
+    #[serde(default)]
+    pub(super) template: At<Text>,
     /// The text that its value starts with.
     #[serde(default)]
     pub(super) starts_with: At<Text>,
@@ -129,13 +132,35 @@ pub(super) struct GrantEntry {
     /// The number of the group that reads them.
     #[serde(default)]
     pub(super) gid: At<Id>,
-    /// How it gets what its Compose file asks for as variables: set when the program starts (`variable`), or as a file
-    /// that `NAME_FILE` names (`file`). Default: variable.
+    /// How it gets what its Compose file asks for as variables: set when the program starts (`variable`), as a file that
+    /// `NAME_FILE` names (`file`), or in clear in the container's configuration (`env`). Default: variable.
     #[serde(default)]
     pub(super) deliver: At<Deliver>,
     /// Variables of this service, with the secret that each takes and how.
     #[serde(default)]
     pub(super) variables: At<Entries<VariableEntry>>,
+    /// Whether it starts workers by itself, through the Docker socket: it is then told of a directory (`SECRETS_HOST_DIR`)
+    /// or a volume (`SECRETS_VOLUME`) to mount at `/run/secrets` of each. Default: false.
+    #[serde(default)]
+    pub(super) starts_workers: At<bool>,
+    /// What it may hand on to workers, and who reads it there.
+    #[serde(default)]
+    pub(super) workers: At<WorkersEntry>,
+}
+
+/// The secrets that a service may hand on to the workers that it starts, and who reads them there.
+#[derive(serde::Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct WorkersEntry {
+    /// The names of the secrets. Default: all that the service gets.
+    #[serde(default)]
+    pub(super) secrets: At<Vec<At<String>>>,
+    /// The number of the user that reads them in the workers. Without it everyone in a worker can.
+    #[serde(default)]
+    pub(super) uid: At<Id>,
+    /// The number of the group that reads them. Default: that of the user.
+    #[serde(default)]
+    pub(super) gid: At<Id>,
 }
 
 /// The secret that a variable of a service takes: its name, or a map.
@@ -200,7 +225,8 @@ struct VariableMap {
     /// The name of the secret. Default: the one that the Compose file has there.
     #[serde(default)]
     secret: At<String>,
-    /// Whether the program gets the variable, or a file that `NAME_FILE` names.
+    /// Whether the program gets the variable, a file that `NAME_FILE` names, or the variable in clear in the container's
+    /// configuration.
     #[serde(default)]
     deliver: At<Deliver>,
 }

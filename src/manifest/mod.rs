@@ -6,10 +6,12 @@
 mod at;
 mod catalog;
 mod check;
+mod composed;
 mod decode;
 mod document;
 mod fault;
 mod finding;
+mod grants;
 mod lines;
 mod pattern;
 mod place;
@@ -18,6 +20,7 @@ mod rules;
 mod schema;
 mod scope;
 mod sound;
+mod template;
 mod tree;
 
 use std::collections::BTreeMap;
@@ -32,6 +35,7 @@ pub use reference::{Reference, ReferenceError, ReferenceErrorKind, SourceId};
 pub use rules::{Deliver, Encoding, FileSpec, Freshness, MAX_VALUE_BYTES, Rules, Trim};
 pub use schema::schema;
 pub use sound::Soundness;
+pub use template::Template;
 
 /// The prefix of conventional references when nobody names one.
 pub const DEFAULT_PREFIX: &str = "claude-bot";
@@ -62,6 +66,8 @@ pub struct Secret {
     pub default: Option<SecretValue>,
     /// Where it is looked for, in this order; `None`: in every source, at its conventional place.
     pub from: Option<Vec<Reference>>,
+    /// What it is composed of: then no source is asked.
+    pub template: Option<Template>,
     /// What a value must be like.
     pub rules: Rules,
     /// How fresh it must be.
@@ -87,6 +93,19 @@ pub struct Grant {
     pub deliver: Option<Deliver>,
     /// What is said of single variables.
     pub variables: BTreeMap<String, VariableGrant>,
+    /// What it hands on to workers that it starts, where it starts any.
+    pub workers: Option<WorkersGrant>,
+}
+
+/// What the manifest says of the workers of a service.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WorkersGrant {
+    /// The secrets that they get; `None`: all that the service gets.
+    pub secrets: Option<Vec<SecretName>>,
+    /// The user that reads them there.
+    pub uid: Option<u32>,
+    /// The group that reads them there.
+    pub gid: Option<u32>,
 }
 
 /// What the manifest says of one variable of a service.
@@ -180,12 +199,23 @@ impl Secret {
             required: true,
             default: None,
             from: None,
+            template: None,
             rules: Rules::default(),
             freshness: Freshness::default(),
             sensitive: true,
             file: FileSpec::default(),
             place,
         }
+    }
+
+    /// Whether it is looked for at the conventional place of every source.
+    pub fn is_conventional(&self) -> bool {
+        self.from.is_none() && self.template.is_none()
+    }
+
+    /// The secrets that it is composed of; none when sources have it.
+    pub fn parts(&self) -> impl Iterator<Item = &SecretName> {
+        self.template.iter().flat_map(Template::parts)
     }
 }
 
@@ -214,6 +244,7 @@ impl fmt::Debug for Secret {
             .field("required", &self.required)
             .field("default", &self.default.as_ref().map(SecretValue::shape))
             .field("from", &self.from)
+            .field("template", &self.template)
             .field("rules", &self.rules)
             .field("freshness", &self.freshness)
             .field("sensitive", &self.sensitive)

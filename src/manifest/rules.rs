@@ -34,6 +34,8 @@ pub enum Deliver {
     Variable,
     /// The variable goes, and `NAME_FILE` names the file.
     File,
+    /// The variable is in the container's configuration, in clear: `docker inspect` shows it. The last resort.
+    Env,
 }
 
 /// How a source holds a value that is delivered decoded.

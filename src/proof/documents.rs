@@ -1,11 +1,13 @@
 //! The documents that the proof searches: what the engine and Compose tell of the project, and what this run writes.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::try_join_all;
 use serde_json::Value;
 
 use super::Subject;
+use crate::delivery::in_clear::InClear;
 use crate::docker::command::Tools;
 use crate::docker::engine::{self, Container, Image};
 use crate::docker::inspection::{self, Used};
@@ -15,6 +17,7 @@ use crate::error::{Problem, Result};
 use crate::report::{Message, outputs, summary};
 use crate::search::places::Places;
 use crate::search::{Finding, Holds, Search};
+use crate::secret::SecretValue;
 
 /// What the engine and Compose answered.
 pub(super) struct Answers {
@@ -73,11 +76,11 @@ pub(super) async fn ask(
 pub(super) fn search(search: &Search, subject: &Subject, answers: &Answers) -> Searched {
     let mut all = Searched::default();
     for container in &subject.containers {
-        let found = in_container(search, container);
+        let found = in_container(search, container, &subject.in_clear);
         all.leaks.extend(found.into_iter().map(|fact| Problem::new(fact).remedy(IN_CONTAINER)));
     }
     for container in &subject.replaced {
-        let found = in_container(search, container);
+        let found = in_container(search, container, &subject.in_clear);
         all.warnings.extend(found.into_iter().map(|fact| {
             Message::new(fact).hint("A deployment replaces the container. Rotate the secret: it was shown.")
         }));
@@ -133,12 +136,32 @@ fn shows(place: &str, found: &Finding) -> String {
     format!("{place} shows the value of {} at {}", found.secret, found.place())
 }
 
-fn in_container(search: &Search, container: &Container) -> Vec<String> {
+fn in_container(search: &Search, container: &Container, in_clear: &InClear) -> Vec<String> {
     // A container without a host name has the beginning of its id.
     let own = container.id.get(..12).map(str::to_owned);
-    let found = search.clone().knowing(own).document(&container.raw, &Places::container());
+    let shown = in_clear.get(&container.service).map(Vec::as_slice).unwrap_or_default();
+    let raw = without_shown(&container.raw, shown);
+    let found = search.clone().knowing(own).document(&raw, &Places::container());
     let place = format!("docker inspect {}", container.name);
     found.iter().map(|found| shows(&place, found)).collect()
+}
+
+/// What the engine tells of a container without the values that the manifest wants in clear: each only in its own variable,
+/// and only as it is. Everywhere else it is a leak like any other.
+fn without_shown<'c>(raw: &'c Value, shown: &[(String, SecretValue)]) -> Cow<'c, Value> {
+    if shown.is_empty() {
+        return Cow::Borrowed(raw);
+    }
+    let is_meant = |entry: &str| {
+        entry.split_once('=').is_some_and(|(name, value)| {
+            shown.iter().any(|(own, meant)| own == name && meant.expose() == value.as_bytes())
+        })
+    };
+    let mut raw = raw.clone();
+    if let Some(Value::Array(list)) = raw.pointer_mut("/Config/Env") {
+        list.retain(|entry| !entry.as_str().is_some_and(is_meant));
+    }
+    Cow::Owned(raw)
 }
 
 /// The override file: what it says as YAML, and its comments.
@@ -223,4 +246,36 @@ async fn images(
     let layers = by_id.keys().map(|id| inspection::history(tools, socket, id));
     let layers = try_join_all(layers).await?;
     Ok(by_id.into_values().zip(layers).map(|((name, image), layers)| (name, image, layers)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_shall_be_shown_is_left_out_at_its_own_variable_alone() {
+        let value = || SecretValue::new(b"s3cret-in-clear".to_vec());
+        let secrets_in =
+            |text: &str| if text.contains("s3cret") { vec!["KEY".to_owned()] } else { Vec::new() };
+        let search = Search::new(&secrets_in);
+        let container = |variables: &[&str]| Container {
+            id: "0123456789abcdef".into(),
+            name: "legacy-1".into(),
+            service: "legacy".into(),
+            raw: json!({"Config": {"Env": variables, "Labels": {}}}),
+        };
+        let shown = InClear::from([("legacy".to_owned(), vec![("KEY".to_owned(), value())])]);
+        let of_another = InClear::from([("web".to_owned(), vec![("KEY".to_owned(), value())])]);
+        for (variables, in_clear, leaks) in [
+            (&["KEY=s3cret-in-clear"][..], &shown, 0),
+            (&["KEY=s3cret-in-clear"], &of_another, 1),
+            (&["KEY=s3cret-in-clear", "OTHER=s3cret-in-clear"], &shown, 1),
+            (&["KEY=s3cret-in-clear and more"], &shown, 1),
+            (&["KEY=another-s3cret"], &shown, 1),
+        ] {
+            assert_eq!(in_container(&search, &container(variables), in_clear).len(), leaks, "{variables:?}");
+        }
+    }
 }

@@ -13,6 +13,7 @@ use futures_util::future::join_all;
 use self::documents::{Answers, ask};
 use self::readers::GrantedFile;
 use crate::console::Console;
+use crate::delivery::in_clear::InClear;
 use crate::docker::command::Tools;
 use crate::docker::engine::Container;
 use crate::docker::host_paths::HostPath;
@@ -41,6 +42,8 @@ pub struct Subject<'a> {
     pub granted: BTreeMap<String, Vec<GrantedFile>>,
     /// Files and directories that this run reads secrets from.
     pub inputs: Vec<PathBuf>,
+    /// The values that services have in clear, as the manifest says.
+    pub in_clear: InClear,
 }
 
 /// What the proof says when all is well.

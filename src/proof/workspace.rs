@@ -3,15 +3,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use gix_ignore::Search as Ignored;
 use gix_ignore::glob::pattern::Case;
 use gix_ignore::search::Ignore;
+use zeroize::Zeroizing;
 
+use crate::files::{self, LARGEST_SETTINGS, Links};
 use crate::search::{Holds, Search};
 use crate::tracked;
 
@@ -52,8 +53,13 @@ pub fn search(directory: &Path, search: &Search) -> Status {
         let path: &[u8] = entry.path(&index);
         (path, (entry.stat.size, entry.stat.mtime.secs))
     });
-    let parse = Ignore::default();
-    let ignored = Ignored::from_git_dir(&git_dir, None, &mut Vec::new(), parse).unwrap_or_default();
+    let mut ignored = Ignored::default();
+    // What the crate would read by itself: it would wait for a pipe.
+    let exclude = git_dir.join("info/exclude");
+    if let Ok(contents) = files::read(&exclude, LARGEST_SETTINGS) {
+        // Without them more is searched.
+        let _ = ignored.add_patterns_buffer(contents.value.expose(), exclude, None, Ignore::default());
+    }
     let mut walk = Walk {
         top: &top,
         tracked: tracked.collect(),
@@ -89,7 +95,7 @@ impl Walk<'_> {
         }
         let lists = self.ignored.patterns.len();
         let gitignore = path.join(".gitignore");
-        if let Some(bytes) = read(&gitignore, MOST_OF_A_FILE) {
+        if let Some((bytes, _)) = read(&gitignore, MOST_OF_A_FILE) {
             let _ = self.ignored.add_patterns_buffer(&bytes, gitignore, Some(self.top), Ignore::default());
         }
         let entries: BTreeSet<PathBuf> =
@@ -134,12 +140,12 @@ impl Walk<'_> {
             None if self.is_ignored(name, false) => return,
             _ => {}
         }
-        let Some(bytes) = read(path, MOST_OF_A_FILE) else {
+        let Some((bytes, size)) = read(path, MOST_OF_A_FILE) else {
             return;
         };
         self.status.searched += 1;
         self.bytes += bytes.len() as u64;
-        self.status.cut_short |= meta.size() > MOST_OF_A_FILE;
+        self.status.cut_short |= size > MOST_OF_A_FILE;
         // Names and short values stand in any source text.
         let found = self.search.text(&String::from_utf8_lossy(&bytes), Holds::Name);
         if !found.is_empty() {
@@ -160,16 +166,14 @@ impl Walk<'_> {
     }
 }
 
-/// The beginning of a regular file; `None` for everything else. No link is followed, and nothing is waited for.
-fn read(path: &Path, most: u64) -> Option<Vec<u8>> {
-    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
-    let file = fs::OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path).ok()?;
-    if !file.metadata().ok()?.is_file() {
-        return None;
-    }
-    let mut bytes = Vec::new();
-    file.take(most).read_to_end(&mut bytes).ok()?;
-    Some(bytes)
+/// The beginning of a regular file, and the size of the whole; `None` for everything else. No link is followed.
+fn read(path: &Path, most: u64) -> Option<(Zeroizing<Vec<u8>>, u64)> {
+    let size = fs::symlink_metadata(path).ok()?.len();
+    // Room for all of it at once: what grows leaves copies behind that nobody wipes.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(size.min(most)).ok()?));
+    let size =
+        files::read_beginning(path, most, Links::Refused, |piece| bytes.extend_from_slice(piece)).ok()?;
+    Some((bytes, size))
 }
 
 #[cfg(test)]
@@ -281,8 +285,11 @@ mod tests {
         fs::write(outside.path().join("file"), VALUE).unwrap();
         assert!(!status(outside.path()).is_repository);
         let top = repository(&[("new", VALUE)]);
-        let pipe = top.path().join("pipe");
-        assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        fs::remove_file(top.path().join(".git/info/exclude")).unwrap();
+        fs::create_dir(top.path().join("in")).unwrap();
+        for pipe in ["pipe", ".gitignore", "in/.gitignore", ".git/info/exclude"] {
+            assert!(Command::new("mkfifo").arg(top.path().join(pipe)).status().unwrap().success());
+        }
         assert_eq!(found(top.path()), ["new"]);
     }
 }

@@ -14,5 +14,5 @@ mod text;
 
 pub use model::{
     DeliveryRow, ErrorRow, Message, Outcome, PlaceRow, ProblemRow, Report, SecretRow, SecretState,
-    ServiceRow, ServiceState, Shadowed, StageTime, VERSION,
+    ServiceRow, ServiceState, Shadowed, StageTime, VERSION, VariableForm, VariableRow,
 };

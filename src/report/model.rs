@@ -138,6 +138,17 @@ tokens! {
     }
 }
 
+tokens! {
+    /// How a program gets a variable.
+    VariableForm {
+        #[default]
+        Variable = "variable": "Set when the program starts; `docker inspect` does not show it.",
+        File = "file": "Taken away; `NAME_FILE` names the file.",
+        Env = "env": "In clear in the container's configuration, since the manifest says `deliver: env`: `docker inspect` shows it.",
+        Plain = "plain": "In clear: the manifest says that it is no secret.",
+    }
+}
+
 /// An error as the report holds it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ErrorRow {
@@ -229,12 +240,23 @@ pub struct ServiceRow {
     pub name: String,
     /// The names of the secrets that it gets.
     pub secrets: Vec<String>,
+    /// The variables that hold them, or parts of which do, and how its program gets each.
+    pub variables: Vec<VariableRow>,
     /// What became of it.
     pub state: ServiceState,
     /// More on the state, e.g. an exit status.
     pub detail: Option<String>,
     /// The user that reads the secrets, as `uid:gid` or by name.
     pub user: Option<String>,
+}
+
+/// One variable of a service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct VariableRow {
+    /// Its name.
+    pub name: String,
+    /// How the program gets it.
+    pub form: VariableForm,
 }
 
 /// A warning and what to do about it.

@@ -37,8 +37,8 @@ pub struct Imported {
 /// Takes a manifest and returns it with a secret for everything that its imports find.
 ///
 /// # Errors
-/// An import that could not be asked; a name that is none; two secrets of one name; a service that gets a secret which is
-/// neither declared nor found.
+/// An import that could not be asked; a name that is none; two secrets of one name; a service that gets a secret, or a template
+/// that holds one, which is neither declared nor found.
 pub async fn import(
     mut manifest: Manifest,
     sources: &[Box<dyn Source>],
@@ -201,12 +201,22 @@ fn name_of(part: &str) -> String {
     part.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect()
 }
 
-/// Services may be given what is imported, so only now it is known what there is.
+/// Services may be given what is imported, and templates may be made of it, so only now it is known what there is.
 fn undeclared(manifest: &Manifest, problems: &mut Vec<(Code, Problem)>) {
     for (service, grant) in manifest.services.iter().flatten() {
         for name in grant.secrets.iter().filter(|name| manifest.secret(name).is_none()) {
             let fact = format!(
                 "the service `{service}` gets {name}, which is neither declared nor found by an import"
+            );
+            let remedy = "Correct the name, or declare it below `secrets`.";
+            problems.push((Code::ManifestInvalid, Problem::new(fact).remedy(remedy)));
+        }
+    }
+    for secret in &manifest.secrets {
+        for part in secret.parts().filter(|part| manifest.secret(part).is_none()) {
+            let fact = format!(
+                "the template of {} holds {part}, which is neither declared nor found by an import",
+                secret.name
             );
             let remedy = "Correct the name, or declare it below `secrets`.";
             problems.push((Code::ManifestInvalid, Problem::new(fact).remedy(remedy)));

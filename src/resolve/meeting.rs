@@ -13,7 +13,7 @@ use crate::sources::{Reply, Source};
 pub(super) fn problems(manifest: &Manifest, sources: &[Box<dyn Source>], answers: &Answers) -> Vec<Problem> {
     let mut places: BTreeMap<Reference, &Secret> = BTreeMap::new();
     let mut problems = Vec::new();
-    for secret in manifest.secrets.iter().filter(|secret| secret.from.is_none()) {
+    for secret in manifest.secrets.iter().filter(|secret| secret.is_conventional()) {
         for source in sources {
             let place = source.conventional(&secret.name, &manifest.scope);
             let found = answers.get(&(place.source.clone(), item(&place)));

@@ -1,5 +1,6 @@
 //! Who has each secret, who wins, and what is wrong: asks all sources at once and merges by priority.
 
+mod composed;
 mod freshness;
 mod import;
 mod meeting;
@@ -13,6 +14,7 @@ use std::time::{Duration, SystemTime};
 use futures_util::future::join_all;
 use tokio::time::Instant;
 
+pub use self::composed::TEMPLATE;
 pub use self::import::import;
 use self::merge::Merge;
 use crate::error::{Code, Error, Problem, Result};
@@ -181,6 +183,7 @@ pub async fn resolve(manifest: Manifest, sources: &[Box<dyn Source>], settings: 
         .iter()
         .map(|secret| match &secret.from {
             Some(references) => references.clone(),
+            None if !secret.is_conventional() => Vec::new(),
             None => sources.iter().map(|source| source.conventional(&secret.name, &manifest.scope)).collect(),
         })
         .collect();
@@ -192,13 +195,18 @@ pub async fn resolve(manifest: Manifest, sources: &[Box<dyn Source>], settings: 
     let merge = Merge { sources, answers: &answers, settings };
     for (secret, references) in manifest.secrets.into_iter().zip(plans) {
         let (problems, warnings) = (all.problems.len(), all.warnings.len());
-        let mut resolved = merge.one(secret, &references, &mut all);
+        let mut resolved = if secret.template.is_some() {
+            composed::waiting(secret)
+        } else {
+            merge.one(secret, &references, &mut all)
+        };
         resolved.is_open = all.problems.len() > problems;
         let place = &resolved.secret.place;
         all.problems[problems..].iter_mut().for_each(|(_, problem)| problem.place = Some(place.clone()));
         all.warnings[warnings..].iter_mut().for_each(|warning| warning.place = Some(place.clone()));
         all.secrets.push(resolved);
     }
+    composed::compose(&mut all, settings.missing_is_warning);
     for source in sources {
         let asked: Vec<Item> =
             answers.keys().filter(|(id, _)| id == source.id()).map(|(_, item)| item.clone()).collect();

@@ -114,6 +114,15 @@ fn settings(pairs: &[(&str, &str)]) -> Settings {
     Settings::read(None, &given).unwrap()
 }
 
+/// The secrets of a manifest file, asked of one source that has a value for one item.
+async fn from_file(file: &str, inputs: &[(&str, &str)], says: Says) -> Resolution {
+    let file = Some((Path::new("m.yml"), file.as_bytes()));
+    let manifest =
+        manifest::read(&manifest::Given { file, known_kinds: &["env"], ..manifest::Given::default() });
+    let sources: Vec<Box<dyn Source>> = vec![Box::new(Told::new("env", says))];
+    resolve(manifest.unwrap(), &sources, &settings(inputs)).await
+}
+
 fn declared(lines: &str) -> Manifest {
     let kinds = ["docker-secrets", "dotenv", "env"];
     let given = manifest::Given { lines: Some(lines), known_kinds: &kinds, ..manifest::Given::default() };
@@ -378,4 +387,50 @@ async fn a_reference_of_1password_as_a_value_is_no_secret() {
         let (found, _) = told("A", &[], [Nothing, Nothing, Value(text)]).await;
         assert_eq!(value(&found).as_deref(), Some(text));
     }
+}
+
+#[tokio::test]
+async fn a_template_is_composed_of_what_was_found_in_any_order_and_masked_as_a_whole() {
+    let file = "secrets:\n  ALL: { template: '<{URL}>', starts-with: '<postgres:' }\n  URL: { template: 'postgres://app:{PW|urlencode}@db' }\n  PW:";
+    let found = from_file(file, &[], Only("pw", "a/b")).await;
+    assert!(found.check().is_ok());
+    assert_eq!(value(&found).as_deref(), Some("<postgres://app:a%2Fb@db>"));
+    assert!(found.secrets.iter().all(|resolved| resolved.state == State::Found));
+    let masked: Vec<_> = found.values().map(|(name, value)| (name.to_string(), value.shape())).collect();
+    assert!(masked.contains(&("ALL".into(), "25 bytes".into())), "{masked:?}");
+    assert!(masked.contains(&("URL".into(), "23 bytes".into())), "{masked:?}");
+}
+
+#[tokio::test]
+async fn a_missing_part_is_a_missing_secret_and_a_template_asks_no_source_for_itself() {
+    let file = "secrets:\n  URL: { template: 'x{PW}', REQUIRED }\n  PW: { required: false }";
+    for (required, expected, problem) in [
+        ("required: true", State::Missing, Some(Code::SecretsMissing)),
+        ("required: false", State::Absent, None),
+    ] {
+        let found = from_file(&file.replace("REQUIRED", required), &[], Only("url", "stale")).await;
+        assert_eq!((found.secrets[0].state, code(&found), value(&found)), (expected, problem, None));
+        let said = found.check().err().map(|error| error.to_string()).unwrap_or_default();
+        assert_eq!(
+            said.contains("URL cannot be composed: PW, a part of its template, has no value"),
+            problem.is_some()
+        );
+    }
+    let required = file.replace("REQUIRED", "min-length: 1");
+    let passed = from_file(&required, &[("INPUT_ON-MISSING", "warn")], Nothing).await;
+    assert!(passed.degraded && code(&passed).is_none() && passed.warnings.len() == 1);
+    let denied = from_file(&required, &[], Denied).await;
+    assert_eq!((denied.secrets[0].state, code(&denied)), (State::Denied, Some(Code::SourceDenied)));
+}
+
+#[tokio::test]
+async fn what_a_template_makes_is_held_against_the_rules() {
+    let file = "secrets:\n  A: { template: 'x{PW}', starts-with: y }\n  PW:";
+    let invalid = from_file(file, &[], Only("pw", "canary")).await;
+    assert_eq!((invalid.secrets[0].state, code(&invalid)), (State::Invalid, Some(Code::SecretInvalid)));
+    let said = invalid.check().unwrap_err().to_string();
+    assert!(
+        said.contains("A, which its template composes: does not start as") && !said.contains("canary"),
+        "{said}"
+    );
 }

@@ -15,6 +15,7 @@ mod opening;
 mod options;
 mod policy;
 mod refused;
+mod subject;
 pub mod vault;
 
 use std::collections::BTreeMap;

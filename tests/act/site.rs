@@ -58,6 +58,8 @@ pub(crate) struct Site {
     home: TempDir,
     act: PathBuf,
     had_act_volume: bool,
+    /// Whether the workflow names a release, which act is not to fetch.
+    released: bool,
     _turn: MutexGuard<'static, ()>,
 }
 
@@ -75,6 +77,24 @@ pub(crate) type Standing = BTreeMap<String, (String, String)>;
 impl Site {
     /// A new repository for a project of its own.
     pub(crate) fn new(name: &str, runner: Runner, delivery: &'static str) -> Self {
+        let (site, image) = Self::empty(name, runner, delivery);
+        site.lay_out(&image);
+        site
+    }
+
+    /// A repository that is one of `examples/`, word for word but for the name of its project, `shop`, and with the release
+    /// that its workflow names, as if act had fetched that.
+    pub(crate) fn of_example(name: &str, environment: &str) -> Self {
+        let (mut site, image) = Self::empty(name, Runner::Machine, "");
+        site.lay_out_example(name);
+        site.lay_out_release(&image);
+        site.released = true;
+        site.project += environment;
+        site
+    }
+
+    /// A site without a repository, and the image under test.
+    fn empty(name: &str, runner: Runner, delivery: &'static str) -> (Self, String) {
         let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let act = find_act();
         let image = variable("CLAUDE_SECRETS_IMAGE", "claude-secrets-action:dev");
@@ -90,10 +110,10 @@ impl Site {
             home,
             act,
             had_act_volume: docker_status(["volume", "inspect", ACT_VOLUME]),
+            released: false,
             _turn: turn,
         };
-        site.lay_out(&image);
-        site
+        (site, image)
     }
 
     /// The checkout's folder.
@@ -115,6 +135,11 @@ impl Site {
     /// Runs the workflow that is started by hand, with its inputs.
     pub(crate) fn dispatch(&self, inputs: &[(&str, &str)], secrets: &Secrets) -> Run {
         self.act("workflow_dispatch", "dispatch.yml", inputs, secrets)
+    }
+
+    /// Runs an example's workflow.
+    pub(crate) fn example(&self, event: &str, inputs: &[(&str, &str)], secrets: &Secrets) -> Run {
+        self.act(event, "deploy.yml", inputs, secrets)
     }
 
     fn act(&self, event: &str, workflow: &str, inputs: &[(&str, &str)], secrets: &Secrets) -> Run {
@@ -146,11 +171,15 @@ impl Site {
                 fs::create_dir_all(&cache).unwrap();
                 // act gives the action's container the checkout, and not the files by which it tells its outputs.
                 let mount = format!("-v {0}:{0}", cache.display());
-                command.args(["-P", "ubuntu-latest=-self-hosted", "--container-options", &mount]);
+                command.args(["-P", "ubuntu-latest=-self-hosted", "-P", "self-hosted=-self-hosted"]);
+                command.args(["--container-options", &mount]);
             }
             Runner::Container => {
                 command.args(["-P", &format!("ubuntu-latest={}", service_image()), "--bind"]);
             }
+        }
+        if self.released {
+            command.arg("--action-offline-mode");
         }
         // act in `-self-hosted` hands its whole environment to every step.
         let mut child = command
@@ -232,6 +261,11 @@ impl Site {
         }
     }
 
+    /// What a container has printed.
+    pub(crate) fn log_of(&self, id: &str) -> String {
+        docker(["logs", id])
+    }
+
     /// `docker inspect` of every container shows no value.
     pub(crate) fn expect_clean_inspect(&self) {
         let standing = self.standing();
@@ -273,21 +307,55 @@ impl Site {
             let from = sources.join("tests/act/workflows").join(name);
             fs::copy(from, repository.join(".github/workflows").join(name)).unwrap();
         }
-        fs::write(self.home.path().join("no.env"), "").unwrap();
-        for words in [
-            vec!["init", "--quiet", "--initial-branch=main"],
-            vec!["add", "--all"],
-            vec!["commit", "--quiet", "--message=A project"],
-        ] {
-            let status = Command::new("git")
-                .args(["-c", "user.name=test", "-c", "user.email=test@localhost"])
-                .args(&words)
-                .current_dir(&repository)
-                .env("HOME", self.home.path())
-                .status()
-                .unwrap();
-            assert!(status.success(), "git {words:?}");
+        self.commit(&repository);
+    }
+
+    fn lay_out_example(&self, name: &str) {
+        let (repository, example) = (self.repository(), Path::new(SOURCES).join("examples").join(name));
+        fs::create_dir_all(repository.join(".github/workflows")).unwrap();
+        let mut named = 0;
+        for entry in fs::read_dir(&example).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            let text = fs::read_to_string(example.join(&name)).unwrap();
+            named += text.matches("name: shop").count();
+            let text = text.replace("name: shop", &format!("name: {}", self.project));
+            let text = text.replace(SERVICE_IMAGE, &service_image());
+            let to = if name == "deploy.yml" { ".github/workflows/deploy.yml" } else { &name };
+            fs::write(repository.join(to), text).unwrap();
         }
+        assert!(named > 0, "the example {name} does not name its project");
+        self.commit(&repository);
+    }
+
+    /// The action as the tag `v1` has it, where act looks for what it has fetched.
+    fn lay_out_release(&self, image: &str) {
+        let action = self.home.path().join(".cache/act/org-claude-secrets-action@v1");
+        fs::create_dir_all(&action).unwrap();
+        let text = fs::read_to_string(Path::new(SOURCES).join("action.yml")).unwrap();
+        let text = text.replace("  image: Dockerfile\n", &format!("  image: docker://{image}\n"));
+        fs::write(action.join("action.yml"), text).unwrap();
+        self.commit(&action);
+        self.git(&action, &["tag", "v1"]);
+        self.git(&action, &["remote", "add", "origin", "https://github.com/org/claude-secrets-action"]);
+    }
+
+    /// Makes a repository of a folder, with everything in it.
+    fn commit(&self, folder: &Path) {
+        fs::write(self.home.path().join("no.env"), "").unwrap();
+        self.git(folder, &["init", "--quiet", "--initial-branch=main"]);
+        self.git(folder, &["add", "--all"]);
+        self.git(folder, &["commit", "--quiet", "--message=A project"]);
+    }
+
+    fn git(&self, folder: &Path, words: &[&str]) {
+        let status = Command::new("git")
+            .args(["-c", "user.name=test", "-c", "user.email=test@localhost"])
+            .args(words)
+            .current_dir(folder)
+            .env("HOME", self.home.path())
+            .status()
+            .unwrap();
+        assert!(status.success(), "git {words:?}");
     }
 }
 

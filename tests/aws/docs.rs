@@ -4,14 +4,22 @@ use std::process::Output;
 
 use crate::pages;
 use crate::peers::aws::{Aws, Keys};
-use crate::peers::issuer::Issuer;
+use crate::peers::issuer::{Issuer, SUBJECTS};
 use crate::peers::program;
 use crate::run::Run;
 
 #[tokio::test]
 async fn what_the_page_sets_up_is_what_the_source_reads() {
+    for subject in SUBJECTS {
+        the_page_sets_up_what_is_read_by(subject).await;
+    }
+}
+
+/// The whole page, for a repository whose jobs have this subject.
+async fn the_page_sets_up_what_is_read_by(subject: &str) {
     let aws = Aws::ministack();
     let directory = tempfile::tempdir().unwrap();
+    pages::gh(directory.path(), subject);
     let output = reader_of_the_page(&aws, directory.path());
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stdout));
@@ -20,6 +28,7 @@ async fn what_the_page_sets_up_is_what_the_source_reads() {
         role.lines().find(|line| line.starts_with("arn:aws:iam::")).expect("the role's ARN is printed");
 
     let issuer = Issuer::start_as_github();
+    issuer.claim("sub", subject);
     let by_workflow = Run::at(&aws.url()).variables(issuer.variables()).input("aws-role-arn", role);
     let all = [
         "aws:claude-bot/database-password",
@@ -33,7 +42,10 @@ async fn what_the_page_sets_up_is_what_the_source_reads() {
     by_workflow.one("aws:other/none").await.denied();
     let conventional = by_workflow.resolve("DATABASE_PASSWORD").await;
     assert!(conventional.check().is_ok());
-    issuer.claim("sub", "repo:octo-org/octo-repo:ref:refs/heads/main");
+    issuer.claim("repository_id", "75");
+    by_workflow.one(all[0]).await.denied();
+    issuer.claim("repository_id", "74");
+    issuer.claim("sub", subject.replace("environment:production", "ref:refs/heads/main"));
     by_workflow.one(all[0]).await.denied();
 
     let keys: serde_json::Value =
@@ -69,7 +81,8 @@ fn reader_of_the_page(aws: &Aws, directory: &std::path::Path) -> Output {
     let blocks = pages::commands("docs/sources/aws.md");
     assert!(blocks.len() > 5, "{} blocks", blocks.len());
     let cli = program("CLAUDE_SECRETS_AWS_CLI");
-    let path = format!("{}:/usr/local/bin:/usr/bin:/bin", cli.parent().unwrap().display());
+    let own = [cli.parent().unwrap(), directory].map(|path| path.display().to_string()).join(":");
+    let path = format!("{own}:/usr/local/bin:/usr/bin:/bin");
     pages::shell(&blocks.join("\n"))
         .current_dir(directory)
         .env_clear()

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::peers::aws::{ACCOUNT, trust};
-use crate::peers::issuer::Issuer;
+use crate::peers::issuer::{Issuer, SUBJECTS};
 use crate::peers::proxy::{Fault, Proxy, Rule, Seen};
 use crate::run::{Run, reader, shared};
 
@@ -27,9 +27,12 @@ async fn the_workflow_assumes_it_by_its_own_identity() {
     aws.put("oidc/key", b"value");
     let proxy = Proxy::before(aws.address());
     let run = Run::at(&proxy.url()).variables(issuer.variables()).variable("GITHUB_RUN_ID", "1234567890");
-    let told = run.input("aws-role-arn", &role).one("aws:oidc/key").await;
-    assert_eq!(told.value(), b"value");
-    assert_eq!(issuer.asked(), ["sts.amazonaws.com"]);
+    let run = run.input("aws-role-arn", &role);
+    for subject in SUBJECTS {
+        issuer.claim("sub", subject);
+        assert_eq!(run.again().one("aws:oidc/key").await.value(), b"value", "{subject}");
+    }
+    assert_eq!(issuer.asked(), ["sts.amazonaws.com"; 2]);
     let login = proxy.seen().into_iter().find(is_login).unwrap();
     assert_eq!(parameter(&login, "Action").unwrap(), "AssumeRoleWithWebIdentity");
     assert_eq!(parameter(&login, "RoleSessionName").unwrap(), "claude-secrets-1234567890");
@@ -91,6 +94,34 @@ async fn a_workflow_that_is_not_trusted_is_told_what_to_put_into_the_trust_polic
     aws.put("trusting/key", b"value");
     assert_eq!(run.input("aws-role-arn", &trusting).one("aws:trusting/key").await.value(), b"value");
     assert_eq!(statement["Action"], "sts:AssumeRoleWithWebIdentity");
+}
+
+#[tokio::test]
+async fn a_policy_with_the_other_form_of_the_subject_is_told_apart() {
+    let aws = shared();
+    for (own, other) in [(0, 1), (1, 0)] {
+        let (name, own, other) = (format!("form-{own}"), SUBJECTS[own], SUBJECTS[other]);
+        let issuer = Issuer::start_as_github();
+        issuer.claim("sub", own);
+        let mut trusting = trust(REPOSITORY);
+        trusting[0]["Condition"]["StringLike"]["token.actions.githubusercontent.com:sub"] = json!(other);
+        let role = aws.role(&format!("other-{name}"), &trusting, &reader("other-form/"));
+        let run = Run::at(&aws.url()).variables(issuer.variables()).input("aws-role-arn", &role);
+        let said = run.one("aws:other-form/key").await.denied();
+        assert!(said.contains(&format!("perhaps it has `{other}`")), "{said}");
+        let statement = said.split_once("what this job is:\n").unwrap().1;
+        let statement: serde_json::Value = serde_json::from_str(statement).expect("it can be pasted");
+        let must = &statement["Condition"]["StringEquals"];
+        assert_eq!(must["token.actions.githubusercontent.com:sub"], own);
+        assert_eq!(must["token.actions.githubusercontent.com:repository_id"], "74");
+        // Another repository that has got the name does not have the number.
+        let trusting = aws.role(&format!("number-{name}"), &json!([statement]), &reader("number/"));
+        aws.put("number/key", b"value");
+        let run = run.input("aws-role-arn", &trusting);
+        assert_eq!(run.again().one("aws:number/key").await.value(), b"value");
+        issuer.claim("repository_id", "75");
+        run.one("aws:number/key").await.denied();
+    }
 }
 
 #[tokio::test]

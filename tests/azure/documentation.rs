@@ -11,6 +11,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::pages;
+use crate::peers::azure::SUBJECTS;
 
 const PAGE: &str = "docs/sources/azure.md";
 /// The commands that the page may show, with the options that they take.
@@ -39,6 +40,13 @@ fn every_message_that_the_page_explains_is_one_that_is_said() {
 
 #[test]
 fn every_command_on_the_page_runs_and_is_one_that_the_azure_cli_has() {
+    for subject in SUBJECTS {
+        the_page_runs_for(subject);
+    }
+}
+
+/// The whole page, for a repository whose jobs have this subject.
+fn the_page_runs_for(subject: &str) {
     let directory = tempfile::tempdir().unwrap();
     let (az, calls) = (directory.path().join("az"), directory.path().join("calls"));
     // Each word on a line of its own, as JSON would need a program more; a line break within a word becomes a blank.
@@ -46,6 +54,7 @@ fn every_command_on_the_page_runs_and_is_one_that_the_azure_cli_has() {
     std::fs::write(&az, script).unwrap();
     std::fs::set_permissions(&az, std::fs::Permissions::from_mode(0o755)).unwrap();
     pfx(directory.path());
+    pages::gh(directory.path(), subject);
     let path = format!("{}:{}", directory.path().display(), std::env::var("PATH").unwrap());
     for block in pages::commands(PAGE) {
         let mut bash = pages::shell(&block);
@@ -61,7 +70,7 @@ fn every_command_on_the_page_runs_and_is_one_that_the_azure_cli_has() {
     let calls = std::fs::read_to_string(calls).unwrap();
     let mut used = BTreeSet::new();
     for call in calls.split("\n\n").filter(|call| !call.trim().is_empty()) {
-        used.insert(known(&call.lines().collect::<Vec<_>>()));
+        used.insert(known(&call.lines().collect::<Vec<_>>(), subject));
     }
     assert_eq!(used, COMMANDS.iter().map(|(command, _)| *command).collect());
     let pem = std::fs::read_to_string(directory.path().join("application.pem")).unwrap();
@@ -69,7 +78,7 @@ fn every_command_on_the_page_runs_and_is_one_that_the_azure_cli_has() {
 }
 
 /// The command of a call, whose options are known to have it.
-fn known(words: &[&str]) -> &'static str {
+fn known(words: &[&str], subject: &str) -> &'static str {
     let command = words.iter().take_while(|word| !word.starts_with("--"));
     let command = command.fold(String::new(), |mut all, word| {
         write!(all, "{}{word}", if all.is_empty() { "" } else { " " }).unwrap();
@@ -85,7 +94,7 @@ fn known(words: &[&str]) -> &'static str {
         assert!(!pair[1].is_empty(), "an empty value: {words:?}");
         if option == "parameters" {
             let parameters: Value = serde_json::from_str(pair[1]).unwrap();
-            assert_eq!(parameters["subject"], "repo:octo-org/octo-repo:environment:production");
+            assert_eq!(parameters["subject"], subject);
             assert_eq!(parameters["audiences"][0], "api://AzureADTokenExchange");
         }
     }

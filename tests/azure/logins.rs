@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::case::Case;
-use crate::peers::azure::{Azure, CLIENT, DISABLED_CLIENT, EXPIRED_CLIENT, SECRET, SUBJECT, TENANT};
+use crate::peers::azure::{Azure, CLIENT, DISABLED_CLIENT, EXPIRED_CLIENT, SECRET, SUBJECTS, TENANT};
 
 #[tokio::test]
 async fn an_application_logs_in_by_secret_by_certificate_and_by_a_token_in_a_file() {
@@ -30,6 +30,8 @@ async fn the_workflow_logs_in_by_its_own_identity_once_a_run() {
     let case =
         Case::new(&azure, "s").with_application().variables(azure.job("")).secret("OTHER", "azure:other");
     case.found("azure:key").await;
+    let by_ids = format!("&subject={}", SUBJECTS[1]);
+    Case::new(&azure, "ids").with_application().variables(azure.job(&by_ids)).found("azure:key").await;
     let logins = azure.requests("s").iter().filter(|(kind, _)| kind == "login").count();
     assert_eq!(logins, 1);
     // A secret that is given counts more than what the job might do.
@@ -88,7 +90,7 @@ async fn a_job_that_may_not_ask_for_a_token_is_told_what_to_add() {
 async fn a_workflow_that_the_application_does_not_trust_is_told_what_to_trust() {
     let azure = Azure::with_vault();
     let main = "repo:octo-org/octo-repo:ref:refs/heads/main";
-    let upper = SUBJECT.replace("octo-org", "Octo-Org");
+    let upper = SUBJECTS[0].replace("octo-org", "Octo-Org");
     let rows = [
         (format!("&subject={main}"), "api://AzureADTokenExchange", 700_213, format!("the subject `{main}`")),
         (
@@ -120,6 +122,9 @@ async fn a_workflow_that_the_application_does_not_trust_is_told_what_to_trust() 
             remedy.contains(&format!("az ad app federated-credential create --id {CLIENT} --parameters")),
             "{remedy}"
         );
+        let compared =
+            remedy.ends_with("perhaps it has `repo:octo-org@65/octo-repo@74:ref:refs/heads/main`.");
+        assert_eq!(compared, number == 700_213, "{remedy}");
     }
 }
 

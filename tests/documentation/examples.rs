@@ -46,7 +46,8 @@ fn check_step(step: &Value, what: &str) {
     if !uses.contains("claude-secrets-action") {
         return;
     }
-    assert_eq!(uses, "org/claude-secrets-action@v1", "{what}");
+    let known = ["org/claude-secrets-action@v1", "org/claude-secrets-action/with-op@v1"];
+    assert!(known.contains(&uses), "{what}: {uses}");
     for (name, value) in step.get("with").and_then(Value::as_object).into_iter().flatten() {
         assert!(INPUTS.iter().any(|input| input.name == name), "{what}: there is no input {name}");
         if name == "secrets" {

@@ -21,6 +21,8 @@ pub(crate) fn parts() -> Vec<Part> {
     vec![
         part("action.yml", "inputs", action_inputs()),
         part("action.yml", "outputs", action_outputs()),
+        part("with-op/action.yml", "inputs", action_inputs()),
+        part("with-op/action.yml", "outputs", action_outputs()),
         part("README.md", "inputs", inputs()),
         part("README.md", "outputs", outputs()),
         part("docs/sources.md", "sources", sources()),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::forms::{Masker, heard};
 use crate::nasty::From;
-use crate::project::{Given, SERVICES, contents, nothing_shows_of_services, secrets_of};
+use crate::project::{Given, SERVICES, contents, nothing_shows_of_services, reads_back};
 use crate::support::engine::Engine;
 use crate::support::project::Workspace;
 
@@ -43,12 +43,7 @@ fn nothing_is_seen(delivery: &str) {
     }
     let containers: BTreeMap<String, String> = workspace.containers();
     for service in SERVICES {
-        let read = secrets_of(&containers[service]);
-        assert_eq!(read.len(), given.secrets.len());
-        for secret in &given.secrets {
-            let same = read.get(&secret.file()) == Some(&secret.value);
-            assert!(same, "{service} reads another {} ({:?})", secret.name, secret.from);
-        }
+        reads_back(&given.secrets, service, &containers[service]);
     }
     nothing_shows_of_services(&given.scanner, &containers);
     let text = workspace.read("docker-compose.secrets.yml").unwrap();

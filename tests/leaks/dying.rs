@@ -62,7 +62,7 @@ fn what_a_dying_service_prints_commands_nothing() {
     let given = Given::new("leaks");
     dying(&given);
     let mut command = given.command(&["deploy"]);
-    command.env("GITHUB_ACTIONS", "true");
+    command.env("GITHUB_ACTIONS", "true").env("RUNNER_TEMP", given.scene.beside(""));
     let done = done(command);
     assert_eq!(done.code, 6, "{}", String::from_utf8_lossy(&heard(&done.stdout).rest));
     assert_eq!(done.stderr, "", "commands and masks need one stream");

@@ -52,19 +52,18 @@ fn the_log_of_a_container_of_an_earlier_run_is_not_shown_after_a_rotation() {
 fn an_up_that_fails_shows_what_this_run_made_and_nothing_older() {
     let scene = Scene::new("leaks");
     scene.write("shared/old", OLD);
+    scene.write("claude-secrets.yml", "services: { new: [KEY], web: [KEY] }\nsecrets: { KEY: }\n");
     let project = |check: &str| {
         scene.compose(&format!(
             "services:\n  old:\n    image: IMAGE\n    volumes: ['./shared:/shared']\n    stop_signal: SIGKILL\n    healthcheck: {{ test: '[ -e /healthy ]', interval: \
              1s, retries: 2 }}\n    command: [sh, -c, 'cat /shared/old; touch /healthy; exec sleep 3000']\n  new:\n    image: \
              IMAGE\n    stop_signal: SIGKILL\n    healthcheck: {{ test: '{check}', interval: 1s, retries: 2 }}\n    command: [sh, \
              -c, 'echo printed by this run; cat /run/secrets/key; exec sleep 3000']\n    labels: {{ check: '{check}' }}\n  \
-             web:\n    image: IMAGE\n    stop_signal: SIGKILL\n    command: [sleep, '3000']\n    depends_on: {{ old: {{ condition: \
-             service_healthy }}, new: {{ condition: service_healthy }} }}\n"
+             web:\n    image: IMAGE\n    stop_signal: SIGKILL\n    command: [sleep, '3000']\n    depends_on: {{ new: {{ condition: service_healthy }} }}\n"
         ));
     };
     let deploy = |value: &str, code: i32| {
-        let mut command =
-            scene.cli(["deploy", "--secrets", "KEY", "--grant-to", "new,web", "--wait-timeout", "40s"]);
+        let mut command = scene.cli(["deploy", "--wait-timeout", "40s"]);
         command.env("KEY", value);
         done(command).expect(code)
     };

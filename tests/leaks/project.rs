@@ -10,6 +10,9 @@ use crate::scene::{Done, Scene, docker, done, service_image, write_private};
 /// Users and restrictions of services.
 pub const SERVICES: [&str; 4] = ["root", "nonroot", "readonly", "nocaps"];
 
+/// Those whose programs get variables; the others get files alone.
+const WITH_VARIABLES: [&str; 2] = ["nonroot", "nocaps"];
+
 /// The files of the project, by path, and what the program is given apart from them.
 pub struct Contents {
     pub files: BTreeMap<String, Vec<u8>>,
@@ -49,7 +52,22 @@ pub fn contents(project: &str) -> Contents {
          nocaps:\n{common}    cap_drop: [ALL]\n    env_file: [.env]\n    environment:\n{map}"
     );
     let all = names.join(", ");
-    let services: String = SERVICES.iter().map(|service| format!("  {service}: [{all}]\n")).collect();
+    let files: Vec<String> = secrets
+        .iter()
+        .filter(|secret| !secret.fits_a_variable())
+        .map(|secret| format!("{}: {{ deliver: file }}", secret.name))
+        .collect();
+    let files = files.join(", ");
+    let services: String = SERVICES
+        .iter()
+        .map(|service| {
+            let how = match WITH_VARIABLES.contains(service) {
+                true => format!("variables: {{ {files} }}"),
+                false => "deliver: file".to_owned(),
+            };
+            format!("  {service}: {{ secrets: [{all}], {how} }}\n")
+        })
+        .collect();
     let declared: String = names.iter().map(|name| format!("  {name}: {{}}\n")).collect();
     let manifest =
         format!("sources:\n  docker-secrets: {{ dir: given }}\nservices:\n{services}secrets:\n{declared}");
@@ -167,12 +185,7 @@ impl Deployed {
     /// The service reads every value, byte for byte.
     #[track_caller]
     pub fn reads_back(&self, service: &str) {
-        let read = secrets_of(&self.id(service));
-        assert_eq!(read.len(), self.given.secrets.len(), "{service} has other files: {:?}", read.keys());
-        for secret in &self.given.secrets {
-            let same = read.get(&secret.file()) == Some(&secret.value);
-            assert!(same, "{service} reads another {} ({:?})", secret.name, secret.from);
-        }
+        reads_back(&self.given.secrets, service, &self.id(service));
     }
 
     /// Nothing that is printed, written or shown holds a value.
@@ -222,27 +235,56 @@ impl Deployed {
     }
 }
 
-/// What a container reads at `/run/secrets`, by file.
-pub fn secrets_of(container: &str) -> BTreeMap<String, Vec<u8>> {
+/// The service has every secret, byte for byte: as a file, and as a variable of its program where it gets variables.
+#[track_caller]
+pub fn reads_back(secrets: &[Nasty], service: &str, container: &str) {
     let script = r#"cd /run/secrets && for f in *; do echo "$f $(base64 -w0 "$f")"; done"#;
-    let printed = docker(["exec", container, "sh", "-c", script]);
+    let files = decoded(&docker(["exec", container, "sh", "-c", script]));
+    assert_eq!(files.len(), secrets.len(), "{service} has other files: {:?}", files.keys());
+    let variables =
+        decoded(&docker(["exec", container, "sh", "-c", "printf 'all '; base64 -w0 /proc/1/environ"]));
+    let variables: Vec<&[u8]> = variables["all"].split(|byte| *byte == 0).collect();
+    for secret in secrets {
+        let Nasty { name, value, from } = secret;
+        let same = files.get(&secret.file()) == Some(value);
+        assert!(same, "{service} reads another {name} ({from:?})");
+        let variable = [name.as_bytes(), b"=", value].concat();
+        let expected = WITH_VARIABLES.contains(&service) && secret.fits_a_variable();
+        assert_eq!(
+            variables.contains(&variable.as_slice()),
+            expected,
+            "the variable {name} of {service} ({from:?})"
+        );
+    }
+}
+
+/// Lines of a name and Base64.
+fn decoded(printed: &str) -> BTreeMap<String, Vec<u8>> {
     let lines = printed.lines().filter_map(|line| line.split_once(' '));
     lines
-        .map(|(file, text)| (file.to_owned(), data_encoding::BASE64.decode(text.as_bytes()).unwrap()))
+        .map(|(name, text)| (name.to_owned(), data_encoding::BASE64.decode(text.as_bytes()).unwrap()))
         .collect()
 }
 
-/// Docker shows no value of these containers (by service), nor of any volume or network, and their processes have none in
-/// their environment or arguments.
+/// Docker shows no value of these containers (by service), nor of any volume or network; their processes have none in
+/// their arguments, nor in their environment unless the service gets variables.
 #[track_caller]
 pub fn nothing_shows_of_services(scanner: &Scanner, containers: &BTreeMap<String, String>) {
     assert_eq!(containers.len(), SERVICES.len());
     for (service, id) in containers {
         scanner.assert_clean("docker inspect", docker(["inspect", id]).as_bytes());
-        let script = "cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline | tr '\\0' '\\n'";
-        let processes = docker(["exec", id, "sh", "-c", script]);
-        assert!(processes.contains("NASTY_00_FILE="));
-        scanner.assert_clean("the environment and arguments of a service", processes.as_bytes());
+        let of_processes = |file: &str| {
+            docker(["exec", id, "sh", "-c", &format!("cat /proc/[0-9]*/{file} | tr '\\0' '\\n'")])
+        };
+        let (environment, arguments) = (of_processes("environ"), of_processes("cmdline"));
+        assert!(arguments.contains("sleep"));
+        scanner.assert_clean("the arguments of a service", arguments.as_bytes());
+        if WITH_VARIABLES.contains(&service.as_str()) {
+            assert!(environment.contains("NASTY_00=") && !environment.contains("NASTY_00_FILE="));
+        } else {
+            assert!(environment.contains("NASTY_00_FILE="));
+            scanner.assert_clean("the environment of a service", environment.as_bytes());
+        }
         // Every service prints its values into its own log: the scanner finds them there.
         let own = Command::new("docker").args(["logs", id]).output().unwrap();
         assert!(scanner.find(&own.stdout).len() > 100, "the scanner finds nothing in the log of {service}");

@@ -27,7 +27,7 @@ fn settings_that_cannot_work_are_refused_when_the_source_is_opened() {
         ),
         (
             connect("https://example.com").settings("{ connect-host: https://canary.example.com }"),
-            "`sources.onepassword.connect-host` and `OP_CONNECT_HOST` name two servers, and the login is given by variables",
+            "`sources.onepassword.connect-host` and `OP_CONNECT_HOST` name two servers, and the login is given by variables: whose is it?",
         ),
         (
             none().variable("OP_CONNECT_TOKEN", "canary"),

@@ -227,6 +227,14 @@ async fn a_program_that_is_not_there_or_too_old_is_told_with_how_to_get_it() {
     };
     let missing = remedy(Run::by_op(&op).variable("PATH", "/nowhere:.:")).await;
     assert_eq!(missing, format!("{reference}: 1Password's command line `op` is not on the PATH"));
+    let step = Run::by_op(&op)
+        .variable("PATH", "/nowhere")
+        .variable("GITHUB_ACTION_REPOSITORY", "octo-org/secrets")
+        .variable("GITHUB_ACTION_REF", "v1");
+    let claude_secrets::sources::Reply::Failed(refusal) = &step.replies(&[reference]).await[0] else {
+        panic!("it cannot be asked")
+    };
+    assert!(refusal.remedy.contains("\nuses: octo-org/secrets/with-op@v1\n"), "{}", refusal.remedy);
     let named = Run::by_op(&op).settings("{ op-path: tools/op }");
     let path = named.project.path().join("tools/op");
     assert_eq!(

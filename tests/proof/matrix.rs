@@ -5,7 +5,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::scene::{Done, Scene, docker, done, service_image};
-use crate::{NUMBER, VALUE};
+use crate::{NUMBER, PASSWORD, VALUE};
 
 /// The project without anything planted, deployed once and found unchanged once.
 pub struct Project {
@@ -13,13 +13,22 @@ pub struct Project {
     pub delivery: &'static str,
 }
 
-/// Values that stand in names, ids and words of every project by chance.
-const EVERYDAY: [(&str, &str); 5] = [
+/// Values that stand in names, ids and words of every project by chance, and one of which all but a part does: the shape that
+/// AWS gives every database.
+const EVERYDAY: [(&str, &str); 6] = [
     ("WORD", "running"),
     ("DRIVER", "overlay2"),
     ("SERVICE", "frontend"),
     ("NAMES", "backend-data"),
     ("HEXADECIMAL", "beef"),
+    (
+        "DATABASE",
+        concat!(
+            r#"{"username":"appuser","password":""#,
+            "canary4h8w2k6n9p3r",
+            r#"","engine":"postgres","host":"db","port":5432}"#
+        ),
+    ),
 ];
 
 impl Project {
@@ -31,8 +40,9 @@ impl Project {
             "compose.yaml",
             format!(
                 "name: {}\nservices:\n  frontend:\n    image: {image}\n    init: true\n    stop_signal: SIGKILL\n    \
-                 command: [sleep, '3000']\n    environment: {{ KEY: , PIN: , LOG_LEVEL: info }}\n    networks: [backend]\n    \
-                 volumes: ['backend-data:/data']\n    labels: {{ example.role: front }}\n    \
+                 command: [sh, -c, 'echo appuser of postgres at db:5432; exec sleep 3000']\n    \
+                 environment: {{ KEY: , PIN: , LOG_LEVEL: info, DB_USER: appuser, DB_HOST: db, DB_PORT: 5432 }}\n    networks: [backend]\n    \
+                 volumes: ['backend-data:/data']\n    labels: {{ example.role: front, example.owner: appuser }}\n    \
                  healthcheck: {{ test: [CMD, 'true'], interval: 1s }}\n\
                  networks:\n  backend:\n    labels: {{ example.role: net }}\n\
                  volumes:\n  backend-data:\n    labels: {{ example.role: data }}\n",
@@ -113,7 +123,7 @@ impl Project {
     pub fn problems_of(&self, said: &Done, code: &str) -> Vec<String> {
         let report = std::fs::read_to_string(self.scene.project().join("report.json")).unwrap();
         for (what, text) in [("the log", &said.stderr), ("the report", &report)] {
-            for value in [VALUE, NUMBER] {
+            for value in [VALUE, NUMBER, PASSWORD] {
                 assert!(!text.contains(value), "{what} shows the value: {}", text.replace(value, "<VALUE>"));
             }
         }

@@ -16,10 +16,10 @@ fn an_entry_point_that_gives_up_root_is_told_with_the_line_to_write() {
     for delivery in DELIVERIES {
         let scene = Scene::new("proof-drops");
         scene.compose(&format!(
-            "services:\n  bot:\n    image: IMAGE\n    init: true\n    command: {DROPS}\n    environment: {{ KEY: }}\n  \
-             plain:\n    image: IMAGE\n    command: {DROPS}\n    environment: {{ KEY: }}\n"
+            "services:\n  bot:\n    image: IMAGE\n    init: true\n    command: {DROPS}\n  \
+             plain:\n    image: IMAGE\n    command: {DROPS}\n"
         ));
-        scene.write("claude-secrets.yml", "secrets: { KEY: }\n");
+        scene.write("claude-secrets.yml", "services: { bot: [KEY], plain: [KEY] }\nsecrets: { KEY: }\n");
         for _ in 0..2 {
             let said = deploy(&scene, delivery).expect(6);
             for part in [
@@ -45,10 +45,10 @@ fn an_entry_point_that_gives_up_root_is_told_with_the_line_to_write() {
 fn a_worker_that_a_supervisor_starts_as_another_user_is_warned_of_and_a_finished_one_shot_is_not() {
     let scene = Scene::new("proof-worker");
     scene.compose(&format!(
-        "services:\n  bot:\n    image: IMAGE\n    command: [sh, -c, '{DROPS} & wait']\n    environment: {{ KEY: }}\n  \
-         once:\n    image: IMAGE\n    command: [\"true\"]\n    environment: {{ KEY: }}\n"
+        "services:\n  bot:\n    image: IMAGE\n    command: [sh, -c, '{DROPS} & wait']\n  \
+         once:\n    image: IMAGE\n    command: [\"true\"]\n"
     ));
-    scene.write("claude-secrets.yml", "secrets: { KEY: }\n");
+    scene.write("claude-secrets.yml", "services: { bot: [KEY], once: [KEY] }\nsecrets: { KEY: }\n");
     for delivery in DELIVERIES {
         let said = deploy(&scene, delivery).expect(0);
         assert!(

@@ -29,6 +29,11 @@ impl Nasty {
     pub fn file(&self) -> String {
         self.name.to_ascii_lowercase()
     }
+
+    /// Whether a program can have it as a variable: no zero byte, and under the kernel's 128 KiB (`MAX_ARG_STRLEN`).
+    pub fn fits_a_variable(&self) -> bool {
+        !self.value.contains(&0) && self.value.len() < 128 * 1024 - 256
+    }
 }
 
 const PEM: &str = "-----BEGIN RSA PRIVATE KEY-----\n\

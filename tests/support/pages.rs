@@ -9,6 +9,7 @@
 #[path = "../documentation/markdown.rs"]
 mod markdown;
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -30,6 +31,22 @@ pub fn shell(commands: &str) -> Command {
     let mut bash = Command::new("bash");
     bash.args(["-euo", "pipefail", "-c", commands]);
     bash
+}
+
+/// Puts a `gh` into a folder that answers what pages ask GitHub about `octo-org/octo-repo`: its number, its owner's, and how
+/// the subjects of its jobs begin (docs.github.com, "REST API endpoints for GitHub Actions OIDC"). Nothing else.
+pub fn gh(directory: &Path, subject: &str) {
+    let prefix = subject.split(":environment").next().unwrap();
+    let script = format!(
+        "#!/bin/sh\ncase $* in\n\
+         'api repos/octo-org/octo-repo --jq .id') echo 74 ;;\n\
+         'api repos/octo-org/octo-repo --jq .owner.id') echo 65 ;;\n\
+         'api repos/octo-org/octo-repo/actions/oidc/customization/sub --jq .sub_claim_prefix') echo {prefix} ;;\n\
+         *) echo \"gh: not asked so: $*\" >&2; exit 1 ;;\nesac\n"
+    );
+    let path = directory.join("gh");
+    std::fs::write(&path, script).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 /// What the table below a heading explains: the code in the first column of each row.

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::case::Case;
 use crate::pages;
 use crate::peers::bao::{Bao, ROOT};
-use crate::peers::issuer::{GITHUB, Issuer};
+use crate::peers::issuer::{GITHUB, Issuer, SUBJECTS};
 
 const PAGE: &str = "docs/sources/vault.md";
 
@@ -15,6 +15,7 @@ fn run(block: &str, bao: &Bao, directory: &std::path::Path) -> String {
     if !link.exists() {
         std::os::unix::fs::symlink(crate::peers::program("CLAUDE_SECRETS_BAO"), &link).unwrap();
     }
+    pages::gh(directory, SUBJECTS[0]);
     let path = format!("{}:{}", directory.display(), std::env::var("PATH").unwrap());
     let done = pages::shell(block)
         .env_clear()
@@ -45,14 +46,20 @@ async fn the_pages_commands_set_up_what_the_source_then_reads() {
     let workflow = case.clone().variables(issuer.variables()).setting("role", "deploy");
     let workflow =
         workflow.variable("GITHUB_ACTIONS", "true").variable("GITHUB_REPOSITORY_OWNER", "octo-org");
-    assert_eq!(workflow.told().await, "canary-of-the-page @1");
+    for subject in SUBJECTS {
+        issuer.claim("sub", subject);
+        assert_eq!(workflow.told().await, "canary-of-the-page @1", "{subject}");
+    }
     let imported = workflow.clone().import("vault:secret/claude-bot/*").done().await.unwrap();
     assert_eq!(imported.resolution.secrets.len(), 1, "it is declared already");
     // Where its output is no terminal, `vault` ends no line: a role id of 36 characters, and the wrapping token.
     let (role_id, wrapped) = printed.last().unwrap().lines().last().unwrap().split_at(36);
     let approle = case.variable("VAULT_ROLE_ID", role_id).variable("VAULT_WRAPPED_SECRET_ID", wrapped);
     assert_eq!(approle.told().await, "canary-of-the-page @1");
-    issuer.claim("repository", "octo-org/other");
+    issuer.claim("environment", "staging");
+    assert!(workflow.wrong().await.contains("was refused"));
+    issuer.claim("environment", "production");
+    issuer.claim("repository_id", "75");
     assert!(workflow.wrong().await.contains("was refused"));
 }
 
@@ -62,6 +69,7 @@ fn every_error_that_the_page_explains_is_one_that_there_is() {
         "src/sources/vault",
         "src/sources/mod.rs",
         "src/sources/identity.rs",
+        "src/sources/options.rs",
         "src/sources/net/failure.rs",
     ]);
     let explained = pages::explained(PAGE, "Errors");

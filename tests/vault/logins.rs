@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::case::Case;
 use crate::peers::bao::Bao;
-use crate::peers::issuer::Issuer;
+use crate::peers::issuer::{Issuer, SUBJECTS};
 use crate::peers::proxy::{Fault, Proxy, Rule};
 
 /// A server with one secret, and a policy `bot` that allows to read it and nothing else.
@@ -37,7 +37,7 @@ fn with_identity(bao: &Bao, issuer: &Issuer, mount: &str) -> Case {
         "role_type": "jwt",
         "user_claim": "sub",
         "bound_audiences": ["https://github.com/octo-org", "of-our-own"],
-        "bound_claims": { "repository": "octo-org/octo-repo" },
+        "bound_claims": { "repository": "octo-org/octo-repo", "repository_id": "74" },
         "token_policies": ["bot"],
         "token_ttl": "5m",
     });
@@ -185,13 +185,16 @@ async fn the_workflows_identity_logs_in_with_githubs_own_audience_or_another() {
     let (bao, issuer) = (server(), Issuer::start());
     let case = with_identity(&bao, &issuer, "jwt");
     let by_input = case.clone().variable("INPUT_VAULT-ROLE", "deploy");
-    assert_eq!(by_input.told().await, "canary-value @1");
+    for subject in SUBJECTS {
+        issuer.claim("sub", subject);
+        assert_eq!(by_input.told().await, "canary-value @1", "{subject}");
+    }
     let by_manifest = case.clone().setting("role", "deploy").setting("jwt-audience", "of-our-own");
     assert_eq!(by_manifest.told().await, "canary-value @1");
     let by_default_role = case.clone().setting("auth", "jwt");
     assert_eq!(by_default_role.told().await, "canary-value @1");
     let own = "https://github.com/octo-org";
-    assert_eq!(issuer.asked(), [own, "of-our-own", own]);
+    assert_eq!(issuer.asked(), [own, own, "of-our-own", own]);
     let given = case.clone().variable("ACTIONS_ID_TOKEN_REQUEST_URL", "").setting("role", "deploy");
     let given = given.variable("VAULT_JWT", &issuer.token("of-our-own"));
     assert_eq!(given.told().await, "canary-value @1");
@@ -215,6 +218,8 @@ async fn a_refused_identity_is_told_with_what_it_says_of_itself() {
     issuer.claim("sub", "repo:octo-org/other:ref:refs/heads/main");
     let claims = case.wrong().await;
     assert!(claims.contains("sub = \"repo:octo-org/other:ref:refs/heads/main\""), "{claims}");
+    assert!(claims.contains("repository_id = \"74\", environment = \"production\""), "{claims}");
+    assert!(claims.contains("perhaps it has `repo:octo-org@65/other@74:ref:refs/heads/main`"), "{claims}");
 }
 
 #[tokio::test]
@@ -274,7 +279,7 @@ async fn a_pod_logs_in_by_its_service_account() {
     let pipe = directory.path().join("pipe");
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let pipe = case.setting("kubernetes-token-file", &pipe.display().to_string()).wrong().await;
-    assert!(pipe.contains("cannot be read: it is no regular file"), "{pipe}");
+    assert!(pipe.contains("cannot be read: it is a pipe, not a regular file"), "{pipe}");
 }
 
 #[tokio::test]

@@ -26,6 +26,7 @@ use crate::secret::SecretValue;
 use crate::sources::Refused;
 use crate::sources::identity::{self, Identity};
 use crate::sources::net::{Failure, Network, cause};
+use crate::sources::subject;
 
 /// How long a session lasts: the shortest that STS gives, and longer than any run of the sources.
 const SESSION_SECONDS: i32 = 900;
@@ -308,13 +309,19 @@ impl Start<'_> {
 
 /// What the role's trust policy must say, to paste.
 fn trust(role: &Role, token: &SecretValue) -> String {
-    let subject = identity::claim(token, "sub");
-    let subject = subject.unwrap_or_else(|| "repo:OWNER/REPOSITORY:environment:NAME".to_owned());
+    let claim = |name: &str| identity::claim(token, name);
+    let subject = claim("sub").unwrap_or_else(|| "repo:OWNER/REPOSITORY:environment:NAME".to_owned());
     let provider = role.arn.split(":role/").next().unwrap_or_default();
+    let compare = subject::other_form_said(token).map(|said| said + "\n").unwrap_or_default();
+    // The number stays, whatever the repository is called; AWS wants the subject besides.
+    let by_number = claim("repository_id").map(|number| {
+        format!(",\n    \"token.actions.githubusercontent.com:repository_id\": {}", json!(number))
+    });
     format!(
-        "Put into the role's trust policy what this job is:\n{{ \"Effect\": \"Allow\", \"Action\": \"sts:AssumeRoleWithWebIdentity\",\n  \"Principal\": {{ \"Federated\": \"{provider}:oidc-provider/token.actions.githubusercontent.com\" }},\n  \"Condition\": {{ \"StringEquals\": {{\n    \"token.actions.githubusercontent.com:aud\": {},\n    \"token.actions.githubusercontent.com:sub\": {} }} }} }}",
+        "{compare}Put into the role's trust policy what this job is:\n{{ \"Effect\": \"Allow\", \"Action\": \"sts:AssumeRoleWithWebIdentity\",\n  \"Principal\": {{ \"Federated\": \"{provider}:oidc-provider/token.actions.githubusercontent.com\" }},\n  \"Condition\": {{ \"StringEquals\": {{\n    \"token.actions.githubusercontent.com:aud\": {},\n    \"token.actions.githubusercontent.com:sub\": {}{} }} }} }}",
         json!(role.audience),
-        json!(subject)
+        json!(subject),
+        by_number.unwrap_or_default()
     )
 }
 

@@ -10,7 +10,7 @@ use super::token::Start;
 use crate::secret::SecretValue;
 use crate::sources::identity::claim;
 use crate::sources::net::{Answer, Failure};
-use crate::sources::{Refusal, Refused};
+use crate::sources::{Refusal, Refused, subject};
 
 #[derive(Deserialize)]
 struct Body {
@@ -116,9 +116,14 @@ fn federation(client: &str, token: &SecretValue, number: u64) -> (String, String
         "name": "claude-secrets", "issuer": issuer, "subject": subject, "audiences": [audience],
     });
     let parameters = parameters.to_string().replace('\'', r"'\''");
-    let remedy = format!(
+    let mut remedy = format!(
         "Correct the one there is, or add one:\naz ad app federated-credential create --id {client} --parameters '{parameters}'"
     );
+    if number == 700_213
+        && let Some(compare) = subject::other_form_said(token)
+    {
+        remedy = format!("{remedy}\n{compare}");
+    }
     (format!("no federated credential of the application {client} has {which}"), remedy)
 }
 

@@ -32,8 +32,8 @@ const OLDEST: (u32, u32) = (2, 18);
 const MAX_OUTPUT: usize = net::MAX_BODY;
 /// What of its messages is kept.
 const MAX_ERRORS: usize = 64 * 1024;
-/// How to get the program.
-const GET_OP: &str = "Install 1Password's command line 2.18 or newer (https://developer.1password.com/docs/cli/get-started), or name it by `op-path`. The action's image has it.";
+/// How to get the program where it can be installed.
+const INSTALL_OP: &str = "Install 1Password's command line 2.18 or newer (https://developer.1password.com/docs/cli/get-started), or name it by `op-path`.";
 /// Variables that name proxies and trusted certificates: for every way of signing in.
 const NETWORK: &[&str] = &[
     "HTTPS_PROXY",
@@ -124,13 +124,14 @@ impl Op {
         let text = String::from_utf8_lossy(&output).trim().to_owned();
         let mut parts = text.split('.').map(str::parse::<u32>);
         let version = (parts.next()?.ok()?, parts.next()?.ok()?);
-        (status.success() && version < OLDEST)
-            .then(|| Refusal::new(format!("`op` is version {text}, and 2.18 or newer is needed"), GET_OP))
+        (status.success() && version < OLDEST).then(|| {
+            Refusal::new(format!("`op` is version {text}, and 2.18 or newer is needed"), self.get_op())
+        })
     }
 
     async fn ended(&self, arguments: Arguments, template: Option<&str>) -> Result<Talked, Refusal> {
         let mut child = self.command(arguments, template.is_some()).await?.spawn().map_err(|error| {
-            Refusal::new(format!("`op` cannot be started: {}", plain_reason(&error)), GET_OP)
+            Refusal::new(format!("`op` cannot be started: {}", plain_reason(&error)), self.get_op())
         })?;
         let late = |_| {
             let failure = Failure::Deadline(self.network.timeout());
@@ -215,7 +216,7 @@ impl Op {
     fn program(&self) -> Result<PathBuf, Refusal> {
         if let Some(path) = &self.named {
             let fact = || format!("{} names no program: {}", self.named_by, path.display());
-            return is_program(path).then(|| path.clone()).ok_or_else(|| Refusal::new(fact(), GET_OP));
+            return is_program(path).then(|| path.clone()).ok_or_else(|| Refusal::new(fact(), self.get_op()));
         }
         let path = self.variables.value("PATH").map(|value| OsStr::from_bytes(value.expose()).to_owned());
         // A relative entry would be a program of the workspace.
@@ -223,7 +224,18 @@ impl Op {
             .filter(|folder| folder.is_absolute())
             .map(|folder| folder.join("op"))
             .find(|path| is_program(path))
-            .ok_or_else(|| Refusal::new("1Password's command line `op` is not on the PATH", GET_OP))
+            .ok_or_else(|| Refusal::new("1Password's command line `op` is not on the PATH", self.get_op()))
+    }
+
+    /// How to get the program: as a step of a workflow the action with it, whose name the runner gives as
+    /// `GITHUB_ACTION_REPOSITORY` and `…_REF` (docs.github.com, "Variables reference").
+    fn get_op(&self) -> String {
+        let said = |name: &str| self.variables.text(name).filter(|text| !text.is_empty());
+        let Some(action) = said("GITHUB_ACTION_REPOSITORY") else { return INSTALL_OP.to_owned() };
+        let reference = said("GITHUB_ACTION_REF").unwrap_or("v1");
+        format!(
+            "The action's image has no `op`, which is 1Password's and not ours to hand out. For a service account, put the action that has it in place of this one, with the same inputs:\nuses: {action}/with-op@{reference}\nOr name an `op` of the workspace by `op-path`, or read by a Connect server, which needs none."
+        )
     }
 }
 

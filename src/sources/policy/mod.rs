@@ -95,7 +95,7 @@ impl<'a> Needs<'a> {
 
     /// The secrets that are looked for at their conventional places.
     fn conventional(&self) -> impl Iterator<Item = &SecretName> {
-        self.manifest.secrets.iter().filter(|secret| secret.from.is_none()).map(|secret| &secret.name)
+        self.manifest.secrets.iter().filter(|secret| secret.is_conventional()).map(|secret| &secret.name)
     }
 
     fn policy(&self, title: impl Into<String>, text: String) -> Policy {

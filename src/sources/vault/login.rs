@@ -16,7 +16,7 @@ use super::transport::{Question, Said, Transport, Trouble};
 use crate::error::plain_reason;
 use crate::secret::SecretValue;
 use crate::sources::identity::{self, Identity};
-use crate::sources::{Refused, read_token};
+use crate::sources::{Refused, read_token, subject};
 
 /// How long giving the token back may take.
 const REVOCATION: Duration = Duration::from_secs(3);
@@ -245,11 +245,15 @@ fn refused(what: &str, said: &Said, sent: &[&SecretValue], claims: Option<&str>,
 /// What a token says of its bearer, for comparison with a role; none of it is secret.
 fn claims(token: &SecretValue) -> String {
     let claims = identity::claims(token);
-    let said: Vec<String> = ["iss", "aud", "sub"]
+    let said: Vec<String> = ["iss", "aud", "sub", "repository_id", "environment"]
         .into_iter()
         .filter_map(|name| Some(format!("{name} = {}", claims.get(name)?)))
         .collect();
-    if said.is_empty() { "nothing, since it is no JWT".to_owned() } else { said.join(", ") }
+    if said.is_empty() {
+        return "nothing, since it is no JWT".to_owned();
+    }
+    let compare = subject::other_form_said(token).map(|said| format!(". {}", said.trim_end_matches('.')));
+    said.join(", ") + &compare.unwrap_or_default()
 }
 
 /// A credential as the text that a request holds; it was looked at before.

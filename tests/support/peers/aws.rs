@@ -3,6 +3,7 @@
 //! code with what is tested.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::Command;
 
 use data_encoding::BASE64;
@@ -42,8 +43,11 @@ impl Aws {
     pub fn ministack() -> Self {
         let address = free_address();
         let directory = tempfile::tempdir().unwrap();
-        let mut command = Command::new(program("CLAUDE_SECRETS_MINISTACK"));
+        let mut command = Command::new(program("CLAUDE_SECRETS_MINISTACK").with_file_name("python"));
         command
+            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/peers/aws_standin.py"))
+            // Nothing is written into the work tree.
+            .env("PYTHONDONTWRITEBYTECODE", "1")
             .current_dir(directory.path())
             .env("GATEWAY_PORT", address.port().to_string())
             .env("BIND_HOST", "127.0.0.1")
@@ -179,8 +183,9 @@ pub fn secrets_below(start: &str) -> String {
     format!("arn:aws:secretsmanager:*:{ACCOUNT}:secret:{start}*")
 }
 
-/// What a role says that trusts the workflows of a repository.
+/// What a role says that trusts the workflows of a repository, in both forms of their subjects.
 pub fn trust(repository: &str) -> Value {
+    let (owner, name) = repository.split_once('/').unwrap();
     json!([{
         "Effect": "Allow",
         "Action": "sts:AssumeRoleWithWebIdentity",
@@ -189,7 +194,9 @@ pub fn trust(repository: &str) -> Value {
         },
         "Condition": {
             "StringEquals": { "token.actions.githubusercontent.com:aud": "sts.amazonaws.com" },
-            "StringLike": { "token.actions.githubusercontent.com:sub": format!("repo:{repository}:*") },
+            "StringLike": { "token.actions.githubusercontent.com:sub": [
+                format!("repo:{repository}:*"), format!("repo:{owner}@*/{name}@*:*"),
+            ] },
         },
     }])
 }

@@ -22,6 +22,13 @@ use super::wire::Wire;
 pub const GITHUB: &str = "https://token.actions.githubusercontent.com";
 /// The audience of a token that was asked for without one.
 const DEFAULT_AUDIENCE: &str = "https://github.com/octo-org";
+/// The subject of a job in the two forms that GitHub writes: names alone, and with the numbers of owner and repository, for
+/// repositories that were made, renamed or moved since 2026-07-15 (docs.github.com, "OpenID Connect reference", "Immutable
+/// subject claims"). Tokens have the first, unless [`Issuer::claim`] says otherwise.
+pub const SUBJECTS: [&str; 2] = [
+    "repo:octo-org/octo-repo:environment:production",
+    "repo:octo-org@65/octo-repo@74:environment:production",
+];
 const KEY_ID: &str = "of-this-test";
 
 /// A running issuer. It stops when it is dropped.
@@ -209,7 +216,7 @@ impl Shared {
 fn claims_of_a_job() -> Map<String, Value> {
     let claims = json!({
         "jti": "6f1b5a20-1f0e-4f7a-9a2b-000000000001",
-        "sub": "repo:octo-org/octo-repo:environment:production",
+        "sub": SUBJECTS[0],
         "environment": "production",
         "ref": "refs/heads/main",
         "ref_type": "branch",

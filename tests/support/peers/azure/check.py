@@ -151,6 +151,8 @@ def a_certificate_logs_in():
 
 def a_federated_token_logs_in():
     assert federated().get_secret("db-password").value == "second"
+    by_ids = "repo:octo-org@65/octo-repo@74:environment:production"
+    assert federated(subject=by_ids).get_secret("db-password").value == "second"
 
 
 def federated_tokens_of_others_are_refused():

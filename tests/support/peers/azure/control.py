@@ -5,7 +5,7 @@ import json
 import tokens
 from answer import Answer
 from key_vault import Vault
-from world import SUBJECT, TENANT
+from world import SUBJECTS, TENANT
 
 
 def serve(world, _method, path, _query, _headers, body):
@@ -57,7 +57,7 @@ def _log(world, name, forget=False):
     return {"requests": log}
 
 
-def _token(_world, audience, subject=SUBJECT):
+def _token(_world, audience, subject=SUBJECTS[0]):
     """An identity token, as something other than the runner hands one out."""
     return {"value": tokens.issue(audience, subject)}
 

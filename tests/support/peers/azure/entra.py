@@ -159,7 +159,7 @@ def _check_own_assertion(world, client, endpoint, header, claims, assertion):
 
 
 def _check_federated(host, application, claims, signed_by_issuer):
-    subject, wanted = claims.get("sub"), application.get("subject")
+    subject, wanted = claims.get("sub"), application.get("subjects")
     audience = _AUDIENCES.get(host, "api://AzureADTokenExchange")
     if wanted is None:
         raise Refused(401, "invalid_client", 70025, "The client has no configured federated identity credentials.")
@@ -177,14 +177,14 @@ def _check_federated(host, application, claims, signed_by_issuer):
             700212,
             f"No matching federated identity record found for presented assertion audience '{claims.get('aud')}'.",
         )
-    if subject != wanted and str(subject).lower() == wanted.lower():
+    if subject not in wanted and str(subject).lower() in (one.lower() for one in wanted):
         raise Refused(
             401,
             "invalid_client",
             7002138,
             f"No matching federated identity record found for presented assertion subject '{subject}'. The matching is case-sensitive.",
         )
-    if subject != wanted:
+    if subject not in wanted:
         raise Refused(
             401,
             "invalid_client",

@@ -6,7 +6,7 @@ import time
 import entra
 import tokens
 from answer import Answer
-from world import SUBJECT, TENANT
+from world import SUBJECTS, TENANT
 
 METADATA = "/metadata/identity/oauth2/token"
 IDENTITY_TOKEN = "/identity-token"
@@ -53,7 +53,7 @@ def _identity_token(query, headers):
         return Answer(401, {"message": "Unauthorized"})
     token = tokens.issue(
         query.get("audience", "https://github.com/octo-org"),
-        query.get("subject", SUBJECT),
+        query.get("subject", SUBJECTS[0]),
         int(query.get("lifetime", 300)),
         query.get("issuer", tokens.ISSUER),
     )

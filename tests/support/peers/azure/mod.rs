@@ -12,7 +12,7 @@ use super::{Peer, free_address, program, wire};
 pub const TENANT: &str = "11111111-2222-3333-4444-555555555555";
 /// Another tenant that knows the same applications.
 pub const OTHER_TENANT: &str = "99999999-2222-3333-4444-555555555555";
-/// An application: with a secret, a certificate, and a federated credential for [`SUBJECT`].
+/// An application: with a secret, a certificate, and a federated credential for each of [`SUBJECTS`].
 pub const CLIENT: &str = "aaaaaaaa-0000-0000-0000-000000000001";
 /// An application whose secret has expired.
 pub const EXPIRED_CLIENT: &str = "aaaaaaaa-0000-0000-0000-000000000002";
@@ -20,8 +20,12 @@ pub const EXPIRED_CLIENT: &str = "aaaaaaaa-0000-0000-0000-000000000002";
 pub const DISABLED_CLIENT: &str = "aaaaaaaa-0000-0000-0000-000000000003";
 /// The secret of an application.
 pub const SECRET: &str = "the-client-secret";
-/// The workflow that the application trusts.
-pub const SUBJECT: &str = "repo:octo-org/octo-repo:environment:production";
+/// The workflow that the application trusts, by its subject in the two forms that GitHub writes (docs.github.com, "OpenID
+/// Connect reference", "Immutable subject claims").
+pub const SUBJECTS: [&str; 2] = [
+    "repo:octo-org/octo-repo:environment:production",
+    "repo:octo-org@65/octo-repo@74:environment:production",
+];
 /// What the runner's endpoint of identity tokens wants to see.
 const RUNNER_TOKEN: &str = "the-runner-token";
 

@@ -5,10 +5,14 @@ import threading
 TENANT = "11111111-2222-3333-4444-555555555555"
 # Knows the same applications, and no vault.
 OTHER_TENANT = "99999999-2222-3333-4444-555555555555"
-SUBJECT = "repo:octo-org/octo-repo:environment:production"
+# In the two forms that GitHub writes (docs.github.com, "OpenID Connect reference", "Immutable subject claims").
+SUBJECTS = [
+    "repo:octo-org/octo-repo:environment:production",
+    "repo:octo-org@65/octo-repo@74:environment:production",
+]
 
 APPLICATIONS = {
-    "aaaaaaaa-0000-0000-0000-000000000001": {"secret": "the-client-secret", "subject": SUBJECT},
+    "aaaaaaaa-0000-0000-0000-000000000001": {"secret": "the-client-secret", "subjects": SUBJECTS},
     "aaaaaaaa-0000-0000-0000-000000000002": {"secret": "the-expired-secret", "expired": True},
     "aaaaaaaa-0000-0000-0000-000000000003": {"secret": "the-client-secret", "disabled": True},
 }

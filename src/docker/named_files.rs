@@ -1,0 +1,122 @@
+//! Files that Compose reads because a Compose file names them. Of a pipe it would wait for the end, of a device it would read
+//! until the memory is full, and what the kernel tells of processes holds what nobody granted.
+
+use std::collections::BTreeSet;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::includes::{included_env_files, texts};
+use crate::error::{Code, Error, Result};
+use crate::files::{self, LARGEST_VALUES};
+
+/// Looks at what these Compose files name below `include`, `extends`, `env_file` and `label_file`, and at what is named
+/// there, before Compose reads it. Paths that hold variables are passed over: only Compose knows where they lead.
+///
+/// # Errors
+/// One of them is no regular file, or larger than 4 MiB. What is not there or not understood Compose tells of.
+pub(super) fn check(project_directory: &Path, compose_files: &[PathBuf]) -> Result<()> {
+    included_env_files(compose_files).iter().try_for_each(|path| check_one(path))?;
+    let mut seen = BTreeSet::new();
+    let mut open = compose_files.to_vec();
+    while let Some(file) = open.pop() {
+        if !seen.insert(file.clone()) {
+            continue;
+        }
+        let Ok(contents) = files::read(&file, LARGEST_VALUES) else { continue };
+        let document: Value = serde_saphyr::from_slice(contents.value.expose()).unwrap_or_default();
+        // Compose starts from the project's directory, or from that of the file, as it got to it.
+        let directories = [project_directory, file.parent().unwrap_or(Path::new("."))];
+        let places = |path: &str| directories.map(|directory| directory.join(path));
+        let named = Named::by(&document);
+        let mut read: Vec<PathBuf> = named.data.into_iter().flat_map(places).collect();
+        let more: Vec<PathBuf> = named.compose_files.into_iter().flat_map(places).collect();
+        read.extend(more.iter().cloned());
+        read.iter().try_for_each(|path| check_one(path))?;
+        open.extend(more);
+    }
+    Ok(())
+}
+
+/// What a Compose file names, by what it is.
+#[derive(Default)]
+struct Named<'d> {
+    data: Vec<&'d str>,
+    compose_files: Vec<&'d str>,
+}
+
+impl<'d> Named<'d> {
+    fn by(document: &'d Value) -> Self {
+        let mut this = Self::default();
+        let list = |value: Option<&'d Value>| value.and_then(Value::as_array).into_iter().flatten();
+        for entry in list(document.get("include")) {
+            this.compose_files.extend(texts(entry.get("path").unwrap_or(entry)));
+        }
+        for service in
+            document.get("services").and_then(Value::as_object).into_iter().flat_map(|all| all.values())
+        {
+            this.compose_files.extend(service.pointer("/extends/file").and_then(Value::as_str));
+            for key in ["env_file", "label_file"] {
+                let Some(value) = service.get(key) else { continue };
+                this.data.extend(texts(value));
+                this.data
+                    .extend(list(Some(value)).filter_map(|entry| entry.get("path").and_then(Value::as_str)));
+            }
+        }
+        this
+    }
+}
+
+fn check_one(path: &Path) -> Result<()> {
+    match files::check(path, LARGEST_VALUES) {
+        Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::FileTooLarge) => {
+            Err(Error::io(Code::ComposeFileInvalid, "let Docker Compose read", path, &error).hint(
+                "A Compose file names it. Put a file of at most 4 MiB in its place, or take it out there.",
+            ))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_no_end_is_refused_wherever_it_is_named() {
+        let root = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let path = root.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, text).unwrap();
+            path
+        };
+        let mode = rustix::fs::Mode::RUSR;
+        std::fs::create_dir_all(root.path().join("sub")).unwrap();
+        for name in ["pipe", "sub/.env"] {
+            let pipe = root.path().join(name);
+            rustix::fs::mknodat(rustix::fs::CWD, pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        }
+        write("sub/compose.yaml", "services: {}\n");
+        write("base.yaml", "services: {x: {env_file: pipe}}\n");
+        write("good.env", "A=b\n");
+        for (text, what) in [
+            ("services: {web: {env_file: pipe}}", "a pipe"),
+            ("services: {web: {env_file: [good.env, {path: ./pipe, required: false}]}}", "a pipe"),
+            ("services: {web: {env_file: /dev/zero}}", "a device"),
+            ("services: {web: {label_file: /proc/self/environ}}", "made up by the kernel"),
+            ("services: {web: {extends: {file: pipe, service: x}}}", "a pipe"),
+            ("services: {web: {extends: {file: base.yaml, service: x}}}", "a pipe"),
+            ("include: [pipe]", "a pipe"),
+            ("include: [{path: [good.env], env_file: pipe}]", "a pipe"),
+            ("include: [sub/compose.yaml]", "a pipe"),
+        ] {
+            let error = check(root.path(), &[write("compose.yaml", text)]).err().unwrap();
+            assert_eq!(error.code, Code::ComposeFileInvalid);
+            assert!(error.fact.contains(what), "{text}: {error}");
+        }
+        let good = "services: {web: {env_file: [good.env, is-not-there, '$HERE/x'], volumes: ['./pipe:/pipe', '/dev/zero:/z']}}";
+        assert!(check(root.path(), &[write("compose.yaml", good)]).is_ok());
+    }
+}

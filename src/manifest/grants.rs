@@ -1,0 +1,136 @@
+//! Which service gets which secrets, as the manifest's `services` says, with every name checked.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::at::{At, Entries};
+use super::check::number_of;
+use super::document::GrantEntry;
+use super::finding::{Finding, Findings, named};
+use super::{Grant, VariableGrant, WorkersGrant};
+use crate::error::Code;
+use crate::nearest::meant;
+use crate::secret::SecretName;
+
+/// Reads the map. `known` are the declared names; with `more_to_come` other names may yet be imported.
+pub(super) fn grants(
+    entries: &Entries<GrantEntry>,
+    known: &[&str],
+    more_to_come: bool,
+    findings: &mut Findings<'_>,
+) -> BTreeMap<String, Grant> {
+    let mut grants = BTreeMap::new();
+    for (service, entry) in &entries.0 {
+        let (Some((service, mark)), Some(entry)) = (service.get(), &entry.value) else {
+            continue;
+        };
+        if service.is_empty() {
+            findings.add(mark, Finding::new(Code::ManifestInvalid, "a service's name is empty"));
+        }
+        let importable = |name: &str| more_to_come && SecretName::parse(name).is_ok();
+        let reader = Names { service, known, importable: &importable };
+        let mut secrets = reader.read(&entry.secrets, findings);
+        let mut variables = BTreeMap::new();
+        for (variable, how) in entry.variables.value.iter().flat_map(|entries| &entries.0) {
+            let (Some((variable, mark)), Some(how)) = (variable.get(), &how.value) else {
+                continue;
+            };
+            let secret = how.secret.value.as_deref();
+            if let Some(name) = secret.filter(|name| !known.contains(name) && !importable(name)) {
+                findings.add(mark, undeclared(name, service, known));
+                continue;
+            }
+            let secret = secret.and_then(|name| SecretName::parse(name).ok());
+            // A variable that takes a secret is a grant of it.
+            secrets.extend(secret.clone().filter(|name| !secrets.contains(name)));
+            let grant = VariableGrant { secret, deliver: how.deliver.value };
+            variables.insert(variable.clone(), grant);
+        }
+        let workers = workers(entry, &reader, findings);
+        // What is handed on is a grant of it.
+        for name in workers.iter().flat_map(|workers| workers.secrets.iter().flatten()) {
+            secrets.extend(Some(name.clone()).filter(|name| !secrets.contains(name)));
+        }
+        let grant = Grant {
+            secrets,
+            uid: number_of(&entry.uid),
+            gid: number_of(&entry.gid),
+            deliver: entry.deliver.value,
+            variables,
+            workers,
+        };
+        grants.insert(service.clone(), grant);
+    }
+    grants
+}
+
+/// Reads lists of secrets of one service.
+struct Names<'a> {
+    service: &'a str,
+    known: &'a [&'a str],
+    /// Whether a name that is not known may yet be imported.
+    importable: &'a dyn Fn(&str) -> bool,
+}
+
+impl Names<'_> {
+    fn read(&self, list: &At<Vec<At<String>>>, findings: &mut Findings<'_>) -> Vec<SecretName> {
+        let service = self.service;
+        let mut secrets = Vec::new();
+        let mut seen = BTreeSet::new();
+        for (name, mark) in list.value.iter().flatten().filter_map(At::get) {
+            if !self.known.contains(&name.as_str()) && !(self.importable)(name) {
+                findings.add(mark, undeclared(name, service, self.known));
+                // Read as it was meant, so that nobody is told that nothing names that secret.
+                let meant = meant(name, self.known.iter().copied());
+                secrets.extend(meant.and_then(|name| SecretName::parse(name).ok()));
+            } else if seen.insert(name) {
+                secrets.extend(SecretName::parse(name));
+            } else {
+                let fact = format!("{name} is there twice for the service {}", named(service));
+                findings.add(mark, Finding::new(Code::ManifestInvalid, fact).remedy("Keep one of the two."));
+            }
+        }
+        secrets
+    }
+}
+
+/// What a service hands on to workers, if it starts any.
+fn workers(entry: &GrantEntry, names: &Names<'_>, findings: &mut Findings<'_>) -> Option<WorkersGrant> {
+    let starts = entry.starts_workers.value == Some(true);
+    let Some((workers, at)) = entry.workers.get() else {
+        return starts.then(WorkersGrant::default);
+    };
+    if !starts {
+        let fact = format!(
+            "the service {} has `workers`, and does not say that it starts any",
+            named(names.service)
+        );
+        findings.add(
+            at,
+            Finding::new(Code::ManifestInvalid, fact)
+                .remedy("Add `starts-workers: true`, or take `workers` out."),
+        );
+    }
+    let secrets = names.read(&workers.secrets, findings);
+    if let Some((_, at)) = workers.secrets.get().filter(|(list, _)| list.is_empty()) {
+        let fact = format!("`secrets` of the workers of {} is an empty list", named(names.service));
+        findings.add(
+            at,
+            Finding::new(Code::ManifestInvalid, fact)
+                .remedy("Name a secret, or take the list out: then they get all that the service gets."),
+        );
+    }
+    Some(WorkersGrant {
+        secrets: workers.secrets.get().map(|_| secrets),
+        uid: number_of(&workers.uid),
+        gid: number_of(&workers.gid),
+    })
+}
+
+fn undeclared(name: &str, service: &str, known: &[&str]) -> Finding {
+    let fact = format!("the service {} gets a secret that is not declared, {}", named(service), named(name));
+    match meant(name, known.iter().copied()) {
+        Some(word) => Finding::new(Code::ManifestInvalid, format!("{fact}; did you mean `{word}`?")),
+        None => Finding::new(Code::ManifestInvalid, fact)
+            .remedy("Declare it: add its name, with a colon after it, below `secrets`."),
+    }
+}

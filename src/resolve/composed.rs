@@ -1,0 +1,125 @@
+//! Secrets that are composed of others, once these are known. A missing part is a missing secret.
+
+use super::{Resolution, Resolved, State, Warning};
+use crate::error::{Code, Problem};
+use crate::manifest::{Secret, Template};
+use crate::secret::SecretName;
+
+/// The source that is named for what a template makes.
+pub const TEMPLATE: &str = "template";
+
+/// A secret whose template waits for its parts.
+pub(super) fn waiting(secret: Secret) -> Resolved {
+    Resolved {
+        secret,
+        state: State::Missing,
+        value: None,
+        origin: None,
+        shadowed: Vec::new(),
+        is_open: false,
+    }
+}
+
+/// Composes every secret that has a template, each after its parts. That no template needs itself was checked.
+/// `missing_is_warning` as the input `on-missing` says.
+pub(super) fn compose(all: &mut Resolution, missing_is_warning: bool) {
+    let mut open: Vec<usize> = (0..all.secrets.len())
+        .filter(|at| all.secrets.get(*at).is_some_and(|resolved| resolved.secret.template.is_some()))
+        .collect();
+    while !open.is_empty() {
+        let names: Vec<SecretName> =
+            open.iter().filter_map(|at| Some(all.secrets.get(*at)?.secret.name.clone())).collect();
+        let waits = |at: &usize| {
+            all.secrets
+                .get(*at)
+                .is_some_and(|resolved| resolved.secret.parts().any(|part| names.contains(part)))
+        };
+        let (later, now): (Vec<usize>, Vec<usize>) = open.into_iter().partition(waits);
+        if now.is_empty() {
+            return;
+        }
+        for at in now {
+            one(all, at, missing_is_warning);
+        }
+        open = later;
+    }
+}
+
+fn one(all: &mut Resolution, at: usize, missing_is_warning: bool) {
+    let Some(Resolved { secret, .. }) = all.secrets.get(at) else { return };
+    let (secret, Some(template)) = (secret.clone(), secret.template.clone()) else { return };
+    let state = match without_value(all, &template) {
+        Some((part, state)) => lacks(all, &secret, &part, state, missing_is_warning),
+        None => {
+            let value_of = |name: &SecretName| {
+                all.secrets.iter().find(|other| other.secret.name == *name)?.value.as_ref()
+            };
+            match template.compose(value_of).and_then(|value| secret.accept(value)) {
+                Ok(value) => {
+                    if secret.sensitive {
+                        all.seen.push((secret.name.clone(), value.clone()));
+                    }
+                    if let Some(resolved) = all.secrets.get_mut(at) {
+                        resolved.value = Some(value);
+                    }
+                    State::Found
+                }
+                Err(why) => {
+                    let problem =
+                        Problem::new(format!("{}, which its template composes: {why}", secret.name));
+                    all.problems.push((
+                        Code::SecretInvalid,
+                        problem.remedy("Correct a part's value, the template, or the rule in the manifest."),
+                    ));
+                    State::Invalid
+                }
+            }
+        }
+    };
+    if let Some(resolved) = all.secrets.get_mut(at) {
+        resolved.state = state;
+        let is_wrong = matches!(state, State::Denied | State::Failed | State::Invalid);
+        resolved.is_open = is_wrong || state == State::Missing && !missing_is_warning;
+    }
+}
+
+/// The first part that has no value, with its state; `None` when all have one.
+fn without_value(all: &Resolution, template: &Template) -> Option<(SecretName, State)> {
+    template.parts().find_map(|part| {
+        let resolved = all.secrets.iter().find(|other| other.secret.name == *part);
+        match resolved {
+            Some(resolved) if resolved.value.is_some() => None,
+            Some(resolved) => Some((part.clone(), resolved.state)),
+            None => Some((part.clone(), State::Missing)),
+        }
+    })
+}
+
+/// What becomes of a secret one of whose parts has no value. Why the part has none is told of the part.
+fn lacks(
+    all: &mut Resolution,
+    secret: &Secret,
+    part: &SecretName,
+    state: State,
+    missing_is_warning: bool,
+) -> State {
+    if !matches!(state, State::Absent | State::Missing) {
+        return state;
+    }
+    if !secret.required {
+        return State::Absent;
+    }
+    let name = &secret.name;
+    let about = secret.description.as_ref().map(|text| format!(" ({text})")).unwrap_or_default();
+    let fact = format!("{name}{about} cannot be composed: {part}, a part of its template, has no value");
+    let remedy = format!("Give {part} a value, or say that {name} may be missing: `required: false`.");
+    let place = Some(secret.place.clone());
+    if missing_is_warning {
+        all.degraded = true;
+        all.warnings.push(Warning { place, ..Warning::new(fact, Some(remedy)) });
+    } else {
+        let problem = Problem { place, ..Problem::new(fact).remedy(remedy) };
+        all.problems.push((Code::SecretsMissing, problem));
+    }
+    State::Missing
+}
