@@ -181,8 +181,8 @@ impl ServiceAccess {
         forms.into_iter().any(|form| self.delivered(form).contains_key(variable))
     }
 
-    /// The files that no program of the service reads: what they hold, it gets as variables, or as parts of larger values
-    /// and arguments.
+    /// The files that no program of the service reads: what they hold, it gets as variables, or as parts of larger values and
+    /// arguments.
     pub fn read_by_launcher_alone(&self) -> BTreeSet<&str> {
         let is_variable = |form| matches!(form, Form::AtStart | Form::InClear);
         let as_variables = |granted: &&Granted| {
@@ -284,8 +284,6 @@ pub fn decide(model: &Model, rules: &Rules) -> Result<Access> {
         access.services.insert(service.name.clone(), own);
     }
     problems.extend(handed_on(model, &access));
-    let seen = seen_through_processes(model, &access);
-    access.warnings.extend(seen);
     if !problems.is_empty() {
         errors.push(
             Error::new(Code::SecretNotGranted, "services would get secrets that they are not granted")
@@ -417,61 +415,31 @@ fn nobody(model: &Model, secrets: &[String]) -> Error {
 
 /// Services that get another one's mounts, and with them secrets that are not theirs.
 fn handed_on(model: &Model, access: &Access) -> Vec<Problem> {
-    let next = |name: &String| model.services.get(name).map(|other| other.volumes_from.clone());
+    let granted = |service: &str| -> BTreeSet<&SecretName> {
+        let own = access.services.get(service);
+        own.into_iter().flat_map(|own| &own.secrets).map(|granted| &granted.name).collect()
+    };
     let mut problems = Vec::new();
     for service in model.services.values() {
-        for other in followed(&service.volumes_from, |name| next(name).unwrap_or_default()) {
-            if let Some(more) = access.more_than(&service.name, &other) {
+        let (mut seen, mut open) = (BTreeSet::new(), service.volumes_from.clone());
+        while let Some(other) = open.pop() {
+            if seen.insert(other.clone()) {
+                open.extend(model.services.get(&other).into_iter().flat_map(|s| s.volumes_from.clone()));
+            }
+        }
+        let own = granted(&service.name);
+        for other in seen {
+            let more: Vec<_> = granted(&other).difference(&own).map(ToString::to_string).collect();
+            if !more.is_empty() {
                 problems.push(Problem::new(format!(
-                    "service {}: `volumes_from` mounts everything of {other}, also its secrets {more}",
-                    service.name
+                    "service {}: `volumes_from` mounts everything of {other}, also its secrets {}",
+                    service.name,
+                    more.join(", ")
                 )));
             }
         }
     }
     problems
-}
-
-/// Services that can read another one's secrets since each sees the other's processes: a process reaches the files of
-/// another one of its user by `/proc/PID/root` (proc(5)). People share processes on purpose, so that is worth a warning.
-fn seen_through_processes(model: &Model, access: &Access) -> Vec<(String, String)> {
-    let next = |name: &String| model.services.get(name).and_then(|other| other.processes_of.clone());
-    let mut warnings = Vec::new();
-    for service in model.services.values() {
-        for other in followed(service.processes_of.as_slice(), |name| next(name).into_iter().collect()) {
-            for (one, two) in [(&service.name, &other), (&other, &service.name)] {
-                let Some(more) = access.more_than(one, two) else { continue };
-                warnings.push((
-                    format!("service {one} sees the processes of {two} by `pid`, and can read its secrets {more} as its user"),
-                    format!("Run the two as different users that are not root, or grant {more} to {one}."),
-                ));
-            }
-        }
-    }
-    warnings
-}
-
-/// What a list of names leads to, step by step, each once.
-fn followed(start: &[String], next: impl Fn(&String) -> Vec<String>) -> BTreeSet<String> {
-    let (mut seen, mut open) = (BTreeSet::new(), start.to_vec());
-    while let Some(name) = open.pop() {
-        if seen.insert(name.clone()) {
-            open.extend(next(&name));
-        }
-    }
-    seen
-}
-
-impl Access {
-    /// The secrets that one service is not granted and another one is, in words; `None` when there are none.
-    fn more_than(&self, one: &str, other: &str) -> Option<String> {
-        let granted = |service: &str| -> BTreeSet<&SecretName> {
-            let own = self.services.get(service);
-            own.into_iter().flat_map(|own| &own.secrets).map(|granted| &granted.name).collect()
-        };
-        let more: Vec<_> = granted(other).difference(&granted(one)).map(ToString::to_string).collect();
-        (!more.is_empty()).then(|| more.join(", "))
-    }
 }
 
 #[cfg(test)]

@@ -153,13 +153,10 @@ impl Overriding<'_> {
     fn workers(&self, service: &str) -> Option<(String, Option<String>)> {
         let set = workers::set_of(service);
         self.parts.plans.get(&set)?;
-        let (name, value) = match self.parts.volumes.get(&set) {
-            Some(volume) => (workers::VOLUME, volume.clone()),
-            None => {
-                let directory = self.prepared.host_secrets_dir.join(workers::directory(service));
-                (workers::HOST_DIR, directory.to_string())
-            }
-        };
+        let directory = || self.prepared.host_secrets_dir.join(workers::directory(service)).to_string();
+        let volume = self.parts.volumes.get(&set).cloned();
+        let (name, value) =
+            volume.map_or_else(|| (workers::HOST_DIR, directory()), |volume| (workers::VOLUME, volume));
         Some((name.to_owned(), Some(literal(&value))))
     }
 

@@ -50,36 +50,37 @@ fn one(all: &mut Resolution, at: usize, missing_is_warning: bool) {
     let (secret, Some(template)) = (secret.clone(), secret.template.clone()) else { return };
     let state = match without_value(all, &template) {
         Some((part, state)) => lacks(all, &secret, &part, state, missing_is_warning),
-        None => {
-            let value_of = |name: &SecretName| {
-                all.secrets.iter().find(|other| other.secret.name == *name)?.value.as_ref()
-            };
-            match template.compose(value_of).and_then(|value| secret.accept(value)) {
-                Ok(value) => {
-                    if secret.sensitive {
-                        all.seen.push((secret.name.clone(), value.clone()));
-                    }
-                    if let Some(resolved) = all.secrets.get_mut(at) {
-                        resolved.value = Some(value);
-                    }
-                    State::Found
-                }
-                Err(why) => {
-                    let problem =
-                        Problem::new(format!("{}, which its template composes: {why}", secret.name));
-                    all.problems.push((
-                        Code::SecretInvalid,
-                        problem.remedy("Correct a part's value, the template, or the rule in the manifest."),
-                    ));
-                    State::Invalid
-                }
-            }
-        }
+        None => made(all, at, &secret, &template),
     };
     if let Some(resolved) = all.secrets.get_mut(at) {
         resolved.state = state;
         let is_wrong = matches!(state, State::Denied | State::Failed | State::Invalid);
         resolved.is_open = is_wrong || state == State::Missing && !missing_is_warning;
+    }
+}
+
+/// Composes a secret whose parts all have values.
+fn made(all: &mut Resolution, at: usize, secret: &Secret, template: &Template) -> State {
+    let value_of =
+        |name: &SecretName| all.secrets.iter().find(|other| other.secret.name == *name)?.value.as_ref();
+    match template.compose(value_of).and_then(|value| secret.accept(value)) {
+        Ok(value) => {
+            if secret.sensitive {
+                all.seen.push((secret.name.clone(), value.clone()));
+            }
+            if let Some(resolved) = all.secrets.get_mut(at) {
+                resolved.value = Some(value);
+            }
+            State::Found
+        }
+        Err(why) => {
+            let problem = Problem::new(format!("{}, which its template composes: {why}", secret.name));
+            all.problems.push((
+                Code::SecretInvalid,
+                problem.remedy("Correct a part's value, the template, or the rule in the manifest."),
+            ));
+            State::Invalid
+        }
     }
 }
 

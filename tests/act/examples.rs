@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
 
-use crate::site::{Run, Secrets, Site};
+use crate::site::{Run, Secrets, Site, docker};
 
 const VALUE: &str = "canary-example $HOME 'single' \"double\" %0A";
 
@@ -23,7 +23,7 @@ fn expect_read(site: &Site, expected: &[(&str, &str)]) {
     assert_eq!(standing.len(), expected.len(), "{standing:?}");
     for (service, text) in expected {
         let digest = data_encoding::HEXLOWER.encode(&Sha256::digest(text.as_bytes()));
-        let log = site.log_of(&standing[*service].0);
+        let log = docker(["logs", &standing[*service].0]);
         assert!(log.starts_with(&digest), "{service} has not read what it should");
     }
     site.expect_clean_inspect();

@@ -261,11 +261,6 @@ impl Site {
         }
     }
 
-    /// What a container has printed.
-    pub(crate) fn log_of(&self, id: &str) -> String {
-        docker(["logs", id])
-    }
-
     /// `docker inspect` of every container shows no value.
     pub(crate) fn expect_clean_inspect(&self) {
         let standing = self.standing();
@@ -438,7 +433,7 @@ fn variable(name: &str, otherwise: &str) -> String {
     }
 }
 
-fn docker<S: AsRef<OsStr>>(words: impl IntoIterator<Item = S>) -> String {
+pub(crate) fn docker<S: AsRef<OsStr>>(words: impl IntoIterator<Item = S>) -> String {
     String::from_utf8(docker_bytes(words)).unwrap()
 }
 

@@ -61,9 +61,10 @@ pub fn contents(project: &str) -> Contents {
     let services: String = SERVICES
         .iter()
         .map(|service| {
-            let how = match WITH_VARIABLES.contains(service) {
-                true => format!("variables: {{ {files} }}"),
-                false => "deliver: file".to_owned(),
+            let how = if WITH_VARIABLES.contains(service) {
+                format!("variables: {{ {files} }}")
+            } else {
+                "deliver: file".to_owned()
             };
             format!("  {service}: {{ secrets: [{all}], {how} }}\n")
         })
