@@ -67,7 +67,7 @@ const ROWS: &[Row] = &[
         words: &["--secrets", "API_KEY", "--secrets-dir", "../elsewhere"],
         status: 3,
         codes: &["secrets-missing", "path-unsafe", "compose-file-invalid"],
-        told: &["API_KEY was not found", "Docker Compose rejects the project", "`secrets-dir` ../elsewhere"],
+        told: &["API_KEY was not found", "rejects the project of", "`secrets-dir` ../elsewhere"],
         ..NOTHING
     },
     Row {
