@@ -96,7 +96,7 @@ fn command() -> Command {
     ];
     let root = modes.into_iter().fold(root, |root, (mode, about)| {
         let inputs = INPUTS.iter().filter(|input| input.name != "mode").map(argument);
-        root.subcommand(Command::new(mode.name()).about(about).args(inputs).arg(verbose()))
+        root.subcommand(Command::new(mode.name()).about(about).args(inputs).arg(verbose()).args(output()))
     });
     root.mut_subcommand(Mode::Validate.name(), |validate| validate.args(worker()))
         .subcommand(get())
@@ -209,6 +209,25 @@ fn policy() -> Command {
 const POLICY_READS: &[&str] =
     &["secrets", "config", "sources", "prefix", "environment", "project-directory", "compose-files"];
 
+/// How a run tells what it did; read like inputs, by [`flag`].
+fn output() -> [Arg; 2] {
+    [
+        Arg::new("quiet")
+            .long("quiet")
+            .short('q')
+            .value_name("true|false")
+            .num_args(0..=1)
+            .require_equals(true)
+            .default_missing_value("true")
+            .conflicts_with("verbose")
+            .help("Prints warnings, errors and how the run ended, and nothing else"),
+        Arg::new("format")
+            .long("format")
+            .value_parser(["text", "json"])
+            .help("With json, the report goes to standard output as JSON, and the log to standard error"),
+    ]
+}
+
 fn verbose() -> Arg {
     Arg::new("verbose")
         .long("verbose")
@@ -290,6 +309,16 @@ mod tests {
             if input.kind == Kind::Secret {
                 assert!(parse(words(&format!("deploy --{}-file=x", input.name))).is_ok(), "{}", input.name);
             }
+        }
+    }
+
+    #[test]
+    fn what_is_told_is_chosen_by_flags() {
+        let Ok(Asked::Run(_, given)) = parse(words("deploy -q --format json")) else { panic!() };
+        let told = |name| flag(&given, name);
+        assert_eq!((told("quiet").as_deref(), told("format").as_deref()), (Some("true"), Some("json")));
+        for line in ["deploy --format yaml", "deploy --quiet --verbose"] {
+            assert!(parse(words(line)).is_err(), "{line}");
         }
     }
 

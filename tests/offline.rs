@@ -169,3 +169,25 @@ fn the_hooks_of_pre_commit_are_command_lines_of_this_program() {
         assert!(!files.is_match("README.md"));
     }
 }
+
+#[test]
+fn a_quiet_run_tells_its_end_alone_and_json_goes_to_standard_output() {
+    let scene = scene(GOOD, MANIFEST);
+    for actions in [&[][..], &[("GITHUB_ACTIONS", "true")]] {
+        for (manifest, status) in
+            [(MANIFEST.to_owned(), 0), (MANIFEST.replace("vault:secret", "valut:secret"), 2)]
+        {
+            scene.write("claude-secrets.yml", manifest);
+            let done = offline(&scene, &["--quiet", "--format", "json"], actions).expect(status);
+            let report: Value = serde_json::from_slice(&done.stdout).unwrap();
+            assert_eq!(report["result"], if status == 0 { "validated" } else { "failed" });
+            let told: Vec<&str> = done.stderr.lines().collect();
+            if status == 0 {
+                assert!(told.len() == 1 && told[0].starts_with("validated: "), "{}", done.stderr);
+            } else {
+                assert!(told[0].starts_with("failed (source-unknown)"), "{}", done.stderr);
+                assert!(done.stderr.contains("error") && !done.stderr.contains("SECRET "), "{}", done.stderr);
+            }
+        }
+    }
+}

@@ -2,6 +2,7 @@
 //! and the JSON file.
 
 use std::collections::BTreeSet;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::Run;
@@ -250,14 +251,23 @@ pub(super) fn write_to(
     for warning in report::log::annotations(&report.warnings) {
         annotate(console, Level::Warning, &warning);
     }
-    for line in report::log::table(report) {
+    let mut lines = report::log::table(report);
+    let end = lines.pop();
+    for line in lines {
         console.line(&line);
+    }
+    if let Some(line) = end {
+        console.end_line(&line);
     }
     let errors: Vec<Message> = report.errors().flat_map(report::log::error_messages).collect();
     for message in report::log::annotations(&errors) {
         annotate(console, Level::Error, &message);
     }
     let written = [
+        platform.json.then(|| {
+            let text = report::json::to_string(report).map_err(|error| error.to_string())?;
+            std::io::stdout().write_all(&console.redacted(text.as_bytes())).map_err(|error| error.to_string())
+        }),
         file.map(|file| {
             let text = report::json::to_string(report).map_err(|error| error.to_string())?;
             file.write(&console.redacted(text.as_bytes())).map_err(|error| error.fact)

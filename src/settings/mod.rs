@@ -110,6 +110,7 @@ pub struct ComposeSettings {
 
 /// Where the run stands: under GitHub Actions, in a container.
 #[derive(Clone, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Platform {
     /// Whether workflow commands are understood (`GITHUB_ACTIONS=true`).
     pub actions: bool,
@@ -117,6 +118,10 @@ pub struct Platform {
     pub runner_environment: Option<String>,
     /// Whether debug logging is on (`RUNNER_DEBUG=1` or `--verbose`).
     pub debug: bool,
+    /// Whether only warnings, errors and the end are told (`--quiet`).
+    pub quiet: bool,
+    /// Whether the report goes to standard output as JSON (`--format json`).
+    pub json: bool,
     /// The file behind `GITHUB_OUTPUT`.
     pub output_file: Option<PathBuf>,
     /// The file behind `GITHUB_STEP_SUMMARY`.
@@ -330,6 +335,8 @@ pub fn platform(given: &Given) -> Platform {
         actions: given.variables.text("GITHUB_ACTIONS") == Some("true"),
         runner_environment: given.variables.text("RUNNER_ENVIRONMENT").map(str::to_owned),
         debug: given.verbose || given.variables.text("RUNNER_DEBUG") == Some("1"),
+        quiet: (given.flags)("quiet").as_deref() == Some("true"),
+        json: (given.flags)("format").as_deref() == Some("json"),
         output_file: path("GITHUB_OUTPUT"),
         summary_file: path("GITHUB_STEP_SUMMARY"),
         temporary: path("RUNNER_TEMP").filter(|path| path.is_dir()),
