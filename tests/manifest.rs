@@ -500,6 +500,21 @@ fn references_are_taken_apart() {
 }
 
 #[test]
+fn what_is_put_in_changes_nothing_in_how_a_reference_is_read_again() {
+    use claude_secrets::manifest::ReferenceErrorKind as Kind;
+
+    for (text, prefix, environment, kind) in [
+        ("op:/{prefix}/item/field", "/vault", "prod", Kind::IncompleteOp),
+        ("op:{prefix}", "//vault/item/field", "prod", Kind::IncompleteOp),
+        ("op://bot/item/{environment}", "bot", "prod ", Kind::LeadingBlank),
+        ("env:{environment}", "bot", "prod ", Kind::LeadingBlank),
+    ] {
+        let scope = Scope { prefix: prefix.to_owned(), environment: Some(environment.to_owned()) };
+        assert_eq!(Reference::parse_in(text, &scope).expect_err(text).kind, kind, "{text}");
+    }
+}
+
+#[test]
 fn a_bad_reference_says_where_and_why() {
     use claude_secrets::manifest::ReferenceErrorKind as Kind;
     for (text, position, kind) in [

@@ -213,6 +213,10 @@ fn parse_trimmed(text: &str, scope: Option<&Scope>) -> Result<Reference, Referen
         }
     }
     let Parts { item, field, version } = parts;
+    // Only a placeholder can have put the slashes there. What is shown of it would be read as something else.
+    if id == "op" && item.starts_with("//") {
+        return fail(id.len() + 2, Kind::IncompleteOp);
+    }
     for part in [Some(&item), field.as_ref(), version.as_ref()].into_iter().flatten() {
         if part.is_empty() {
             return fail(text.chars().count(), Kind::EmptyPart);
@@ -240,6 +244,13 @@ fn parse_op(text: &str, scope: Option<&Scope>) -> Result<Reference, ReferenceErr
             },
             c => item.push(c),
         }
+    }
+    // An environment's name may end in a blank.
+    if item.ends_with(char::is_whitespace) {
+        return Err(ReferenceError {
+            position: text.chars().count(),
+            kind: ReferenceErrorKind::LeadingBlank,
+        });
     }
     if !is_op(&item) && !is_op_vault(&item) {
         let position = text.chars().count();
