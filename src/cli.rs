@@ -2,10 +2,12 @@
 
 use std::ffi::OsString;
 
+use clap::builder::PossibleValuesParser;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use clap_complete::Shell;
 
+use crate::error::Code;
 use crate::settings::{INPUTS, Input, Kind, Mode};
 
 /// What the command line asks for.
@@ -14,6 +16,8 @@ pub enum Asked {
     Run(Option<Mode>, ArgMatches),
     /// To print the manifest's JSON Schema.
     Schema,
+    /// To print what stands behind an error, by its token.
+    Explain(String),
     /// To print the version, the commit and the programs that are used.
     Version,
     /// To print what a shell needs for completing words of the command line, or the manual page.
@@ -36,6 +40,7 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Asked, clap::E
     };
     Ok(match matches.remove_subcommand() {
         Some((name, _)) if name == "schema" => Asked::Schema,
+        Some((name, given)) if name == "explain" => Asked::Explain(flag(&given, "code").unwrap_or_default()),
         Some((name, mut given)) if name == "completions" => {
             let shell = given.remove_one::<Shell>("shell");
             Asked::Text(shell.map(completions).unwrap_or_default())
@@ -91,12 +96,13 @@ fn command() -> Command {
     ];
     let root = modes.into_iter().fold(root, |root, (mode, about)| {
         let inputs = INPUTS.iter().filter(|input| input.name != "mode").map(argument);
-        root.subcommand(Command::new(mode.name()).about(about).args(inputs).arg(verbose()))
+        root.subcommand(Command::new(mode.name()).about(about).args(inputs).arg(verbose()).args(output()))
     });
     root.mut_subcommand(Mode::Validate.name(), |validate| validate.args(worker()))
         .subcommand(get())
         .subcommand(exec())
         .subcommand(policy())
+        .subcommand(explain())
         .subcommand(Command::new("schema").about("Prints the JSON Schema of claude-secrets.yml"))
         .subcommand(
             Command::new("completions")
@@ -173,6 +179,18 @@ fn exec() -> Command {
 /// Where the commands for containers look.
 const PLACES: &str = "A secret is looked for in /run/secrets, in a file of its name in lower case; then in the file that the variable NAME_FILE names; then in the variable NAME.";
 
+fn explain() -> Command {
+    let codes: Vec<&str> = Code::ALL.iter().map(|code| code.token()).collect();
+    Command::new("explain").about("Tells the causes of an error and how to put it right").arg(
+        Arg::new("code")
+            .value_name("CODE")
+            .required(true)
+            .hide_possible_values(true)
+            .value_parser(PossibleValuesParser::new(codes))
+            .help("The error's code, as `error-code` has it"),
+    )
+}
+
 fn policy() -> Command {
     let about = "Prints the least that each store must allow for what the manifest declares; asks no store";
     let source = Arg::new("source")
@@ -190,6 +208,25 @@ fn policy() -> Command {
 /// The inputs that decide what is declared.
 const POLICY_READS: &[&str] =
     &["secrets", "config", "sources", "prefix", "environment", "project-directory", "compose-files"];
+
+/// How a run tells what it did; read like inputs, by [`flag`].
+fn output() -> [Arg; 2] {
+    [
+        Arg::new("quiet")
+            .long("quiet")
+            .short('q')
+            .value_name("true|false")
+            .num_args(0..=1)
+            .require_equals(true)
+            .default_missing_value("true")
+            .conflicts_with("verbose")
+            .help("Prints warnings, errors and how the run ended, and nothing else"),
+        Arg::new("format")
+            .long("format")
+            .value_parser(["text", "json"])
+            .help("With json, the report goes to standard output as JSON, and the log to standard error"),
+    ]
+}
 
 fn verbose() -> Arg {
     Arg::new("verbose")
@@ -272,6 +309,16 @@ mod tests {
             if input.kind == Kind::Secret {
                 assert!(parse(words(&format!("deploy --{}-file=x", input.name))).is_ok(), "{}", input.name);
             }
+        }
+    }
+
+    #[test]
+    fn what_is_told_is_chosen_by_flags() {
+        let Ok(Asked::Run(_, given)) = parse(words("deploy -q --format json")) else { panic!() };
+        let told = |name| flag(&given, name);
+        assert_eq!((told("quiet").as_deref(), told("format").as_deref()), (Some("true"), Some("json")));
+        for line in ["deploy --format yaml", "deploy --quiet --verbose"] {
+            assert!(parse(words(line)).is_err(), "{line}");
         }
     }
 

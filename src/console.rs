@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use tracing_subscriber::Layer as _;
 use tracing_subscriber::layer::SubscriberExt as _;
 
-use crate::github::workflow::{self, StopCommands};
+use crate::github::workflow::{self, Annotation, Level, StopCommands};
 use crate::mask::{Plan, Redactor, Stream};
 use crate::sensitive::Sensitive;
 use crate::settings::Platform;
@@ -20,12 +20,15 @@ const LONGEST_LINE: usize = 64 * 1024;
 
 /// The stream. Under GitHub Actions it is standard output and speaks workflow commands; elsewhere standard error, so
 /// that standard output stays free for what a command is asked to print.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Console {
     state: Mutex<State>,
     actions: bool,
     /// Whether the runner hears what is printed, and may be told the masks.
     tells_masks: bool,
     debug: bool,
+    /// Whether only annotations and the end are printed.
+    quiet: bool,
 }
 
 struct State {
@@ -63,12 +66,12 @@ struct Pipe {
 impl Console {
     /// The stream for where the run stands. What is `known` to be secret is redacted from the first line on.
     pub fn new(platform: &Platform, known: Sensitive) -> Self {
+        // The runner hears both streams; standard output is kept free for a report that is asked for there.
+        let by_stdout = platform.actions && !platform.json;
         let out: Box<dyn Write + Send> =
-            if platform.actions { Box::new(std::io::stdout()) } else { Box::new(std::io::stderr()) };
-        Self {
-            tells_masks: platform.actions && !is_file(&std::io::stdout()),
-            ..Self::to(out, platform, known)
-        }
+            if by_stdout { Box::new(std::io::stdout()) } else { Box::new(std::io::stderr()) };
+        let is_file = if by_stdout { is_file(&std::io::stdout()) } else { is_file(&std::io::stderr()) };
+        Self { tells_masks: platform.actions && !is_file, ..Self::to(out, platform, known) }
     }
 
     /// The stream into any writer, as for tests.
@@ -79,6 +82,7 @@ impl Console {
             actions: platform.actions,
             tells_masks: platform.actions,
             debug: platform.debug,
+            quiet: platform.quiet,
         }
     }
 
@@ -127,14 +131,24 @@ impl Console {
         }
     }
 
-    /// Prints a line, or several.
+    /// Prints a line, or several; nothing when the run is to be quiet.
     pub fn line(&self, text: &str) {
+        if !self.quiet {
+            self.end_line(text);
+        }
+    }
+
+    /// Prints how a run ended, whether it is to be quiet or not.
+    pub fn end_line(&self, text: &str) {
         self.state().text(text);
     }
 
     /// Opens a group of lines; one that is open is closed.
     pub fn group(&self, title: &str) {
         self.end_group();
+        if self.quiet {
+            return;
+        }
         let mut state = self.state();
         if self.actions {
             let safe = state.redact(title.as_bytes());
@@ -155,12 +169,19 @@ impl Console {
 
     /// Prints a warning: an annotation under GitHub Actions.
     pub fn warning(&self, text: &str) {
-        self.annotated(text, "warning: ", workflow::warning);
+        self.annotate(&Annotation::new(Level::Warning, text));
     }
 
-    /// Prints an error: an annotation under GitHub Actions.
-    pub fn error(&self, text: &str) {
-        self.annotated(text, "error: ", workflow::error);
+    /// Prints a message, which under GitHub Actions is an annotation at its line of its file.
+    pub fn annotate(&self, annotation: &Annotation) {
+        let mut state = self.state();
+        if self.actions {
+            let safe = state.redact(annotation.message.as_bytes());
+            let safe = Annotation { message: &String::from_utf8_lossy(&safe), ..annotation.clone() };
+            state.raw(safe.to_string().as_bytes());
+        } else {
+            state.text(&format!("{}: {}", annotation.level, annotation.message));
+        }
     }
 
     /// Prints the program's own trace events on this stream, when details are wanted. Events of libraries are never
@@ -197,22 +218,12 @@ impl Console {
     pub fn foreign(&self) -> Foreign<'_> {
         let mut state = self.state();
         // Without random numbers commands stay in force: better an odd line than none at all.
-        let stopped = if self.actions { StopCommands::new().ok() } else { None };
+        let stopped = if self.actions && !self.quiet { StopCommands::new().ok() } else { None };
         if let Some(stopped) = &stopped {
             state.raw(stopped.begin().as_bytes());
         }
         let [out, err] = [(); 2].map(|()| Pipe { stream: state.redactor().stream(), line: Vec::new() });
         Foreign { console: self, out, err, stopped, tail: VecDeque::new(), edit: None }
-    }
-
-    fn annotated(&self, text: &str, label: &str, command: fn(&str) -> String) {
-        let mut state = self.state();
-        if self.actions {
-            let safe = state.redact(text.as_bytes());
-            state.raw(command(&String::from_utf8_lossy(&safe)).as_bytes());
-        } else {
-            state.text(&format!("{label}{text}"));
-        }
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
@@ -290,7 +301,9 @@ impl Foreign<'_> {
             }
             self.tail.push_back(String::from_utf8_lossy(&line).into_owned());
             line.push(b'\n');
-            self.console.state().raw(&line);
+            if !self.console.quiet {
+                self.console.state().raw(&line);
+            }
         }
     }
 }
@@ -427,6 +440,27 @@ mod tests {
             console.group("canary-value");
         });
         assert_eq!(text, "a *** b\nwarning: ***\n***\n");
+    }
+
+    #[test]
+    fn a_quiet_run_prints_masks_annotations_and_the_end() {
+        let sink = Sink::default();
+        let platform = Platform { actions: true, quiet: true, ..Platform::default() };
+        let console = Console::to(Box::new(sink.clone()), &platform, Sensitive::default());
+        let plan = Plan::new([("KEY", &b"canary-value"[..])]);
+        console.group("Secrets");
+        console.line("a line");
+        console.arm(&plan, &plan);
+        let mut child = console.foreign();
+        child.stdout(b"of a child canary-value\n");
+        assert_eq!(child.finish(), ["of a child ***"]);
+        console.warning("look");
+        console.end_line("deployed canary-value");
+        let bytes = sink.0.lock().unwrap().clone();
+        let text = String::from_utf8(bytes).unwrap();
+        let rest: Vec<&str> = text.lines().filter(|line| !line.starts_with("::add-mask::")).collect();
+        assert_eq!(rest, ["::warning::look", "deployed ***"]);
+        assert!(text.contains("::add-mask::canary-value\n"), "{text}");
     }
 
     #[test]

@@ -3,7 +3,11 @@
 //! Every error has a stable, value-free token (`error-code` in the outputs) and an exit status. `docs/errors.md` is made
 //! from the table below; a test keeps them together.
 
+pub mod catalogue;
+
 use std::fmt;
+
+use crate::manifest::Place;
 
 macro_rules! codes {
     ($($(#[$meta:meta])* $variant:ident $token:literal $exit:literal $meaning:literal;)*) => {
@@ -88,6 +92,8 @@ pub struct Problem {
     pub fact: String,
     /// How to put it right, when something better than the error's own hints is known.
     pub remedy: Option<String>,
+    /// Where it is, when it is at one place of what the user wrote.
+    pub place: Option<Place>,
 }
 
 /// A run's failure: one situation, with every problem that belongs to it, and the remedies.
@@ -102,6 +108,10 @@ pub struct Error {
     pub problems: Vec<Problem>,
     /// The remedies, apart from the fact.
     pub hints: Vec<String>,
+    /// Where it is, when it is at one place of what the user wrote.
+    pub place: Option<Box<Place>>,
+    /// What else is wrong at the same time, each a situation of its own; none of them has others.
+    pub others: Vec<Error>,
 }
 
 /// The result of everything that can fail in the user's sight.
@@ -110,7 +120,14 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// An error of the given code with its fact.
     pub fn new(code: Code, fact: impl Into<String>) -> Self {
-        Self { code, fact: fact.into(), problems: Vec::new(), hints: Vec::new() }
+        Self {
+            code,
+            fact: fact.into(),
+            problems: Vec::new(),
+            hints: Vec::new(),
+            place: None,
+            others: Vec::new(),
+        }
     }
 
     /// Adds a remedy.
@@ -125,6 +142,46 @@ impl Error {
     pub fn problems(mut self, problems: Vec<Problem>) -> Self {
         self.problems.extend(problems);
         self
+    }
+
+    /// The error of two things that are wrong at the same time. It has the code of this one; what both tell is told once,
+    /// and a run that was stopped says that alone.
+    #[must_use]
+    pub fn and(mut self, mut other: Error) -> Self {
+        let more = std::mem::take(&mut other.others);
+        for error in std::iter::once(other).chain(more) {
+            if self.code == Code::Interrupted {
+                return self;
+            }
+            if error.code == Code::Interrupted {
+                return error;
+            }
+            if self.is_like(&error) {
+                self.add_problems(error.problems);
+            } else if let Some(known) = self.others.iter_mut().find(|known| known.is_like(&error)) {
+                known.add_problems(error.problems);
+            } else {
+                self.others.push(error);
+            }
+        }
+        self
+    }
+
+    /// Everything that is wrong as one error; `None` when nothing is.
+    pub fn together(errors: impl IntoIterator<Item = Error>) -> Option<Self> {
+        errors.into_iter().reduce(Self::and)
+    }
+
+    fn is_like(&self, other: &Self) -> bool {
+        (self.code, &self.fact, &self.hints) == (other.code, &other.fact, &other.hints)
+    }
+
+    fn add_problems(&mut self, problems: Vec<Problem>) {
+        for problem in problems {
+            if !self.problems.contains(&problem) {
+                self.problems.push(problem);
+            }
+        }
     }
 
     /// Turns an operating-system error at a path into an error with a remedy: a full disk and a read-only file system
@@ -144,6 +201,18 @@ impl Error {
     }
 }
 
+/// Both, or everything that is wrong with either.
+///
+/// # Errors
+/// Those of the two, together.
+pub fn both<A, B>(a: Result<A>, b: Result<B>) -> Result<(A, B)> {
+    match (a, b) {
+        (Ok(a), Ok(b)) => Ok((a, b)),
+        (Err(error), Ok(_)) | (Ok(_), Err(error)) => Err(error),
+        (Err(a), Err(b)) => Err(a.and(b)),
+    }
+}
+
 /// The operating system's reason without the number that Rust appends.
 pub fn plain_reason(error: &std::io::Error) -> String {
     let text = error.to_string();
@@ -153,7 +222,7 @@ pub fn plain_reason(error: &std::io::Error) -> String {
 impl Problem {
     /// A problem with its fact and no remedy of its own.
     pub fn new(fact: impl Into<String>) -> Self {
-        Self { fact: fact.into(), remedy: None }
+        Self { fact: fact.into(), remedy: None, place: None }
     }
 
     /// The same problem with a remedy.
@@ -165,7 +234,7 @@ impl Problem {
 }
 
 impl fmt::Display for Error {
-    /// The fact, the problems as a list, then the remedies.
+    /// The fact, the problems as a list, then the remedies; and in the same way whatever else is wrong.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.fact)?;
         for problem in &self.problems {
@@ -177,7 +246,7 @@ impl fmt::Display for Error {
         for hint in &self.hints {
             write!(f, "\nfix: {}", hint.replace('\n', "\n     "))?;
         }
-        Ok(())
+        self.others.iter().try_for_each(|other| write!(f, "\n{other}"))
     }
 }
 
@@ -204,5 +273,19 @@ mod tests {
             error.to_string(),
             "2 secrets are missing\n  - A\n    fix: set it\n  - B\nfix: or make them optional"
         );
+    }
+
+    #[test]
+    fn errors_together_are_told_once_each_under_the_code_of_the_first() {
+        let (a, b) = (Error::new(Code::SecretsMissing, "a"), Error::new(Code::ServiceUnknown, "b"));
+        let inner = b.clone().and(a.clone());
+        let all = Error::together([a.clone(), inner, a.clone()]).unwrap();
+        assert_eq!((all.code, &all.others[..]), (Code::SecretsMissing, &[b.clone()][..]));
+        assert_eq!(all.to_string(), "a\nb");
+        let problem = |fact: &str| Error { problems: vec![Problem::new(fact)], ..a.clone() };
+        assert_eq!(problem("x").and(problem("y")).and(problem("x")).to_string(), "a\n  - x\n  - y");
+        assert_eq!(Error::together([]), None);
+        let stopped = Error::new(Code::Interrupted, "stopped");
+        assert_eq!(Error::together([a, stopped.clone(), b]), Some(stopped));
     }
 }

@@ -11,7 +11,7 @@ use anyhow::Context;
 use claude_secrets::cli::{self, Asked};
 use claude_secrets::commands;
 use claude_secrets::console::Console;
-use claude_secrets::error::{Code, Error};
+use claude_secrets::error::{Code, Error, catalogue};
 use claude_secrets::harden;
 use claude_secrets::interrupt::Interrupt;
 use claude_secrets::manifest;
@@ -30,6 +30,9 @@ fn main() -> ExitCode {
     }
     match cli::parse(std::env::args_os()) {
         Ok(Asked::Schema) => print(&format!("{:#}\n", manifest::schema())),
+        Ok(Asked::Explain(token)) => {
+            print(&Code::of_token(&token).map(catalogue::section).unwrap_or_default())
+        }
         Ok(Asked::Version) => print(&version::text(&Environment::of_this_process())),
         Ok(Asked::Text(text)) => print_bytes(&text),
         Ok(Asked::Policy(matches)) => policy(&matches),

@@ -15,6 +15,7 @@ use crate::docker::model::Model;
 use crate::docker::placeholder::Text;
 use crate::error::{Code, Error, Problem, Result};
 use crate::manifest::{FileSpec, Grant, Secret};
+use crate::nearest::meant;
 use crate::secret::{SecretName, SecretValue};
 
 /// One secret of one service.
@@ -219,13 +220,16 @@ pub fn variables_of(secret: &Secret) -> BTreeSet<String> {
     named.map(|reference| reference.item.clone()).chain([secret.name.to_string()]).collect()
 }
 
-/// Decides for the whole project. Errors: [`Code::ServiceUnknown`] for names that the project does not have,
-/// [`Code::SecretWithoutService`] when nothing says who gets a secret, [`Code::SecretNotGranted`] when a service would
-/// get one that is not its.
+/// Decides for the whole project. Errors, all that there are: [`Code::ServiceUnknown`] for names that the project does not
+/// have, [`Code::SecretWithoutService`] when nothing says who gets a secret, [`Code::SecretNotGranted`] when a service
+/// would get one that is not its.
 pub fn decide(model: &Model, rules: &Rules) -> Result<Access> {
     let named = rules.services.into_iter().flat_map(|map| map.keys()).chain(rules.grant_to);
-    check_services(model, named, "services` of the manifest or `grant-to")?;
-    check_containers(model, rules)?;
+    let checks = [
+        check_services(model, named, "services` of the manifest or `grant-to"),
+        check_containers(model, rules),
+    ];
+    let mut errors: Vec<Error> = checks.into_iter().filter_map(Result::err).collect();
     let owners = Owners::new(rules.secrets.iter().chain(rules.absent).copied());
     let asks: BTreeMap<&String, Asks> = model
         .services
@@ -256,7 +260,7 @@ pub fn decide(model: &Model, rules: &Rules) -> Result<Access> {
         receivers.insert(&secret.name, services);
     }
     if !without_service.is_empty() {
-        return Err(nobody(model, &without_service));
+        errors.push(nobody(model, &without_service));
     }
     if !by_grant_to {
         access.warnings.push((
@@ -282,12 +286,14 @@ pub fn decide(model: &Model, rules: &Rules) -> Result<Access> {
     problems.extend(handed_on(model, &access));
     let seen = seen_through_processes(model, &access);
     access.warnings.extend(seen);
-    if problems.is_empty() {
-        return Ok(access);
+    if !problems.is_empty() {
+        errors.push(
+            Error::new(Code::SecretNotGranted, "services would get secrets that they are not granted")
+                .problems(problems)
+                .hint("Grant them in the manifest's `services:`, or take them out of those services in the Compose file."),
+        );
     }
-    Err(Error::new(Code::SecretNotGranted, "services would get secrets that they are not granted")
-        .problems(problems)
-        .hint("Grant them in the manifest's `services:`, or take them out of those services in the Compose file."))
+    Error::together(errors).map_or(Ok(access), Err)
 }
 
 /// Checks names of services that the user wrote, with a suggestion for a mistyped one.
@@ -300,13 +306,9 @@ pub fn check_services<'a>(
         .into_iter()
         .filter(|name| !model.services.contains_key(*name))
         .map(|name| {
-            let near = model
-                .services
-                .keys()
-                .max_by(|a, b| strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name)));
             let problem =
                 Problem::new(format!("`{input}` names the service {name}, which the project does not have"));
-            match near.filter(|near| strsim::jaro_winkler(near, name) > 0.8) {
+            match meant(name, model.services.keys().map(String::as_str)) {
                 Some(near) => problem.remedy(format!("Did you mean `{near}`?")),
                 None => problem,
             }

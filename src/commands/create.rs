@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::deploy::{project_lock, written_files};
 use super::overriding::{self, Parts};
+use super::ready::{Ready, ready};
 use super::{Run, gather, planning, project};
 use crate::delivery::plan::{Available, Basis, Users, lay_out, plan};
 use crate::docker::engine;
@@ -15,15 +16,9 @@ use crate::secret::SecretValue;
 
 /// Writes the secret files; an override file that is there gets their revisions.
 pub(super) async fn files(run: &mut Run) -> Result<Outcome> {
-    let early = gather::early_tools(run);
-    let host = gather::host_paths(run, &early).await?;
-    let mut declared = gather::declared(run)?;
-    let resolution = gather::resolved(run, &mut declared, &early, &host).await?;
+    let Ready { resolution, tools, mut prepared, .. } = ready(run).await?;
     let secrets: Vec<(&Secret, &SecretValue)> = resolution.available().collect();
-    let names: Vec<&Secret> = secrets.iter().map(|(secret, _)| *secret).collect();
     let declared_secrets = resolution.declared();
-    let tools = gather::tools(run, &declared.files.directory, &declared_secrets, Some(&resolution));
-    let mut prepared = project::prepare(run, &declared, &names, Some(&resolution), &tools, &host).await?;
     let images = known_images(run, &prepared, &tools).await;
     let plans = plan(Basis {
         tools: &tools,
@@ -71,7 +66,8 @@ pub(super) async fn files(run: &mut Run) -> Result<Outcome> {
         let none = BTreeMap::new();
         let stamp = planning::stamp(run, &labels, &none);
         let parts = Parts { plans: &plans, paths: &paths, volumes: &none, labels: &labels, images: &images };
-        let text = overriding::checked(run, &mut prepared, parts, &names, &tools, &stamp).await?.text;
+        let text =
+            overriding::checked(run, &mut prepared, parts, &declared_secrets, &tools, &stamp).await?.text;
         if bytes != text.as_bytes() {
             prepared.override_file.write(text.as_bytes(), 0o644)?;
             run.console.line(&format!("{} has their revisions", run.settings.override_file.display()));
@@ -94,28 +90,10 @@ pub(super) async fn compose(run: &mut Run) -> Result<Outcome> {
     let names: Vec<&Secret> = declared.manifest.secrets.iter().filter(there).collect();
     run.console.release();
     let tools = gather::tools(run, &declared.files.directory, &names, None);
-    let mut prepared = project::prepare(run, &declared, &names, None, &tools, &host).await?;
+    let mut prepared = project::prepare(run, &declared, &names, None, &tools, Some(&host)).await?;
     let images = known_images(run, &prepared, &tools).await;
-    let empty = SecretValue::new(Vec::new());
-    let plans = plan(Basis {
-        tools: &tools,
-        project: &prepared.project,
-        access: &prepared.access,
-        available: names
-            .iter()
-            .map(|secret| (secret.name.clone(), Available { value: &empty, spec: &secret.file }))
-            .collect(),
-        own: &prepared.own,
-        images: &images,
-        kind: prepared.choice.kind,
-        users: Users::new(),
-    })
-    .await?;
-    let (_, paths) = lay_out(&plans, rustix::process::geteuid().is_root());
     engine::compose_version(&tools).await?;
-    let (none, no_labels) = (BTreeMap::new(), BTreeMap::new());
-    let parts = Parts { plans: &plans, paths: &paths, volumes: &none, labels: &no_labels, images: &images };
-    let made = overriding::checked(run, &mut prepared, parts, &names, &tools, "-").await?;
+    let made = overriding::without_values(run, &mut prepared, &names, &tools, &images).await?;
     for service in &made.incomplete {
         run.warn(
             format!("the override file is incomplete for {service}: its image is not here, and with it what it starts"),

@@ -7,9 +7,10 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::planning::{self, Planned};
-use super::project::{self, Prepared};
+use super::project::Prepared;
 use super::proving::{self, Proof};
-use super::{Run, gather, overriding, reporting};
+use super::ready::{Ready, ready};
+use super::{Run, overriding, reporting};
 use crate::access::{Access, ServiceAccess};
 use crate::count::count;
 use crate::delivery::ProjectLock;
@@ -39,17 +40,10 @@ use crate::secret::SecretValue;
 pub(super) const LOCK_WAIT: Duration = Duration::from_mins(5);
 
 pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
-    let early = gather::early_tools(run);
-    let host = gather::host_paths(run, &early).await?;
-    let mut declared = gather::declared(run)?;
-    let resolution = gather::resolved(run, &mut declared, &early, &host).await?;
+    let Ready { host, declared, resolution, tools, mut prepared } = ready(run).await?;
     let secrets: Vec<(&Secret, &SecretValue)> = resolution.available().collect();
-    let names: Vec<&Secret> = secrets.iter().map(|(secret, _)| *secret).collect();
     let declared_secrets = resolution.declared();
-    let tools = gather::tools(run, &declared.files.directory, &declared_secrets, Some(&resolution));
-    gather::check_socket(&tools)?;
-    let mut prepared = project::prepare(run, &declared, &names, Some(&resolution), &tools, &host).await?;
-    reporting::deployment_notes(run, &secrets);
+    reporting::deployment_notes(run);
 
     let images = images(run, &mut prepared, &secrets, &tools).await?;
     let containers = std::mem::take(&mut prepared.containers);

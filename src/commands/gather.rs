@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use super::{Run, reporting};
 use crate::access::{Access, Owners};
@@ -14,8 +15,10 @@ use crate::docker::host_paths::HostPaths;
 use crate::docker::placeholder::placeholder;
 use crate::error::{Code, Error, Result};
 use crate::files::LARGEST_SETTINGS;
-use crate::manifest::{self, Manifest, Place, Secret};
+use crate::lint;
+use crate::manifest::{self, Manifest, Place, Reading, Secret, Soundness};
 use crate::mask::Plan;
+use crate::report::{Message, PlaceRow};
 use crate::reserved;
 use crate::resolve::{self, Resolution, resolve};
 use crate::secret::SecretValue;
@@ -31,19 +34,27 @@ pub(super) struct Declared {
     pub(super) profiles: Vec<String>,
     /// `COMPOSE_PROJECT_NAME`.
     pub(super) name: Option<String>,
+    /// What mistakes of the manifest leave alone.
+    pub(super) soundness: Soundness,
 }
 
 /// Log drivers that keep a container's output on this machine.
 const LOCAL_LOG_DRIVERS: &[&str] = &["json-file", "local", "none"];
 
-/// Finds the project and reads the manifest.
+/// Finds the project and reads the manifest. What is wrong with the manifest is noted, and the rest of it is read; where
+/// it does not tell the names of all secrets, the run ends: a program that was started could be handed a value that nobody
+/// knows for one.
 pub(super) fn declared(run: &mut Run) -> Result<Declared> {
     run.begin_stage("Manifest");
     let Found { files, profiles, name } = find_project(&run.settings)?;
-    let manifest = read_manifest(&run.settings, &files)?;
+    let Reading { manifest, error, soundness } = read_given(&run.settings, &files, false)?;
     run.declare(&manifest);
+    match error {
+        Some(error) if !soundness.names_known => return Err(error),
+        error => run.wrong.extend(error),
+    }
     run.console.line(&format!("{} declared", count(manifest.secrets.len(), "secret")));
-    Ok(Declared { files, manifest, profiles, name })
+    Ok(Declared { files, manifest, profiles, name, soundness })
 }
 
 /// Where the project is, and what Compose is told of it by variables.
@@ -80,13 +91,13 @@ pub(super) fn find_project(settings: &Settings) -> Result<Found> {
 
 /// Reads the manifest and the `secrets` input.
 pub(super) fn read_manifest(settings: &Settings, files: &ComposeFiles) -> Result<Manifest> {
-    read_given(settings, files, false)
+    sound(read_given(settings, files, false)?)
 }
 
 /// The same as far as it can be read, for a mode to which it does not matter what is declared where: every secret that is
 /// declared, or that the manifest gives a service.
 pub(super) fn read_leniently(settings: &Settings, files: &ComposeFiles) -> Result<Manifest> {
-    let mut manifest = read_given(settings, files, true)?;
+    let mut manifest = sound(read_given(settings, files, true)?)?;
     let granted = manifest.services.take().unwrap_or_default().into_values().flat_map(|grant| grant.secrets);
     for name in granted {
         if !manifest.secrets.iter().any(|secret| secret.name == name) {
@@ -96,7 +107,11 @@ pub(super) fn read_leniently(settings: &Settings, files: &ComposeFiles) -> Resul
     Ok(manifest)
 }
 
-fn read_given(settings: &Settings, files: &ComposeFiles, lenient: bool) -> Result<Manifest> {
+fn sound(reading: Reading) -> Result<Manifest> {
+    reading.error.map_or(Ok(reading.manifest), Err)
+}
+
+fn read_given(settings: &Settings, files: &ComposeFiles, lenient: bool) -> Result<Reading> {
     let path = settings.config.clone().unwrap_or_else(|| files.directory.join(manifest::FILE_NAME));
     let bytes = match crate::files::read(&path, LARGEST_SETTINGS) {
         Ok(contents) => Some(contents.value),
@@ -112,14 +127,14 @@ fn read_given(settings: &Settings, files: &ComposeFiles, lenient: bool) -> Resul
     };
     let shown = path.strip_prefix(&settings.workspace).map_or_else(|_| path.clone(), PathBuf::from);
     let known = sources::known();
-    manifest::read(&manifest::Given {
+    Ok(manifest::examine(&manifest::Given {
         lines: settings.secrets.as_deref(),
         file: bytes.as_ref().map(|bytes| (shown.as_path(), bytes.expose())),
         prefix: settings.prefix.as_deref(),
         environment: settings.environment.as_deref(),
         lenient,
         ..known.given()
-    })
+    }))
 }
 
 /// Docker's programs before any secret is known: they get only what a Docker client needs.
@@ -155,7 +170,8 @@ pub(super) async fn host_paths(run: &mut Run, tools: &Tools) -> Result<HostPaths
     }
 }
 
-/// Asks the sources, puts the masks in force, and only then speaks of what was found.
+/// Asks the sources for the secrets of which nothing is wrong so far, puts the masks in force, and only then speaks of what
+/// was found. What is wrong with the secrets is noted.
 pub(super) async fn resolved(
     run: &mut Run,
     declared: &mut Declared,
@@ -188,15 +204,21 @@ pub(super) async fn resolved(
     for remark in sources::without_credentials(&run.settings, &declared.manifest.sources, &opened) {
         run.warn(remark.text, remark.remedy);
     }
-    for warning in &resolution.warnings {
-        run.warn(warning.text.clone(), warning.remedy.clone());
+    let in_job = run.settings.platform.actions;
+    let odd = lint::warnings(&resolution.secrets, SystemTime::now(), in_job);
+    for warning in resolution.warnings.iter().chain(&odd) {
+        run.report.warn(Message {
+            hint: warning.remedy.clone(),
+            place: warning.place.as_ref().and_then(PlaceRow::of),
+            ..Message::new(warning.text.clone())
+        });
     }
     for note in &resolution.notes {
         run.report.note(note.clone());
     }
     run.report.degraded |= resolution.degraded;
     reporting::secrets(run, &resolution);
-    resolution.check()?;
+    run.wrong.extend(resolution.check().err());
     Ok(resolution)
 }
 
@@ -222,8 +244,34 @@ pub(super) fn hide_composed(run: &Run, resolution: &Resolution, access: &Access)
 /// Asks the sources what imports mean, and then for every secret.
 async fn ask(run: &mut Run, declared: &mut Declared, opened: &[Box<dyn Source>]) -> Result<Resolution> {
     import(run, declared, opened).await?;
-    let resolving = resolve(declared.manifest.clone(), opened, &run.settings);
-    run.interrupt.or(resolving).await
+    let mut manifest = declared.manifest.clone();
+    let unsound = &declared.soundness.unsound;
+    let is_sound = |secret: &Secret| {
+        !unsound.contains(&secret.name) && !secret.parts().any(|part| unsound.contains(part))
+    };
+    manifest.secrets.retain(is_sound);
+    if let Some(only) = &run.settings.source {
+        manifest.secrets.retain_mut(|secret| narrow(secret, only));
+    }
+    let resolving = resolve(manifest, opened, &run.settings);
+    let mut resolution = run.interrupt.or(resolving).await?;
+    if run.settings.source.is_some() {
+        resolution.secrets.iter_mut().for_each(|resolved| resolved.is_open |= resolved.value.is_none());
+    }
+    Ok(resolution)
+}
+
+/// Leaves of a secret what a single source says of it; whether that is anything. What this source does not have another
+/// one may.
+pub(super) fn narrow(secret: &mut Secret, only: &str) -> bool {
+    secret.required = false;
+    secret.default = None;
+    if secret.template.is_some() {
+        return false;
+    }
+    let Some(references) = &mut secret.from else { return true };
+    references.retain(|reference| reference.source.as_str() == only);
+    !references.is_empty()
 }
 
 /// Opens the sources of this run. Directories of the host that this process does not see are read through the engine.
@@ -296,14 +344,15 @@ pub(super) fn tools(
     let values: Vec<&SecretValue> =
         resolution.into_iter().flat_map(|r| r.values().map(|(_, value)| value)).collect();
     let mut placeholders = BTreeMap::new();
-    let absent = resolution.is_some_and(|resolution| resolution.without_value().next().is_some());
+    let absent = resolution.is_some_and(|resolution| resolution.absent().next().is_some());
     // One that nobody should read was refused when the project was looked for.
     let in_env_file =
         if absent { dotenv::default_file(directory).unwrap_or_default() } else { BTreeMap::new() };
     // Without what they need themselves (`env:DOCKER_HOST`) Docker's programs find nothing.
     let replaceable = |(variable, _): &(&str, &Secret)| reserved::reader(variable).is_none();
     for (variable, secret) in Owners::new(secrets.iter().copied()).iter().filter(replaceable) {
-        let known = resolution.is_none_or(|r| r.has_value(&secret.name));
+        // One that has no value though it should has one in the run after this one.
+        let known = resolution.is_none_or(|r| !r.is_absent(&secret.name));
         let text = match (secret.sensitive, known) {
             (true, true) => Some(placeholder(variable)),
             // The step's environment is not asked, whatever it has under this name. Compose takes its own default; what

@@ -4,12 +4,14 @@ mod create;
 mod deploy;
 mod down;
 mod gather;
+mod offline;
 mod overriding;
 mod own_files;
 mod planning;
 mod policy;
 mod project;
 mod proving;
+mod ready;
 mod reporting;
 mod validate;
 
@@ -40,23 +42,32 @@ struct Run {
     report_on_host: Option<HostPath>,
     /// Where the JSON report goes.
     report_file: Option<ReportFile>,
+    /// Where the findings go as SARIF, and the file that those stand in which have no place of their own.
+    sarif_file: Option<(ReportFile, String)>,
     stage: Option<(String, Instant)>,
+    /// What is wrong and does not keep the run from looking for what else is. Nothing is changed after something got here.
+    wrong: Vec<Error>,
 }
 
 /// Runs the mode that the settings name, writes the report, also of a failed run, and returns the exit status.
 pub async fn run(settings: Settings, console: Arc<Console>, interrupt: Interrupt) -> u8 {
     let mut run = Run::new(settings, console, interrupt);
-    let result = match reporting::open_file(&mut run) {
+    let result = match reporting::open_files(&mut run) {
         Err(error) => Err(error),
         Ok(()) => mode(&mut run).await,
     };
     run.end_stage();
     run.console.release();
-    let status = match result {
-        Ok(outcome) => {
-            run.report.result = outcome;
-            0
+    // What a stage ended with comes behind what was noted before.
+    run.report.result = match result {
+        Ok(outcome) => outcome,
+        Err(error) => {
+            run.wrong.push(error);
+            Outcome::Failed
         }
+    };
+    let status = match run.check_wrong() {
+        Ok(()) => 0,
         Err(error) => {
             run.report.fail(&error);
             error.code.exit_status()
@@ -72,6 +83,7 @@ async fn mode(run: &mut Run) -> Result<Outcome> {
         Mode::Deploy => deploy::run(run).await,
         Mode::CreateFiles => create::files(run).await,
         Mode::CreateCompose => create::compose(run).await,
+        Mode::Validate if run.settings.offline => offline::run(run).await,
         Mode::Validate => validate::run(run).await,
         Mode::Down => down::run(run).await,
     }
@@ -86,7 +98,7 @@ fn peak_memory() -> Option<u64> {
 
 /// Reports a run that ended before it began, since what the user said cannot be understood. Returns the exit status.
 pub fn refuse(error: &Error, platform: &Platform, console: &Arc<Console>) -> u8 {
-    let mut report = Report::new("");
+    let mut report = Report { errors_page: platform.errors_page.clone(), ..Report::new("") };
     report.fail(error);
     console.release();
     reporting::write_to(&mut report, platform, console, None);
@@ -97,6 +109,12 @@ impl Run {
     fn new(settings: Settings, console: Arc<Console>, interrupt: Interrupt) -> Self {
         let mut report = Report::new(settings.mode.name());
         report.environment.clone_from(&settings.environment);
+        report.errors_page.clone_from(&settings.platform.errors_page);
+        for (given, meant) in &settings.slips {
+            report.warn(
+                Message::new(format!("there is no input `{given}`")).hint(format!("Did you mean `{meant}`?")),
+            );
+        }
         let sensitive = Sensitive::of(&settings);
         console.know(sensitive.clone());
         Self {
@@ -107,7 +125,9 @@ impl Run {
             report,
             report_on_host: None,
             report_file: None,
+            sarif_file: None,
             stage: None,
+            wrong: Vec::new(),
         }
     }
 
@@ -133,7 +153,17 @@ impl Run {
     }
 
     fn warn(&mut self, text: impl Into<String>, hint: Option<String>) {
-        self.report.warn(Message { text: text.into(), hint });
+        self.report.warn(Message { hint, ..Message::new(text) });
+    }
+
+    /// Notes what is wrong, and gives what there is to go on with.
+    fn note<T>(&mut self, result: Result<T>) -> Option<T> {
+        result.map_err(|error| self.wrong.push(error)).ok()
+    }
+
+    /// Everything that was noted, as one error.
+    fn check_wrong(&mut self) -> Result<()> {
+        Error::together(std::mem::take(&mut self.wrong)).map_or(Ok(()), Err)
     }
 
     /// Under `strict` warnings are errors; called when all of them are known and nothing has been changed.
@@ -145,7 +175,7 @@ impl Run {
             .report
             .warnings
             .iter()
-            .map(|warning| Problem { fact: warning.text.clone(), remedy: warning.hint.clone() });
+            .map(|warning| Problem { remedy: warning.hint.clone(), ..Problem::new(warning.text.clone()) });
         Err(Error::new(Code::Strict, "there are warnings, and `strict` makes them errors")
             .problems(problems.collect()))
     }

@@ -11,7 +11,7 @@ use crate::delivery::choose::Kind;
 use crate::delivery::in_clear::STAND_IN;
 use crate::delivery::launch::{self, Launch};
 use crate::delivery::override_file::{Mount, OverrideFile, ServiceOverride, TARGET, Variables, literal};
-use crate::delivery::plan::{ServicePlan, plain_name};
+use crate::delivery::plan::{Available, Basis, ServicePlan, Users, lay_out, plain_name, plan};
 use crate::delivery::workers;
 use crate::docker::command::Tools;
 use crate::docker::engine;
@@ -21,6 +21,7 @@ use crate::docker::project::{With, check_merged};
 use crate::docker::service::{OwnFile, Service};
 use crate::error::{Code, Error, Result};
 use crate::manifest::Secret;
+use crate::secret::SecretValue;
 
 /// What an override file is made from, besides the project.
 #[derive(Clone, Copy)]
@@ -65,6 +66,35 @@ pub(super) async fn checked(
     check(run, prepared, secrets, &merged)?;
     prepared.engine.check(&all)?;
     Ok(Made { text: all.to_yaml(stamp), incomplete })
+}
+
+/// The same for `secrets` whose values nobody has asked for: the file has no revisions then.
+pub(super) async fn without_values(
+    run: &Run,
+    prepared: &mut Prepared,
+    secrets: &[&Secret],
+    tools: &Tools,
+    images: &Images,
+) -> Result<Made> {
+    let empty = SecretValue::new(Vec::new());
+    let plans = plan(Basis {
+        tools,
+        project: &prepared.project,
+        access: &prepared.access,
+        available: secrets
+            .iter()
+            .map(|secret| (secret.name.clone(), Available { value: &empty, spec: &secret.file }))
+            .collect(),
+        own: &prepared.own,
+        images,
+        kind: prepared.choice.kind,
+        users: Users::new(),
+    })
+    .await?;
+    let (_, paths) = lay_out(&plans, rustix::process::geteuid().is_root());
+    let (none, no_labels) = (BTreeMap::new(), BTreeMap::new());
+    let parts = Parts { plans: &plans, paths: &paths, volumes: &none, labels: &no_labels, images };
+    checked(run, prepared, parts, secrets, tools, "-").await
 }
 
 /// The text of the override file for a plan that is made anew; [`checked`] must have been called for the project.
@@ -246,6 +276,9 @@ pub(super) struct EngineSide {
 
 impl EngineSide {
     async fn of(prepared: &Prepared, tools: &Tools) -> Result<Self> {
+        if !prepared.has_engine {
+            return Ok(Self::default());
+        }
         let outside = |own: &ServiceAccess| {
             own.composed.iter().any(|composed| composed.file.starts_with('/'))
                 || own.secrets.iter().flat_map(|s| &s.places).any(|(place, _)| place.starts_with('/'))

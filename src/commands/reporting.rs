@@ -2,6 +2,7 @@
 //! and the JSON file.
 
 use std::collections::BTreeSet;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::Run;
@@ -10,21 +11,18 @@ use super::planning::Planned;
 use super::project::Prepared;
 use crate::access::{Form, ServiceAccess};
 use crate::console::Console;
-use crate::delivery::ReportFile;
+use crate::delivery::report_file::{self, ReportFile};
 use crate::docker::engine::{Container, Health, State};
 use crate::error::Result;
 use crate::github::files as github;
-use crate::manifest::Secret;
+use crate::github::workflow::{Annotation, Level};
+use crate::manifest::{self, Secret};
 use crate::report::{
     self, Message, Report, SecretRow, SecretState, ServiceRow, ServiceState, Shadowed, VariableForm,
     VariableRow,
 };
 use crate::resolve::{self, Resolution};
-use crate::secret::SecretValue;
 use crate::settings::{DeliveryChoice, Platform, Settings};
-
-/// What a token of the job itself starts with.
-const JOB_TOKEN: &[u8] = b"ghs_";
 
 /// The rows of the secrets, once they are resolved.
 pub(super) fn secrets(run: &mut Run, resolution: &Resolution) {
@@ -72,6 +70,39 @@ fn secret_row(resolved: &resolve::Resolved) -> SecretRow {
         file: resolved.secret.file_name(),
         ..SecretRow::new(&resolved.secret.name)
     }
+}
+
+/// The rows of the secrets, where no source is asked: those that `source` may have, or all.
+pub(super) fn not_asked(run: &mut Run, secrets: &[&Secret]) {
+    for secret in secrets {
+        let mut shown = (*secret).clone();
+        if run.settings.source.as_deref().is_some_and(|only| !super::gather::narrow(&mut shown, only)) {
+            continue;
+        }
+        let first = shown.from.iter().flatten().next();
+        run.report.secrets.push(SecretRow {
+            description: secret.description.clone(),
+            state: SecretState::Unasked,
+            source: first.map(|reference| reference.source.to_string()),
+            reference: first.map(ToString::to_string),
+            sensitive: secret.sensitive,
+            file: secret.file_name(),
+            ..SecretRow::new(&secret.name)
+        });
+    }
+}
+
+/// The rows of the services, of which only is known what they are granted.
+pub(super) fn granted(run: &mut Run, prepared: &Prepared) {
+    let rows = prepared.access.services.iter().map(|(name, access)| {
+        let user = prepared.project.model.services.get(name).map(|service| service.user.clone());
+        ServiceRow {
+            secrets: access.secrets.iter().map(|granted| granted.name.to_string()).collect(),
+            user: user.filter(|user| !user.is_empty()),
+            ..ServiceRow::new(name)
+        }
+    });
+    run.report.services = rows.collect();
 }
 
 /// The rows of the services, by their containers before (`planned`) and now.
@@ -174,8 +205,8 @@ fn trouble(container: &Container) -> Option<ServiceState> {
     }
 }
 
-/// What must be said plainly of a deployment: how long it lives, and tokens that die with the job.
-pub(super) fn deployment_notes(run: &mut Run, secrets: &[(&Secret, &SecretValue)]) {
+/// What must be said plainly of a deployment: how long it lives.
+pub(super) fn deployment_notes(run: &mut Run) {
     let platform = &run.settings.platform;
     if platform.actions && platform.runner_environment.as_deref() == Some("github-hosted") {
         run.report.note(report::notes::hosted_runner());
@@ -186,12 +217,6 @@ pub(super) fn deployment_notes(run: &mut Run, secrets: &[(&Secret, &SecretValue)
             Message::new("the next checkout wipes the secret files from this self-hosted runner's workspace, and a service that then restarts stays down")
                 .hint("Leave `delivery` out, or set it to `volume`."),
         );
-    }
-    let platform = &run.settings.platform;
-    for (secret, value) in secrets {
-        if platform.actions && value.expose().starts_with(JOB_TOKEN) {
-            run.report.warn(report::notes::job_token(&secret.name));
-        }
     }
 }
 
@@ -206,6 +231,12 @@ pub(super) fn write(run: &mut Run) {
         _ => None,
     };
     write_to(&mut run.report, &run.settings.platform, &run.console, file);
+    if let Some((sarif, fallback)) = &run.sarif_file {
+        // The report was redacted when it was written.
+        if let Err(error) = sarif.write(report::sarif::to_string(&run.report, fallback).as_bytes()) {
+            run.console.warning(&format!("the SARIF file could not be written: {}", error.fact));
+        }
+    }
 }
 
 /// Writes a report to the log, the summary, the outputs, and to `file` as JSON.
@@ -218,17 +249,25 @@ pub(super) fn write_to(
     // Before anything is rendered: what the summary escapes no mask would match any more.
     report.redact(|text| String::from_utf8_lossy(&console.redacted(text.as_bytes())).into_owned());
     for warning in report::log::annotations(&report.warnings) {
-        console.warning(&with_hint(&warning));
+        annotate(console, Level::Warning, &warning);
     }
-    for line in report::log::table(report) {
+    let mut lines = report::log::table(report);
+    let end = lines.pop();
+    for line in lines {
         console.line(&line);
     }
-    if let Some(error) = &report.error {
-        for message in report::log::annotations(&report::log::error_messages(error)) {
-            console.error(&with_hint(&message));
-        }
+    if let Some(line) = end {
+        console.end_line(&line);
+    }
+    let errors: Vec<Message> = report.errors().flat_map(report::log::error_messages).collect();
+    for message in report::log::annotations(&errors) {
+        annotate(console, Level::Error, &message);
     }
     let written = [
+        platform.json.then(|| {
+            let text = report::json::to_string(report).map_err(|error| error.to_string())?;
+            std::io::stdout().write_all(&console.redacted(text.as_bytes())).map_err(|error| error.to_string())
+        }),
         file.map(|file| {
             let text = report::json::to_string(report).map_err(|error| error.to_string())?;
             file.write(&console.redacted(text.as_bytes())).map_err(|error| error.fact)
@@ -251,30 +290,51 @@ pub(super) fn write_to(
     }
 }
 
-fn with_hint(message: &Message) -> String {
-    match &message.hint {
+fn annotate(console: &Console, level: Level, message: &Message) {
+    let text = match &message.hint {
         Some(hint) => format!("{}\nfix: {hint}", message.text),
         None => message.text.clone(),
-    }
+    };
+    let place = message.place.as_ref();
+    console.annotate(&Annotation {
+        file: place.map(|place| place.file.as_str()),
+        line: place.and_then(|place| u32::try_from(place.line).ok()),
+        ..Annotation::new(level, &text)
+    });
 }
 
-/// Looks where the JSON report goes, before anything is done.
+/// Looks where the JSON report and the SARIF file go, before anything is done.
 ///
 /// # Errors
 /// `path-unsafe` when the user named a place where none may be written.
-pub(super) fn open_file(run: &mut Run) -> Result<()> {
-    let Some(path) = report_path(&run.settings) else { return Ok(()) };
-    let Settings { platform, workspace, report_file, .. } = &run.settings;
+pub(super) fn open_files(run: &mut Run) -> Result<()> {
+    let Settings { platform, workspace, report_file: named, .. } = &run.settings;
     let outside: Vec<&Path> = platform.temporary.as_deref().into_iter().collect();
     let outside = if platform.actions { Some(outside.as_slice()) } else { None };
-    match ReportFile::open(workspace, &path, outside) {
+    if let Some(path) = &run.settings.sarif_file {
+        let file = ReportFile::open(report_file::Form::Sarif, workspace, &workspace.join(path), outside)?;
+        run.sarif_file = Some((file, shown_file(&run.settings)));
+    }
+    let Some(path) = report_path(&run.settings) else { return Ok(()) };
+    match ReportFile::open(report_file::Form::Json, workspace, &path, outside) {
         Ok(file) => run.report_file = Some(file),
-        Err(error) if report_file.is_some() => return Err(error),
+        Err(error) if named.is_some() => return Err(error),
         Err(error) => {
             run.warn(format!("there is no report file: {}", error.fact), error.hints.first().cloned());
         }
     }
     Ok(())
+}
+
+/// The manifest, where there is one, else the first Compose file that is named: what stands for findings without a place.
+fn shown_file(settings: &Settings) -> String {
+    let directory = settings.compose.directory.as_deref().unwrap_or(&settings.workspace);
+    let manifest = settings.config.clone().unwrap_or_else(|| directory.join(manifest::FILE_NAME));
+    let file = match settings.compose.files.first() {
+        Some(compose) if !manifest.exists() => compose.clone(),
+        _ => manifest,
+    };
+    file.strip_prefix(&settings.workspace).unwrap_or(&file).display().to_string()
 }
 
 /// Where the JSON report goes, as a path of ours; `None` when none is asked for.

@@ -1,7 +1,8 @@
 //! `validate`: every stage up to delivery. Prints what a deployment would change, and changes nothing.
 
 use super::proving::{self, Proof};
-use super::{Run, gather, overriding, planning, project, reporting};
+use super::ready::{Ready, ready};
+use super::{Run, overriding, planning, reporting};
 use crate::delivery::choose::Kind;
 use crate::docker::{engine, images};
 use crate::error::Result;
@@ -10,16 +11,16 @@ use crate::report::Outcome;
 use crate::secret::SecretValue;
 
 pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
-    let early = gather::early_tools(run);
-    let host = gather::host_paths(run, &early).await?;
-    let mut declared = gather::declared(run)?;
-    let resolution = gather::resolved(run, &mut declared, &early, &host).await?;
+    let Ready { host, declared, resolution, tools, mut prepared } = ready(run).await?;
+    if run.settings.source.is_some() {
+        // Without what other sources have it cannot be said what a deployment would change.
+        reporting::granted(run, &prepared);
+        run.check_strict()?;
+        return Ok(Outcome::Validated);
+    }
     let secrets: Vec<(&Secret, &SecretValue)> = resolution.available().collect();
-    let names: Vec<&Secret> = secrets.iter().map(|(secret, _)| *secret).collect();
     let declared_secrets = resolution.declared();
-    let tools = gather::tools(run, &declared.files.directory, &declared_secrets, Some(&resolution));
-    let mut prepared = project::prepare(run, &declared, &names, Some(&resolution), &tools, &host).await?;
-    reporting::deployment_notes(run, &secrets);
+    reporting::deployment_notes(run);
     engine::check_versions(&tools).await?;
     let services = planning::services_of(run, &prepared);
     let images =

@@ -51,6 +51,7 @@ pub fn choose(settings: &Settings, endpoint: Option<&str>) -> Result<Choice> {
         .hint("Use `delivery: volume`, or leave it out.")),
         DeliveryChoice::File => given(Kind::File, "asked for by `delivery`"),
         DeliveryChoice::Volume => given(Kind::Volume, "asked for by `delivery`"),
+        DeliveryChoice::Auto if settings.offline => given(Kind::File, "no engine is asked"),
         DeliveryChoice::Auto if files_only => given(Kind::File, "the mode writes files"),
         DeliveryChoice::Auto if remote => given(Kind::Volume, "the engine is remote and does not share our files"),
         DeliveryChoice::Auto if !settings.platform.actions => {

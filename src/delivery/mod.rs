@@ -18,7 +18,7 @@ mod index;
 mod lock;
 mod place;
 mod project_file;
-mod report_file;
+pub mod report_file;
 mod staging;
 mod swap;
 

@@ -1,4 +1,4 @@
-//! The file of the JSON report: where it may be, and what it may replace.
+//! The file of a report, as JSON or as SARIF: where it may be, and what it may replace.
 
 use std::path::{Path, PathBuf};
 
@@ -7,18 +7,48 @@ use serde_json::Value;
 use super::ProjectFile;
 use crate::error::{Code, Error};
 
-/// The input that names it.
-const INPUT: &str = "report-file";
+/// What a report is written as.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Form {
+    /// Our own JSON.
+    Json,
+    /// SARIF.
+    Sarif,
+}
 
-/// How the report's `tool` begins.
+/// How the JSON report's `tool` begins.
 const TOOL: &str = "claude-secrets ";
+
+/// The name of the tool in the SARIF file.
+const DRIVER: &str = "claude-secrets";
 
 /// The report is readable by all: it holds no values.
 const MODE: u32 = 0o644;
 
 /// The file that the report goes to. Nothing of it was changed yet.
 pub struct ReportFile {
+    form: Form,
     file: ProjectFile,
+}
+
+impl Form {
+    /// The input that names the file.
+    fn input(self) -> &'static str {
+        match self {
+            Self::Json => "report-file",
+            Self::Sarif => "sarif-file",
+        }
+    }
+
+    /// Whether bytes are an earlier report of this form.
+    fn is_ours(self, bytes: &[u8]) -> bool {
+        let json: Option<Value> = serde_json::from_slice(bytes).ok();
+        let text = |path: &str| json.as_ref().and_then(|json| json.pointer(path)).and_then(Value::as_str);
+        match self {
+            Self::Json => text("/tool").is_some_and(|tool| tool.starts_with(TOOL)),
+            Self::Sarif => text("/runs/0/tool/driver/name") == Some(DRIVER),
+        }
+    }
 }
 
 impl ReportFile {
@@ -30,9 +60,10 @@ impl ReportFile {
     ///
     /// # Errors
     /// `PathUnsafe` for every other place.
-    pub fn open(workspace: &Path, path: &Path, outside: Option<&[&Path]>) -> Result<Self, Error> {
+    pub fn open(form: Form, workspace: &Path, path: &Path, outside: Option<&[&Path]>) -> Result<Self, Error> {
+        let input = form.input();
         let file = match elsewhere(workspace, path) {
-            None => ProjectFile::below(INPUT, "the workspace", workspace, path)?,
+            None => ProjectFile::below(input, "the workspace", workspace, path)?,
             Some((directory, name)) => {
                 let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
                 let below = |top: &Path| directory.starts_with(real(top));
@@ -40,21 +71,21 @@ impl ReportFile {
                 if !directory.is_dir() {
                     return Err(Error::new(
                         Code::NotWritable,
-                        format!("the directory of `{INPUT}`, {}, does not exist", directory.display()),
+                        format!("the directory of `{input}`, {}, does not exist", directory.display()),
                     )
                     .hint("Make it before, or name another file."));
                 }
                 if !outside.is_none_or(allowed) {
                     return Err(Error::new(
                         Code::PathUnsafe,
-                        format!("`{INPUT}` {} is neither in the workspace nor in the runner's temporary directory", path.display()),
+                        format!("`{input}` {} is neither in the workspace nor in the runner's temporary directory", path.display()),
                     )
                     .hint("Name a file of the workspace, or leave the input out: the output `report` says where it is then."));
                 }
-                ProjectFile::below(INPUT, "its directory", &directory, &name)?
+                ProjectFile::below(input, "its directory", &directory, &name)?
             }
         };
-        let this = Self { file };
+        let this = Self { form, file };
         this.check()?;
         Ok(this)
     }
@@ -74,10 +105,11 @@ impl ReportFile {
     }
 
     fn check(&self) -> Result<(), Error> {
+        let input = self.form.input();
         match self.file.read()? {
-            Some(bytes) if !bytes.is_empty() && !is_report(&bytes) => Err(Error::new(
+            Some(bytes) if !bytes.is_empty() && !self.form.is_ours(&bytes) => Err(Error::new(
                 Code::PathUnsafe,
-                format!("`{INPUT}` {} is there and is no report of this program", self.path().display()),
+                format!("`{input}` {} is there and is no report of this program", self.path().display()),
             )
             .hint("Move it away, or name another file: an earlier report is replaced, nothing else.")),
             _ => Ok(()),
@@ -94,10 +126,4 @@ fn elsewhere(workspace: &Path, path: &Path) -> Option<(PathBuf, PathBuf)> {
     // Through a link, or by `..`, it may lead to the workspace all the same, where git is asked.
     let real = directory.canonicalize().unwrap_or_else(|_| directory.to_owned());
     Some((real, name))
-}
-
-fn is_report(bytes: &[u8]) -> bool {
-    let json: Option<Value> = serde_json::from_slice(bytes).ok();
-    let tool = json.as_ref().and_then(|json| json.get("tool")).and_then(Value::as_str);
-    tool.is_some_and(|tool| tool.starts_with(TOOL))
 }

@@ -49,10 +49,15 @@ pub struct HostPaths {
 }
 
 impl HostPaths {
+    /// Without any engine: paths are what they are here. Nothing can be started by them that runs elsewhere.
+    pub fn without_engine() -> Self {
+        Self { mounts: None, log_driver: None, own_id: None, own_image: None }
+    }
+
     /// Finds out. Outside of a container both sides are the same.
     pub async fn find(tools: &Tools, platform: &Platform) -> Result<Self> {
         if !platform.in_container || engine_is_beside_us(tools) {
-            return Ok(Self { mounts: None, log_driver: None, own_id: None, own_image: None });
+            return Ok(Self::without_engine());
         }
         let us = Traces::read(platform);
         let Some(own) = us.find(tools).await? else {

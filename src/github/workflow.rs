@@ -114,13 +114,20 @@ pub fn error(message: &str) -> String {
     Annotation::new(Level::Error, message).to_string()
 }
 
+impl fmt::Display for Level {
+    /// The name of its command.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Notice => "notice",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        })
+    }
+}
+
 impl fmt::Display for Annotation<'_> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(match self.level {
-            Level::Notice => "::notice",
-            Level::Warning => "::warning",
-            Level::Error => "::error",
-        })?;
+        write!(out, "::{}", self.level)?;
         let line = self.line.map(|line| line.to_string());
         let properties = [("file", self.file), ("line", line.as_deref()), ("title", self.title)];
         let mut separator = ' ';

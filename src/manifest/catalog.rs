@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::finding::{Finding, list, meant};
+use super::finding::{Finding, list};
 use super::{Given, Reference, ReferenceError, ReferenceErrorKind, Scope, SourceConfig, SourceId};
 use crate::error::Code;
+use crate::nearest::meant;
 
 /// What can be named in a reference, and how it is read.
 pub(super) struct Catalog<'a> {

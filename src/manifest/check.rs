@@ -10,17 +10,18 @@ use super::document::{Document, FileEntry, GRAMMAR, Id, SecretEntry, Text};
 use super::finding::{Finding, Findings, Origin, gather};
 use super::grants::grants;
 use super::pattern::{Pattern, PatternError};
+use super::sound::{Sections, Soundness};
 use super::tree::Mark;
 use super::{
-    FILE_NAME, FileSpec, Freshness, Given, Manifest, Place, Reference, Rules, Secret, composed, lines, scope,
-    tree,
+    FILE_NAME, FileSpec, Freshness, Given, Manifest, Place, Reading, Reference, Rules, Secret, composed,
+    lines, scope, tree,
 };
 use crate::error::{Code, Error};
 use crate::secret::{ANOTHER_NAME, NameError, SecretName};
 
-/// See [`super::read`].
-pub(super) fn read(given: &Given<'_>) -> Result<Manifest, Error> {
-    let (document, mut findings) = document(given);
+/// See [`super::examine`].
+pub(super) fn examine(given: &Given<'_>) -> Reading {
+    let (document, mut findings, sections) = document(given);
     let scope = scope::scope(given, document.as_ref(), &mut findings);
     let sources = document.as_ref().map(|d| scope::sources(given, d, &mut findings)).unwrap_or_default();
     let catalog = Catalog { given, scope: &scope, sources: &sources };
@@ -42,27 +43,30 @@ pub(super) fn read(given: &Given<'_>) -> Result<Manifest, Error> {
     if let Some(document) = &document {
         composed::check(document, &secrets, given.lenient || !imports.is_empty(), &mut findings);
     }
-    collisions(&secrets, &mut findings.all);
-    if !findings.all.is_empty() {
-        return Err(gather(findings.all));
-    }
-    if secrets.is_empty() && imports.is_empty() && !given.lenient {
-        return Err(nothing_declared(given));
-    }
-    Ok(Manifest { scope, secrets, imports, services, sources })
+    let colliding = collisions(&secrets, &mut findings.all);
+    let mut soundness = Soundness::of(&findings.all, sections.as_ref());
+    soundness.unsound.extend(lines.unsound.into_iter().chain(colliding));
+    let error = if !findings.all.is_empty() {
+        Some(gather(findings.all))
+    } else if secrets.is_empty() && imports.is_empty() && !given.lenient {
+        Some(nothing_declared(given))
+    } else {
+        None
+    };
+    Reading { manifest: Manifest { scope, secrets, imports, services, sources }, error, soundness }
 }
 
-/// The file, as far as it can be read, and what is wrong with it so far.
-fn document<'a>(given: &Given<'a>) -> (Option<Document>, Findings<'a>) {
+/// The file, as far as it can be read, what is wrong with it so far, and where its parts are.
+fn document<'a>(given: &Given<'a>) -> (Option<Document>, Findings<'a>, Option<Sections>) {
     let (path, bytes) = given.file.unwrap_or((Path::new(FILE_NAME), b""));
     let nothing = |all| Findings { origin: Origin::new(path, None), all };
     match tree::parse(bytes) {
-        Ok(None) => (None, nothing(Vec::new())),
+        Ok(None) => (None, nothing(Vec::new()), None),
         Ok(Some(tree)) => {
             let origin = Origin::new(path, Some(&tree));
             let mut all = Vec::new();
             let document = decode(&tree, &origin, &GRAMMAR, &mut all);
-            (document, Findings { origin, all })
+            (document, Findings { origin, all }, Some(Sections::of(&tree)))
         }
         Err(malformed) => {
             let mut finding = Finding::new(Code::ManifestInvalid, malformed.fact);
@@ -74,7 +78,7 @@ fn document<'a>(given: &Given<'a>) -> (Option<Document>, Findings<'a>) {
             if finding.place.is_none() {
                 finding.fact = format!("{}: {}", path.display(), finding.fact);
             }
-            (None, nothing(vec![finding]))
+            (None, nothing(vec![finding]), None)
         }
     }
 }
@@ -243,13 +247,16 @@ fn merge(secrets: &mut Vec<Secret>, lines: Vec<lines::Line>) {
     }
 }
 
-/// Two secrets whose files would be the same, also on a file system that does not tell upper from lower case.
-fn collisions(secrets: &[Secret], findings: &mut Vec<Finding>) {
+/// Two secrets whose files would be the same, also on a file system that does not tell upper from lower case. Returns
+/// their names.
+fn collisions(secrets: &[Secret], findings: &mut Vec<Finding>) -> Vec<SecretName> {
+    let mut colliding = Vec::new();
     let mut taken: BTreeMap<String, &Secret> = BTreeMap::new();
     for secret in secrets {
         let file = secret.file_name().to_ascii_lowercase();
         if let Some(first) = taken.get(&file) {
             let (one, other) = (&first.name, &secret.name);
+            colliding.extend([one.clone(), other.clone()]);
             let fact = format!("the secrets {one} and {other} would both be in the file `{file}`");
             findings.push(
                 Finding::new(Code::SecretNamesCollide, fact)
@@ -260,6 +267,7 @@ fn collisions(secrets: &[Secret], findings: &mut Vec<Finding>) {
             taken.insert(file, secret);
         }
     }
+    colliding
 }
 
 fn nothing_declared(given: &Given<'_>) -> Error {

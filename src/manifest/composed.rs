@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::document::{Document, SecretEntry};
-use super::finding::{Finding, Findings, list, meant, named};
+use super::finding::{Finding, Findings, list, named};
 use super::template::Template;
 use super::tree::Mark;
 use super::{Secret, at::At};
 use crate::error::Code;
+use crate::nearest::meant;
 use crate::secret::SecretName;
 
 /// The template of a secret, if it has one that can be read.

@@ -14,9 +14,10 @@ use serde::de::{
 
 use super::at::{AT, At};
 use super::fault::Fault;
-use super::finding::{Finding, Origin, choice, harmless, list, meant, named};
+use super::finding::{Finding, Origin, choice, harmless, list, named};
 use super::tree::{Kind, Mark, Node};
 use crate::error::Code;
+use crate::nearest::meant;
 
 /// What the types themselves do not say of how they are written.
 pub(super) struct Grammar {

@@ -4,8 +4,9 @@ use std::fmt;
 
 use serde::de::{self, Expected, Unexpected};
 
-use super::finding::{choice, list, meant};
+use super::finding::{choice, list};
 use super::tree::Mark;
+use crate::nearest::meant;
 
 /// What is wrong with a node, as the end of a sentence that starts with the node's name.
 #[derive(Clone)]

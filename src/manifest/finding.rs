@@ -48,13 +48,14 @@ pub(super) fn gather(mut findings: Vec<Finding>) -> Error {
         _ => Code::ManifestInvalid,
     };
     if let [only] = findings.as_slice() {
-        let error = Error::new(code, only.text());
+        let error = Error { place: only.place.clone().map(Box::new), ..Error::new(code, only.text()) };
         return match &only.remedy {
             Some(remedy) => error.hint(remedy.clone()),
             None => error,
         };
     }
-    let problems = findings.iter().map(|f| Problem { fact: f.text(), remedy: f.remedy.clone() }).collect();
+    let problem = |f: &Finding| Problem { fact: f.text(), remedy: f.remedy.clone(), place: f.place.clone() };
+    let problems = findings.iter().map(problem).collect();
     Error::new(code, format!("{} things are wrong with what declares the secrets", findings.len()))
         .problems(problems)
 }
@@ -180,20 +181,6 @@ pub(super) fn named(text: &str) -> String {
     }
 }
 
-/// The known word that a text was probably meant to be.
-pub(super) fn meant<'k>(text: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
-    let length = text.chars().count();
-    if length > 200 {
-        return None;
-    }
-    known
-        .into_iter()
-        .map(|word| (strsim::damerau_levenshtein(&text.to_lowercase(), &word.to_lowercase()), word))
-        .filter(|(distance, word)| *distance <= word.len() / 3)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, word)| word)
-}
-
 /// `a`, `a and b`, `a, b and c`, each in backticks; `none` when there are none.
 pub(super) fn list<'k>(words: impl IntoIterator<Item = &'k str>) -> String {
     joined(words, "and")
@@ -238,13 +225,5 @@ mod tests {
         ] {
             assert!(!harmless(value), "{value}");
         }
-    }
-
-    #[test]
-    fn a_slip_of_the_pen_is_recognised() {
-        assert_eq!(meant("starts-wiht", ["starts-with", "matches"]), Some("starts-with"));
-        assert_eq!(meant("Required", ["required"]), Some("required"));
-        assert_eq!(meant("token", ["required", "from"]), None);
-        assert_eq!(meant("B", ["A"]), None, "short words are alike by chance");
     }
 }

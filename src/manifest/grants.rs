@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::at::{At, Entries};
 use super::check::number_of;
 use super::document::GrantEntry;
-use super::finding::{Finding, Findings, meant, named};
+use super::finding::{Finding, Findings, named};
 use super::{Grant, VariableGrant, WorkersGrant};
 use crate::error::Code;
+use crate::nearest::meant;
 use crate::secret::SecretName;
 
 /// Reads the map. `known` are the declared names; with `more_to_come` other names may yet be imported.
@@ -78,6 +79,9 @@ impl Names<'_> {
         for (name, mark) in list.value.iter().flatten().filter_map(At::get) {
             if !self.known.contains(&name.as_str()) && !(self.importable)(name) {
                 findings.add(mark, undeclared(name, service, self.known));
+                // Read as it was meant, so that nobody is told that nothing names that secret.
+                let meant = meant(name, self.known.iter().copied());
+                secrets.extend(meant.and_then(|name| SecretName::parse(name).ok()));
             } else if seen.insert(name) {
                 secrets.extend(SecretName::parse(name));
             } else {

@@ -26,6 +26,8 @@ pub(super) struct Line {
 #[derive(Default)]
 pub(super) struct Lines {
     pub(super) declarations: Vec<Line>,
+    /// Those of which a reference was reported.
+    pub(super) unsound: Vec<SecretName>,
     pub(super) imports: Vec<Reference>,
 }
 
@@ -62,9 +64,13 @@ pub(super) fn read(text: &str, catalog: &Catalog<'_>, findings: &mut Vec<Finding
 
 impl Lines {
     fn declare(&mut self, line: &Trimmed<'_>, catalog: &Catalog<'_>, findings: &mut Vec<Finding>) {
+        let before = findings.len();
         let Some(declaration) = line.read(catalog, findings) else {
             return;
         };
+        if findings.len() > before {
+            self.unsound.push(declaration.name.clone());
+        }
         if let Some(first) = self.declarations.iter().find(|other| other.name == declaration.name) {
             let fact =
                 format!("{} is declared twice; first in line {}", shown(&declaration.name), first.place.line);
@@ -145,7 +151,8 @@ impl<'a> Trimmed<'a> {
         };
         let from = match right {
             None => None,
-            Some(right) => Some(self.references(&name, right, catalog, findings)?),
+            // A reference that could not be read was reported; the name counts as declared all the same.
+            Some(right) => self.references(&name, right, catalog, findings),
         };
         Some(Line { name, required, from, place: self.place(0) })
     }

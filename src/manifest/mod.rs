@@ -19,6 +19,7 @@ mod reference;
 mod rules;
 mod schema;
 mod scope;
+mod sound;
 mod template;
 mod tree;
 
@@ -33,6 +34,7 @@ pub use place::Place;
 pub use reference::{Reference, ReferenceError, ReferenceErrorKind, SourceId};
 pub use rules::{Deliver, Encoding, FileSpec, Freshness, MAX_VALUE_BYTES, Rules, Trim};
 pub use schema::schema;
+pub use sound::Soundness;
 pub use template::Template;
 
 /// The prefix of conventional references when nobody names one.
@@ -140,6 +142,16 @@ pub struct Manifest {
     pub sources: BTreeMap<SourceId, SourceConfig>,
 }
 
+/// What could be read, whatever is wrong.
+pub struct Reading {
+    /// What is wanted, as far as it could be read.
+    pub manifest: Manifest,
+    /// What is wrong, as [`read`] tells it.
+    pub error: Option<Error>,
+    /// What that leaves alone.
+    pub soundness: Soundness,
+}
+
 /// What [`read`] works on, with what it must know of this program's sources.
 #[derive(Clone, Copy, Default)]
 pub struct Given<'a> {
@@ -169,7 +181,13 @@ pub struct Given<'a> {
 /// Every problem that could be found, each with its place; the error's code is the problems' own where they agree
 /// (`source-unknown`, say), else `manifest-invalid`. `manifest-missing` when nothing declares a secret.
 pub fn read(given: &Given<'_>) -> Result<Manifest, Error> {
-    check::read(given)
+    let Reading { manifest, error, .. } = examine(given);
+    error.map_or(Ok(manifest), Err)
+}
+
+/// The same for a run that goes on with what can be read, to find everything else that is wrong.
+pub fn examine(given: &Given<'_>) -> Reading {
+    check::examine(given)
 }
 
 impl Secret {

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use super::at::{At, Entries};
 use super::catalog::unknown_kind;
 use super::document::{Document, EnvironmentEntry, SourceEntry, Text};
-use super::finding::{Finding, Findings, list, meant, named};
+use super::finding::{Finding, Findings, list, named};
 use super::{DEFAULT_PREFIX, Given, Scope, SourceConfig, SourceId};
 use crate::error::Code;
+use crate::nearest::meant;
 
 /// Configured sources by id.
 pub(super) type Sources = BTreeMap<SourceId, SourceConfig>;

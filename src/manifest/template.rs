@@ -7,7 +7,8 @@ use std::fmt::{self, Write as _};
 use data_encoding::BASE64;
 use zeroize::Zeroizing;
 
-use super::finding::{list, meant, named};
+use super::finding::{list, named};
+use crate::nearest::meant;
 use crate::secret::{SecretName, SecretValue};
 
 /// A template that was read. Its text may hold a misplaced value, so that `Debug` and `Display` show the parts alone.

@@ -41,31 +41,27 @@ pub fn table(report: &Report) -> Vec<String> {
     if !report.stages.is_empty() {
         lines.push(stages(report));
     }
+    let mut explained: Vec<String> = report.errors().map(|error| report.explained(&error.code)).collect();
+    explained.dedup();
+    lines.extend(explained.into_iter().map(|place| format!("more on this: {}", one_line(&place))));
     lines.push(sentence(report));
     lines.iter().map(|line| without_command(line)).collect()
 }
 
 /// The one sentence that says how the run ended, without a full stop, e.g.
-/// `deployed: 3 services, 7 secrets from 2 sources; recreated worker-a`.
+/// `deployed: 3 services, 7 secrets from 2 sources; recreated worker-a`. Of errors it has the codes alone.
 pub fn sentence(report: &Report) -> String {
     let degraded = if report.degraded { ", degraded" } else { "" };
     let state = format!("{}{degraded}", report.result);
-    let because = report.error.as_ref().map(|error| {
-        let first = error.fact.lines().next().unwrap_or_default();
-        let problems = match error.problems.len() {
-            0 => String::new(),
-            number => format!(" ({})", count(number, "problem")),
-        };
-        (&error.code, format!("{}{problems}", one_line(first).trim_end_matches(['.', ':'])))
-    });
-    match (report.result, because) {
-        (Outcome::Failed, Some((code, fact))) => format!("{state} ({code}): {fact}"),
-        (Outcome::Failed, None) => format!("{state}: the run stopped before its end"),
-        (Outcome::RolledBack, Some((code, fact))) => {
-            format!("{state} ({code}): {fact}; the last good state is running again")
-        }
-        (Outcome::RolledBack, None) => format!("{state}: the last good state is running again"),
-        (Outcome::Removed, _) => format!("{state}: the project is stopped, and nothing of ours is left"),
+    let mut codes: Vec<&str> = report.errors().map(|error| error.code.as_str()).collect();
+    codes.dedup();
+    // What is wrong is told by the errors, which follow.
+    let because = if codes.is_empty() { String::new() } else { format!(" ({})", codes.join(", ")) };
+    match report.result {
+        Outcome::Failed if codes.is_empty() => format!("{state}: the run stopped before its end"),
+        Outcome::Failed => format!("{state}{because}"),
+        Outcome::RolledBack => format!("{state}{because}: the last good state is running again"),
+        Outcome::Removed => format!("{state}: the project is stopped, and nothing of ours is left"),
         _ => {
             let amounts = if report.services.is_empty() {
                 secret_counts(report)
@@ -110,11 +106,15 @@ pub fn error_messages(error: &ErrorRow) -> Vec<Message> {
         return vec![Message {
             text: format!("{}: {}", error.fact, only.fact),
             hint: (!hints.is_empty()).then(|| hints.join("\n")),
+            place: only.place.clone(),
         }];
     }
-    let fact = Message { text: error.fact.clone(), hint };
-    let problem =
-        error.problems.iter().map(|row| Message { text: row.fact.clone(), hint: row.remedy.clone() });
+    let fact = Message { text: error.fact.clone(), hint, place: error.place.clone() };
+    let problem = error.problems.iter().map(|row| Message {
+        text: row.fact.clone(),
+        hint: row.remedy.clone(),
+        place: row.place.clone(),
+    });
     [fact].into_iter().chain(problem).collect()
 }
 
@@ -135,6 +135,9 @@ fn secret_counts(report: &Report) -> String {
     let mut sources: Vec<_> = with(SecretState::Found).filter_map(|secret| secret.source.as_ref()).collect();
     sources.sort_unstable();
     sources.dedup();
+    if with(SecretState::Unasked).next().is_some() {
+        return format!("{}, for which no source was asked", count(report.secrets.len(), "secret"));
+    }
     let mut parts = vec![count(with(SecretState::Found).count(), "secret")];
     if !sources.is_empty() {
         parts = vec![format!("{} from {}", parts[0], count(sources.len(), "source"))];
@@ -267,9 +270,10 @@ mod tests {
             code: "secrets-missing".into(),
             fact: "2 secrets are missing".into(),
             problems: vec![
-                ProblemRow { fact: "A".into(), remedy: Some("set A".into()) },
-                ProblemRow { fact: "B".into(), remedy: None },
+                ProblemRow { fact: "A".into(), remedy: Some("set A".into()), place: None },
+                ProblemRow { fact: "B".into(), remedy: None, place: None },
             ],
+            place: None,
             hints: vec!["one".into(), "two".into()],
         };
         assert_eq!(
@@ -290,16 +294,17 @@ mod tests {
                 fact: "it broke.\nmore".into(),
                 problems: vec![],
                 hints: vec![],
+                place: None,
             })
         };
         for (result, error, degraded, expected) in [
             (Outcome::Failed, None, false, "failed: the run stopped before its end"),
-            (Outcome::Failed, error("deploy-failed"), false, "failed (deploy-failed): it broke"),
+            (Outcome::Failed, error("deploy-failed"), false, "failed (deploy-failed)"),
             (
                 Outcome::RolledBack,
                 error("unhealthy"),
                 false,
-                "rolled-back (unhealthy): it broke; the last good state is running again",
+                "rolled-back (unhealthy): the last good state is running again",
             ),
             (Outcome::Removed, None, false, "removed: the project is stopped, and nothing of ours is left"),
             (Outcome::Validated, None, false, "validated: 0 secrets; nothing was changed"),

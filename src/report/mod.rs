@@ -8,10 +8,11 @@ pub mod notes;
 pub mod outputs;
 mod picture;
 mod redact;
+pub mod sarif;
 pub mod summary;
 mod text;
 
 pub use model::{
-    DeliveryRow, ErrorRow, Message, Outcome, ProblemRow, Report, SecretRow, SecretState, ServiceRow,
-    ServiceState, Shadowed, StageTime, VERSION, VariableForm, VariableRow,
+    DeliveryRow, ErrorRow, Message, Outcome, PlaceRow, ProblemRow, Report, SecretRow, SecretState,
+    ServiceRow, ServiceState, Shadowed, StageTime, VERSION, VariableForm, VariableRow,
 };

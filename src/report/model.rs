@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::error::{Error, Problem};
+use crate::manifest::Place;
 use crate::secret::SecretName;
 
 /// The version of the JSON report. It goes up when a field is taken away or changes its meaning; a field that is
@@ -24,8 +25,12 @@ pub struct Report {
     pub mode: String,
     /// How the run ended. A run that was cut short reads `failed`.
     pub result: Outcome,
-    /// The error that ended the run.
+    /// The error that ended the run; of several the first.
     pub error: Option<ErrorRow>,
+    /// Where the page of the errors is, when that is known.
+    pub errors_page: Option<String>,
+    /// What else was wrong, as far as it could be seen in the same run.
+    pub other_errors: Vec<ErrorRow>,
     /// The name of the Compose project.
     pub project: Option<String>,
     /// The environment that was asked for, e.g. `production`.
@@ -111,6 +116,7 @@ tokens! {
         Missing = "missing": "No source had it, and it is required.",
         Denied = "denied": "A source refused access to it.",
         Failed = "failed": "A source could not be read.",
+        Unasked = "unasked": "No source was asked for it.",
         Invalid = "invalid": "Its value breaks a rule of the manifest, or cannot be delivered.",
     }
 }
@@ -154,6 +160,8 @@ pub struct ErrorRow {
     pub problems: Vec<ProblemRow>,
     /// The remedies.
     pub hints: Vec<String>,
+    /// Where it is, when it is at one place of a file.
+    pub place: Option<PlaceRow>,
 }
 
 /// One problem of an error.
@@ -163,6 +171,19 @@ pub struct ProblemRow {
     pub fact: String,
     /// How to put it right, when something better than the error's hints is known.
     pub remedy: Option<String>,
+    /// Where it is, when it is at one place of a file.
+    pub place: Option<PlaceRow>,
+}
+
+/// A place in a file of the user's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct PlaceRow {
+    /// The file, relative to the workspace where it is in it.
+    pub file: String,
+    /// The line, counted from 1.
+    pub line: usize,
+    /// The column, in characters, counted from 1.
+    pub column: usize,
 }
 
 /// How the services get the secrets.
@@ -245,6 +266,8 @@ pub struct Message {
     pub text: String,
     /// The remedy.
     pub hint: Option<String>,
+    /// Where it is, when it is at one place of a file.
+    pub place: Option<PlaceRow>,
 }
 
 /// How long a stage took.
@@ -265,6 +288,8 @@ impl Default for Report {
             mode: String::new(),
             result: Outcome::default(),
             error: None,
+            errors_page: None,
+            other_errors: Vec::new(),
             project: None,
             environment: None,
             delivery: None,
@@ -294,8 +319,22 @@ impl Report {
     /// Takes the error that ends the run. The result is `failed` from then on, unless it was rolled back.
     pub fn fail(&mut self, error: &Error) {
         self.error = Some(ErrorRow::from(error));
+        self.other_errors = error.others.iter().map(ErrorRow::from).collect();
         if self.result != Outcome::RolledBack {
             self.result = Outcome::Failed;
+        }
+    }
+
+    /// Everything that is wrong: the error that ended the run, and the others.
+    pub fn errors(&self) -> impl Iterator<Item = &ErrorRow> {
+        self.error.iter().chain(&self.other_errors)
+    }
+
+    /// Where an error of this code is explained: on the page, else by the command line.
+    pub fn explained(&self, code: &str) -> String {
+        match &self.errors_page {
+            Some(page) => format!("{page}#{code}"),
+            None => format!("claude-secrets explain {code}"),
         }
     }
 
@@ -364,7 +403,7 @@ impl ServiceRow {
 impl Message {
     /// A warning without a remedy.
     pub fn new(text: impl Into<String>) -> Self {
-        Self { text: text.into(), hint: None }
+        Self { text: text.into(), hint: None, place: None }
     }
 
     /// The same warning with a remedy.
@@ -375,6 +414,14 @@ impl Message {
     }
 }
 
+impl PlaceRow {
+    /// The place as the report holds it; `None` for one in an input, which is in no file that we know.
+    pub fn of(place: &Place) -> Option<Self> {
+        let file = place.file.as_ref()?.display().to_string();
+        Some(Self { file, line: place.line, column: place.column })
+    }
+}
+
 impl From<&Error> for ErrorRow {
     fn from(error: &Error) -> Self {
         Self {
@@ -382,13 +429,18 @@ impl From<&Error> for ErrorRow {
             fact: error.fact.clone(),
             problems: error.problems.iter().map(ProblemRow::from).collect(),
             hints: error.hints.clone(),
+            place: error.place.as_deref().and_then(PlaceRow::of),
         }
     }
 }
 
 impl From<&Problem> for ProblemRow {
     fn from(problem: &Problem) -> Self {
-        Self { fact: problem.fact.clone(), remedy: problem.remedy.clone() }
+        Self {
+            fact: problem.fact.clone(),
+            remedy: problem.remedy.clone(),
+            place: problem.place.as_ref().and_then(PlaceRow::of),
+        }
     }
 }
 

@@ -75,13 +75,13 @@ fn names(names: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::ErrorRow;
+    use crate::error::{Code, Error};
 
     #[test]
     fn every_output_of_the_table_can_be_set() {
         let path = |name: &str| Some(format!("/srv/{name}"));
         let report = Report {
-            error: Some(ErrorRow { code: "leak".into(), fact: "f".into(), problems: vec![], hints: vec![] }),
+            error: Some((&Error::new(Code::Leak, "f")).into()),
             override_file: path("override"),
             secrets_dir: path("dir"),
             report_file: path("report"),

@@ -20,7 +20,7 @@ impl Report {
 
     fn free_texts(&mut self) -> Vec<&mut String> {
         let mut texts = Vec::new();
-        if let Some(error) = &mut self.error {
+        for error in self.error.iter_mut().chain(&mut self.other_errors) {
             texts.push(&mut error.fact);
             for problem in &mut error.problems {
                 texts.push(&mut problem.fact);
@@ -62,6 +62,8 @@ mod tests {
                 .problems(vec![Problem::new(quoted()).remedy(quoted())])
                 .hint(quoted()),
         );
+        let other = Error::new(Code::Leak, quoted()).hint(quoted());
+        report.other_errors.push((&other).into());
         report.delivery = Some(DeliveryRow { kind: "file".into(), reason: quoted() });
         report.secrets.push(SecretRow {
             description: Some(quoted()),
@@ -81,6 +83,6 @@ mod tests {
 
         let json = json::to_string(&report).unwrap();
         assert!(!json.contains("hunter2"), "{json}");
-        assert_eq!(json.matches("it printed ***").count(), 13);
+        assert_eq!(json.matches("it printed ***").count(), 15);
     }
 }

@@ -19,7 +19,7 @@ const LONGEST_FACT: usize = 4000;
 /// as it is and means nothing.
 pub fn markdown(report: &Report) -> String {
     let mut sections = vec![heading(report)];
-    sections.extend(report.error.iter().flat_map(error));
+    sections.extend(report.errors().flat_map(|row| error(report, row)));
     if report.degraded {
         sections.push(degraded());
     }
@@ -89,8 +89,12 @@ fn heading(report: &Report) -> String {
 }
 
 /// The error's code and fact, its problems, its remedies.
-fn error(error: &ErrorRow) -> Vec<String> {
-    let mut sections = vec![format!("**Error** {}: {}", code(&error.code), fact(&error.fact))];
+fn error(report: &Report, error: &ErrorRow) -> Vec<String> {
+    let token = match &report.errors_page {
+        Some(_) => format!("[{}]({})", code(&error.code), report.explained(&error.code)),
+        None => code(&error.code),
+    };
+    let mut sections = vec![format!("**Error** {token}: {}", fact(&error.fact))];
     if !error.problems.is_empty() {
         sections.push(bullets(
             error.problems.iter().map(|problem| with_fix(&problem.fact, problem.remedy.as_ref())),

@@ -10,7 +10,14 @@ pub const TEMPLATE: &str = "template";
 
 /// A secret whose template waits for its parts.
 pub(super) fn waiting(secret: Secret) -> Resolved {
-    Resolved { secret, state: State::Missing, value: None, origin: None, shadowed: Vec::new() }
+    Resolved {
+        secret,
+        state: State::Missing,
+        value: None,
+        origin: None,
+        shadowed: Vec::new(),
+        is_open: false,
+    }
 }
 
 /// Composes every secret that has a template, each after its parts. That no template needs itself was checked.
@@ -47,6 +54,8 @@ fn one(all: &mut Resolution, at: usize, missing_is_warning: bool) {
     };
     if let Some(resolved) = all.secrets.get_mut(at) {
         resolved.state = state;
+        let is_wrong = matches!(state, State::Denied | State::Failed | State::Invalid);
+        resolved.is_open = is_wrong || state == State::Missing && !missing_is_warning;
     }
 }
 
@@ -105,11 +114,13 @@ fn lacks(
     let about = secret.description.as_ref().map(|text| format!(" ({text})")).unwrap_or_default();
     let fact = format!("{name}{about} cannot be composed: {part}, a part of its template, has no value");
     let remedy = format!("Give {part} a value, or say that {name} may be missing: `required: false`.");
+    let place = Some(secret.place.clone());
     if missing_is_warning {
         all.degraded = true;
-        all.warnings.push(Warning { text: fact, remedy: Some(remedy) });
+        all.warnings.push(Warning { place, ..Warning::new(fact, Some(remedy)) });
     } else {
-        all.problems.push((Code::SecretsMissing, Problem::new(fact).remedy(remedy)));
+        let problem = Problem { place, ..Problem::new(fact).remedy(remedy) };
+        all.problems.push((Code::SecretsMissing, problem));
     }
     State::Missing
 }

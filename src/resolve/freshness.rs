@@ -23,7 +23,7 @@ pub(super) fn warning(secret: &Secret, origin: &Origin, max_age: Option<Duration
             }
             _ => return too_old(secret, origin, max_age, now),
         };
-        return Some(Warning { text, remedy: Some(remedy) });
+        return Some(Warning::new(text, Some(remedy)));
     }
     too_old(secret, origin, max_age, now)
 }
@@ -32,16 +32,14 @@ fn too_old(secret: &Secret, origin: &Origin, max_age: Option<Duration>, now: Sys
     let most = secret.freshness.max_age.or(max_age)?;
     let changed = origin.changed?;
     let age = now.duration_since(changed).ok().filter(|age| *age > most)?;
-    Some(Warning {
-        text: format!(
-            "{} was written on {}, {} ago: longer than {} (max-age)",
-            secret.name,
-            date(changed),
-            days(age),
-            days(most)
-        ),
-        remedy: Some(format!("Rotate it: {}.", origin.reference)),
-    })
+    let text = format!(
+        "{} was written on {}, {} ago: longer than {} (max-age)",
+        secret.name,
+        date(changed),
+        days(age),
+        days(most)
+    );
+    Some(Warning::new(text, Some(format!("Rotate it: {}.", origin.reference))))
 }
 
 fn date(time: SystemTime) -> String {

@@ -61,7 +61,7 @@ pub async fn import(
             Found::Nothing => {
                 let text = format!("the import {import} found nothing");
                 let remedy = format!("Correct the part before the `*`, or take the import out: {import}.");
-                warnings.push(Warning { text, remedy: Some(remedy) });
+                warnings.push(Warning::new(text, Some(remedy)));
                 continue;
             }
             Found::Denied(refusal) => (Code::SourceDenied, refusal),
@@ -70,7 +70,7 @@ pub async fn import(
         let text = format!("the import {import}: {}", refusal.fact);
         if settings.next_on_source_error {
             let text = format!("{text}; passed over, since on-source-error is `next`");
-            warnings.push(Warning { text, remedy: Some(refusal.remedy) });
+            warnings.push(Warning::new(text, Some(refusal.remedy)));
             degraded = true;
         } else {
             problems.push((code, Problem::new(text).remedy(refusal.remedy)));

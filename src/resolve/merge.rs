@@ -6,7 +6,8 @@ use std::time::SystemTime;
 use super::{Answers, Origin, Resolution, Resolved, Shadowed, State, Warning, freshness, item};
 use crate::error::{Code, Problem};
 use crate::files::LARGEST_VALUES;
-use crate::manifest::{Reference, Secret};
+use crate::manifest::{Encoding, Reference, Secret};
+use crate::nearest::meant;
 use crate::secret::SecretValue;
 use crate::settings::Settings;
 use crate::sources::field::{Field, pick};
@@ -30,8 +31,14 @@ pub(super) struct Merge<'a> {
 impl Merge<'_> {
     /// Merges one secret by its references, which are in the order of priority.
     pub(super) fn one(&self, secret: Secret, references: &[Reference], all: &mut Resolution) -> Resolved {
-        let mut resolved =
-            Resolved { secret, state: State::Found, value: None, origin: None, shadowed: Vec::new() };
+        let mut resolved = Resolved {
+            secret,
+            state: State::Found,
+            value: None,
+            origin: None,
+            shadowed: Vec::new(),
+            is_open: false,
+        };
         let mut winner: Option<(SecretValue, Origin)> = None;
         let mut looked = Vec::new();
         let mut blocked: Option<State> = None;
@@ -66,10 +73,8 @@ impl Merge<'_> {
                     .push(format!("{name}: {} (a source below the winner: nothing changes)", refusal.fact));
             } else if self.settings.next_on_source_error {
                 all.degraded = true;
-                all.warnings.push(Warning {
-                    text: format!("{name}: {}; passed over, since on-source-error is `next`", refusal.fact),
-                    remedy: Some(refusal.remedy),
-                });
+                let text = format!("{name}: {}; passed over, since on-source-error is `next`", refusal.fact);
+                all.warnings.push(Warning::new(text, Some(refusal.remedy)));
             } else {
                 blocked.get_or_insert(state);
                 let code = if state == State::Denied { Code::SourceDenied } else { Code::SourceFailed };
@@ -126,7 +131,10 @@ impl Merge<'_> {
                             "{reference}: there is no field `{name}`; the fields are: {}",
                             names.join(", ")
                         ),
-                        remedy: "Correct the part after `#` of the reference.".to_owned(),
+                        remedy: match meant(name, names.iter().map(String::as_str)) {
+                            Some(field) => format!("Did you mean `#{field}`?"),
+                            None => "Correct the part after `#` of the reference.".to_owned(),
+                        },
                     }),
                     Field::NotAnObject => Outcome::Failed(Refusal {
                         fact: format!("{reference}: the value is no JSON object ({})", found.value.shape()),
@@ -151,6 +159,7 @@ impl Merge<'_> {
             all.problems.push((Code::SecretInvalid, problem));
             return;
         }
+        let encoded = is_encoded(&resolved.secret, &raw);
         match resolved.secret.accept(raw) {
             Ok(value) => {
                 all.warnings.extend(freshness::warning(&resolved.secret, &origin, self.settings.max_age));
@@ -162,13 +171,14 @@ impl Merge<'_> {
             Err(fact) => {
                 resolved.state = State::Invalid;
                 let problem = Problem::new(format!("{name} from {}: {fact}", origin.place));
-                all.problems.push((
-                    Code::SecretInvalid,
-                    problem.remedy(format!(
-                        "Correct the value in {}, or the rule in the manifest.",
-                        origin.source
-                    )),
-                ));
+                let remedy = if encoded {
+                    format!(
+                        "It is base64 of what is expected: say `encoding: base64` for {name} in the manifest."
+                    )
+                } else {
+                    format!("Correct the value in {}, or the rule in the manifest.", origin.source)
+                };
+                all.problems.push((Code::SecretInvalid, problem.remedy(remedy)));
             }
         }
         resolved.origin = Some(origin);
@@ -193,7 +203,7 @@ impl Merge<'_> {
         if local && resolved.secret.from.is_none() {
             all.problems.push((Code::SecretInvalid, Problem::new(text).remedy(remedy)));
         } else {
-            all.warnings.push(Warning { text, remedy: Some(remedy) });
+            all.warnings.push(Warning::new(text, Some(remedy)));
         }
     }
 
@@ -212,7 +222,7 @@ impl Merge<'_> {
             let (fact, remedy) = missing(secret, looked);
             if self.settings.missing_is_warning {
                 all.degraded = true;
-                all.warnings.push(Warning { text: fact, remedy: Some(remedy) });
+                all.warnings.push(Warning::new(fact, Some(remedy)));
             } else {
                 all.problems.push((Code::SecretsMissing, Problem::new(fact).remedy(remedy)));
             }
@@ -233,6 +243,14 @@ fn unresolved(secret: &Secret, raw: &SecretValue, origin: &Origin) -> Option<Pro
          the secret, say `starts-with: op://`.)"
     );
     Some(Problem::new(fact).remedy(remedy))
+}
+
+/// Whether a value that breaks the rules of its secret is base64 of one that keeps them.
+fn is_encoded(secret: &Secret, raw: &SecretValue) -> bool {
+    let mut decoded = secret.clone();
+    decoded.rules.encoding = Some(Encoding::Base64);
+    let is_described = secret.rules.starts_with.is_some() || secret.rules.matches.is_some();
+    is_described && secret.rules.encoding.is_none() && decoded.accept(raw.clone()).is_ok()
 }
 
 /// Whether two values are the same secret, as the manifest wants it (trimmed, decoded).

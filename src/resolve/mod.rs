@@ -18,7 +18,7 @@ pub use self::composed::TEMPLATE;
 pub use self::import::import;
 use self::merge::Merge;
 use crate::error::{Code, Error, Problem, Result};
-use crate::manifest::{Manifest, Reference, Secret, SourceId};
+use crate::manifest::{Manifest, Place, Reference, Secret, SourceId};
 use crate::secret::{SecretName, SecretValue};
 use crate::settings::Settings;
 use crate::sources::{Item, Refusal, Reply, Source};
@@ -83,6 +83,8 @@ pub struct Resolved {
     pub origin: Option<Origin>,
     /// Who else has it.
     pub shadowed: Vec<Shadowed>,
+    /// Whether it is to have a value that this run does not know: something is wrong with it, or another source may have it.
+    pub is_open: bool,
 }
 
 /// Something worth saying, with its remedy.
@@ -92,9 +94,12 @@ pub struct Warning {
     pub text: String,
     /// The remedy.
     pub remedy: Option<String>,
+    /// Where the secret that it is about is declared.
+    pub place: Option<Place>,
 }
 
-/// All secrets, and everything that is wrong with them.
+/// All secrets, and everything that is wrong with them. By default nothing was asked for.
+#[derive(Default)]
 pub struct Resolution {
     /// In the order in which they were declared.
     pub secrets: Vec<Resolved>,
@@ -106,6 +111,13 @@ pub struct Resolution {
     pub degraded: bool,
     problems: Vec<(Code, Problem)>,
     seen: Vec<(SecretName, SecretValue)>,
+}
+
+impl Warning {
+    /// A warning about no single secret.
+    pub fn new(text: impl Into<String>, remedy: Option<String>) -> Self {
+        Self { text: text.into(), remedy, place: None }
+    }
 }
 
 impl Resolution {
@@ -124,14 +136,15 @@ impl Resolution {
         self.secrets.iter().filter_map(|resolved| Some((&resolved.secret, resolved.value.as_ref()?)))
     }
 
-    /// Whether a secret has a value in this run.
-    pub fn has_value(&self, name: &SecretName) -> bool {
-        self.secrets.iter().any(|resolved| resolved.secret.name == *name && resolved.value.is_some())
+    /// Whether a secret has no value, and nothing is wrong with that.
+    pub fn is_absent(&self, name: &SecretName) -> bool {
+        self.absent().any(|secret| secret.name == *name)
     }
 
-    /// The secrets that have no value in this run.
-    pub fn without_value(&self) -> impl Iterator<Item = &Secret> {
-        self.secrets.iter().filter(|resolved| resolved.value.is_none()).map(|resolved| &resolved.secret)
+    /// The secrets that have no value, and nothing is wrong with that: they are optional, or may be missing.
+    pub fn absent(&self) -> impl Iterator<Item = &Secret> {
+        let is_absent = |resolved: &&Resolved| resolved.value.is_none() && !resolved.is_open;
+        self.secrets.iter().filter(is_absent).map(|resolved| &resolved.secret)
     }
 
     /// The value of a secret that is not sensitive, when it is text.
@@ -175,24 +188,22 @@ pub async fn resolve(manifest: Manifest, sources: &[Box<dyn Source>], settings: 
         })
         .collect();
     let answers = ask(&plans, sources, settings).await;
-    let mut all = Resolution {
-        secrets: Vec::new(),
-        warnings: Vec::new(),
-        notes: Vec::new(),
-        degraded: false,
-        problems: Vec::new(),
-        seen: Vec::new(),
-    };
+    let mut all = Resolution::default();
     let meeting = meeting::problems(&manifest, sources, &answers);
     all.problems.extend(meeting.into_iter().map(|problem| (Code::SecretNamesCollide, problem)));
     pass_over_ambient(&mut plans, sources, &answers, &mut all);
     let merge = Merge { sources, answers: &answers, settings };
     for (secret, references) in manifest.secrets.into_iter().zip(plans) {
-        let resolved = if secret.template.is_some() {
+        let (problems, warnings) = (all.problems.len(), all.warnings.len());
+        let mut resolved = if secret.template.is_some() {
             composed::waiting(secret)
         } else {
             merge.one(secret, &references, &mut all)
         };
+        resolved.is_open = all.problems.len() > problems;
+        let place = &resolved.secret.place;
+        all.problems[problems..].iter_mut().for_each(|(_, problem)| problem.place = Some(place.clone()));
+        all.warnings[warnings..].iter_mut().for_each(|warning| warning.place = Some(place.clone()));
         all.secrets.push(resolved);
     }
     composed::compose(&mut all, settings.missing_is_warning);
@@ -200,7 +211,7 @@ pub async fn resolve(manifest: Manifest, sources: &[Box<dyn Source>], settings: 
         let asked: Vec<Item> =
             answers.keys().filter(|(id, _)| id == source.id()).map(|(_, item)| item.clone()).collect();
         let remarks = source.remarks(&asked).into_iter();
-        all.warnings.extend(remarks.map(|remark| Warning { text: remark.text, remedy: remark.remedy }));
+        all.warnings.extend(remarks.map(|remark| Warning::new(remark.text, remark.remedy)));
     }
     all
 }
@@ -280,14 +291,11 @@ fn pass_over_ambient(
         for plan in &mut *plans {
             plan.retain(|reference| reference.source != *id);
         }
-        all.warnings.push(Warning {
-            text: format!(
+        all.warnings.push(Warning::new(format!(
                 "{id} is there only by variables of this step, named nowhere, and denies everything: it is passed over ({})",
                 first.fact
-            ),
-            remedy: Some(format!(
+            ), Some(format!(
                 "Name it when it is meant (`sources: {{ {id}: {{ … }} }}` in the manifest), else leave it out: `sources` lists those to ask."
-            )),
-        });
+            ))));
     }
 }

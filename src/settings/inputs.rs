@@ -75,6 +75,13 @@ pub const INPUTS: &[Input] = &[
         "",
         "The files of the `dotenv` source, relative to the project directory; later ones win. Default: `.env`, when it is there.",
     ),
+    input("source", Kind::Text, "", "`validate`: asks this source alone, and for what it may have."),
+    input(
+        "offline",
+        Kind::Switch,
+        "false",
+        "`validate`: uses no credential, asks no source and no engine; manifest, references, names, the Compose model, and who gets what are checked. For pull requests from forks, and before a commit.",
+    ),
     input("prefix", Kind::Text, "", "First part of the conventional references. Default: `claude-bot`."),
     input(
         "environment",
@@ -207,5 +214,11 @@ pub const INPUTS: &[Input] = &[
         Kind::Text,
         "",
         "Where the JSON report goes, relative to the workspace. Default: `claude-secrets-report.json` in the runner's temporary directory under GitHub Actions, nowhere else.",
+    ),
+    input(
+        "sarif-file",
+        Kind::Text,
+        "",
+        "Where errors and warnings go as SARIF, relative to the workspace: for code scanning, which shows them at the lines that they are about.",
     ),
 ];

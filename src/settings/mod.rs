@@ -2,6 +2,7 @@
 
 mod environment;
 mod inputs;
+mod reading;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,13 +11,10 @@ use std::time::Duration;
 pub use environment::{Environment, holds};
 pub use inputs::{INPUTS, Input, Kind};
 
-use crate::count::count;
+use self::reading::Reading;
 use crate::error::{Code, Error, Result};
-use crate::files::{self, LARGEST_VALUES};
+use crate::nearest::slip;
 use crate::secret::SecretValue;
-
-/// A longer time is none that anybody waits for, and clocks cannot be moved on by any time.
-const LONGEST: Duration = Duration::from_hours(100 * 365 * 24);
 
 /// What a run does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -112,6 +110,7 @@ pub struct ComposeSettings {
 
 /// Where the run stands: under GitHub Actions, in a container.
 #[derive(Clone, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Platform {
     /// Whether workflow commands are understood (`GITHUB_ACTIONS=true`).
     pub actions: bool,
@@ -119,6 +118,10 @@ pub struct Platform {
     pub runner_environment: Option<String>,
     /// Whether debug logging is on (`RUNNER_DEBUG=1` or `--verbose`).
     pub debug: bool,
+    /// Whether only warnings, errors and the end are told (`--quiet`).
+    pub quiet: bool,
+    /// Whether the report goes to standard output as JSON (`--format json`).
+    pub json: bool,
     /// The file behind `GITHUB_OUTPUT`.
     pub output_file: Option<PathBuf>,
     /// The file behind `GITHUB_STEP_SUMMARY`.
@@ -129,10 +132,13 @@ pub struct Platform {
     pub in_container: bool,
     /// The host name, which in a container is usually its id.
     pub host_name: Option<String>,
+    /// Where the page of the errors is, for an action that a workflow names by its repository.
+    pub errors_page: Option<String>,
 }
 
 /// Everything the user said.
 #[derive(Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an input of its own")]
 pub struct Settings {
     /// `mode`.
     pub mode: Mode,
@@ -178,10 +184,18 @@ pub struct Settings {
     pub registries: Vec<RegistryLogin>,
     /// `report-file`, as given.
     pub report_file: Option<PathBuf>,
+    /// `sarif-file`, as given.
+    pub sarif_file: Option<PathBuf>,
+    /// `offline`.
+    pub offline: bool,
+    /// `source`: the only one to look at.
+    pub source: Option<String>,
     /// The directory that relative paths start from: the workspace under GitHub Actions, else the current directory.
     pub workspace: PathBuf,
     /// Where the run stands.
     pub platform: Platform,
+    /// Inputs that there are not, each with the one that was probably meant.
+    pub slips: Vec<(String, &'static str)>,
     /// The variables of the process.
     pub variables: Environment,
 }
@@ -198,152 +212,114 @@ pub struct Given<'a> {
     pub verbose: bool,
 }
 
-impl Given<'_> {
-    fn text(&self, name: &str) -> Option<String> {
-        (self.flags)(name)
-            .or_else(|| self.variables.text(&input_variable(name)).map(str::to_owned))
-            .filter(|text| !text.trim().is_empty())
-            .or_else(|| {
-                INPUTS.iter().find(|i| i.name == name && !i.default.is_empty()).map(|i| i.default.to_owned())
-            })
-    }
-
-    fn required(&self, name: &str) -> String {
-        self.text(name).map(|text| text.trim().to_owned()).unwrap_or_default()
-    }
-
-    fn optional(&self, name: &str) -> Option<String> {
-        self.text(name).map(|text| text.trim().to_owned())
-    }
-
-    fn list(&self, name: &str) -> Vec<String> {
-        let text = self.text(name).unwrap_or_default();
-        text.split(['\n', ',']).map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
-    }
-
-    fn switch(&self, name: &str) -> Result<bool> {
-        match self.required(name).as_str() {
-            "true" | "True" | "TRUE" => Ok(true),
-            "false" | "False" | "FALSE" => Ok(false),
-            other => Err(unexpected(name, other, "`true` or `false`")),
+impl Settings {
+    /// Reads everything the user said. `mode` is the command given on the command line; without one the input decides.
+    ///
+    /// # Errors
+    /// Everything that is wrong, naming the inputs.
+    pub fn read(mode: Option<Mode>, given: &Given) -> Result<Self> {
+        let reading = Reading::of(given);
+        let settings = reading.settings(mode);
+        for (input, given) in [("offline", settings.offline), ("source", settings.source.is_some())] {
+            if given && settings.mode != Mode::Validate {
+                reading.note(only_validate(input, settings.mode));
+            }
         }
-    }
-
-    fn choice<T: Copy>(&self, name: &str, choices: &[(&str, T)]) -> Result<T> {
-        let text = self.required(name);
-        choices.iter().find(|(token, _)| *token == text).map(|(_, value)| *value).ok_or_else(|| {
-            let tokens: Vec<_> = choices.iter().map(|(token, _)| format!("`{token}`")).collect();
-            unexpected(name, &text, &tokens.join(", "))
-        })
-    }
-
-    fn duration(&self, name: &str) -> Result<Duration> {
-        let text = self.required(name);
-        let seconds = text.parse::<u64>().map(Duration::from_secs);
-        let time = seconds
-            .or_else(|_| humantime::parse_duration(&text))
-            .map_err(|_| unexpected(name, &text, "a duration such as `90s`, `2m` or a number of seconds"))?;
-        Ok(time.min(LONGEST))
-    }
-
-    /// A secret input: `INPUT_…`, or the file that the flag `--NAME-file` names.
-    fn secret(&self, name: &str) -> Result<Option<SecretValue>> {
-        if let Some(path) = (self.flags)(&format!("{name}-file")) {
-            let path = self.current_directory.join(path);
-            let contents = files::read(&path, LARGEST_VALUES).map_err(|error| {
-                Error::io(Code::Usage, &format!("read the file of --{name}-file,"), &path, &error)
-                    .hint("Name a file of at most 4 MiB that this user may read.")
-            })?;
-            return Ok(Some(contents.value));
-        }
-        Ok(self.variables.value(&input_variable(name)).cloned())
+        reading.wrong().map_or(Ok(settings), Err)
     }
 }
 
-impl Settings {
-    /// Reads everything the user said. `mode` is the command given on the command line; without one the input decides.
-    /// Errors have the code [`Code::Usage`] and name the input.
-    pub fn read(mode: Option<Mode>, given: &Given) -> Result<Self> {
+impl Reading<'_> {
+    /// The settings, with anything in place of what was noted as wrong.
+    fn settings(&self, mode: Option<Mode>) -> Settings {
+        let given = self.given;
         let platform = platform(given);
         let workspace = match given.variables.text("GITHUB_WORKSPACE").map(PathBuf::from) {
             Some(path) if platform.actions && path.is_dir() => path,
             _ => given.current_directory.to_owned(),
         };
-        let directory = given.optional("project-directory").map(|text| clean(&workspace.join(text)));
+        let directory = self.optional("project-directory").map(|text| clean(&workspace.join(text)));
         if let Some(path) = &directory
             && !path.is_dir()
         {
-            return Err(Error::new(
-                Code::ProjectDirectoryMissing,
-                format!("project-directory: {} does not exist or is no directory", path.display()),
-            )
-            .hint(
-                "Name a directory of the workspace. Does the job check the repository out before this step?",
-            ));
+            self.note(
+                Error::new(
+                    Code::ProjectDirectoryMissing,
+                    format!("project-directory: {} does not exist or is no directory", path.display()),
+                )
+                .hint(
+                    "Name a directory of the workspace. Does the job check the repository out before this step?",
+                ),
+            );
         }
         let project = directory.as_deref();
-        let mode = match mode {
-            Some(mode) => mode,
-            None => given.choice("mode", Mode::ALL)?,
-        };
-        Ok(Self {
-            mode,
-            secrets: given.text("secrets"),
-            config: given.optional("config").map(|text| path(&text, &workspace, project)),
-            github_secrets: given.secret("github-secrets")?,
-            sources: given.list("sources"),
-            env_files: given.list("env-file").into_iter().map(PathBuf::from).collect(),
-            prefix: given.optional("prefix"),
-            environment: given.optional("environment"),
-            grant_to: given.list("grant-to"),
-            missing_is_warning: given.choice("on-missing", &[("fail", false), ("warn", true)])?,
-            next_on_source_error: given.choice("on-source-error", &[("fail", false), ("next", true)])?,
-            strict: given.switch("strict")?,
-            timeout: given.duration("timeout")?,
-            max_age: given.text("max-age").map(|_| given.duration("max-age")).transpose()?,
-            ca_certificates: given.optional("ca-certificates"),
+        Settings {
+            mode: mode.unwrap_or_else(|| self.choice("mode", Mode::ALL)),
+            secrets: self.text("secrets"),
+            config: self.optional("config").map(|text| path(&text, &workspace, project)),
+            github_secrets: self.secret("github-secrets"),
+            sources: self.list("sources"),
+            env_files: self.list("env-file").into_iter().map(PathBuf::from).collect(),
+            prefix: self.optional("prefix"),
+            environment: self.optional("environment"),
+            grant_to: self.list("grant-to"),
+            missing_is_warning: self.choice("on-missing", &[("fail", false), ("warn", true)]),
+            next_on_source_error: self.choice("on-source-error", &[("fail", false), ("next", true)]),
+            strict: self.switch("strict"),
+            timeout: self.duration("timeout"),
+            max_age: self.text("max-age").map(|_| self.duration("max-age")),
+            ca_certificates: self.optional("ca-certificates"),
             store_inputs: INPUTS
                 .iter()
                 .filter(|input| input.is_of_a_store())
-                .filter_map(|input| Some((input.name, given.optional(input.name)?)))
+                .filter_map(|input| Some((input.name, self.optional(input.name)?)))
                 .collect(),
             compose: ComposeSettings {
-                files: given
+                files: self
                     .list("compose-files")
                     .iter()
                     .map(|text| path(text, &workspace, project))
                     .collect(),
                 directory,
-                name: given.optional("project-name"),
-                profiles: given.list("profiles"),
-                services: given.list("services"),
-                pull: given.choice(
+                name: self.optional("project-name"),
+                profiles: self.list("profiles"),
+                services: self.list("services"),
+                pull: self.choice(
                     "pull",
                     &[("always", Pull::Always), ("missing", Pull::Missing), ("never", Pull::Never)],
-                )?,
-                build: given.switch("build")?,
-                remove_orphans: given.switch("remove-orphans")?,
-                force_recreate: given.switch("force-recreate")?,
-                wait: given.switch("wait")?,
-                wait_timeout: given.duration("wait-timeout")?,
+                ),
+                build: self.switch("build"),
+                remove_orphans: self.switch("remove-orphans"),
+                force_recreate: self.switch("force-recreate"),
+                wait: self.switch("wait"),
+                wait_timeout: self.duration("wait-timeout"),
             },
-            delivery: given.choice(
+            delivery: self.choice(
                 "delivery",
                 &[
                     ("auto", DeliveryChoice::Auto),
                     ("file", DeliveryChoice::File),
                     ("volume", DeliveryChoice::Volume),
                 ],
-            )?,
-            secrets_dir: clean_relative(&given.required("secrets-dir")),
-            override_file: clean_relative(&given.required("override-file")),
-            registries: registries(given.secret("registries")?)?,
-            report_file: given.optional("report-file").map(PathBuf::from),
+            ),
+            secrets_dir: clean_relative(&self.required("secrets-dir")),
+            override_file: clean_relative(&self.required("override-file")),
+            registries: self.registries(),
+            report_file: self.optional("report-file").map(PathBuf::from),
+            sarif_file: self.optional("sarif-file").map(PathBuf::from),
+            offline: self.switch("offline"),
+            source: self.optional("source"),
             workspace,
             platform,
+            slips: slips(given.variables),
             variables: given.variables.clone(),
-        })
+        }
     }
+}
+
+fn only_validate(input: &str, mode: Mode) -> Error {
+    Error::new(Code::Usage, format!("{input}: goes with `validate` alone, and mode is `{}`", mode.name()))
+        .hint(format!("Leave `{input}` out, or use `validate`."))
 }
 
 /// The variable in which the runner hands over an input: upper-cased, blanks as `_`, hyphens kept (facts of the runner:
@@ -359,12 +335,32 @@ pub fn platform(given: &Given) -> Platform {
         actions: given.variables.text("GITHUB_ACTIONS") == Some("true"),
         runner_environment: given.variables.text("RUNNER_ENVIRONMENT").map(str::to_owned),
         debug: given.verbose || given.variables.text("RUNNER_DEBUG") == Some("1"),
+        quiet: (given.flags)("quiet").as_deref() == Some("true"),
+        json: (given.flags)("format").as_deref() == Some("json"),
         output_file: path("GITHUB_OUTPUT"),
         summary_file: path("GITHUB_STEP_SUMMARY"),
         temporary: path("RUNNER_TEMP").filter(|path| path.is_dir()),
         in_container: ["/.dockerenv", "/run/.containerenv"].iter().any(|mark| Path::new(mark).exists()),
         host_name: given.variables.text("HOSTNAME").map(str::to_owned),
+        errors_page: errors_page(given.variables),
     }
+}
+
+/// Inputs that are none of ours and look like one. Others may be secrets, which the `env` source reads as inputs too.
+fn slips(variables: &Environment) -> Vec<(String, &'static str)> {
+    let known = || INPUTS.iter().map(|input| input.name);
+    let foreign = variables.names().filter_map(|name| name.strip_prefix("INPUT_")).map(str::to_lowercase);
+    let foreign = foreign.filter(|name| !known().any(|input| input == name));
+    foreign.filter_map(|name| slip(&name, known()).map(|meant| (name, meant))).collect()
+}
+
+/// The page of the errors in the repository and at the version of the action that runs (`GITHUB_ACTION_REPOSITORY` and
+/// `GITHUB_ACTION_REF`, docs.github.com/actions/reference/workflows-and-actions/variables).
+fn errors_page(variables: &Environment) -> Option<String> {
+    let text = |name: &str| variables.text(name).filter(|text| !text.contains(char::is_whitespace));
+    let (repository, reference) = (text("GITHUB_ACTION_REPOSITORY")?, text("GITHUB_ACTION_REF")?);
+    let server = text("GITHUB_SERVER_URL").unwrap_or("https://github.com");
+    Some(format!("{server}/{repository}/blob/{reference}/docs/errors.md"))
 }
 
 /// A path without `.` and, as far as its text tells, without `..`: as Compose writes paths (Go's `filepath.Clean`), so that
@@ -398,46 +394,6 @@ fn path(text: &str, workspace: &Path, project: Option<&Path>) -> PathBuf {
         }
         _ => clean(&from_workspace),
     }
-}
-
-fn unexpected(name: &str, text: &str, expected: &str) -> Error {
-    Error::new(
-        Code::Usage,
-        format!(
-            "{name}: expected {expected}, got {} of something else",
-            count(text.chars().count(), "character")
-        ),
-    )
-    .hint(format!("Correct the input `{name}`."))
-}
-
-fn registries(text: Option<SecretValue>) -> Result<Vec<RegistryLogin>> {
-    let Some(text) = text else { return Ok(Vec::new()) };
-    let lines = std::str::from_utf8(text.expose())
-        .map_err(|_| Error::new(Code::Usage, "registries: the input is not UTF-8"))?;
-    let mut logins = Vec::new();
-    for (number, line) in lines.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        let mut words = line.split_whitespace();
-        match (words.next(), words.next(), words.next(), words.next()) {
-            (Some(host), Some(user), Some(password), None) => logins.push(RegistryLogin {
-                host: host.to_owned(),
-                user: user.to_owned(),
-                password: SecretValue::new(password.as_bytes().to_vec()),
-            }),
-            _ => {
-                return Err(Error::new(
-                    Code::Usage,
-                    format!(
-                        "registries: line {} has {} words, expected 3",
-                        number + 1,
-                        line.split_whitespace().count()
-                    ),
-                )
-                .hint("Write one login a line: `host user password`."));
-            }
-        }
-    }
-    Ok(logins)
 }
 
 #[cfg(test)]
@@ -481,6 +437,21 @@ mod tests {
             read(&[("INPUT_SECRETS-DIR", "./data/secrets")]).unwrap().secrets_dir,
             Path::new("data/secrets")
         );
+    }
+
+    #[test]
+    fn every_wrong_input_is_told() {
+        let error = read(&[
+            ("INPUT_MODE", "depoly"),
+            ("INPUT_WAIT", "yes"),
+            ("INPUT_TIMEOUT", "soon"),
+            ("INPUT_REGISTRIES", "ghcr.io"),
+            ("INPUT_PROJECT-DIRECTORY", "nowhere"),
+        ]);
+        let text = error.err().unwrap().to_string();
+        for input in ["mode", "wait", "timeout", "registries", "project-directory"] {
+            assert!(text.contains(&format!("{input}: ")), "{input}: {text}");
+        }
     }
 
     #[test]

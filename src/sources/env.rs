@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 use zeroize::Zeroize;
 
-use super::{Found, Item, Reply, Source, Surroundings, absolute, read_file, unreadable};
+use super::{Found, Item, Reply, Source, Surroundings, absolute, beside, read_file, unreadable};
 use crate::error::{Code, Error, Result};
 use crate::manifest::{Reference, Scope, SourceId};
 use crate::secret::{SecretName, SecretValue};
@@ -92,7 +92,10 @@ impl Env {
 
     fn looked_at(&self, name: &str) -> String {
         let empty = if self.variables.has(name) { " (set, but empty)" } else { "" };
-        format!("variables {name}_FILE and {name}{empty}")
+        let variables = self.variables.names().filter(|name| self.variables.value(name).is_some());
+        let github = self.github.iter().filter(|(_, value)| !value.is_empty()).map(|(key, _)| key.as_str());
+        let other = beside(&self.id, name, variables.chain(github));
+        format!("variables {name}_FILE and {name}{empty}{other}")
     }
 }
 

@@ -26,13 +26,14 @@ use async_trait::async_trait;
 
 pub use self::catalog::{Known, SOURCES, Setting, SourceKind, known};
 use self::opening::Opening;
-pub use self::opening::{credential_variables, open, without_credentials};
+pub use self::opening::{check_names, credential_variables, open, without_credentials};
 pub use self::options::Options;
 pub use self::policy::{Policy, policies};
 use self::refused::Refused;
 use crate::error::plain_reason;
 use crate::files::{self, LARGEST_SETTINGS, LARGEST_VALUES};
 use crate::manifest::{Reference, Scope, SourceId};
+use crate::nearest::slip;
 use crate::secret::{SecretName, SecretValue};
 
 /// From 1970 to the end of the year 9999: what comes after cannot be written as a date.
@@ -248,6 +249,14 @@ fn unreadable(named: &str, at: &str, path: &Path, error: &std::io::Error) -> Rep
         ));
     }
     Reply::Failed(Refusal::new(fact, format!("Correct the path in {named}, or unset it.")))
+}
+
+/// What a source that does not have `name` says of a name beside it, which may be a slip of the pen.
+fn beside<'n>(id: &SourceId, name: &str, others: impl Iterator<Item = &'n str>) -> String {
+    match slip(name, others) {
+        Some(other) => format!(" ({other} is there: did you mean that? `{name} = {id}:{other}`)"),
+        None => String::new(),
+    }
 }
 
 /// The directory that holds the project's secrets, absolute.

@@ -11,6 +11,7 @@ use super::options::{Options, variable_prefix};
 use super::{Remark, Source, Surroundings, aws, azure, docker_secrets, dotenv, env, onepassword, vault};
 use crate::error::{Code, Error, Result};
 use crate::manifest::{Manifest, SourceConfig, SourceId};
+use crate::nearest::meant;
 use crate::settings::Settings;
 
 /// What every source is opened with.
@@ -29,10 +30,7 @@ pub(super) struct Opening<'a> {
 /// `source-unknown` when `sources` or the manifest names one that is unknown or not configured; what is wrong with the
 /// settings of one that is.
 pub fn open(settings: &Settings, manifest: &Manifest, around: &Surroundings) -> Result<Vec<Box<dyn Source>>> {
-    let wanted: Vec<SourceId> = settings.sources.iter().map(|text| id(text)).collect::<Result<_>>()?;
-    if let Some(twice) = wanted.iter().enumerate().find(|(at, id)| wanted[..*at].contains(id)) {
-        return Err(Error::new(Code::SourceUnknown, format!("sources: `{}` is named twice", twice.1)));
-    }
+    let wanted = wanted(settings)?;
     let network = Arc::new(Network::new(settings)?);
     let identity = Arc::new(Identity::new(&settings.variables, network.clone()));
     let opening = Opening { settings, around, network, identity };
@@ -64,6 +62,31 @@ pub fn open(settings: &Settings, manifest: &Manifest, around: &Surroundings) -> 
     order.iter().map(|id| configured.remove(id).ok_or_else(|| unknown(id))).collect()
 }
 
+/// Checks the sources that `sources` and `source` name, without opening any.
+///
+/// # Errors
+/// `source-unknown` when there is no such source.
+pub fn check_names(settings: &Settings, manifest: &Manifest) -> Result<()> {
+    let unknown = |id: &SourceId| SourceKind::of(manifest.kind(id)).is_none();
+    match wanted(settings)?.into_iter().find(unknown) {
+        Some(id) => Err(no_such_source(&id, manifest)),
+        None => Ok(()),
+    }
+}
+
+/// The sources that the user named.
+fn wanted(settings: &Settings) -> Result<Vec<SourceId>> {
+    let named = match &settings.source {
+        Some(only) => std::slice::from_ref(only),
+        None => &settings.sources,
+    };
+    let wanted: Vec<SourceId> = named.iter().map(|text| id(text)).collect::<Result<_>>()?;
+    match wanted.iter().enumerate().find(|(at, id)| wanted[..*at].contains(id)) {
+        Some(twice) => Err(Error::new(Code::SourceUnknown, format!("sources: `{}` is named twice", twice.1))),
+        None => Ok(wanted),
+    }
+}
+
 /// What is to be said of stores that are not asked although the step gives them a credential: an empty one. A GitHub secret
 /// that does not exist (any more) arrives so, and without a word a lower source would win by that.
 pub fn without_credentials(
@@ -71,8 +94,11 @@ pub fn without_credentials(
     configured: &BTreeMap<SourceId, SourceConfig>,
     opened: &[Box<dyn Source>],
 ) -> Vec<Remark> {
-    let all =
-        if settings.sources.is_empty() { candidates(configured).unwrap_or_default() } else { Vec::new() };
+    let all = if settings.sources.is_empty() && settings.source.is_none() {
+        candidates(configured).unwrap_or_default()
+    } else {
+        Vec::new()
+    };
     let left_out = all.into_iter().filter(|(_, id)| !opened.iter().any(|source| source.id() == id));
     left_out
         .filter_map(|(kind, id)| {
@@ -173,6 +199,9 @@ fn not_configured(id: &SourceId, kind: &SourceKind) -> Error {
 fn no_such_source(id: &SourceId, manifest: &Manifest) -> Error {
     let kinds = SOURCES.iter().map(|kind| kind.name.to_owned());
     let known: BTreeSet<String> = kinds.chain(manifest.sources.keys().map(ToString::to_string)).collect();
+    let meant = meant(id.as_str(), known.iter().map(String::as_str));
+    let meant = meant.map(|meant| format!("Did you mean `{meant}`? ")).unwrap_or_default();
+    let known = known.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
     Error::new(Code::SourceUnknown, format!("sources: there is no source `{id}`"))
-        .hint(format!("The sources are: {}.", known.into_iter().collect::<Vec<_>>().join(", ")))
+        .hint(format!("{meant}The sources are: {known}."))
 }

@@ -34,7 +34,7 @@ impl Options {
         let prefix = variable_prefix(id, kind);
         let config = manifest.sources.get(id);
         let mut named = config.is_some()
-            || settings.sources.iter().any(|source| source == id.as_str())
+            || settings.sources.iter().chain(&settings.source).any(|source| source == id.as_str())
             || manifest.references().any(|reference| reference.source == *id);
         let mut values = BTreeMap::new();
         for setting in kind.settings {

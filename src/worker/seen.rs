@@ -49,7 +49,7 @@ pub(super) fn all(mut failures: Vec<Error>) -> Result<()> {
     let code = failures.iter().map(|error| error.code).max_by_key(|code| code.exit_status());
     let problems = failures
         .iter()
-        .map(|error| Problem { fact: error.fact.clone(), remedy: error.hints.first().cloned() });
+        .map(|error| Problem { remedy: error.hints.first().cloned(), ..Problem::new(error.fact.clone()) });
     let fact = format!("{} secrets cannot be loaded", failures.len());
     Err(Error::new(code.unwrap_or(Code::SecretsMissing), fact).problems(problems.collect()))
 }

@@ -104,7 +104,7 @@ impl Case {
         let resolution = self.clone().secret("KEY", reference).resolve().await.unwrap();
         let state = format!("{:?}", resolution.secrets[0].state);
         let Err(error) = resolution.check() else { panic!("{reference}: {state}") };
-        let Problem { fact, remedy } = error.problems.into_iter().next().unwrap();
+        let Problem { fact, remedy, .. } = error.problems.into_iter().next().unwrap();
         let remedy = remedy.unwrap();
         for text in [&fact, &remedy] {
             assert!(!text.contains(CANARY) && !text.contains(SECRET), "a value was said: {text}");

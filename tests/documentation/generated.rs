@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use claude_secrets::error::Code;
+use claude_secrets::error::{Code, catalogue};
+use claude_secrets::lint::RULES;
 use claude_secrets::report::outputs::OUTPUTS;
 use claude_secrets::settings::INPUTS;
 use claude_secrets::sources::SOURCES;
@@ -26,6 +27,8 @@ pub(crate) fn parts() -> Vec<Part> {
         part("README.md", "outputs", outputs()),
         part("docs/sources.md", "sources", sources()),
         part("docs/errors.md", "errors", errors()),
+        part("docs/errors.md", "catalogue", catalogue()),
+        part("docs/errors.md", "lint", lint()),
     ]
 }
 
@@ -95,6 +98,15 @@ fn outputs() -> String {
     OUTPUTS.iter().map(row_of).fold(head, |out, row| out + &row)
 }
 
+fn catalogue() -> String {
+    Code::ALL.iter().map(|code| catalogue::section(*code)).collect::<Vec<_>>().join("\n")
+}
+
+fn lint() -> String {
+    let head = row(&["rule", "what it warns of"]) + "|---|---|\n";
+    RULES.iter().fold(head, |out, rule| out + &row(&[&format!("`{}`", rule.name), rule.about]))
+}
+
 fn sources() -> String {
     let mut out =
         row(&["priority", "source", "what it reads", "settings in `sources:`"]) + "|---|---|---|---|\n";
@@ -111,7 +123,7 @@ fn sources() -> String {
 fn errors() -> String {
     let mut out = row(&["`error-code`", "exit status", "meaning"]) + "|---|---|---|\n";
     for code in Code::ALL {
-        let token = format!("`{}`", code.token());
+        let token = format!("[`{0}`](#{0})", code.token());
         out += &row(&[&token, &code.exit_status().to_string(), code.meaning()]);
     }
     out

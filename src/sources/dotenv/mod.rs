@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use zeroize::Zeroizing;
 
 use self::parse::{Interpolation, Quoting, Warning, WarningKind, parse};
-use super::{Found, Item, Remark, Reply, Source, Surroundings, absolute, read_file, unreadable};
+use super::{Found, Item, Remark, Reply, Source, Surroundings, absolute, beside, read_file, unreadable};
 use crate::error::{Code, Error, Result, plain_reason};
 use crate::files::{self, Contents, LARGEST_VALUES};
 use crate::manifest::{Reference, Scope, SourceId};
@@ -21,7 +21,7 @@ use crate::settings::Settings;
 use crate::tracked;
 
 /// The file that is read when `env-file` names none.
-const DEFAULT_FILE: &str = ".env";
+pub const DEFAULT_FILE: &str = ".env";
 
 /// The source: all its files, read once.
 pub struct Dotenv {
@@ -228,7 +228,10 @@ impl Dotenv {
                 expires: None,
             }),
             Some(entry) => Reply::Absent(format!("{} (empty)", entry.place)),
-            None => Reply::Absent(self.files.join(", ")),
+            None => {
+                let other = beside(&self.id, name, self.entries.keys().map(String::as_str));
+                Reply::Absent(format!("{}{other}", self.files.join(", ")))
+            }
         }
     }
 }

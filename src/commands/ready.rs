@@ -1,0 +1,54 @@
+//! The stages that modes with values have in common, up to a project that could be delivered to.
+//!
+//! A stage that finds something wrong does not hide what a later one would find: the run goes on with what can still be
+//! checked, and ends, before anything is changed, with all of it.
+
+use super::project::{self, Prepared};
+use super::{Run, gather};
+use crate::docker::command::Tools;
+use crate::docker::host_paths::HostPaths;
+use crate::error::Result;
+use crate::manifest::Secret;
+use crate::resolve::Resolution;
+use crate::settings::Mode;
+
+/// What is known once nothing is wrong.
+pub(super) struct Ready {
+    pub(super) host: HostPaths,
+    pub(super) declared: gather::Declared,
+    pub(super) resolution: Resolution,
+    pub(super) tools: Tools,
+    pub(super) prepared: Prepared,
+}
+
+/// Runs the stages.
+///
+/// # Errors
+/// Everything that is wrong, as far as one run can see it.
+pub(super) async fn ready(run: &mut Run) -> Result<Ready> {
+    let early = gather::early_tools(run);
+    let host = gather::host_paths(run, &early).await;
+    let host = run.note(host);
+    let mut declared = gather::declared(run)?;
+    let resolution = match &host {
+        Some(host) if declared.soundness.askable => {
+            let resolved = gather::resolved(run, &mut declared, &early, host).await;
+            run.note(resolved)
+        }
+        // Where it is not known who hears us, no mask may be printed, and so no value be asked for.
+        _ => None,
+    };
+    let resolution = resolution.unwrap_or_default();
+    let secrets: Vec<&Secret> = declared.manifest.secrets.iter().collect();
+    let tools = gather::tools(run, &declared.files.directory, &secrets, Some(&resolution));
+    if run.settings.mode == Mode::Deploy {
+        run.note(gather::check_socket(&tools));
+    }
+    // One that has no value though it should is handed out in the run after this one: what of it can be checked, is.
+    let secrets: Vec<&Secret> =
+        secrets.into_iter().filter(|secret| !resolution.is_absent(&secret.name)).collect();
+    let prepared =
+        project::prepare(run, &declared, &secrets, Some(&resolution), &tools, host.as_ref()).await?;
+    let host = host.unwrap_or_else(HostPaths::without_engine);
+    Ok(Ready { host, declared, resolution, tools, prepared })
+}

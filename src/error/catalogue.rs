@@ -1,0 +1,379 @@
+//! What stands behind each error: its causes in the order of their likelihood, and a fix as text to paste. `docs/errors.md`
+//! is made from it, and `claude-secrets explain CODE` prints it.
+
+use super::Code;
+
+/// What is known of one error.
+pub struct Entry {
+    /// The causes, the likeliest first.
+    pub causes: &'static [&'static str],
+    /// The language of the fix: `yaml`, `sh` or `text`.
+    pub language: &'static str,
+    /// What to paste.
+    pub fix: &'static str,
+}
+
+const fn entry(causes: &'static [&'static str], language: &'static str, fix: &'static str) -> Entry {
+    Entry { causes, language, fix }
+}
+
+/// What is known of an error.
+#[allow(clippy::too_many_lines, reason = "a table")]
+pub fn of(code: Code) -> Entry {
+    match code {
+        Code::Usage => entry(
+            &[
+                "An input has a word that it does not take: `wait: yes` for `true`, a time without a unit.",
+                "Two inputs exclude each other.",
+            ],
+            "sh",
+            "claude-secrets deploy --help",
+        ),
+        Code::GithubSecretsInvalid => entry(
+            &[
+                "`github-secrets` was given one secret, or a list of names.",
+                "The JSON was put together by hand, and a value in it has quotes or line ends.",
+            ],
+            "yaml",
+            "- uses: org/claude-secrets-action@v1\n  with:\n    github-secrets: ${{ toJSON(secrets) }}",
+        ),
+        Code::ProjectDirectoryMissing => entry(
+            &["The job has no checkout before this step.", "The path is not relative to the workspace."],
+            "yaml",
+            "- uses: actions/checkout@v5\n- uses: org/claude-secrets-action@v1\n  with:\n    project-directory: deploy",
+        ),
+        Code::ManifestInvalid => entry(
+            &[
+                "A key is misspelled, or stands at the wrong depth.",
+                "A value stands where only names and references belong.",
+                "A service is given a secret that is not declared.",
+            ],
+            "yaml",
+            "secrets:\n  API_KEY:\n    from: [env:API_KEY]\nservices:\n  worker: [API_KEY]",
+        ),
+        Code::ManifestMissing => entry(
+            &[
+                "Neither `secrets` nor a `claude-secrets.yml` in the project directory declares anything.",
+                "`config` names a file that is not in the repository, or not checked out.",
+            ],
+            "yaml",
+            "- uses: org/claude-secrets-action@v1\n  with:\n    secrets: |\n      API_KEY\n  env:\n    API_KEY: ${{ secrets.API_KEY }}",
+        ),
+        Code::SecretNameInvalid => entry(
+            &[
+                "The name has a hyphen, a dot or a blank.",
+                "A value stands where a name belongs.",
+                "The name is one that Docker, Compose or the loader read themselves, such as `DOCKER_HOST`.",
+            ],
+            "text",
+            "API_KEY = vault:secret/bot#api-key",
+        ),
+        Code::SecretNamesCollide => entry(
+            &[
+                "Two names differ by capitals alone, and files are named in lower case.",
+                "Azure Key Vault tells `_` and `-`, upper and lower case not apart.",
+            ],
+            "yaml",
+            "secrets:\n  API_KEY:\n  api_key: { file: { name: other_api_key } }",
+        ),
+        Code::ReferenceInvalid => entry(
+            &[
+                "A reference lacks its source: `bot/key` for `vault:secret/bot#key`.",
+                "A `#` or `@` that belongs to the item is not written as `%23` or `%40`.",
+                "A source without versions is asked for one.",
+            ],
+            "text",
+            "API_KEY = vault:secret/bot#key | env:API_KEY",
+        ),
+        Code::SourceUnknown => entry(
+            &[
+                "A source's name is misspelled: `valut:` for `vault:`.",
+                "A source is named that has no address or login in this run.",
+                "A second store of a kind has no entry below `sources`.",
+            ],
+            "yaml",
+            "sources:\n  vault: { addr: 'https://vault.example.com' }\n  old-vault: { kind: vault, addr: 'https://old.example.com' }\nsecrets:\n  API_KEY: { from: ['old-vault:secret/bot#key'] }",
+        ),
+        Code::ComposeFileMissing => entry(
+            &[
+                "The project is not in the directory where the run looks.",
+                "The job has no checkout before this step.",
+                "`compose-files` names a file that is not there.",
+            ],
+            "yaml",
+            "- uses: org/claude-secrets-action@v1\n  with:\n    project-directory: deploy\n    compose-files: compose.yaml",
+        ),
+        Code::ComposeFileInvalid => entry(
+            &[
+                "A variable that the file requires (`${TAG:?}`) is not set in this step.",
+                "The file has an error of its own, in Compose's words.",
+                "An `env_file` or an included file is not there.",
+            ],
+            "yaml",
+            "- uses: org/claude-secrets-action@v1\n  with:\n    secrets: API_KEY\n  env:\n    API_KEY: ${{ secrets.API_KEY }}\n    TAG: v1",
+        ),
+        Code::ServiceUnknown => entry(
+            &[
+                "A service's name is misspelled in `services`, `grant-to` or the manifest.",
+                "The service is in a Compose file that `compose-files` does not name.",
+            ],
+            "sh",
+            "docker compose config --services",
+        ),
+        Code::SecretWithoutService => entry(
+            &[
+                "No service's Compose file names the secret, and the project has several services.",
+                "The program reads it under another name.",
+            ],
+            "yaml",
+            "secrets:\n  API_KEY:\nservices:\n  worker: [API_KEY]",
+        ),
+        Code::ServiceWithoutContainer => entry(
+            &[
+                "The manifest or `grant-to` gives secrets to a service with `provider:`, which has no container.",
+            ],
+            "yaml",
+            "secrets:\n  API_KEY:\nservices:\n  worker-that-depends-on-it: [API_KEY]",
+        ),
+        Code::SecretNotGranted => entry(
+            &[
+                "The manifest's `services:` leaves out a service whose Compose file takes the secret as a file.",
+                "`volumes_from` hands a service another one's secrets.",
+            ],
+            "yaml",
+            "secrets:\n  API_KEY:\nservices:\n  web: [API_KEY]\n  worker: [API_KEY]",
+        ),
+        Code::SecretInLargerValue => entry(
+            &[
+                "The Compose file puts a secret into a label, a port or a host name, which `docker inspect` shows.",
+                "A build argument holds it, and stays in the image.",
+                "A value stands in the Compose file in clear.",
+            ],
+            "yaml",
+            "services:\n  web:\n    image: example\n    environment:\n      DATABASE_URL: postgres://app:${DB_PASSWORD}@db/app",
+        ),
+        Code::UnsafeLogDriver => entry(
+            &[
+                "The engine's default log driver sends what containers print to another machine, and masks would go with it.",
+            ],
+            "text",
+            "/etc/docker/daemon.json:  { \"log-driver\": \"local\" }",
+        ),
+        Code::OverrideInvalid => entry(
+            &[
+                "Something else wrote `docker-compose.secrets.yml`, such as an older script.",
+                "`override-file` names a file of the project.",
+            ],
+            "sh",
+            "mv docker-compose.secrets.yml docker-compose.secrets.old.yml",
+        ),
+        Code::SecretsMissing => entry(
+            &[
+                "The step has no `env:` line for the secret: GitHub hands none over by itself.",
+                "There is no such secret in this repository or environment, so that it arrives empty.",
+                "The run is from a fork or from Dependabot, which get no secrets.",
+                "The job lacks `environment:`, and the secret is one of an environment.",
+            ],
+            "yaml",
+            "- uses: org/claude-secrets-action@v1\n  with:\n    secrets: API_KEY\n  env:\n    API_KEY: ${{ secrets.API_KEY }}",
+        ),
+        Code::SecretInvalid => entry(
+            &[
+                "The value of another secret was pasted, or only a part of it.",
+                "The value is encoded, or ends in a line end.",
+                "A local file has an older value than a store.",
+            ],
+            "yaml",
+            "secrets:\n  API_KEY: { starts-with: sk-ant-, trim: newline }\n  TLS_KEY: { encoding: base64 }",
+        ),
+        Code::Strict => entry(
+            &["There is a warning, and `strict` is on. Each tells its own remedy."],
+            "sh",
+            "claude-secrets validate --strict=false",
+        ),
+        Code::SourceDenied => entry(
+            &[
+                "The login may not read this item; the error names the permission.",
+                "The secret is not kept there, and the store says so by refusing.",
+                "The workflow's identity is not the one that the store trusts: another branch or environment.",
+            ],
+            "sh",
+            "claude-secrets policy",
+        ),
+        Code::SourceFailed => entry(
+            &[
+                "The store does not answer from here: address, proxy, firewall, certificate.",
+                "The job lacks `permissions: id-token: write`, and there is no identity to log in with.",
+                "A file that is named cannot be read.",
+            ],
+            "sh",
+            "claude-secrets validate --source vault --verbose",
+        ),
+        Code::PathUnsafe => entry(
+            &[
+                "`secrets-dir` or `override-file` leads out of the project.",
+                "Git tracks the file that is to be written.",
+                "A symbolic link stands where a file belongs.",
+            ],
+            "sh",
+            "git rm --cached docker-compose.secrets.yml",
+        ),
+        Code::NotWritable => entry(
+            &[
+                "The workspace belongs to another user, often root after an earlier job.",
+                "The file system is mounted read-only.",
+            ],
+            "sh",
+            "sudo chown -R \"$USER\" data/secrets",
+        ),
+        Code::DiskFull => entry(
+            &["Old images and build caches fill the disk of a self-hosted runner."],
+            "sh",
+            "docker system df && docker image prune",
+        ),
+        Code::DeliveryFailed => entry(
+            &[
+                "`delivery: file` is asked for, and the engine is on another machine.",
+                "The engine could not fill a volume.",
+            ],
+            "yaml",
+            "- uses: org/claude-secrets-action@v1\n  with:\n    delivery: volume",
+        ),
+        Code::LauncherMissing => entry(
+            &[
+                "`claude-secrets` was installed without `claude-secrets-exec` beside it.",
+                "The engine's machine has another processor than this one.",
+            ],
+            "yaml",
+            "secrets:\n  API_KEY:\nservices:\n  worker: { secrets: [API_KEY], deliver: file }",
+        ),
+        Code::WorkspaceNotOnHost => entry(
+            &[
+                "The runner is itself a container, and its work directory is not mounted at the same path as on the host.",
+            ],
+            "sh",
+            "docker run -v /srv/runner/_work:/srv/runner/_work -v /var/run/docker.sock:/var/run/docker.sock RUNNER_IMAGE",
+        ),
+        Code::Locked => entry(
+            &["Another job deploys the same project right now."],
+            "text",
+            "concurrency: { group: deploy-production, cancel-in-progress: false }",
+        ),
+        Code::DockerSocketMissing => entry(
+            &[
+                "The runner has no Docker Engine, as on Kubernetes.",
+                "The engine is rootless, and its socket elsewhere.",
+            ],
+            "sh",
+            "docker context ls",
+        ),
+        Code::EngineUnreachable => entry(
+            &[
+                "The engine is not running.",
+                "This user is not in the group `docker`.",
+                "`DOCKER_HOST` names a machine that does not answer.",
+            ],
+            "sh",
+            "docker version",
+        ),
+        Code::EngineTooOld => entry(
+            &["The Docker Engine is older than 20.10."],
+            "sh",
+            "docker version --format '{{.Server.Version}}'",
+        ),
+        Code::ComposeMissing => entry(
+            &[
+                "The Compose plugin is not installed.",
+                "Only version 1, the Python program `docker-compose`, is there.",
+            ],
+            "sh",
+            "sudo apt-get install docker-compose-plugin",
+        ),
+        Code::ComposeTooOld => {
+            entry(&["The Compose plugin is older than v2.24."], "sh", "docker compose version")
+        }
+        Code::RegistryLoginFailed => entry(
+            &[
+                "The password is a token without the right to read packages, or has expired.",
+                "A line of `registries` has another host than the image's name.",
+            ],
+            "yaml",
+            "- uses: org/claude-secrets-action@v1\n  with:\n    registries: ghcr.io ${{ github.actor }} ${{ secrets.GHCR_TOKEN }}",
+        ),
+        Code::ImageUnavailable => entry(
+            &[
+                "The image or tag does not exist, or is private and there is no login.",
+                "A step of the Dockerfile failed.",
+                "`pull: never` is set, and the image is not here.",
+            ],
+            "yaml",
+            "- uses: org/claude-secrets-action@v1\n  with:\n    registries: ghcr.io ${{ github.actor }} ${{ secrets.GHCR_TOKEN }}\n    pull: missing",
+        ),
+        Code::OtherEnvironment => entry(
+            &["A job deploys with another `environment` under the same project name."],
+            "yaml",
+            "- uses: org/claude-secrets-action@v1\n  with:\n    environment: staging\n    project-name: bot-staging",
+        ),
+        Code::DeployFailed => entry(
+            &[
+                "A port is taken by something else.",
+                "A program of a container does not exist, or cannot be started.",
+                "A service that another one waits for did not come up.",
+            ],
+            "sh",
+            "docker compose ps --all",
+        ),
+        Code::Unhealthy => entry(
+            &[
+                "The program ended or fails its health check; the log shows its last lines.",
+                "It needs longer than `wait-timeout`.",
+            ],
+            "yaml",
+            "- uses: org/claude-secrets-action@v1\n  with:\n    wait-timeout: 5m",
+        ),
+        Code::SecretUnreadable => entry(
+            &["The container starts as root and goes on as another user, who may not read the file."],
+            "yaml",
+            "secrets:\n  API_KEY:\nservices:\n  worker: { secrets: [API_KEY], uid: 1000, gid: 1000 }",
+        ),
+        Code::RemovalIncomplete => entry(
+            &["A container of somebody else's uses a volume of ours."],
+            "sh",
+            "docker ps --all --filter volume=NAME",
+        ),
+        Code::Leak => entry(
+            &[
+                "A value stands in a container's configuration, an image or a file of the workspace, from before or by the project itself.",
+            ],
+            "text",
+            "Rotate the secret, and take it out of the place that the error names.",
+        ),
+        Code::Interrupted => {
+            entry(&["The job was cancelled, or ran into its time limit."], "text", "timeout-minutes: 30")
+        }
+        Code::Internal => entry(
+            &["A fault of this program. The report and the log hold no values and may be sent along."],
+            "sh",
+            "claude-secrets deploy --verbose",
+        ),
+    }
+}
+
+/// The section of the documentation for an error, in Markdown.
+pub fn section(code: Code) -> String {
+    let Entry { causes, language, fix } = of(code);
+    let causes = causes.join("\n- ");
+    format!(
+        "### `{}`\n\n{} The exit status is {}.\n\n- {causes}\n\n```{language}\n{fix}\n```\n",
+        code.token(),
+        code.meaning(),
+        code.exit_status()
+    )
+}
+
+impl Code {
+    /// The code of a token.
+    pub fn of_token(token: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|code| code.token() == token)
+    }
+}
