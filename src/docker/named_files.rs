@@ -21,7 +21,8 @@ pub(super) fn check(project_directory: &Path, compose_files: &[PathBuf]) -> Resu
     let mut seen = BTreeSet::new();
     let mut open = compose_files.to_vec();
     while let Some(file) = open.pop() {
-        if !seen.insert(file.clone()) {
+        // By where it is: files that name each other by longer and longer paths would never come to an end.
+        if !seen.insert(file.canonicalize().unwrap_or_else(|_| file.clone())) {
             continue;
         }
         let Ok(contents) = files::read(&file, LARGEST_VALUES) else { continue };

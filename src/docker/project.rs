@@ -14,6 +14,7 @@ use super::model::Model;
 use super::place::Place;
 use super::placeholder::variables_in;
 use super::said::Said;
+use crate::delivery::in_clear::STAND_IN;
 use crate::error::{Code, Error, Problem, Result};
 use crate::search::places::Places;
 use crate::search::{Finding, Search};
@@ -226,6 +227,13 @@ pub fn check_merged(
         let variable = path.strip_prefix("services.").and_then(|rest| rest.split_once(".environment."));
         let names_file = text.strip_prefix("file://").unwrap_or(text).starts_with("/run/secrets/");
         if variable.is_some_and(|(service, name)| stands(service, name, text)) {
+            return;
+        }
+        // What one service has in clear another text of the project may be interpolated with, too.
+        if text.contains(STAND_IN) {
+            problems.push(Problem::new(format!(
+                "{path} would hold a value that a service has by `deliver: env`"
+            )));
             return;
         }
         if variable.is_some_and(|(_, name)| names.contains(name)) && !text.is_empty() && !names_file {
