@@ -85,6 +85,25 @@ mod tests {
     use super::*;
 
     #[test]
+    fn files_that_name_each_other_come_to_an_end() {
+        let root = tempfile::tempdir().unwrap();
+        let write = |path: &str, text: &str| {
+            let path = root.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        let two = |a: &str, b: &str| {
+            format!(
+                "include: [{a}, {b}]\nservices: {{x: {{extends: {{file: {a}, service: x}}}}, y: {{extends: {{file: {b}, service: y}}}}}}\n"
+            )
+        };
+        write("compose.yaml", &two("a/c.yaml", "b/c.yaml"));
+        write("a/c.yaml", &two("../compose.yaml", "../b/c.yaml"));
+        write("b/c.yaml", &two("../compose.yaml", "../a/c.yaml"));
+        assert!(check(root.path(), &[root.path().join("compose.yaml")]).is_ok());
+    }
+
+    #[test]
     fn what_has_no_end_is_refused_wherever_it_is_named() {
         let root = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| {

@@ -391,6 +391,7 @@ mod tests {
                 "labels": {"l": placeholder("PW")}},
             "job": {"command": ["--key", "s3cret", placeholder("OK")]},
             "shown": {"environment": {"LEFT": "stand-in"}},
+            "taken": {"labels": {"by": format!("x{STAND_IN}")}},
         });
         let stands = |service: &str, variable: &str, text: &str| {
             (service, variable, text) == ("shown", "LEFT", "stand-in")
@@ -410,6 +411,7 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part} in {text}");
         }
+        assert!(text.contains("services.taken.labels.by would hold a value"), "{text}");
         assert!(!text.contains("s3cret") && !text.contains("OK") && !text.contains("shown"), "{text}");
         assert!(
             check_merged(&json!({"a": "b"}), &model(&json!({})), &names, &stands, &Search::new(&|_| vec![]))
