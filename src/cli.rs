@@ -216,6 +216,7 @@ fn output() -> [Arg; 2] {
             .long("quiet")
             .short('q')
             .value_name("true|false")
+            .value_parser(["true", "false"])
             .num_args(0..=1)
             .require_equals(true)
             .default_missing_value("true")

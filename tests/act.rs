@@ -57,7 +57,8 @@ fn a_missing_secret_fails_the_job_and_touches_nothing_that_runs() {
     assert_eq!(outputs["error-code"], "secrets-missing");
     assert_eq!(outputs["missing"], r#"["KEY_PEM"]"#);
     let told = |line: &str| {
-        line.contains("::error::1 secret has a problem: KEY_PEM") && line.contains("was not found")
+        line.contains("::error file=claude-secrets.yml,line=10::1 secret has a problem: KEY_PEM")
+            && line.contains("was not found")
     };
     assert_eq!(run.log.lines().filter(|line| told(line)).count(), 1, "{}", run.log);
     assert_eq!(site.standing(), before, "a failed run touched the project");

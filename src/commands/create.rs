@@ -93,6 +93,15 @@ pub(super) async fn compose(run: &mut Run) -> Result<Outcome> {
     let mut prepared = project::prepare(run, &declared, &names, None, &tools, Some(&host)).await?;
     let images = known_images(run, &prepared, &tools).await;
     engine::compose_version(&tools).await?;
+    for (service, own) in prepared.access.services.iter().filter(|(_, own)| !own.in_clear().is_empty()) {
+        let names = own.in_clear().into_keys().collect::<Vec<_>>().join(", ");
+        run.warn(
+            format!(
+                "service {service} gets {names} by `deliver: env`: only `claude-secrets deploy` can start the project"
+            ),
+            Some("To start it yourself, use `deliver: variable` or `deliver: file`.".to_owned()),
+        );
+    }
     let made = overriding::without_values(run, &mut prepared, &names, &tools, &images).await?;
     for service in &made.incomplete {
         run.warn(

@@ -245,11 +245,15 @@ pub(super) fn hide_composed(run: &Run, resolution: &Resolution, access: &Access)
 async fn ask(run: &mut Run, declared: &mut Declared, opened: &[Box<dyn Source>]) -> Result<Resolution> {
     import(run, declared, opened).await?;
     let mut manifest = declared.manifest.clone();
-    let unsound = &declared.soundness.unsound;
-    let is_sound = |secret: &Secret| {
-        !unsound.contains(&secret.name) && !secret.parts().any(|part| unsound.contains(part))
-    };
-    manifest.secrets.retain(is_sound);
+    // What is composed of an unsound secret is unsound, and so is what is composed of that.
+    let mut unsound = declared.soundness.unsound.clone();
+    while let Some(name) = manifest.secrets.iter().find_map(|secret| {
+        let follows = !unsound.contains(&secret.name) && secret.parts().any(|part| unsound.contains(part));
+        follows.then(|| secret.name.clone())
+    }) {
+        unsound.insert(name);
+    }
+    manifest.secrets.retain(|secret| !unsound.contains(&secret.name));
     if let Some(only) = &run.settings.source {
         manifest.secrets.retain_mut(|secret| narrow(secret, only));
     }

@@ -25,7 +25,7 @@ use crate::docker::host_paths::HostPath;
 use crate::error::{Code, Error, Problem, Result};
 use crate::files;
 use crate::interrupt::Interrupt;
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, Place};
 use crate::report::{Message, Outcome, Report, StageTime};
 use crate::sensitive::Sensitive;
 use crate::settings::{Mode, Platform, Settings};
@@ -171,11 +171,15 @@ impl Run {
         if !self.settings.strict || self.report.warnings.is_empty() {
             return Ok(());
         }
-        let problems = self
-            .report
-            .warnings
-            .iter()
-            .map(|warning| Problem { remedy: warning.hint.clone(), ..Problem::new(warning.text.clone()) });
+        let problems = self.report.warnings.iter().map(|warning| Problem {
+            remedy: warning.hint.clone(),
+            place: warning.place.as_ref().map(|place| Place {
+                file: Some(place.file.clone().into()),
+                line: place.line,
+                column: place.column,
+            }),
+            ..Problem::new(warning.text.clone())
+        });
         Err(Error::new(Code::Strict, "there are warnings, and `strict` makes them errors")
             .problems(problems.collect()))
     }

@@ -248,7 +248,11 @@ pub(super) fn write_to(
 ) {
     // Before anything is rendered: what the summary escapes no mask would match any more.
     report.redact(|text| String::from_utf8_lossy(&console.redacted(text.as_bytes())).into_owned());
-    for warning in report::log::annotations(&report.warnings) {
+    // GitHub shows ten annotations of a kind; elsewhere nothing is lost.
+    let shown = |all: &[Message]| {
+        if platform.actions { report::log::annotations(all) } else { all.to_vec() }
+    };
+    for warning in shown(&report.warnings) {
         annotate(console, Level::Warning, &warning);
     }
     let mut lines = report::log::table(report);
@@ -260,7 +264,7 @@ pub(super) fn write_to(
         console.end_line(&line);
     }
     let errors: Vec<Message> = report.errors().flat_map(report::log::error_messages).collect();
-    for message in report::log::annotations(&errors) {
+    for message in shown(&errors) {
         annotate(console, Level::Error, &message);
     }
     let written = [

@@ -15,7 +15,8 @@ pub fn included_env_files(files: &[PathBuf]) -> Vec<PathBuf> {
     let mut seen = BTreeSet::new();
     let mut open: Vec<PathBuf> = files.to_vec();
     while let Some(file) = open.pop() {
-        if !seen.insert(file.clone()) {
+        // By where it is: files that name each other by longer and longer paths would never come to an end.
+        if !seen.insert(file.canonicalize().unwrap_or_else(|_| file.clone())) {
             continue;
         }
         let directory = file.parent().unwrap_or(Path::new(".")).to_owned();

@@ -21,7 +21,8 @@ pub(super) fn check(project_directory: &Path, compose_files: &[PathBuf]) -> Resu
     let mut seen = BTreeSet::new();
     let mut open = compose_files.to_vec();
     while let Some(file) = open.pop() {
-        if !seen.insert(file.clone()) {
+        // By where it is: files that name each other by longer and longer paths would never come to an end.
+        if !seen.insert(file.canonicalize().unwrap_or_else(|_| file.clone())) {
             continue;
         }
         let Ok(contents) = files::read(&file, LARGEST_VALUES) else { continue };
@@ -82,6 +83,25 @@ fn check_one(path: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn files_that_name_each_other_come_to_an_end() {
+        let root = tempfile::tempdir().unwrap();
+        let write = |path: &str, text: &str| {
+            let path = root.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        let two = |a: &str, b: &str| {
+            format!(
+                "include: [{a}, {b}]\nservices: {{x: {{extends: {{file: {a}, service: x}}}}, y: {{extends: {{file: {b}, service: y}}}}}}\n"
+            )
+        };
+        write("compose.yaml", &two("a/c.yaml", "b/c.yaml"));
+        write("a/c.yaml", &two("../compose.yaml", "../b/c.yaml"));
+        write("b/c.yaml", &two("../compose.yaml", "../a/c.yaml"));
+        assert!(check(root.path(), &[root.path().join("compose.yaml")]).is_ok());
+    }
 
     #[test]
     fn what_has_no_end_is_refused_wherever_it_is_named() {

@@ -14,6 +14,7 @@ use super::model::Model;
 use super::place::Place;
 use super::placeholder::variables_in;
 use super::said::Said;
+use crate::delivery::in_clear::STAND_IN;
 use crate::error::{Code, Error, Problem, Result};
 use crate::search::places::Places;
 use crate::search::{Finding, Search};
@@ -228,6 +229,13 @@ pub fn check_merged(
         if variable.is_some_and(|(service, name)| stands(service, name, text)) {
             return;
         }
+        // What one service has in clear another text of the project may be interpolated with, too.
+        if text.contains(STAND_IN) {
+            problems.push(Problem::new(format!(
+                "{path} would hold a value that a service has by `deliver: env`"
+            )));
+            return;
+        }
         if variable.is_some_and(|(_, name)| names.contains(name)) && !text.is_empty() && !names_file {
             problems.push(Problem::new(format!("{path} still has a value")));
             return;
@@ -383,6 +391,7 @@ mod tests {
                 "labels": {"l": placeholder("PW")}},
             "job": {"command": ["--key", "s3cret", placeholder("OK")]},
             "shown": {"environment": {"LEFT": "stand-in"}},
+            "taken": {"labels": {"by": format!("x{STAND_IN}")}},
         });
         let stands = |service: &str, variable: &str, text: &str| {
             (service, variable, text) == ("shown", "LEFT", "stand-in")
@@ -402,6 +411,7 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part} in {text}");
         }
+        assert!(text.contains("services.taken.labels.by would hold a value"), "{text}");
         assert!(!text.contains("s3cret") && !text.contains("OK") && !text.contains("shown"), "{text}");
         assert!(
             check_merged(&json!({"a": "b"}), &model(&json!({})), &names, &stands, &Search::new(&|_| vec![]))

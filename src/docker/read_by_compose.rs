@@ -9,11 +9,14 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::discovery::ComposeFiles;
+use crate::delivery::launch::FILE as LAUNCHER;
 use crate::files::{self, Contents};
 use crate::secret::SecretValue;
 
 /// A file that is larger (bytes) is not read; Compose's words are then taken for quotations of it.
 const LARGEST: u64 = 1024 * 1024;
+/// As large (bytes) as our launcher may be, with all that helps to find faults in it.
+const LARGEST_PROGRAM: u64 = 16 * 1024 * 1024;
 /// More files are not read, with the same effect.
 const MOST_FILES: usize = 256;
 
@@ -56,7 +59,8 @@ impl ReadByCompose {
             if is_compose {
                 let own = path.parent().unwrap_or(Path::new("/"));
                 for directory in [own, &files.directory] {
-                    open.extend(named(&text, directory));
+                    let named = named(&text, directory);
+                    open.extend(named.into_iter().filter(|path| !is_launcher(path)));
                 }
                 this.compose.push(text);
             } else {
@@ -71,6 +75,12 @@ impl ReadByCompose {
 fn is_compose_file(path: &Path, text: &str) -> bool {
     let is_yaml = path.extension().is_some_and(|end| end == "yml" || end == "yaml");
     is_yaml && text.lines().any(|line| line.starts_with("services:"))
+}
+
+/// Our launcher, which the override file names: a program, which Compose does not read.
+fn is_launcher(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name == LAUNCHER)
+        && files::read(path, LARGEST_PROGRAM).is_ok_and(|file| file.value.expose().starts_with(b"\x7fELF"))
 }
 
 /// The files that words of a text name, from a directory.
@@ -151,6 +161,10 @@ mod tests {
         assert_eq!(texts, expected);
         assert_eq!(found.compose.len(), 3);
         assert!(found.complete);
+        write("compose.yaml", "services:\n  web:\n    volumes: [data/claude-secrets-exec:/exec]\n");
+        write("data/claude-secrets-exec", "\x7fELF is no text");
+        assert!(ReadByCompose::of(&files, &[]).others.iter().all(|file| !file.expose().starts_with(b"\x7f")));
+        write("compose.yaml", "services:\n  web: { env_file: a.env }\n");
         write("a.env", &"x".repeat(1024 * 1024 + 1));
         assert!(!ReadByCompose::of(&files, &[]).complete);
     }

@@ -10,9 +10,11 @@ use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use zeroize::Zeroizing;
+
 use super::discovery::ComposeFiles;
 use super::read_by_compose::ReadByCompose;
-use crate::mask::{MASK, Plan, Redactor};
+use crate::mask::MASK;
 use crate::secret::SecretValue;
 
 /// Words of the messages of Compose, of its libraries and of the engine.
@@ -40,7 +42,8 @@ struct Contents {
     /// Words that may be printed: those of the Compose files, of paths, Compose's own.
     known: HashSet<String>,
     others: Vec<SecretValue>,
-    values: Redactor,
+    /// What stands in lines of the others, the longest first: as it is, and quoted.
+    values: Vec<SecretValue>,
     complete: bool,
 }
 
@@ -75,8 +78,7 @@ impl Said {
         if !contents.complete {
             return Some(Strict { is_known: &|word| self.is_known(contents, word) }.pass(&line));
         }
-        let line = contents.values.redact_line(line.as_bytes());
-        let line = String::from_utf8_lossy(&line);
+        let line = contents.without_values(line);
         let mut out = String::new();
         for token in line.split_inclusive(char::is_whitespace) {
             let (word, end) = token.split_at(token.trim_end().len());
@@ -113,12 +115,36 @@ impl Said {
             let values: Vec<&[u8]> = read.others.iter().flat_map(|file| values(file.expose())).collect();
             let is_word = |value: &&[u8]| {
                 std::str::from_utf8(value).is_ok_and(|text| {
-                    pieces(text).all(|piece| known.contains(piece) || names.contains(piece))
+                    pieces(text).next().is_some()
+                        && pieces(text).all(|piece| known.contains(piece) || names.contains(piece))
                 })
             };
-            let plan = Plan::new(values.iter().filter(|value| !is_word(value)).map(|value| ("", *value)));
-            Contents { values: Redactor::new(&plan), known, others: read.others, complete: read.complete }
+            let values = values.iter().filter(|value| !is_word(value)).flat_map(|value| {
+                let text = std::str::from_utf8(value).unwrap_or_default();
+                let quoted = Zeroizing::new(serde_json::to_string(text).unwrap_or_default());
+                let quoted = quoted.as_bytes().get(1..quoted.len().saturating_sub(1)).unwrap_or_default();
+                let quoted = (quoted != *value).then(|| SecretValue::new(quoted.to_vec()));
+                std::iter::once(SecretValue::new(value.to_vec())).chain(quoted)
+            });
+            let mut values: Vec<SecretValue> = values.filter(|value| !value.is_empty()).collect();
+            values.sort_by(|a, b| {
+                let (a, b) = (a.expose(), b.expose());
+                b.len().cmp(&a.len()).then_with(|| a.cmp(b))
+            });
+            values.dedup();
+            Contents { values, known, others: read.others, complete: read.complete }
         })
+    }
+}
+
+impl Contents {
+    fn without_values(&self, line: String) -> String {
+        self.values.iter().filter_map(|value| std::str::from_utf8(value.expose()).ok()).fold(
+            line,
+            |line, value| {
+                if contains(line.as_bytes(), value.as_bytes()) { line.replace(value, MASK) } else { line }
+            },
+        )
     }
 }
 
@@ -137,9 +163,11 @@ fn pieces(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !c.is_alphanumeric()).filter(|piece| !piece.is_empty())
 }
 
-/// What an env file says, line by line: what follows its `=` or `:`, or all of it.
+/// What an env file says, line by line: what follows its `=` or `:`, or all of it. A file with a zero byte has no lines, but
+/// words.
 fn values(file: &[u8]) -> impl Iterator<Item = &[u8]> {
-    file.split(|byte| matches!(byte, b'\n' | b'\r')).flat_map(|line| {
+    let text = if memchr::memchr(0, file).is_none() { file } else { &[] };
+    text.split(|byte| matches!(byte, b'\n' | b'\r')).flat_map(|line| {
         let line = line.trim_ascii();
         let value =
             line.iter().position(|byte| matches!(byte, b'=' | b':')).map_or(line, |at| &line[at + 1..]);
@@ -304,7 +332,7 @@ mod tests {
     #[test]
     fn of_what_compose_prints_while_it_works_words_of_env_files_are_taken_out() {
         let (_root, said) = said(
-            "KEY=p$w0rdTail\nURL='http://u:canary pw@db'\nSTAGE=web\nSYMBOLS=a-b!c?d\nIMAGE=acme/shop\n",
+            "KEY=p$w0rdTail\nURL='http://u:canary pw@db'\nSTAGE=web\nSYMBOLS=a-b!c?d\nQUOTED=!\"?\\!\nIMAGE=acme/shop\n",
         );
         said.learn(["acme/shop:v1".to_owned()]);
         for (text, kept) in [
@@ -312,6 +340,7 @@ mod tests {
             ("Error: no such thing: w0rdTail", Some("Error: no such thing: ***")),
             ("exec: canary: not found", Some("exec: *** not found")),
             ("got a-b!c?d here", Some("got *** here")),
+            ("got \"!\\\"?\\\\!\" here", Some("got \"***\" here")),
             ("acme/shop:v1 Pulled", Some("acme/shop:v1 Pulled")),
             ("time=\"x\" level=warning msg=\"The \\\"w0rdTail\\\" variable is not set.\"", None),
             (

@@ -71,11 +71,12 @@ struct Said {
 }
 
 /// What is odd about the values of secrets at this time; `in_job` under GitHub Actions. Secrets that the manifest says
-/// are none, and defaults, are left alone.
+/// are none, defaults, and what templates make are left alone.
 pub fn warnings(secrets: &[Resolved], now: SystemTime, in_job: bool) -> Vec<Warning> {
     let found: Vec<(&Resolved, &SecretValue)> = secrets
         .iter()
         .filter(|resolved| resolved.state == State::Found && resolved.secret.sensitive)
+        .filter(|resolved| resolved.secret.template.is_none())
         .filter_map(|resolved| Some((resolved, resolved.value.as_ref()?)))
         .collect();
     let mut all = Vec::new();

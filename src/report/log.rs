@@ -93,7 +93,7 @@ pub fn annotations(messages: &[Message]) -> Vec<Message> {
         text.push_str(&line);
     }
     let rolled_up =
-        Message::new(text).hint("The job summary and the log have them all, with their remedies.");
+        Message::new(text).hint("The job summary and the JSON report have them all, with their remedies.");
     kept.iter().cloned().chain([rolled_up]).collect()
 }
 

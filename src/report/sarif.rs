@@ -23,7 +23,11 @@ pub fn to_string(report: &Report, file: &str) -> String {
         let messages = error_messages(error);
         // The fact of several problems says only that there are several.
         let own = if messages.len() > 1 { &messages[1..] } else { &messages[..] };
-        results.extend(own.iter().map(|message| result(&error.code, "error", message, file)));
+        results.extend(own.iter().map(|message| {
+            // Remedies of the error itself belong to each problem that has none of its own.
+            let hint = message.hint.clone().or_else(|| messages.first()?.hint.clone());
+            result(&error.code, "error", &Message { hint, ..message.clone() }, file)
+        }));
     }
     for warning in &report.warnings {
         rules.insert(WARNING.to_owned(), rule(WARNING, "Something to look at."));

@@ -213,12 +213,22 @@ fn undeclared(manifest: &Manifest, problems: &mut Vec<(Code, Problem)>) {
         }
     }
     for secret in &manifest.secrets {
-        for part in secret.parts().filter(|part| manifest.secret(part).is_none()) {
-            let fact = format!(
-                "the template of {} holds {part}, which is neither declared nor found by an import",
-                secret.name
-            );
-            let remedy = "Correct the name, or declare it below `secrets`.";
+        let name = &secret.name;
+        for part in secret.parts() {
+            let (fact, remedy) = match manifest.secret(part) {
+                None => (
+                    format!(
+                        "the template of {name} holds {part}, which is neither declared nor found by an import"
+                    ),
+                    "Correct the name, or declare it below `secrets`.".to_owned(),
+                ),
+                // What is imported is a secret.
+                Some(other) if other.sensitive && !secret.sensitive => (
+                    format!("{name} says `sensitive: false`, and its template holds the secret {part}"),
+                    format!("Take `sensitive: false` out of {name}, or {part} out of its template."),
+                ),
+                Some(_) => continue,
+            };
             problems.push((Code::ManifestInvalid, Problem::new(fact).remedy(remedy)));
         }
     }

@@ -70,7 +70,7 @@ pub fn values() -> Vec<Nasty> {
             b"back\\slash\\n\\\\canary\\",
             b"canary%0Aline%25two%0D%0A::error::x",
             "пароль-🔑-密码-canary".as_bytes(),
-            b"  blanks around the canary \t",
+            b"  spaces beside the canary \t",
             b"\n\nblank lines around the canary\n\n",
             b"crlf canary one\r\ncrlf canary two\r\n",
             b"old mac canary one\rold mac canary two",
