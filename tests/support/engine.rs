@@ -129,12 +129,16 @@ impl Engine {
         self.remove(&["image", "ls", "-q", "--filter", &images], &["image", "rm", "--force"]);
     }
 
+    /// Removes what is listed. A network that a container has just left, say, may not be removable at once.
     fn remove(&self, list: &[&str], remove: &[&str]) {
-        let listed = self.run(list);
-        let text = String::from_utf8_lossy(&listed.stdout).into_owned();
-        let ids: Vec<&str> = text.lines().collect();
-        if !ids.is_empty() {
-            self.run(&[remove, &ids].concat());
+        for _ in 0..10 {
+            let listed = self.run(list);
+            let text = String::from_utf8_lossy(&listed.stdout).into_owned();
+            let ids: Vec<&str> = text.lines().collect();
+            if ids.is_empty() || self.run(&[remove, &ids].concat()).success {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(200));
         }
     }
 }
