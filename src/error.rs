@@ -39,11 +39,11 @@ macro_rules! codes {
 
 codes! {
     Usage "usage" 2 "The command line or an action input is malformed.";
-    GithubSecretsInvalid "github-secrets-invalid" 2 "`github-secrets` is no JSON object of strings.";
-    ProjectDirectoryMissing "project-directory-missing" 2 "The project directory does not exist or is no directory.";
+    GithubSecretsInvalid "github-secrets-invalid" 2 "`github-secrets` is not a JSON object of strings.";
+    ProjectDirectoryMissing "project-directory-missing" 2 "The project directory does not exist or is not a directory.";
     ManifestInvalid "manifest-invalid" 2 "The manifest or the `secrets` input is malformed.";
     ManifestMissing "manifest-missing" 2 "The manifest that `config` names does not exist, or nothing declares a secret.";
-    SecretNameInvalid "secret-name-invalid" 2 "A secret's name is no valid variable name.";
+    SecretNameInvalid "secret-name-invalid" 2 "A secret's name is not a valid variable name.";
     SecretNamesCollide "secret-names-collide" 2 "Two secrets would have the same file, or are looked for at the same place of a source.";
     ReferenceInvalid "reference-invalid" 2 "A reference is malformed or names something its source does not have.";
     SourceUnknown "source-unknown" 2 "A source is named that is unknown or not configured.";

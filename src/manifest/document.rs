@@ -32,7 +32,7 @@ pub(super) struct Document {
     /// Settings of sources, by their ids. Only what the vendors' own variables don't say.
     #[serde(default)]
     pub(super) sources: At<Option<Entries<SourceEntry>>>,
-    /// Which service gets which secrets. Without it, a service gets the secrets that its Compose `environment` names.
+    /// Which service gets which secrets. Without it, a service gets the secrets that its part of the Compose files names.
     #[serde(default)]
     pub(super) services: At<Entries<GrantEntry>>,
     /// The secrets, by their names: letters, digits and underscores.

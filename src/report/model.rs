@@ -47,7 +47,7 @@ pub struct Report {
     pub missing: Vec<String>,
     /// The names of the secrets whose value or way of delivery differs from the last deployment's.
     pub changed: Vec<String>,
-    /// The services whose containers were made anew, those among them that had none before too.
+    /// The services whose containers were recreated, including those that had none before.
     pub recreated: Vec<String>,
     /// The services that had no container before.
     pub created: Vec<String>,
@@ -125,7 +125,7 @@ tokens! {
     /// What became of one service.
     ServiceState {
         Created = "created": "It had no container and has one now.",
-        Recreated = "recreated": "Its containers were made anew.",
+        Recreated = "recreated": "Its containers were recreated.",
         Started = "started": "Its container was there and was started.",
         Unchanged = "unchanged": "It was left as it was.",
         Stale = "stale": "It still runs with older secrets, since this run was not to start it.",

@@ -21,7 +21,7 @@ pub const OUTPUTS: &[(&str, &str)] = &[
     ),
     ("missing", "A JSON list: the names of the required secrets that no source had."),
     ("changed", "A JSON list: the names of the secrets that differ from the last deployment's."),
-    ("recreated", "A JSON list: the services whose containers were made anew."),
+    ("recreated", "A JSON list: the services whose containers were recreated."),
     (
         "degraded",
         "`true` when `on-missing` or `on-source-error` let something pass that would otherwise have ended the run, \
