@@ -59,8 +59,8 @@ codes! {
     SecretsMissing "secrets-missing" 3 "Required secrets were found in no source.";
     SecretInvalid "secret-invalid" 3 "A secret's value breaks a rule of the manifest, or cannot be delivered.";
     Strict "strict" 3 "There are warnings, and `strict` makes them errors.";
-    SourceDenied "source-denied" 4 "A source that stands above the winner refused access.";
-    SourceFailed "source-failed" 4 "A source that stands above the winner could not be read.";
+    SourceDenied "source-denied" 4 "A source of higher priority than the one that answered refused access.";
+    SourceFailed "source-failed" 4 "A source of higher priority than the one that answered could not be read.";
     PathUnsafe "path-unsafe" 5 "A path to write to is or passes a symbolic link, lies outside the project, or is tracked by git.";
     NotWritable "not-writable" 5 "A file or directory cannot be written.";
     DiskFull "disk-full" 5 "There is no space left on the device.";

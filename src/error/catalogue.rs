@@ -1,4 +1,4 @@
-//! What stands behind each error: its causes in the order of their likelihood, and a fix as text to paste. `docs/errors.md`
+//! What is behind each error: its causes in the order of their likelihood, and a fix as text to paste. `docs/errors.md`
 //! is made from it, and `claude-secrets explain CODE` prints it.
 
 use super::Code;
@@ -44,8 +44,8 @@ pub fn of(code: Code) -> Entry {
         ),
         Code::ManifestInvalid => entry(
             &[
-                "A key is misspelled, or stands at the wrong depth.",
-                "A value stands where only names and references belong.",
+                "A key is misspelled, or is at the wrong depth.",
+                "There is a value where only names and references belong.",
                 "A service is given a secret that is not declared.",
             ],
             "yaml",
@@ -62,7 +62,7 @@ pub fn of(code: Code) -> Entry {
         Code::SecretNameInvalid => entry(
             &[
                 "The name has a hyphen, a dot or a blank.",
-                "A value stands where a name belongs.",
+                "There is a value where a name belongs.",
                 "The name is one that Docker, Compose or the loader read themselves, such as `DOCKER_HOST`.",
             ],
             "text",
@@ -147,7 +147,7 @@ pub fn of(code: Code) -> Entry {
             &[
                 "The Compose file puts a secret into a label, a port or a host name, which `docker inspect` shows.",
                 "A build argument holds it, and stays in the image.",
-                "A value stands in the Compose file in clear.",
+                "The Compose file holds a value in clear.",
             ],
             "yaml",
             "services:\n  web:\n    image: example\n    environment:\n      DATABASE_URL: postgres://app:${DB_PASSWORD}@db/app",
@@ -213,7 +213,7 @@ pub fn of(code: Code) -> Entry {
             &[
                 "`secrets-dir` or `override-file` leads out of the project.",
                 "Git tracks the file that is to be written.",
-                "A symbolic link stands where a file belongs.",
+                "There is a symbolic link where a file belongs.",
             ],
             "sh",
             "git rm --cached docker-compose.secrets.yml",
@@ -343,7 +343,7 @@ pub fn of(code: Code) -> Entry {
         ),
         Code::Leak => entry(
             &[
-                "A value stands in a container's configuration, an image or a file of the workspace, from before or by the project itself.",
+                "A value is in a container's configuration, an image or a file of the workspace, from before or by the project itself.",
             ],
             "text",
             "Rotate the secret, and take it out of the place that the error names.",
