@@ -30,9 +30,9 @@ pub async fn create(tools: &Tools, options: &[(&'static str, &str)]) -> Result<O
         if !is_there(tools).await? {
             import(tools).await?;
         } else if !made.stderr.contains(NAME) {
+            // Something else is wrong. An error of the image is over: another run has made it since.
             return Ok(made);
         }
-        // Else another run has made it since the engine said that it is missing.
         attempt += 1;
     }
 }

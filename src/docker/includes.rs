@@ -1,4 +1,4 @@
-//! The env files of the Compose files that a project includes (compose-spec, `include`).
+//! Compose files that name others, and the env files of those that a project includes (compose-spec, `include`).
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -7,21 +7,39 @@ use serde_json::Value;
 
 use crate::files::{self, LARGEST_SETTINGS};
 
-/// The env files by which Compose reads what these files include, in the order of the files: what `env_file` names, else
-/// `.env` in the included project's directory. A file that cannot be read or understood includes nothing: Compose itself
-/// says what is wrong with it.
-pub fn included_env_files(files: &[PathBuf]) -> Vec<PathBuf> {
-    let mut all = Vec::new();
+/// Reads these Compose files, of at most `most` bytes each, and those that `visit` returns for each, once each. A file that
+/// cannot be read is passed over, and one that cannot be understood is `null`: Compose itself says what is wrong with it.
+///
+/// # Errors
+/// The first of `visit`, which ends it.
+pub(super) fn walk<E>(
+    files: &[PathBuf],
+    most: u64,
+    mut visit: impl FnMut(&Path, &Value) -> Result<Vec<PathBuf>, E>,
+) -> Result<(), E> {
     let mut seen = BTreeSet::new();
-    let mut open: Vec<PathBuf> = files.to_vec();
+    let mut open = files.to_vec();
     while let Some(file) = open.pop() {
         // By where it is: files that name each other by longer and longer paths would never come to an end.
         if !seen.insert(file.canonicalize().unwrap_or_else(|_| file.clone())) {
             continue;
         }
-        let directory = file.parent().unwrap_or(Path::new(".")).to_owned();
-        for entry in includes(&file) {
-            let paths = texts(entry.get("path").unwrap_or(&entry));
+        let Ok(contents) = files::read(&file, most) else { continue };
+        let document = serde_saphyr::from_slice(contents.value.expose()).unwrap_or_default();
+        open.extend(visit(file.parent().unwrap_or(Path::new(".")), &document)?);
+    }
+    Ok(())
+}
+
+/// The env files by which Compose reads what these files include, in the order of the files: what `env_file` names, else
+/// `.env` in the included project's directory. A file that cannot be read or understood includes nothing: Compose itself
+/// says what is wrong with it.
+pub fn included_env_files(files: &[PathBuf]) -> Vec<PathBuf> {
+    let mut all = Vec::new();
+    let Ok(()) = walk(files, LARGEST_SETTINGS, |directory, document| {
+        let mut included = Vec::new();
+        for entry in list(document.get("include")) {
+            let paths = texts(entry.get("path").unwrap_or(entry));
             let of_project = entry.get("project_directory").and_then(Value::as_str);
             let of_project =
                 of_project.or_else(|| Path::new(paths.first()?).parent()?.to_str()).unwrap_or("");
@@ -29,26 +47,21 @@ pub fn included_env_files(files: &[PathBuf]) -> Vec<PathBuf> {
                 Some(named) => all.extend(texts(named).iter().map(|path| directory.join(path))),
                 None => all.push(directory.join(of_project).join(".env")),
             }
-            open.extend(paths.iter().map(|path| directory.join(path)));
+            included.extend(paths.iter().map(|path| directory.join(path)));
         }
-    }
+        Ok::<_, std::convert::Infallible>(included)
+    });
     all
 }
 
-fn includes(file: &Path) -> Vec<Value> {
-    let read = files::read(file, LARGEST_SETTINGS).ok();
-    let document: Option<Value> = read.and_then(|read| serde_saphyr::from_slice(read.value.expose()).ok());
-    let document = document.unwrap_or_default();
-    document.get("include").and_then(Value::as_array).cloned().unwrap_or_default()
+/// The entries of a list; none where there is no list.
+pub(super) fn list(value: Option<&Value>) -> impl Iterator<Item = &Value> {
+    value.and_then(Value::as_array).into_iter().flatten()
 }
 
 /// A text, or a list of texts.
 pub(super) fn texts(value: &Value) -> Vec<&str> {
-    value
-        .as_str()
-        .into_iter()
-        .chain(value.as_array().into_iter().flatten().filter_map(Value::as_str))
-        .collect()
+    value.as_str().into_iter().chain(list(Some(value)).filter_map(Value::as_str)).collect()
 }
 
 #[cfg(test)]

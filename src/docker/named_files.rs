@@ -1,13 +1,12 @@
 //! Files that Compose reads because a Compose file names them. Of a pipe it would wait for the end, of a device it would read
 //! until the memory is full, and what the kernel tells of processes holds what nobody granted.
 
-use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::includes::{included_env_files, texts};
+use super::includes::{included_env_files, list, texts, walk};
 use crate::error::{Code, Error, Result};
 use crate::files::{self, LARGEST_VALUES};
 
@@ -18,26 +17,16 @@ use crate::files::{self, LARGEST_VALUES};
 /// One of them is no regular file, or larger than 4 MiB. What is not there or not understood Compose tells of.
 pub(super) fn check(project_directory: &Path, compose_files: &[PathBuf]) -> Result<()> {
     included_env_files(compose_files).iter().try_for_each(|path| check_one(path))?;
-    let mut seen = BTreeSet::new();
-    let mut open = compose_files.to_vec();
-    while let Some(file) = open.pop() {
-        // By where it is: files that name each other by longer and longer paths would never come to an end.
-        if !seen.insert(file.canonicalize().unwrap_or_else(|_| file.clone())) {
-            continue;
-        }
-        let Ok(contents) = files::read(&file, LARGEST_VALUES) else { continue };
-        let document: Value = serde_saphyr::from_slice(contents.value.expose()).unwrap_or_default();
+    walk(compose_files, LARGEST_VALUES, |directory, document| {
         // Compose starts from the project's directory, or from that of the file, as it got to it.
-        let directories = [project_directory, file.parent().unwrap_or(Path::new("."))];
+        let directories = [project_directory, directory];
         let places = |path: &str| directories.map(|directory| directory.join(path));
-        let named = Named::by(&document);
-        let mut read: Vec<PathBuf> = named.data.into_iter().flat_map(places).collect();
+        let named = Named::by(document);
         let more: Vec<PathBuf> = named.compose_files.into_iter().flat_map(places).collect();
-        read.extend(more.iter().cloned());
-        read.iter().try_for_each(|path| check_one(path))?;
-        open.extend(more);
-    }
-    Ok(())
+        named.data.into_iter().flat_map(places).try_for_each(|path| check_one(&path))?;
+        more.iter().try_for_each(|path| check_one(path))?;
+        Ok(more)
+    })
 }
 
 /// What a Compose file names, by what it is.
@@ -50,7 +39,6 @@ struct Named<'d> {
 impl<'d> Named<'d> {
     fn by(document: &'d Value) -> Self {
         let mut this = Self::default();
-        let list = |value: Option<&'d Value>| value.and_then(Value::as_array).into_iter().flatten();
         for entry in list(document.get("include")) {
             this.compose_files.extend(texts(entry.get("path").unwrap_or(entry)));
         }

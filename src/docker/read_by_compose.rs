@@ -10,13 +10,11 @@ use std::path::{Path, PathBuf};
 
 use super::discovery::ComposeFiles;
 use crate::delivery::launch::FILE as LAUNCHER;
-use crate::files::{self, Contents};
+use crate::files::{self, Contents, Links};
 use crate::secret::SecretValue;
 
 /// A file that is larger (bytes) is not read; Compose's words are then taken for quotations of it.
 const LARGEST: u64 = 1024 * 1024;
-/// As large (bytes) as our launcher may be, with all that helps to find faults in it.
-const LARGEST_PROGRAM: u64 = 16 * 1024 * 1024;
 /// More files are not read, with the same effect.
 const MOST_FILES: usize = 256;
 
@@ -79,8 +77,11 @@ fn is_compose_file(path: &Path, text: &str) -> bool {
 
 /// Our launcher, which the override file names: a program, which Compose does not read.
 fn is_launcher(path: &Path) -> bool {
-    path.file_name().is_some_and(|name| name == LAUNCHER)
-        && files::read(path, LARGEST_PROGRAM).is_ok_and(|file| file.value.expose().starts_with(b"\x7fELF"))
+    path.file_name().is_some_and(|name| name == LAUNCHER) && {
+        let mut magic = Vec::new();
+        let read = files::read_beginning(path, 4, Links::Followed, |piece| magic.extend_from_slice(piece));
+        read.is_ok() && magic == b"\x7fELF"
+    }
 }
 
 /// The files that words of a text name, from a directory.

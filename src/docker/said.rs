@@ -43,7 +43,7 @@ struct Contents {
     known: HashSet<String>,
     others: Vec<SecretValue>,
     /// What stands in lines of the others, the longest first: as it is, and quoted.
-    values: Vec<SecretValue>,
+    values: Vec<Zeroizing<String>>,
     complete: bool,
 }
 
@@ -112,25 +112,21 @@ impl Said {
                 known.extend(pieces(text).map(str::to_owned));
             }
             let names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-            let values: Vec<&[u8]> = read.others.iter().flat_map(|file| values(file.expose())).collect();
-            let is_word = |value: &&[u8]| {
-                std::str::from_utf8(value).is_ok_and(|text| {
-                    pieces(text).next().is_some()
-                        && pieces(text).all(|piece| known.contains(piece) || names.contains(piece))
-                })
+            let lines = read.others.iter().flat_map(|file| values(file.expose()));
+            let is_word = |text: &str| {
+                pieces(text).next().is_some()
+                    && pieces(text).all(|piece| known.contains(piece) || names.contains(piece))
             };
-            let values = values.iter().filter(|value| !is_word(value)).flat_map(|value| {
-                let text = std::str::from_utf8(value).unwrap_or_default();
-                let quoted = Zeroizing::new(serde_json::to_string(text).unwrap_or_default());
-                let quoted = quoted.as_bytes().get(1..quoted.len().saturating_sub(1)).unwrap_or_default();
-                let quoted = (quoted != *value).then(|| SecretValue::new(quoted.to_vec()));
-                std::iter::once(SecretValue::new(value.to_vec())).chain(quoted)
-            });
-            let mut values: Vec<SecretValue> = values.filter(|value| !value.is_empty()).collect();
-            values.sort_by(|a, b| {
-                let (a, b) = (a.expose(), b.expose());
-                b.len().cmp(&a.len()).then_with(|| a.cmp(b))
-            });
+            // What is no text cannot be in a line of text.
+            let texts = lines.filter_map(|line| std::str::from_utf8(line).ok()).filter(|text| !is_word(text));
+            let mut values: Vec<Zeroizing<String>> = texts
+                .flat_map(|text| {
+                    let quoted = Zeroizing::new(serde_json::to_string(text).unwrap_or_default());
+                    let inner = quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default();
+                    [Zeroizing::new(text.to_owned()), Zeroizing::new(inner.to_owned())]
+                })
+                .collect();
+            values.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
             values.dedup();
             Contents { values, known, others: read.others, complete: read.complete }
         })
@@ -139,12 +135,13 @@ impl Said {
 
 impl Contents {
     fn without_values(&self, line: String) -> String {
-        self.values.iter().filter_map(|value| std::str::from_utf8(value.expose()).ok()).fold(
-            line,
-            |line, value| {
-                if contains(line.as_bytes(), value.as_bytes()) { line.replace(value, MASK) } else { line }
-            },
-        )
+        self.values.iter().fold(line, |line, value| {
+            if contains(line.as_bytes(), value.as_bytes()) {
+                line.replace(value.as_str(), MASK)
+            } else {
+                line
+            }
+        })
     }
 }
 
