@@ -162,7 +162,7 @@ impl Deployment<'_> {
         if ids(&now) != ids(&planned.containers) {
             planned = planning::plan_delivery(run, self.prepared, self.secrets, self.tools, self.images, now)
                 .await?;
-            let text = overriding::text(run, self.prepared, planned.parts(self.images), &planned.stamp)?;
+            let text = overriding::text(run, self.prepared, planned.parts(self.images), &planned.stamp);
             planned.override_text = Some(text);
         }
         for (service, why) in &planned.stale {

@@ -3,6 +3,7 @@
 mod create;
 mod deploy;
 mod down;
+mod exposure;
 mod gather;
 mod offline;
 mod overriding;

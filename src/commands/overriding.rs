@@ -54,13 +54,13 @@ pub(super) async fn checked(
 ) -> Result<Made> {
     prepared.project.read_as_written(tools).await?;
     prepared.engine = EngineSide::of(prepared, tools).await?;
-    let (mut all, mut incomplete) = file(run, prepared, parts)?;
+    let (mut all, mut incomplete) = file(run, prepared, parts);
     let mut merged = prepared.project.merged(tools, With::Input(&all.to_yaml(stamp))).await?;
     let read_elsewhere = read_elsewhere(&all, &prepared.project.model, &merged);
     prepared.emptied = still_there(prepared, &merged);
     if !read_elsewhere.is_empty() || !prepared.emptied.is_empty() {
         prepared.project.model.keep_environment(&read_elsewhere);
-        (all, incomplete) = file(run, prepared, parts)?;
+        (all, incomplete) = file(run, prepared, parts);
         merged = prepared.project.merged(tools, With::Input(&all.to_yaml(stamp))).await?;
     }
     check(run, prepared, secrets, &merged)?;
@@ -98,11 +98,11 @@ pub(super) async fn without_values(
 }
 
 /// The text of the override file for a plan that is made anew; [`checked`] must have been called for the project.
-pub(super) fn text(run: &Run, prepared: &Prepared, parts: Parts<'_>, stamp: &str) -> Result<String> {
-    file(run, prepared, parts).map(|(all, _)| all.to_yaml(stamp))
+pub(super) fn text(run: &Run, prepared: &Prepared, parts: Parts<'_>, stamp: &str) -> String {
+    file(run, prepared, parts).0.to_yaml(stamp)
 }
 
-fn file(run: &Run, prepared: &Prepared, parts: Parts<'_>) -> Result<(OverrideFile, Vec<String>)> {
+fn file(run: &Run, prepared: &Prepared, parts: Parts<'_>) -> (OverrideFile, Vec<String>) {
     Overriding { prepared, parts, secrets_dir: &run.settings.secrets_dir }.file()
 }
 
@@ -114,7 +114,7 @@ struct Overriding<'a> {
 }
 
 impl Overriding<'_> {
-    fn file(&self) -> Result<(OverrideFile, Vec<String>)> {
+    fn file(&self) -> (OverrideFile, Vec<String>) {
         let mut all = OverrideFile::default();
         let mut incomplete = Vec::new();
         let none = BTreeSet::new();
@@ -142,11 +142,12 @@ impl Overriding<'_> {
                 }
                 own.own_configs = own_configs(service, access);
             }
-            own.mounts.extend(self.covers(service)?);
+            own.mounts
+                .extend(self.prepared.covers.get(name).into_iter().flatten().cloned().map(Mount::Cover));
             own.labels = self.parts.labels.get(name).cloned().unwrap_or_default();
             all.services.insert(name.clone(), own);
         }
-        Ok((all, incomplete))
+        (all, incomplete)
     }
 
     /// The variable by which a service is told what to mount at `/run/secrets` of the workers that it starts.
@@ -235,28 +236,6 @@ impl Overriding<'_> {
         if rest.len() < service.secrets.len() {
             own.own_secrets = Some(rest);
         }
-    }
-
-    /// Mounts that hide the secrets directory from a service that mounts a directory above it.
-    fn covers(&self, service: &Service) -> Result<Vec<Mount>> {
-        if self.prepared.choice.kind != Kind::File {
-            return Ok(Vec::new());
-        }
-        let secrets = self.prepared.host_secrets_dir.as_path();
-        let mut covers = Vec::new();
-        for mount in service.mounts.iter().filter(|mount| mount.kind == "bind") {
-            let source = Path::new(&mount.source);
-            if let Ok(below) = secrets.strip_prefix(source) {
-                covers.push(Mount::Cover(Path::new(&mount.target).join(below).display().to_string()));
-            } else if source.starts_with(secrets) {
-                return Err(Error::new(
-                    Code::SecretNotGranted,
-                    format!("service {} mounts {} of the secrets directory", service.name, mount.source),
-                )
-                .hint("Grant the secret to the service instead: it is then at /run/secrets. Take the mount out of the Compose file."));
-            }
-        }
-        Ok(covers)
     }
 }
 

@@ -5,12 +5,13 @@ use std::path::Path;
 
 use super::gather::Declared;
 use super::overriding::EngineSide;
-use super::{Run, gather, own_files};
+use super::{Run, exposure, gather, own_files};
 use crate::access::{self, Access};
 use crate::count::count;
 use crate::delivery::choose::{Choice, Kind, choose};
 use crate::delivery::override_file::OverrideFile;
 use crate::delivery::plan::OwnSecret;
+use crate::delivery::reach::SecretsPlace;
 use crate::delivery::{ProjectFile, SecretsDir, in_clear, workers};
 use crate::docker::command::Tools;
 use crate::docker::engine::{self, Container};
@@ -43,6 +44,8 @@ pub(super) struct Prepared {
     pub(super) containers: Vec<Container>,
     /// The images that they were made from.
     pub(super) images: Images,
+    /// Places in containers where the secrets directory is hidden, by service.
+    pub(super) covers: BTreeMap<String, Vec<String>>,
     /// The project's own secrets that move into a service's volume.
     pub(super) own: BTreeMap<String, Vec<OwnSecret>>,
     /// Declared secrets that have no value.
@@ -103,12 +106,20 @@ pub(super) async fn prepare(
     let starts_workers = access.services.iter().filter(|(_, own)| own.workers.is_some());
     let secrets_dir =
         starts_workers.map(|(service, _)| workers::directory(service)).fold(secrets_dir, SecretsDir::mounted);
+    let host_secrets_dir = project.directory.join(&run.settings.secrets_dir);
+    let below = run.settings.secrets_dir.clone();
+    let place = SecretsPlace::new(host, directory, &below, host_secrets_dir.as_path());
+    let choice = exposure::choose(run, &project.model, choice, &place)?;
+    let covers =
+        if choice.kind == Kind::File { exposure::covers(&project.model, &place)? } else { BTreeMap::new() };
+    if has_engine {
+        exposure::check_volumes(&project.model, &place, tools).await?;
+    }
     let own = if choice.kind == Kind::Volume && has_engine {
         own_files::read(&project, &access, tools, host).await?
     } else {
         BTreeMap::new()
     };
-    let host_secrets_dir = project.directory.join(&run.settings.secrets_dir);
     let mounted = mounted_files::of_services(
         &project.model,
         &mounted_files::Around {
@@ -146,6 +157,7 @@ pub(super) async fn prepare(
         containers,
         images,
         mounted,
+        covers,
         own,
         absent: absent.iter().map(|secret| secret.name.clone()).collect(),
         emptied: BTreeMap::new(),

@@ -2,11 +2,13 @@
 //!
 //! Whoever changes a project's files holds its [`ProjectLock`] while doing so; the types here do not lock by themselves.
 
+pub mod build_context;
 pub mod choose;
 pub mod in_clear;
 pub mod launch;
 pub mod override_file;
 pub mod plan;
+pub mod reach;
 pub mod revision;
 pub mod standing;
 pub mod volume;

@@ -13,6 +13,9 @@ use crate::error::{Code, Error, Result};
 use crate::files;
 use crate::settings::Platform;
 
+/// So many links that lead to nothing yet are followed: as many as the kernel follows.
+const MOST_LINKS: usize = 40;
+
 /// A path as the Docker host sees it. It is no path to open here, unless a link was put there.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct HostPath(PathBuf);
@@ -96,6 +99,31 @@ impl HostPaths {
         let (ours, _, rest) = below.max_by_key(|(_, source, _)| source.as_os_str().len())?;
         let real = joined(ours, rest).canonicalize().ok()?;
         mounts.iter().any(|(ours, _)| real.starts_with(ours)).then_some(real)
+    }
+
+    /// Where a path of the host leads here, links resolved as far as it exists; `None` when it leads to nothing that is
+    /// mounted here, or has too many links.
+    pub fn leads_to(&self, host: &Path) -> Option<PathBuf> {
+        let mut path = host.to_owned();
+        for _ in 0..MOST_LINKS {
+            let real = self.here(&path);
+            if real.is_some() {
+                return real;
+            }
+            // What is not there: the longest part of it that is, and the rest as it is written, or where a link says.
+            let (there, rest) = path
+                .ancestors()
+                .skip(1)
+                .find_map(|above| Some((self.here(above)?, path.strip_prefix(above).ok()?)))?;
+            let mut parts = rest.components();
+            let first = there.join(parts.next()?);
+            let Ok(target) = std::fs::read_link(&first) else {
+                return Some(there.join(rest));
+            };
+            let next = there.join(target).join(parts.as_path());
+            path = self.to_host(&next).ok()?.0;
+        }
+        None
     }
 
     /// Puts a link at the host's path, so that programs here can read what they name to the engine. Nothing is done

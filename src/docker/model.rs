@@ -92,6 +92,26 @@ impl Model {
             .or_else(|| text("content").map(OwnDefinition::Content))
     }
 
+    /// The name that the engine knows a volume by. Takes its key in the project's `volumes`.
+    pub fn volume_name(&self, key: &str) -> String {
+        let name = self.resolved.get("volumes").and_then(|all| all.get(key)?.get("name")?.as_str());
+        name.unwrap_or(key).to_owned()
+    }
+
+    /// The directories of the Docker host that a volume stands for, by the options of the `local` driver: the `device` of a
+    /// bind mount, and what an option such as `lowerdir` names. Takes its key in the project's `volumes`.
+    pub fn volume_directories(&self, key: &str) -> Vec<&str> {
+        let options = self.resolved.get("volumes").and_then(|all| all.get(key)?.get("driver_opts"));
+        let option = |name: &str| options.and_then(|all| all.get(name)?.as_str()).unwrap_or_default();
+        // A device of another machine is `:/path`, `host:/path` or `//host/path`.
+        let device = Some(option("device")).filter(|device| !device.starts_with("//"));
+        let named = option("o")
+            .split(',')
+            .filter_map(|one| Some(one.split_once('=')?.1))
+            .flat_map(|value| value.split(':'));
+        device.into_iter().chain(named).filter(|path| path.starts_with('/')).collect()
+    }
+
     /// Everything that makes the service's container what it is, as one text: when it changes, Compose recreates the
     /// container. What Compose leaves out of its own hash is left out here.
     pub fn definition(&self, service: &str) -> String {

@@ -78,6 +78,8 @@ pub struct Service {
     pub mounts: Vec<OwnMount>,
     /// `volumes_from`: services whose mounts it has, too.
     pub volumes_from: Vec<String>,
+    /// `volumes_from: container:…`: containers whose mounts it has, too, by name or id.
+    pub volumes_from_containers: Vec<String>,
     /// `pid: service:…`: the service whose processes it sees, as that one sees its own.
     pub processes_of: Option<String>,
     /// The type of the provider that manages it (`provider`): a program of somebody else, asked by Compose. Such a service
@@ -167,6 +169,7 @@ pub(super) fn read(project: &str, name: &str, resolved: &Value, active: bool) ->
         configs: list("configs").iter().filter_map(own_file).collect(),
         mounts,
         volumes_from: volumes_from(resolved),
+        volumes_from_containers: volumes_from_containers(resolved),
         processes_of: service_named(resolved, "pid"),
         provider: provider.map(str::to_owned),
         depends_on: keys(resolved.get("depends_on")).collect(),
@@ -229,9 +232,24 @@ fn words(definition: &Value, path: &str) -> Option<Vec<String>> {
 }
 
 fn volumes_from(definition: &Value) -> Vec<String> {
-    let entries = definition.get("volumes_from").and_then(Value::as_array).into_iter().flatten();
-    let services = entries.filter_map(Value::as_str).filter(|name| !name.starts_with("container:"));
-    services.map(|name| name.split(':').next().unwrap_or(name).to_owned()).collect()
+    let services = sources_of_volumes(definition).filter(|name| !name.starts_with(CONTAINER));
+    services.map(without_mode).collect()
+}
+
+fn volumes_from_containers(definition: &Value) -> Vec<String> {
+    sources_of_volumes(definition).filter_map(|name| name.strip_prefix(CONTAINER)).map(without_mode).collect()
+}
+
+/// How `volumes_from` names a container that is none of the project's services.
+const CONTAINER: &str = "container:";
+
+fn sources_of_volumes(definition: &Value) -> impl Iterator<Item = &str> {
+    definition.get("volumes_from").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+}
+
+/// Without `:ro` or `:rw`.
+fn without_mode(name: &str) -> String {
+    name.split(':').next().unwrap_or(name).to_owned()
 }
 
 /// The service whose name space a definition takes: `service:NAME`.

@@ -139,6 +139,7 @@ pub fn of(code: Code) -> Entry {
             &[
                 "The manifest's `services:` leaves out a service whose Compose file takes the secret as a file.",
                 "`volumes_from` hands a service another one's secrets.",
+                "A service mounts the secrets directory, or a volume that holds another service's secrets.",
             ],
             "yaml",
             "secrets:\n  API_KEY:\nservices:\n  web: [API_KEY]\n  worker: [API_KEY]",
