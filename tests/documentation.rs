@@ -10,6 +10,8 @@ mod examples;
 mod generated;
 #[path = "documentation/markdown.rs"]
 mod markdown;
+#[path = "documentation/shown_by.rs"]
+mod shown_by;
 
 use std::collections::BTreeSet;
 use std::fs;
