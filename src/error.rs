@@ -70,6 +70,10 @@ codes! {
     Locked "locked" 5 "Another run is changing the same project.";
     DockerSocketMissing "docker-socket-missing" 6 "There is no Docker socket.";
     EngineUnreachable "engine-unreachable" 6 "The Docker Engine does not answer.";
+    SshKeyInvalid "ssh-key-invalid" 2 "There is no private key to log in to the server with, or it cannot be used.";
+    SshDenied "ssh-denied" 6 "The server refuses the login by SSH.";
+    HostKeyUnknown "host-key-unknown" 6 "Nothing says whether the server's SSH key is the right one.";
+    HostKeyChanged "host-key-changed" 6 "The server shows another SSH key than the known one.";
     EngineTooOld "engine-too-old" 6 "The Docker Engine's API is older than 1.41.";
     ComposeMissing "compose-missing" 6 "Docker Compose v2 was not found.";
     ComposeTooOld "compose-too-old" 6 "Docker Compose is older than v2.24.";

@@ -11,6 +11,7 @@ use zeroize::Zeroize;
 use crate::access::variables_of;
 use crate::manifest::Manifest;
 use crate::mask::Plan;
+use crate::remote;
 use crate::reserved;
 use crate::secret::SecretValue;
 use crate::settings::{Environment, INPUTS, Kind, Settings, holds, input_variable};
@@ -69,6 +70,7 @@ impl Sensitive {
     pub fn in_environment(variables: &Environment) -> Self {
         let mut all = Self::default();
         all.credentials(variables, &sources::credential_variables(&BTreeMap::new()));
+        all.credentials(variables, &remote::SECRET_VARIABLES.iter().map(OsString::from).collect());
         for name in variables.names() {
             let is_token = name == "GITHUB_TOKEN" || name.starts_with("ACTIONS_") && name.ends_with("TOKEN");
             let is_foreign_input = name.starts_with("INPUT_") && !is_input_of_ours(name);

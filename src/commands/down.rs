@@ -35,6 +35,8 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
             early
         }
     };
+    gather::connect(run).await?;
+    let tools = gather::for_engine(run, tools);
     gather::check_socket(&tools)?;
     let directory = files.directory.clone();
     let secrets_dir = SecretsDir::open(&directory, &run.settings.secrets_dir)?;

@@ -18,6 +18,7 @@ use crate::files::LARGEST_SETTINGS;
 use crate::lint;
 use crate::manifest::{self, Manifest, Place, Reading, Secret, Soundness};
 use crate::mask::Plan;
+use crate::remote::{Address, Remote};
 use crate::report::{Message, PlaceRow};
 use crate::reserved;
 use crate::resolve::{self, Resolution, resolve};
@@ -140,12 +141,40 @@ fn read_given(settings: &Settings, files: &ComposeFiles, lenient: bool) -> Resul
 /// Docker's programs before any secret is known: they get only what a Docker client needs.
 pub(super) fn early_tools(run: &Run) -> Tools {
     let variables = Sensitive::docker_alone(&run.settings.variables);
-    Tools::new(variables, run.console.clone(), run.interrupt.clone())
+    let tools = Tools::new(variables, run.console.clone(), run.interrupt.clone());
+    match &run.settings.engine.host {
+        Some(Address::Unix(socket)) => tools.for_socket(socket),
+        _ => tools,
+    }
+}
+
+/// Opens the session with the engine's machine, where that is another one.
+pub(super) async fn connect(run: &mut Run) -> Result<()> {
+    let Some(address) = run.settings.engine.host.clone().filter(Address::is_remote) else { return Ok(()) };
+    run.begin_stage("Engine");
+    let opening = Remote::open(&run.settings);
+    run.remote = run.interrupt.or(opening).await??;
+    run.console.line(&format!("the engine is at {address}"));
+    Ok(())
+}
+
+/// Docker's programs for the engine that `docker-host` names. Before the session with its machine they reach none at all.
+pub(super) fn for_engine(run: &Run, tools: Tools) -> Tools {
+    match (&run.settings.engine.host, &run.remote) {
+        (_, Some(remote)) => tools.for_socket(remote.socket()),
+        (Some(Address::Unix(socket)), None) => tools.for_socket(socket),
+        (Some(_), None) => tools.for_socket(Path::new("/dev/null")),
+        (None, None) => tools,
+    }
 }
 
 /// Finds our own container, if we are in one, and refuses to print masks where its output leaves the machine.
 pub(super) async fn host_paths(run: &mut Run, tools: &Tools) -> Result<HostPaths> {
     let platform = &run.settings.platform;
+    let is_remote = run.settings.engine.is_remote();
+    if is_remote && !platform.actions {
+        return Ok(HostPaths::without_engine());
+    }
     if platform.in_container {
         check_socket(tools)?;
     }
@@ -166,6 +195,7 @@ pub(super) async fn host_paths(run: &mut Run, tools: &Tools) -> Result<HostPaths
             "Masking a value means to print it once for the runner, and that log driver would ship it off the machine in \
              clear. Set the engine's default log driver to `json-file` or `local` (daemon.json: `\"log-driver\": \"local\"`).",
         )),
+        _ if is_remote => Ok(host.of_another_machine()),
         _ => Ok(host),
     }
 }
@@ -373,7 +403,7 @@ pub(super) fn tools(
         .collect();
     let stand_ins = StandIns { variables: placeholders, values: available };
     let variables = run.sensitive.child_variables(&run.settings.variables, &values, stand_ins);
-    Tools::new(variables, run.console.clone(), run.interrupt.clone())
+    for_engine(run, Tools::new(variables, run.console.clone(), run.interrupt.clone()))
 }
 
 /// The project's socket: missing it is the commonest mistake, and the client's own words for it are long.

@@ -27,6 +27,7 @@ use crate::error::{Code, Error, Problem, Result};
 use crate::files;
 use crate::interrupt::Interrupt;
 use crate::manifest::{Manifest, Place};
+use crate::remote::Remote;
 use crate::report::{Message, Outcome, Report, StageTime};
 use crate::sensitive::Sensitive;
 use crate::settings::{Mode, Platform, Settings};
@@ -46,6 +47,8 @@ struct Run {
     /// Where the findings go as SARIF, and the file that those stand in which have no place of their own.
     sarif_file: Option<(ReportFile, String)>,
     stage: Option<(String, Instant)>,
+    /// The session with the machine of the engine, where that is another one.
+    remote: Option<Remote>,
     /// What is wrong and does not keep the run from looking for what else is. Nothing is changed after something got here.
     wrong: Vec<Error>,
 }
@@ -59,6 +62,12 @@ pub async fn run(settings: Settings, console: Arc<Console>, interrupt: Interrupt
     };
     run.end_stage();
     run.console.release();
+    if let Some(remote) = run.remote.take() {
+        // Docker's programs only say that the engine does not answer.
+        let trouble = if result.is_err() { remote.trouble().await } else { None };
+        run.wrong.extend(trouble);
+        remote.close().await;
+    }
     // What a stage ended with comes behind what was noted before.
     run.report.result = match result {
         Ok(outcome) => outcome,
@@ -128,6 +137,7 @@ impl Run {
             report_file: None,
             sarif_file: None,
             stage: None,
+            remote: None,
             wrong: Vec::new(),
         }
     }

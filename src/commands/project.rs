@@ -75,7 +75,11 @@ pub(super) async fn prepare(
 ) -> Result<Prepared> {
     run.begin_stage("Project");
     let absent: Vec<&Secret> = resolution.into_iter().flat_map(Resolution::absent).collect();
-    let endpoint = if host.is_some() { engine::endpoint(tools).await } else { Ok(None) };
+    let endpoint = match &run.remote {
+        Some(remote) => Ok(Some(remote.address().to_string())),
+        None if host.is_some() => engine::endpoint(tools).await,
+        None => Ok(None),
+    };
     let directory = &declared.files.directory;
     let choice = endpoint.and_then(|endpoint| choose(&run.settings, endpoint.as_deref()));
     let secrets_dir = SecretsDir::open(directory, &run.settings.secrets_dir);

@@ -30,6 +30,8 @@ pub(super) async fn ready(run: &mut Run) -> Result<Ready> {
     let host = gather::host_paths(run, &early).await;
     let host = run.note(host);
     let mut declared = gather::declared(run)?;
+    let connected = gather::connect(run).await;
+    let is_connected = run.note(connected).is_some();
     let resolution = match &host {
         Some(host) if declared.soundness.askable => {
             let resolved = gather::resolved(run, &mut declared, &early, host).await;
@@ -41,14 +43,21 @@ pub(super) async fn ready(run: &mut Run) -> Result<Ready> {
     let resolution = resolution.unwrap_or_default();
     let secrets: Vec<&Secret> = declared.manifest.secrets.iter().collect();
     let tools = gather::tools(run, &declared.files.directory, &secrets, Some(&resolution));
-    if run.settings.mode == Mode::Deploy {
+    if run.settings.mode == Mode::Deploy && is_connected {
         run.note(gather::check_socket(&tools));
     }
     // One that has no value though it should is handed out in the run after this one: what of it can be checked, is.
     let secrets: Vec<&Secret> =
         secrets.into_iter().filter(|secret| !resolution.is_absent(&secret.name)).collect();
-    let prepared =
-        project::prepare(run, &declared, &secrets, Some(&resolution), &tools, host.as_ref()).await?;
+    let prepared = project::prepare(
+        run,
+        &declared,
+        &secrets,
+        Some(&resolution),
+        &tools,
+        host.as_ref().filter(|_| is_connected),
+    )
+    .await?;
     let host = host.unwrap_or_else(HostPaths::without_engine);
     Ok(Ready { host, declared, resolution, tools, prepared })
 }

@@ -90,6 +90,17 @@ impl Tools {
         self
     }
 
+    /// The same programs for the engine behind this socket, whatever variables and contexts say.
+    #[must_use]
+    pub fn for_socket(mut self, socket: &Path) -> Self {
+        for name in ["DOCKER_CONTEXT", "DOCKER_TLS", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH"] {
+            self.environment.remove(OsStr::new(name));
+        }
+        let mut host = OsString::from("unix://");
+        host.push(socket);
+        self.with_variable("DOCKER_HOST", &host)
+    }
+
     /// The same programs, which an interrupt does not stop: for putting things in order at the end.
     #[must_use]
     pub fn uninterrupted(&self) -> Self {

@@ -57,6 +57,13 @@ impl HostPaths {
         Self { mounts: None, log_driver: None, own_id: None, own_image: None }
     }
 
+    /// The same for an engine on another machine: it has no path of ours, and no container that we run in. What is known of
+    /// where our own output goes stays.
+    #[must_use]
+    pub fn of_another_machine(self) -> Self {
+        Self { log_driver: self.log_driver, ..Self::without_engine() }
+    }
+
     /// Finds out. Outside of a container both sides are the same.
     pub async fn find(tools: &Tools, platform: &Platform) -> Result<Self> {
         if !platform.in_container || engine_is_beside_us(tools) {

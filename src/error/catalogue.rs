@@ -277,6 +277,37 @@ pub fn of(code: Code) -> Entry {
             "sh",
             "docker version",
         ),
+        Code::SshKeyInvalid => entry(
+            &[
+                "The secret is not set in this repository or environment, and arrives empty.",
+                "The public key was given, or the private one without its first and last line.",
+                "The key has a passphrase, and `SSH_KEY_PASSPHRASE` is missing or another one.",
+            ],
+            "yaml",
+            "- uses: org/claude-secrets-action@v1\n  with:\n    docker-host: ssh://deploy@example.com\n    ssh-known-hosts: example.com ssh-ed25519 AAAA…\n  env:\n    SSH_PRIVATE_KEY: ${{ secrets.SSH_PRIVATE_KEY }}",
+        ),
+        Code::SshDenied => entry(
+            &[
+                "The public key is not in `~/.ssh/authorized_keys` of this user on the server.",
+                "The user in `docker-host` is another one than the key's.",
+                "The server takes no keys, or wants a second factor.",
+            ],
+            "sh",
+            "ssh-copy-id -i deploy.pub deploy@example.com",
+        ),
+        Code::HostKeyUnknown => entry(
+            &["`ssh-known-hosts` has no line for this name and port."],
+            "sh",
+            "ssh-keyscan -p 22 example.com    # compare: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub, on the server",
+        ),
+        Code::HostKeyChanged => entry(
+            &[
+                "The server was set up anew, or another machine has its address now.",
+                "Somebody is between this machine and the server.",
+            ],
+            "sh",
+            "ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub    # on the server, by another way than this network",
+        ),
         Code::EngineTooOld => entry(
             &["The Docker Engine is older than 20.10."],
             "sh",

@@ -190,6 +190,36 @@ pub const INPUTS: &[Input] = &[
         "Waits until every service is healthy, or runs and stays up, or has ended with status 0.",
     ),
     input("wait-timeout", Kind::Text, "120s", "How long to wait for the services."),
+    input(
+        "docker-host",
+        Kind::Text,
+        "",
+        "Where the engine is: `ssh://user@host[:port]` (with `SSH_PRIVATE_KEY`), `tcp://host:2376` (with TLS), or `unix:///path`. Default: the machine that runs this, or what `DOCKER_HOST` says.",
+    ),
+    input(
+        "ssh-known-hosts",
+        Kind::Text,
+        "",
+        "`docker-host` by SSH: the server's key, as lines of `known_hosts` (`ssh-keyscan HOST`, once they have been compared), or a file that holds them. This or `ssh-fingerprint` is required; on the command line `~/.ssh/known_hosts` counts, too.",
+    ),
+    input(
+        "ssh-fingerprint",
+        Kind::Text,
+        "",
+        "`docker-host` by SSH: the fingerprint of the server's key, `SHA256:…`.",
+    ),
+    input(
+        "ssh-jump",
+        Kind::List,
+        "",
+        "`docker-host` by SSH: the servers on the way, `user@host[:port]`, the nearest first.",
+    ),
+    input(
+        "docker-tls-ca",
+        Kind::Text,
+        "",
+        "`docker-host` by TCP: the authority that signs the engine's certificate, as PEM or a file that holds it. Ours and its key are `DOCKER_TLS_CERT` and `DOCKER_TLS_KEY`; or all three are files of `DOCKER_CERT_PATH`.",
+    ),
     input("delivery", Kind::Text, "auto", "How services get their secrets: `file`, `volume` or `auto`."),
     input(
         "secrets-dir",

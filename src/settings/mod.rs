@@ -14,6 +14,7 @@ pub use inputs::{INPUTS, Input, Kind};
 use self::reading::Reading;
 use crate::error::{Code, Error, Result};
 use crate::nearest::slip;
+use crate::remote::{Address, Server};
 use crate::secret::SecretValue;
 
 /// What a run does.
@@ -136,6 +137,28 @@ pub struct Platform {
     pub errors_page: Option<String>,
 }
 
+/// Where the engine is, and how it is reached.
+#[derive(Clone, Default)]
+pub struct EngineSettings {
+    /// `docker-host`; `None` for what Docker's own settings say.
+    pub host: Option<Address>,
+    /// `ssh-known-hosts`: lines, or a file of the workspace that holds them.
+    pub known_hosts: Option<String>,
+    /// `ssh-fingerprint`.
+    pub fingerprint: Option<String>,
+    /// `ssh-jump`: the servers on the way, the nearest first.
+    pub jumps: Vec<Server>,
+    /// `docker-tls-ca`: PEM, or a file of the workspace that holds it.
+    pub tls_ca: Option<String>,
+}
+
+impl EngineSettings {
+    /// Whether `docker-host` names another machine.
+    pub fn is_remote(&self) -> bool {
+        self.host.as_ref().is_some_and(Address::is_remote)
+    }
+}
+
 /// Everything the user said.
 #[derive(Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "each is an input of its own")]
@@ -174,6 +197,8 @@ pub struct Settings {
     pub store_inputs: BTreeMap<&'static str, String>,
     /// What is said to Compose.
     pub compose: ComposeSettings,
+    /// `docker-host` and what belongs to it.
+    pub engine: EngineSettings,
     /// `delivery`.
     pub delivery: DeliveryChoice,
     /// `secrets-dir`, as given: relative to the project directory.
@@ -224,6 +249,10 @@ impl Settings {
             if given && settings.mode != Mode::Validate {
                 reading.note(only_validate(input, settings.mode));
             }
+        }
+        let writes_files = matches!(settings.mode, Mode::CreateFiles | Mode::CreateCompose);
+        if settings.engine.is_remote() && writes_files {
+            reading.note(needs_no_engine(settings.mode));
         }
         reading.wrong().map_or(Ok(settings), Err)
     }
@@ -294,6 +323,7 @@ impl Reading<'_> {
                 wait: self.switch("wait"),
                 wait_timeout: self.duration("wait-timeout"),
             },
+            engine: self.engine(),
             delivery: self.choice(
                 "delivery",
                 &[
@@ -315,6 +345,15 @@ impl Reading<'_> {
             variables: given.variables.clone(),
         }
     }
+}
+
+/// Files for another machine's services would be on this one.
+fn needs_no_engine(mode: Mode) -> Error {
+    let fact = format!(
+        "docker-host: mode `{}` writes files on this machine, and that engine is on another",
+        mode.name()
+    );
+    Error::new(Code::Usage, fact).hint("Leave `docker-host` out, or use `deploy`.")
 }
 
 fn only_validate(input: &str, mode: Mode) -> Error {

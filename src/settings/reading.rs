@@ -4,11 +4,12 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 use super::inputs::INPUTS;
-use super::{Given, RegistryLogin, input_variable};
+use super::{EngineSettings, Given, RegistryLogin, input_variable};
 use crate::count::count;
 use crate::error::{Code, Error, Result};
 use crate::files::{self, LARGEST_VALUES};
 use crate::nearest::meant;
+use crate::remote::{Address, Server};
 use crate::secret::SecretValue;
 
 /// A longer time is none that anybody waits for, and clocks cannot be moved on by any time.
@@ -115,6 +116,20 @@ impl<'a> Reading<'a> {
                 .hint("Name a file of at most 4 MiB that this user may read.")
         });
         self.sound(contents.map(|contents| Some(contents.value)))
+    }
+
+    /// `docker-host` and the inputs that belong to it.
+    pub(super) fn engine(&self) -> EngineSettings {
+        let host = self.optional("docker-host").map(|text| Address::parse("docker-host", &text)).transpose();
+        let jumps = self.list("ssh-jump");
+        let jumps = jumps.iter().map(|text| Server::parse("ssh-jump", text)).collect::<Result<_>>();
+        EngineSettings {
+            host: self.sound(host),
+            known_hosts: self.optional("ssh-known-hosts"),
+            fingerprint: self.optional("ssh-fingerprint"),
+            jumps: self.sound(jumps),
+            tls_ca: self.optional("docker-tls-ca"),
+        }
     }
 
     /// The logins of the `registries` input.

@@ -1,6 +1,7 @@
 //! A Docker Engine of the test's own, which it may restart: other folders, another socket, another network namespace.
 
 use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -13,14 +14,25 @@ use super::wait_until;
 pub struct Daemon {
     folder: TempDir,
     child: Option<Child>,
+    /// What of this machine it does not see, as another machine's would not.
+    hidden: Option<PathBuf>,
 }
 
 impl Daemon {
     /// Starts one, which takes root and the program `dockerd`.
     pub fn start() -> Self {
+        Self::hiding(None)
+    }
+
+    /// The same, and for it a directory of this machine is empty: it is like an engine on another machine.
+    pub fn start_apart(hidden: &Path) -> Self {
+        Self::hiding(Some(hidden.to_owned()))
+    }
+
+    fn hiding(hidden: Option<PathBuf>) -> Self {
         // The socket's path must be short (unix(7)), and the images not on a file system in memory.
         let folder = tempfile::Builder::new().prefix("cse-").tempdir_in("/var/tmp").unwrap();
-        let mut this = Self { folder, child: None };
+        let mut this = Self { folder, child: None, hidden };
         this.run();
         this
     }
@@ -52,7 +64,9 @@ impl Daemon {
         // Namespaces of its own are a must: an engine without a bridge removes `docker0` from the network that it is in,
         // and that is the machine's engine's too. Its mounts vanish with the other one.
         let child = Command::new("unshare")
-            .args(["--net", "--mount", "--", "dockerd"])
+            .args(["--net", "--mount", "--", "sh", "-c"])
+            .arg("[ -z \"$0\" ] || mount -t tmpfs tmpfs \"$0\" || exit; exec dockerd \"$@\"")
+            .arg(self.hidden.clone().unwrap_or_default())
             .args(["--host", &format!("unix://{}", path("docker.sock"))])
             .args(["--data-root", &path("data"), "--exec-root", &path("exec"), "--pidfile", &path("pid")])
             .args(["--bridge=none", "--iptables=false", "--ip-forward=false", "--ip-masq=false"])

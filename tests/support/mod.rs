@@ -17,6 +17,7 @@ pub mod daemon;
 pub mod engine;
 pub mod project;
 pub mod runner;
+pub mod sshd;
 
 /// The image under test.
 pub fn action_image() -> String {
