@@ -3,9 +3,11 @@
 
 use std::time::Duration;
 
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 use super::command::Tools;
+use super::engine::Container;
 use super::{empty_image, engine};
 use crate::delivery::volume::PROJECT;
 use crate::error::{Code, Error, Result};
@@ -14,10 +16,17 @@ use crate::files;
 /// Label of the lock: who holds it.
 pub const HOLDER: &str = "claude-secrets.lock";
 const POLL: Duration = Duration::from_millis(500);
+/// How often a holder that is no container of the engine shows that it is still there.
+const BEAT: Duration = Duration::from_secs(10);
+/// After so long without a sign such a holder is gone. Only this process's own clock counts.
+const LOST: Duration = Duration::from_mins(1);
+/// How the label of a holder ends that gives signs.
+const BEATS: &str = "|beats";
 
 /// The lock. Release it with [`EngineLock::release`].
 pub struct EngineLock {
     id: String,
+    beating: Option<JoinHandle<()>>,
 }
 
 /// Who holds a lock: a container that still runs, or a process of this machine that is still there.
@@ -36,7 +45,13 @@ impl Holder {
     }
 
     fn label(&self) -> String {
-        format!("{}|{}", self.container, self.process)
+        let beats = if self.beats() { BEATS } else { "" };
+        format!("{}|{}{beats}", self.container, self.process)
+    }
+
+    /// Whether it gives signs: from another machine nobody could tell that the process is still there.
+    fn beats(&self) -> bool {
+        self.container.is_empty()
     }
 }
 
@@ -46,12 +61,15 @@ impl EngineLock {
     pub async fn take(tools: &Tools, project: &str, holder: &Holder, wait: Duration) -> Result<Self> {
         let name = format!("claude-secrets-lock-{project}");
         let start = Instant::now();
+        let mut last = None;
         loop {
             let (of, by) = (format!("{PROJECT}={project}"), format!("{HOLDER}={}", holder.label()));
             let options = [("--name", name.as_str()), ("--label", &of), ("--label", &by)];
             let made = empty_image::create(tools, &options).await?;
             if made.success {
-                return Ok(Self { id: made.text().trim().to_owned() });
+                let id = made.text().trim().to_owned();
+                let beating = holder.beats().then(|| tokio::spawn(beat(tools.uninterrupted(), id.clone())));
+                return Ok(Self { id, beating });
             }
             let others = engine::inspect(tools, std::slice::from_ref(&name)).await?;
             let Some(other) = others.first() else {
@@ -66,7 +84,9 @@ impl EngineLock {
                 ));
             };
             let theirs = other.label(HOLDER).unwrap_or_default().to_owned();
-            if is_gone(tools, &theirs, holder).await? {
+            if is_gone(tools, &theirs, holder).await?
+                || theirs.ends_with(BEATS) && is_silent(other, &mut last)
+            {
                 // By its id: a lock that someone else has taken meanwhile has another one.
                 tools.docker(&["rm", "--volumes"]).names([&other.id]).output().await?;
                 continue;
@@ -85,12 +105,42 @@ impl EngineLock {
 
     /// Gives the lock back.
     pub async fn release(self, tools: &Tools) {
+        if let Some(beating) = &self.beating {
+            beating.abort();
+        }
         // Left behind it is taken over by the next run, since its holder is gone.
         let _ = tools.uninterrupted().docker(&["rm", "--volumes"]).names([&self.id]).output().await;
     }
 }
 
+/// Shows again and again that the holder is there: by a number of the container that means nothing, since it is never
+/// started.
+async fn beat(tools: Tools, id: String) {
+    for number in 1_u32.. {
+        sleep(BEAT).await;
+        let policy = format!("on-failure:{number}");
+        let _ = tools.docker(&["update"]).option("--restart", policy).names([&id]).output().await;
+    }
+}
+
+/// The lock and its number when they were last seen to change, and when that was.
+type Seen = Option<(String, u64, Instant)>;
+
+/// Whether the holder of a lock has given no sign for long.
+fn is_silent(lock: &Container, last: &mut Seen) -> bool {
+    let number = lock.raw.pointer("/HostConfig/RestartPolicy/MaximumRetryCount");
+    let number = number.and_then(serde_json::Value::as_u64).unwrap_or_default();
+    match last {
+        Some((id, seen, since)) if *id == lock.id && *seen == number => since.elapsed() >= LOST,
+        _ => {
+            *last = Some((lock.id.clone(), number, Instant::now()));
+            false
+        }
+    }
+}
+
 async fn is_gone(tools: &Tools, theirs: &str, me: &Holder) -> Result<bool> {
+    let theirs = theirs.strip_suffix(BEATS).unwrap_or(theirs);
     let (container, process) = theirs.split_once('|').unwrap_or((theirs, ""));
     if !container.is_empty() {
         let found = engine::inspect(tools, &[container.to_owned()]).await?;
@@ -113,4 +163,29 @@ fn start_time(id: u32) -> String {
     let text = files::told_by_the_kernel(&format!("/proc/{id}/stat"));
     let after = text.rsplit(')').next().unwrap_or_default();
     after.split_whitespace().nth(19).unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_holder_on_another_machine_is_gone_when_it_gives_no_sign() {
+        let lock = |id: &str, number: u32| Container {
+            id: id.to_owned(),
+            name: String::new(),
+            service: String::new(),
+            raw: json!({"HostConfig": {"RestartPolicy": {"MaximumRetryCount": number}}}),
+        };
+        let mut last = None;
+        for number in 0..20 {
+            assert!(!is_silent(&lock("a", number), &mut last), "it beats");
+            sleep(BEAT).await;
+        }
+        sleep(LOST).await;
+        assert!(!is_silent(&lock("b", 19), &mut last), "another one has taken it");
+        sleep(LOST).await;
+        assert!(is_silent(&lock("b", 19), &mut last));
+    }
 }
