@@ -65,6 +65,7 @@ codes! {
     NotWritable "not-writable" 5 "A file or directory cannot be written.";
     DiskFull "disk-full" 5 "There is no space left on the device.";
     DeliveryFailed "delivery-failed" 5 "The secrets could not be handed to the services.";
+    ProjectFiles "project-files" 5 "Files of the checkout that services mount cannot be taken to the engine's machine.";
     LauncherMissing "launcher-missing" 5 "The program that sets variables in the services is not beside `claude-secrets`, or cannot run on the engine's machine.";
     WorkspaceNotOnHost "workspace-not-on-host" 5 "The workspace cannot be mapped to a path of the Docker host.";
     Locked "locked" 5 "Another run is changing the same project.";

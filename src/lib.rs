@@ -19,6 +19,7 @@ pub mod manifest;
 pub mod mask;
 pub mod nearest;
 pub mod proof;
+pub mod release;
 pub mod remote;
 pub mod report;
 pub mod reserved;

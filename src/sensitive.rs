@@ -134,6 +134,11 @@ impl Sensitive {
         self
     }
 
+    /// Adds a credential that a store gave.
+    pub fn add_credential(&mut self, name: &str, value: &SecretValue) {
+        self.add(name, value, Place::Credential);
+    }
+
     /// Which strings must not be printed: these, and the values that the sources gave.
     pub fn plan<'a>(&'a self, values: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Plan {
         Plan::new(values.into_iter().chain(self.values.iter().map(Known::pair)))

@@ -122,6 +122,102 @@ fn a_project_is_deployed_rotated_and_taken_down_by_one_login_each() {
     assert_eq!(remote.sshd.logins(), 4);
 }
 
+/// What the services mount of the checkout, and a directory with data of a service.
+const MOUNTING: &str = "
+x-common: &common { image: IMAGE, command: [sleep, '3000'], stop_signal: SIGKILL, network_mode: none }
+services:
+  web:
+    <<: *common
+    environment: { KEY: '${KEY}' }
+    volumes: [ './conf:/etc/app', './data:/var/data' ]
+    configs: [ { source: settings, target: /etc/settings.ini } ]
+  worker:
+    <<: *common
+    environment: { OTHER: '${OTHER}' }
+    volumes: [ './one.ini:/etc/one.ini:ro' ]
+    secrets: [ own ]
+configs: { settings: { file: ./settings.ini } }
+secrets: { own: { file: ./own.txt } }
+";
+
+#[test]
+fn files_of_the_checkout_go_along_and_data_stays_on_the_server() {
+    let scene = Scene::new("remote");
+    scene.compose(MOUNTING);
+    let daemon = Daemon::start_apart(scene.beside("").as_path());
+    daemon.load(&support::service_image());
+    let engine = daemon.engine();
+    let remote = Remote { scene, sshd: Sshd::start(""), socket: engine.socket().to_owned() };
+    let git = |words: &[&str]| {
+        let mut command = Command::new("git");
+        assert!(command.args(words).current_dir(remote.scene.project()).output().unwrap().status.success());
+    };
+    let files = ["conf/a/b.conf", "one.ini", "settings.ini", "own.txt"];
+    let checkout = |text: &str| {
+        for file in files {
+            remote.scene.write(file, format!("{text} {file}"));
+        }
+        remote.scene.write(".gitignore", "data/\ndocker-compose.secrets.yml\nreport.json\n");
+    };
+    git(&["init", "-q"]);
+    checkout("first");
+    git(&["add", "."]);
+    let read = |service: &str, path: &str| {
+        let filter = format!("label=com.docker.compose.service={service}");
+        let id = engine.text(&["ps", "--quiet", "--filter", &filter]);
+        engine.text(&["exec", &id, "cat", path])
+    };
+    let started = |service: &str| {
+        let filter = format!("label=com.docker.compose.service={service}");
+        engine.text(&["ps", "--quiet", "--no-trunc", "--filter", &filter])
+    };
+
+    done(remote.call("deploy")).expect(0);
+    assert_eq!(read("web", "/etc/app/a/b.conf"), "first conf/a/b.conf");
+    assert_eq!(read("web", "/etc/settings.ini"), "first settings.ini");
+    assert_eq!(read("worker", "/etc/one.ini"), "first one.ini");
+    assert_eq!(read("worker", "/run/secrets/own"), "first own.txt");
+    engine.text(&["exec", &started("web"), "sh", "-c", "echo kept >/var/data/table"]);
+
+    // A wiped checkout changes nothing; a changed file changes the service that mounts it, and no other.
+    for entry in std::fs::read_dir(remote.scene.project()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() && !path.ends_with(".git") {
+            std::fs::remove_dir_all(path).unwrap();
+        } else if path.is_file() && !path.ends_with("compose.yaml") {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+    checkout("first");
+    done(remote.call("deploy")).expect(0);
+    assert_eq!(remote.report()["result"], "unchanged");
+    let before = (started("web"), started("worker"));
+    remote.scene.write("conf/a/b.conf", "second");
+    done(remote.call("deploy")).expect(0);
+    assert_eq!(read("web", "/etc/app/a/b.conf"), "second");
+    assert_eq!(read("web", "/var/data/table"), "kept");
+    assert!(started("web") != before.0 && started("worker") == before.1);
+
+    let down = done(remote.call("down")).expect(0);
+    let volume = format!("{}_data_data", remote.scene.name);
+    assert!(down.stderr.contains(&format!("docker volume rm {volume}")), "{}", down.stderr);
+    assert_eq!(engine.lines(&["volume", "ls", "--quiet"]), std::slice::from_ref(&volume));
+
+    // Data of this checkout is not left behind in silence, nor is what git ignores taken along.
+    engine.text(&["volume", "rm", &volume]);
+    remote.scene.write("data/table", "of this machine");
+    let done = remote.fails(
+        remote.call("deploy"),
+        "project-files",
+        &["data has data that git ignores", "tar -C data -c ."],
+    );
+    assert!(done.stderr.contains("docker volume create"), "{}", done.stderr);
+    std::fs::remove_dir_all(remote.scene.project().join("data")).unwrap();
+    remote.scene.write("conf/.gitignore", "*.local\n");
+    remote.scene.write("conf/x.local", "x");
+    remote.fails(remote.call("deploy"), "project-files", &["conf/x.local", "git add --force conf/x.local"]);
+}
+
 #[test]
 fn a_server_that_forbids_forwarding_is_reached_by_its_docker() {
     let remote = Remote::new("AllowStreamLocalForwarding no", "");
@@ -148,6 +244,34 @@ fn another_server_may_be_on_the_way_and_a_fingerprint_is_enough() {
     command.args(["--ssh-fingerprint", &remote.sshd.fingerprint("host")]);
     command.env("SSH_PRIVATE_KEY_FILE", remote.sshd.path("client")).env("KEY", KEY).env("OTHER", OTHER);
     done(command).expect(0);
+}
+
+#[test]
+fn the_key_may_be_in_a_source_and_no_child_gets_it() {
+    let remote = Remote::new("", "");
+    // Stands for Docker's client, and tells what it is given.
+    let (programs, seen) = (remote.scene.beside("programs"), remote.scene.beside("seen"));
+    let real = Command::new("sh").args(["-c", "command -v docker"]).output().unwrap();
+    let real = String::from_utf8(real.stdout).unwrap();
+    let text = format!("env >>{}\nexec {} \"$@\"", seen.display(), real.trim());
+    scene::write_script(&programs.join("docker"), &text);
+    let path = scene::path_with(&programs);
+    let key = remote.sshd.text("client");
+    let line = key.lines().nth(1).unwrap();
+    for (variable, more) in [("DEPLOY_KEY", &["--ssh-key", "env:DEPLOY_KEY"][..]), ("SSH_PRIVATE_KEY", &[])] {
+        let mut command = remote.call("validate");
+        command.args(more).env_remove("SSH_PRIVATE_KEY").env(variable, &key).env("PATH", &path);
+        let done = done(command).expect(0);
+        let given = std::fs::read_to_string(&seen).unwrap();
+        assert!(given.contains("DOCKER_HOST=unix:///tmp/claude-secrets-"), "{given}");
+        assert!(!given.contains(line) && !done.stderr.contains(line), "{variable}");
+        assert!(!given.contains("DOCKER_TLS_VERIFY"));
+        std::fs::remove_file(&seen).unwrap();
+    }
+    assert_eq!(remote.sshd.logins(), 2);
+    let mut value = remote.call("validate");
+    value.args(["--ssh-key", line]);
+    remote.fails(value, "reference-invalid", &["ssh-key: the input is not a reference"]);
 }
 
 #[test]

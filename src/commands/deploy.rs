@@ -33,6 +33,7 @@ use crate::docker::readers::{self, Readers};
 use crate::docker::up::{self, Scope};
 use crate::error::{Error, Result};
 use crate::manifest::Secret;
+use crate::release;
 use crate::report::Outcome;
 use crate::secret::SecretValue;
 
@@ -239,6 +240,11 @@ impl Deployment<'_> {
         {
             run.report.note(format!("the volume {volume} is still in use and stays for now"));
         }
+        if !self.prepared.release.is_empty() {
+            let now = engine::containers(self.tools, project).await?;
+            let release = &self.prepared.release;
+            release::remove_old(self.tools, project, release, &[&planned.containers, &now]).await?;
+        }
         if self.prepared.choice.kind == Kind::Volume {
             for path in self.prepared.secrets_dir.remove()? {
                 run.console.line(&format!("removed {}: the secrets are in volumes now", path.display()));
@@ -298,6 +304,14 @@ impl Deployment<'_> {
     }
 
     async fn write_volumes(&self, run: &Run, planned: &Planned) -> Result<()> {
+        let release = &self.prepared.release;
+        let name = &self.prepared.project.model.name;
+        if !release.is_empty() {
+            volume::remove_incomplete(self.tools, name).await?;
+            for made in release::create(self.tools, name, release).await? {
+                run.console.line(&format!("project files: the volume {made} is made"));
+            }
+        }
         if self.prepared.choice.kind != Kind::Volume {
             return Ok(());
         }

@@ -13,6 +13,7 @@ use crate::docker::project::{Project, With, likely_name};
 use crate::docker::up;
 use crate::error::{Code, Error, Problem, Result};
 use crate::manifest::Secret;
+use crate::release;
 use crate::report::Outcome;
 
 pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
@@ -21,21 +22,24 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
     let gather::Found { files, profiles, name } = gather::find_project(&run.settings)?;
     // Which secrets there are is of no matter here, but `${NAME:?}` must pass.
     let read = gather::read_leniently(&run.settings, &files);
+    let mut known = None;
     let tools = match read {
         Ok(manifest) => {
             run.declare(&manifest);
             run.console.release();
             let names: Vec<&Secret> = manifest.secrets.iter().collect();
-            gather::tools(run, &files.directory, &names, None)
+            let tools = gather::tools(run, &files.directory, &names, None);
+            known = Some(manifest);
+            tools
         }
         // Nobody knows which variables are secrets: Compose gets those alone that it needs to reach the engine.
         Err(error) => {
             run.console.release();
             run.warn(format!("the project is taken down without the manifest: {error}"), None);
-            early
+            early.clone()
         }
     };
-    gather::connect(run).await?;
+    gather::connect(run, known.as_ref(), &files.directory, &early, &host).await?;
     let tools = gather::for_engine(run, tools);
     gather::check_socket(&tools)?;
     let directory = files.directory.clone();
@@ -93,6 +97,10 @@ async fn take_down(
     if !left.is_empty() {
         return Err(Error::new(Code::RemovalIncomplete, format!("the project {name} is not wholly gone"))
             .problems(left));
+    }
+    for volume in release::states(tools, name).await? {
+        run.console
+            .line(&format!("the volume {volume} has data of a service and stays: docker volume rm {volume}"));
     }
     run.console.line(&format!("no container and no volume of ours is left of {name}"));
     Ok(Outcome::Removed)

@@ -148,14 +148,61 @@ pub(super) fn early_tools(run: &Run) -> Tools {
     }
 }
 
-/// Opens the session with the engine's machine, where that is another one.
-pub(super) async fn connect(run: &mut Run) -> Result<()> {
+/// Opens the session with the engine's machine, where that is another one. Its key may be in a store that the manifest knows.
+pub(super) async fn connect(
+    run: &mut Run,
+    manifest: Option<&Manifest>,
+    directory: &Path,
+    early: &Tools,
+    host: &HostPaths,
+) -> Result<()> {
     let Some(address) = run.settings.engine.host.clone().filter(Address::is_remote) else { return Ok(()) };
     run.begin_stage("Engine");
-    let opening = Remote::open(&run.settings);
+    let key = match run.settings.engine.key.clone() {
+        Some(reference) => Some(ssh_key(run, &reference, manifest, directory, early, host).await?),
+        None => None,
+    };
+    let opening = Box::pin(Remote::open(&run.settings, key.as_ref()));
     run.remote = run.interrupt.or(opening).await??;
     run.console.line(&format!("the engine is at {address}"));
     Ok(())
+}
+
+/// What a store has for `ssh-key`; from here on it is not printed.
+async fn ssh_key(
+    run: &mut Run,
+    reference: &str,
+    manifest: Option<&Manifest>,
+    directory: &Path,
+    early: &Tools,
+    host: &HostPaths,
+) -> Result<SecretValue> {
+    let known = sources::known();
+    let line = format!("SSH_PRIVATE_KEY = {reference}");
+    let reading = manifest::examine(&manifest::Given {
+        lines: Some(&line),
+        prefix: run.settings.prefix.as_deref(),
+        environment: run.settings.environment.as_deref(),
+        ..known.given()
+    });
+    let Some(alone) = sound(reading).ok().filter(|read| read.secrets.len() == 1) else {
+        return Err(Error::new(Code::ReferenceInvalid, "ssh-key: the input is not a reference")
+            .hint("Write it like `vault:secret/deploy#key`. The key itself is given as SSH_PRIVATE_KEY under the step's `env:`."));
+    };
+    let known = manifest.unwrap_or(&alone).clone();
+    let manifest = Manifest { secrets: alone.secrets, imports: Vec::new(), ..known };
+    let opened = open(run, &manifest, directory, early, host).await?;
+    let resolving = resolve(manifest, &opened, &run.settings);
+    let resolved = run.interrupt.or(resolving).await;
+    resolve::close(&opened).await;
+    let resolution = resolved?;
+    let value = resolution.values().next().map(|(_, value)| value.clone());
+    resolution.check()?;
+    let value =
+        value.ok_or_else(|| Error::new(Code::SshKeyInvalid, "ssh-key: the store has no such secret"))?;
+    run.sensitive.add_credential("ssh-key", &value);
+    run.console.know(run.sensitive.clone());
+    Ok(value)
 }
 
 /// Docker's programs for the engine that `docker-host` names. Before the session with its machine they reach none at all.
@@ -209,7 +256,7 @@ pub(super) async fn resolved(
     host: &HostPaths,
 ) -> Result<Resolution> {
     run.begin_stage("Secrets");
-    let opened = open(run, declared, early, host).await?;
+    let opened = open(run, &declared.manifest, &declared.files.directory, early, host).await?;
     let asked = ask(run, declared, &opened).await;
     if asked.is_err() {
         resolve::close(&opened).await;
@@ -311,23 +358,21 @@ pub(super) fn narrow(secret: &mut Secret, only: &str) -> bool {
 /// Opens the sources of this run. Directories of the host that this process does not see are read through the engine.
 async fn open(
     run: &Run,
-    declared: &Declared,
+    manifest: &Manifest,
+    project: &Path,
     early: &Tools,
     host: &HostPaths,
 ) -> Result<Vec<Box<dyn Source>>> {
     let mut host_directories = BTreeMap::new();
     if let Some(image) = &host.own_image {
-        for directory in docker_secrets::unseen_directories(&declared.manifest) {
+        for directory in docker_secrets::unseen_directories(manifest) {
             let files = host_directory::read(early, image, &directory).await?;
             host_directories.insert(directory, files);
         }
     }
-    let around = Surroundings {
-        project: &declared.files.directory,
-        secrets_dir: &run.settings.secrets_dir,
-        host_directories: &host_directories,
-    };
-    sources::open(&run.settings, &declared.manifest, &around)
+    let around =
+        Surroundings { project, secrets_dir: &run.settings.secrets_dir, host_directories: &host_directories };
+    sources::open(&run.settings, manifest, &around)
 }
 
 /// Puts what the imports find among the declared secrets.
@@ -359,7 +404,7 @@ pub(super) async fn imported(
     if declared.manifest.imports.is_empty() {
         return Ok(());
     }
-    let opened = open(run, declared, early, host).await?;
+    let opened = open(run, &declared.manifest, &declared.files.directory, early, host).await?;
     let done = import(run, declared, &opened).await;
     resolve::close(&opened).await;
     done

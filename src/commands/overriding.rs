@@ -21,6 +21,7 @@ use crate::docker::project::{With, check_merged};
 use crate::docker::service::{OwnFile, Service};
 use crate::error::{Code, Error, Result};
 use crate::manifest::Secret;
+use crate::release::Instead;
 use crate::secret::SecretValue;
 
 /// What an override file is made from, besides the project.
@@ -145,9 +146,36 @@ impl Overriding<'_> {
             own.mounts
                 .extend(self.prepared.covers.get(name).into_iter().flatten().cloned().map(Mount::Cover));
             own.labels = self.parts.labels.get(name).cloned().unwrap_or_default();
+            self.project_files(service, &mut own);
             all.services.insert(name.clone(), own);
         }
         (all, incomplete)
+    }
+
+    /// What of the checkout was copied to the engine's machine, in place of the project's own mounts.
+    fn project_files(&self, service: &Service, own: &mut ServiceOverride) {
+        for placed in self.prepared.release.of_service(&service.name) {
+            match &placed.instead {
+                Instead::Mount => {}
+                Instead::Config(name) => {
+                    own.own_configs
+                        .get_or_insert_with(|| service.configs.clone())
+                        .retain(|config| config.source != *name);
+                }
+                Instead::Secret(name) => {
+                    own.own_secrets
+                        .get_or_insert_with(|| service.secrets.clone())
+                        .retain(|secret| secret.source != *name);
+                }
+            }
+            let source = format!("{}/volumes/{}", self.prepared.engine.data_directory, placed.path);
+            let target = placed.target.clone();
+            own.mounts.push(if placed.read_only {
+                Mount::File { source, target }
+            } else {
+                Mount::Data { source, target }
+            });
+        }
     }
 
     /// The variable by which a service is told what to mount at `/run/secrets` of the workers that it starts.
@@ -263,7 +291,8 @@ impl EngineSide {
                 || own.secrets.iter().flat_map(|s| &s.places).any(|(place, _)| place.starts_with('/'))
         };
         let in_volumes = prepared.choice.kind == Kind::Volume;
-        let data_directory = if in_volumes && prepared.access.services.values().any(outside) {
+        let outside = in_volumes && prepared.access.services.values().any(outside);
+        let data_directory = if outside || !prepared.release.is_empty() {
             engine::data_directory(tools).await?
         } else {
             String::new()

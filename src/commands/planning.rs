@@ -202,6 +202,11 @@ pub(super) fn labels(
         if let (Some(list), Some(handed_on)) = (how.as_array_mut(), handed_on(prepared, name, revisions)) {
             list.push(handed_on);
         }
+        let copied = prepared.release.of_service(name);
+        if let Some(list) = how.as_array_mut().filter(|_| !copied.is_empty()) {
+            let files: Vec<_> = copied.iter().map(|placed| (&placed.target, &placed.path)).collect();
+            list.push(json!(["files", files]));
+        }
         let definition = format!("{}\n{how}", prepared.project.model.definition(name));
         own.insert(CONFIG.to_owned(), found.revision.seal(&definition));
         if let Some(files) = files(prepared, plans.get(name), name) {

@@ -8,7 +8,7 @@ use super::overriding::EngineSide;
 use super::{Run, exposure, gather, own_files};
 use crate::access::{self, Access};
 use crate::count::count;
-use crate::delivery::choose::{Choice, Kind, choose};
+use crate::delivery::choose::{Choice, Kind, choose, is_remote};
 use crate::delivery::override_file::OverrideFile;
 use crate::delivery::plan::OwnSecret;
 use crate::delivery::reach::SecretsPlace;
@@ -21,10 +21,11 @@ use crate::docker::mounted_files::{self, Mounted};
 use crate::docker::project::{Project, check_own, likely_name};
 use crate::error::{Code, Error, Result, both};
 use crate::manifest::Secret;
+use crate::release::{self, Release};
 use crate::report::DeliveryRow;
 use crate::resolve::Resolution;
 use crate::secret::SecretName;
-use crate::settings::{Mode, Settings};
+use crate::settings::{Mode, ProjectFiles, Settings};
 use crate::sources::dotenv;
 
 /// The project with everything that is decided before the first value is handed out.
@@ -54,6 +55,8 @@ pub(super) struct Prepared {
     pub(super) emptied: BTreeMap<String, BTreeSet<String>>,
     /// Whether there may be an engine that can be asked.
     pub(super) has_engine: bool,
+    /// Files of the checkout that are copied to the engine's machine.
+    pub(super) release: Release,
     /// What is known of the engine's machine; known once an override was checked.
     pub(super) engine: EngineSide,
     /// What is in the files that the services' definitions name, by service.
@@ -81,6 +84,7 @@ pub(super) async fn prepare(
         None => Ok(None),
     };
     let directory = &declared.files.directory;
+    let server = endpoint.as_ref().ok().cloned().flatten().unwrap_or_default();
     let choice = endpoint.and_then(|endpoint| choose(&run.settings, endpoint.as_deref()));
     let secrets_dir = SecretsDir::open(directory, &run.settings.secrets_dir);
     let places = both(both(choice, secrets_dir), override_file(&run.settings, directory));
@@ -124,6 +128,8 @@ pub(super) async fn prepare(
     } else {
         BTreeMap::new()
     };
+    let release =
+        release_of(run, &project, directory, &access, &own, tools, has_engine.then_some(&server)).await?;
     let mounted = mounted_files::of_services(
         &project.model,
         &mounted_files::Around {
@@ -135,16 +141,7 @@ pub(super) async fn prepare(
         },
     );
     let host_override = project.directory.join(&run.settings.override_file);
-    run.console.line(&format!(
-        "project {} with {}; delivery by {}: {}",
-        project.model.name,
-        count(project.model.services.len(), "service"),
-        choice.kind.name(),
-        choice.reason
-    ));
-    run.report.project = Some(project.model.name.clone());
-    run.report.delivery =
-        Some(DeliveryRow { kind: choice.kind.name().to_owned(), reason: choice.reason.clone() });
+    tell_delivery(run, &project, &choice);
     run.report.override_file = Some(host_override.to_string());
     if choice.kind == Kind::File {
         run.report.secrets_dir = Some(host_secrets_dir.to_string());
@@ -166,8 +163,44 @@ pub(super) async fn prepare(
         absent: absent.iter().map(|secret| secret.name.clone()).collect(),
         emptied: BTreeMap::new(),
         has_engine,
+        release,
         engine: EngineSide::default(),
     })
+}
+
+/// Files of the checkout that are to be copied: none where the engine has the checkout, or where nothing is deployed.
+/// `server` is where the engine is, and `None` where there is none.
+async fn release_of(
+    run: &Run,
+    project: &Project,
+    directory: &Path,
+    access: &Access,
+    own: &BTreeMap<String, Vec<OwnSecret>>,
+    tools: &Tools,
+    server: Option<&String>,
+) -> Result<Release> {
+    let Some(server) = server else { return Ok(Release::default()) };
+    let deploys = matches!(run.settings.mode, Mode::Deploy | Mode::Validate);
+    let copies = match run.settings.project_files {
+        ProjectFiles::Auto => is_remote(server),
+        ProjectFiles::Copy => true,
+        ProjectFiles::InPlace => false,
+    };
+    if !copies || !deploys {
+        return Ok(Release::default());
+    }
+    let seen = release::Project {
+        model: &project.model,
+        directory,
+        on_host: project.directory.as_path(),
+        access,
+        delivered: &own.keys().cloned().collect(),
+    };
+    let release = Release::of(&seen, tools, server).await?;
+    for line in release.lines() {
+        run.console.line(&format!("project files: {line}"));
+    }
+    Ok(release)
 }
 
 fn warn_of_unset(run: &mut Run, project: &Project) {
@@ -179,6 +212,20 @@ fn warn_of_unset(run: &mut Run, project: &Project) {
             Some(format!("Give it under the step's `env:`, or write `${{{name}:-}}`.")),
         );
     }
+}
+
+/// Says what the project is and how its services get their secrets, and puts it into the report.
+fn tell_delivery(run: &mut Run, project: &Project, choice: &Choice) {
+    run.console.line(&format!(
+        "project {} with {}; delivery by {}: {}",
+        project.model.name,
+        count(project.model.services.len(), "service"),
+        choice.kind.name(),
+        choice.reason
+    ));
+    run.report.project = Some(project.model.name.clone());
+    run.report.delivery =
+        Some(DeliveryRow { kind: choice.kind.name().to_owned(), reason: choice.reason.clone() });
 }
 
 /// Says what is worth it of who gets what, and puts it into the report.

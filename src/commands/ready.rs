@@ -30,8 +30,14 @@ pub(super) async fn ready(run: &mut Run) -> Result<Ready> {
     let host = gather::host_paths(run, &early).await;
     let host = run.note(host);
     let mut declared = gather::declared(run)?;
-    let connected = gather::connect(run).await;
-    let is_connected = run.note(connected).is_some();
+    let is_connected = match &host {
+        Some(host) => {
+            let directory = &declared.files.directory;
+            let connecting = gather::connect(run, Some(&declared.manifest), directory, &early, host).await;
+            run.note(connecting).is_some()
+        }
+        None => false,
+    };
     let resolution = match &host {
         Some(host) if declared.soundness.askable => {
             let resolved = gather::resolved(run, &mut declared, &early, host).await;

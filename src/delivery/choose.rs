@@ -34,8 +34,7 @@ impl Kind {
 /// Chooses the safest delivery that works here. `endpoint` is where the engine is, e.g.
 /// `tcp://build:2376`; `None` for the default socket.
 pub fn choose(settings: &Settings, endpoint: Option<&str>) -> Result<Choice> {
-    let remote = endpoint
-        .is_some_and(|host| ["tcp://", "ssh://", "http://", "https://"].iter().any(|s| host.starts_with(s)));
+    let remote = endpoint.is_some_and(is_remote);
     let files_only = matches!(settings.mode, Mode::CreateFiles | Mode::CreateCompose);
     let given = |kind, reason: &str| Ok(Choice { kind, reason: reason.to_owned() });
     match settings.delivery {
@@ -65,4 +64,9 @@ pub fn choose(settings: &Settings, endpoint: Option<&str>) -> Result<Choice> {
             "the engine outlives the job's workspace, which the next checkout wipes: files would vanish under the services",
         ),
     }
+}
+
+/// Whether an engine that is reached there is on another machine.
+pub fn is_remote(endpoint: &str) -> bool {
+    ["tcp://", "ssh://", "http://", "https://"].iter().any(|scheme| endpoint.starts_with(scheme))
 }

@@ -53,8 +53,15 @@ pub enum Mount {
         /// Where it is in the container.
         target: String,
     },
-    /// A file of the engine's machine, read-only: an absolute path, or one relative to the project directory.
+    /// A file or directory of the engine's machine, read-only: an absolute path, or one relative to the project directory.
     File {
+        /// The path.
+        source: String,
+        /// Where it is in the container.
+        target: String,
+    },
+    /// A directory of the engine's machine that is written to.
+    Data {
         /// The path.
         source: String,
         /// Where it is in the container.
@@ -267,6 +274,10 @@ impl Mount {
             }),
             Self::File { source, target } => json!({
                 "type": "bind", "source": literal(source), "target": literal(target), "read_only": true,
+                "bind": { "create_host_path": false },
+            }),
+            Self::Data { source, target } => json!({
+                "type": "bind", "source": literal(source), "target": literal(target),
                 "bind": { "create_host_path": false },
             }),
             Self::Cover(target) => json!({

@@ -51,22 +51,32 @@ pub struct NewVolume<'a> {
 /// Makes and fills a volume. The engine makes it together with the container through which it is filled, so that a run
 /// that is killed leaves that container behind, and with it the sign that the volume is not complete.
 pub async fn create(tools: &Tools, new: &NewVolume<'_>) -> Result<()> {
-    let failed = |what: &str| format!("cannot {what} the volume {}", new.name);
-    let labels = [(PROJECT, new.project)];
-    let labels = labels.iter().chain(new.labels).map(|(name, value)| format!("volume-label={name}={value}"));
+    let labels: Vec<_> = [(PROJECT, new.project)].iter().chain(new.labels).copied().collect();
+    fill(tools, new.name, new.project, &labels, archive(new.files)?).await
+}
+
+/// The same with an archive of what is to be in it, as `docker cp -` takes it; `labels` are all that the volume gets.
+pub async fn fill(
+    tools: &Tools,
+    name: &str,
+    project: &str,
+    labels: &[(&str, &str)],
+    archive: Zeroizing<Vec<u8>>,
+) -> Result<()> {
+    let failed = |what: &str| format!("cannot {what} the volume {name}");
+    let labels = labels.iter().map(|(name, value)| format!("volume-label={name}={value}"));
     let mount = [
         "type=volume".to_owned(),
-        format!("source={}", new.name),
+        format!("source={name}"),
         "target=/run/secrets".to_owned(),
         "volume-nocopy=true".to_owned(),
     ];
     let mount = mount.into_iter().chain(labels).collect::<Vec<_>>().join(",");
-    let (of, fills) = (format!("{PROJECT}={}", new.project), format!("{FILLS}={}", new.name));
+    let (of, fills) = (format!("{PROJECT}={project}"), format!("{FILLS}={name}"));
     let options = [("--mount", mount.as_str()), ("--label", &of), ("--label", &fills)];
     let helper =
         empty_image::create(tools, &options).await?.or_fail(Code::DeliveryFailed, &failed("create"))?;
     let id = helper.text().trim().to_owned();
-    let archive = archive(new.files)?;
     tools
         .docker(&["cp"])
         .names(["-", &format!("{id}:/run/secrets")])

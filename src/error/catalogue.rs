@@ -240,6 +240,15 @@ pub fn of(code: Code) -> Entry {
             "yaml",
             "- uses: org/claude-secrets-action@v1\n  with:\n    delivery: volume",
         ),
+        Code::ProjectFiles => entry(
+            &[
+                "A service mounts a file that git ignores: nobody can say which release it belongs to.",
+                "A directory with a service's data is in this checkout, and the server has none yet.",
+                "One mount has files of the release and data of the service.",
+            ],
+            "yaml",
+            "services:\n  web:\n    image: example\n    volumes:\n      - ./nginx.conf:/etc/nginx/nginx.conf:ro\n      - data:/var/lib/web\nvolumes:\n  data:",
+        ),
         Code::LauncherMissing => entry(
             &[
                 "`claude-secrets` was installed without `claude-secrets-exec` beside it.",

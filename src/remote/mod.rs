@@ -14,6 +14,7 @@ pub use self::address::{Address, Server};
 pub use self::papers::SECRET_VARIABLES;
 use self::relay::Relay;
 use crate::error::{Error, Result};
+use crate::secret::SecretValue;
 use crate::settings::Settings;
 
 /// A session with the machine of an engine. It ends when this is dropped.
@@ -29,11 +30,12 @@ enum Session {
 }
 
 impl Remote {
-    /// Opens the session that `docker-host` asks for; `None` when the engine is on this machine.
+    /// Opens the session that `docker-host` asks for; `None` when the engine is on this machine. `key` is what a store has
+    /// for `ssh-key`.
     ///
     /// # Errors
     /// Everything that may be wrong with addresses, keys and machines, each with its remedy.
-    pub async fn open(settings: &Settings) -> Result<Option<Self>> {
+    pub async fn open(settings: &Settings, key: Option<&SecretValue>) -> Result<Option<Self>> {
         let temporary = settings.variables.path("TMPDIR").unwrap_or_else(|| "/tmp".into());
         let (address, relay, session) = match &settings.engine.host {
             None | Some(Address::Unix(_)) => return Ok(None),
@@ -43,7 +45,7 @@ impl Remote {
                 (address, Relay::start(tls.clone(), &temporary)?, Session::Tls(tls))
             }
             Some(address @ Address::Ssh(server)) => {
-                let login = papers::ssh(settings, server)?;
+                let login = papers::ssh(settings, server, key)?;
                 let ssh = Arc::new(ssh::Session::open(login).await?);
                 (address, Relay::start(ssh.clone(), &temporary)?, Session::Ssh(ssh))
             }

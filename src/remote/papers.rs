@@ -19,7 +19,8 @@ pub const SECRET_VARIABLES: &[&str] =
 const KEY_FILES: &[&str] = &["id_ed25519", "id_ecdsa", "id_rsa"];
 
 /// What a session by SSH needs. On the command line the user's own key, agent and `known_hosts` count as well.
-pub(super) fn ssh(settings: &Settings, server: &Server) -> Result<Login> {
+/// `key` is what a store has for `ssh-key`.
+pub(super) fn ssh(settings: &Settings, server: &Server, key: Option<&SecretValue>) -> Result<Login> {
     let of_person = !settings.platform.actions;
     let engine = &settings.engine;
     let mut known = Known::default();
@@ -38,7 +39,7 @@ pub(super) fn ssh(settings: &Settings, server: &Server) -> Result<Login> {
             None => return Err(nobody_known(server)),
         }
     }
-    let identity = identity(settings, home.as_deref())?;
+    let identity = identity(settings, home.as_deref(), key)?;
     let user = settings.variables.text("USER").filter(|_| of_person);
     let named = |server: &Server| match server.user.clone().or_else(|| user.map(str::to_owned)) {
         Some(user) => Ok(Server { user: Some(user), ..server.clone() }),
@@ -49,9 +50,12 @@ pub(super) fn ssh(settings: &Settings, server: &Server) -> Result<Login> {
     Ok(Login { server: named(server)?, jumps, identity, known, limit: settings.timeout })
 }
 
-fn identity(settings: &Settings, home: Option<&Path>) -> Result<Identity> {
+fn identity(settings: &Settings, home: Option<&Path>, key: Option<&SecretValue>) -> Result<Identity> {
     let variables = &settings.variables;
     let passphrase = variables.value("SSH_KEY_PASSPHRASE");
+    if let Some(key) = key {
+        return ssh::read(key, "the secret of `ssh-key`", passphrase);
+    }
     if let Some(key) = variables.value("SSH_PRIVATE_KEY") {
         return ssh::read(key, "SSH_PRIVATE_KEY", passphrase);
     }

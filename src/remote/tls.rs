@@ -83,7 +83,7 @@ impl Tls {
         let (fact, hint) = match (tls, error.kind()) {
             (Some(rustls::Error::InvalidCertificate(why)), _) => (
                 match why {
-                    CertificateError::UnknownIssuer => {
+                    CertificateError::UnknownIssuer | CertificateError::BadSignature => {
                         format!("the certificate of {at} is not signed by an authority of `docker-tls-ca`")
                     }
                     CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
@@ -103,7 +103,8 @@ impl Tls {
                     | AlertDescription::CertificateUnknown
                     | AlertDescription::UnknownCA
                     | AlertDescription::CertificateExpired
-                    | AlertDescription::AccessDenied,
+                    | AlertDescription::AccessDenied
+                    | AlertDescription::DecryptError,
                 )),
                 _,
             ) => (

@@ -209,6 +209,12 @@ pub const INPUTS: &[Input] = &[
         "`docker-host` by SSH: the fingerprint of the server's key, `SHA256:…`.",
     ),
     input(
+        "ssh-key",
+        Kind::Text,
+        "",
+        "`docker-host` by SSH: where the private key is kept, as a reference, e.g. `vault:secret/deploy#key`. Default: `SSH_PRIVATE_KEY`, or the file that `SSH_PRIVATE_KEY_FILE` names.",
+    ),
+    input(
         "ssh-jump",
         Kind::List,
         "",
@@ -219,6 +225,12 @@ pub const INPUTS: &[Input] = &[
         Kind::Text,
         "",
         "`docker-host` by TCP: the authority that signs the engine's certificate, as PEM or a file that holds it. Ours and its key are `DOCKER_TLS_CERT` and `DOCKER_TLS_KEY`; or all three are files of `DOCKER_CERT_PATH`.",
+    ),
+    input(
+        "project-files",
+        Kind::Text,
+        "auto",
+        "Files of the checkout that services mount: `copy` takes them to the engine's machine, `in-place` mounts what has their path there, `auto` copies where the engine is on another machine.",
     ),
     input("delivery", Kind::Text, "auto", "How services get their secrets: `file`, `volume` or `auto`."),
     input(

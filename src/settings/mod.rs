@@ -137,6 +137,17 @@ pub struct Platform {
     pub errors_page: Option<String>,
 }
 
+/// What the `project-files` input asks for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ProjectFiles {
+    /// Copied where the engine is on another machine.
+    Auto,
+    /// Copied.
+    Copy,
+    /// As the Compose file has it.
+    InPlace,
+}
+
 /// Where the engine is, and how it is reached.
 #[derive(Clone, Default)]
 pub struct EngineSettings {
@@ -146,6 +157,8 @@ pub struct EngineSettings {
     pub known_hosts: Option<String>,
     /// `ssh-fingerprint`.
     pub fingerprint: Option<String>,
+    /// `ssh-key`: the reference of the key, e.g. `vault:secret/deploy#key`.
+    pub key: Option<String>,
     /// `ssh-jump`: the servers on the way, the nearest first.
     pub jumps: Vec<Server>,
     /// `docker-tls-ca`: PEM, or a file of the workspace that holds it.
@@ -199,6 +212,8 @@ pub struct Settings {
     pub compose: ComposeSettings,
     /// `docker-host` and what belongs to it.
     pub engine: EngineSettings,
+    /// `project-files`.
+    pub project_files: ProjectFiles,
     /// `delivery`.
     pub delivery: DeliveryChoice,
     /// `secrets-dir`, as given: relative to the project directory.
@@ -324,6 +339,14 @@ impl Reading<'_> {
                 wait_timeout: self.duration("wait-timeout"),
             },
             engine: self.engine(),
+            project_files: self.choice(
+                "project-files",
+                &[
+                    ("auto", ProjectFiles::Auto),
+                    ("copy", ProjectFiles::Copy),
+                    ("in-place", ProjectFiles::InPlace),
+                ],
+            ),
             delivery: self.choice(
                 "delivery",
                 &[

@@ -127,6 +127,7 @@ impl<'a> Reading<'a> {
             host: self.sound(host),
             known_hosts: self.optional("ssh-known-hosts"),
             fingerprint: self.optional("ssh-fingerprint"),
+            key: self.optional("ssh-key"),
             jumps: self.sound(jumps),
             tls_ca: self.optional("docker-tls-ca"),
         }

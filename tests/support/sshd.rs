@@ -30,7 +30,9 @@ impl Sshd {
         for key in ["host", "client", "stranger"] {
             keygen(&path(key), "");
         }
-        fs::copy(path("client.pub"), path("authorized_keys")).unwrap();
+        // As docs/remote.md recommends it.
+        let allowed = fs::read_to_string(path("client.pub")).unwrap();
+        fs::write(path("authorized_keys"), format!("restrict,port-forwarding {allowed}")).unwrap();
         // People's shells are none that a test could rely on.
         let users = fs::read_to_string("/etc/passwd").unwrap();
         let users: Vec<&str> = users

@@ -1,0 +1,263 @@
+//! Files of the checkout that services mount, for an engine that does not have the checkout, or whose machine outlives it:
+//! what belongs to the release is copied into a volume with a name that tells its content, and mounted from there; a
+//! directory that nobody's release has anything in is the service's own data, and stays on the engine's machine.
+
+mod git;
+mod store;
+mod tree;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use self::git::Git;
+pub use self::store::{STATE, create, remove_old, states};
+use self::tree::{Archive, Tree};
+use crate::access::{Access, Entry};
+use crate::docker::command::Tools;
+use crate::docker::model::{Model, OwnDefinition};
+use crate::error::{Code, Error, Problem, Result};
+
+/// So much is copied for one project (bytes).
+const MOST: u64 = 256 << 20;
+
+/// What services mount of the checkout.
+#[derive(Default)]
+pub struct Release {
+    /// What is to be copied, by the volume's name.
+    archives: BTreeMap<String, Archive>,
+    /// The directories for services' own data: the path in the checkout, by the volume's name.
+    states: BTreeMap<String, String>,
+    services: BTreeMap<String, Vec<Placed>>,
+}
+
+/// One thing that a service mounts.
+pub struct Placed {
+    /// What it stands for.
+    pub instead: Instead,
+    /// Where it is, below the engine's directory of volumes.
+    pub path: String,
+    /// Where it is in the container.
+    pub target: String,
+    /// Whether it cannot be written to.
+    pub read_only: bool,
+}
+
+/// What the Compose file has.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Instead {
+    /// A mount at the same place.
+    Mount,
+    /// The config of this name.
+    Config(String),
+    /// The Compose secret of this name.
+    Secret(String),
+}
+
+/// The project as this process sees it.
+pub struct Project<'a> {
+    /// Its model; the paths in it are those of `on_host`.
+    pub model: &'a Model,
+    /// Its directory here.
+    pub directory: &'a Path,
+    /// Its directory as the engine would see it.
+    pub on_host: &'a Path,
+    /// Who gets what.
+    pub access: &'a Access,
+    /// Services whose own Compose secrets are delivered in volumes.
+    pub delivered: &'a BTreeSet<String>,
+}
+
+impl Release {
+    /// Looks through everything that the services mount of the checkout.
+    ///
+    /// # Errors
+    /// [`Code::ProjectFiles`] with everything that cannot be taken along.
+    pub async fn of(project: &Project<'_>, tools: &Tools, server: &str) -> Result<Self> {
+        let directory = project.directory.canonicalize().unwrap_or_else(|_| project.directory.to_owned());
+        let mut git = Git::of(&directory).ok_or_else(|| {
+            Error::new(
+                Code::ProjectFiles,
+                "git's index cannot be read, so that nobody can say which files are the release",
+            )
+            .hint("Check the repository out anew.")
+        })?;
+        let mut this = Self::default();
+        let mut problems = BTreeMap::new();
+        let mut seen: BTreeMap<PathBuf, (String, bool)> = BTreeMap::new();
+        let mut room = MOST;
+        for (service, wanted) in wanted(project) {
+            let here = match wanted.source.strip_prefix(project.on_host) {
+                Ok(below) => directory.join(below),
+                Err(_) => match wanted.source.strip_prefix(git.top()) {
+                    Ok(below) => git.top().join(below),
+                    // A path of the engine's machine.
+                    Err(_) => continue,
+                },
+            };
+            if !seen.contains_key(&here) {
+                let shown = here.strip_prefix(&directory).unwrap_or(&here).display().to_string();
+                match this.take(&mut git, project, &here, &shown, room) {
+                    Ok(Found { path, read_only, has_content }) => {
+                        let volume = path.split('/').next().unwrap_or_default().to_owned();
+                        if has_content && !store::is_there(tools, &volume).await? {
+                            problems.insert(shown.clone(), empty(&shown, &volume, server));
+                        }
+                        room =
+                            MOST.saturating_sub(this.archives.values().map(|a| a.bytes.len() as u64).sum());
+                        seen.insert(here.clone(), (path, read_only));
+                    }
+                    Err((what, remedy)) => {
+                        problems.entry(shown.clone()).or_insert_with(|| {
+                            Problem::new(format!("service {service} mounts {shown}, which {what}"))
+                                .remedy(remedy)
+                        });
+                    }
+                }
+            }
+            if let Some((path, read_only)) = seen.get(&here) {
+                let placed = Placed {
+                    instead: wanted.instead,
+                    path: path.clone(),
+                    target: wanted.target,
+                    read_only: *read_only,
+                };
+                this.services.entry(service).or_default().push(placed);
+            }
+        }
+        if problems.is_empty() {
+            return Ok(this);
+        }
+        Err(Error::new(
+            Code::ProjectFiles,
+            "files that services mount cannot be taken to the engine's machine",
+        )
+        .problems(problems.into_values().collect())
+        .hint("With `project-files: in-place` every path is one of the engine's machine."))
+    }
+
+    /// What a service mounts.
+    pub fn of_service(&self, service: &str) -> &[Placed] {
+        self.services.get(service).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Whether no service mounts anything.
+    pub fn is_empty(&self) -> bool {
+        self.services.is_empty()
+    }
+
+    /// What is worth a line of the log.
+    pub fn lines(&self) -> Vec<String> {
+        let copied = self.archives.iter().map(|(name, archive)| {
+            format!(
+                "{}, {} kB, as the volume {name}",
+                crate::count::count(archive.count, "file"),
+                archive.bytes.len().div_ceil(1024)
+            )
+        });
+        let kept = self
+            .states
+            .iter()
+            .map(|(name, path)| format!("{path} is data of a service, in the volume {name}"));
+        copied.chain(kept).collect()
+    }
+
+    fn take(
+        &mut self,
+        git: &mut Git,
+        project: &Project,
+        here: &Path,
+        shown: &str,
+        room: u64,
+    ) -> Result<Found, (String, String)> {
+        let name = &project.model.name;
+        let path = match tree::look(git, here, room)? {
+            Tree::Release(archive) => {
+                let volume = format!("{name}_files_{}", archive.digest);
+                let path = format!("{volume}/_data/{}", archive.path);
+                self.archives.insert(volume, archive);
+                Found { path, read_only: true, has_content: false }
+            }
+            Tree::State { has_content } => {
+                let plain: String =
+                    shown.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+                let volume = format!("{name}_data_{}", plain.trim_matches('-'));
+                self.states.insert(volume.clone(), shown.to_owned());
+                Found { path: format!("{volume}/_data"), read_only: false, has_content }
+            }
+        };
+        Ok(path)
+    }
+}
+
+/// Where something is, below the engine's directory of volumes.
+struct Found {
+    path: String,
+    read_only: bool,
+    /// Whether the checkout has data for it that git ignores.
+    has_content: bool,
+}
+
+fn empty(shown: &str, volume: &str, server: &str) -> Problem {
+    let over = match server.strip_prefix("ssh://").map(|server| (server, server.rsplit_once(':'))) {
+        Some((_, Some((machine, port)))) if port.parse::<u16>().is_ok() => {
+            format!("ssh -p {port} {machine} ")
+        }
+        Some((machine, _)) => format!("ssh {machine} "),
+        None => String::new(),
+    };
+    Problem::new(format!(
+        "{shown} has data that git ignores, and the engine's machine has none yet: the service would start with nothing"
+    ))
+    .remedy(format!(
+        "Move it once: tar -C {shown} -c . | {over}docker run --rm -i -v {volume}:/to busybox tar -C /to -x. Or start with nothing: {over}docker volume create {volume}"
+    ))
+}
+
+struct Wanted {
+    instead: Instead,
+    source: PathBuf,
+    target: String,
+}
+
+/// Everything that services mount of the host, by the services' names.
+fn wanted(project: &Project) -> Vec<(String, Wanted)> {
+    let mut all = Vec::new();
+    for service in project.model.services.values().filter(|service| service.active) {
+        let mounts = service.mounts.iter().filter(|mount| mount.kind == "bind");
+        all.extend(mounts.map(|mount| {
+            let wanted = Wanted {
+                instead: Instead::Mount,
+                source: PathBuf::from(&mount.source),
+                target: mount.target.clone(),
+            };
+            (service.name.clone(), wanted)
+        }));
+        let taken = project.access.services.get(&service.name).map(|own| &own.taken);
+        let is_taken = |entry: Entry| taken.is_some_and(|taken| taken.contains(&entry));
+        for config in &service.configs {
+            let Some(OwnDefinition::File(path)) = project.model.own_file("configs", &config.source) else {
+                continue;
+            };
+            if !is_taken(Entry::Config(config.source.clone())) {
+                let target = Path::new("/").join(&config.target).display().to_string();
+                let wanted =
+                    Wanted { instead: Instead::Config(config.source.clone()), source: path.into(), target };
+                all.push((service.name.clone(), wanted));
+            }
+        }
+        for secret in &service.secrets {
+            let Some(OwnDefinition::File(path)) = project.model.own_file("secrets", &secret.source) else {
+                continue;
+            };
+            let file = secret.target.strip_prefix("/run/secrets/").unwrap_or(&secret.target);
+            let delivered = project.delivered.contains(&service.name) && !file.starts_with('/');
+            if !delivered && !is_taken(Entry::Secret(secret.source.clone())) {
+                let target = Path::new("/run/secrets").join(&secret.target).display().to_string();
+                let wanted =
+                    Wanted { instead: Instead::Secret(secret.source.clone()), source: path.into(), target };
+                all.push((service.name.clone(), wanted));
+            }
+        }
+    }
+    all
+}

@@ -1,0 +1,76 @@
+//! The volumes of a release and of services' data, on the engine.
+
+use std::collections::BTreeSet;
+
+use super::Release;
+use crate::delivery::volume::{self, PROJECT};
+use crate::docker::command::Tools;
+use crate::docker::engine::{self, Container};
+use crate::error::{Code, Result};
+
+/// Label of volumes with files of a release.
+const FILES: &str = "claude-secrets.release";
+/// Label of volumes with services' data: the Compose project. They are not ours to remove.
+pub const STATE: &str = "claude-secrets.data-of";
+
+/// Makes what is not there yet. Call it under the lock.
+pub async fn create(tools: &Tools, project: &str, release: &Release) -> Result<Vec<String>> {
+    let mut made = Vec::new();
+    if !release.archives.is_empty() {
+        let there = volume::complete(tools, project).await?;
+        for (name, archive) in &release.archives {
+            if !there.iter().any(|volume| volume.name == *name) {
+                let labels = [(PROJECT, project), (FILES, archive.digest.as_str())];
+                volume::fill(tools, name, project, &labels, archive.bytes.clone()).await?;
+                made.push(name.clone());
+            }
+        }
+    }
+    for name in release.states.keys() {
+        if !is_there(tools, name).await? {
+            tools
+                .docker(&["volume", "create"])
+                .option("--label", format!("{STATE}={project}"))
+                .names([name])
+                .output()
+                .await?
+                .or_fail(Code::DeliveryFailed, &format!("cannot create the volume {name}"))?;
+            made.push(name.clone());
+        }
+    }
+    Ok(made)
+}
+
+/// Removes the volumes of releases that nothing mounts: neither what runs now nor what ran before this deployment.
+pub async fn remove_old(
+    tools: &Tools,
+    project: &str,
+    release: &Release,
+    containers: &[&[Container]],
+) -> Result<()> {
+    let mounts = containers.iter().copied().flatten().flat_map(Container::mounts);
+    let used: BTreeSet<&str> =
+        mounts.filter_map(|(_, source, _)| source.split_once("/volumes/")?.1.split('/').next()).collect();
+    let old: Vec<String> = engine::volumes(tools, &format!("{PROJECT}={project}"))
+        .await?
+        .into_iter()
+        .filter(|volume| volume.labels.contains_key(FILES))
+        .map(|volume| volume.name)
+        .filter(|name| !release.archives.contains_key(name) && !used.contains(name.as_str()))
+        .collect();
+    if !old.is_empty() {
+        tools.docker(&["volume", "rm"]).names(&old).output().await?;
+    }
+    Ok(())
+}
+
+/// The volumes with data of a project's services.
+pub async fn states(tools: &Tools, project: &str) -> Result<Vec<String>> {
+    let all = engine::volumes(tools, &format!("{STATE}={project}")).await?;
+    Ok(all.into_iter().map(|volume| volume.name).collect())
+}
+
+/// Whether there is a volume of this name.
+pub(super) async fn is_there(tools: &Tools, name: &str) -> Result<bool> {
+    Ok(tools.docker(&["volume", "inspect", "--format={{.Name}}"]).names([name]).output().await?.success)
+}
