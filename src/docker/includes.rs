@@ -7,15 +7,23 @@ use serde_json::Value;
 
 use crate::files::{self, LARGEST_SETTINGS};
 
-/// Reads these Compose files, of at most `most` bytes each, and those that `visit` returns for each, once each. A file that
-/// cannot be read is passed over, and one that cannot be understood is `null`: Compose itself says what is wrong with it.
+/// A Compose file that was read.
+pub(super) enum Document {
+    /// What is in it; `null` for one that cannot be understood: Compose itself says what is wrong with it.
+    Read(Value),
+    /// Its aliases make more of it than would fit into memory.
+    TooLarge,
+}
+
+/// Reads these Compose files, of at most `most` bytes each, and those that `visit` returns for each, once each. `visit` takes
+/// the path and what is in it. A file that cannot be read is passed over.
 ///
 /// # Errors
 /// The first of `visit`, which ends it.
 pub(super) fn walk<E>(
     files: &[PathBuf],
     most: u64,
-    mut visit: impl FnMut(&Path, &Value) -> Result<Vec<PathBuf>, E>,
+    mut visit: impl FnMut(&Path, &Document) -> Result<Vec<PathBuf>, E>,
 ) -> Result<(), E> {
     let mut seen = BTreeSet::new();
     let mut open = files.to_vec();
@@ -25,10 +33,44 @@ pub(super) fn walk<E>(
             continue;
         }
         let Ok(contents) = files::read(&file, most) else { continue };
-        let document = serde_saphyr::from_slice(contents.value.expose()).unwrap_or_default();
-        open.extend(visit(file.parent().unwrap_or(Path::new(".")), &document)?);
+        open.extend(visit(&file, &document(contents.value.expose()))?);
     }
     Ok(())
+}
+
+fn document(bytes: &[u8]) -> Document {
+    // Room for whatever fits into a file of the largest size that is read, and is not a bomb.
+    let options = serde_saphyr::options! {
+        budget: serde_saphyr::budget! {
+            max_depth: 200,
+            max_nodes: 1_000_000,
+            max_events: 4_000_000,
+            max_documents: 64,
+            max_aliases: 100_000,
+            max_merge_keys: 1_000_000,
+            // Many services take one template.
+            enforce_alias_anchor_ratio: false,
+        },
+        // Wrapped in an excerpt of the file, an error is not told by its kind.
+        with_snippet: false,
+    };
+    match serde_saphyr::from_slice_with_options(bytes, options) {
+        Ok(value) => Document::Read(value),
+        Err(error) if is_bomb(&error) => Document::TooLarge,
+        Err(_) => Document::Read(Value::Null),
+    }
+}
+
+fn is_bomb(error: &serde_saphyr::Error) -> bool {
+    use serde_saphyr::Error as E;
+    match error {
+        E::Budget { .. }
+        | E::AliasReplayLimitExceeded { .. }
+        | E::AliasExpansionLimitExceeded { .. }
+        | E::AliasReplayStackDepthExceeded { .. } => true,
+        E::AliasError { error, .. } => is_bomb(error),
+        _ => false,
+    }
 }
 
 /// The env files by which Compose reads what these files include, in the order of the files: what `env_file` names, else
@@ -36,8 +78,10 @@ pub(super) fn walk<E>(
 /// says what is wrong with it.
 pub fn included_env_files(files: &[PathBuf]) -> Vec<PathBuf> {
     let mut all = Vec::new();
-    let Ok(()) = walk(files, LARGEST_SETTINGS, |directory, document| {
+    let Ok(()) = walk(files, LARGEST_SETTINGS, |file, document| {
         let mut included = Vec::new();
+        let Document::Read(document) = document else { return Ok(included) };
+        let directory = directory_of(file);
         for entry in list(document.get("include")) {
             let paths = texts(entry.get("path").unwrap_or(entry));
             let of_project = entry.get("project_directory").and_then(Value::as_str);
@@ -52,6 +96,11 @@ pub fn included_env_files(files: &[PathBuf]) -> Vec<PathBuf> {
         Ok::<_, std::convert::Infallible>(included)
     });
     all
+}
+
+/// The directory that a file's relative paths start from.
+pub(super) fn directory_of(file: &Path) -> &Path {
+    file.parent().unwrap_or(Path::new("."))
 }
 
 /// The entries of a list; none where there is no list.

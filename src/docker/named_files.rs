@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::includes::{included_env_files, list, texts, walk};
+use super::includes::{Document, directory_of, included_env_files, list, texts, walk};
 use crate::error::{Code, Error, Result};
 use crate::files::{self, LARGEST_VALUES};
 
@@ -14,10 +14,12 @@ use crate::files::{self, LARGEST_VALUES};
 /// there, before Compose reads it. Paths that hold variables are passed over: only Compose knows where they lead.
 ///
 /// # Errors
-/// One of them is no regular file, or larger than 4 MiB. What is not there or not understood Compose tells of.
+/// One of them is no regular file, or larger than 4 MiB, or becomes too large by its aliases. What is not there or not understood Compose tells of.
 pub(super) fn check(project_directory: &Path, compose_files: &[PathBuf]) -> Result<()> {
     included_env_files(compose_files).iter().try_for_each(|path| check_one(path))?;
-    walk(compose_files, LARGEST_VALUES, |directory, document| {
+    walk(compose_files, LARGEST_VALUES, |file, document| {
+        let directory = directory_of(file);
+        let Document::Read(document) = document else { return Err(too_large(file)) };
         // Compose starts from the project's directory, or from that of the file, as it got to it.
         let directories = [project_directory, directory];
         let places = |path: &str| directories.map(|directory| directory.join(path));
@@ -57,6 +59,12 @@ impl<'d> Named<'d> {
     }
 }
 
+/// Compose would expand the aliases of such a file until the memory is full.
+fn too_large(file: &Path) -> Error {
+    Error::new(Code::ComposeFileInvalid, format!("{} has aliases that make it too large", file.display()))
+        .hint("Write out what its aliases (`*name`) stand for where they name each other, or take them out.")
+}
+
 fn check_one(path: &Path) -> Result<()> {
     match files::check(path, LARGEST_VALUES) {
         Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::FileTooLarge) => {
@@ -89,6 +97,26 @@ mod tests {
         write("a/c.yaml", &two("../compose.yaml", "../b/c.yaml"));
         write("b/c.yaml", &two("../compose.yaml", "../a/c.yaml"));
         assert!(check(root.path(), &[root.path().join("compose.yaml")]).is_ok());
+    }
+
+    #[test]
+    fn aliases_that_multiply_are_refused() {
+        let root = tempfile::tempdir().unwrap();
+        let levels: Vec<String> = (1..10)
+            .map(|level| {
+                let before = format!("*a{}", level - 1);
+                format!("x-a{level}: &a{level} [{}]\n", vec![before; 10].join(", "))
+            })
+            .collect();
+        let first = "x-a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n";
+        std::fs::write(root.path().join("bomb.yaml"), format!("{first}{}", levels.concat())).unwrap();
+        std::fs::write(root.path().join("compose.yaml"), "include: [bomb.yaml]\n").unwrap();
+        let refused = check(root.path(), &[root.path().join("compose.yaml")]).unwrap_err();
+        assert!(refused.fact.contains("bomb.yaml has aliases that"), "{}", refused.fact);
+        let many: Vec<String> = (0..2_000).map(|n| format!("x-{n}: {{a: *b, <<: *b}}\n")).collect();
+        std::fs::write(root.path().join("compose.yaml"), format!("x-b: &b {{c: d}}\n{}", many.concat()))
+            .unwrap();
+        check(root.path(), &[root.path().join("compose.yaml")]).unwrap();
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::fmt::{self, Write as _};
 use data_encoding::BASE64;
 use zeroize::Zeroizing;
 
+use super::MAX_VALUE_BYTES;
 use super::finding::{list, named};
 use crate::nearest::meant;
 use crate::secret::{SecretName, SecretValue};
@@ -112,8 +113,9 @@ impl Template {
         value_of: impl Fn(&SecretName) -> Option<&'v SecretValue>,
     ) -> Result<SecretValue, String> {
         let mut pieces: Vec<Zeroizing<Vec<u8>>> = Vec::with_capacity(self.0.len());
+        let mut length = 0;
         for piece in &self.0 {
-            pieces.push(match piece {
+            let piece = match piece {
                 Piece::Literal(text) => Zeroizing::new(text.clone().into_bytes()),
                 Piece::Part(name, filters) => {
                     let value = value_of(name).ok_or_else(|| format!("its part {name} has no value"))?;
@@ -122,18 +124,27 @@ impl Template {
                         bytes = filter
                             .apply(&bytes)
                             .map_err(|why| format!("its part {name} {why} ({})", value.shape()))?;
+                        // Each makes it longer, so that a long row of them would fill the memory.
+                        is_short_enough(bytes.len())?;
                     }
                     bytes
                 }
-            });
+            };
+            length += piece.len();
+            is_short_enough(length)?;
+            pieces.push(piece);
         }
         // Room for all of it at once: growing would leave unwiped copies behind.
-        let mut whole = Zeroizing::new(Vec::with_capacity(pieces.iter().map(|piece| piece.len()).sum()));
+        let mut whole = Zeroizing::new(Vec::with_capacity(length));
         for piece in &pieces {
             whole.extend_from_slice(piece);
         }
         Ok(SecretValue::from(whole))
     }
+}
+
+fn is_short_enough(length: usize) -> Result<(), String> {
+    if length > MAX_VALUE_BYTES { Err("it becomes larger than 1 MiB".to_owned()) } else { Ok(()) }
 }
 
 /// `NAME`, or `NAME|filter|filter`; blanks around each do not count.

@@ -62,6 +62,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Option<Node>, Malformed> {
             max_events: 200_000,
             max_documents: 8,
             max_aliases: 1_000,
+            enforce_alias_anchor_ratio: false,
         },
         // Every duplicate is reported with its place by whoever reads the tree.
         duplicate_keys: DuplicateKeyPolicy::PassThrough,
