@@ -1,5 +1,5 @@
-//! Whether a build would copy the secrets' files into an image: they lie in the build context of a service, and no
-//! `.dockerignore` leaves them out.
+//! Whether a build would copy the secrets' files into an image: they lie in the build context of a service, its Dockerfile
+//! copies them, and no `.dockerignore` leaves them out.
 
 use std::path::{Path, PathBuf};
 
@@ -7,6 +7,7 @@ use gix_ignore::glob::wildmatch;
 use gix_ignore::glob::wildmatch::Mode;
 use serde_json::Value;
 
+use super::dockerfile::copies_from;
 use super::reach::{Leads, SecretsPlace};
 use crate::docker::model::Model;
 use crate::files::{self, LARGEST_SETTINGS};
@@ -44,6 +45,8 @@ struct Context<'m> {
     path: &'m Path,
     /// The Dockerfile, relative to it or absolute: an ignore file beside it may replace the context's own.
     dockerfile: Option<&'m str>,
+    /// The Dockerfile's text, where the Compose file has it.
+    inline: Option<&'m str>,
 }
 
 fn local(value: &Value) -> Option<&Path> {
@@ -51,15 +54,14 @@ fn local(value: &Value) -> Option<&Path> {
 }
 
 fn contexts(build: &Value) -> Vec<Context<'_>> {
-    let main = build.get("context").and_then(local);
-    let inline = build.get("dockerfile_inline").is_some_and(|inline| !inline.is_null());
-    let dockerfile = build.get("dockerfile").and_then(Value::as_str).unwrap_or("Dockerfile");
+    let text = |key: &str| build.get(key).and_then(Value::as_str);
+    let inline = text("dockerfile_inline");
+    let dockerfile = inline.is_none().then(|| text("dockerfile").unwrap_or("Dockerfile"));
+    let main = build.get("context").and_then(local).map(|path| Context { path, dockerfile, inline });
     let more = build.get("additional_contexts").and_then(Value::as_object).into_iter().flatten();
-    let more = more.filter_map(|(_, value)| local(value)).map(|path| Context { path, dockerfile: None });
-    main.map(|path| Context { path, dockerfile: (!inline).then_some(dockerfile) })
-        .into_iter()
-        .chain(more)
-        .collect()
+    let more = more.filter_map(|(_, value)| local(value));
+    let more = more.map(|path| Context { path, dockerfile: None, inline: None });
+    main.into_iter().chain(more).collect()
 }
 
 impl Context<'_> {
@@ -70,6 +72,9 @@ impl Context<'_> {
             Leads::Inside => PathBuf::new(),
             Leads::Above(below) => below,
         };
+        if self.text(place).is_some_and(|text| !copies_from(&text, &below)) {
+            return None;
+        }
         // Which builder it is decides which of the two files counts, so both must leave the secrets out.
         let read = |path: &Path| files::read(&place.read_at(path)?, LARGEST_SETTINGS).ok();
         let own = self.dockerfile.map(|name| self.path.join(format!("{name}{IGNORE_FILE}")));
@@ -80,6 +85,21 @@ impl Context<'_> {
         let is_out = general.as_ref().is_some_and(leaves_out) && own.as_ref().is_none_or(leaves_out);
         (!is_out)
             .then(|| if below.as_os_str().is_empty() { "*".to_owned() } else { below.display().to_string() })
+    }
+}
+
+impl Context<'_> {
+    /// The Dockerfile's text, empty when there is none; `None` when it cannot be read, or is not this context's.
+    fn text(&self, place: &SecretsPlace) -> Option<String> {
+        if let Some(inline) = self.inline {
+            return Some(inline.to_owned());
+        }
+        let context = place.read_at(self.path)?;
+        let Some(path) = place.read_at(&self.path.join(self.dockerfile?)) else {
+            return (!context.join(self.dockerfile?).exists()).then(String::new);
+        };
+        let contents = files::read(&path, LARGEST_SETTINGS).ok()?;
+        Some(String::from_utf8_lossy(contents.value.expose()).into_owned())
     }
 }
 
@@ -103,12 +123,12 @@ fn is_left_out(text: &str, directory: &Path) -> bool {
     out
 }
 
-fn matches(pattern: &str, path: &Path) -> bool {
+pub(super) fn matches(pattern: &str, path: &Path) -> bool {
     wildmatch(pattern.into(), path.as_os_str().as_encoded_bytes().into(), Mode::NO_MATCH_SLASH_LITERAL)
 }
 
 /// Whether a pattern may match some file in the directory.
-fn may_be_in(pattern: &str, directory: &Path) -> bool {
+pub(super) fn may_be_in(pattern: &str, directory: &Path) -> bool {
     if let Some((before, _)) = pattern.split_once("**") {
         let plain = before.split(['*', '?', '[', '\\']).next().unwrap_or_default();
         let directory = directory.display().to_string();

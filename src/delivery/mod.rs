@@ -15,6 +15,7 @@ pub mod volume;
 pub mod workers;
 
 mod directory;
+mod dockerfile;
 mod files;
 mod index;
 mod lock;
