@@ -13,6 +13,7 @@ pub mod error;
 pub mod files;
 pub mod github;
 pub mod harden;
+mod ignored;
 pub mod interrupt;
 pub mod lint;
 pub mod manifest;

@@ -7,12 +7,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use gix_ignore::Search as Ignored;
-use gix_ignore::glob::pattern::Case;
-use gix_ignore::search::Ignore;
 use zeroize::Zeroizing;
 
-use crate::files::{self, LARGEST_SETTINGS, Links};
+use crate::files::{self, Links};
+use crate::ignored::{GITIGNORE, Ignored};
 use crate::search::{Holds, Search};
 use crate::tracked;
 
@@ -53,17 +51,10 @@ pub fn search(directory: &Path, search: &Search) -> Status {
         let path: &[u8] = entry.path(&index);
         (path, (entry.stat.size, entry.stat.mtime.secs))
     });
-    let mut ignored = Ignored::default();
-    // What the crate would read by itself: it would wait for a pipe.
-    let exclude = git_dir.join("info/exclude");
-    if let Ok(contents) = files::read(&exclude, LARGEST_SETTINGS) {
-        // Without them more is searched.
-        let _ = ignored.add_patterns_buffer(contents.value.expose(), exclude, None, Ignore::default());
-    }
     let mut walk = Walk {
         top: &top,
         tracked: tracked.collect(),
-        ignored,
+        ignored: Ignored::new(&top, &git_dir),
         search,
         entries: 0,
         bytes: 0,
@@ -93,11 +84,8 @@ impl Walk<'_> {
             self.status.cut_short = true;
             return;
         }
-        let lists = self.ignored.patterns.len();
-        let gitignore = path.join(".gitignore");
-        if let Some((bytes, _)) = read(&gitignore, MOST_OF_A_FILE) {
-            let _ = self.ignored.add_patterns_buffer(&bytes, gitignore, Some(self.top), Ignore::default());
-        }
+        let gitignore = read(&path.join(GITIGNORE), MOST_OF_A_FILE);
+        let before = self.ignored.enter(path, gitignore.as_ref().map(|(bytes, _)| bytes.as_slice()));
         let entries: BTreeSet<PathBuf> =
             fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
         for entry in entries {
@@ -109,7 +97,7 @@ impl Walk<'_> {
             }
             self.entry(&entry, depth);
         }
-        self.ignored.patterns.truncate(lists);
+        self.ignored.leave(before);
     }
 
     fn entry(&mut self, path: &Path, depth: usize) {
@@ -124,7 +112,7 @@ impl Walk<'_> {
             // Repositories inside of this one are their own matter, and the one's own directory is none of its files.
             if relative.file_name().is_some_and(|name| name == ".git")
                 || path.join(".git").exists()
-                || self.is_ignored(name, true) && !self.tracks_below(name)
+                || self.ignored.has(relative, true) && !self.tracks_below(name)
             {
                 return;
             }
@@ -137,7 +125,7 @@ impl Walk<'_> {
             // git itself takes a file of the same size and time for unchanged, and keeps 32 bits of each.
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
             Some(known) if *known == (meta.size() as u32, meta.mtime() as u32) => return,
-            None if self.is_ignored(name, false) => return,
+            None if self.ignored.has(relative, false) => return,
             _ => {}
         }
         let Some((bytes, size)) = read(path, MOST_OF_A_FILE) else {
@@ -151,12 +139,6 @@ impl Walk<'_> {
         if !found.is_empty() {
             self.status.found.insert(relative.to_owned(), found);
         }
-    }
-
-    fn is_ignored(&self, relative: &[u8], is_directory: bool) -> bool {
-        let found =
-            self.ignored.pattern_matching_relative_path(relative.into(), Some(is_directory), Case::Sensitive);
-        found.is_some_and(|found| !found.pattern.is_negative())
     }
 
     /// Whether git tracks something below an ignored directory, as after `git add --force`.
