@@ -33,3 +33,4 @@ pub mod sources;
 pub mod tracked;
 pub mod version;
 pub mod worker;
+mod yaml;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::files::{self, LARGEST_SETTINGS};
+use crate::yaml::is_too_large;
 
 /// A Compose file that was read.
 pub(super) enum Document {
@@ -56,20 +57,8 @@ fn document(bytes: &[u8]) -> Document {
     };
     match serde_saphyr::from_slice_with_options(bytes, options) {
         Ok(value) => Document::Read(value),
-        Err(error) if is_bomb(&error) => Document::TooLarge,
+        Err(error) if is_too_large(&error) => Document::TooLarge,
         Err(_) => Document::Read(Value::Null),
-    }
-}
-
-fn is_bomb(error: &serde_saphyr::Error) -> bool {
-    use serde_saphyr::Error as E;
-    match error {
-        E::Budget { .. }
-        | E::AliasReplayLimitExceeded { .. }
-        | E::AliasExpansionLimitExceeded { .. }
-        | E::AliasReplayStackDepthExceeded { .. } => true,
-        E::AliasError { error, .. } => is_bomb(error),
-        _ => false,
     }
 }
 

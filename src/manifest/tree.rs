@@ -6,6 +6,8 @@ use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::{DuplicateKeyPolicy, Location, NonFiniteFloatPolicy, Spanned};
 use zeroize::Zeroizing;
 
+use crate::yaml::is_too_large;
+
 /// The most bytes a manifest may have: it holds names and rules, no data.
 const MAX_FILE_BYTES: usize = 1024 * 1024;
 
@@ -139,10 +141,7 @@ fn malformed(error: &serde_saphyr::Error) -> Malformed {
         E::UnsupportedTag { .. } => {
             "a YAML tag (`!`) stands here that has no meaning in this file".to_owned()
         }
-        E::Budget { .. }
-        | E::AliasReplayLimitExceeded { .. }
-        | E::AliasExpansionLimitExceeded { .. }
-        | E::AliasReplayStackDepthExceeded { .. } => {
+        _ if is_too_large(error) => {
             "the file is nested too deeply, too large, or its aliases make it so".to_owned()
         }
         E::AliasError { error, .. } => malformed(error).fact,
