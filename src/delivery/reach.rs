@@ -1,5 +1,5 @@
 //! Ways to the secrets of other services that a project's own mounts open: a directory or link that leads to where the
-//! files lie, a volume that stands for such a directory, and volumes of ours.
+//! files lie, a volume that is such a directory, and volumes of ours.
 //!
 //! A mount is judged by where it leads, with links resolved, not by how it is written.
 
@@ -11,8 +11,9 @@ use serde_json::Value;
 use super::index::INDEX;
 use super::volume::{LAUNCHER, PROJECT, SERVICE};
 use crate::docker::engine::Container;
+use crate::docker::host_mounts::{self, By};
 use crate::docker::host_paths::HostPaths;
-use crate::docker::model::{Model, OwnDefinition};
+use crate::docker::model::Model;
 use crate::docker::service::Service;
 use crate::error::{Code, Error, Problem, Result};
 
@@ -103,37 +104,25 @@ fn compare(path: &Path, secrets: &Path) -> Leads {
     secrets.strip_prefix(path).map_or(Leads::Elsewhere, |below| Leads::Above(below.to_owned()))
 }
 
-/// What a service mounts of the host: by `volumes`, by volumes that stand for directories, and as
-/// files of its configs and secrets.
+/// What a service mounts of the host, also by volumes that are directories of it.
 fn mounted(model: &Model, service: &Service) -> Vec<Mounted> {
-    let mut all = Vec::new();
-    for mount in &service.mounts {
-        let (what, sources) = match mount.kind.as_str() {
-            "bind" => (mount.source.clone(), vec![mount.source.as_str()]),
-            "volume" => (format!("the volume {}", mount.source), model.volume_directories(&mount.source)),
-            _ => continue,
-        };
-        all.extend(sources.into_iter().map(|source| Mounted {
-            what: what.clone(),
-            source: source.into(),
+    let files = host_mounts::of_service(model, service).into_iter().map(|mount| Mounted {
+        what: match mount.by {
+            By::Mount => mount.source.to_owned(),
+            By::Config(name) => format!("the config {name}"),
+            By::Secret(name) => format!("the Compose secret {name}"),
+        },
+        source: mount.source.into(),
+        target: mount.target,
+    });
+    let volumes = service.mounts.iter().filter(|mount| mount.kind == "volume").flat_map(|mount| {
+        model.volume_directories(&mount.source).into_iter().map(|directory| Mounted {
+            what: format!("the volume {}", mount.source),
+            source: directory.into(),
             target: mount.target.clone(),
-        }));
-    }
-    for (section, one, entries) in
-        [("configs", "config", &service.configs), ("secrets", "Compose secret", &service.secrets)]
-    {
-        for entry in entries {
-            let Some(OwnDefinition::File(path)) = model.own_file(section, &entry.source) else { continue };
-            let target =
-                Path::new(if section == "secrets" { "/run/secrets" } else { "/" }).join(&entry.target);
-            all.push(Mounted {
-                what: format!("the {one} {}", entry.source),
-                source: path.into(),
-                target: target.display().to_string(),
-            });
-        }
-    }
-    all
+        })
+    });
+    files.chain(volumes).collect()
 }
 
 /// The names of the volumes that the project's services mount, as the engine knows them.

@@ -6,6 +6,7 @@ pub mod empty_image;
 pub mod engine;
 pub mod health;
 pub mod host_directory;
+pub mod host_mounts;
 pub mod host_paths;
 pub mod images;
 pub mod includes;

@@ -98,7 +98,7 @@ impl Model {
         name.unwrap_or(key).to_owned()
     }
 
-    /// The directories of the Docker host that a volume stands for, by the options of the `local` driver: the `device` of a
+    /// The directories of the Docker host that a volume mounts, by the options of the `local` driver: the `device` of a
     /// bind mount, and what an option such as `lowerdir` names. Takes its key in the project's `volumes`.
     pub fn volume_directories(&self, key: &str) -> Vec<&str> {
         let options = self.resolved.get("volumes").and_then(|all| all.get(key)?.get("driver_opts"));

@@ -10,11 +10,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use self::git::Git;
-pub use self::store::{STATE, create, remove_old, states};
+pub use self::store::{create, remove_old, states};
 use self::tree::{Archive, Tree};
 use crate::access::{Access, Entry};
 use crate::docker::command::Tools;
-use crate::docker::model::{Model, OwnDefinition};
+use crate::docker::host_mounts::{self, By};
+use crate::docker::model::Model;
 use crate::error::{Code, Error, Problem, Result};
 
 /// So much is copied for one project (bytes).
@@ -32,7 +33,7 @@ pub struct Release {
 
 /// One thing that a service mounts.
 pub struct Placed {
-    /// What it stands for.
+    /// What it replaces.
     pub instead: Instead,
     /// Where it is, below the engine's directory of volumes.
     pub path: String,
@@ -170,7 +171,7 @@ impl Release {
         room: u64,
     ) -> Result<Found, (String, String)> {
         let name = &project.model.name;
-        let path = match tree::look(git, here, room)? {
+        Ok(match tree::look(git, here, room)? {
             Tree::Release(archive) => {
                 let volume = format!("{name}_files_{}", archive.digest);
                 let path = format!("{volume}/_data/{}", archive.path);
@@ -184,8 +185,7 @@ impl Release {
                 self.states.insert(volume.clone(), shown.to_owned());
                 Found { path: format!("{volume}/_data"), read_only: false, has_content }
             }
-        };
-        Ok(path)
+        })
     }
 }
 
@@ -219,44 +219,31 @@ struct Wanted {
     target: String,
 }
 
-/// Everything that services mount of the host, by the services' names.
+/// Everything that services mount of the host, by the services' names, but for what is delivered otherwise.
 fn wanted(project: &Project) -> Vec<(String, Wanted)> {
     let mut all = Vec::new();
     for service in project.model.services.values().filter(|service| service.active) {
-        let mounts = service.mounts.iter().filter(|mount| mount.kind == "bind");
-        all.extend(mounts.map(|mount| {
-            let wanted = Wanted {
-                instead: Instead::Mount,
-                source: PathBuf::from(&mount.source),
-                target: mount.target.clone(),
-            };
-            (service.name.clone(), wanted)
-        }));
         let taken = project.access.services.get(&service.name).map(|own| &own.taken);
         let is_taken = |entry: Entry| taken.is_some_and(|taken| taken.contains(&entry));
-        for config in &service.configs {
-            let Some(OwnDefinition::File(path)) = project.model.own_file("configs", &config.source) else {
-                continue;
+        let in_volume = |target: &str| {
+            let file = target.strip_prefix("/run/secrets/").filter(|file| !file.starts_with('/'));
+            project.delivered.contains(&service.name) && file.is_some()
+        };
+        for mount in host_mounts::of_service(project.model, service) {
+            let instead = match mount.by {
+                By::Mount => Instead::Mount,
+                By::Config(name) if !is_taken(Entry::Config(name.to_owned())) => {
+                    Instead::Config(name.to_owned())
+                }
+                By::Secret(name)
+                    if !in_volume(&mount.target) && !is_taken(Entry::Secret(name.to_owned())) =>
+                {
+                    Instead::Secret(name.to_owned())
+                }
+                By::Config(_) | By::Secret(_) => continue,
             };
-            if !is_taken(Entry::Config(config.source.clone())) {
-                let target = Path::new("/").join(&config.target).display().to_string();
-                let wanted =
-                    Wanted { instead: Instead::Config(config.source.clone()), source: path.into(), target };
-                all.push((service.name.clone(), wanted));
-            }
-        }
-        for secret in &service.secrets {
-            let Some(OwnDefinition::File(path)) = project.model.own_file("secrets", &secret.source) else {
-                continue;
-            };
-            let file = secret.target.strip_prefix("/run/secrets/").unwrap_or(&secret.target);
-            let delivered = project.delivered.contains(&service.name) && !file.starts_with('/');
-            if !delivered && !is_taken(Entry::Secret(secret.source.clone())) {
-                let target = Path::new("/run/secrets").join(&secret.target).display().to_string();
-                let wanted =
-                    Wanted { instead: Instead::Secret(secret.source.clone()), source: path.into(), target };
-                all.push((service.name.clone(), wanted));
-            }
+            let wanted = Wanted { instead, source: mount.source.into(), target: mount.target };
+            all.push((service.name.clone(), wanted));
         }
     }
     all
