@@ -65,6 +65,16 @@ fn contexts(build: &Value) -> Vec<Context<'_>> {
 }
 
 impl Context<'_> {
+    /// The Dockerfile's text, empty when there is none; `None` when it cannot be read, or is not this context's.
+    fn text(&self, place: &SecretsPlace) -> Option<String> {
+        if let Some(inline) = self.inline {
+            return Some(inline.to_owned());
+        }
+        let (context, name) = (place.read_at(self.path)?, Path::new(self.dockerfile?));
+        let is_absent = name.is_relative() && !context.join(name).exists();
+        if is_absent { Some(String::new()) } else { read(place, &self.path.join(name)) }
+    }
+
     /// The line that its ignore file lacks; `None` when the secrets are not in it, or are left out.
     fn takes_in(&self, place: &SecretsPlace) -> Option<String> {
         let below = match place.leads(self.path) {
@@ -76,31 +86,18 @@ impl Context<'_> {
             return None;
         }
         // Which builder it is decides which of the two files counts, so both must leave the secrets out.
-        let read = |path: &Path| files::read(&place.read_at(path)?, LARGEST_SETTINGS).ok();
-        let own = self.dockerfile.map(|name| self.path.join(format!("{name}{IGNORE_FILE}")));
-        let own = own.and_then(|path| read(&path));
-        let general = read(&self.path.join(IGNORE_FILE));
-        let leaves_out =
-            |file: &files::Contents| is_left_out(&String::from_utf8_lossy(file.value.expose()), &below);
-        let is_out = general.as_ref().is_some_and(leaves_out) && own.as_ref().is_none_or(leaves_out);
+        let ignored = |path: &Path| read(place, path).map(|text| is_left_out(&text, &below));
+        let own = self.dockerfile.and_then(|name| ignored(&self.path.join(format!("{name}{IGNORE_FILE}"))));
+        let is_out = ignored(&self.path.join(IGNORE_FILE)) == Some(true) && own != Some(false);
         (!is_out)
             .then(|| if below.as_os_str().is_empty() { "*".to_owned() } else { below.display().to_string() })
     }
 }
 
-impl Context<'_> {
-    /// The Dockerfile's text, empty when there is none; `None` when it cannot be read, or is not this context's.
-    fn text(&self, place: &SecretsPlace) -> Option<String> {
-        if let Some(inline) = self.inline {
-            return Some(inline.to_owned());
-        }
-        let context = place.read_at(self.path)?;
-        let Some(path) = place.read_at(&self.path.join(self.dockerfile?)) else {
-            return (!context.join(self.dockerfile?).exists()).then(String::new);
-        };
-        let contents = files::read(&path, LARGEST_SETTINGS).ok()?;
-        Some(String::from_utf8_lossy(contents.value.expose()).into_owned())
-    }
+/// A text file of the host; `None` when it cannot be read here.
+fn read(place: &SecretsPlace, path: &Path) -> Option<String> {
+    let contents = files::read(&place.read_at(path)?, LARGEST_SETTINGS).ok()?;
+    Some(String::from_utf8_lossy(contents.value.expose()).into_owned())
 }
 
 /// Whether the lines of a `.dockerignore` leave out what is in a directory of the context.
