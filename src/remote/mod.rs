@@ -78,3 +78,8 @@ impl Remote {
         }
     }
 }
+
+/// Whether a connection failed since there is no machine of that name: the standard library has no kind for it.
+fn is_unknown_name(error: &std::io::Error) -> bool {
+    error.to_string().contains("failed to lookup address")
+}

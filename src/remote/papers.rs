@@ -1,5 +1,6 @@
 //! What a login to another machine needs, from inputs and variables.
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use super::address::Server;
@@ -103,8 +104,8 @@ fn nobody_known(server: &Server) -> Error {
 pub(super) fn tls(settings: &Settings) -> Result<Papers> {
     let variables = &settings.variables;
     let directory = variables.path("DOCKER_CERT_PATH");
-    let file = |name: &str| directory.as_ref().map(|directory| directory.join(name).display().to_string());
-    let read = |text: Option<String>, name: &str| {
+    let file = |name: &str| Some(Cow::Owned(directory.as_ref()?.join(name).display().to_string()));
+    let read = |text: Option<Cow<str>>, name: &str| {
         match text {
         Some(text) => net::pem(&text, &settings.workspace, name),
         None => Err(Error::new(Code::Usage, format!("docker-host: TLS needs {name}, which is not given")).hint(
@@ -113,9 +114,12 @@ pub(super) fn tls(settings: &Settings) -> Result<Papers> {
         )),
     }
     };
-    let text = |name: &str| variables.text(name).map(str::to_owned);
+    let text = |name: &str| variables.text(name).map(Cow::Borrowed);
     Ok(Papers {
-        authorities: read(settings.engine.tls_ca.clone().or_else(|| file("ca.pem")), "`docker-tls-ca`")?,
+        authorities: read(
+            settings.engine.tls_ca.as_deref().map(Cow::Borrowed).or_else(|| file("ca.pem")),
+            "`docker-tls-ca`",
+        )?,
         certificate: read(text("DOCKER_TLS_CERT").or_else(|| file("cert.pem")), "DOCKER_TLS_CERT")?,
         key: SecretValue::new(read(text("DOCKER_TLS_KEY").or_else(|| file("key.pem")), "DOCKER_TLS_KEY")?),
     })

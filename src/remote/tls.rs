@@ -14,6 +14,7 @@ use tokio::sync::Mutex;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use super::is_unknown_name;
 use super::relay::Line;
 use crate::error::{Code, Error, Result, plain_reason};
 use crate::secret::SecretValue;
@@ -123,7 +124,7 @@ impl Tls {
                 format!("{at} does not answer within {} s", self.limit.as_secs()),
                 "Is the machine up, and does its firewall let this machine in?",
             ),
-            _ if error.to_string().contains("failed to lookup address") => (
+            _ if is_unknown_name(error) => (
                 format!("there is no machine with the name {}", self.host),
                 "Correct the name in `docker-host`.",
             ),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::known_hosts::Doubt;
 use crate::error::{Code, Error, plain_reason};
 use crate::remote::address::Server;
+use crate::remote::is_unknown_name;
 
 /// Why there is no session. It holds nothing of a key.
 #[derive(Debug)]
@@ -112,7 +113,7 @@ fn network(error: &std::io::Error, server: &Server) -> Error {
             format!("{server} broke the connection off"),
             "On the server, `journalctl -u ssh` says why: too many logins (MaxStartups, fail2ban), or a restart.",
         ),
-        _ if error.to_string().contains("failed to lookup address") => (
+        _ if is_unknown_name(error) => (
             format!("there is no machine with the name {}", server.host),
             "Correct the name in `docker-host`; does it exist in the public DNS?",
         ),

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use russh::keys::{Error as KeyError, PrivateKey, decode_secret_key, ssh_key};
+use zeroize::Zeroizing;
 
 use crate::error::{Code, Error, Result};
 use crate::files::{self, LARGEST_SETTINGS};
@@ -41,12 +42,12 @@ pub(in crate::remote) fn read(
         ));
     }
     // A key that was pasted has Windows' line ends or blanks around it now and then.
-    let lines: zeroize::Zeroizing<String> = text
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-        .fold(String::new(), |all, line| all + line + "\n")
-        .into();
+    // Room for all of it at once: what grows leaves copies behind that nobody wipes.
+    let mut lines = Zeroizing::new(String::with_capacity(text.len() + 1));
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        lines.push_str(line);
+        lines.push('\n');
+    }
     let word = passphrase.and_then(|word| std::str::from_utf8(word.expose()).ok());
     match decode_secret_key(&lines, word) {
         Ok(key) => Ok(Identity::Key(Arc::new(key), from.to_owned())),
