@@ -1,7 +1,7 @@
 //! `down`: stops the project, removes what is ours, and proves that it is gone. Everything else stays.
 
 use super::deploy::{LOCK_WAIT, lock_directory};
-use super::{Run, gather};
+use super::{Run, connecting, gather};
 use crate::delivery::override_file::OverrideFile;
 use crate::delivery::volume::PROJECT;
 use crate::delivery::{ProjectFile, SecretsDir};
@@ -39,8 +39,8 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
             early.clone()
         }
     };
-    gather::connect(run, known.as_ref(), &files.directory, &early, &host).await?;
-    let tools = gather::for_engine(run, tools);
+    connecting::connect(run, known.as_ref(), &files.directory, &early, &host).await?;
+    let tools = connecting::for_engine(run, tools);
     gather::check_socket(&tools)?;
     let directory = files.directory.clone();
     let secrets_dir = SecretsDir::open(&directory, &run.settings.secrets_dir)?;

@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::{Run, reporting};
+use super::{Run, connecting, reporting};
 use crate::access::{Access, Owners};
 use crate::count::count;
 use crate::docker::command::Tools;
@@ -18,7 +18,7 @@ use crate::files::LARGEST_SETTINGS;
 use crate::lint;
 use crate::manifest::{self, Manifest, Place, Reading, Secret, Soundness};
 use crate::mask::Plan;
-use crate::remote::{Address, Remote};
+use crate::remote::Address;
 use crate::report::{Message, PlaceRow};
 use crate::reserved;
 use crate::resolve::{self, Resolution, resolve};
@@ -108,7 +108,7 @@ pub(super) fn read_leniently(settings: &Settings, files: &ComposeFiles) -> Resul
     Ok(manifest)
 }
 
-fn sound(reading: Reading) -> Result<Manifest> {
+pub(super) fn sound(reading: Reading) -> Result<Manifest> {
     reading.error.map_or(Ok(reading.manifest), Err)
 }
 
@@ -145,73 +145,6 @@ pub(super) fn early_tools(run: &Run) -> Tools {
     match &run.settings.engine.host {
         Some(Address::Unix(socket)) => tools.for_socket(socket),
         _ => tools,
-    }
-}
-
-/// Opens the session with the engine's machine, where that is another one. Its key may be in a store that the manifest knows.
-pub(super) async fn connect(
-    run: &mut Run,
-    manifest: Option<&Manifest>,
-    directory: &Path,
-    early: &Tools,
-    host: &HostPaths,
-) -> Result<()> {
-    let Some(address) = run.settings.engine.host.clone().filter(Address::is_remote) else { return Ok(()) };
-    run.begin_stage("Engine");
-    let key = match run.settings.engine.key.clone() {
-        Some(reference) => Some(ssh_key(run, &reference, manifest, directory, early, host).await?),
-        None => None,
-    };
-    let opening = Box::pin(Remote::open(&run.settings, key.as_ref()));
-    run.remote = run.interrupt.or(opening).await??;
-    run.console.line(&format!("the engine is at {address}"));
-    Ok(())
-}
-
-/// What a store has for `ssh-key`; from here on it is not printed.
-async fn ssh_key(
-    run: &mut Run,
-    reference: &str,
-    manifest: Option<&Manifest>,
-    directory: &Path,
-    early: &Tools,
-    host: &HostPaths,
-) -> Result<SecretValue> {
-    let known = sources::known();
-    let line = format!("SSH_PRIVATE_KEY = {reference}");
-    let reading = manifest::examine(&manifest::Given {
-        lines: Some(&line),
-        prefix: run.settings.prefix.as_deref(),
-        environment: run.settings.environment.as_deref(),
-        ..known.given()
-    });
-    let Some(alone) = sound(reading).ok().filter(|read| read.secrets.len() == 1) else {
-        return Err(Error::new(Code::ReferenceInvalid, "ssh-key: the input is not a reference")
-            .hint("Write it like `vault:secret/deploy#key`. The key itself is given as SSH_PRIVATE_KEY under the step's `env:`."));
-    };
-    let known = manifest.unwrap_or(&alone).clone();
-    let manifest = Manifest { secrets: alone.secrets, imports: Vec::new(), ..known };
-    let opened = open(run, &manifest, directory, early, host).await?;
-    let resolving = resolve(manifest, &opened, &run.settings);
-    let resolved = run.interrupt.or(resolving).await;
-    resolve::close(&opened).await;
-    let resolution = resolved?;
-    let value = resolution.values().next().map(|(_, value)| value.clone());
-    resolution.check()?;
-    let value =
-        value.ok_or_else(|| Error::new(Code::SshKeyInvalid, "ssh-key: the store has no such secret"))?;
-    run.sensitive.add_credential("ssh-key", &value);
-    run.console.know(run.sensitive.clone());
-    Ok(value)
-}
-
-/// Docker's programs for the engine that `docker-host` names. Before the session with its machine they reach none at all.
-pub(super) fn for_engine(run: &Run, tools: Tools) -> Tools {
-    match (&run.settings.engine.host, &run.remote) {
-        (_, Some(remote)) => tools.for_socket(remote.socket()),
-        (Some(Address::Unix(socket)), None) => tools.for_socket(socket),
-        (Some(_), None) => tools.for_socket(Path::new("/dev/null")),
-        (None, None) => tools,
     }
 }
 
@@ -356,7 +289,7 @@ pub(super) fn narrow(secret: &mut Secret, only: &str) -> bool {
 }
 
 /// Opens the sources of this run. Directories of the host that this process does not see are read through the engine.
-async fn open(
+pub(super) async fn open(
     run: &Run,
     manifest: &Manifest,
     project: &Path,
@@ -448,7 +381,7 @@ pub(super) fn tools(
         .collect();
     let stand_ins = StandIns { variables: placeholders, values: available };
     let variables = run.sensitive.child_variables(&run.settings.variables, &values, stand_ins);
-    for_engine(run, Tools::new(variables, run.console.clone(), run.interrupt.clone()))
+    connecting::for_engine(run, Tools::new(variables, run.console.clone(), run.interrupt.clone()))
 }
 
 /// The project's socket: missing it is the commonest mistake, and the client's own words for it are long.

@@ -1,5 +1,6 @@
 //! One file a mode: its stages in order. What they have in common is how a run starts and how it ends.
 
+mod connecting;
 mod create;
 mod deploy;
 mod down;

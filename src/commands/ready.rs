@@ -4,7 +4,7 @@
 //! checked, and ends, before anything is changed, with all of it.
 
 use super::project::{self, Prepared};
-use super::{Run, gather};
+use super::{Run, connecting, gather};
 use crate::docker::command::Tools;
 use crate::docker::host_paths::HostPaths;
 use crate::error::Result;
@@ -33,7 +33,8 @@ pub(super) async fn ready(run: &mut Run) -> Result<Ready> {
     let is_connected = match &host {
         Some(host) => {
             let directory = &declared.files.directory;
-            let connecting = gather::connect(run, Some(&declared.manifest), directory, &early, host).await;
+            let connecting =
+                connecting::connect(run, Some(&declared.manifest), directory, &early, host).await;
             run.note(connecting).is_some()
         }
         None => false,
