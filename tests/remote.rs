@@ -41,6 +41,16 @@ impl Remote {
         Self { scene, sshd: Sshd::start(more), socket: socket.to_owned() }
     }
 
+    /// A project with an engine that shares no file with this machine. The engine ends when it is dropped.
+    fn apart(project: &str) -> (Self, Daemon) {
+        let scene = Scene::new("remote");
+        scene.compose(project);
+        let daemon = Daemon::start_apart(scene.beside("").as_path());
+        daemon.load(&support::service_image());
+        let socket = daemon.engine().socket().to_owned();
+        (Self { scene, sshd: Sshd::start(""), socket }, daemon)
+    }
+
     fn host(&self, user: &str) -> String {
         format!("ssh://{user}@127.0.0.1:{}{}", self.sshd.port(), self.socket)
     }
@@ -82,27 +92,33 @@ impl Remote {
     }
 }
 
-fn secret(engine: &Engine, service: &str, name: &str) -> String {
-    let filter = format!("label=com.docker.compose.service={service}");
-    let id = engine.text(&["ps", "--quiet", "--filter", &filter]);
-    engine.text(&["exec", &id, "cat", &format!("/run/secrets/{name}")])
+/// The id of a service's only container.
+fn container(engine: &Engine, service: &str) -> String {
+    engine.text(&[
+        "ps",
+        "--quiet",
+        "--no-trunc",
+        "--filter",
+        &format!("label=com.docker.compose.service={service}"),
+    ])
+}
+
+/// A file in a service's only container.
+fn read(engine: &Engine, service: &str, path: &str) -> String {
+    engine.text(&["exec", &container(engine, service), "cat", path])
 }
 
 #[test]
 fn a_project_is_deployed_rotated_and_taken_down_by_one_login_each() {
-    let scene = Scene::new("remote");
-    scene.compose(PROJECT);
-    let daemon = Daemon::start_apart(scene.beside("").as_path());
-    daemon.load(&support::service_image());
+    let (remote, daemon) = Remote::apart(PROJECT);
     let engine = daemon.engine();
-    let remote = Remote { scene, sshd: Sshd::start(""), socket: engine.socket().to_owned() };
 
     done(remote.call("deploy")).expect(0);
     let report = remote.report();
     assert_eq!((&report["result"], &report["delivery"]["kind"]), (&"deployed".into(), &"volume".into()));
     assert_eq!(remote.sshd.logins(), 1);
-    assert_eq!(secret(&engine, "web", "key"), KEY);
-    assert_eq!(secret(&engine, "worker", "other"), OTHER);
+    assert_eq!(read(&engine, "web", "/run/secrets/key"), KEY);
+    assert_eq!(read(&engine, "worker", "/run/secrets/other"), OTHER);
     assert!(remote.scene.containers().is_empty(), "nothing runs on this machine");
 
     done(remote.call("deploy")).expect(0);
@@ -110,7 +126,7 @@ fn a_project_is_deployed_rotated_and_taken_down_by_one_login_each() {
     let mut rotation = remote.call("deploy");
     rotation.env("KEY", "canary-Zq7-new");
     done(rotation).expect(0);
-    assert_eq!(secret(&engine, "web", "key"), "canary-Zq7-new");
+    assert_eq!(read(&engine, "web", "/run/secrets/key"), "canary-Zq7-new");
     assert_eq!(remote.report()["changed"], Value::from(["KEY"].to_vec()));
     assert_eq!(remote.sshd.logins(), 3);
 
@@ -142,12 +158,8 @@ secrets: { own: { file: ./own.txt } }
 
 #[test]
 fn files_of_the_checkout_go_along_and_data_stays_on_the_server() {
-    let scene = Scene::new("remote");
-    scene.compose(MOUNTING);
-    let daemon = Daemon::start_apart(scene.beside("").as_path());
-    daemon.load(&support::service_image());
+    let (remote, daemon) = Remote::apart(MOUNTING);
     let engine = daemon.engine();
-    let remote = Remote { scene, sshd: Sshd::start(""), socket: engine.socket().to_owned() };
     let git = |words: &[&str]| {
         let mut command = Command::new("git");
         assert!(command.args(words).current_dir(remote.scene.project()).output().unwrap().status.success());
@@ -162,15 +174,8 @@ fn files_of_the_checkout_go_along_and_data_stays_on_the_server() {
     git(&["init", "-q"]);
     checkout("first");
     git(&["add", "."]);
-    let read = |service: &str, path: &str| {
-        let filter = format!("label=com.docker.compose.service={service}");
-        let id = engine.text(&["ps", "--quiet", "--filter", &filter]);
-        engine.text(&["exec", &id, "cat", path])
-    };
-    let started = |service: &str| {
-        let filter = format!("label=com.docker.compose.service={service}");
-        engine.text(&["ps", "--quiet", "--no-trunc", "--filter", &filter])
-    };
+    let read = |service: &str, path: &str| read(&engine, service, path);
+    let started = |service: &str| container(&engine, service);
 
     done(remote.call("deploy")).expect(0);
     assert_eq!(read("web", "/etc/app/a/b.conf"), "first conf/a/b.conf");

@@ -1,4 +1,4 @@
-//! An engine that is reached by TCP with TLS. What speaks TLS here stands for the engine's own listener; behind it is the
+//! An engine that is reached by TCP with TLS. What speaks TLS here takes the place of the engine's own listener; behind it is the
 //! machine's engine.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests")]
 
