@@ -14,7 +14,8 @@ use crate::files::{self, LARGEST_VALUES};
 /// there, before Compose reads it. Paths that hold variables are passed over: only Compose knows where they lead.
 ///
 /// # Errors
-/// One of them is no regular file, or larger than 4 MiB, or becomes too large by its aliases. What is not there or not understood Compose tells of.
+/// One of them is no regular file, or larger than 4 MiB, or becomes too large by its aliases. What is not there or not
+/// understood Compose tells of.
 pub(super) fn check(project_directory: &Path, compose_files: &[PathBuf]) -> Result<()> {
     included_env_files(compose_files).iter().try_for_each(|path| check_one(path))?;
     walk(compose_files, LARGEST_VALUES, |file, document| {
