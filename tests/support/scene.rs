@@ -1,6 +1,6 @@
 //! A project directory of its own for one test, the command line with a scrubbed environment, and the real engine.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -128,6 +128,12 @@ impl Drop for Scene {
                     docker([kind, "rm"].into_iter().chain(ids.split_whitespace()));
                 }
             }
+        }
+        // What Compose built for the project.
+        let built = docker(["image", "ls", "-q", "--filter", &self.label()]);
+        let built: BTreeSet<&str> = built.split_whitespace().collect();
+        if !built.is_empty() {
+            docker(["image", "rm", "--force"].into_iter().chain(built));
         }
     }
 }
