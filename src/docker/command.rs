@@ -9,10 +9,13 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use rustix::process::Pid;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::process::{Child, Command};
+use tokio_util::io::{InspectReader, InspectWriter};
 use zeroize::Zeroizing;
 
+use super::child_limits::{MOST_MEMORY, MOST_SILENCE, Moves, is_out_of_memory, limit_memory};
 use super::said::{Said, unset_variables};
 use crate::arguments::Arguments;
 use crate::console::{Console, Edit};
@@ -173,12 +176,18 @@ impl Call {
     }
 
     /// Runs the program and collects its output. An error means that it could not be run at all, or that the run was
-    /// interrupted; a status other than 0 is no error here.
+    /// interrupted; a status other than 0 is no error here, nor is a program that was stopped since it printed, computed
+    /// or took too much.
     pub async fn output(self) -> Result<Output> {
         let said = self.said.clone();
         let (mut child, input, tools) = self.start()?;
-        let (out, err) = (child.stdout.take(), child.stderr.take());
-        let stdin = child.stdin.take();
+        if said.is_some() {
+            limit_memory(&child);
+        }
+        let moves = Moves::default();
+        let stdin = child.stdin.take().map(|pipe| InspectWriter::new(pipe, moves.noting()));
+        let out = child.stdout.take().map(|pipe| InspectReader::new(pipe, moves.noting()));
+        let err = child.stderr.take().map(|pipe| InspectReader::new(pipe, moves.noting()));
         let work = async {
             tokio::try_join!(
                 async {
@@ -194,13 +203,20 @@ impl Call {
         };
         let read = tokio::select! {
             read = work => read,
+            () = moves.end(MOST_SILENCE) => {
+                stop(&mut child, &tools.interrupt).await;
+                return Ok(Output::stopped(&format!("not having answered for {} s", MOST_SILENCE.as_secs())));
+            }
             () = tools.interrupt.wait() => return Err(stop(&mut child, &tools.interrupt).await),
         };
         let Ok(((), stdout, stderr)) = read else {
             let _ = child.kill().await;
-            return Ok(Output::too_much());
+            return Ok(Output::stopped(&format!("having printed more than {} MiB", MOST_OUTPUT >> 20)));
         };
         let status = child.wait().await.map_err(|error| cannot_run(&error))?;
+        if said.is_some() && !status.success() && is_out_of_memory(&stderr) {
+            return Ok(Output::stopped(&format!("needing more than {} GiB of memory", MOST_MEMORY >> 30)));
+        }
         let text = tools.console.redacted(&stderr);
         let text = String::from_utf8_lossy(&text);
         let (text, unset) = match said {
@@ -291,14 +307,14 @@ impl Call {
 struct TooMuch;
 
 /// Writes the whole input and closes it.
-async fn give(pipe: Option<ChildStdin>, input: Option<Input>) {
+async fn give(pipe: Option<impl AsyncWrite + Unpin>, input: Option<Input>) {
     if let (Some(mut pipe), Some(bytes)) = (pipe, input) {
         // A program that ends before it has read everything tells why on stderr.
         let _ = pipe.write_all(&bytes).await;
     }
 }
 
-async fn all_of(pipe: Option<ChildStdout>) -> std::result::Result<Input, TooMuch> {
+async fn all_of(pipe: Option<impl AsyncRead + Unpin>) -> std::result::Result<Input, TooMuch> {
     let Some(pipe) = pipe else { return Ok(Input::default()) };
     match files::all_of(pipe, MOST_OUTPUT).await {
         Err(error) if error.kind() == ErrorKind::FileTooLarge => Err(TooMuch),
@@ -308,9 +324,9 @@ async fn all_of(pipe: Option<ChildStdout>) -> std::result::Result<Input, TooMuch
 }
 
 impl Output {
-    /// What is left of a program that was stopped since it printed without an end: a failure with its reason.
-    fn too_much() -> Self {
-        let stderr = format!("it was stopped, having printed more than {} MiB", MOST_OUTPUT >> 20);
+    /// What is left of a program that was stopped: a failure with its reason.
+    fn stopped(why: &str) -> Self {
+        let stderr = format!("it was stopped, {why}");
         Self { success: false, stdout: Input::default(), stderr, unset: BTreeSet::new() }
     }
 
@@ -349,7 +365,7 @@ async fn read_some<R: tokio::io::AsyncRead + Unpin>(pipe: &mut Option<R>, buffer
 
 /// Asks the child to end, waits, and kills it when it does not.
 async fn stop(child: &mut Child, interrupt: &Interrupt) -> Error {
-    if let Some(id) = child.id().and_then(|id| rustix::process::Pid::from_raw(id.cast_signed())) {
+    if let Some(id) = child.id().and_then(|id| Pid::from_raw(id.cast_signed())) {
         // Gone already is as good as stopped.
         let _ = rustix::process::kill_process(id, rustix::process::Signal::TERM);
     }

@@ -1,5 +1,6 @@
 //! The Docker side: programs, the engine, the project, its images, deployment and health, paths of the host.
 
+mod child_limits;
 pub mod command;
 pub mod discovery;
 pub mod empty_image;
