@@ -85,6 +85,17 @@ pub(super) struct Asks {
     pub build: BTreeMap<String, SecretName>,
 }
 
+/// What one service asks for of one secret.
+#[derive(Default)]
+pub(super) struct AsksOf<'a> {
+    /// See [`Asks::variables`].
+    pub variables: BTreeSet<&'a String>,
+    /// See [`Asks::file_variables`].
+    pub file_variables: Vec<&'a String>,
+    /// See [`Asks::files`].
+    pub files: Vec<&'a AskedFile>,
+}
+
 impl<'a> Owners<'a> {
     /// A declared name is its secret's. A name that references read, and that is not declared, is the secret's that
     /// reads it first.
@@ -156,14 +167,24 @@ impl Asks {
         asks
     }
 
-    /// Whether the service's definition names a secret in any form.
-    pub(super) fn names(&self, secret: &SecretName) -> bool {
-        self.variables.values().chain(self.arguments.values()).any(|name| name == secret)
-            || self.file_variables.values().any(|name| name == secret)
-            || self.larger.iter().any(|larger| larger.parts.contains(secret))
-            || self.files.iter().any(|file| file.secret == *secret)
-            || self.mentioned.contains(secret)
-            || self.build.values().any(|name| name == secret)
+    /// Every secret that the service's definition names in any form.
+    pub(super) fn by_secret(&self) -> BTreeMap<&SecretName, AsksOf<'_>> {
+        let mut all: BTreeMap<&SecretName, AsksOf<'_>> = BTreeMap::new();
+        for (variable, secret) in &self.variables {
+            all.entry(secret).or_default().variables.insert(variable);
+        }
+        for (variable, secret) in &self.file_variables {
+            all.entry(secret).or_default().file_variables.push(variable);
+        }
+        for file in &self.files {
+            all.entry(&file.secret).or_default().files.push(file);
+        }
+        let parts = self.larger.iter().flat_map(|larger| &larger.parts);
+        let others = self.arguments.values().chain(self.build.values()).chain(parts);
+        for secret in others.chain(&self.mentioned) {
+            all.entry(secret).or_default();
+        }
+        all
     }
 
     /// Secrets and configs of the service's own.

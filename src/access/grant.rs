@@ -1,8 +1,8 @@
 //! What one service gets, once it is known which secrets are its: in which form, and what it must not have.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
-use super::asks::{Asks, Entry, LargerPlace, Owners};
+use super::asks::{Asks, AsksOf, Entry, LargerPlace, Owners};
 use super::gone::{self, Gone};
 use super::recommend::recommended;
 use super::{Composed, Form, Granted, Rules, ServiceAccess, Variable, Workers};
@@ -33,8 +33,11 @@ impl One<'_> {
             gid: self.grant.and_then(|grant| grant.gid),
             ..ServiceAccess::default()
         };
+        let mut asked = self.asks.by_secret();
+        let mut said = self.said();
         for secret in rules.secrets.iter().filter(|secret| (self.has)(&secret.name)) {
-            own.secrets.push(self.granted(secret));
+            let said = said.remove(&secret.name).unwrap_or_default();
+            own.secrets.push(self.granted(secret, asked.remove(&secret.name), said));
         }
         own.workers = self.workers(&own.secrets);
         for file in self.asks.files.iter().filter(|file| (self.has)(&file.secret)) {
@@ -95,18 +98,27 @@ impl One<'_> {
         })
     }
 
-    fn granted(&self, secret: &Secret) -> Granted {
-        let name = &secret.name;
-        let said = |variable: &String| self.grant.and_then(|grant| grant.variables.get(variable));
-        let mut variables: BTreeSet<&String> =
-            self.asks.variables.iter().filter(|(_, holds)| *holds == name).map(|(name, _)| name).collect();
-        // A variable takes another secret than its text says when the manifest says so.
-        variables.retain(|variable| said(variable).and_then(|s| s.secret.as_ref()).is_none_or(|s| s == name));
+    /// The variables that the manifest gives a secret other than their texts say.
+    fn said(&self) -> BTreeMap<&SecretName, Vec<&String>> {
+        let mut all: BTreeMap<&SecretName, Vec<&String>> = BTreeMap::new();
         for (variable, how) in self.grant.iter().flat_map(|grant| &grant.variables) {
-            if how.secret.as_ref() == Some(name) {
-                variables.insert(variable);
+            if let Some(secret) = &how.secret {
+                all.entry(secret).or_default().push(variable);
             }
         }
+        all
+    }
+
+    /// A secret of the service, by what the service asks for of it, if anything, and the variables that the manifest
+    /// gives it.
+    fn granted(&self, secret: &Secret, asked: Option<AsksOf<'_>>, more: Vec<&String>) -> Granted {
+        let name = &secret.name;
+        let said = |variable: &String| self.grant.and_then(|grant| grant.variables.get(variable));
+        let is_asked = asked.is_some();
+        let AsksOf { mut variables, file_variables, files } = asked.unwrap_or_default();
+        // A variable takes another secret than its text says when the manifest says so.
+        variables.retain(|variable| said(variable).and_then(|s| s.secret.as_ref()).is_none_or(|s| s == name));
+        variables.extend(more);
         let by_service = self.grant.and_then(|grant| grant.deliver);
         let form = |variable: &String| match said(variable).and_then(|s| s.deliver).or(by_service) {
             _ if !secret.sensitive => Form::Plain,
@@ -114,9 +126,9 @@ impl One<'_> {
         };
         let mut all: Vec<Variable> =
             variables.into_iter().map(|name| Variable { name: name.clone(), form: form(name) }).collect();
-        for variable in self.asks.file_variables.iter().filter(|(_, names)| *names == name) {
+        for variable in file_variables {
             // It names a file of its own, which this action does not fill: it is told where ours is.
-            let base = variable.0.strip_suffix("_FILE").unwrap_or(variable.0);
+            let base = variable.strip_suffix("_FILE").unwrap_or(variable);
             if !all.iter().any(|other| other.name == base) {
                 all.push(Variable { name: base.to_owned(), form: Form::File });
             }
@@ -124,7 +136,7 @@ impl One<'_> {
         let file = secret.file_name();
         let mut spec_of_file = None;
         let mut places = Vec::new();
-        for asked in self.asks.files.iter().filter(|asked| asked.secret == *name) {
+        for asked in files {
             let spec = FileSpec { name: None, mode: asked.mode, uid: asked.uid, gid: asked.gid };
             if asked.target == file {
                 spec_of_file = Some(spec);
@@ -136,7 +148,7 @@ impl One<'_> {
             places.push((file.clone(), spec));
         }
         let only_mentioned = self.asks.mentioned.contains(name) && places.is_empty();
-        if all.is_empty() && (only_mentioned || !self.asks.names(name)) {
+        if all.is_empty() && (only_mentioned || !is_asked) {
             let form = match by_service {
                 Some(Deliver::Variable | Deliver::Env) if secret.sensitive => form_of(by_service),
                 _ => Form::File,

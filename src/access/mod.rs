@@ -3,6 +3,7 @@
 mod asks;
 mod gone;
 mod grant;
+mod receivers;
 mod recommend;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,6 +12,7 @@ use self::asks::Asks;
 pub use self::asks::{Entry, LargerPlace, Owners};
 pub use self::gone::{Gone, Why};
 use self::grant::One;
+use self::receivers::{How, Receivers};
 use crate::docker::model::Model;
 use crate::docker::placeholder::Text;
 use crate::error::{Code, Error, Problem, Result};
@@ -243,8 +245,9 @@ pub fn decide(model: &Model, rules: &Rules) -> Result<Access> {
     let mut receivers = BTreeMap::new();
     let mut without_service = Vec::new();
     let mut by_grant_to = rules.grant_to.is_empty();
+    let receiving = Receivers::new(&asks, model, rules);
     for secret in rules.secrets {
-        let (how, services) = receive(&secret.name, &asks, model, rules);
+        let (how, services) = receiving.of(&secret.name);
         by_grant_to |= how == How::GrantTo;
         let composed = asks.values().flat_map(|asks| &asks.larger).any(
             |larger| matches!(&larger.place, LargerPlace::Variable(name) if *name == *secret.name.as_str()),
@@ -350,52 +353,6 @@ fn check_containers(model: &Model, rules: &Rules) -> Result<()> {
 /// Whether a provider manages a service.
 fn is_managed(model: &Model, service: &str) -> bool {
     model.services.get(service).is_some_and(|service| service.provider.is_some())
-}
-
-/// Why services get a secret.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum How {
-    Manifest,
-    Named,
-    /// It is a part of a template: what is composed of it may be all that is asked for.
-    Part,
-    GrantTo,
-    OnlyService,
-    Nobody,
-}
-
-fn receive(
-    secret: &SecretName,
-    asks: &BTreeMap<&String, Asks>,
-    model: &Model,
-    rules: &Rules,
-) -> (How, BTreeSet<String>) {
-    let mapped: BTreeSet<String> = rules
-        .services
-        .into_iter()
-        .flatten()
-        .filter(|(_, grant)| grant.secrets.contains(secret))
-        .map(|(service, _)| service.clone())
-        .collect();
-    if !mapped.is_empty() {
-        return (How::Manifest, mapped);
-    }
-    let naming = asks.iter().filter(|(service, asks)| !is_managed(model, service) && asks.names(secret));
-    let naming: BTreeSet<String> = naming.map(|(service, _)| (*service).clone()).collect();
-    if !naming.is_empty() {
-        return (How::Named, naming);
-    }
-    if rules.secrets.iter().chain(rules.absent).any(|other| other.parts().any(|part| part == secret)) {
-        return (How::Part, BTreeSet::new());
-    }
-    if rules.services.is_none() && !rules.grant_to.is_empty() {
-        return (How::GrantTo, rules.grant_to.iter().cloned().collect());
-    }
-    let with_containers = model.services.values().filter(|service| service.provider.is_none());
-    match with_containers.collect::<Vec<_>>()[..] {
-        [only] => (How::OnlyService, BTreeSet::from([only.name.clone()])),
-        _ => (How::Nobody, BTreeSet::new()),
-    }
 }
 
 fn nobody(model: &Model, secrets: &[String]) -> Error {

@@ -356,21 +356,21 @@ pub(super) fn tools(
     let values: Vec<&SecretValue> =
         resolution.into_iter().flat_map(|r| r.values().map(|(_, value)| value)).collect();
     let mut placeholders = BTreeMap::new();
-    let absent = resolution.is_some_and(|resolution| resolution.absent().next().is_some());
+    let absent = resolution.map(Resolution::absent_names).unwrap_or_default();
+    let plain_texts = resolution.map(Resolution::plain_texts).unwrap_or_default();
     // One that nobody should read was refused when the project was looked for.
     let in_env_file =
-        if absent { dotenv::default_file(directory).unwrap_or_default() } else { BTreeMap::new() };
+        if absent.is_empty() { BTreeMap::new() } else { dotenv::default_file(directory).unwrap_or_default() };
     // Without what they need themselves (`env:DOCKER_HOST`) Docker's programs find nothing.
     let replaceable = |(variable, _): &(&str, &Secret)| reserved::reader(variable).is_none();
     for (variable, secret) in Owners::new(secrets.iter().copied()).iter().filter(replaceable) {
         // One that has no value though it should has one in the run after this one.
-        let known = resolution.is_none_or(|r| !r.is_absent(&secret.name));
-        let text = match (secret.sensitive, known) {
+        let text = match (secret.sensitive, !absent.contains(&secret.name)) {
             (true, true) => Some(placeholder(variable)),
             // The step's environment is not asked, whatever it has under this name. Compose takes its own default; what
             // its `.env` has it would take as well, if the variable were not there.
             (true, false) => in_env_file.contains_key(variable).then(String::new),
-            (false, _) => resolution.and_then(|r| r.plain_text(&secret.name)),
+            (false, _) => plain_texts.get(&secret.name).cloned(),
         };
         placeholders.extend(text.map(|text| (variable.to_owned(), text)));
     }

@@ -54,8 +54,8 @@ pub(super) async fn ready(run: &mut Run) -> Result<Ready> {
         run.note(gather::check_socket(&tools));
     }
     // One that has no value though it should is handed out in the run after this one: what of it can be checked, is.
-    let secrets: Vec<&Secret> =
-        secrets.into_iter().filter(|secret| !resolution.is_absent(&secret.name)).collect();
+    let absent = resolution.absent_names();
+    let secrets: Vec<&Secret> = secrets.into_iter().filter(|secret| !absent.contains(&secret.name)).collect();
     let prepared = project::prepare(
         run,
         &declared,

@@ -228,10 +228,10 @@ fn rules(entry: &SecretEntry, name: &SecretName, findings: &mut Findings<'_>) ->
 
 /// Lines win: they say whether a secret is required and, where they have references, where it is looked for.
 fn merge(secrets: &mut Vec<Secret>, lines: Vec<lines::Line>) {
+    let in_file: BTreeMap<SecretName, usize> =
+        secrets.iter().enumerate().map(|(at, secret)| (secret.name.clone(), at)).collect();
     for line in lines {
-        let known =
-            secrets.iter().position(|secret| secret.name == line.name).and_then(|at| secrets.get_mut(at));
-        if let Some(secret) = known {
+        if let Some(secret) = in_file.get(&line.name).and_then(|at| secrets.get_mut(*at)) {
             secret.required = line.required;
             if line.from.is_some() {
                 secret.from = line.from;

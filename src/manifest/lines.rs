@@ -4,6 +4,8 @@
 //! there); a line that starts with `#` is a comment.
 //! What stands on a line that is no declaration may be a secret, so nothing of it is repeated but the name.
 
+use std::collections::BTreeMap;
+
 use super::catalog::Catalog;
 use super::finding::{Finding, harmless};
 use super::{Place, Reference};
@@ -26,6 +28,8 @@ pub(super) struct Line {
 #[derive(Default)]
 pub(super) struct Lines {
     pub(super) declarations: Vec<Line>,
+    /// In which line each is.
+    by_name: BTreeMap<SecretName, usize>,
     /// Those of which a reference was reported.
     pub(super) unsound: Vec<SecretName>,
     pub(super) imports: Vec<Reference>,
@@ -71,14 +75,14 @@ impl Lines {
         if findings.len() > before {
             self.unsound.push(declaration.name.clone());
         }
-        if let Some(first) = self.declarations.iter().find(|other| other.name == declaration.name) {
-            let fact =
-                format!("{} is declared twice; first in line {}", shown(&declaration.name), first.place.line);
+        if let Some(first) = self.by_name.get(&declaration.name) {
+            let fact = format!("{} is declared twice; first in line {first}", shown(&declaration.name));
             findings.push(
                 line.finding(0, fact).remedy("Keep one of the two lines. References are joined by `|`."),
             );
             return;
         }
+        self.by_name.insert(declaration.name.clone(), declaration.place.line);
         self.declarations.push(declaration);
     }
 }

@@ -136,21 +136,25 @@ impl Resolution {
         self.secrets.iter().filter_map(|resolved| Some((&resolved.secret, resolved.value.as_ref()?)))
     }
 
-    /// Whether a secret has no value, and nothing is wrong with that.
-    pub fn is_absent(&self, name: &SecretName) -> bool {
-        self.absent().any(|secret| secret.name == *name)
-    }
-
     /// The secrets that have no value, and nothing is wrong with that: they are optional, or may be missing.
     pub fn absent(&self) -> impl Iterator<Item = &Secret> {
         let is_absent = |resolved: &&Resolved| resolved.value.is_none() && !resolved.is_open;
         self.secrets.iter().filter(is_absent).map(|resolved| &resolved.secret)
     }
 
-    /// The value of a secret that is not sensitive, when it is text.
-    pub fn plain_text(&self, name: &SecretName) -> Option<String> {
-        let resolved = self.secrets.iter().find(|r| r.secret.name == *name && !r.secret.sensitive)?;
-        String::from_utf8(resolved.value.as_ref()?.expose().to_vec()).ok()
+    /// Their names.
+    pub fn absent_names(&self) -> BTreeSet<&SecretName> {
+        self.absent().map(|secret| &secret.name).collect()
+    }
+
+    /// The values of the secrets that are not sensitive, where they are text.
+    pub fn plain_texts(&self) -> BTreeMap<&SecretName, String> {
+        let plain = self.available().filter(|(secret, _)| !secret.sensitive);
+        plain
+            .filter_map(|(secret, value)| {
+                Some((&secret.name, String::from_utf8(value.expose().to_vec()).ok()?))
+            })
+            .collect()
     }
 
     /// All problems as one error, if there is any. Call it after the masks are in force.
