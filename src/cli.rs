@@ -85,13 +85,14 @@ fn command() -> Command {
     let root = Command::new("claude-secrets")
         .version(env!("CARGO_PKG_VERSION"))
         .about("Deploys a Docker Compose project with its secrets as Docker secrets, from every store at once.")
-        .after_help("Without a command the `mode` input decides, as under GitHub Actions. Exit statuses: 2 usage or manifest, 3 missing secrets, 4 a source failed, 5 delivery failed, 6 deployment failed, 7 a leak was found.")
+        .after_help("Without a command the `mode` input decides, as under GitHub Actions. Exit statuses: 2 usage or manifest, 3 missing secrets, 4 a source failed, 5 delivery failed, 6 deployment failed, 7 a leak was found, 8 what runs is not what the last deployment left.")
         .arg(verbose());
     let modes = [
         (Mode::Deploy, "Runs the project with its secrets"),
         (Mode::CreateFiles, "Writes the secret files"),
         (Mode::CreateCompose, "Writes the override file; needs no values"),
         (Mode::Validate, "Checks everything and prints what a deployment would change"),
+        (Mode::Drift, "Compares what runs with what the last deployment left; asks no source"),
         (Mode::Down, "Stops the project and removes the files, volumes and override file"),
     ];
     let root = modes.into_iter().fold(root, |root, (mode, about)| {

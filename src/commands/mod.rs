@@ -4,8 +4,12 @@ mod connecting;
 mod create;
 mod deploy;
 mod down;
+mod drift;
 mod exposure;
+mod foreseen;
+mod former;
 mod gather;
+mod named;
 mod offline;
 mod overriding;
 mod own_files;
@@ -14,6 +18,7 @@ mod policy;
 mod project;
 mod proving;
 mod ready;
+mod recording;
 mod reporting;
 mod validate;
 
@@ -96,6 +101,7 @@ async fn mode(run: &mut Run) -> Result<Outcome> {
         Mode::CreateCompose => create::compose(run).await,
         Mode::Validate if run.settings.offline => offline::run(run).await,
         Mode::Validate => validate::run(run).await,
+        Mode::Drift => drift::run(run).await,
         Mode::Down => down::run(run).await,
     }
 }

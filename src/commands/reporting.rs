@@ -124,6 +124,8 @@ pub(super) fn services(run: &mut Run, prepared: &Prepared, planned: &Planned, no
             ServiceState::NotStarted
         } else if old_ids.is_empty() {
             ServiceState::Created
+        } else if old_ids != new_ids && (old_ids.is_subset(&new_ids) || new_ids.is_subset(&old_ids)) {
+            ServiceState::Scaled
         } else if old_ids != new_ids {
             ServiceState::Recreated
         } else if started_at(old) != started_at(new) {
@@ -139,7 +141,7 @@ pub(super) fn services(run: &mut Run, prepared: &Prepared, planned: &Planned, no
             variables: variables(access),
             state: trouble.unwrap_or(state),
             // Why it was brought up says nothing of how it ended.
-            detail: planned.stale.get(name).filter(|_| trouble.is_none()).map(|why| (*why).to_owned()),
+            detail: planned.stale.get(name).filter(|_| trouble.is_none()).map(|why| why.text().to_owned()),
             user: prepared
                 .project
                 .model

@@ -61,6 +61,7 @@ pub fn sentence(report: &Report) -> String {
         Outcome::Failed if codes.is_empty() => format!("{state}: the run stopped before its end"),
         Outcome::Failed => format!("{state}{because}"),
         Outcome::RolledBack => format!("{state}{because}: the last good state is running again"),
+        Outcome::InSync => format!("{state}: what runs is what the last deployment left"),
         Outcome::Removed => format!("{state}: the project is stopped, and nothing of ours is left"),
         _ => {
             let amounts = if report.services.is_empty() {

@@ -42,6 +42,8 @@ impl Report {
             texts.extend(&mut warning.hint);
         }
         texts.extend(&mut self.notes);
+        texts.extend(self.drift.iter_mut().map(|row| &mut row.detail));
+        texts.extend(self.plan.iter_mut().flat_map(super::plan::Plan::free_texts));
         texts
     }
 }

@@ -61,6 +61,7 @@ fn heading(report: &Report) -> String {
         Outcome::Unchanged => ("✅", "unchanged"),
         Outcome::RolledBack => ("↩️", "rolled back"),
         Outcome::Validated => ("✅", "validated"),
+        Outcome::InSync => ("✅", "in sync"),
         Outcome::Created => ("✅", "created"),
         Outcome::Removed => ("✅", "removed"),
         Outcome::Failed => ("❌", "failed"),

@@ -28,6 +28,8 @@ pub enum Mode {
     CreateCompose,
     /// Everything up to delivery, changing nothing.
     Validate,
+    /// Compares what runs with what the last deployment left.
+    Drift,
     /// Stops the project and removes what is ours.
     Down,
 }
@@ -39,6 +41,7 @@ impl Mode {
         ("create-files", Mode::CreateFiles),
         ("create-compose", Mode::CreateCompose),
         ("validate", Mode::Validate),
+        ("drift", Mode::Drift),
         ("down", Mode::Down),
     ];
 
