@@ -24,6 +24,8 @@ pub enum Asked {
     Text(Vec<u8>),
     /// To print what the stores must allow.
     Policy(ArgMatches),
+    /// To propose a manifest and a workflow.
+    Init(ArgMatches),
     /// To print the secret of this name.
     Get(String),
     /// To start a program with secrets as variables: these, or all that are mounted.
@@ -47,6 +49,7 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Asked, clap::E
         }
         Some((name, _)) if name == "man" => Asked::Text(manual_page()?),
         Some((name, given)) if name == "policy" => Asked::Policy(given),
+        Some((name, given)) if name == "init" => Asked::Init(given),
         Some((name, given)) if name == "get" => Asked::Get(flag(&given, "name").unwrap_or_default()),
         Some((name, mut given)) if name == "exec" => {
             let command = given.remove_many("command").into_iter().flatten().collect();
@@ -103,6 +106,7 @@ fn command() -> Command {
         .subcommand(get())
         .subcommand(exec())
         .subcommand(policy())
+        .subcommand(init())
         .subcommand(explain())
         .subcommand(Command::new("schema").about("Prints the JSON Schema of claude-secrets.yml"))
         .subcommand(
@@ -205,6 +209,19 @@ fn policy() -> Command {
     let inputs = INPUTS.iter().filter(read).map(argument);
     Command::new("policy").about(about).arg(source).arg(without).args(inputs)
 }
+
+fn init() -> Command {
+    let about = "Proposes claude-secrets.yml, a workflow and the list of GitHub secrets for an existing Compose project";
+    let write = Arg::new("write")
+        .long("write")
+        .action(ArgAction::SetTrue)
+        .help("Writes the files that are not there. Without it they are only shown; what is there is never changed");
+    let inputs = INPUTS.iter().filter(|input| INIT_READS.contains(&input.name)).map(argument);
+    Command::new("init").about(about).arg(write).args(inputs)
+}
+
+/// The inputs that decide where a project is.
+const INIT_READS: &[&str] = &["project-directory", "compose-files", "project-name"];
 
 /// The inputs that decide what is declared.
 const POLICY_READS: &[&str] =

@@ -14,6 +14,7 @@ pub mod files;
 pub mod github;
 pub mod harden;
 mod ignored;
+pub mod init;
 pub mod interrupt;
 pub mod lint;
 pub mod manifest;

@@ -36,6 +36,7 @@ fn main() -> ExitCode {
         Ok(Asked::Version) => print(&version::text(&Environment::of_this_process())),
         Ok(Asked::Text(text)) => print_bytes(&text),
         Ok(Asked::Policy(matches)) => policy(&matches),
+        Ok(Asked::Init(matches)) => init(&matches),
         Ok(Asked::Get(name)) => get(&name),
         Ok(Asked::Exec(only, command)) => exec(&only, command),
         Ok(Asked::Seen(names)) => seen(&names),
@@ -89,6 +90,21 @@ fn policy(matches: &clap::ArgMatches) -> ExitCode {
     }
 }
 
+fn init(matches: &clap::ArgMatches) -> ExitCode {
+    let write = cli::switch(matches, "write");
+    let made = given(matches, |given| Settings::read(Some(settings::Mode::Validate), given)).and_then(|settings| {
+        let known = Sensitive::in_environment(&settings.variables);
+        let console = Arc::new(Console::new(&settings.platform, known));
+        console.release();
+        let work = async |interrupt: Interrupt| commands::init(&settings, &console, &interrupt, write).await;
+        runtime(work).unwrap_or_else(|error| Err(Error::new(Code::Internal, format!("{error:#}"))))
+    });
+    match made {
+        Ok(text) => print(&text),
+        Err(error) => refuse(&error),
+    }
+}
+
 /// Prints what the command line's parser says. It quotes what it was given, and somebody may have given a secret.
 fn misread(error: &clap::Error) {
     let text = error.to_string();
@@ -108,15 +124,20 @@ fn redacted(text: &str) -> String {
 
 /// Runs the mode and returns the exit status. An error is one of the system's: the run could not begin.
 fn run(settings: Settings, console: &Arc<Console>) -> anyhow::Result<u8> {
+    runtime(async |interrupt: Interrupt| commands::run(settings, console.clone(), interrupt).await)
+}
+
+/// Does something that waits for programs and servers. An error is one of the system's: it could not begin.
+fn runtime<T>(work: impl AsyncFnOnce(Interrupt) -> T) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.context("the program cannot start")?;
-    let status = runtime.block_on(async {
+    let done = runtime.block_on(async {
         let interrupt = Interrupt::listen().context("the program cannot listen for signals")?;
-        Ok(commands::run(settings, console.clone(), interrupt).await)
+        Ok(work(interrupt).await)
     });
     // A name server that does not answer keeps a thread for longer than any time that the user gave.
     runtime.shutdown_background();
-    status
+    done
 }
 
 fn get(name: &str) -> ExitCode {

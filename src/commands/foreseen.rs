@@ -367,6 +367,14 @@ impl Secrets<'_> {
 
     /// Whether services that had a secret before had the value that it has now; `None` when nothing tells.
     fn elsewhere(&self, resolved: &Resolved) -> Option<bool> {
+        let Basis { prepared, planned, .. } = self.basis;
+        let keeps = |service: &String| {
+            let is_known = planned.revisions.get(service).is_some_and(|found| found.known);
+            is_known && planned.containers.iter().any(|container| container.service == *service)
+        };
+        if prepared.access.services_of(&resolved.secret.name).iter().any(keeps) {
+            return Some(true);
+        }
         let (file, value) = (resolved.secret.file_name(), resolved.value.as_ref()?);
         let mut values = self.former.values().filter_map(|files| files.get(&file)).peekable();
         values.peek()?;

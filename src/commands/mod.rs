@@ -9,6 +9,7 @@ mod exposure;
 mod foreseen;
 mod former;
 mod gather;
+mod init;
 mod named;
 mod offline;
 mod overriding;
@@ -25,6 +26,7 @@ mod validate;
 use std::sync::Arc;
 use std::time::Instant;
 
+pub use self::init::init;
 pub use self::policy::policy;
 use crate::console::Console;
 use crate::delivery::ReportFile;

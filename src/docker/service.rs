@@ -106,7 +106,7 @@ pub const HOOKS: &[&str] = &["post_start", "pre_stop"];
 
 impl Written {
     /// Takes what `docker compose config --no-interpolate` prints of a service.
-    pub(super) fn new(definition: &Value) -> Self {
+    pub fn new(definition: &Value) -> Self {
         let paths = definition.get("env_file").and_then(Value::as_array).into_iter().flatten();
         let path = |file: &Value| file.get("path").unwrap_or(file).as_str().map(str::to_owned);
         Self {

@@ -80,6 +80,10 @@ impl Before {
                 "recreate" => &["recreated"],
                 "scale" => &["scaled"],
                 "start" | "restart" => &["started"],
+                // One that is not started may have ended long ago.
+                "keep" if world.services.get(name).is_some_and(|service| service.is_idle) => {
+                    &["unchanged", "exited"]
+                }
                 "keep" => &["unchanged"],
                 "stale" => &["stale"],
                 "idle" => &["not-started"],

@@ -330,7 +330,7 @@ impl World {
 
     /// Whether nothing can tell what a secret was: the files were wiped, or none of those that had it has it.
     pub fn is_open(&self, secret: &str) -> bool {
-        let mut users = self.services.iter().filter(|(_, service)| service.secrets.contains(secret));
+        let mut users = self.services.iter().filter(|(_, service)| !service.is_idle && service.secrets.contains(secret));
         let had = |name: &String| self.delivered.get(name).is_some_and(|all| all.contains_key(secret));
         self.is_wiped || !users.any(|(name, _)| had(name))
     }
