@@ -24,6 +24,8 @@ pub enum Asked {
     Text(Vec<u8>),
     /// To print what the stores must allow.
     Policy(ArgMatches),
+    /// To tell what is here.
+    Doctor(ArgMatches),
     /// To propose a manifest and a workflow.
     Init(ArgMatches),
     /// To print the secret of this name.
@@ -50,6 +52,7 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Asked, clap::E
         Some((name, _)) if name == "man" => Asked::Text(manual_page()?),
         Some((name, given)) if name == "policy" => Asked::Policy(given),
         Some((name, given)) if name == "init" => Asked::Init(given),
+        Some((name, given)) if name == "doctor" => Asked::Doctor(given),
         Some((name, given)) if name == "get" => Asked::Get(flag(&given, "name").unwrap_or_default()),
         Some((name, mut given)) if name == "exec" => {
             let command = given.remove_many("command").into_iter().flatten().collect();
@@ -107,6 +110,7 @@ fn command() -> Command {
         .subcommand(exec())
         .subcommand(policy())
         .subcommand(init())
+        .subcommand(doctor())
         .subcommand(explain())
         .subcommand(Command::new("schema").about("Prints the JSON Schema of claude-secrets.yml"))
         .subcommand(
@@ -219,6 +223,17 @@ fn init() -> Command {
     let inputs = INPUTS.iter().filter(|input| INIT_READS.contains(&input.name)).map(argument);
     Command::new("init").about(about).arg(write).args(inputs)
 }
+
+fn doctor() -> Command {
+    let about = "Tells what is here, to paste into an issue: programs, engine, rights, sources, hosts; asks no store, tells no value";
+    let reads = |input: &&Input| {
+        input.is_of_a_store() || POLICY_READS.contains(&input.name) || DOCTOR_READS.contains(&input.name)
+    };
+    Command::new("doctor").about(about).args(INPUTS.iter().filter(reads).map(argument))
+}
+
+/// The inputs that decide what is contacted.
+const DOCTOR_READS: &[&str] = &["env-file", "docker-host"];
 
 /// The inputs that decide where a project is.
 const INIT_READS: &[&str] = &["project-directory", "compose-files", "project-name"];

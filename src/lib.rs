@@ -20,6 +20,7 @@ pub mod lint;
 pub mod manifest;
 pub mod mask;
 pub mod nearest;
+pub mod progress;
 pub mod proof;
 pub mod release;
 pub mod remote;

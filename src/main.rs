@@ -16,6 +16,7 @@ use claude_secrets::harden;
 use claude_secrets::interrupt::Interrupt;
 use claude_secrets::manifest;
 use claude_secrets::mask::Redactor;
+use claude_secrets::progress;
 use claude_secrets::secret::SecretName;
 use claude_secrets::sensitive::Sensitive;
 use claude_secrets::settings::{self, Environment, Given, Settings};
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         Ok(Asked::Text(text)) => print_bytes(&text),
         Ok(Asked::Policy(matches)) => policy(&matches),
         Ok(Asked::Init(matches)) => init(&matches),
+        Ok(Asked::Doctor(matches)) => doctor(&matches),
         Ok(Asked::Get(name)) => get(&name),
         Ok(Asked::Exec(only, command)) => exec(&only, command),
         Ok(Asked::Seen(names)) => seen(&names),
@@ -64,6 +66,9 @@ fn start(mode: Option<settings::Mode>, given: &Given) -> ExitCode {
     let platform = settings::platform(given);
     let console = Arc::new(Console::new(&platform, Sensitive::in_environment(given.variables)));
     console.take_log_of_this_process();
+    if platform.terminal.is_some() && !platform.quiet && !platform.debug {
+        progress::show();
+    }
     let status = match Settings::read(mode, given) {
         Ok(settings) => {
             run(settings, &console).map_err(|error| Error::new(Code::Internal, format!("{error:#}")))
@@ -92,11 +97,28 @@ fn policy(matches: &clap::ArgMatches) -> ExitCode {
 
 fn init(matches: &clap::ArgMatches) -> ExitCode {
     let write = cli::switch(matches, "write");
-    let made = given(matches, |given| Settings::read(Some(settings::Mode::Validate), given)).and_then(|settings| {
+    told(matches, async |settings: &Settings, console: &Arc<Console>, interrupt: &Interrupt| {
+        commands::init(settings, console, interrupt, write).await
+    })
+}
+
+fn doctor(matches: &clap::ArgMatches) -> ExitCode {
+    told(matches, async |settings: &Settings, console: &Arc<Console>, interrupt: &Interrupt| {
+        Ok(commands::doctor(settings, console, interrupt).await)
+    })
+}
+
+/// Prints what a command makes that is no run: it has no report, and tells nothing while it works.
+fn told(
+    matches: &clap::ArgMatches,
+    make: impl AsyncFnOnce(&Settings, &Arc<Console>, &Interrupt) -> Result<String, Error>,
+) -> ExitCode {
+    let settings = given(matches, |given| Settings::read(Some(settings::Mode::Validate), given));
+    let made = settings.and_then(|settings| {
         let known = Sensitive::in_environment(&settings.variables);
         let console = Arc::new(Console::new(&settings.platform, known));
         console.release();
-        let work = async |interrupt: Interrupt| commands::init(&settings, &console, &interrupt, write).await;
+        let work = async |interrupt: Interrupt| make(&settings, &console, &interrupt).await;
         runtime(work).unwrap_or_else(|error| Err(Error::new(Code::Internal, format!("{error:#}"))))
     });
     match made {

@@ -185,7 +185,7 @@ fn a_success_in_the_summary() {
 
 #[test]
 fn a_success_in_the_log() {
-    insta::assert_snapshot!(log::table(&success()).join("\n"), @r#"
+    insta::assert_snapshot!(log::table(&success(), log::WIDTH).join("\n"), @r#"
     SECRET             STATE    SOURCE                                 SERVICES
     ANTHROPIC_API_KEY  found    vault:secret/claude-bot/anthropic#key  bot, worker-a
     GITHUB_TOKEN       found    env:BOT_TOKEN                          bot
@@ -236,7 +236,7 @@ fn a_failure_with_fifteen_problems_in_the_summary() {
 
 #[test]
 fn a_failure_with_fifteen_problems_in_the_log() {
-    let lines = log::table(&failure());
+    let lines = log::table(&failure(), log::WIDTH);
     assert_eq!(lines.iter().filter(|line| line.contains("missing")).count(), 17);
     insta::assert_snapshot!(lines.last().unwrap(), @"failed (secrets-missing)");
 }
@@ -321,7 +321,7 @@ fn a_degraded_run_in_the_summary() {
 
 #[test]
 fn a_degraded_run_in_the_log() {
-    insta::assert_snapshot!(log::table(&degraded()).join("\n"), @r#"
+    insta::assert_snapshot!(log::table(&degraded(), log::WIDTH).join("\n"), @r#"
     SECRET             STATE  SOURCE                     SERVICES
     ANTHROPIC_API_KEY  found  env:ANTHROPIC_API_KEY (!)  bot
 
@@ -362,7 +362,7 @@ fn a_run_that_did_nothing_in_the_summary() {
 
 #[test]
 fn a_run_that_did_nothing_in_the_log() {
-    insta::assert_snapshot!(log::table(&empty()).join("\n"), @"failed: the run stopped before its end");
+    insta::assert_snapshot!(log::table(&empty(), log::WIDTH).join("\n"), @"failed: the run stopped before its end");
 }
 
 #[test]
@@ -444,7 +444,7 @@ fn hostile_names_mean_nothing_in_the_summary() {
 #[test]
 fn hostile_names_make_no_line_and_no_command_in_the_log() {
     let report = hostile();
-    let lines = log::table(&report);
+    let lines = log::table(&report, log::WIDTH);
     for line in &lines {
         assert!(!line.contains('\n') && !line.contains('\u{202e}') && !line.contains("##["), "{line:?}");
         assert!(!line.trim_start().starts_with("::"), "{line:?}");
@@ -452,7 +452,7 @@ fn hostile_names_make_no_line_and_no_command_in_the_log() {
     let mut starts = Report::default();
     starts.services.push(service("::error::x", ServiceState::Created, &[]));
     starts.secrets.push(found("A", "env", "A", &["::error::x"]));
-    assert!(log::table(&starts).iter().all(|line| !line.trim_start().starts_with("::")));
+    assert!(log::table(&starts, log::WIDTH).iter().all(|line| !line.trim_start().starts_with("::")));
 }
 
 #[test]

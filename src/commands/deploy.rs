@@ -137,7 +137,7 @@ impl Deployment<'_> {
             self.write_files(run, planned)?;
         }
         run.console.line("all services are up to date; nothing is restarted");
-        reporting::services(run, self.prepared, planned, &planned.containers);
+        reporting::services(run, self.prepared, planned, self.images, &planned.containers);
         if run.settings.compose.wait && !health::all_well(&planned.containers, &planned.started) {
             self.wait(run, planned).await?;
             let now = engine::containers(self.tools, &self.prepared.project.model.name).await?;
@@ -229,7 +229,7 @@ impl Deployment<'_> {
             up::up(&tools, project, &self.prepared.host_override, &run.settings.compose, &scope).await
         };
         let after = engine::containers(&self.tools.uninterrupted(), &project.model.name).await?;
-        reporting::services(run, self.prepared, &planned, &after);
+        reporting::services(run, self.prepared, &planned, self.images, &after);
         if let Err(error) = result {
             let tools = self.tools.uninterrupted();
             let troubled = health::show_troubled(&tools, &run.console, &after, &planned.containers).await?;
@@ -246,7 +246,7 @@ impl Deployment<'_> {
         }
         let waited = if run.settings.compose.wait { self.wait(run, &planned).await } else { Ok(()) };
         let after = engine::containers(&self.tools.uninterrupted(), &project.model.name).await?;
-        reporting::services(run, self.prepared, &planned, &after);
+        reporting::services(run, self.prepared, &planned, self.images, &after);
         waited?;
 
         self.proof(&planned).of(run, &after, false).await?;

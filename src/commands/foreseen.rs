@@ -2,13 +2,14 @@
 //! is. What nothing tells is called uncertain.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use super::Run;
 use super::former::{self, Files};
 use super::planning::{self, Planned};
 use super::project::Prepared;
 use crate::delivery::choose::Kind;
-use crate::delivery::plan::plain_name;
+use crate::delivery::plan::{Reader, plain_name};
 use crate::delivery::record::Delivered;
 use crate::delivery::standing::Why;
 use crate::delivery::volume::{self, REVISION};
@@ -168,6 +169,7 @@ fn files(run: &Run, basis: Basis) -> Result<Vec<PlannedFile>> {
         Kind::Volume => None,
     };
     let difference = difference.unwrap_or_default();
+    let open = if difference.changed.is_empty() { BTreeSet::new() } else { of_unknown_owners(basis)? };
     for (change, paths) in [
         (FileChange::Write, &difference.new),
         (FileChange::Replace, &difference.changed),
@@ -176,6 +178,7 @@ fn files(run: &Run, basis: Basis) -> Result<Vec<PlannedFile>> {
         rows.extend(paths.iter().map(|path| PlannedFile {
             path: run.settings.secrets_dir.join(path).display().to_string(),
             change,
+            is_certain: change != FileChange::Replace || !open.contains(path),
         }));
     }
     let there = prepared.override_file.read()?;
@@ -185,9 +188,32 @@ fn files(run: &Run, basis: Basis) -> Result<Vec<PlannedFile>> {
         rows.push(PlannedFile {
             path: run.settings.override_file.display().to_string(),
             change: if there.is_some() { FileChange::Replace } else { FileChange::Write },
+            is_certain: true,
         });
     }
     Ok(rows)
+}
+
+/// The secret files with the right content whose owner and mode hang on the user of an image that is not here.
+fn of_unknown_owners(basis: Basis) -> Result<BTreeSet<PathBuf>> {
+    let Basis { prepared, planned, images, .. } = basis;
+    let is_open = |name: &String| {
+        let service = prepared.project.model.services.get(name);
+        let is_absent = service.is_some_and(|service| !images.contains_key(&service.image));
+        is_absent && planned.plans.get(name).is_some_and(|plan| plan.reader == Reader::Unknown)
+    };
+    let open: BTreeSet<&PathBuf> =
+        planned.paths.iter().filter(|((service, _), _)| is_open(service)).map(|(_, path)| path).collect();
+    if open.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let held = prepared.secrets_dir.held()?;
+    let is_same = |path: &&&PathBuf| {
+        let wanted = planned.files.iter().find(|file| file.path == ***path);
+        let there = held.iter().find(|file| file.path == ***path);
+        wanted.zip(there).is_some_and(|(wanted, there)| wanted.value == there.value)
+    };
+    Ok(open.iter().filter(is_same).map(|path| (*path).clone()).collect())
 }
 
 /// Volumes that are made or removed, where `made` are the services with new containers.

@@ -3,6 +3,7 @@
 mod connecting;
 mod create;
 mod deploy;
+mod doctor;
 mod down;
 mod drift;
 mod exposure;
@@ -26,6 +27,7 @@ mod validate;
 use std::sync::Arc;
 use std::time::Instant;
 
+pub use self::doctor::doctor;
 pub use self::init::init;
 pub use self::policy::policy;
 use crate::console::Console;

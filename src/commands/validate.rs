@@ -6,7 +6,8 @@ use super::{Run, foreseen, overriding, planning, reporting};
 use crate::docker::{engine, images};
 use crate::error::Result;
 use crate::manifest::Secret;
-use crate::report::{Outcome, plan};
+use crate::report::Outcome;
+use crate::report::plan::{self, Tense};
 use crate::secret::SecretValue;
 
 pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
@@ -38,12 +39,12 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
         let (tools, images, text) = (&tools, &images, Some(made.text.as_str()));
         foreseen::plan(run, foreseen::Basis { prepared, planned, resolution, tools, images, text }).await?
     };
-    for line in plan::lines(&plan) {
+    for line in plan::lines(&plan, Tense::Would) {
         run.console.line(&line);
     }
     run.report.changed = plan.changed();
     run.report.plan = Some(plan);
-    reporting::services(run, &prepared, &planned, &planned.containers);
+    reporting::services(run, &prepared, &planned, &images, &planned.containers);
     if !planned.containers.is_empty() {
         let inputs = proving::inputs(run, &declared);
         let (prepared, planned, tools) = (&prepared, &planned, &tools);

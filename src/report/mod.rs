@@ -16,5 +16,5 @@ mod tokens;
 
 pub use model::{
     DeliveryRow, DriftKind, DriftRow, ErrorRow, Message, Outcome, PlaceRow, ProblemRow, Report, SecretRow, SecretState,
-    ServiceRow, ServiceState, Shadowed, StageTime, VERSION, VariableForm, VariableRow,
+    ServiceRow, ServiceState, Shadowed, SourceRow, StageTime, VERSION, VariableForm, VariableRow,
 };

@@ -43,6 +43,8 @@ pub struct Report {
     pub degraded: bool,
     /// Every declared secret, in the order of the manifest.
     pub secrets: Vec<SecretRow>,
+    /// What asking each source took, highest priority first.
+    pub sources: Vec<SourceRow>,
     /// Every service of the project that gets a secret or was started.
     pub services: Vec<ServiceRow>,
     /// The names of the required secrets that were found nowhere.
@@ -206,6 +208,21 @@ pub struct SecretRow {
     pub file: String,
 }
 
+/// What asking one source took.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct SourceRow {
+    /// The id of the source.
+    pub id: String,
+    /// How many items it was asked for.
+    pub asked: usize,
+    /// How many of them it had.
+    pub found: usize,
+    /// The requests over the network that it took, logging in included, and the programs that were started.
+    pub calls: u32,
+    /// Wall time in milliseconds. Sources are asked at the same time.
+    pub milliseconds: u64,
+}
+
 /// A source that had a secret too and lost.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Shadowed {
@@ -308,6 +325,7 @@ impl Default for Report {
             delivery: None,
             degraded: false,
             secrets: Vec::new(),
+            sources: Vec::new(),
             services: Vec::new(),
             missing: Vec::new(),
             changed: Vec::new(),

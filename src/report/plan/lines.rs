@@ -1,6 +1,6 @@
 //! A plan as lines of the log.
 
-use super::{Plan, PlannedSecret, PlannedService, PlannedVolume, SecretChange, ServiceAction};
+use super::{Plan, PlannedFile, PlannedSecret, PlannedService, PlannedVolume, SecretChange, ServiceAction, Tense};
 use crate::count::count;
 use crate::report::text::{list, one_line};
 
@@ -12,10 +12,10 @@ const MOST_NAMES: usize = 5;
 
 /// The lines of a plan, each with a mark of what is done: `+` made, `~` changed, `-` taken away, `!` to look at. What stays
 /// as it is, is counted.
-pub fn lines(plan: &Plan) -> Vec<String> {
+pub fn lines(plan: &Plan, tense: Tense) -> Vec<String> {
     let mut all = Vec::new();
     section(&mut all, plan.secrets.iter().filter(|secret| secret.is_told()).map(secret));
-    section(&mut all, plan.services.iter().filter(|service| service.is_told()).map(service));
+    section(&mut all, plan.services.iter().filter(|s| s.is_told()).map(|s| service(s, tense)));
     section(
         &mut all,
         plan.variables.iter().map(|taken| {
@@ -39,17 +39,18 @@ pub fn lines(plan: &Plan) -> Vec<String> {
                 super::FileChange::Replace => '~',
                 super::FileChange::Remove => '-',
             };
-            format!("{mark} file {}: {}", file.path, file.change)
+            format!("{mark} file {}: {}", file.path, file_in_words(file))
         }),
     );
-    all.push(summary(plan));
+    all.push(summary(plan, tense));
     all.iter().map(|line| one_line(line)).collect()
 }
 
-/// One line of what a plan comes to: `2 secrets changed, 1 service recreated, 3 services kept`.
-pub fn summary(plan: &Plan) -> String {
+/// One line of what a plan comes to: `2 secrets changed, 1 service to recreate, 3 services to keep as they are`.
+pub fn summary(plan: &Plan, tense: Tense) -> String {
     if !plan.changes {
-        return "nothing would be restarted, written or removed".to_owned();
+        let verb = if tense == Tense::Did { "was" } else { "would be" };
+        return format!("nothing {verb} restarted, written or removed");
     }
     let mut parts = Vec::new();
     let mut add = |number: usize, word: &str, done: &str| {
@@ -68,18 +69,18 @@ pub fn summary(plan: &Plan) -> String {
         add(secrets(change), "secret", done);
     }
     let services = |action| plan.services.iter().filter(|service| service.action == action).count();
-    for (action, done) in [
-        (ServiceAction::Create, "to create"),
-        (ServiceAction::Recreate, "to recreate"),
-        (ServiceAction::Scale, "to scale"),
-        (ServiceAction::Start, "to start"),
-        (ServiceAction::Restart, "to restart"),
-        (ServiceAction::Remove, "to remove"),
-        (ServiceAction::Keep, "to keep as they are"),
+    for action in [
+        ServiceAction::Create,
+        ServiceAction::Recreate,
+        ServiceAction::Scale,
+        ServiceAction::Start,
+        ServiceAction::Restart,
+        ServiceAction::Remove,
+        ServiceAction::Keep,
     ] {
-        let number = services(action);
-        let done = if number == 1 { done.replace("as they are", "as it is") } else { done.to_owned() };
-        add(number, "service", &done);
+        let words = action.in_words(tense);
+        let done = if tense == Tense::Did { words.to_owned() } else { format!("to {words}") };
+        add(services(action), "service", &done);
     }
     if parts.is_empty() {
         let others = plan.files.len() + plan.volumes.len() + plan.images.len();
@@ -135,19 +136,19 @@ pub(super) fn secret_in_words(secret: &PlannedSecret) -> String {
     words
 }
 
-fn service(service: &PlannedService) -> String {
+fn service(service: &PlannedService, tense: Tense) -> String {
     let mark = match service.action {
         ServiceAction::Create => '+',
         ServiceAction::Remove => '-',
         ServiceAction::Stale | ServiceAction::Orphan => '!',
         _ => '~',
     };
-    format!("{mark} service {}: {}", service.name, service_in_words(service))
+    format!("{mark} service {}: {}", service.name, service_in_words(service, tense))
 }
 
 /// What becomes of a service, in words.
-pub(super) fn service_in_words(service: &PlannedService) -> String {
-    let mut words = service.action.token().to_owned();
+pub(super) fn service_in_words(service: &PlannedService, tense: Tense) -> String {
+    let mut words = service.action.in_words(tense).to_owned();
     match service.action {
         ServiceAction::Stale => words.push_str(": it is not started by this, and runs with older secrets"),
         ServiceAction::Orphan => words.push_str(": the project does not have it any more, and it goes on running"),
@@ -160,6 +161,14 @@ pub(super) fn service_in_words(service: &PlannedService) -> String {
         words.push_str(", or recreate if its image turns out to be another one");
     }
     words
+}
+
+/// What becomes of a file, in words.
+pub(super) fn file_in_words(file: &PlannedFile) -> String {
+    if file.is_certain {
+        return file.change.to_string();
+    }
+    format!("perhaps {}: its owner hangs on an image that is not here yet", file.change)
 }
 
 fn volume(volume: &PlannedVolume) -> String {

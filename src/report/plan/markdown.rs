@@ -1,7 +1,7 @@
 //! A plan as Markdown, for the job summary and for a comment on a pull request.
 
-use super::lines::{secret_in_words, service_in_words, summary, volume_in_words};
-use super::{Plan, SecretChange, ServiceAction};
+use super::lines::{file_in_words, secret_in_words, service_in_words, summary, volume_in_words};
+use super::{Plan, SecretChange, ServiceAction, Tense};
 use crate::report::markdown::{code, codes, text};
 
 /// More rows of one kind than this are counted, not shown.
@@ -9,8 +9,8 @@ const MOST_ROWS: usize = 200;
 
 /// What a deployment would change, or that it would change nothing: paragraphs, and a table for each kind of thing. It has no
 /// heading. Whatever names hold, it shows as it is and means nothing.
-pub fn markdown(plan: &Plan) -> String {
-    let mut sections = vec![format!("**{}**", text(&capitalised(&summary(plan))))];
+pub fn markdown(plan: &Plan, tense: Tense) -> String {
+    let mut sections = vec![format!("**{}**", text(&capitalised(&summary(plan, tense))))];
     sections.extend(table(
         "| Secret | What changes | Services |",
         plan.secrets.iter().filter(|secret| secret.is_told()).map(|secret| {
@@ -21,12 +21,12 @@ pub fn markdown(plan: &Plan) -> String {
     sections.extend(table(
         "| Service | What happens |",
         plan.services.iter().filter(|service| service.is_told()).map(|service| {
-            let words = text(&service_in_words(service));
+            let words = text(&service_in_words(service, tense));
             let bold = matches!(
                 service.action,
                 ServiceAction::Create | ServiceAction::Recreate | ServiceAction::Remove | ServiceAction::Stale
             );
-            let words = if bold { words.replacen(service.action.token(), &format!("**{}**", service.action), 1) } else { words };
+            let words = if bold { words.replacen(service.action.in_words(tense), &format!("**{}**", service.action.in_words(tense)), 1) } else { words };
             format!("| {} | {words} |", code(&service.name))
         }),
     ));
@@ -42,7 +42,7 @@ pub fn markdown(plan: &Plan) -> String {
     });
     let volumes =
         plan.volumes.iter().map(|volume| format!("| volume {} | {} |", text(&volume_in_words(volume)), volume.change));
-    let files = plan.files.iter().map(|file| format!("| file {} | {} |", code(&file.path), file.change));
+    let files = plan.files.iter().map(|file| format!("| file {} | {} |", code(&file.path), file_in_words(file)));
     sections.extend(table("| Image, volume, file | What happens |", images.chain(volumes).chain(files)));
     sections.join("\n\n")
 }

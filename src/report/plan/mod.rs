@@ -107,6 +107,15 @@ tokens! {
     }
 }
 
+/// Whether a plan is told before or after it was carried out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Tense {
+    /// It is what a deployment would do.
+    Would,
+    /// It is what this deployment did.
+    Did,
+}
+
 /// One secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct PlannedSecret {
@@ -168,6 +177,8 @@ pub struct PlannedFile {
     pub path: String,
     /// What becomes of it.
     pub change: FileChange,
+    /// Whether that is sure. It is not where a file's owner and mode hang on the user of an image that is not here yet.
+    pub is_certain: bool,
 }
 
 /// One volume.
@@ -204,6 +215,22 @@ impl SecretChange {
 }
 
 impl ServiceAction {
+    /// The action in words: `recreate`, `recreated`.
+    pub fn in_words(self, tense: Tense) -> &'static str {
+        match (tense, self) {
+            (Tense::Would, _) => self.token(),
+            (Tense::Did, Self::Keep) => "kept",
+            (Tense::Did, Self::Create) => "created",
+            (Tense::Did, Self::Recreate) => "recreated",
+            (Tense::Did, Self::Scale) => "scaled",
+            (Tense::Did, Self::Start) => "started",
+            (Tense::Did, Self::Restart) => "restarted",
+            (Tense::Did, Self::Ask) => "asked",
+            (Tense::Did, Self::Remove) => "removed",
+            (Tense::Did, Self::Stale | Self::Idle | Self::Orphan) => self.token(),
+        }
+    }
+
     /// Whether something is done to the service's containers.
     pub fn is_doing(self) -> bool {
         matches!(
