@@ -216,10 +216,9 @@ fn policy() -> Command {
 
 fn init() -> Command {
     let about = "Proposes claude-secrets.yml, a workflow and the list of GitHub secrets for an existing Compose project";
-    let write = Arg::new("write")
-        .long("write")
-        .action(ArgAction::SetTrue)
-        .help("Writes the files that are not there. Without it they are only shown; what is there is never changed");
+    let write = Arg::new("write").long("write").action(ArgAction::SetTrue).help(
+        "Writes the files that are not there. Without it they are only shown; what is there is never changed",
+    );
     let inputs = INPUTS.iter().filter(|input| INIT_READS.contains(&input.name)).map(argument);
     Command::new("init").about(about).arg(write).args(inputs)
 }

@@ -14,7 +14,7 @@ use std::process::Command;
 use forms::Scanner;
 use scene::{Scene, done};
 
-const NASTY: &str = "s.canary-Zq7$value 'of' \"a\" second%0A";
+const NASTY: &str = "s.canary-Zq7$value'of'\"a\"second%0A";
 
 fn doctor(scene: &Scene, variables: &[(&str, &str)]) -> Command {
     let mut command = scene.cli(["doctor"]);
@@ -29,7 +29,15 @@ fn everything_is_told_on_one_screen() {
     scene.write("claude-secrets.yml", "secrets: { KEY: }\n");
     scene.write(".env", "KEY=canary-in-env\n");
     let said = String::from_utf8(done(doctor(&scene, &[])).expect(0).stdout).unwrap();
-    for told in ["claude-secrets", "API 1.", "this user may use it", "compose.yaml", "1 secret declared", ".env", "hosts"] {
+    for told in [
+        "claude-secrets",
+        "API 1.",
+        "this user may use it",
+        "compose.yaml",
+        "1 secret declared",
+        ".env",
+        "hosts",
+    ] {
         assert!(said.contains(told), "{told} in\n{said}");
     }
     assert!(said.lines().all(|line| line.chars().count() <= 80), "{said}");
@@ -46,7 +54,9 @@ fn stores_are_told_with_their_hosts_and_logins_and_none_is_asked() {
     scene.compose("services:\n  web:\n    image: IMAGE\n    environment: { KEY: }\n");
     scene.write(
         "claude-secrets.yml",
-        format!("sources: {{ vault: {{ addr: 'http://127.0.0.1:{port}', role: deploy }} }}\nsecrets: {{ KEY: }}\n"),
+        format!(
+            "sources: {{ vault: {{ addr: 'http://127.0.0.1:{port}', role: deploy }} }}\nsecrets: {{ KEY: }}\n"
+        ),
     );
     let key_id = "AKIAIOSFODNN7CANARY0";
     let variables = [

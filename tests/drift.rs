@@ -10,7 +10,8 @@ use scene::{Done, Scene, docker, done};
 use serde_json::Value;
 
 const VALUE: &str = "canary-of-a-drift";
-const SLEEPS: &str = "    image: IMAGE\n    init: true\n    stop_signal: SIGKILL\n    command: [sleep, '3000']\n";
+const SLEEPS: &str =
+    "    image: IMAGE\n    init: true\n    stop_signal: SIGKILL\n    command: [sleep, '3000']\n";
 
 fn project(delivery: &str) -> Scene {
     let scene = Scene::new("drift");
@@ -83,16 +84,43 @@ fn what_was_changed_by_hand_is_told_with_both_deliveries_and_a_deployment_puts_i
         compose(
             &scene,
             &[
-                "-f", "compose.yaml", "-f", "docker-compose.secrets.yml", "-f", "by-hand.yml", "up", "--detach", "--no-deps",
+                "-f",
+                "compose.yaml",
+                "-f",
+                "docker-compose.secrets.yml",
+                "-f",
+                "by-hand.yml",
+                "up",
+                "--detach",
+                "--no-deps",
                 "other",
             ],
         );
-        assert_eq!(drift(&scene), found(&[("recreated", "other"), ("variables", "other")]), "{delivery}: {text}");
+        assert_eq!(
+            drift(&scene),
+            found(&[("recreated", "other"), ("variables", "other")]),
+            "{delivery}: {text}"
+        );
         docker(["network", "disconnect", "--force", &format!("{}_default", scene.name), &id(&scene, "web")]);
         assert!(drift(&scene).contains(&("networks".into(), "web".into())), "{delivery}");
         deploy(&scene, delivery, VALUE, &["--profiles", "more", "--force-recreate"]);
         assert_eq!(drift(&scene), [], "{delivery}");
-        compose(&scene, &["-f", "compose.yaml", "-f", "docker-compose.secrets.yml", "up", "--detach", "--no-deps", "--scale", "other=2", "--no-recreate", "other"]);
+        compose(
+            &scene,
+            &[
+                "-f",
+                "compose.yaml",
+                "-f",
+                "docker-compose.secrets.yml",
+                "up",
+                "--detach",
+                "--no-deps",
+                "--scale",
+                "other=2",
+                "--no-recreate",
+                "other",
+            ],
+        );
         assert_eq!(drift(&scene), found(&[("added", "other")]), "{delivery}");
     }
 }
@@ -121,7 +149,10 @@ fn a_volume_that_was_removed_and_made_anew_is_told() {
 
 /// Brings everything up by hand, in the way of a deployment.
 fn deploy_without_a_note(scene: &Scene) {
-    compose(scene, &["-f", "compose.yaml", "-f", "docker-compose.secrets.yml", "up", "--detach", "--no-deps", "web"]);
+    compose(
+        scene,
+        &["-f", "compose.yaml", "-f", "docker-compose.secrets.yml", "up", "--detach", "--no-deps", "web"],
+    );
 }
 
 #[test]

@@ -61,7 +61,11 @@ fn what_is_proposed_for_a_project_passes_validation_and_has_every_secret_that_a_
         let made = done(scene.cli(words));
         if made.code != 0 {
             // Compose itself refuses some of them as they are.
-            assert!(made.stderr.contains("compose-file-invalid") || made.stderr.contains("rejects"), "{name}: {}", made.stderr);
+            assert!(
+                made.stderr.contains("compose-file-invalid") || made.stderr.contains("rejects"),
+                "{name}: {}",
+                made.stderr
+            );
             continue;
         }
         let said = String::from_utf8(made.stdout).unwrap();
@@ -137,7 +141,10 @@ fn without_write_it_only_shows_and_with_write_it_never_touches_what_is_there() {
     let said = String::from_utf8(done(scene.cli(["init", "--write"])).expect(0).stdout).unwrap();
     assert!(scene.tree() == there, "what is there is never changed");
     assert!(said.contains("claude-secrets.yml is there and stays as it is"), "{said}");
-    assert!(said.contains("\n+  SENTRY_DSN: { required: false }") && said.contains("deploy.yml is there already"), "{said}");
+    assert!(
+        said.contains("\n+  SENTRY_DSN: { required: false }") && said.contains("deploy.yml is there already"),
+        "{said}"
+    );
     assert!(!said.contains("canary"), "{said}");
 }
 
@@ -146,9 +153,10 @@ fn no_value_of_an_env_file_is_printed_whatever_it_is() {
     let scene = project();
     let mut text = String::new();
     let mut values = BTreeMap::new();
-    for (number, value) in ["p@ss:w/rd#1?x", "line one\\nGITHUB=x", "'quoted \"value\"'", "${OTHER}", "MONKEY_TOKEN=inner-token"]
-        .iter()
-        .enumerate()
+    for (number, value) in
+        ["p@ss:w/rd#1?x", "line one\\nGITHUB=x", "'quoted \"value\"'", "${OTHER}", "MONKEY_TOKEN=inner-token"]
+            .iter()
+            .enumerate()
     {
         let name = format!("NASTY_{number}_TOKEN");
         text.push_str(&format!("{name}='{}'\n", value.replace('\'', "")));
@@ -174,8 +182,19 @@ fn a_project_below_the_top_of_its_repository_is_named_in_the_workflow() {
     done(scene.cli(words)).expect(0);
     assert!(Path::new(&scene.project().join("deploy/claude-secrets.yml")).exists());
     let workflow = std::fs::read_to_string(scene.project().join(".github/workflows/deploy.yml")).unwrap();
-    assert!(workflow.contains("project-directory: deploy\n") && workflow.contains("compose-files: deploy/prod.yaml\n"));
-    done(scene.cli(["validate", "--offline", "--project-directory", "deploy", "--compose-files", "deploy/prod.yaml"])).expect(0);
+    assert!(
+        workflow.contains("project-directory: deploy\n")
+            && workflow.contains("compose-files: deploy/prod.yaml\n")
+    );
+    done(scene.cli([
+        "validate",
+        "--offline",
+        "--project-directory",
+        "deploy",
+        "--compose-files",
+        "deploy/prod.yaml",
+    ]))
+    .expect(0);
 }
 
 #[test]

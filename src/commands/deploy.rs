@@ -155,7 +155,8 @@ impl Deployment<'_> {
         let Self { prepared, resolution, tools, before: images, .. } = *self;
         let text = planned.override_text.as_deref();
         let mut plan =
-            foreseen::plan(run, foreseen::Basis { prepared, planned, resolution, tools, images, text }).await?;
+            foreseen::plan(run, foreseen::Basis { prepared, planned, resolution, tools, images, text })
+                .await?;
         // They are there now, so that nothing hangs on them any more.
         plan.services.iter_mut().for_each(|service| service.if_image_changes = false);
         run.report.changed = plan.changed();

@@ -43,19 +43,19 @@ pub async fn doctor(settings: &Settings, console: &Arc<Console>, interrupt: &Int
     let found = gather::find_project(settings);
     match &found {
         Ok(found) => {
-            let names = found.files.files.iter().map(|file| {
-                file.strip_prefix(&found.files.directory).unwrap_or(file).display().to_string()
-            });
+            let names =
+                found.files.files.iter().map(|file| {
+                    file.strip_prefix(&found.files.directory).unwrap_or(file).display().to_string()
+                });
             let names: Vec<String> = names.collect();
             let directory = at_home(&found.files.directory, settings);
             page.row("project", &format!("{directory}: {}", names.join(", ")));
         }
         Err(error) => page.row("project", &in_short(error)),
     }
-    let files = found.map(|found| found.files).unwrap_or_else(|_| ComposeFiles {
-        directory: settings.workspace.clone(),
-        files: Vec::new(),
-    });
+    let files = found
+        .map(|found| found.files)
+        .unwrap_or_else(|_| ComposeFiles { directory: settings.workspace.clone(), files: Vec::new() });
     let mut known = Sensitive::of(settings);
     match gather::read_given(settings, &files, true) {
         Ok(Reading { manifest, error, .. }) => {
@@ -71,9 +71,10 @@ pub async fn doctor(settings: &Settings, console: &Arc<Console>, interrupt: &Int
         Err(error) => page.row("manifest", &in_short(&error)),
     }
     let redactor = Redactor::new(&known.plan([]));
-    let lines = page.text.lines().map(|line| {
-        String::from_utf8_lossy(&redactor.redact_line(line.as_bytes())).into_owned() + "\n"
-    });
+    let lines = page
+        .text
+        .lines()
+        .map(|line| String::from_utf8_lossy(&redactor.redact_line(line.as_bytes())).into_owned() + "\n");
     lines.collect()
 }
 
@@ -132,7 +133,9 @@ async fn engine(page: &mut Page, settings: &Settings, tools: &Tools) {
         format!("logs {}", text(&info, "LoggingDriver")),
         format!("cgroup {}", text(&info, "CgroupVersion")),
     ];
-    for (mark, word) in [("name=rootless", "rootless"), ("name=userns", "user namespaces"), ("name=selinux", "SELinux")] {
+    for (mark, word) in
+        [("name=rootless", "rootless"), ("name=userns", "user namespaces"), ("name=selinux", "SELinux")]
+    {
         if options.iter().any(|option| option.contains(mark)) {
             words.push(word.to_owned());
         }
@@ -154,15 +157,22 @@ fn socket(path: &Path) -> String {
 /// The sources that are configured, as whom each is asked, and the hosts that are contacted.
 fn stores(page: &mut Page, settings: &Settings, manifest: &Manifest, directory: &Path) {
     let host_directories = BTreeMap::new();
-    let around =
-        Surroundings { project: directory, secrets_dir: &settings.secrets_dir, host_directories: &host_directories };
+    let around = Surroundings {
+        project: directory,
+        secrets_dir: &settings.secrets_dir,
+        host_directories: &host_directories,
+    };
     let mut hosts: BTreeSet<String> = BTreeSet::new();
     match sources::open(settings, manifest, &around) {
         Ok(opened) => {
             for source in &opened {
                 let about = source.about();
-                let login = if about.login.is_empty() { String::new() } else { format!(", by {}", about.login) };
-                page.row(source.id().as_str(), &format!("{}{login}", at_home(Path::new(&about.place), settings)));
+                let login =
+                    if about.login.is_empty() { String::new() } else { format!(", by {}", about.login) };
+                page.row(
+                    source.id().as_str(),
+                    &format!("{}{login}", at_home(Path::new(&about.place), settings)),
+                );
                 hosts.extend(about.hosts);
             }
         }
@@ -176,9 +186,7 @@ fn stores(page: &mut Page, settings: &Settings, manifest: &Manifest, directory: 
     page.row("hosts", &shown);
     let proxies: Vec<&str> = ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY"]
         .into_iter()
-        .filter(|name| {
-            settings.variables.has(name) || settings.variables.has(&name.to_lowercase())
-        })
+        .filter(|name| settings.variables.has(name) || settings.variables.has(&name.to_lowercase()))
         .collect();
     if !proxies.is_empty() {
         page.row("proxies", &format!("set: {}", proxies.join(", ")));

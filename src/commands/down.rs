@@ -1,7 +1,7 @@
 //! `down`: stops the project, removes what is ours, and proves that it is gone. Everything else stays.
 
-use super::deploy::{LOCK_WAIT, lock_directory};
 use super::Run;
+use super::deploy::{LOCK_WAIT, lock_directory};
 use super::named::{Named, named};
 use crate::delivery::override_file::OverrideFile;
 use crate::delivery::volume::PROJECT;

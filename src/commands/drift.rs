@@ -102,12 +102,15 @@ fn row(kind: DriftKind, service: &str, detail: String) -> DriftRow {
 
 fn of_service(service: &str, left: &Left, now: &[&Container]) -> Vec<DriftRow> {
     let mut rows = Vec::new();
-    let mut tell = |kind, detail: String| rows.push(row(kind, service, format!("service {service} {detail}")));
+    let mut tell =
+        |kind, detail: String| rows.push(row(kind, service, format!("service {service} {detail}")));
     let (kept, new): (Vec<&Container>, Vec<&Container>) =
         now.iter().copied().partition(|container| left.containers.contains(&container.id));
     let gone = left.containers.len() - kept.len();
     match new.first() {
-        None if gone > 0 && kept.is_empty() => tell(DriftKind::Missing, "has no container any more".to_owned()),
+        None if gone > 0 && kept.is_empty() => {
+            tell(DriftKind::Missing, "has no container any more".to_owned())
+        }
         None if gone > 0 => tell(DriftKind::Missing, format!("has lost {}", count(gone, "container"))),
         None => {}
         Some(first) if first.label(REVISION).is_none() => tell(
@@ -188,7 +191,8 @@ async fn of_volumes(record: &Record, tools: &Tools) -> Result<Vec<DriftRow>> {
 async fn of_secrets(containers: &[Container], tools: &Tools) -> Result<Vec<DriftRow>> {
     let mut mounted: BTreeMap<String, &Container> = BTreeMap::new();
     for container in containers {
-        let own = container.mounts().into_iter().find(|(kind, _, target)| *kind == "volume" && *target == TARGET);
+        let own =
+            container.mounts().into_iter().find(|(kind, _, target)| *kind == "volume" && *target == TARGET);
         if let Some((_, name, _)) = own {
             mounted.entry(name.to_owned()).or_insert(container);
         }
@@ -201,7 +205,8 @@ async fn of_secrets(containers: &[Container], tools: &Tools) -> Result<Vec<Drift
         else {
             continue;
         };
-        let (Some(salt), Some(held)) = (Salt::of_label(label), volume::held(tools, &container.id).await?) else {
+        let (Some(salt), Some(held)) = (Salt::of_label(label), volume::held(tools, &container.id).await?)
+        else {
             continue;
         };
         let content = volume::sum_of(
@@ -246,12 +251,10 @@ fn of_files(
         return Ok(Vec::new());
     }
     let at = humantime::parse_rfc3339(&record.at).unwrap_or(SystemTime::UNIX_EPOCH);
-    let later: Vec<String> = held
-        .iter()
-        .filter(|file| file.modified > at)
-        .map(|file| file.path.display().to_string())
-        .collect();
-    let which = if later.is_empty() { String::new() } else { format!("; written since: {}", later.join(", ")) };
+    let later: Vec<String> =
+        held.iter().filter(|file| file.modified > at).map(|file| file.path.display().to_string()).collect();
+    let which =
+        if later.is_empty() { String::new() } else { format!("; written since: {}", later.join(", ")) };
     row(DriftKind::FilesChanged, format!("the secret files in {here} are not those that were written{which}"))
 }
 

@@ -20,8 +20,8 @@ use crate::docker::images::{self, Images};
 use crate::error::Result;
 use crate::release;
 use crate::report::plan::{
-    FileChange, ImageAction, Origin, Plan, PlannedFile, PlannedImage, PlannedSecret, PlannedService, PlannedVolume,
-    SecretChange, ServiceAction, TakenVariable, VolumeChange, VolumeKind,
+    FileChange, ImageAction, Origin, Plan, PlannedFile, PlannedImage, PlannedSecret, PlannedService,
+    PlannedVolume, SecretChange, ServiceAction, TakenVariable, VolumeChange, VolumeKind,
 };
 use crate::resolve::{self, Resolution, Resolved};
 use crate::secret::SecretName;
@@ -46,9 +46,8 @@ pub(super) async fn plan(run: &Run, basis: Basis<'_>) -> Result<Plan> {
     let known = |service: &&String| planned.revisions.get(*service).is_some_and(|found| found.known);
     let renewed: BTreeSet<&String> = planned.started.iter().filter(|service| !known(service)).collect();
     let former = former::files_of(&renewed, prepared, planned, basis.tools).await?;
-    let is_made = |service: &&PlannedService| {
-        matches!(service.action, ServiceAction::Create | ServiceAction::Recreate)
-    };
+    let is_made =
+        |service: &&PlannedService| matches!(service.action, ServiceAction::Create | ServiceAction::Recreate);
     let made: BTreeSet<&str> = services.iter().filter(is_made).map(|service| service.name.as_str()).collect();
     let taken = prepared.access.services.iter().filter(|(service, _)| made.contains(service.as_str()));
     let variables = taken.flat_map(|(service, own)| {
@@ -81,8 +80,7 @@ fn services(run: &Run, basis: Basis) -> Vec<PlannedService> {
     let Basis { prepared, planned, images, .. } = basis;
     let model = &prepared.project.model;
     let has_container = |name: &str| planned.containers.iter().any(|container| container.service == name);
-    let (build, pull) =
-        images::missing(&prepared.project, &run.settings.compose, &planned.started, images);
+    let (build, pull) = images::missing(&prepared.project, &run.settings.compose, &planned.started, images);
     let mut rows: Vec<PlannedService> = Vec::new();
     for name in model.services.keys() {
         let why = planned.stale.get(name);
@@ -128,20 +126,15 @@ fn action(why: Why) -> ServiceAction {
         Why::RestartsWith => ServiceAction::Restart,
         Why::Beside => ServiceAction::Keep,
         Why::Needed | Why::Provider => ServiceAction::Ask,
-        Why::Secrets
-        | Why::Definition
-        | Why::File
-        | Why::Image
-        | Why::Place
-        | Why::Forced
-        | Why::Follows => ServiceAction::Recreate,
+        Why::Secrets | Why::Definition | Why::File | Why::Image | Why::Place | Why::Forced | Why::Follows => {
+            ServiceAction::Recreate
+        }
     }
 }
 
 fn images(run: &Run, basis: Basis) -> Vec<PlannedImage> {
     let Basis { prepared, planned, images, .. } = basis;
-    let (build, pull) =
-        images::missing(&prepared.project, &run.settings.compose, &planned.started, images);
+    let (build, pull) = images::missing(&prepared.project, &run.settings.compose, &planned.started, images);
     let mut rows: BTreeMap<String, PlannedImage> = BTreeMap::new();
     for (names, action) in [(build, ImageAction::Build), (pull, ImageAction::Pull)] {
         for name in names {
@@ -234,9 +227,8 @@ async fn volumes(run: &Run, basis: Basis<'_>, made: &BTreeSet<&str>) -> Result<V
         if planning::uses_launcher(prepared) && !complete.iter().any(|volume| volume.name == launcher) {
             rows.push(row(Some(launcher), VolumeKind::Launcher, None, VolumeChange::Create));
         }
-        let is_new = |service: &String| {
-            planned.revisions.get(service).is_some_and(|found| found.volume.is_none())
-        };
+        let is_new =
+            |service: &String| planned.revisions.get(service).is_some_and(|found| found.volume.is_none());
         let new = planned.volumes.keys().filter(|service| is_new(service));
         rows.extend(new.map(|service| {
             let of = Some(workers::service_of(service).to_owned());
@@ -343,8 +335,7 @@ impl Secrets<'_> {
         let before = noted.map(origin_noted).filter(|before| Some(before) != origin.as_ref());
         let is_moved = match (noted, &origin) {
             (Some(noted), Some(now)) => {
-                noted.source != now.source
-                    || (noted.reference.is_some() && noted.reference != now.reference)
+                noted.source != now.source || (noted.reference.is_some() && noted.reference != now.reference)
             }
             _ => false,
         };
@@ -387,7 +378,8 @@ impl Secrets<'_> {
             .filter(|(_, left)| left.secrets.iter().any(|other| other == name))
             .map(|(service, _)| service)
             .collect();
-        let is_left = |service: &&String| self.basis.planned.containers.iter().any(|c| c.service == **service);
+        let is_left =
+            |service: &&String| self.basis.planned.containers.iter().any(|c| c.service == **service);
         record.secrets.get(name).filter(|_| had.is_empty() || had.iter().any(is_left))
     }
 
@@ -425,7 +417,8 @@ impl Secrets<'_> {
     fn value_in(&self, service: &String, resolved: &Resolved) -> Value {
         let Basis { prepared, planned, .. } = self.basis;
         let name = resolved.secret.name.as_str();
-        let has_ours = |container: &&Container| container.service == *service && container.label(REVISION).is_some();
+        let has_ours =
+            |container: &&Container| container.service == *service && container.label(REVISION).is_some();
         let runs_ours = planned.containers.iter().any(|container| has_ours(&container));
         if !runs_ours {
             return Value::Gained;

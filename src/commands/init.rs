@@ -45,7 +45,12 @@ struct Proposed {
 ///
 /// # Errors
 /// There is no project, Compose rejects it, or a file cannot be written.
-pub async fn init(settings: &Settings, console: &Arc<Console>, interrupt: &Interrupt, write: bool) -> Result<String> {
+pub async fn init(
+    settings: &Settings,
+    console: &Arc<Console>,
+    interrupt: &Interrupt,
+    write: bool,
+) -> Result<String> {
     let files = gather::find_project(settings)?.files;
     let tools = Tools::new(Sensitive::docker_alone(&settings.variables), console.clone(), interrupt.clone());
     let written = written(&tools, settings, &files).await?;
@@ -63,7 +68,8 @@ pub async fn init(settings: &Settings, console: &Arc<Console>, interrupt: &Inter
     text.push_str(&rest(&proposal));
     // What is secret by its name alone is redacted as well: a file that is there may have been given a value by hand.
     let all = env.iter().chain(env_files.values().flatten());
-    let values = all.filter(|(name, value)| value.expose().len() >= 6 && proposal.secrets.contains_key(*name));
+    let values =
+        all.filter(|(name, value)| value.expose().len() >= 6 && proposal.secrets.contains_key(*name));
     let values: Vec<(&str, &[u8])> = values.map(|(name, value)| (name.as_str(), value.expose())).collect();
     let redactor = Redactor::new(&Plan::new(values));
     Ok(String::from_utf8_lossy(&redactor.redact_line(text.as_bytes())).into_owned())
@@ -78,7 +84,8 @@ async fn written(tools: &Tools, settings: &Settings, files: &ComposeFiles) -> Re
     if let Some(name) = &settings.compose.name {
         call = call.option("--project-name", name);
     }
-    let call = call.words(&["--profile=*", "config", "--format=json", "--no-interpolate", "--no-path-resolution"]);
+    let call =
+        call.words(&["--profile=*", "config", "--format=json", "--no-interpolate", "--no-path-resolution"]);
     let answer = call.output().await?;
     if !answer.success {
         return Err(Error::new(
@@ -86,8 +93,9 @@ async fn written(tools: &Tools, settings: &Settings, files: &ComposeFiles) -> Re
             format!("Docker Compose rejects the project of {}: {}", files.directory.display(), answer.stderr),
         ));
     }
-    let mut written =
-        answer.json().ok_or_else(|| Error::new(Code::Internal, "Docker Compose printed a model that is no JSON"))?;
+    let mut written = answer
+        .json()
+        .ok_or_else(|| Error::new(Code::Internal, "Docker Compose printed a model that is no JSON"))?;
     // Paths are as they are written, so that a proposal shows none of this machine; env files are read from the project.
     let directory = files.directory.clone();
     let services = written.get_mut("services").and_then(Value::as_object_mut);
@@ -108,16 +116,22 @@ fn env_files(written: &Value) -> BTreeMap<String, Values> {
         let mut all = Values::new();
         for path in Written::new(definition).env_files {
             let Ok(contents) = files::read(Path::new(&path), LARGEST_VALUES) else { continue };
-            let Ok(parsed) = parse::parse(contents.value.expose(), parse::Interpolation::Literal) else { continue };
+            let Ok(parsed) = parse::parse(contents.value.expose(), parse::Interpolation::Literal) else {
+                continue;
+            };
             all.extend(parsed.entries.into_iter().map(|entry| (entry.key, entry.value.into())));
         }
         all
     };
-    services.map(|(name, definition)| (name.clone(), of(definition))).filter(|(_, all)| !all.is_empty()).collect()
+    services
+        .map(|(name, definition)| (name.clone(), of(definition)))
+        .filter(|(_, all)| !all.is_empty())
+        .collect()
 }
 
 fn proposed(settings: &Settings, files: &ComposeFiles, proposal: &Proposal) -> Vec<Proposed> {
-    let top = files.directory.ancestors().find(|above| above.join(".git").exists()).unwrap_or(&files.directory);
+    let top =
+        files.directory.ancestors().find(|above| above.join(".git").exists()).unwrap_or(&files.directory);
     let project = files.directory.strip_prefix(top).unwrap_or(Path::new(""));
     let named: Vec<String> = settings
         .compose
@@ -184,7 +198,9 @@ fn create(path: &Path, text: &str) -> Result<()> {
         .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
         .tempfile_in(directory)
         .map_err(|error| failed(&error))?;
-    file.write_all(text.as_bytes()).and_then(|()| file.as_file().sync_all()).map_err(|error| failed(&error))?;
+    file.write_all(text.as_bytes())
+        .and_then(|()| file.as_file().sync_all())
+        .map_err(|error| failed(&error))?;
     file.persist_noclobber(path).map(drop).map_err(|error| match error.error.kind() {
         ErrorKind::AlreadyExists => {
             Error::new(Code::NotWritable, format!("{} is there now, and was not overwritten", path.display()))

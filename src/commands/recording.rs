@@ -36,7 +36,9 @@ pub(super) async fn note(run: &mut Run, basis: Basis<'_>) {
         Ok(false) => "a name in it holds the value of a secret".to_owned(),
         Err(error) => error.fact,
     };
-    run.report.note(format!("what this deployment left is not noted in the engine, so that `drift` cannot compare with it: {why}"));
+    run.report.note(format!(
+        "what this deployment left is not noted in the engine, so that `drift` cannot compare with it: {why}"
+    ));
 }
 
 async fn write(run: &Run, basis: Basis<'_>) -> Result<bool> {

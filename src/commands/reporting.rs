@@ -19,8 +19,8 @@ use crate::github::files as github;
 use crate::github::workflow::{Annotation, Level};
 use crate::manifest::{self, Secret};
 use crate::report::{
-    self, Message, Report, SecretRow, SecretState, ServiceRow, ServiceState, Shadowed, SourceRow, VariableForm,
-    VariableRow,
+    self, Message, Report, SecretRow, SecretState, ServiceRow, ServiceState, Shadowed, SourceRow,
+    VariableForm, VariableRow,
 };
 use crate::resolve::{self, Resolution};
 use crate::settings::{DeliveryChoice, Platform, Settings};

@@ -160,9 +160,8 @@ pub fn volume_of(project: &str) -> String {
 /// What the last deployment of a project left; `None` where no record is there, or none that this program understands.
 pub async fn read(tools: &Tools, project: &str) -> Result<Option<Record>> {
     let answer = tools.docker(&["volume", "inspect"]).names([volume_of(project)]).output().await?;
-    let text = answer.json().and_then(|all| {
-        Some(all.get(0)?.get("Labels")?.get(RECORD)?.as_str()?.to_owned())
-    });
+    let text =
+        answer.json().and_then(|all| Some(all.get(0)?.get("Labels")?.get(RECORD)?.as_str()?.to_owned()));
     let record = text.and_then(|text| serde_json::from_str::<Record>(&text).ok());
     Ok(record.filter(|record| record.version == VERSION))
 }

@@ -238,8 +238,7 @@ impl Why {
 /// Why a service must be brought up again; `None` when it stands as it shall.
 pub fn difference(wanted: &Wanted, containers: &[Container], images: &Images) -> Option<Why> {
     let own: Vec<&Container> = containers.iter().filter(|c| c.service == wanted.service.name).collect();
-    let all: Vec<Why> =
-        own.iter().filter_map(|container| differs(wanted, container, images)).collect();
+    let all: Vec<Why> = own.iter().filter_map(|container| differs(wanted, container, images)).collect();
     let differs = all.iter().find(|why| why.replaces()).or(all.first()).copied();
     if own.len() as u64 != wanted.service.replicas {
         return Some(match differs.filter(|why| why.replaces()) {
@@ -350,17 +349,20 @@ pub fn add_followers(
                 Why::Follows
             } else if service.restarts_with.iter().any(is_replaced) {
                 Why::RestartsWith
-            } else if service.shares_with.iter().chain(&service.restarts_with).any(|n| stale.contains_key(n)) {
+            } else if service.shares_with.iter().chain(&service.restarts_with).any(|n| stale.contains_key(n))
+            {
                 Why::Beside
             } else {
                 return None;
             };
             let known = stale.get(&service.name);
             // What is only started again is replaced when something that it shares is.
-            let is_more = known.is_none_or(|known| why == Why::Follows && !known.replaces() && *known != Why::NoContainer);
+            let is_more = known
+                .is_none_or(|known| why == Why::Follows && !known.replaces() && *known != Why::NoContainer);
             is_more.then(|| (service.name.clone(), why))
         };
-        let among = services.values().filter(|service| among.contains(&service.name) && service.provider.is_none());
+        let among =
+            services.values().filter(|service| among.contains(&service.name) && service.provider.is_none());
         let more: Vec<(String, Why)> = among.filter_map(|service| follows(&service)).collect();
         if more.is_empty() {
             return;

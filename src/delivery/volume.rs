@@ -137,11 +137,7 @@ pub async fn remove_old(
 }
 
 /// Those of a project's volumes that [`remove_old`] removes.
-pub fn old(
-    all: Vec<Volume>,
-    current: &BTreeMap<String, String>,
-    before: &BTreeSet<String>,
-) -> Vec<String> {
+pub fn old(all: Vec<Volume>, current: &BTreeMap<String, String>, before: &BTreeSet<String>) -> Vec<String> {
     let keep = |name: &String| current.values().any(|other| other == name) || before.contains(name);
     let mut by_service: BTreeMap<String, Vec<Volume>> = BTreeMap::new();
     for volume in all {

@@ -43,7 +43,8 @@ impl Proposal {
     /// The commands that give GitHub what it must have; each asks for its value itself.
     pub fn commands(&self) -> Vec<String> {
         let secrets = self.secrets.keys().map(|name| format!("gh secret set {}", Self::name_at_github(name)));
-        let settings = self.settings.iter().map(|name| format!("gh variable set {}", Self::name_at_github(name)));
+        let settings =
+            self.settings.iter().map(|name| format!("gh variable set {}", Self::name_at_github(name)));
         secrets.chain(settings).collect()
     }
 }

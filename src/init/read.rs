@@ -28,6 +28,8 @@ struct Named {
     has_default: bool,
     /// Whether the engine would show the value.
     is_shown: bool,
+    /// The variable in whose default this one is named, where that is so.
+    within: Option<String>,
 }
 
 /// What is proposed for a project; `None` when Compose's answer is none of a project.
@@ -42,11 +44,12 @@ pub fn read(basis: &Basis) -> Option<Proposal> {
             if value.is_none() {
                 add(&mut named, &variable, service);
             }
-            // A program that reads a file asks for the secret of the file's name.
-            if let Some(bare) = variable.strip_suffix("_FILE")
-                && value.is_some_and(|value| value.starts_with("/run/secrets/"))
+            // A program that reads a file asks for the secret of the file's name, unless the project has one of its own there.
+            let file = value.as_deref().filter(|_| variable.ends_with("_FILE"));
+            if let Some(file) = file.and_then(|file| file.strip_prefix("/run/secrets/"))
+                && basis.written.get("secrets").and_then(|all| all.get(file)).is_none()
             {
-                add(&mut named, bare, service);
+                add(&mut named, &file.to_ascii_uppercase().replace(['-', '.'], "_"), service);
             }
         }
         for variable in basis.env_files.get(service).into_iter().flatten().map(|(name, _)| name) {
@@ -60,11 +63,19 @@ pub fn read(basis: &Basis) -> Option<Proposal> {
         }
     }
     let mut proposal = Proposal::default();
+    let value_of = |variable: &str| {
+        let elsewhere = || basis.env_files.values().find_map(|file| file.get(variable));
+        basis.env.get(variable).or_else(elsewhere).filter(|value| !value.is_empty())
+    };
+    let composed = composed_by_default(&named, &value_of);
+    // A variable that is only named in the default of another one is of no use where that one is given.
+    let is_given = |place: &Named| place.within.as_ref().is_some_and(|outer| value_of(outer).is_some());
+    named.retain(|variable, places| {
+        places.retain(|place| !is_given(place));
+        !places.is_empty() && !composed.contains(variable)
+    });
     for (variable, places) in named {
-        let value = basis.env.get(&variable).or_else(|| {
-            basis.env_files.values().find_map(|file| file.get(&variable))
-        });
-        let value = value.filter(|value| !value.is_empty());
+        let value = value_of(&variable);
         if !is_secret(&variable, value.map(SecretValue::expose)) {
             let is_needed = places.iter().any(|place| !place.has_default);
             let is_from_env = basis.env.contains_key(&variable);
@@ -113,15 +124,29 @@ pub fn read(basis: &Basis) -> Option<Proposal> {
     Some(proposal)
 }
 
+/// Variables that nobody gives, and whose default is composed of others that look like secrets: those are the secrets.
+fn composed_by_default<'v>(
+    named: &BTreeMap<String, Vec<Named>>,
+    value_of: &dyn Fn(&str) -> Option<&'v SecretValue>,
+) -> BTreeSet<String> {
+    let is_secret = |variable: &str| is_secret(variable, value_of(variable).map(SecretValue::expose));
+    let parts = named.iter().filter(|(variable, _)| is_secret(variable)).flat_map(|(_, places)| places);
+    let outer = parts.filter_map(|place| place.within.clone());
+    outer.filter(|outer| value_of(outer).is_none()).collect()
+}
+
 /// Whether a key of a file is a name that can be printed: of a value that spills over lines a part can look like a key.
 fn is_a_name(key: &str) -> bool {
     let is_usual = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
-    key.len() <= 64 && key.starts_with(|c: char| c.is_ascii_uppercase() || c == '_') && key.chars().all(is_usual)
+    key.len() <= 64
+        && key.starts_with(|c: char| c.is_ascii_uppercase() || c == '_')
+        && key.chars().all(is_usual)
 }
 
 fn add(named: &mut BTreeMap<String, Vec<Named>>, variable: &str, service: &str) {
     if is_a_name(variable) {
-        let place = Named { service: Some(service.to_owned()), has_default: false, is_shown: false };
+        let place =
+            Named { service: Some(service.to_owned()), has_default: false, is_shown: false, within: None };
         named.entry(variable.to_owned()).or_default().push(place);
     }
 }
@@ -129,7 +154,8 @@ fn add(named: &mut BTreeMap<String, Vec<Named>>, variable: &str, service: &str) 
 /// The keys of the project's secrets that a service uses.
 fn used(definition: &Value) -> Vec<String> {
     let list = definition.get("secrets").and_then(Value::as_array).into_iter().flatten();
-    list.filter_map(|entry| Some(entry.as_str().or_else(|| entry.get("source")?.as_str())?.to_owned())).collect()
+    list.filter_map(|entry| Some(entry.as_str().or_else(|| entry.get("source")?.as_str())?.to_owned()))
+        .collect()
 }
 
 /// Every variable that the model is interpolated with, and where.
@@ -140,21 +166,38 @@ fn interpolated(model: &Model) -> BTreeMap<String, Vec<Named>> {
         let path = path.replace(".environment[", ".environment.[");
         let place = Place::of(&path, model);
         let service = place::service_of(&path, model).map(str::to_owned);
-        for (variable, has_default) in variables(text) {
+        for Variable { name, has_default, within } in variables(text) {
             let is_shown = matches!(place, Place::Shown | Place::Build);
-            named.entry(variable).or_default().push(Named { service: service.clone(), has_default, is_shown });
+            let place = Named { service: service.clone(), has_default, is_shown, within };
+            named.entry(name).or_default().push(place);
         }
     });
     named
 }
 
-/// The variables that Compose puts into a text, each with whether something stands in for one that is not set
-/// (compose-spec, "Interpolation").
-fn variables(text: &str) -> Vec<(String, bool)> {
+/// A variable that Compose puts into a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Variable {
+    name: String,
+    /// Whether something stands in for it when it is not set.
+    has_default: bool,
+    /// The variable whose default it is a part of.
+    within: Option<String>,
+}
+
+/// The variables that Compose puts into a text (compose-spec, "Interpolation").
+fn variables(text: &str) -> Vec<Variable> {
     let mut all = Vec::new();
+    // The variables in whose braces the text is.
+    let mut open: Vec<String> = Vec::new();
     let mut rest = text;
-    while let Some(at) = rest.find('$') {
+    while let Some(at) = rest.find(['$', '}']) {
+        let is_end = rest[at..].starts_with('}');
         rest = &rest[at + 1..];
+        if is_end {
+            open.pop();
+            continue;
+        }
         if let Some(after) = rest.strip_prefix('$') {
             rest = after;
             continue;
@@ -166,8 +209,12 @@ fn variables(text: &str) -> Vec<(String, bool)> {
         let name = &begin[..length];
         if !name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit()) {
             let operator = &begin[length..];
-            let has_default = braced.is_some() && [":-", "-", ":+", "+"].iter().any(|op| operator.starts_with(op));
-            all.push((name.to_owned(), has_default));
+            let has_default =
+                braced.is_some() && [":-", "-", ":+", "+"].iter().any(|op| operator.starts_with(op));
+            all.push(Variable { name: name.to_owned(), has_default, within: open.last().cloned() });
+        }
+        if braced.is_some() {
+            open.push(name.to_owned());
         }
         rest = &begin[length..];
     }
@@ -191,9 +238,18 @@ mod tests {
     #[test]
     fn variables_of_a_text_are_found_in_every_form() {
         let all = variables("$A ${B} $$NOT ${C:-${D}} ${E:?x} ${F-} x$ ${} $1 ${G:+y}");
-        let expected =
-            [("A", false), ("B", false), ("C", true), ("D", false), ("E", false), ("F", true), ("G", true)];
-        assert_eq!(all, expected.map(|(name, default)| (name.to_owned(), default)));
+        let all: Vec<_> =
+            all.iter().map(|one| (one.name.as_str(), one.has_default, one.within.as_deref())).collect();
+        let expected = [
+            ("A", false, None),
+            ("B", false, None),
+            ("C", true, None),
+            ("D", false, Some("C")),
+            ("E", false, None),
+            ("F", true, None),
+            ("G", true, None),
+        ];
+        assert_eq!(all, expected);
     }
 
     #[test]
@@ -207,12 +263,20 @@ mod tests {
             },
             "job": {"environment": {"JOB_TOKEN_FILE": "/run/secrets/job_token"}, "command": ["--pw", "${DB_PASSWORD}"]},
         }, "secrets": {"own": {"environment": "OWN_SECRET"}}});
-        let env = [("DB_PASSWORD", "canary-pw"), ("IMAGE_TAG", "v1"), ("STRAY_TOKEN", "canary-stray"), ("DOCKER_HOST", "x")];
+        let env = [
+            ("DB_PASSWORD", "canary-pw"),
+            ("IMAGE_TAG", "v1"),
+            ("STRAY_TOKEN", "canary-stray"),
+            ("DOCKER_HOST", "x"),
+        ];
         let found = proposal(&written, &env, false);
         let names: Vec<&str> = found.secrets.keys().map(String::as_str).collect();
         assert_eq!(names, ["API_KEY", "DB_PASSWORD", "JOB_TOKEN", "OWN_SECRET", "SENTRY_DSN"]);
         assert!(found.secrets["SENTRY_DSN"].is_optional && !found.secrets["DB_PASSWORD"].is_optional);
-        assert_eq!(found.secrets["DB_PASSWORD"].services, BTreeSet::from(["job".to_owned(), "web".to_owned()]));
+        assert_eq!(
+            found.secrets["DB_PASSWORD"].services,
+            BTreeSet::from(["job".to_owned(), "web".to_owned()])
+        );
         assert_eq!(found.settings, BTreeSet::from(["IMAGE_TAG".to_owned()]));
         let notes = found.notes.concat();
         assert!(notes.contains("LABEL_TOKEN") && notes.contains("STRAY_TOKEN"), "{notes}");

@@ -61,7 +61,8 @@ pub fn old(all: &[Volume], release: &Release, containers: &[&[Container]]) -> Ve
     let mounts = containers.iter().copied().flatten().flat_map(Container::mounts);
     let used: BTreeSet<&str> =
         mounts.filter_map(|(_, source, _)| source.split_once("/volumes/")?.1.split('/').next()).collect();
-    let of_releases = all.iter().filter(|volume| volume.labels.contains_key(FILES)).map(|volume| &volume.name);
+    let of_releases =
+        all.iter().filter(|volume| volume.labels.contains_key(FILES)).map(|volume| &volume.name);
     of_releases
         .filter(|name| !release.archives.contains_key(*name) && !used.contains(name.as_str()))
         .cloned()

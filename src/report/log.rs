@@ -276,9 +276,8 @@ const GIVES_WAY: [usize; 4] = [3, 2, 0, 1];
 fn aligned(heads: [&str; 4], rows: Vec<[String; 4]>, width: usize) -> Vec<String> {
     let mut all = vec![heads.map(str::to_owned)];
     all.extend(rows.into_iter().map(|row| row.map(|cell| visible(&cell))));
-    let mut widths = [0, 1, 2, 3].map(|column: usize| {
-        all.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)
-    });
+    let mut widths = [0, 1, 2, 3]
+        .map(|column: usize| all.iter().map(|row| row[column].chars().count()).max().unwrap_or(0));
     // Between the columns are two blanks.
     let mut excess = (widths.iter().sum::<usize>() + 6).saturating_sub(width);
     for column in GIVES_WAY {
@@ -326,7 +325,7 @@ fn names_within(names: &str, most: usize) -> String {
 
 /// The line with its marks broken, should it be one that the runner would obey: `::` at its start (blanks before it do
 /// not matter) or the older `##[` anywhere (`ActionCommand.TryParseV2` and `TryParse` in the runner).
-fn without_command(line: &str) -> String {
+pub(super) fn without_command(line: &str) -> String {
     let line = line.replace("##[", "##\\[");
     if line.trim_start().starts_with("::") { format!("\\{}", line.trim_start()) } else { line }
 }

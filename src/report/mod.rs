@@ -15,6 +15,7 @@ mod text;
 mod tokens;
 
 pub use model::{
-    DeliveryRow, DriftKind, DriftRow, ErrorRow, Message, Outcome, PlaceRow, ProblemRow, Report, SecretRow, SecretState,
-    ServiceRow, ServiceState, Shadowed, SourceRow, StageTime, VERSION, VariableForm, VariableRow,
+    DeliveryRow, DriftKind, DriftRow, ErrorRow, Message, Outcome, PlaceRow, ProblemRow, Report, SecretRow,
+    SecretState, ServiceRow, ServiceState, Shadowed, SourceRow, StageTime, VERSION, VariableForm,
+    VariableRow,
 };

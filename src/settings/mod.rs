@@ -434,7 +434,8 @@ pub fn platform(given: &Given) -> Platform {
         temporary: path("RUNNER_TEMP").filter(|path| path.is_dir()),
         in_container: ["/.dockerenv", "/run/.containerenv"].iter().any(|mark| Path::new(mark).exists()),
         host_name: given.variables.text("HOSTNAME").map(str::to_owned),
-        terminal: Terminal::of(given.variables).filter(|_| given.variables.text("GITHUB_ACTIONS") != Some("true")),
+        terminal: Terminal::of(given.variables)
+            .filter(|_| given.variables.text("GITHUB_ACTIONS") != Some("true")),
         errors_page: errors_page(given.variables),
     }
 }

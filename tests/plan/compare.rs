@@ -29,7 +29,8 @@ impl Before {
         self.volumes(world, plan, &context);
         let result = deployed["result"].as_str().unwrap();
         let doing = rows(plan, "services").iter().any(|row| {
-            ["create", "recreate", "scale", "start", "restart", "remove"].contains(&row["action"].as_str().unwrap())
+            ["create", "recreate", "scale", "start", "restart", "remove"]
+                .contains(&row["action"].as_str().unwrap())
         });
         let rebuilt = rows(plan, "services").iter().any(|row| row["if_image_changes"] == true);
         assert!(
@@ -163,7 +164,9 @@ fn secrets(world: &World, plan: &Value, deployed: &Value, context: &str) {
         let moved = world.came_from.get(name).is_some_and(|source| *source != secret.source);
         let change = if values.iter().flatten().any(|value| **value != secret.value) {
             "changed"
-        } else if values.iter().flatten().next().is_none() && !world.delivered.values().any(|all| all.contains_key(name)) {
+        } else if values.iter().flatten().next().is_none()
+            && !world.delivered.values().any(|all| all.contains_key(name))
+        {
             "new"
         } else if moved {
             "moved"

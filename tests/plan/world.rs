@@ -145,7 +145,8 @@ impl World {
                 format!("{secret} also for {name}")
             }
             7 => {
-                let users = self.services.values().filter(|service| service.secrets.contains(&secret)).count();
+                let users =
+                    self.services.values().filter(|service| service.secrets.contains(&secret)).count();
                 if users < 2 || !self.services.get_mut(&name)?.secrets.remove(&secret) {
                     return None;
                 }
@@ -250,7 +251,8 @@ impl World {
         for (name, service) in &self.services {
             writeln!(text, "  {name}:").unwrap();
             if service.is_built {
-                writeln!(text, "    build: {{ context: ., dockerfile_inline: 'FROM {}' }}", service_image()).unwrap();
+                writeln!(text, "    build: {{ context: ., dockerfile_inline: 'FROM {}' }}", service_image())
+                    .unwrap();
             } else {
                 text.push_str("    image: IMAGE\n");
             }
@@ -330,7 +332,8 @@ impl World {
 
     /// Whether nothing can tell what a secret was: the files were wiped, or none of those that had it has it.
     pub fn is_open(&self, secret: &str) -> bool {
-        let mut users = self.services.iter().filter(|(_, service)| !service.is_idle && service.secrets.contains(secret));
+        let mut users =
+            self.services.iter().filter(|(_, service)| !service.is_idle && service.secrets.contains(secret));
         let had = |name: &String| self.delivered.get(name).is_some_and(|all| all.contains_key(secret));
         self.is_wiped || !users.any(|(name, _)| had(name))
     }
@@ -341,7 +344,8 @@ impl World {
         let mut delivered: BTreeMap<_, _> = std::mem::take(&mut self.delivered);
         delivered.retain(|name, _| !is_orphan(name) || !self.remove_orphans);
         for (name, service) in self.services.iter().filter(|(_, service)| !service.is_idle) {
-            let has = service.secrets.iter().map(|secret| (secret.clone(), self.secrets[secret].value.clone()));
+            let has =
+                service.secrets.iter().map(|secret| (secret.clone(), self.secrets[secret].value.clone()));
             delivered.insert(name.clone(), has.collect());
         }
         self.delivered = delivered;

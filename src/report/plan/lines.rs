@@ -1,7 +1,10 @@
 //! A plan as lines of the log.
 
-use super::{Plan, PlannedFile, PlannedSecret, PlannedService, PlannedVolume, SecretChange, ServiceAction, Tense};
+use super::{
+    Plan, PlannedFile, PlannedSecret, PlannedService, PlannedVolume, SecretChange, ServiceAction, Tense,
+};
 use crate::count::count;
+use crate::report::log::without_command;
 use crate::report::text::{list, one_line};
 
 /// More lines of one kind than this are counted, not printed.
@@ -18,9 +21,9 @@ pub fn lines(plan: &Plan, tense: Tense) -> Vec<String> {
     section(&mut all, plan.services.iter().filter(|s| s.is_told()).map(|s| service(s, tense)));
     section(
         &mut all,
-        plan.variables.iter().map(|taken| {
-            format!("- variable {} of {}: {}", taken.name, taken.service, one_line(&taken.why))
-        }),
+        plan.variables
+            .iter()
+            .map(|taken| format!("- variable {} of {}: {}", taken.name, taken.service, one_line(&taken.why))),
     );
     section(
         &mut all,
@@ -43,7 +46,7 @@ pub fn lines(plan: &Plan, tense: Tense) -> Vec<String> {
         }),
     );
     all.push(summary(plan, tense));
-    all.iter().map(|line| one_line(line)).collect()
+    all.iter().map(|line| without_command(&one_line(line))).collect()
 }
 
 /// One line of what a plan comes to: `2 secrets changed, 1 service to recreate, 3 services to keep as they are`.
@@ -84,7 +87,14 @@ pub fn summary(plan: &Plan, tense: Tense) -> String {
     }
     if parts.is_empty() {
         let others = plan.files.len() + plan.volumes.len() + plan.images.len();
-        parts.push(format!("{}, and no service is touched", if others == 1 { "1 file, volume or image".to_owned() } else { format!("{others} files, volumes and images") }));
+        parts.push(format!(
+            "{}, and no service is touched",
+            if others == 1 {
+                "1 file, volume or image".to_owned()
+            } else {
+                format!("{others} files, volumes and images")
+            }
+        ));
     }
     parts.join(", ")
 }
@@ -109,7 +119,8 @@ fn secret(secret: &PlannedSecret) -> String {
 
 /// What becomes of a secret, in words.
 pub(super) fn secret_in_words(secret: &PlannedSecret) -> String {
-    let from = secret.origin.as_ref().map(|origin| format!(" from {}", origin.in_words())).unwrap_or_default();
+    let from =
+        secret.origin.as_ref().map(|origin| format!(" from {}", origin.in_words())).unwrap_or_default();
     let before = secret.before.as_ref().map(|origin| format!(", before from {}", origin.in_words()));
     let services = |names: &[String]| list(names, MOST_NAMES);
     let mut words = match secret.change {
@@ -151,7 +162,9 @@ pub(super) fn service_in_words(service: &PlannedService, tense: Tense) -> String
     let mut words = service.action.in_words(tense).to_owned();
     match service.action {
         ServiceAction::Stale => words.push_str(": it is not started by this, and runs with older secrets"),
-        ServiceAction::Orphan => words.push_str(": the project does not have it any more, and it goes on running"),
+        ServiceAction::Orphan => {
+            words.push_str(": the project does not have it any more, and it goes on running")
+        }
         _ => {}
     }
     if let Some(why) = &service.why {

@@ -14,7 +14,8 @@ pub fn markdown(plan: &Plan, tense: Tense) -> String {
     sections.extend(table(
         "| Secret | What changes | Services |",
         plan.secrets.iter().filter(|secret| secret.is_told()).map(|secret| {
-            let services = if secret.change == SecretChange::New { &secret.gained } else { &secret.changed_for };
+            let services =
+                if secret.change == SecretChange::New { &secret.gained } else { &secret.changed_for };
             format!("| {} | {} | {} |", code(&secret.name), text(&secret_in_words(secret)), codes(services))
         }),
     ));
@@ -24,25 +25,39 @@ pub fn markdown(plan: &Plan, tense: Tense) -> String {
             let words = text(&service_in_words(service, tense));
             let bold = matches!(
                 service.action,
-                ServiceAction::Create | ServiceAction::Recreate | ServiceAction::Remove | ServiceAction::Stale
+                ServiceAction::Create
+                    | ServiceAction::Recreate
+                    | ServiceAction::Remove
+                    | ServiceAction::Stale
             );
-            let words = if bold { words.replacen(service.action.in_words(tense), &format!("**{}**", service.action.in_words(tense)), 1) } else { words };
+            let words = if bold {
+                words.replacen(
+                    service.action.in_words(tense),
+                    &format!("**{}**", service.action.in_words(tense)),
+                    1,
+                )
+            } else {
+                words
+            };
             format!("| {} | {words} |", code(&service.name))
         }),
     ));
     sections.extend(table(
         "| Variable that is taken away | Service | Why |",
-        plan.variables
-            .iter()
-            .map(|taken| format!("| {} | {} | {} |", code(&taken.name), code(&taken.service), text(&taken.why))),
+        plan.variables.iter().map(|taken| {
+            format!("| {} | {} | {} |", code(&taken.name), code(&taken.service), text(&taken.why))
+        }),
     ));
     let images = plan.images.iter().map(|image| {
         let again = if image.is_there { " again" } else { "" };
         format!("| image {} | {}{again} |", code(&image.name), image.action)
     });
-    let volumes =
-        plan.volumes.iter().map(|volume| format!("| volume {} | {} |", text(&volume_in_words(volume)), volume.change));
-    let files = plan.files.iter().map(|file| format!("| file {} | {} |", code(&file.path), file_in_words(file)));
+    let volumes = plan
+        .volumes
+        .iter()
+        .map(|volume| format!("| volume {} | {} |", text(&volume_in_words(volume)), volume.change));
+    let files =
+        plan.files.iter().map(|file| format!("| file {} | {} |", code(&file.path), file_in_words(file)));
     sections.extend(table("| Image, volume, file | What happens |", images.chain(volumes).chain(files)));
     sections.join("\n\n")
 }
@@ -54,7 +69,8 @@ fn table(head: &str, rows: impl Iterator<Item = String>) -> Option<String> {
     }
     let more = rows.len().saturating_sub(MOST_ROWS);
     let rule = head.split('|').filter(|cell| !cell.is_empty()).map(|_| "|---").collect::<String>() + "|";
-    let mut lines: Vec<String> = [head.to_owned(), rule].into_iter().chain(rows.into_iter().take(MOST_ROWS)).collect();
+    let mut lines: Vec<String> =
+        [head.to_owned(), rule].into_iter().chain(rows.into_iter().take(MOST_ROWS)).collect();
     if more > 0 {
         lines.extend([String::new(), format!("… and {more} more: see the log or the JSON report.")]);
     }

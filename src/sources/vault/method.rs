@@ -54,9 +54,8 @@ impl Login {
 
     /// Who logs in, in words: names of variables and roles, and no value.
     pub(super) fn in_words(&self) -> String {
-        let role = |role: &Option<String>| {
-            role.as_ref().map(|role| format!(" as role {role}")).unwrap_or_default()
-        };
+        let role =
+            |role: &Option<String>| role.as_ref().map(|role| format!(" as role {role}")).unwrap_or_default();
         match &self.method {
             Method::Token { said_by, .. } => format!("a token, {said_by}"),
             Method::AppRole { .. } => "an AppRole".to_owned(),
