@@ -227,7 +227,9 @@ impl Page {
         let mut lines: Vec<String> = Vec::new();
         let room = WIDTH - FIRST - 1;
         for word in text.split_whitespace() {
-            let word: String = word.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
+            // Names stand in backticks where a sentence is made of them.
+            let word: String =
+                word.chars().filter(|c| *c != '`').map(|c| if c.is_control() { '?' } else { c }).collect();
             let mut rest = word.as_str();
             loop {
                 let length = rest.chars().count();

@@ -227,8 +227,8 @@ fn told(report: &Report) -> (Vec<&SecretRow>, Option<String>) {
     let each: Vec<String> =
         left.iter().map(|(source, number)| format!("{number} from {}", one_line(source))).collect();
     let counted = (!left.is_empty()).then(|| {
-        let number = left.values().sum();
-        format!("… and {} more as they were: {}", count(number, "secret"), list(&each, MOST_NAMES))
+        let number: usize = left.values().sum();
+        format!("… and {number} more of the secrets, as they were: {}", list(&each, MOST_NAMES))
     });
     (rows, counted)
 }

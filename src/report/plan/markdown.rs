@@ -1,8 +1,8 @@
 //! A plan as Markdown, for the job summary and for a comment on a pull request.
 
 use super::lines::{file_in_words, secret_in_words, service_in_words, summary, volume_in_words};
-use super::{Plan, SecretChange, ServiceAction, Tense};
-use crate::report::markdown::{code, codes, text};
+use super::{Plan, ServiceAction, Tense};
+use crate::report::markdown::{code, text};
 
 /// More rows of one kind than this are counted, not shown.
 const MOST_ROWS: usize = 200;
@@ -12,12 +12,11 @@ const MOST_ROWS: usize = 200;
 pub fn markdown(plan: &Plan, tense: Tense) -> String {
     let mut sections = vec![format!("**{}**", text(&capitalised(&summary(plan, tense))))];
     sections.extend(table(
-        "| Secret | What changes | Services |",
-        plan.secrets.iter().filter(|secret| secret.is_told()).map(|secret| {
-            let services =
-                if secret.change == SecretChange::New { &secret.gained } else { &secret.changed_for };
-            format!("| {} | {} | {} |", code(&secret.name), text(&secret_in_words(secret)), codes(services))
-        }),
+        "| Secret | What changes |",
+        plan.secrets
+            .iter()
+            .filter(|secret| secret.is_told())
+            .map(|secret| format!("| {} | {} |", code(&secret.name), text(&secret_in_words(secret)))),
     ));
     sections.extend(table(
         "| Service | What happens |",
