@@ -393,7 +393,7 @@ const HOSTILE: &str =
 fn hostile_plan() -> Plan {
     Plan {
         secrets: vec![PlannedSecret {
-            origin: origin(HOSTILE, HOSTILE, Some(HOSTILE)),
+            origin: Some(origin(HOSTILE, HOSTILE, Some(HOSTILE))),
             changed_for: words(&[HOSTILE]),
             ..planned_secret(HOSTILE, SecretChange::Changed)
         }],
@@ -521,9 +521,9 @@ fn the_json_report_tells_what_the_outputs_tell() {
     assert_eq!(report["error"], serde_json::Value::Null);
 }
 
-fn origin(source: &str, reference: &str, version: Option<&str>) -> Option<Origin> {
+fn origin(source: &str, reference: &str, version: Option<&str>) -> Origin {
     let reference = Some(format!("{source}:{reference}"));
-    Some(Origin { source: source.to_owned(), reference, version: version.map(str::to_owned) })
+    Origin { source: source.to_owned(), reference, version: version.map(str::to_owned) }
 }
 
 fn planned_secret(name: &str, change: SecretChange) -> PlannedSecret {
@@ -548,18 +548,18 @@ fn plan() -> Plan {
     Plan {
         secrets: vec![
             PlannedSecret {
-                origin: vault(),
-                before: origin("vault", "secret/shop/api#key", Some("3")),
+                origin: Some(vault()),
+                before: Some(origin("vault", "secret/shop/api#key", Some("3"))),
                 changed_for: words(&["web"]),
                 ..planned_secret("API_KEY", SecretChange::Changed)
             },
             PlannedSecret {
-                origin: vault(),
-                before: origin("env", "DB_PASSWORD", None),
+                origin: Some(vault()),
+                before: Some(origin("env", "DB_PASSWORD", None)),
                 ..planned_secret("DB_PASSWORD", SecretChange::Moved)
             },
             PlannedSecret {
-                origin: origin("dotenv", "NEW_KEY", None),
+                origin: Some(origin("dotenv", "NEW_KEY", None)),
                 gained: words(&["worker"]),
                 ..planned_secret("NEW_KEY", SecretChange::New)
             },
@@ -568,7 +568,7 @@ fn plan() -> Plan {
                 ..planned_secret("OPEN_KEY", SecretChange::Uncertain)
             },
             PlannedSecret {
-                before: origin("env", "OLD_TOKEN", None),
+                before: Some(origin("env", "OLD_TOKEN", None)),
                 lost: words(&["web"]),
                 ..planned_secret("OLD_TOKEN", SecretChange::Gone)
             },
@@ -657,7 +657,7 @@ fn two_hundred() -> Report {
         let (source, path) = if n % 3 == 0 { ("env", "") } else { ("vault", "secret/some/longer/path/") };
         let name = format!("SECRET_WITH_A_RATHER_LONG_NAME_{n:03}");
         let mut row =
-            found(&name, source, &format!("{path}{}#value", name.to_lowercase()), &services[..n % 12 + 1]);
+            found(&name, source, &format!("{path}{}#value", name.to_lowercase()), &services[..=n % 12]);
         if n == 150 {
             row.state = SecretState::Missing;
         }

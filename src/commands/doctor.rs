@@ -53,9 +53,8 @@ pub async fn doctor(settings: &Settings, console: &Arc<Console>, interrupt: &Int
         }
         Err(error) => page.row("project", &in_short(error)),
     }
-    let files = found
-        .map(|found| found.files)
-        .unwrap_or_else(|_| ComposeFiles { directory: settings.workspace.clone(), files: Vec::new() });
+    let nowhere = |_| ComposeFiles { directory: settings.workspace.clone(), files: Vec::new() };
+    let files = found.map_or_else(nowhere, |found| found.files);
     let mut known = Sensitive::of(settings);
     match gather::read_given(settings, &files, true) {
         Ok(Reading { manifest, error, .. }) => {

@@ -109,7 +109,7 @@ fn of_service(service: &str, left: &Left, now: &[&Container]) -> Vec<DriftRow> {
     let gone = left.containers.len() - kept.len();
     match new.first() {
         None if gone > 0 && kept.is_empty() => {
-            tell(DriftKind::Missing, "has no container any more".to_owned())
+            tell(DriftKind::Missing, "has no container any more".to_owned());
         }
         None if gone > 0 => tell(DriftKind::Missing, format!("has lost {}", count(gone, "container"))),
         None => {}
@@ -159,13 +159,11 @@ fn of_service(service: &str, left: &Left, now: &[&Container]) -> Vec<DriftRow> {
 
 /// What a container does that does not run.
 fn doing(container: &Container) -> String {
-    match container.state() {
-        State::Exited(status) => format!("{} has ended with status {status}", container.name),
-        _ => {
-            let status = container.raw.pointer("/State/Status").and_then(|status| status.as_str());
-            format!("{} is {}", container.name, status.unwrap_or("in a state that the engine does not tell"))
-        }
+    if let State::Exited(status) = container.state() {
+        return format!("{} has ended with status {status}", container.name);
     }
+    let status = container.raw.pointer("/State/Status").and_then(|status| status.as_str());
+    format!("{} is {}", container.name, status.unwrap_or("in a state that the engine does not tell"))
 }
 
 fn in_words(networks: &[String]) -> String {

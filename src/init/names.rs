@@ -102,13 +102,12 @@ fn is_secret_name(name: &str) -> bool {
     let name = name.to_ascii_uppercase();
     let words: Vec<&str> = name.split('_').filter(|word| !word.is_empty()).collect();
     let Some(last) = words.last() else { return false };
-    let ends = |ending: &&str| name == **ending || name.ends_with(&format!("_{ending}"));
-    let begins = |beginning: &&str| name.starts_with(&format!("{beginning}_"));
+    let ends = |ending: &str| name == ending || name.ends_with(&format!("_{ending}"));
+    let begins = |beginning: &str| name.starts_with(&format!("{beginning}_"));
     if name.ends_with("ACCESS_KEY_ID") {
         return true;
     }
-    if SETTINGS.iter().any(|ending| ends(&ending))
-        || SETTINGS_BEFORE.iter().any(|beginning| begins(&beginning))
+    if SETTINGS.iter().any(|ending| ends(ending)) || SETTINGS_BEFORE.iter().any(|beginning| begins(beginning))
     {
         return false;
     }
@@ -117,8 +116,8 @@ fn is_secret_name(name: &str) -> bool {
         return words.iter().any(|word| SERVERS.contains(word)) || name.ends_with("CONNECTION_STRING");
     }
     let glued =
-        |word: &&str| ["PASSWORD", "SECRET", "TOKEN", "APIKEY"].iter().any(|ending| word.ends_with(ending));
-    words.iter().any(|word| WORDS.contains(word) || glued(&word)) || LAST_WORDS.contains(last)
+        |word: &str| ["PASSWORD", "SECRET", "TOKEN", "APIKEY"].iter().any(|ending| word.ends_with(ending));
+    words.iter().any(|word| WORDS.contains(word) || glued(word)) || LAST_WORDS.contains(last)
 }
 
 /// Whether a value is a secret by its shape: a well-known beginning, a private key, or an address with a password in it.

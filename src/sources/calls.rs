@@ -35,7 +35,8 @@ mod tests {
                 tokio::task::yield_now().await;
             }
         };
-        let ((_, a), (_, b)) = runtime.block_on(async { tokio::join!(counted(calls(2)), counted(calls(5))) });
+        let (((), a), ((), b)) =
+            runtime.block_on(async { tokio::join!(counted(calls(2)), counted(calls(5))) });
         one();
         assert_eq!((a, b), (2, 5));
     }

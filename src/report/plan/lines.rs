@@ -1,5 +1,7 @@
 //! A plan as lines of the log.
 
+use std::fmt::Write as _;
+
 use super::{
     Plan, PlannedFile, PlannedSecret, PlannedService, PlannedVolume, SecretChange, ServiceAction, Tense,
 };
@@ -139,10 +141,10 @@ pub(super) fn secret_in_words(secret: &PlannedSecret) -> String {
     words.push_str(&before.unwrap_or_default());
     if !secret.gained.is_empty() {
         let verb = if secret.change == SecretChange::New { "for" } else { "now also for" };
-        words.push_str(&format!(", {verb} {}", services(&secret.gained)));
+        let _ = write!(words, ", {verb} {}", services(&secret.gained));
     }
     if !secret.lost.is_empty() {
-        words.push_str(&format!(", no more for {}", services(&secret.lost)));
+        let _ = write!(words, ", no more for {}", services(&secret.lost));
     }
     words
 }
@@ -163,12 +165,12 @@ pub(super) fn service_in_words(service: &PlannedService, tense: Tense) -> String
     match service.action {
         ServiceAction::Stale => words.push_str(": it is not started by this, and runs with older secrets"),
         ServiceAction::Orphan => {
-            words.push_str(": the project does not have it any more, and it goes on running")
+            words.push_str(": the project does not have it any more, and it goes on running");
         }
         _ => {}
     }
     if let Some(why) = &service.why {
-        words.push_str(&format!(" ({why})"));
+        let _ = write!(words, " ({why})");
     }
     if service.if_image_changes {
         words.push_str(", or recreate if its image turns out to be another one");

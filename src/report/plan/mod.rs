@@ -217,17 +217,19 @@ impl SecretChange {
 impl ServiceAction {
     /// The action in words: `recreate`, `recreated`.
     pub fn in_words(self, tense: Tense) -> &'static str {
-        match (tense, self) {
-            (Tense::Would, _) => self.token(),
-            (Tense::Did, Self::Keep) => "kept",
-            (Tense::Did, Self::Create) => "created",
-            (Tense::Did, Self::Recreate) => "recreated",
-            (Tense::Did, Self::Scale) => "scaled",
-            (Tense::Did, Self::Start) => "started",
-            (Tense::Did, Self::Restart) => "restarted",
-            (Tense::Did, Self::Ask) => "asked",
-            (Tense::Did, Self::Remove) => "removed",
-            (Tense::Did, Self::Stale | Self::Idle | Self::Orphan) => self.token(),
+        if tense == Tense::Would {
+            return self.token();
+        }
+        match self {
+            Self::Keep => "kept",
+            Self::Create => "created",
+            Self::Recreate => "recreated",
+            Self::Scale => "scaled",
+            Self::Start => "started",
+            Self::Restart => "restarted",
+            Self::Ask => "asked",
+            Self::Remove => "removed",
+            Self::Stale | Self::Idle | Self::Orphan => self.token(),
         }
     }
 
