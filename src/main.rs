@@ -113,15 +113,15 @@ fn told(
     matches: &clap::ArgMatches,
     make: impl AsyncFnOnce(&Settings, &Arc<Console>, &Interrupt) -> Result<String, Error>,
 ) -> ExitCode {
-    let settings = given(matches, |given| Settings::read(Some(settings::Mode::Validate), given));
-    let made = settings.and_then(|settings| {
+    let read = given(matches, |given| Settings::read(Some(settings::Mode::Validate), given));
+    let text = read.and_then(|settings| {
         let known = Sensitive::in_environment(&settings.variables);
         let console = Arc::new(Console::new(&settings.platform, known));
         console.release();
         let work = async |interrupt: Interrupt| make(&settings, &console, &interrupt).await;
         runtime(work).unwrap_or_else(|error| Err(Error::new(Code::Internal, format!("{error:#}"))))
     });
-    match made {
+    match text {
         Ok(text) => print(&text),
         Err(error) => refuse(&error),
     }
@@ -146,7 +146,7 @@ fn redacted(text: &str) -> String {
 
 /// Runs the mode and returns the exit status. An error is one of the system's: the run could not begin.
 fn run(settings: Settings, console: &Arc<Console>) -> anyhow::Result<u8> {
-    runtime(async |interrupt: Interrupt| commands::run(settings, console.clone(), interrupt).await)
+    runtime(async |interrupt: Interrupt| Box::pin(commands::run(settings, console.clone(), interrupt)).await)
 }
 
 /// Does something that waits for programs and servers. An error is one of the system's: it could not begin.

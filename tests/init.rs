@@ -13,6 +13,7 @@ mod scene;
 mod stand_in;
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::Path;
 
 use described::{DESCRIPTION, Project, folder};
@@ -159,7 +160,7 @@ fn no_value_of_an_env_file_is_printed_whatever_it_is() {
             .enumerate()
     {
         let name = format!("NASTY_{number}_TOKEN");
-        text.push_str(&format!("{name}='{}'\n", value.replace('\'', "")));
+        writeln!(text, "{name}='{}'", value.replace('\'', "")).unwrap();
         values.insert(name, value.replace('\'', ""));
     }
     // A value that spills over lines can look like a key.

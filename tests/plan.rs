@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // clippy.toml allows it in test functions, and the rest here serves these
 #![allow(unreachable_pub, dead_code)] // the support files serve several test programs
+#![allow(clippy::print_stderr)] // the seed, for a test that fails
 
 #[path = "plan/compare.rs"]
 mod compare;

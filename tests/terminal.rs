@@ -22,7 +22,10 @@ fn project() -> Scene {
         variables.join(", ").replace(": ''", ":")
     ));
     scene.write("claude-secrets.yml", format!("secrets: {{ {} }}\n", names.join(": , ") + ":"));
-    scene.write(".env", names.iter().map(|name| format!("{name}={VALUE}-{name}\n")).collect::<String>());
+    scene.write(
+        ".env",
+        names.iter().map(|name| format!("{name}={VALUE}-{name}")).collect::<Vec<_>>().join("\n"),
+    );
     scene
 }
 

@@ -17,6 +17,7 @@ pub struct Secret {
 }
 
 /// One service.
+#[allow(clippy::struct_excessive_bools, reason = "each is something that can change by itself")]
 #[derive(Clone, PartialEq, Eq)]
 pub struct Service {
     /// The secrets that its Compose file names, or that the manifest gives it.
@@ -100,6 +101,7 @@ impl World {
         }
     }
 
+    #[allow(clippy::too_many_lines, reason = "a list of changes")]
     fn try_change(&mut self, random: &mut Random) -> Option<String> {
         let secrets: Vec<String> = self.secrets.keys().cloned().collect();
         let services: Vec<String> = self.services.keys().cloned().collect();
