@@ -24,6 +24,10 @@ pub enum Asked {
     Text(Vec<u8>),
     /// To print what the stores must allow.
     Policy(ArgMatches),
+    /// To tell what is here.
+    Doctor(ArgMatches),
+    /// To propose a manifest and a workflow.
+    Init(ArgMatches),
     /// To print the secret of this name.
     Get(String),
     /// To start a program with secrets as variables: these, or all that are mounted.
@@ -47,6 +51,8 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Asked, clap::E
         }
         Some((name, _)) if name == "man" => Asked::Text(manual_page()?),
         Some((name, given)) if name == "policy" => Asked::Policy(given),
+        Some((name, given)) if name == "init" => Asked::Init(given),
+        Some((name, given)) if name == "doctor" => Asked::Doctor(given),
         Some((name, given)) if name == "get" => Asked::Get(flag(&given, "name").unwrap_or_default()),
         Some((name, mut given)) if name == "exec" => {
             let command = given.remove_many("command").into_iter().flatten().collect();
@@ -85,13 +91,14 @@ fn command() -> Command {
     let root = Command::new("claude-secrets")
         .version(env!("CARGO_PKG_VERSION"))
         .about("Deploys a Docker Compose project with its secrets as Docker secrets, from every store at once.")
-        .after_help("Without a command the `mode` input decides, as under GitHub Actions. Exit statuses: 2 usage or manifest, 3 missing secrets, 4 a source failed, 5 delivery failed, 6 deployment failed, 7 a leak was found.")
+        .after_help("Without a command the `mode` input decides, as under GitHub Actions. Exit statuses: 2 usage or manifest, 3 missing secrets, 4 a source failed, 5 delivery failed, 6 deployment failed, 7 a leak was found, 8 what runs is not what the last deployment left.")
         .arg(verbose());
     let modes = [
         (Mode::Deploy, "Runs the project with its secrets"),
         (Mode::CreateFiles, "Writes the secret files"),
         (Mode::CreateCompose, "Writes the override file; needs no values"),
         (Mode::Validate, "Checks everything and prints what a deployment would change"),
+        (Mode::Drift, "Compares what runs with what the last deployment left; asks no source"),
         (Mode::Down, "Stops the project and removes the files, volumes and override file"),
     ];
     let root = modes.into_iter().fold(root, |root, (mode, about)| {
@@ -102,6 +109,8 @@ fn command() -> Command {
         .subcommand(get())
         .subcommand(exec())
         .subcommand(policy())
+        .subcommand(init())
+        .subcommand(doctor())
         .subcommand(explain())
         .subcommand(Command::new("schema").about("Prints the JSON Schema of claude-secrets.yml"))
         .subcommand(
@@ -204,6 +213,29 @@ fn policy() -> Command {
     let inputs = INPUTS.iter().filter(read).map(argument);
     Command::new("policy").about(about).arg(source).arg(without).args(inputs)
 }
+
+fn init() -> Command {
+    let about = "Proposes claude-secrets.yml, a workflow and the list of GitHub secrets for an existing Compose project";
+    let write = Arg::new("write").long("write").action(ArgAction::SetTrue).help(
+        "Writes the files that are not there. Without it they are only shown; what is there is never changed",
+    );
+    let inputs = INPUTS.iter().filter(|input| INIT_READS.contains(&input.name)).map(argument);
+    Command::new("init").about(about).arg(write).args(inputs)
+}
+
+fn doctor() -> Command {
+    let about = "Tells what is here, to paste into an issue: programs, engine, rights, sources, hosts; asks no store, tells no value";
+    let reads = |input: &&Input| {
+        input.is_of_a_store() || POLICY_READS.contains(&input.name) || DOCTOR_READS.contains(&input.name)
+    };
+    Command::new("doctor").about(about).args(INPUTS.iter().filter(reads).map(argument))
+}
+
+/// The inputs that decide what is contacted.
+const DOCTOR_READS: &[&str] = &["env-file", "docker-host"];
+
+/// The inputs that decide where a project is.
+const INIT_READS: &[&str] = &["project-directory", "compose-files", "project-name"];
 
 /// The inputs that decide what is declared.
 const POLICY_READS: &[&str] =

@@ -9,6 +9,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 
 use crate::github::workflow::{self, Annotation, Level, StopCommands};
 use crate::mask::{Plan, Redactor, Stream};
+use crate::progress;
 use crate::sensitive::Sensitive;
 use crate::settings::Platform;
 use zeroize::Zeroizing;
@@ -29,6 +30,57 @@ pub struct Console {
     debug: bool,
     /// Whether only annotations and the end are printed.
     quiet: bool,
+    /// Whether it is a terminal that may be given colours.
+    has_colours: bool,
+}
+
+/// How a word is shown on a terminal (ECMA-48, "Select graphic rendition").
+#[derive(Clone, Copy)]
+enum Style {
+    Bold,
+    Red,
+    Green,
+    Yellow,
+    Dim,
+}
+
+impl Style {
+    fn on(self, text: &str) -> String {
+        let code = match self {
+            Self::Bold => "1",
+            Self::Dim => "2",
+            Self::Red => "31",
+            Self::Green => "32",
+            Self::Yellow => "33",
+        };
+        format!("\u{1b}[{code}m{text}\u{1b}[0m")
+    }
+}
+
+/// The beginnings of lines that are shown in colour.
+const COLOURED: &[(&str, Style)] = &[
+    ("error:", Style::Red),
+    ("warning:", Style::Yellow),
+    ("failed", Style::Red),
+    ("deployed", Style::Green),
+    ("unchanged", Style::Green),
+    ("validated", Style::Green),
+    ("in-sync", Style::Green),
+    ("created", Style::Green),
+    ("removed:", Style::Green),
+    ("+ ", Style::Green),
+    ("~ ", Style::Yellow),
+    ("- ", Style::Red),
+    ("! ", Style::Yellow),
+    ("more on this:", Style::Dim),
+];
+
+/// A line with its beginning in colour. What is in it already is left as it is.
+fn coloured(line: &str) -> String {
+    match COLOURED.iter().find(|(beginning, _)| line.starts_with(beginning)) {
+        Some((beginning, style)) => format!("{}{}", style.on(beginning), &line[beginning.len()..]),
+        None => line.to_owned(),
+    }
 }
 
 struct State {
@@ -83,6 +135,7 @@ impl Console {
             tells_masks: platform.actions,
             debug: platform.debug,
             quiet: platform.quiet,
+            has_colours: platform.terminal.is_some_and(|terminal| terminal.has_colours),
         }
     }
 
@@ -140,7 +193,12 @@ impl Console {
 
     /// Prints how a run ended, whether it is to be quiet or not.
     pub fn end_line(&self, text: &str) {
-        self.state().text(text);
+        if self.has_colours {
+            let lines: Vec<String> = text.lines().map(coloured).collect();
+            self.state().text(&lines.join("\n"));
+        } else {
+            self.state().text(text);
+        }
     }
 
     /// Opens a group of lines; one that is open is closed.
@@ -154,6 +212,8 @@ impl Console {
             let safe = state.redact(title.as_bytes());
             state.raw(workflow::group(&String::from_utf8_lossy(&safe)).as_bytes());
             state.in_group = true;
+        } else if self.has_colours {
+            state.text(&Style::Bold.on(title));
         } else {
             state.text(title);
         }
@@ -180,7 +240,8 @@ impl Console {
             let safe = Annotation { message: &String::from_utf8_lossy(&safe), ..annotation.clone() };
             state.raw(safe.to_string().as_bytes());
         } else {
-            state.text(&format!("{}: {}", annotation.level, annotation.message));
+            let text = format!("{}: {}", annotation.level, annotation.message);
+            state.text(&if self.has_colours { coloured(&text) } else { text });
         }
     }
 
@@ -256,7 +317,7 @@ impl State {
             held.extend_from_slice(lines);
             return;
         }
-        let _ = self.out.write_all(lines).and_then(|()| self.out.flush());
+        let _ = progress::aside(|| self.out.write_all(lines).and_then(|()| self.out.flush()));
     }
 }
 

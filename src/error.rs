@@ -85,7 +85,9 @@ codes! {
     Unhealthy "unhealthy" 6 "A service did not become healthy, or did not stay up.";
     SecretUnreadable "secret-unreadable" 6 "A service runs as a user that cannot read a secret that it was granted.";
     RemovalIncomplete "removal-incomplete" 6 "Something of ours is still there after `down`.";
+    NotDeployed "not-deployed" 6 "Nothing is noted of a deployment of this project.";
     Leak "leak" 7 "A secret value was found where it must not be.";
+    Drift "drift" 8 "What runs is not what the last deployment left.";
     Interrupted "interrupted" 130 "The run was stopped by a signal.";
     Internal "internal" 70 "A fault of this program.";
 }

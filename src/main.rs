@@ -16,6 +16,7 @@ use claude_secrets::harden;
 use claude_secrets::interrupt::Interrupt;
 use claude_secrets::manifest;
 use claude_secrets::mask::Redactor;
+use claude_secrets::progress;
 use claude_secrets::secret::SecretName;
 use claude_secrets::sensitive::Sensitive;
 use claude_secrets::settings::{self, Environment, Given, Settings};
@@ -36,6 +37,8 @@ fn main() -> ExitCode {
         Ok(Asked::Version) => print(&version::text(&Environment::of_this_process())),
         Ok(Asked::Text(text)) => print_bytes(&text),
         Ok(Asked::Policy(matches)) => policy(&matches),
+        Ok(Asked::Init(matches)) => init(&matches),
+        Ok(Asked::Doctor(matches)) => doctor(&matches),
         Ok(Asked::Get(name)) => get(&name),
         Ok(Asked::Exec(only, command)) => exec(&only, command),
         Ok(Asked::Seen(names)) => seen(&names),
@@ -63,6 +66,9 @@ fn start(mode: Option<settings::Mode>, given: &Given) -> ExitCode {
     let platform = settings::platform(given);
     let console = Arc::new(Console::new(&platform, Sensitive::in_environment(given.variables)));
     console.take_log_of_this_process();
+    if platform.terminal.is_some() && !platform.quiet && !platform.debug {
+        progress::show();
+    }
     let status = match Settings::read(mode, given) {
         Ok(settings) => {
             run(settings, &console).map_err(|error| Error::new(Code::Internal, format!("{error:#}")))
@@ -89,6 +95,38 @@ fn policy(matches: &clap::ArgMatches) -> ExitCode {
     }
 }
 
+fn init(matches: &clap::ArgMatches) -> ExitCode {
+    let write = cli::switch(matches, "write");
+    told(matches, async |settings: &Settings, console: &Arc<Console>, interrupt: &Interrupt| {
+        commands::init(settings, console, interrupt, write).await
+    })
+}
+
+fn doctor(matches: &clap::ArgMatches) -> ExitCode {
+    told(matches, async |settings: &Settings, console: &Arc<Console>, interrupt: &Interrupt| {
+        Ok(commands::doctor(settings, console, interrupt).await)
+    })
+}
+
+/// Prints what a command makes that is no run: it has no report, and tells nothing while it works.
+fn told(
+    matches: &clap::ArgMatches,
+    make: impl AsyncFnOnce(&Settings, &Arc<Console>, &Interrupt) -> Result<String, Error>,
+) -> ExitCode {
+    let read = given(matches, |given| Settings::read(Some(settings::Mode::Validate), given));
+    let text = read.and_then(|settings| {
+        let known = Sensitive::in_environment(&settings.variables);
+        let console = Arc::new(Console::new(&settings.platform, known));
+        console.release();
+        let work = async |interrupt: Interrupt| make(&settings, &console, &interrupt).await;
+        runtime(work).unwrap_or_else(|error| Err(Error::new(Code::Internal, format!("{error:#}"))))
+    });
+    match text {
+        Ok(text) => print(&text),
+        Err(error) => refuse(&error),
+    }
+}
+
 /// Prints what the command line's parser says. It quotes what it was given, and somebody may have given a secret.
 fn misread(error: &clap::Error) {
     let text = error.to_string();
@@ -108,15 +146,20 @@ fn redacted(text: &str) -> String {
 
 /// Runs the mode and returns the exit status. An error is one of the system's: the run could not begin.
 fn run(settings: Settings, console: &Arc<Console>) -> anyhow::Result<u8> {
+    runtime(async |interrupt: Interrupt| Box::pin(commands::run(settings, console.clone(), interrupt)).await)
+}
+
+/// Does something that waits for programs and servers. An error is one of the system's: it could not begin.
+fn runtime<T>(work: impl AsyncFnOnce(Interrupt) -> T) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.context("the program cannot start")?;
-    let status = runtime.block_on(async {
+    let done = runtime.block_on(async {
         let interrupt = Interrupt::listen().context("the program cannot listen for signals")?;
-        Ok(commands::run(settings, console.clone(), interrupt).await)
+        Ok(work(interrupt).await)
     });
     // A name server that does not answer keeps a thread for longer than any time that the user gave.
     runtime.shutdown_background();
-    status
+    done
 }
 
 fn get(name: &str) -> ExitCode {

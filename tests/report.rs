@@ -3,9 +3,14 @@
 #![allow(clippy::panic)]
 
 use claude_secrets::error::{Code, Error, Problem};
+use claude_secrets::report::plan::{
+    FileChange, ImageAction, Origin, Plan, PlannedFile, PlannedImage, PlannedSecret, PlannedService,
+    PlannedVolume, SecretChange, ServiceAction, TakenVariable, Tense, VolumeChange, VolumeKind, lines,
+    markdown,
+};
 use claude_secrets::report::{
-    DeliveryRow, Message, Outcome, Report, SecretRow, SecretState, ServiceRow, ServiceState, Shadowed,
-    StageTime, json, log, notes, outputs, summary,
+    DeliveryRow, DriftKind, DriftRow, Message, Outcome, Report, SecretRow, SecretState, ServiceRow,
+    ServiceState, Shadowed, SourceRow, StageTime, json, log, notes, outputs, summary,
 };
 use claude_secrets::secret::SecretName;
 
@@ -185,7 +190,7 @@ fn a_success_in_the_summary() {
 
 #[test]
 fn a_success_in_the_log() {
-    insta::assert_snapshot!(log::table(&success()).join("\n"), @r#"
+    insta::assert_snapshot!(log::table(&success(), log::WIDTH).join("\n"), @r#"
     SECRET             STATE    SOURCE                                 SERVICES
     ANTHROPIC_API_KEY  found    vault:secret/claude-bot/anthropic#key  bot, worker-a
     GITHUB_TOKEN       found    env:BOT_TOKEN                          bot
@@ -236,7 +241,7 @@ fn a_failure_with_fifteen_problems_in_the_summary() {
 
 #[test]
 fn a_failure_with_fifteen_problems_in_the_log() {
-    let lines = log::table(&failure());
+    let lines = log::table(&failure(), log::WIDTH);
     assert_eq!(lines.iter().filter(|line| line.contains("missing")).count(), 17);
     insta::assert_snapshot!(lines.last().unwrap(), @"failed (secrets-missing)");
 }
@@ -321,7 +326,7 @@ fn a_degraded_run_in_the_summary() {
 
 #[test]
 fn a_degraded_run_in_the_log() {
-    insta::assert_snapshot!(log::table(&degraded()).join("\n"), @r#"
+    insta::assert_snapshot!(log::table(&degraded(), log::WIDTH).join("\n"), @r#"
     SECRET             STATE  SOURCE                     SERVICES
     ANTHROPIC_API_KEY  found  env:ANTHROPIC_API_KEY (!)  bot
 
@@ -362,7 +367,7 @@ fn a_run_that_did_nothing_in_the_summary() {
 
 #[test]
 fn a_run_that_did_nothing_in_the_log() {
-    insta::assert_snapshot!(log::table(&empty()).join("\n"), @"failed: the run stopped before its end");
+    insta::assert_snapshot!(log::table(&empty(), log::WIDTH).join("\n"), @"failed: the run stopped before its end");
 }
 
 #[test]
@@ -384,6 +389,22 @@ fn a_run_that_did_nothing_in_the_outputs() {
 const HOSTILE: &str =
     "a|b`c<script>alert(1)</script>\n::error::d @octocat [x](https://example.com) \u{202e}\"]; ##[e]";
 
+/// A plan of the same kind.
+fn hostile_plan() -> Plan {
+    Plan {
+        secrets: vec![PlannedSecret {
+            origin: Some(origin(HOSTILE, HOSTILE, Some(HOSTILE))),
+            changed_for: words(&[HOSTILE]),
+            ..planned_secret(HOSTILE, SecretChange::Changed)
+        }],
+        services: vec![planned_service(HOSTILE, ServiceAction::Recreate, Some(HOSTILE))],
+        variables: vec![TakenVariable { service: HOSTILE.into(), name: HOSTILE.into(), why: HOSTILE.into() }],
+        files: vec![PlannedFile { path: HOSTILE.into(), change: FileChange::Write, is_certain: true }],
+        ..Plan::default()
+    }
+    .told()
+}
+
 /// A report in which everything that comes from elsewhere is hostile.
 fn hostile() -> Report {
     let mut key = found("KEY", HOSTILE, HOSTILE, &[HOSTILE]);
@@ -399,6 +420,12 @@ fn hostile() -> Report {
             ..service(HOSTILE, ServiceState::Exited, &["KEY"])
         }],
         recreated: words(&[HOSTILE]),
+        plan: Some(hostile_plan()),
+        drift: vec![DriftRow {
+            kind: DriftKind::Added,
+            service: Some(HOSTILE.into()),
+            detail: HOSTILE.into(),
+        }],
         override_file: Some(HOSTILE.into()),
         stages: vec![StageTime { name: HOSTILE.into(), milliseconds: 1 }],
         ..Report::new("deploy")
@@ -420,7 +447,14 @@ fn hostile_names_mean_nothing_in_the_summary() {
         assert!(!summary.contains(bad), "{bad:?} in\n{summary}");
     }
     // A cell that is left early gives its row another number of unescaped bars.
-    for (head, columns) in [("| Secret |", 4), ("| Service |", 4)] {
+    for (head, columns) in [
+        ("| Secret | Source", 4),
+        ("| Service | State", 4),
+        ("| Secret | What", 2),
+        ("| Service | What", 2),
+        ("| Service | Drift", 3),
+        ("| Variable that", 3),
+    ] {
         let rows =
             summary.lines().skip_while(|line| !line.starts_with(head)).take_while(|line| !line.is_empty());
         for row in rows {
@@ -444,15 +478,15 @@ fn hostile_names_mean_nothing_in_the_summary() {
 #[test]
 fn hostile_names_make_no_line_and_no_command_in_the_log() {
     let report = hostile();
-    let lines = log::table(&report);
-    for line in &lines {
+    let lines = log::table(&report, log::WIDTH);
+    for line in lines.iter().chain(&self::lines(&hostile_plan(), Tense::Would)) {
         assert!(!line.contains('\n') && !line.contains('\u{202e}') && !line.contains("##["), "{line:?}");
         assert!(!line.trim_start().starts_with("::"), "{line:?}");
     }
     let mut starts = Report::default();
     starts.services.push(service("::error::x", ServiceState::Created, &[]));
     starts.secrets.push(found("A", "env", "A", &["::error::x"]));
-    assert!(log::table(&starts).iter().all(|line| !line.trim_start().starts_with("::")));
+    assert!(log::table(&starts, log::WIDTH).iter().all(|line| !line.trim_start().starts_with("::")));
 }
 
 #[test]
@@ -485,4 +519,195 @@ fn the_json_report_tells_what_the_outputs_tell() {
     assert_eq!(report["secrets"][0]["reference"], "vault:secret/claude-bot/anthropic#key");
     assert_eq!(report["services"][0]["state"], "unchanged");
     assert_eq!(report["error"], serde_json::Value::Null);
+}
+
+fn origin(source: &str, reference: &str, version: Option<&str>) -> Origin {
+    let reference = Some(format!("{source}:{reference}"));
+    Origin { source: source.to_owned(), reference, version: version.map(str::to_owned) }
+}
+
+fn planned_secret(name: &str, change: SecretChange) -> PlannedSecret {
+    PlannedSecret {
+        name: name.to_owned(),
+        change,
+        origin: None,
+        before: None,
+        changed_for: Vec::new(),
+        gained: Vec::new(),
+        lost: Vec::new(),
+    }
+}
+
+fn planned_service(name: &str, action: ServiceAction, why: Option<&str>) -> PlannedService {
+    PlannedService { name: name.to_owned(), action, why: why.map(str::to_owned), if_image_changes: false }
+}
+
+/// A plan with something of every kind.
+fn plan() -> Plan {
+    let vault = || origin("vault", "secret/shop/api#key", Some("4"));
+    Plan {
+        secrets: vec![
+            PlannedSecret {
+                origin: Some(vault()),
+                before: Some(origin("vault", "secret/shop/api#key", Some("3"))),
+                changed_for: words(&["web"]),
+                ..planned_secret("API_KEY", SecretChange::Changed)
+            },
+            PlannedSecret {
+                origin: Some(vault()),
+                before: Some(origin("env", "DB_PASSWORD", None)),
+                ..planned_secret("DB_PASSWORD", SecretChange::Moved)
+            },
+            PlannedSecret {
+                origin: Some(origin("dotenv", "NEW_KEY", None)),
+                gained: words(&["worker"]),
+                ..planned_secret("NEW_KEY", SecretChange::New)
+            },
+            PlannedSecret {
+                changed_for: words(&["worker", "web"]),
+                ..planned_secret("OPEN_KEY", SecretChange::Uncertain)
+            },
+            PlannedSecret {
+                before: Some(origin("env", "OLD_TOKEN", None)),
+                lost: words(&["web"]),
+                ..planned_secret("OLD_TOKEN", SecretChange::Gone)
+            },
+            PlannedSecret { lost: words(&["worker"]), ..planned_secret("SHARED", SecretChange::Unchanged) },
+            planned_secret("SAME", SecretChange::Unchanged),
+        ],
+        services: vec![
+            planned_service("web", ServiceAction::Recreate, Some("its secrets changed")),
+            planned_service("worker", ServiceAction::Create, Some("it has no container")),
+            planned_service("db", ServiceAction::Keep, None),
+            PlannedService { if_image_changes: true, ..planned_service("cache", ServiceAction::Keep, None) },
+            planned_service("extra", ServiceAction::Stale, None),
+            planned_service("gone", ServiceAction::Orphan, None),
+        ],
+        variables: vec![TakenVariable {
+            service: "worker".into(),
+            name: "API_KEY".into(),
+            why: "the service is not granted API_KEY".into(),
+        }],
+        files: [
+            ("data/secrets/api_key", FileChange::Replace, false),
+            ("docker-compose.secrets.yml", FileChange::Write, true),
+        ]
+        .map(|(path, change, is_certain)| PlannedFile { path: path.into(), change, is_certain })
+        .into(),
+        volumes: vec![
+            PlannedVolume {
+                name: None,
+                kind: VolumeKind::Secrets,
+                service: Some("web".into()),
+                change: VolumeChange::Create,
+            },
+            PlannedVolume {
+                name: Some("shop_secrets_web_0011".into()),
+                kind: VolumeKind::Secrets,
+                service: Some("web".into()),
+                change: VolumeChange::Remove,
+            },
+        ],
+        images: vec![PlannedImage {
+            name: "ghcr.io/example/shop:v2".into(),
+            action: ImageAction::Pull,
+            services: words(&["cache"]),
+            is_there: true,
+        }],
+        ..Plan::default()
+    }
+    .told()
+}
+
+#[test]
+fn a_plan_is_told_in_the_log_before_and_after() {
+    insta::assert_snapshot!("plan_in_the_log", lines(&plan(), Tense::Would).join("\n"));
+    insta::assert_snapshot!("plan_in_the_log_afterwards", lines(&plan(), Tense::Did).join("\n"));
+    let none = Plan::default().told();
+    assert_eq!(lines(&none, Tense::Would), ["nothing would be restarted, written or removed"]);
+}
+
+#[test]
+fn a_plan_is_told_in_markdown_and_json() {
+    insta::assert_snapshot!("plan_in_markdown", markdown(&plan(), Tense::Would));
+    insta::assert_snapshot!("plan_in_json", serde_json::to_string_pretty(&plan()).unwrap());
+}
+
+#[test]
+fn a_summary_begins_with_what_changed_and_that_of_an_unchanged_project_does_not() {
+    let deployed = summary::markdown(&Report { plan: Some(plan()), ..success() });
+    let at = |part: &str| deployed.find(part).unwrap_or_else(|| panic!("{part} in {deployed}"));
+    assert!(at("### What changed") < at("### Secrets") && at("**recreated**") < at("### Secrets"));
+    let validated = summary::markdown(&Report {
+        plan: Some(plan()),
+        result: Outcome::Validated,
+        ..Report::new("validate")
+    });
+    assert!(validated.contains("### What a deployment would change\n\n**"), "{validated}");
+    let unchanged =
+        summary::markdown(&Report { plan: Some(plan()), result: Outcome::Unchanged, ..success() });
+    assert!(!unchanged.contains("What changed"), "{unchanged}");
+}
+
+/// Two hundred secrets with long names, a few of which are worth a look.
+fn two_hundred() -> Report {
+    let services: Vec<String> = (0..12).map(|n| format!("service-{n:02}")).collect();
+    let services: Vec<&str> = services.iter().map(String::as_str).collect();
+    let secrets = (0..200).map(|n| {
+        let (source, path) = if n % 3 == 0 { ("env", "") } else { ("vault", "secret/some/longer/path/") };
+        let name = format!("SECRET_WITH_A_RATHER_LONG_NAME_{n:03}");
+        let mut row =
+            found(&name, source, &format!("{path}{}#value", name.to_lowercase()), &services[..=n % 12]);
+        if n == 150 {
+            row.state = SecretState::Missing;
+        }
+        row
+    });
+    Report {
+        secrets: secrets.collect(),
+        changed: words(&["SECRET_WITH_A_RATHER_LONG_NAME_199"]),
+        sources: [("vault", 133, 133, 140, 812), ("env", 67, 66, 0, 1)]
+            .map(|(id, asked, found, calls, milliseconds)| SourceRow {
+                id: id.into(),
+                asked,
+                found,
+                calls,
+                milliseconds,
+            })
+            .into(),
+        ..success()
+    }
+}
+
+#[test]
+fn two_hundred_secrets_are_readable_at_eighty_columns() {
+    let lines = log::table(&two_hundred(), 80);
+    insta::assert_snapshot!("two_hundred_secrets_at_80_columns", lines.join("\n"));
+    let table = lines.iter().take_while(|line| !line.starts_with("delivery"));
+    assert!(table.clone().all(|line| line.chars().count() <= 80), "{lines:#?}");
+    assert!(table.count() < 60);
+    for looked_for in ["NAME_150", "NAME_199", "… and 160 more of the secrets"] {
+        let number = looked_for.trim_start_matches("NAME_");
+        assert!(lines.iter().any(|line| line.contains(number)), "{looked_for}: {lines:#?}");
+    }
+    // The summary has the sources, too.
+    let summary = summary::markdown(&two_hundred());
+    assert!(summary.contains("| `vault` | 133 of 133 | 140 | 812 ms |"), "{summary}");
+}
+
+#[test]
+fn drift_is_told_in_the_summary_and_the_json_report() {
+    let mut report = Report { mode: "drift".into(), ..empty() };
+    report.drift = vec![DriftRow {
+        kind: DriftKind::WithoutSecrets,
+        service: Some("web".into()),
+        detail: "service web was started without the override file".into(),
+    }];
+    let summary = summary::markdown(&report);
+    assert!(
+        summary.contains("| `web` | without-secrets | service web was started without the override file |"),
+        "{summary}"
+    );
+    let json: serde_json::Value = serde_json::from_str(&json::to_string(&report).unwrap()).unwrap();
+    assert_eq!(json["drift"][0]["kind"], "without-secrets");
 }

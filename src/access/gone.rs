@@ -39,7 +39,8 @@ impl Gone {
         )
     }
 
-    fn reason(&self) -> String {
+    /// Why it went, in words.
+    pub fn reason(&self) -> String {
         match &self.why {
             Why::NotGranted(secrets) => format!("the service is not granted {}", secrets.join(", ")),
             Why::File => {

@@ -10,7 +10,7 @@ use super::planning::{self, Planned};
 use super::project::Prepared;
 use super::proving::{self, Proof};
 use super::ready::{Ready, ready};
-use super::{Run, overriding, reporting};
+use super::{Run, foreseen, overriding, recording, reporting};
 use crate::access::{Access, ServiceAccess};
 use crate::count::count;
 use crate::delivery::ProjectLock;
@@ -35,6 +35,7 @@ use crate::error::{Error, Result};
 use crate::manifest::Secret;
 use crate::release;
 use crate::report::Outcome;
+use crate::resolve::Resolution;
 use crate::secret::SecretValue;
 
 /// How long a run waits for another one that changes the same project.
@@ -46,13 +47,13 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
     let declared_secrets = resolution.declared();
     reporting::deployment_notes(run);
 
-    let images = images(run, &mut prepared, &secrets, &tools).await?;
+    let before = present_images(run, &mut prepared, &tools).await?;
+    let images = images(run, &prepared, &secrets, &tools, before.clone()).await?;
     let containers = std::mem::take(&mut prepared.containers);
     let mut planned = planning::plan_delivery(run, &prepared, &secrets, &tools, &images, containers).await?;
     reporting::outdated(run, &prepared, &planned);
     run.check_strict()?;
-    run.report.changed = planning::changed(&planned, &prepared, &secrets);
-    let stands = planned.stale.is_empty() && !has_orphans(run, &prepared, &planned);
+    let stands = foreseen::stands(run, &prepared, &planned);
     if !stands || !planning::override_is_current(&prepared, &planned)? {
         engine::check_versions(&tools).await?;
         let parts = planned.parts(&images);
@@ -65,26 +66,34 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
         prepared: &prepared,
         secrets: &secrets,
         tools: &tools,
+        resolution: &resolution,
         host: &host,
+        before: &before,
         images: &images,
         inputs: &inputs,
     };
+    deployment.foresee(run, &planned).await?;
     if stands {
         return deployment.refresh(run, &planned).await;
     }
     deployment.deploy(run, planned).await
 }
 
-/// The images, pulled or built first: nothing that runs is touched by that.
+/// The images that the engine has.
+async fn present_images(run: &Run, prepared: &mut Prepared, tools: &Tools) -> Result<Images> {
+    let services = planning::services_of(run, prepared);
+    images::present(tools, &prepared.project, &services, std::mem::take(&mut prepared.images)).await
+}
+
+/// The images, pulled or built first: nothing that runs is touched by that. `present` are those that are there.
 async fn images(
     run: &mut Run,
-    prepared: &mut Prepared,
+    prepared: &Prepared,
     secrets: &[(&Secret, &SecretValue)],
     tools: &Tools,
+    present: Images,
 ) -> Result<Images> {
     let services = planning::services_of(run, prepared);
-    let present =
-        images::present(tools, &prepared.project, &services, std::mem::take(&mut prepared.images)).await?;
     let settings = &run.settings.compose;
     let (build, pull) = images::missing(&prepared.project, settings, &services, &present);
     if build.is_empty() && pull.is_empty() {
@@ -103,17 +112,15 @@ async fn images(
     images::ensure(&tools, &prepared.project, &settings, &services, present, &secrets).await
 }
 
-fn has_orphans(run: &Run, prepared: &Prepared, planned: &Planned) -> bool {
-    let known = &prepared.project.model.services;
-    run.settings.compose.remove_orphans && planned.containers.iter().any(|c| !known.contains_key(&c.service))
-}
-
 /// What a deployment works with.
 struct Deployment<'a> {
     prepared: &'a Prepared,
     secrets: &'a [(&'a Secret, &'a SecretValue)],
+    resolution: &'a Resolution,
     tools: &'a Tools,
     host: &'a HostPaths,
+    /// The images that were there before any was pulled or built.
+    before: &'a Images,
     images: &'a Images,
     /// Where the run reads secrets from.
     inputs: &'a [PathBuf],
@@ -130,15 +137,37 @@ impl Deployment<'_> {
             self.write_files(run, planned)?;
         }
         run.console.line("all services are up to date; nothing is restarted");
-        reporting::services(run, self.prepared, planned, &planned.containers);
+        reporting::services(run, self.prepared, planned, self.images, &planned.containers);
         if run.settings.compose.wait && !health::all_well(&planned.containers, &planned.started) {
             self.wait(run, planned).await?;
             let now = engine::containers(self.tools, &self.prepared.project.model.name).await?;
             self.proof(planned).of(run, &now, false).await?;
+            self.record(run, planned, &now).await;
         } else {
             self.proof(planned).of(run, &planned.containers, false).await?;
+            self.record(run, planned, &planned.containers).await;
         }
         Ok(Outcome::Unchanged)
+    }
+
+    /// Puts what is going to change into the report.
+    async fn foresee(&self, run: &mut Run, planned: &Planned) -> Result<()> {
+        let Self { prepared, resolution, tools, before: images, .. } = *self;
+        let text = planned.override_text.as_deref();
+        let mut plan =
+            foreseen::plan(run, foreseen::Basis { prepared, planned, resolution, tools, images, text })
+                .await?;
+        // They are there now, so that nothing hangs on them any more.
+        plan.services.iter_mut().for_each(|service| service.if_image_changes = false);
+        run.report.changed = plan.changed();
+        run.report.plan = Some(plan);
+        Ok(())
+    }
+
+    /// Notes what is left now.
+    async fn record(&self, run: &mut Run, planned: &Planned, now: &[Container]) {
+        let Self { prepared, resolution, tools, .. } = *self;
+        recording::note(run, recording::Basis { prepared, planned, resolution, tools, now }).await;
     }
 
     fn proof<'p>(&'p self, planned: &'p Planned) -> Proof<'p> {
@@ -165,9 +194,10 @@ impl Deployment<'_> {
                 .await?;
             let text = overriding::text(run, self.prepared, planned.parts(self.images), &planned.stamp);
             planned.override_text = Some(text);
+            self.foresee(run, &planned).await?;
         }
         for (service, why) in &planned.stale {
-            run.console.line(&format!("{service}: {why}"));
+            run.console.line(&format!("{service}: {}", why.text()));
         }
         let written = match self.write_volumes(run, &planned).await {
             Ok(()) => self.write_files(run, &planned),
@@ -200,7 +230,7 @@ impl Deployment<'_> {
             up::up(&tools, project, &self.prepared.host_override, &run.settings.compose, &scope).await
         };
         let after = engine::containers(&self.tools.uninterrupted(), &project.model.name).await?;
-        reporting::services(run, self.prepared, &planned, &after);
+        reporting::services(run, self.prepared, &planned, self.images, &after);
         if let Err(error) = result {
             let tools = self.tools.uninterrupted();
             let troubled = health::show_troubled(&tools, &run.console, &after, &planned.containers).await?;
@@ -217,11 +247,12 @@ impl Deployment<'_> {
         }
         let waited = if run.settings.compose.wait { self.wait(run, &planned).await } else { Ok(()) };
         let after = engine::containers(&self.tools.uninterrupted(), &project.model.name).await?;
-        reporting::services(run, self.prepared, &planned, &after);
+        reporting::services(run, self.prepared, &planned, self.images, &after);
         waited?;
 
         self.proof(&planned).of(run, &after, false).await?;
         self.tidy(run, &planned).await?;
+        self.record(run, &planned, &after).await;
         let is_provider =
             |name: &String| project.model.services.get(name).is_some_and(|s| s.provider.is_some());
         if !planned.stale.is_empty() && planned.stale.keys().all(is_provider) {
@@ -333,7 +364,13 @@ impl Deployment<'_> {
                 .zip(&names)
                 .map(|(file, name)| volume_file(file, name, plan.reader))
                 .collect();
-            let labels = [(volume::SERVICE, service.as_str()), (volume::REVISION, found.revision.label())];
+            let held = files.iter().map(|file| (file.name, file.mode, file.uid, file.gid, file.value));
+            let sum = found.revision.beside(&volume::sum_of(held))?;
+            let labels = [
+                (volume::SERVICE, service.as_str()),
+                (volume::REVISION, found.revision.label()),
+                (volume::SUM, sum.as_str()),
+            ];
             let new = NewVolume { name, project: &project.model.name, labels: &labels, files: &files };
             volume::create(self.tools, &new).await?;
             run.console.line(&format!("{service}: {} in the volume {name}", count(files.len(), "secret")));
@@ -387,7 +424,7 @@ pub(super) fn written_files(written: usize, unchanged: usize) -> String {
 }
 
 /// The volumes of ours that containers mount.
-fn volumes_of(containers: &[Container]) -> BTreeSet<String> {
+pub(super) fn volumes_of(containers: &[Container]) -> BTreeSet<String> {
     let mounts = containers.iter().flat_map(Container::mounts);
     mounts
         .filter(|(kind, _, target)| *kind == "volume" && *target == TARGET)

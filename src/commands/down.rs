@@ -1,7 +1,8 @@
 //! `down`: stops the project, removes what is ours, and proves that it is gone. Everything else stays.
 
+use super::Run;
 use super::deploy::{LOCK_WAIT, lock_directory};
-use super::{Run, connecting, gather};
+use super::named::{Named, named};
 use crate::delivery::override_file::OverrideFile;
 use crate::delivery::volume::PROJECT;
 use crate::delivery::{ProjectFile, SecretsDir};
@@ -9,58 +10,16 @@ use crate::docker::command::{Call, Tools};
 use crate::docker::empty_image;
 use crate::docker::engine;
 use crate::docker::lock::{EngineLock, HOLDER, Holder};
-use crate::docker::project::{Project, With, likely_name};
 use crate::docker::up;
 use crate::error::{Code, Error, Problem, Result};
-use crate::manifest::Secret;
 use crate::release;
 use crate::report::Outcome;
 
 pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
-    let early = gather::early_tools(run);
-    let host = gather::host_paths(run, &early).await?;
-    let gather::Found { files, profiles, name } = gather::find_project(&run.settings)?;
-    // Which secrets there are is of no matter here, but `${NAME:?}` must pass.
-    let read = gather::read_leniently(&run.settings, &files);
-    let mut known = None;
-    let tools = match read {
-        Ok(manifest) => {
-            run.declare(&manifest);
-            run.console.release();
-            let names: Vec<&Secret> = manifest.secrets.iter().collect();
-            let tools = gather::tools(run, &files.directory, &names, None);
-            known = Some(manifest);
-            tools
-        }
-        // Nobody knows which variables are secrets: Compose gets those alone that it needs to reach the engine.
-        Err(error) => {
-            run.console.release();
-            run.warn(format!("the project is taken down without the manifest: {error}"), None);
-            early.clone()
-        }
-    };
-    connecting::connect(run, known.as_ref(), &files.directory, &early, &host).await?;
-    let tools = connecting::for_engine(run, tools);
-    gather::check_socket(&tools)?;
-    let directory = files.directory.clone();
+    // What cannot be removed must be told before anything is.
+    let Named { host, tools, directory, name, call } = named(run, "taken down").await?;
     let secrets_dir = SecretsDir::open(&directory, &run.settings.secrets_dir)?;
     let override_file = ProjectFile::open(&directory, &run.settings.override_file)?;
-    engine::check_engine(&tools).await?;
-    let told = run.settings.compose.name.clone().or(name);
-    let likely = likely_name(told.as_deref(), &host.to_host(&directory)?);
-    let (name, call) = match Project::load(&tools, &run.settings.compose, files, &host, &profiles).await {
-        Ok(project) => {
-            let call = project.call(&tools, With::NoOverride, &["*".to_owned()]);
-            (project.model.name, call)
-        }
-        // What a file needs to be read (`${IMAGE_TAG:?}`) is not needed to stop what runs.
-        Err(error) if error.code == Code::ComposeFileInvalid => {
-            run.warn(format!("the project is taken down by its name {likely}: {}", error.fact), None);
-            (likely.clone(), tools.compose(&[]).option("--project-name", &likely))
-        }
-        Err(error) => return Err(error),
-    };
-    run.report.project = Some(name.clone());
 
     run.begin_stage("Down");
     let _lock = lock_directory(run, &directory).await?;

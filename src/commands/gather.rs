@@ -112,7 +112,8 @@ pub(super) fn sound(reading: Reading) -> Result<Manifest> {
     reading.error.map_or(Ok(reading.manifest), Err)
 }
 
-fn read_given(settings: &Settings, files: &ComposeFiles, lenient: bool) -> Result<Reading> {
+/// Reads what is there, right or wrong.
+pub(super) fn read_given(settings: &Settings, files: &ComposeFiles, lenient: bool) -> Result<Reading> {
     let path = settings.config.clone().unwrap_or_else(|| files.directory.join(manifest::FILE_NAME));
     let bytes = match crate::files::read(&path, LARGEST_SETTINGS) {
         Ok(contents) => Some(contents.value),

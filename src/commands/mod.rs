@@ -3,9 +3,15 @@
 mod connecting;
 mod create;
 mod deploy;
+mod doctor;
 mod down;
+mod drift;
 mod exposure;
+mod foreseen;
+mod former;
 mod gather;
+mod init;
+mod named;
 mod offline;
 mod overriding;
 mod own_files;
@@ -14,12 +20,15 @@ mod policy;
 mod project;
 mod proving;
 mod ready;
+mod recording;
 mod reporting;
 mod validate;
 
 use std::sync::Arc;
 use std::time::Instant;
 
+pub use self::doctor::doctor;
+pub use self::init::init;
 pub use self::policy::policy;
 use crate::console::Console;
 use crate::delivery::ReportFile;
@@ -96,6 +105,7 @@ async fn mode(run: &mut Run) -> Result<Outcome> {
         Mode::CreateCompose => create::compose(run).await,
         Mode::Validate if run.settings.offline => offline::run(run).await,
         Mode::Validate => validate::run(run).await,
+        Mode::Drift => drift::run(run).await,
         Mode::Down => down::run(run).await,
     }
 }

@@ -17,7 +17,7 @@ use crate::delivery::override_file::OverrideFile;
 use crate::delivery::plan::{Available, Basis, ServicePlan, lay_out, plan};
 use crate::delivery::revision::Content;
 use crate::delivery::standing::{
-    self, CONFIG, ENVIRONMENT, FILES, ServiceRevision, Wanted, difference, with_followers,
+    self, CONFIG, ENVIRONMENT, FILES, ServiceRevision, Wanted, Why, add_followers, difference,
 };
 use crate::delivery::volume::{self, REVISION};
 use crate::delivery::workers;
@@ -46,7 +46,7 @@ pub(super) struct Planned {
     /// What the override file must be stamped with to be the right one.
     pub(super) stamp: String,
     /// The services to bring up, with the reason; in a set of those that are to be started.
-    pub(super) stale: BTreeMap<String, &'static str>,
+    pub(super) stale: BTreeMap<String, Why>,
     /// The services that run with older secrets and are not started by this run.
     pub(super) outdated: BTreeSet<String>,
     /// The services that this run starts.
@@ -116,16 +116,16 @@ pub(super) async fn plan_delivery(
                 volumes.get(&service.name),
             ),
         };
-        let why = difference(&wanted, &containers, images);
-        let why = why.or(run.settings.compose.force_recreate.then_some("force-recreate"));
+        let forced = run.settings.compose.force_recreate;
+        let why = match difference(&wanted, &containers, images) {
+            Some(why) if !forced || why.replaces() || why == Why::NoContainer => Some(why),
+            _ => forced.then_some(Why::Forced),
+        };
         if let Some(why) = why {
             stale.insert(service.name.clone(), why);
         }
     }
-    let followers = with_followers(&project.model.services, stale.keys().cloned().collect());
-    for follower in followers.intersection(&started) {
-        stale.entry(follower.clone()).or_insert("it follows a service that changes");
-    }
+    add_followers(&project.model.services, &started, &mut stale);
     let stale = with_providers(&project.model, &started, stale);
     let others = project.model.services.keys().filter(|name| !started.contains(*name)).cloned();
     let outdated = standing::outdated(others, &revisions, &containers);
@@ -152,8 +152,8 @@ pub(super) async fn plan_delivery(
 fn with_providers(
     model: &Model,
     started: &BTreeSet<String>,
-    mut stale: BTreeMap<String, &'static str>,
-) -> BTreeMap<String, &'static str> {
+    mut stale: BTreeMap<String, Why>,
+) -> BTreeMap<String, Why> {
     let (providers, others): (Vec<&str>, Vec<&str>) = started
         .iter()
         .map(String::as_str)
@@ -162,9 +162,9 @@ fn with_providers(
     let asked = model.providers_of(stale.keys().map(String::as_str));
     for provider in providers {
         if asked.contains(provider) {
-            stale.entry(provider.to_owned()).or_insert("a service that depends on it changes");
+            stale.entry(provider.to_owned()).or_insert(Why::Needed);
         } else if !needed.contains(provider) {
-            stale.entry(provider.to_owned()).or_insert("its provider is asked in every run");
+            stale.entry(provider.to_owned()).or_insert(Why::Provider);
         }
     }
     stale
@@ -300,24 +300,6 @@ pub(super) fn uses_launcher(prepared: &Prepared) -> bool {
 /// The images of the services that this run starts, without pulling any.
 pub(super) fn services_of(run: &Run, prepared: &Prepared) -> BTreeSet<String> {
     prepared.project.model.started_by(&run.settings.compose.services)
-}
-
-/// What each secret's values did: a secret may have changed when every service that has it gets a new revision.
-pub(super) fn changed(
-    planned: &Planned,
-    prepared: &Prepared,
-    secrets: &[(&Secret, &SecretValue)],
-) -> Vec<String> {
-    let renewed = |service: &String| planned.revisions.get(service).is_some_and(|revision| !revision.known);
-    secrets
-        .iter()
-        .map(|(secret, _)| &secret.name)
-        .filter(|name| {
-            let services = prepared.access.services_of(name);
-            !services.is_empty() && services.iter().all(renewed)
-        })
-        .map(ToString::to_string)
-        .collect()
 }
 
 fn volume_names(

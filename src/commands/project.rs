@@ -12,6 +12,7 @@ use crate::delivery::choose::{Choice, Kind, choose, is_remote};
 use crate::delivery::override_file::OverrideFile;
 use crate::delivery::plan::OwnSecret;
 use crate::delivery::reach::SecretsPlace;
+use crate::delivery::record::{self, Record};
 use crate::delivery::{ProjectFile, SecretsDir, in_clear, workers};
 use crate::docker::command::Tools;
 use crate::docker::engine::{self, Container};
@@ -45,6 +46,8 @@ pub(super) struct Prepared {
     pub(super) containers: Vec<Container>,
     /// The images that they were made from.
     pub(super) images: Images,
+    /// What the last deployment left, where that was noted.
+    pub(super) record: Option<Record>,
     /// Places in containers where the secrets directory is hidden, by service.
     pub(super) covers: BTreeMap<String, Vec<String>>,
     /// The project's own secrets that move into a service's volume.
@@ -106,7 +109,7 @@ pub(super) async fn prepare(
     let has_engine = host.is_some();
     let alone = HostPaths::without_engine();
     let host = host.unwrap_or(&alone);
-    let Standing { containers, images } = standing;
+    let Standing { containers, images, record } = standing;
     if let Some(resolution) = resolution {
         gather::hide_composed(run, resolution, &access);
     }
@@ -157,6 +160,7 @@ pub(super) async fn prepare(
         host_override,
         containers,
         images,
+        record,
         mounted,
         covers,
         own,
@@ -297,6 +301,8 @@ struct Standing {
     containers: Vec<Container>,
     /// The images that the containers were made from, by the names that Compose gave.
     images: Images,
+    /// What the last deployment noted.
+    record: Option<Record>,
 }
 
 /// Reads the project and, where an engine is needed, what the engine has of it: both at the same time, under the name
@@ -328,6 +334,7 @@ async fn load(
 }
 
 async fn standing(tools: &Tools, name: &str) -> Result<Standing> {
-    let (containers, images) = engine::containers_and_images(tools, name).await?;
-    Ok(Standing { containers, images })
+    let ((containers, images), record) =
+        tokio::try_join!(engine::containers_and_images(tools, name), record::read(tools, name))?;
+    Ok(Standing { containers, images, record })
 }

@@ -13,13 +13,14 @@ use crate::access::{Form, ServiceAccess};
 use crate::console::Console;
 use crate::delivery::report_file::{self, ReportFile};
 use crate::docker::engine::{Container, Health, State};
+use crate::docker::images::Images;
 use crate::error::Result;
 use crate::github::files as github;
 use crate::github::workflow::{Annotation, Level};
 use crate::manifest::{self, Secret};
 use crate::report::{
-    self, Message, Report, SecretRow, SecretState, ServiceRow, ServiceState, Shadowed, VariableForm,
-    VariableRow,
+    self, Message, Report, SecretRow, SecretState, ServiceRow, ServiceState, Shadowed, SourceRow,
+    VariableForm, VariableRow,
 };
 use crate::resolve::{self, Resolution};
 use crate::settings::{DeliveryChoice, Platform, Settings};
@@ -29,9 +30,20 @@ pub(super) fn secrets(run: &mut Run, resolution: &Resolution) {
     run.report.secrets = resolution.secrets.iter().map(secret_row).collect();
     let missing = resolution.secrets.iter().filter(|resolved| resolved.state == resolve::State::Missing);
     run.report.missing = missing.map(|resolved| resolved.secret.name.to_string()).collect();
+    run.report.sources = resolution.asked.iter().map(source_row).collect();
     for row in &run.report.secrets {
         let place = row.reference.as_deref().unwrap_or("-");
         run.console.line(&format!("{}: {} {place}", row.name, row.state));
+    }
+}
+
+fn source_row(asked: &resolve::Asked) -> SourceRow {
+    SourceRow {
+        id: asked.source.to_string(),
+        asked: asked.items,
+        found: asked.found,
+        calls: asked.calls,
+        milliseconds: u64::try_from(asked.time.as_millis()).unwrap_or(u64::MAX),
     }
 }
 
@@ -106,7 +118,13 @@ pub(super) fn granted(run: &mut Run, prepared: &Prepared) {
 }
 
 /// The rows of the services, by their containers before (`planned`) and now.
-pub(super) fn services(run: &mut Run, prepared: &Prepared, planned: &Planned, now: &[Container]) {
+pub(super) fn services(
+    run: &mut Run,
+    prepared: &Prepared,
+    planned: &Planned,
+    images: &Images,
+    now: &[Container],
+) {
     let (before, after) = (by_service(&planned.containers), by_service(now));
     let ids = |containers: Option<&Vec<&Container>>| -> BTreeSet<String> {
         containers.into_iter().flatten().map(|container| container.id.clone()).collect()
@@ -124,6 +142,8 @@ pub(super) fn services(run: &mut Run, prepared: &Prepared, planned: &Planned, no
             ServiceState::NotStarted
         } else if old_ids.is_empty() {
             ServiceState::Created
+        } else if old_ids != new_ids && (old_ids.is_subset(&new_ids) || new_ids.is_subset(&old_ids)) {
+            ServiceState::Scaled
         } else if old_ids != new_ids {
             ServiceState::Recreated
         } else if started_at(old) != started_at(new) {
@@ -139,14 +159,8 @@ pub(super) fn services(run: &mut Run, prepared: &Prepared, planned: &Planned, no
             variables: variables(access),
             state: trouble.unwrap_or(state),
             // Why it was brought up says nothing of how it ended.
-            detail: planned.stale.get(name).filter(|_| trouble.is_none()).map(|why| (*why).to_owned()),
-            user: prepared
-                .project
-                .model
-                .services
-                .get(name)
-                .map(|s| s.user.clone())
-                .filter(|user| !user.is_empty()),
+            detail: planned.stale.get(name).filter(|_| trouble.is_none()).map(|why| why.text().to_owned()),
+            user: user_of(prepared, images, name),
         });
         if made && !run.report.recreated.contains(name) {
             run.report.recreated.push(name.clone());
@@ -156,6 +170,21 @@ pub(super) fn services(run: &mut Run, prepared: &Prepared, planned: &Planned, no
         }
     }
     run.report.services = rows;
+}
+
+/// Whom a service runs as: what the manifest, the Compose file or the image says, in this order. An image that says nothing
+/// runs as root; of one that is not here nothing is known.
+fn user_of(prepared: &Prepared, images: &Images, name: &str) -> Option<String> {
+    let access = prepared.access.services.get(name);
+    if let Some(uid) = access.and_then(|own| own.uid) {
+        return Some(format!("{uid}:{}", access.and_then(|own| own.gid).unwrap_or(uid)));
+    }
+    let service = prepared.project.model.services.get(name)?;
+    if !service.user.is_empty() {
+        return Some(service.user.clone());
+    }
+    let user = images.get(&service.image)?.user.clone();
+    Some(if user.is_empty() { "root".to_owned() } else { user })
 }
 
 /// How a service's program gets its variables.
@@ -255,7 +284,8 @@ pub(super) fn write_to(
     for warning in shown(&report.warnings) {
         annotate(console, Level::Warning, &warning);
     }
-    let mut lines = report::log::table(report);
+    let width = platform.terminal.map(|terminal| terminal.width.map_or(80, usize::from));
+    let mut lines = report::log::table(report, width.unwrap_or(report::log::WIDTH));
     let end = lines.pop();
     for line in lines {
         console.line(&line);

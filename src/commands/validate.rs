@@ -2,12 +2,12 @@
 
 use super::proving::{self, Proof};
 use super::ready::{Ready, ready};
-use super::{Run, overriding, planning, reporting};
-use crate::delivery::choose::Kind;
+use super::{Run, foreseen, overriding, planning, reporting};
 use crate::docker::{engine, images};
 use crate::error::Result;
 use crate::manifest::Secret;
 use crate::report::Outcome;
+use crate::report::plan::{self, Tense};
 use crate::secret::SecretValue;
 
 pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
@@ -28,43 +28,23 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
     let containers = std::mem::take(&mut prepared.containers);
     let planned = planning::plan_delivery(run, &prepared, &secrets, &tools, &images, containers).await?;
     let parts = planned.parts(&images);
-    overriding::checked(run, &mut prepared, parts, &declared_secrets, &tools, &planned.stamp).await?;
+    let made =
+        overriding::checked(run, &mut prepared, parts, &declared_secrets, &tools, &planned.stamp).await?;
     reporting::outdated(run, &prepared, &planned);
     run.check_strict()?;
 
     run.begin_stage("What a deployment would change");
-    for service in prepared.project.model.services.values().filter(|s| services.contains(&s.name)) {
-        if service.provider.is_none() && !images.contains_key(&service.image) {
-            let verb = if service.build { "build" } else { "pull" };
-            run.console.line(&format!("{verb} the image {} of {}", service.image, service.name));
-        }
+    let plan = {
+        let (prepared, planned, resolution) = (&prepared, &planned, &resolution);
+        let (tools, images, text) = (&tools, &images, Some(made.text.as_str()));
+        foreseen::plan(run, foreseen::Basis { prepared, planned, resolution, tools, images, text }).await?
+    };
+    for line in plan::lines(&plan, Tense::Would) {
+        run.console.line(&line);
     }
-    if prepared.choice.kind == Kind::File {
-        let difference = prepared.secrets_dir.compare(&planned.files)?;
-        for (verb, paths) in
-            [("write", &difference.new), ("replace", &difference.changed), ("remove", &difference.stale)]
-        {
-            for path in paths {
-                run.console.line(&format!("{verb} {}", run.settings.secrets_dir.join(path).display()));
-            }
-        }
-    }
-    for (service, name) in &planned.volumes {
-        if planned.revisions.get(service).is_some_and(|revision| revision.volume.is_none()) {
-            run.console.line(&format!("create the volume {name}"));
-        }
-    }
-    if !planning::override_is_current(&prepared, &planned)? {
-        run.console.line(&format!("write {}", run.settings.override_file.display()));
-    }
-    for (service, why) in &planned.stale {
-        run.console.line(&format!("bring up {service}: {why}"));
-    }
-    if planned.stale.is_empty() {
-        run.console.line("restart nothing");
-    }
-    run.report.changed = planning::changed(&planned, &prepared, &secrets);
-    reporting::services(run, &prepared, &planned, &planned.containers);
+    run.report.changed = plan.changed();
+    run.report.plan = Some(plan);
+    reporting::services(run, &prepared, &planned, &images, &planned.containers);
     if !planned.containers.is_empty() {
         let inputs = proving::inputs(run, &declared);
         let (prepared, planned, tools) = (&prepared, &planned, &tools);

@@ -3,16 +3,18 @@
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{FileType, fstat};
 
 use super::directory::{At, Directory, kind};
 use super::index::{GITIGNORE, INDEX, Index, UNFINISHED, has_our_gitignore, is_secret_path};
 use super::place::Place;
+use super::revision::Content;
 use super::staging::{DIRECTORY_MODE, NewSet, Site, stage};
 use super::swap::{publish, recover, remove_ours};
 use crate::error::{Code, Error, Problem};
-use crate::files;
+use crate::files::{self, LARGEST_VALUES};
 use crate::secret::SecretValue;
 
 /// One secret file as it shall be.
@@ -25,6 +27,31 @@ pub struct SecretFile {
     pub mode: u32,
     /// The user and group id that it shall belong to; `None` leaves it to whoever runs us.
     pub owner: Option<(u32, u32)>,
+}
+
+/// One secret file as it is there.
+pub struct Held {
+    /// Relative to the secrets directory.
+    pub path: PathBuf,
+    /// The file's bytes.
+    pub value: SecretValue,
+    /// Its permission bits.
+    pub mode: u32,
+    /// When it was written last, to the second.
+    pub modified: SystemTime,
+}
+
+impl Held {
+    /// What a digest of these files covers.
+    pub fn content(all: &[Self]) -> Content {
+        let mut content = Content::default();
+        for file in all {
+            content.add(file.path.as_os_str().as_encoded_bytes());
+            content.add(&file.mode.to_le_bytes());
+            content.add(file.value.expose());
+        }
+        content
+    }
 }
 
 /// What is to be done, or was done, for the directory to hold the wanted set. Paths are relative to it and sorted.
@@ -132,6 +159,31 @@ impl SecretsDir {
             None => !wanted.is_empty(),
         };
         Ok(difference)
+    }
+
+    /// The files of ours that are there, sorted by their paths. Changes nothing. What cannot be read is left out.
+    ///
+    /// # Errors
+    /// As [`compare`](Self::compare).
+    pub fn held(&self) -> Result<Vec<Held>, Error> {
+        let Some(parent) = self.place.parent()? else { return Ok(Vec::new()) };
+        let Some(live) = self.site(&parent).live()? else { return Ok(Vec::new()) };
+        let index = Index::read(&live)?.unwrap_or_default();
+        let mut all = Vec::new();
+        for path in &index.files {
+            let Some((at, name)) = live.find(path)? else { continue };
+            let Ok(Some(file)) = at.open_file(name) else { continue };
+            let stat = fstat(&file).at("look at", &at.path_of(name))?;
+            let Ok(contents) = files::read_opened(file, LARGEST_VALUES) else { continue };
+            let seconds = u64::try_from(stat.st_mtime).unwrap_or_default();
+            all.push(Held {
+                path: path.clone(),
+                value: contents.value,
+                mode: stat.st_mode & 0o7777,
+                modified: UNIX_EPOCH + Duration::from_secs(seconds),
+            });
+        }
+        Ok(all)
     }
 
     /// Makes the directory hold exactly the wanted files of ours, as a set: a run killed at any instant leaves the set

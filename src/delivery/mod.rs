@@ -9,6 +9,7 @@ pub mod launch;
 pub mod override_file;
 pub mod plan;
 pub mod reach;
+pub mod record;
 pub mod revision;
 pub mod standing;
 pub mod volume;
@@ -25,7 +26,7 @@ pub mod report_file;
 mod staging;
 mod swap;
 
-pub use files::{Difference, SecretFile, SecretsDir};
+pub use files::{Difference, Held, SecretFile, SecretsDir};
 pub use lock::ProjectLock;
 pub use project_file::ProjectFile;
 pub use report_file::ReportFile;

@@ -67,6 +67,11 @@ impl Revision {
         &self.label
     }
 
+    /// The digest of the label, without the salt.
+    pub fn digest(&self) -> &str {
+        self.label.split_once('.').map(|(_, digest)| digest).unwrap_or_default()
+    }
+
     /// A short name that differs from revision to revision, for names of volumes: 16 hexadecimal digits of the salt.
     pub fn short(&self) -> String {
         data_encoding::HEXLOWER.encode(&self.salt.0[..8])
@@ -85,8 +90,7 @@ impl Revision {
 
     /// A slow digest of something else that the engine must not tell, under the same salt. Errors are faults of ours.
     pub fn beside(&self, content: &Content) -> Result<String> {
-        let other = Self::of(content, self.salt)?;
-        Ok(other.label.split_once('.').map(|(_, digest)| digest.to_owned()).unwrap_or_default())
+        Ok(Self::of(content, self.salt)?.digest().to_owned())
     }
 
     /// The revision of a content under a salt.

@@ -173,32 +173,96 @@ pub struct Wanted<'a> {
     pub mounts: BTreeMap<String, String>,
 }
 
-/// Why a service must be brought up again; `None` when it stands as it shall.
-pub fn difference(wanted: &Wanted, containers: &[Container], images: &Images) -> Option<&'static str> {
-    let own: Vec<&Container> = containers.iter().filter(|c| c.service == wanted.service.name).collect();
-    if own.len() as u64 != wanted.service.replicas {
-        return Some(if own.is_empty() {
-            "it has no container"
-        } else {
-            "the number of its containers differs"
-        });
-    }
-    own.into_iter().find_map(|container| differs(wanted, container, images))
+/// Why a service is brought up.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Why {
+    /// It has no container.
+    NoContainer,
+    /// It has another number of containers than it shall.
+    Count,
+    /// Its secrets are others, or it has none of ours.
+    Secrets,
+    /// What makes its container what it is changed.
+    Definition,
+    /// A file that it mounts has other content.
+    File,
+    /// Its image is another one.
+    Image,
+    /// Its secrets are mounted from another place.
+    Place,
+    /// Its container has ended.
+    Ended,
+    /// Its container was made and never started.
+    NotStarted,
+    /// The user asks for it.
+    Forced,
+    /// It shares something with a service whose container is replaced.
+    Follows,
+    /// A service that it depends on by `restart: true` is replaced.
+    RestartsWith,
+    /// A service that it follows is started again with the same container.
+    Beside,
+    /// A service that depends on it changes; a provider manages it.
+    Needed,
+    /// A provider manages it, and no service depends on it.
+    Provider,
 }
 
-fn differs(wanted: &Wanted, container: &Container, images: &Images) -> Option<&'static str> {
+impl Why {
+    /// The reason in words, as it follows a service's name.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::NoContainer => "it has no container",
+            Self::Count => "the number of its containers differs",
+            Self::Secrets => "its secrets changed",
+            Self::Definition => "its definition changed",
+            Self::File => "a file that it mounts changed",
+            Self::Image => "its image changed",
+            Self::Place => "its secrets come from another place",
+            Self::Ended => "it has ended",
+            Self::NotStarted => "it was not started",
+            Self::Forced => "force-recreate",
+            Self::Follows | Self::RestartsWith | Self::Beside => "it follows a service that changes",
+            Self::Needed => "a service that depends on it changes",
+            Self::Provider => "its provider is asked in every run",
+        }
+    }
+
+    /// Whether its containers are replaced by others.
+    pub fn replaces(self) -> bool {
+        use Why::{Definition, File, Follows, Forced, Image, Place, Secrets};
+        matches!(self, Secrets | Definition | File | Image | Place | Forced | Follows)
+    }
+}
+
+/// Why a service must be brought up again; `None` when it stands as it shall.
+pub fn difference(wanted: &Wanted, containers: &[Container], images: &Images) -> Option<Why> {
+    let own: Vec<&Container> = containers.iter().filter(|c| c.service == wanted.service.name).collect();
+    let all: Vec<Why> = own.iter().filter_map(|container| differs(wanted, container, images)).collect();
+    let differs = all.iter().find(|why| why.replaces()).or(all.first()).copied();
+    if own.len() as u64 != wanted.service.replicas {
+        return Some(match differs.filter(|why| why.replaces()) {
+            _ if own.is_empty() => Why::NoContainer,
+            Some(why) if wanted.service.replicas > 0 => why,
+            _ => Why::Count,
+        });
+    }
+    differs
+}
+
+fn differs(wanted: &Wanted, container: &Container, images: &Images) -> Option<Why> {
     let label_differs = |name: &str| container.label(name) != wanted.labels.get(name).map(String::as_str);
     if label_differs(REVISION) {
-        return Some("its secrets changed");
+        return Some(Why::Secrets);
     }
     if label_differs(CONFIG) || label_differs(ENVIRONMENT) {
-        return Some("its definition changed");
+        return Some(Why::Definition);
     }
     if label_differs(FILES) {
-        return Some("a file that it mounts changed");
+        return Some(Why::File);
     }
     if images.get(&wanted.service.image).is_some_and(|image| image.id != container.image_id()) {
-        return Some("its image changed");
+        return Some(Why::Image);
     }
     let mounted: BTreeMap<String, String> = container
         .mounts()
@@ -207,14 +271,14 @@ fn differs(wanted: &Wanted, container: &Container, images: &Images) -> Option<&'
         .map(|(_, source, target)| (target.to_owned(), source.to_owned()))
         .collect();
     if wanted.mounts.iter().any(|(target, source)| mounted.get(target) != Some(source)) {
-        return Some("its secrets come from another place");
+        return Some(Why::Place);
     }
     match container.state() {
         // A service that is up and not well is for the health gate to tell, not for a restart to hide.
         State::Running(_) | State::Restarting => None,
         State::Exited(0) if !restarts(container) => None,
-        State::Exited(_) => Some("it has ended"),
-        State::Other => Some("it was not started"),
+        State::Exited(_) => Some(Why::Ended),
+        State::Other => Some(Why::NotStarted),
     }
 }
 
@@ -270,21 +334,39 @@ pub fn mounts(
     }
 }
 
-/// The services that must be brought up together with `changed`: those that share something with a changed one, or that
-/// Compose restarts with it.
-pub fn with_followers(services: &BTreeMap<String, Service>, changed: BTreeSet<String>) -> BTreeSet<String> {
-    let mut all = changed;
+/// Adds the services that must be brought up together with those in `stale`: those that share something with one, or that
+/// Compose restarts with it. Only those in `among` count.
+pub fn add_followers(
+    services: &BTreeMap<String, Service>,
+    among: &BTreeSet<String>,
+    stale: &mut BTreeMap<String, Why>,
+) {
     loop {
-        let more: Vec<String> = services
-            .values()
-            .filter(|service| {
-                !all.contains(&service.name) && service.follows.iter().any(|other| all.contains(other))
-            })
-            .map(|service| service.name.clone())
-            .collect();
+        let follows = |service: &&Service| {
+            let is_replaced =
+                |name: &String| stale.get(name).is_some_and(|why| why.replaces() || *why == Why::NoContainer);
+            let why = if service.shares_with.iter().any(is_replaced) {
+                Why::Follows
+            } else if service.restarts_with.iter().any(is_replaced) {
+                Why::RestartsWith
+            } else if service.shares_with.iter().chain(&service.restarts_with).any(|n| stale.contains_key(n))
+            {
+                Why::Beside
+            } else {
+                return None;
+            };
+            let known = stale.get(&service.name);
+            // What is only started again is replaced when something that it shares is.
+            let is_more = known
+                .is_none_or(|known| why == Why::Follows && !known.replaces() && *known != Why::NoContainer);
+            is_more.then(|| (service.name.clone(), why))
+        };
+        let among =
+            services.values().filter(|service| among.contains(&service.name) && service.provider.is_none());
+        let more: Vec<(String, Why)> = among.filter_map(|service| follows(&service)).collect();
         if more.is_empty() {
-            return all;
+            return;
         }
-        all.extend(more);
+        stale.extend(more);
     }
 }

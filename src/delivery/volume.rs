@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use zeroize::Zeroizing;
 
+use super::revision::Content;
 use crate::docker::command::Tools;
 use crate::docker::empty_image;
 use crate::docker::engine::{self, Volume};
@@ -17,6 +18,8 @@ pub const PROJECT: &str = "claude-secrets.project";
 pub const SERVICE: &str = "claude-secrets.service";
 /// Label of our volumes and of the services' containers: the revision of the secrets.
 pub const REVISION: &str = "claude-secrets.revision";
+/// Label of our volumes: a slow digest of what was put into the volume, under the salt of its revision.
+pub const SUM: &str = "claude-secrets.sum";
 /// Label of the volume that holds the launcher: the version of its interface.
 pub const LAUNCHER: &str = "claude-secrets.launcher";
 /// Label of the container through which a volume is filled: as long as it is there, the volume is not complete.
@@ -123,9 +126,21 @@ pub async fn remove_old(
     current: &BTreeMap<String, String>,
     before: &BTreeSet<String>,
 ) -> Result<Vec<String>> {
+    let old = old(complete(tools, project).await?, current, before);
+    if old.is_empty() {
+        return Ok(Vec::new());
+    }
+    // One that a stopped container still refers to cannot go yet; the next deployment tries again.
+    tools.docker(&["volume", "rm"]).names(&old).output().await?;
+    let left = engine::volumes(tools, &format!("{PROJECT}={project}")).await?;
+    Ok(left.into_iter().map(|volume| volume.name).filter(|name| old.contains(name)).collect())
+}
+
+/// Those of a project's volumes that [`remove_old`] removes.
+pub fn old(all: Vec<Volume>, current: &BTreeMap<String, String>, before: &BTreeSet<String>) -> Vec<String> {
     let keep = |name: &String| current.values().any(|other| other == name) || before.contains(name);
     let mut by_service: BTreeMap<String, Vec<Volume>> = BTreeMap::new();
-    for volume in complete(tools, project).await? {
+    for volume in all {
         // The launcher's volume is no service's, and stays.
         if let Some(service) = volume.labels.get(SERVICE).cloned() {
             by_service.entry(service).or_default().push(volume);
@@ -143,13 +158,70 @@ pub async fn remove_old(
         }
         old.extend(volumes.into_iter().map(|volume| volume.name));
     }
-    if old.is_empty() {
-        return Ok(Vec::new());
+    old
+}
+
+/// A file of a volume as it is there.
+pub struct HeldFile {
+    /// Its name below `/run/secrets`.
+    pub name: String,
+    /// The bytes.
+    pub value: SecretValue,
+    /// Its mode.
+    pub mode: u32,
+    /// Its owner.
+    pub uid: u32,
+    /// Its group.
+    pub gid: u32,
+}
+
+/// The files of the volume that a container mounts at `/run/secrets`, whether it runs or not. `None` when the engine does not
+/// hand them out.
+pub async fn held(tools: &Tools, container: &str) -> Result<Option<Vec<HeldFile>>> {
+    let place = format!("{container}:{}", super::override_file::TARGET);
+    let copied = tools.docker(&["cp"]).names([place.as_str(), "-"]).output().await?;
+    Ok(if copied.success { read_archive(&copied.stdout) } else { None })
+}
+
+/// What the digest of [`SUM`] covers.
+pub fn sum_of<'f>(files: impl Iterator<Item = (&'f str, u32, u32, u32, &'f SecretValue)>) -> Content {
+    let mut files: Vec<_> = files.collect();
+    files.sort_by_key(|(name, ..)| *name);
+    let mut content = Content::default();
+    for (name, mode, uid, gid, value) in files {
+        content.add(name.as_bytes());
+        for number in [mode, uid, gid] {
+            content.add(&number.to_le_bytes());
+        }
+        content.add(value.expose());
     }
-    // One that a stopped container still refers to cannot go yet; the next deployment tries again.
-    tools.docker(&["volume", "rm"]).names(&old).output().await?;
-    let left = engine::volumes(tools, &format!("{PROJECT}={project}")).await?;
-    Ok(left.into_iter().map(|volume| volume.name).filter(|name| old.contains(name)).collect())
+    content
+}
+
+/// The files of an archive of `/run/secrets`, as `docker cp` makes one: with the directory's own name before theirs.
+fn read_archive(bytes: &[u8]) -> Option<Vec<HeldFile>> {
+    let mut archive = tar::Archive::new(bytes);
+    let mut files = Vec::new();
+    for entry in archive.entries().ok()? {
+        let mut entry = entry.ok()?;
+        if entry.header().entry_type() != tar::EntryType::Regular {
+            continue;
+        }
+        let path = entry.path().ok()?.into_owned();
+        let name: std::path::PathBuf = path.components().skip(1).collect();
+        let header = entry.header();
+        let (mode, uid, gid) = (header.mode().ok()?, header.uid().ok()?, header.gid().ok()?);
+        let mut value = Vec::with_capacity(usize::try_from(entry.size()).ok()?);
+        std::io::Read::read_to_end(&mut entry, &mut value).ok()?;
+        files.push(HeldFile {
+            name: name.to_str()?.to_owned(),
+            value: SecretValue::new(value),
+            mode: mode & 0o7777,
+            uid: uid.try_into().ok()?,
+            gid: gid.try_into().ok()?,
+        });
+    }
+    Some(files)
 }
 
 /// The files as a tar archive that carries owners and modes, as `docker cp -` takes it.

@@ -30,6 +30,11 @@ pub fn is_set(name: &str) -> bool {
     name.ends_with(SUFFIX)
 }
 
+/// The service of a set, or the name itself.
+pub fn service_of(name: &str) -> &str {
+    name.strip_suffix(SUFFIX).unwrap_or(name)
+}
+
 /// The set's directory in the secrets directory.
 pub fn directory(service: &str) -> PathBuf {
     PathBuf::from(directory_name(&set_of(service)))

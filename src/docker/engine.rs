@@ -270,10 +270,15 @@ pub async fn volumes(tools: &Tools, label: &str) -> Result<Vec<Volume>> {
         .lines()
         .map(str::to_owned)
         .collect();
+    volumes_named(tools, &names).await
+}
+
+/// The volumes of these names; those that are not there are left out.
+pub async fn volumes_named(tools: &Tools, names: &[String]) -> Result<Vec<Volume>> {
     if names.is_empty() {
         return Ok(Vec::new());
     }
-    let answer = tools.docker(&["volume", "inspect"]).names(&names).output().await?;
+    let answer = tools.docker(&["volume", "inspect"]).names(names).output().await?;
     let Some(Value::Array(list)) = answer.json() else {
         return Err(Error::new(Code::DeliveryFailed, format!("cannot inspect volumes: {}", answer.stderr)));
     };

@@ -15,6 +15,7 @@ pub use super::watched::restarts;
 use super::watched::{Verdict, Watched, looks_well, verdict};
 use crate::console::Console;
 use crate::error::{Code, Error, Problem, Result};
+use crate::progress;
 
 const POLL: Duration = Duration::from_millis(250);
 
@@ -51,6 +52,7 @@ pub async fn wait(gate: Gate<'_>) -> Result<()> {
     let start = Instant::now();
     let mut all: BTreeMap<String, Watched> = BTreeMap::new();
     let mut seen = Seen::new(gate.readers);
+    let shown = progress::begin("waiting for the services");
     loop {
         let containers = engine::containers(tools, project).await?;
         let ours: Vec<&Container> = containers.iter().filter(|c| services.contains(&c.service)).collect();
@@ -76,6 +78,11 @@ pub async fn wait(gate: Gate<'_>) -> Result<()> {
             services.iter().map(String::as_str).filter(|service| !there.contains(service)).collect();
         if failed.is_empty() && !pending && absent.is_empty() {
             return Ok(());
+        }
+        let waiting = ours.iter().filter(|container| !looks_well(container)).map(|c| c.service.as_str());
+        let waiting: BTreeSet<&str> = waiting.chain(absent.iter().copied()).collect();
+        if !waiting.is_empty() {
+            shown.tell(&format!("waiting for {}", waiting.into_iter().collect::<Vec<_>>().join(", ")));
         }
         // What is only not ready yet when another one fails is not to blame.
         if !failed.is_empty() || late {

@@ -17,7 +17,7 @@ pub mod logins;
 pub mod model;
 pub mod mounted_files;
 mod named_files;
-mod place;
+pub(crate) mod place;
 pub mod placeholder;
 pub mod project;
 pub mod read_by_compose;

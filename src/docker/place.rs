@@ -7,7 +7,7 @@ use super::service::HOOKS;
 
 /// What becomes of a text of the model.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Place {
+pub(crate) enum Place {
     /// Nothing: a service that is not started.
     Nothing,
     /// Nothing either, but `docker compose config` shows it: an extension, `x-…`.
@@ -28,7 +28,7 @@ const EXTENDED: &[&str] = &["build.", "deploy.", "develop.", "healthcheck.", "lo
 
 impl Place {
     /// Takes a path as [`Model::texts`] has it.
-    pub(super) fn of(path: &str, model: &Model) -> Self {
+    pub(crate) fn of(path: &str, model: &Model) -> Self {
         if path.starts_with("x-") {
             return Self::Extension;
         }
@@ -57,6 +57,11 @@ impl Place {
             _ => Self::Shown,
         }
     }
+}
+
+/// The service whose definition a path leads into.
+pub(crate) fn service_of<'m>(path: &str, model: &'m Model) -> Option<&'m str> {
+    below(path, "services", model.services.keys().map(String::as_str)).map(|(name, _)| name)
 }
 
 /// The name in a section that a path leads to, and the path below it. A name may hold dots, and be the beginning of another.

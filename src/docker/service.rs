@@ -93,9 +93,10 @@ pub struct Service {
     pub profiles: Vec<String>,
     /// Whether a profile that is not active keeps it from starting.
     pub active: bool,
-    /// Services that must be recreated, or are restarted by Compose, when this one's container changes: it shares their
-    /// name spaces or volumes, or `depends_on` them with `restart: true`.
-    pub follows: BTreeSet<String>,
+    /// Services whose name spaces or volumes it shares, so that it must be recreated with their containers.
+    pub shares_with: BTreeSet<String>,
+    /// Services that it `depends_on` with `restart: true`: Compose restarts it when their containers are replaced.
+    pub restarts_with: BTreeSet<String>,
     /// Names of the networks, volumes, configs and secrets that it refers to, with their section.
     pub(crate) refers_to: Vec<(&'static str, String)>,
 }
@@ -105,7 +106,7 @@ pub const HOOKS: &[&str] = &["post_start", "pre_stop"];
 
 impl Written {
     /// Takes what `docker compose config --no-interpolate` prints of a service.
-    pub(super) fn new(definition: &Value) -> Self {
+    pub fn new(definition: &Value) -> Self {
         let paths = definition.get("env_file").and_then(Value::as_array).into_iter().flatten();
         let path = |file: &Value| file.get("path").unwrap_or(file).as_str().map(str::to_owned);
         Self {
@@ -176,7 +177,8 @@ pub(super) fn read(project: &str, name: &str, resolved: &Value, active: bool) ->
         profiles: list("profiles").iter().filter_map(|name| Some(name.as_str()?.to_owned())).collect(),
         replicas: if provider.is_some() { 0 } else { replicas },
         active,
-        follows: followed(resolved),
+        shares_with: shared(resolved),
+        restarts_with: restarted(resolved),
         refers_to: referred(resolved),
     }
 }
@@ -258,16 +260,15 @@ fn service_named(definition: &Value, key: &str) -> Option<String> {
     mode.strip_prefix("service:").map(str::to_owned)
 }
 
-fn followed(definition: &Value) -> BTreeSet<String> {
-    let mut all = BTreeSet::new();
-    all.extend(["network_mode", "ipc", "pid"].into_iter().filter_map(|key| service_named(definition, key)));
-    all.extend(volumes_from(definition));
-    for (name, dependency) in definition.get("depends_on").and_then(Value::as_object).into_iter().flatten() {
-        if dependency.get("restart").and_then(Value::as_bool) == Some(true) {
-            all.insert(name.clone());
-        }
-    }
-    all
+fn shared(definition: &Value) -> BTreeSet<String> {
+    let spaces = ["network_mode", "ipc", "pid"].into_iter().filter_map(|key| service_named(definition, key));
+    spaces.chain(volumes_from(definition)).collect()
+}
+
+fn restarted(definition: &Value) -> BTreeSet<String> {
+    let dependencies = definition.get("depends_on").and_then(Value::as_object).into_iter().flatten();
+    let restarts = |dependency: &Value| dependency.get("restart").and_then(Value::as_bool) == Some(true);
+    dependencies.filter(|(_, dependency)| restarts(dependency)).map(|(name, _)| name.clone()).collect()
 }
 
 fn referred(definition: &Value) -> Vec<(&'static str, String)> {

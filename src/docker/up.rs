@@ -7,6 +7,7 @@ use super::engine::Container;
 use super::host_paths::HostPath;
 use super::project::{Project, With};
 use crate::error::{Code, Error, Result};
+use crate::progress;
 use crate::settings::ComposeSettings;
 
 /// Which services an `up` brings up.
@@ -39,6 +40,7 @@ pub async fn up(
     };
     // Compose waits by itself for what others depend on, without an end.
     let limit = settings.wait.then_some(settings.wait_timeout);
+    let _shown = progress::begin("docker compose up");
     let Some((success, tail)) = call.stream_within(limit).await? else {
         return Err(Error::new(
             Code::Unhealthy,

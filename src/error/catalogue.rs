@@ -382,6 +382,25 @@ pub fn of(code: Code) -> Entry {
             "sh",
             "docker ps --all --filter volume=NAME",
         ),
+        Code::NotDeployed => entry(
+            &[
+                "The project was not deployed to this engine, or under another name.",
+                "It was deployed by a release that did not note what it left: the next deployment does.",
+                "Its last deployment failed before its end, and none before it succeeded.",
+            ],
+            "sh",
+            "claude-secrets deploy",
+        ),
+        Code::Drift => entry(
+            &[
+                "Somebody ran `docker compose up` without the override file, or `docker restart`, `stop` or `rm`.",
+                "A container ended and its restart policy does not start it again.",
+                "Secret files were edited by hand, or a checkout wiped them.",
+                "A volume was removed and made anew.",
+            ],
+            "sh",
+            "claude-secrets deploy",
+        ),
         Code::Leak => entry(
             &[
                 "A value is in a container's configuration, an image or a file of the workspace, from before or by the project itself.",

@@ -27,6 +27,12 @@ const KINDS: &[(&str, &[&str])] = &[
     ("DOCKERHUB_TOKEN", &["dckr_pat_", "dckr_oat_"]),
 ];
 
+/// Whether a text begins as the value of any well-known kind does. Beginnings that other words have, too, do not count.
+pub fn begins_as_a_secret(text: &str) -> bool {
+    let starts = KINDS.iter().flat_map(|(_, starts)| *starts);
+    starts.filter(|start| start.len() > 3).any(|start| text.starts_with(start))
+}
+
 /// What a token of the job itself starts with.
 const JOB_TOKEN: &[u8] = b"ghs_";
 

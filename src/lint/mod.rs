@@ -7,6 +7,8 @@ mod text;
 
 use std::time::SystemTime;
 
+pub use self::known::begins_as_a_secret;
+
 use crate::manifest::{Reference, Secret};
 use crate::resolve::{Resolved, State, Warning};
 use crate::secret::SecretValue;

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use self::git::Git;
-pub use self::store::{create, remove_old, states};
+pub use self::store::{create, missing, old, remove_old, states};
 use self::tree::{Archive, Tree};
 use crate::access::{Access, Entry};
 use crate::docker::command::Tools;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::Release;
 use crate::delivery::volume::{self, PROJECT};
 use crate::docker::command::Tools;
-use crate::docker::engine::{self, Container};
+use crate::docker::engine::{self, Container, Volume};
 use crate::error::{Code, Result};
 
 /// Label of volumes with files of a release.
@@ -48,20 +48,35 @@ pub async fn remove_old(
     release: &Release,
     containers: &[&[Container]],
 ) -> Result<()> {
-    let mounts = containers.iter().copied().flatten().flat_map(Container::mounts);
-    let used: BTreeSet<&str> =
-        mounts.filter_map(|(_, source, _)| source.split_once("/volumes/")?.1.split('/').next()).collect();
-    let old: Vec<String> = engine::volumes(tools, &format!("{PROJECT}={project}"))
-        .await?
-        .into_iter()
-        .filter(|volume| volume.labels.contains_key(FILES))
-        .map(|volume| volume.name)
-        .filter(|name| !release.archives.contains_key(name) && !used.contains(name.as_str()))
-        .collect();
+    let all = engine::volumes(tools, &format!("{PROJECT}={project}")).await?;
+    let old = old(&all, release, containers);
     if !old.is_empty() {
         tools.docker(&["volume", "rm"]).names(&old).output().await?;
     }
     Ok(())
+}
+
+/// Those of a project's volumes that [`remove_old`] removes.
+pub fn old(all: &[Volume], release: &Release, containers: &[&[Container]]) -> Vec<String> {
+    let mounts = containers.iter().copied().flatten().flat_map(Container::mounts);
+    let used: BTreeSet<&str> =
+        mounts.filter_map(|(_, source, _)| source.split_once("/volumes/")?.1.split('/').next()).collect();
+    let of_releases =
+        all.iter().filter(|volume| volume.labels.contains_key(FILES)).map(|volume| &volume.name);
+    of_releases
+        .filter(|name| !release.archives.contains_key(*name) && !used.contains(name.as_str()))
+        .cloned()
+        .collect()
+}
+
+/// Those that [`create`] would make. `complete` are the project's volumes that are complete.
+pub async fn missing(tools: &Tools, release: &Release, complete: &[Volume]) -> Result<Vec<String>> {
+    let is_complete = |name: &&String| complete.iter().any(|volume| volume.name == **name);
+    let states: Vec<String> = release.states.keys().cloned().collect();
+    let there = engine::volumes_named(tools, &states).await?;
+    let archives = release.archives.keys().filter(|name| !is_complete(name));
+    let states = states.iter().filter(|name| !there.iter().any(|volume| volume.name == **name));
+    Ok(archives.chain(states).cloned().collect())
 }
 
 /// The volumes with data of a project's services.

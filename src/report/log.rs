@@ -1,8 +1,9 @@
 //! The closing lines of the readable log, and the annotations that GitHub shows beside a run.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::model::{ErrorRow, Message, Outcome, Report, SecretRow, SecretState, ServiceRow};
+use super::model::{ErrorRow, Message, Outcome, Report, SecretRow, SecretState, ServiceRow, SourceRow};
 use super::text::{duration, list, one_line, shortened, visible};
 use crate::count::count;
 
@@ -15,21 +16,35 @@ const LONGEST_ROLL_UP: usize = 3000;
 /// No more names than this in a sentence; the table has them all.
 const MOST_NAMES: usize = 5;
 
-/// The widest cell of a table; longer ones are shortened, the JSON report has them whole.
-const WIDEST_CELL: usize = 64;
+/// The columns of a log that is no terminal.
+pub const WIDTH: usize = 120;
 
-/// The closing lines of the log: the secrets and the services in aligned columns, the time each stage took, and last
-/// the [`sentence`]. No line can be taken for a workflow command.
-pub fn table(report: &Report) -> Vec<String> {
+/// Fewer columns are taken for so many.
+const NARROWEST: usize = 60;
+
+/// More rows than this are counted, but for those to look at; the JSON report has them all.
+const MOST_LINES: usize = 40;
+
+/// The closing lines of the log: the secrets, the services and the sources in aligned columns that fit into so many, the time
+/// each stage took, and last the [`sentence`]. No line can be taken for a workflow command.
+pub fn table(report: &Report, width: usize) -> Vec<String> {
+    let width = width.max(NARROWEST);
     let mut lines = Vec::new();
     if !report.secrets.is_empty() {
-        let rows = report.secrets.iter().map(secret_cells).collect();
-        lines.extend(aligned(["SECRET", "STATE", "SOURCE", "SERVICES"], rows));
+        let (told, counted) = told(report);
+        let rows = told.into_iter().map(secret_cells).collect();
+        lines.extend(aligned(["SECRET", "STATE", "SOURCE", "SERVICES"], rows, width));
+        lines.extend(counted);
         lines.push(String::new());
     }
     if !report.services.is_empty() {
         let rows = report.services.iter().map(service_cells).collect();
-        lines.extend(aligned(["SERVICE", "STATE", "USER", "SECRETS"], rows));
+        lines.extend(aligned(["SERVICE", "STATE", "USER", "SECRETS"], rows, width));
+        lines.push(String::new());
+    }
+    if report.sources.iter().any(|source| source.calls > 0) {
+        let rows = report.sources.iter().map(source_cells).collect();
+        lines.extend(aligned(["SOURCE", "FOUND", "CALLS", "TIME"], rows, width));
         lines.push(String::new());
     }
     if report.secrets.iter().any(SecretRow::is_stale_somewhere) {
@@ -61,6 +76,7 @@ pub fn sentence(report: &Report) -> String {
         Outcome::Failed if codes.is_empty() => format!("{state}: the run stopped before its end"),
         Outcome::Failed => format!("{state}{because}"),
         Outcome::RolledBack => format!("{state}{because}: the last good state is running again"),
+        Outcome::InSync => format!("{state}: what runs is what the last deployment left"),
         Outcome::Removed => format!("{state}: the project is stopped, and nothing of ours is left"),
         _ => {
             let amounts = if report.services.is_empty() {
@@ -185,6 +201,43 @@ fn doings(report: &Report) -> String {
     parts.join(", ")
 }
 
+/// The secrets that have a row of their own, and what is said of the others.
+fn told(report: &Report) -> (Vec<&SecretRow>, Option<String>) {
+    if report.secrets.len() <= MOST_LINES {
+        return (report.secrets.iter().collect(), None);
+    }
+    let is_usual = |secret: &&SecretRow| {
+        let is_there = matches!(secret.state, SecretState::Found | SecretState::Unasked);
+        is_there && !secret.is_stale_somewhere() && !report.changed.contains(&secret.name)
+    };
+    let others = report.secrets.iter().filter(|secret| !is_usual(secret)).count();
+    let mut room = MOST_LINES.saturating_sub(others);
+    let mut left: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut rows = Vec::new();
+    for secret in &report.secrets {
+        if !is_usual(&secret) {
+            rows.push(secret);
+        } else if room > 0 {
+            room -= 1;
+            rows.push(secret);
+        } else {
+            *left.entry(secret.source.as_deref().unwrap_or("-")).or_default() += 1;
+        }
+    }
+    let each: Vec<String> =
+        left.iter().map(|(source, number)| format!("{number} from {}", one_line(source))).collect();
+    let counted = (!left.is_empty()).then(|| {
+        let number: usize = left.values().sum();
+        format!("… and {number} more of the secrets, as they were: {}", list(&each, MOST_NAMES))
+    });
+    (rows, counted)
+}
+
+fn source_cells(source: &SourceRow) -> [String; 4] {
+    let found = format!("{} of {}", source.found, source.asked);
+    [source.id.clone(), found, source.calls.to_string(), duration(source.milliseconds)]
+}
+
 fn secret_cells(secret: &SecretRow) -> [String; 4] {
     let mut source = match (&secret.reference, &secret.source) {
         (Some(reference), Some(source)) if !reference.starts_with(source.as_str()) => {
@@ -212,22 +265,67 @@ fn joined(names: &[String]) -> String {
     if names.is_empty() { "-".to_owned() } else { names.join(", ") }
 }
 
-/// The rows under their heads, each column as wide as its widest cell. The last one may be longer.
-fn aligned(heads: [&str; 4], rows: Vec<[String; 4]>) -> Vec<String> {
+/// The least that a column keeps of its width.
+const LEAST: [usize; 4] = [16, 10, 12, 12];
+
+/// The order in which columns give way: the list at the end first, then the source or user.
+const GIVES_WAY: [usize; 4] = [3, 2, 0, 1];
+
+/// The rows under their heads, each column as wide as its widest cell, or less where all of them do not fit. What is cut is
+/// whole in the JSON report.
+fn aligned(heads: [&str; 4], rows: Vec<[String; 4]>, width: usize) -> Vec<String> {
     let mut all = vec![heads.map(str::to_owned)];
-    all.extend(rows.into_iter().map(|row| {
-        let [a, b, c, d] = row.map(|cell| visible(&cell));
-        let [a, b, c] = [a, b, c].map(|cell| shortened(&cell, WIDEST_CELL));
-        [a, b, c, d]
-    }));
-    let width = |column: usize| all.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let (a, b, c) = (width(0), width(1), width(2));
-    all.iter().map(|row| format!("{:a$}  {:b$}  {:c$}  {}", row[0], row[1], row[2], row[3])).collect()
+    all.extend(rows.into_iter().map(|row| row.map(|cell| visible(&cell))));
+    let mut widths = [0, 1, 2, 3]
+        .map(|column: usize| all.iter().map(|row| row[column].chars().count()).max().unwrap_or(0));
+    // Between the columns are two blanks.
+    let mut excess = (widths.iter().sum::<usize>() + 6).saturating_sub(width);
+    for column in GIVES_WAY {
+        let room = widths[column].saturating_sub(LEAST[column]);
+        let less = room.min(excess);
+        widths[column] -= less;
+        excess -= less;
+    }
+    let [a, b, c, d] = widths;
+    all.into_iter()
+        .map(|[first, second, third, fourth]| {
+            let (first, second) = (shortened(&first, a), shortened(&second, b));
+            let (third, fourth) = (in_the_middle(&third, c), names_within(&fourth, d));
+            format!("{first:a$}  {second:b$}  {third:c$}  {fourth}").trim_end().to_owned()
+        })
+        .collect()
+}
+
+/// At most so many characters: of what is longer the middle goes. Of a reference both ends tell the most.
+fn in_the_middle(text: &str, most: usize) -> String {
+    let length = text.chars().count();
+    if length <= most {
+        return text.to_owned();
+    }
+    let end = most.saturating_sub(1) / 2;
+    let begin = most.saturating_sub(1) - end;
+    text.chars().take(begin).chain(['…']).chain(text.chars().skip(length - end)).collect()
+}
+
+/// A list of names with commas between them in at most so many characters; those that do not fit are counted: `a, b +3`.
+fn names_within(names: &str, most: usize) -> String {
+    if names.chars().count() <= most {
+        return names.to_owned();
+    }
+    let all: Vec<&str> = names.split(", ").collect();
+    for kept in (1..all.len()).rev() {
+        let text = format!("{} +{}", all[..kept].join(", "), all.len() - kept);
+        if text.chars().count() <= most {
+            return text;
+        }
+    }
+    let rest = if all.len() > 1 { format!(" +{}", all.len() - 1) } else { String::new() };
+    format!("{}{rest}", shortened(all[0], most.saturating_sub(rest.chars().count())))
 }
 
 /// The line with its marks broken, should it be one that the runner would obey: `::` at its start (blanks before it do
 /// not matter) or the older `##[` anywhere (`ActionCommand.TryParseV2` and `TryParse` in the runner).
-fn without_command(line: &str) -> String {
+pub(super) fn without_command(line: &str) -> String {
     let line = line.replace("##[", "##\\[");
     if line.trim_start().starts_with("::") { format!("\\{}", line.trim_start()) } else { line }
 }

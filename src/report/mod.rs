@@ -7,12 +7,15 @@ mod model;
 pub mod notes;
 pub mod outputs;
 mod picture;
+pub mod plan;
 mod redact;
 pub mod sarif;
 pub mod summary;
 mod text;
+mod tokens;
 
 pub use model::{
-    DeliveryRow, ErrorRow, Message, Outcome, PlaceRow, ProblemRow, Report, SecretRow, SecretState,
-    ServiceRow, ServiceState, Shadowed, StageTime, VERSION, VariableForm, VariableRow,
+    DeliveryRow, DriftKind, DriftRow, ErrorRow, Message, Outcome, PlaceRow, ProblemRow, Report, SecretRow,
+    SecretState, ServiceRow, ServiceState, Shadowed, SourceRow, StageTime, VERSION, VariableForm,
+    VariableRow,
 };

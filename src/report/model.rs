@@ -6,6 +6,8 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::plan::Plan;
+use super::tokens::tokens;
 use crate::error::{Error, Problem};
 use crate::manifest::Place;
 use crate::secret::SecretName;
@@ -41,6 +43,8 @@ pub struct Report {
     pub degraded: bool,
     /// Every declared secret, in the order of the manifest.
     pub secrets: Vec<SecretRow>,
+    /// What asking each source took, highest priority first.
+    pub sources: Vec<SourceRow>,
     /// Every service of the project that gets a secret or was started.
     pub services: Vec<ServiceRow>,
     /// The names of the required secrets that were found nowhere.
@@ -51,6 +55,11 @@ pub struct Report {
     pub recreated: Vec<String>,
     /// The services that had no container before.
     pub created: Vec<String>,
+    /// What a deployment would change (`validate`), or set out to change (`deploy`); `null` where a run did not get that far,
+    /// or makes no plan.
+    pub plan: Option<Plan>,
+    /// What is not as the last deployment left it (`drift`).
+    pub drift: Vec<DriftRow>,
     /// What the user should look at.
     pub warnings: Vec<Message>,
     /// What the user should know.
@@ -65,33 +74,6 @@ pub struct Report {
     pub stages: Vec<StageTime>,
 }
 
-/// Gives a state its token, the same in JSON, outputs, log and summary.
-macro_rules! tokens {
-    ($(#[$meta:meta])* $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $token:literal: $meaning:literal,)* }) => {
-        $(#[$meta])*
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
-        pub enum $name {
-            $($(#[$variant_meta])* #[doc = $meaning] #[serde(rename = $token)] $variant,)*
-        }
-
-        impl $name {
-            /// Every variant, in the order of declaration.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
-
-            /// The stable token, as in the JSON report.
-            pub fn token(self) -> &'static str {
-                match self { $(Self::$variant => $token,)* }
-            }
-        }
-
-        impl std::fmt::Display for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str(self.token())
-            }
-        }
-    };
-}
-
 tokens! {
     /// How a run ended: the `result` output.
     Outcome {
@@ -99,6 +81,7 @@ tokens! {
         Unchanged = "unchanged": "Everything was already as wanted; nothing was restarted.",
         RolledBack = "rolled-back": "The new state did not hold, the last good one was put back.",
         Validated = "validated": "The check passed; nothing was changed.",
+        InSync = "in-sync": "What runs is what the last deployment left.",
         Created = "created": "Files were written; nothing was started.",
         Removed = "removed": "The project was stopped and everything of ours is gone.",
         #[default]
@@ -127,6 +110,7 @@ tokens! {
         Created = "created": "It had no container and has one now.",
         Recreated = "recreated": "Its containers were recreated.",
         Started = "started": "Its container was there and was started.",
+        Scaled = "scaled": "It has another number of containers; some of them are the same.",
         Unchanged = "unchanged": "It was left as it was.",
         Stale = "stale": "It still runs with older secrets, since this run was not to start it.",
         #[default]
@@ -224,6 +208,21 @@ pub struct SecretRow {
     pub file: String,
 }
 
+/// What asking one source took.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct SourceRow {
+    /// The id of the source.
+    pub id: String,
+    /// How many items it was asked for.
+    pub asked: usize,
+    /// How many of them it had.
+    pub found: usize,
+    /// The requests over the network that it took, logging in included, and the programs that were started.
+    pub calls: u32,
+    /// Wall time in milliseconds. Sources are asked at the same time.
+    pub milliseconds: u64,
+}
+
 /// A source that had a secret too and lost.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Shadowed {
@@ -257,6 +256,37 @@ pub struct VariableRow {
     pub name: String,
     /// How the program gets it.
     pub form: VariableForm,
+}
+
+tokens! {
+    /// In which way something is not as the last deployment left it.
+    DriftKind {
+        #[default]
+        Missing = "missing": "A container is gone.",
+        Recreated = "recreated": "A container was made anew, and not by a deployment.",
+        WithoutSecrets = "without-secrets": "A container was made without the override file: it has no secrets.",
+        Added = "added": "There is a container that the deployment did not leave.",
+        Stopped = "stopped": "A container that ran does not run.",
+        Variables = "variables": "A container has other variables.",
+        Networks = "networks": "A container is in other networks.",
+        Stale = "stale": "A service runs with older secrets, since no deployment started it.",
+        VolumeGone = "volume-gone": "A volume is gone.",
+        VolumeReplaced = "volume-replaced": "A volume was removed and made anew.",
+        SecretsChanged = "secrets-changed": "The secrets in a volume are not those that were put there.",
+        FilesChanged = "files-changed": "The secret files are not those that were written.",
+        FilesGone = "files-gone": "The secret files are gone.",
+    }
+}
+
+/// One thing that is not as the last deployment left it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct DriftRow {
+    /// In which way.
+    pub kind: DriftKind,
+    /// The service, where it is about one.
+    pub service: Option<String>,
+    /// The fact, as a sentence without a full stop.
+    pub detail: String,
 }
 
 /// A warning and what to do about it.
@@ -295,11 +325,14 @@ impl Default for Report {
             delivery: None,
             degraded: false,
             secrets: Vec::new(),
+            sources: Vec::new(),
             services: Vec::new(),
             missing: Vec::new(),
             changed: Vec::new(),
             recreated: Vec::new(),
             created: Vec::new(),
+            plan: None,
+            drift: Vec::new(),
             warnings: Vec::new(),
             notes: Vec::new(),
             override_file: None,

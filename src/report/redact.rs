@@ -42,6 +42,8 @@ impl Report {
             texts.extend(&mut warning.hint);
         }
         texts.extend(&mut self.notes);
+        texts.extend(self.drift.iter_mut().map(|row| &mut row.detail));
+        texts.extend(self.plan.iter_mut().flat_map(super::plan::Plan::free_texts));
         texts
     }
 }
@@ -49,7 +51,10 @@ impl Report {
 #[cfg(test)]
 mod tests {
     use crate::error::{Code, Error, Problem};
-    use crate::report::{DeliveryRow, Message, Report, SecretRow, ServiceRow, json};
+    use crate::report::plan::{
+        Origin, Plan, PlannedSecret, PlannedService, SecretChange, ServiceAction, TakenVariable,
+    };
+    use crate::report::{DeliveryRow, DriftKind, DriftRow, Message, Report, SecretRow, ServiceRow, json};
     use crate::secret::SecretName;
 
     #[test]
@@ -78,11 +83,33 @@ mod tests {
         });
         report.warn(Message::new(quoted()).hint(quoted()));
         report.note(quoted());
+        report.drift.push(DriftRow { kind: DriftKind::Added, service: None, detail: quoted() });
+        let origin =
+            || Some(Origin { source: "vault".into(), reference: Some(quoted()), version: Some(quoted()) });
+        report.plan = Some(Plan {
+            secrets: vec![PlannedSecret {
+                name: "KEY".into(),
+                change: SecretChange::Moved,
+                origin: origin(),
+                before: origin(),
+                changed_for: vec![],
+                gained: vec![],
+                lost: vec![],
+            }],
+            services: vec![PlannedService {
+                name: "bot".into(),
+                action: ServiceAction::Start,
+                why: Some(quoted()),
+                if_image_changes: false,
+            }],
+            variables: vec![TakenVariable { service: "bot".into(), name: "KEY".into(), why: quoted() }],
+            ..Plan::default()
+        });
 
         report.redact(|text| text.replace("hunter2-hunter2", "***"));
 
         let json = json::to_string(&report).unwrap();
         assert!(!json.contains("hunter2"), "{json}");
-        assert_eq!(json.matches("it printed ***").count(), 15);
+        assert_eq!(json.matches("it printed ***").count(), 22);
     }
 }

@@ -4,7 +4,8 @@ use super::log::{sentence, stages};
 use super::markdown::{block, code, codes, text};
 use super::model::{ErrorRow, Message, Outcome, Report, SecretRow, SecretState, ServiceRow};
 use super::picture::picture;
-use super::text::shortened;
+use super::plan::{self, Tense};
+use super::text::{duration, shortened};
 
 /// GitHub takes 1 MiB a step (`FileCommandManager` in the runner) and drops a longer summary whole.
 const MOST_BYTES: usize = 900 * 1024;
@@ -23,6 +24,8 @@ pub fn markdown(report: &Report) -> String {
     if report.degraded {
         sections.push(degraded());
     }
+    sections.extend(changes(report));
+    sections.extend(drift(report));
     if !report.warnings.is_empty() {
         sections.push("### Warnings".to_owned());
         sections.push(bullets(report.warnings.iter().map(warning)));
@@ -40,6 +43,10 @@ pub fn markdown(report: &Report) -> String {
     if !report.services.is_empty() {
         sections.push("### Services".to_owned());
         sections.push(services(report));
+    }
+    if report.sources.iter().any(|source| source.calls > 0) {
+        sections.push("### Sources".to_owned());
+        sections.push(sources(report));
     }
     sections.extend(picture(report));
     sections.extend(
@@ -61,6 +68,7 @@ fn heading(report: &Report) -> String {
         Outcome::Unchanged => ("✅", "unchanged"),
         Outcome::RolledBack => ("↩️", "rolled back"),
         Outcome::Validated => ("✅", "validated"),
+        Outcome::InSync => ("✅", "in sync"),
         Outcome::Created => ("✅", "created"),
         Outcome::Removed => ("✅", "removed"),
         Outcome::Failed => ("❌", "failed"),
@@ -105,6 +113,40 @@ fn error(report: &Report, error: &ErrorRow) -> Vec<String> {
         sections.push(bullets(error.hints.iter().map(|hint| fact(hint))));
     }
     sections
+}
+
+/// What changed, or would: first of all, since it is what people look for. An unchanged project has nothing to tell.
+fn changes(report: &Report) -> Vec<String> {
+    let Some(plan) = &report.plan else { return Vec::new() };
+    let (title, tense) = match report.result {
+        Outcome::Unchanged => return Vec::new(),
+        Outcome::Deployed => ("### What changed", Tense::Did),
+        Outcome::Validated => ("### What a deployment would change", Tense::Would),
+        _ => ("### What was to change", Tense::Would),
+    };
+    vec![title.to_owned(), plan::markdown(plan, tense)]
+}
+
+fn drift(report: &Report) -> Option<String> {
+    let rows = report.drift.iter().map(|row| {
+        let service = row.service.as_ref().map_or("–".to_owned(), |service| code(service));
+        format!("| {service} | {} | {} |", row.kind, text(&shortened(&row.detail, LONGEST_FACT)))
+    });
+    (!report.drift.is_empty()).then(|| table("| Service | Drift | What there is |", rows))
+}
+
+fn sources(report: &Report) -> String {
+    let rows = report.sources.iter().map(|source| {
+        format!(
+            "| {} | {} of {} | {} | {} |",
+            code(&source.id),
+            source.found,
+            source.asked,
+            source.calls,
+            duration(source.milliseconds)
+        )
+    });
+    table("| Source | Found | Calls | Time |", rows)
 }
 
 fn degraded() -> String {

@@ -17,11 +17,13 @@ use tokio::time::Instant;
 pub use self::composed::TEMPLATE;
 pub use self::import::import;
 use self::merge::Merge;
+use crate::count::count;
 use crate::error::{Code, Error, Problem, Result};
 use crate::manifest::{Manifest, Place, Reference, Secret, SourceId};
+use crate::progress;
 use crate::secret::{SecretName, SecretValue};
 use crate::settings::Settings;
-use crate::sources::{Item, Refusal, Reply, Source};
+use crate::sources::{self, Item, Refusal, Reply, Source};
 
 /// What a source may take longer than `timeout`, to say by itself what did not come in time.
 const GRACE: Duration = Duration::from_secs(1);
@@ -87,6 +89,21 @@ pub struct Resolved {
     pub is_open: bool,
 }
 
+/// What asking one source took.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// The source.
+    pub source: SourceId,
+    /// How many items it was asked for.
+    pub items: usize,
+    /// How many of them it had.
+    pub found: usize,
+    /// The requests that it made, and the programs that it started.
+    pub calls: u32,
+    /// How long it took, logging in and out included.
+    pub time: Duration,
+}
+
 /// Something worth saying, with its remedy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Warning {
@@ -109,6 +126,8 @@ pub struct Resolution {
     pub notes: Vec<String>,
     /// Whether a secret is missing or a source was passed over with the user's leave.
     pub degraded: bool,
+    /// What asking each source took, highest priority first; without those that were asked for nothing.
+    pub asked: Vec<Asked>,
     problems: Vec<(Code, Problem)>,
     seen: Vec<(SecretName, SecretValue)>,
 }
@@ -191,8 +210,8 @@ pub async fn resolve(manifest: Manifest, sources: &[Box<dyn Source>], settings: 
             None => sources.iter().map(|source| source.conventional(&secret.name, &manifest.scope)).collect(),
         })
         .collect();
-    let answers = ask(&plans, sources, settings).await;
-    let mut all = Resolution::default();
+    let (answers, asked) = ask(&plans, sources, settings).await;
+    let mut all = Resolution { asked, ..Resolution::default() };
     let meeting = meeting::problems(&manifest, sources, &answers);
     all.problems.extend(meeting.into_iter().map(|problem| (Code::SecretNamesCollide, problem)));
     pass_over_ambient(&mut plans, sources, &answers, &mut all);
@@ -233,21 +252,31 @@ fn item(reference: &Reference) -> Item {
 
 /// Asks all sources at the same time; afterwards those whose reads are metered, one after the other, each for what nothing
 /// above it had.
-async fn ask(plans: &[Vec<Reference>], sources: &[Box<dyn Source>], settings: &Settings) -> Answers {
+async fn ask(
+    plans: &[Vec<Reference>],
+    sources: &[Box<dyn Source>],
+    settings: &Settings,
+) -> (Answers, Vec<Asked>) {
     let until = Instant::now() + settings.timeout + GRACE;
     let (metered, others): (Vec<_>, Vec<_>) = sources.iter().partition(|source| source.is_metered());
     let asked = others.iter().map(|source| {
         let items = items_of(source.as_ref(), plans.iter().flatten());
         ask_one(source.as_ref(), items, settings.timeout, until)
     });
-    let mut answers: Answers = join_all(asked).await.into_iter().flatten().collect();
+    let (answers, mut all): (Vec<Answers>, Vec<Option<Asked>>) = join_all(asked).await.into_iter().unzip();
+    let mut answers: Answers = answers.into_iter().flatten().collect();
     for source in metered {
         let merge = Merge { sources, answers: &answers, settings };
         let open = plans.iter().flat_map(|plan| merge.before_winner(plan));
         let items = items_of(source.as_ref(), open);
-        answers.extend(ask_one(source.as_ref(), items, settings.timeout, until).await);
+        let (more, asked) = ask_one(source.as_ref(), items, settings.timeout, until).await;
+        answers.extend(more);
+        all.push(asked);
     }
-    answers
+    let place = |asked: &Asked| sources.iter().position(|source| *source.id() == asked.source);
+    let mut all: Vec<Asked> = all.into_iter().flatten().collect();
+    all.sort_by_key(place);
+    (answers, all)
 }
 
 /// What a source is to be asked for these references. Two references to one item are one question.
@@ -256,19 +285,38 @@ fn items_of<'r>(source: &dyn Source, references: impl Iterator<Item = &'r Refere
 }
 
 /// Asks a source for all its items, and closes it: it is asked once.
-async fn ask_one(source: &dyn Source, items: BTreeSet<Item>, timeout: Duration, until: Instant) -> Answers {
+async fn ask_one(
+    source: &dyn Source,
+    items: BTreeSet<Item>,
+    timeout: Duration,
+    until: Instant,
+) -> (Answers, Option<Asked>) {
     let items: Vec<Item> = items.into_iter().collect();
     // A source that goes over the network keeps the deadline itself, and so loses only what did not come in time. One that
     // is asked for nothing may have been asked before, by an import.
-    let replies = if items.is_empty() {
-        Vec::new()
-    } else {
-        let replies = tokio::time::timeout_at(until, source.read(&items)).await;
-        replies.unwrap_or_else(|_| items.iter().map(|_| Reply::Failed(late(source.id(), timeout))).collect())
+    let start = Instant::now();
+    let work = async {
+        let replies = if items.is_empty() {
+            Vec::new()
+        } else {
+            let _shown = progress::begin(&format!("{}: {}", source.id(), count(items.len(), "secret")));
+            let replies = tokio::time::timeout_at(until, source.read(&items)).await;
+            let late = |_: &Item| Reply::Failed(late(source.id(), timeout));
+            replies.unwrap_or_else(|_| items.iter().map(late).collect())
+        };
+        source.close().await;
+        replies
     };
-    source.close().await;
+    let (replies, calls) = sources::counted(work).await;
+    let asked = (!items.is_empty()).then(|| Asked {
+        source: source.id().clone(),
+        items: items.len(),
+        found: replies.iter().filter(|reply| matches!(reply, Reply::Found(_))).count(),
+        calls,
+        time: start.elapsed(),
+    });
     let of_item = |item: Item| (source.id().clone(), item);
-    items.into_iter().map(of_item).zip(replies).collect()
+    (items.into_iter().map(of_item).zip(replies).collect(), asked)
 }
 
 fn late(id: &SourceId, timeout: Duration) -> Refusal {

@@ -43,7 +43,7 @@ pub const INPUTS: &[Input] = &[
         "mode",
         Kind::Text,
         "deploy",
-        "What to do: `deploy`, `create-files`, `create-compose`, `validate` or `down`.",
+        "What to do: `deploy`, `create-files`, `create-compose`, `validate`, `drift` or `down`.",
     ),
     input(
         "secrets",

@@ -5,6 +5,7 @@ mod inputs;
 mod reading;
 
 use std::collections::BTreeMap;
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -28,6 +29,8 @@ pub enum Mode {
     CreateCompose,
     /// Everything up to delivery, changing nothing.
     Validate,
+    /// Compares what runs with what the last deployment left.
+    Drift,
     /// Stops the project and removes what is ours.
     Down,
 }
@@ -39,6 +42,7 @@ impl Mode {
         ("create-files", Mode::CreateFiles),
         ("create-compose", Mode::CreateCompose),
         ("validate", Mode::Validate),
+        ("drift", Mode::Drift),
         ("down", Mode::Down),
     ];
 
@@ -133,8 +137,34 @@ pub struct Platform {
     pub in_container: bool,
     /// The host name, which in a container is usually its id.
     pub host_name: Option<String>,
+    /// The terminal that standard error is; `None` where it is none, and under GitHub Actions.
+    pub terminal: Option<Terminal>,
     /// Where the page of the errors is, for an action that a workflow names by its repository.
     pub errors_page: Option<String>,
+}
+
+/// A terminal that people look at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Terminal {
+    /// Its columns; `None` where it does not tell.
+    pub width: Option<u16>,
+    /// Whether it may be given colours: `NO_COLOR` is not set (no-color.org), and `TERM` is not `dumb`.
+    pub has_colours: bool,
+}
+
+impl Terminal {
+    /// The terminal that standard error is, if any.
+    fn of(variables: &Environment) -> Option<Self> {
+        let stderr = std::io::stderr();
+        if !stderr.is_terminal() {
+            return None;
+        }
+        let size = rustix::termios::tcgetwinsize(&stderr).ok();
+        Some(Self {
+            width: size.map(|size| size.ws_col).filter(|columns| *columns > 0),
+            has_colours: variables.value("NO_COLOR").is_none() && variables.text("TERM") != Some("dumb"),
+        })
+    }
 }
 
 /// What the `project-files` input asks for.
@@ -404,6 +434,8 @@ pub fn platform(given: &Given) -> Platform {
         temporary: path("RUNNER_TEMP").filter(|path| path.is_dir()),
         in_container: ["/.dockerenv", "/run/.containerenv"].iter().any(|mark| Path::new(mark).exists()),
         host_name: given.variables.text("HOSTNAME").map(str::to_owned),
+        terminal: Terminal::of(given.variables)
+            .filter(|_| given.variables.text("GITHUB_ACTIONS") != Some("true")),
         errors_page: errors_page(given.variables),
     }
 }

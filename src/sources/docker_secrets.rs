@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 
-use super::{Found, Item, Refusal, Reply, Source, Surroundings, absolute, read_file};
+use super::{About, Found, Item, Refusal, Reply, Source, Surroundings, absolute, read_file};
 use crate::error::{Code, Error, Result, plain_reason};
 use crate::manifest::{Manifest, Reference, Scope, SourceConfig, SourceId};
 use crate::secret::{SecretName, SecretValue};
@@ -85,6 +85,10 @@ impl Source for DockerSecrets {
 
     fn is_local_file(&self) -> bool {
         true
+    }
+
+    fn about(&self) -> About {
+        About { place: self.directory.display().to_string(), ..About::default() }
     }
 
     async fn read(&self, items: &[Item]) -> Vec<Reply> {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 use zeroize::Zeroize;
 
-use super::{Found, Item, Reply, Source, Surroundings, absolute, beside, read_file, unreadable};
+use super::{About, Found, Item, Reply, Source, Surroundings, absolute, beside, read_file, unreadable};
 use crate::error::{Code, Error, Result};
 use crate::manifest::{Reference, Scope, SourceId};
 use crate::secret::{SecretName, SecretValue};
@@ -41,6 +41,11 @@ impl Source for Env {
 
     fn conventional(&self, name: &SecretName, _: &Scope) -> Reference {
         Reference { source: self.id.clone(), item: name.as_str().to_owned(), field: None, version: None }
+    }
+
+    fn about(&self) -> About {
+        let github = if self.github.is_empty() { "" } else { ", and `github-secrets`" };
+        About { place: format!("the variables of this process{github}"), ..About::default() }
     }
 
     async fn read(&self, items: &[Item]) -> Vec<Reply> {

@@ -47,6 +47,12 @@ impl Identity {
         self.url.is_some() && self.bearer.is_some()
     }
 
+    /// The host that gives the tokens, where there is one.
+    pub fn host(&self) -> Option<String> {
+        let url = reqwest::Url::parse(self.url.as_deref()?).ok()?;
+        Some(super::host_of(&url))
+    }
+
     /// A token for an audience: the one that was handed out before while it is valid, else a new one.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 pub mod aws;
 pub mod azure;
+mod calls;
 mod catalog;
 mod conventional;
 pub mod docker_secrets;
@@ -24,6 +25,7 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 
+pub use self::calls::counted;
 pub use self::catalog::{Known, SOURCES, Setting, SourceKind, known};
 use self::opening::Opening;
 pub use self::opening::{check_names, credential_variables, open, without_credentials};
@@ -104,6 +106,17 @@ pub struct Remark {
     pub remedy: Option<String>,
 }
 
+/// Where a source is and who it is asked as, in words for people and without any value.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct About {
+    /// Where it is: an address, a directory, files.
+    pub place: String,
+    /// Who logs in, and by what; empty where nobody does.
+    pub login: String,
+    /// The hosts that are contacted, with their ports.
+    pub hosts: Vec<String>,
+}
+
 /// A place that may hold secrets.
 #[async_trait]
 pub trait Source: Send + Sync {
@@ -158,6 +171,11 @@ pub trait Source: Send + Sync {
     /// Called when nothing more is asked of it, perhaps twice: gives back what it was lent for this run, such as the token
     /// of a login. It takes a moment at most, whatever the store does.
     async fn close(&self) {}
+
+    /// Where it is, and who it is asked as. Asks nothing.
+    fn about(&self) -> About {
+        About::default()
+    }
 
     /// Things worth a warning that came up when it was opened, or about the items that were asked.
     fn remarks(&self, asked: &[Item]) -> Vec<Remark> {
@@ -257,6 +275,12 @@ fn beside<'n>(id: &SourceId, name: &str, others: impl Iterator<Item = &'n str>) 
         Some(other) => format!(" ({other} is there: did you mean that? `{name} = {id}:{other}`)"),
         None => String::new(),
     }
+}
+
+/// The host of an address with its port, for people: no user, password or path.
+fn host_of(url: &reqwest::Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port_or_known_default().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
 /// The directory that holds the project's secrets, absolute.

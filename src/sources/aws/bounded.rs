@@ -53,6 +53,7 @@ struct Connector {
 
 impl HttpConnector for Connector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        crate::sources::calls::one();
         let (answer, room) = (self.inner.call(request), self.room.clone());
         HttpConnectorFuture::new(async move { whole(answer.await?, &room).await })
     }

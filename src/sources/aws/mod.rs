@@ -23,7 +23,7 @@ use super::conventional;
 use super::identity::Identity;
 use super::net::Network;
 use super::opening::Opening;
-use super::{Item, Listing, Options, Refused, Remark, Reply, Source};
+use super::{About, Item, Listing, Options, Refused, Remark, Reply, Source};
 use crate::error::Result;
 use crate::manifest::{Reference, Scope, SourceId};
 use crate::secret::SecretName;
@@ -82,6 +82,14 @@ impl Source for Aws {
             Ok(session) => list::below(self, session, prefix).await,
             Err(refused) => refused.clone().listing(),
         }
+    }
+
+    fn about(&self) -> About {
+        let mut about = self.setup.about();
+        if self.setup.is_by_workflow(self.identity.is_there()) {
+            about.hosts.extend(self.identity.host());
+        }
+        about
     }
 
     fn remarks(&self, _: &[Item]) -> Vec<Remark> {

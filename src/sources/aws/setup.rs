@@ -12,7 +12,7 @@ use crate::error::{Code, Error, Result, plain_reason};
 use crate::files::{self, LARGEST_SETTINGS};
 use crate::manifest::SourceId;
 use crate::settings::{Environment, Settings};
-use crate::sources::{Options, Refusal, net};
+use crate::sources::{About, Options, Refusal, host_of, net};
 
 /// The audience that AWS documents for the workflow's identity tokens.
 const AUDIENCE: &str = "sts.amazonaws.com";
@@ -125,6 +125,33 @@ impl Setup {
             role,
             variables,
         }))
+    }
+
+    /// Whether the workflow's own identity logs in.
+    pub(super) fn is_by_workflow(&self, has_identity: bool) -> bool {
+        matches!(self.login, Login::Unsaid) && self.role.is_some() && has_identity
+    }
+
+    /// Where it is, and who it is asked as: names of variables, profiles and roles, and no value.
+    pub(super) fn about(&self) -> About {
+        let region = self.region.as_ref().map_or("REGION", |said| said.text.as_str());
+        let ending = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
+        let own = self.endpoint.as_ref().and_then(|said| reqwest::Url::parse(&said.text).ok());
+        let mut hosts =
+            vec![own.as_ref().map_or_else(|| format!("secretsmanager.{region}.{ending}:443"), host_of)];
+        if own.is_none() && self.role.is_some() {
+            hosts.push(format!("sts.{region}.{ending}:443"));
+        }
+        let login = match &self.login {
+            Login::Keys { said_by, .. } => format!("the keys of {said_by}"),
+            Login::Profile(name) => format!("the profile {name}"),
+            Login::TokenFile => format!("the token of {TOKEN_FILE}"),
+            Login::Container => "whom the container runs as".to_owned(),
+            Login::Unsaid if self.role.is_some() => "the workflow's identity, else the machine's".to_owned(),
+            Login::Unsaid => "whom the machine runs as".to_owned(),
+        };
+        let role = self.role.as_ref().map(|role| format!(", then {}", role.arn)).unwrap_or_default();
+        About { place: format!("region {region}"), login: format!("{login}{role}"), hosts }
     }
 
     /// Looks at the files that the SDK is going to read by itself, whatever they are and however long.

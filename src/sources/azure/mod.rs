@@ -30,7 +30,7 @@ use super::conventional;
 use super::identity::Identity;
 use super::net::{self, Answer, Network};
 use super::opening::Opening;
-use super::{Item, Listing, Options, Refused, Reply, Source};
+use super::{About, Item, Listing, Options, Refused, Reply, Source};
 use crate::error::Result;
 use crate::manifest::{Reference, Scope, SourceId};
 use crate::secret::SecretName;
@@ -81,6 +81,23 @@ impl Source for Azure {
 
     fn is_ambient(&self) -> bool {
         matches!(self.login, Login::Nothing)
+    }
+
+    fn about(&self) -> About {
+        let mut hosts = vec![format!("{}:443", self.vault.host)];
+        if self.login.application().is_some() {
+            hosts.push(format!("{}:443", self.vault.authority));
+        }
+        if matches!(self.login, Login::Oidc(_)) {
+            hosts.extend(self.identity.host());
+        }
+        if let Login::ManagedIdentity(_) = self.login
+            && let Ok(url) = reqwest::Url::parse(&self.metadata_host)
+        {
+            hosts.push(super::host_of(&url));
+        }
+        let login = if matches!(self.login, Login::Nothing) { "nobody".to_owned() } else { self.login.who() };
+        About { place: format!("https://{}", self.vault.host), login, hosts }
     }
 
     async fn read(&self, items: &[Item]) -> Vec<Reply> {

@@ -12,7 +12,9 @@ use async_trait::async_trait;
 use zeroize::Zeroizing;
 
 use self::parse::{Interpolation, Quoting, Warning, WarningKind, parse};
-use super::{Found, Item, Remark, Reply, Source, Surroundings, absolute, beside, read_file, unreadable};
+use super::{
+    About, Found, Item, Remark, Reply, Source, Surroundings, absolute, beside, read_file, unreadable,
+};
 use crate::error::{Code, Error, Result, plain_reason};
 use crate::files::{self, Contents, LARGEST_VALUES};
 use crate::manifest::{Reference, Scope, SourceId};
@@ -107,6 +109,10 @@ impl Source for Dotenv {
 
     fn is_local_file(&self) -> bool {
         true
+    }
+
+    fn about(&self) -> About {
+        About { place: self.files.join(", "), ..About::default() }
     }
 
     async fn read(&self, items: &[Item]) -> Vec<Reply> {

@@ -209,6 +209,7 @@ impl Network {
     }
 
     async fn once(&self, request: RequestBuilder, deadline: Instant) -> std::result::Result<Answer, Failure> {
+        super::calls::one();
         let whole = async {
             let mut response = request.send().await.map_err(|error| Failure::of(&error))?;
             let (status, headers) = (response.status(), response.headers().clone());

@@ -73,6 +73,16 @@ pub(super) struct Op {
     private: OnceCell<TempDir>,
 }
 
+impl Op {
+    /// Who signs in, in words.
+    pub(super) fn login_in_words(&self) -> String {
+        match &self.login {
+            Login::ServiceAccount(_) => format!("the service account of {}", self.token_variable),
+            Login::Desktop(_) => "who is signed in on this machine".to_owned(),
+        }
+    }
+}
+
 /// How a run of the program ended.
 pub(super) enum Ended {
     /// Well, with its output.
@@ -130,6 +140,7 @@ impl Op {
     }
 
     async fn ended(&self, arguments: Arguments, template: Option<&str>) -> Result<Talked, Refusal> {
+        crate::sources::calls::one();
         let mut child = self.command(arguments, template.is_some()).await?.spawn().map_err(|error| {
             Refusal::new(format!("`op` cannot be started: {}", plain_reason(&error)), self.get_op())
         })?;

@@ -237,7 +237,18 @@ impl Connect {
     }
 
     /// The server as messages name it.
-    fn server(&self) -> String {
+    /// The variable that holds the token.
+    pub(super) fn token_variable(&self) -> &str {
+        &self.token_variable
+    }
+
+    /// The server's host and port, for people.
+    pub(super) fn host(&self) -> String {
+        crate::sources::host_of(&self.host)
+    }
+
+    /// The server, for people.
+    pub(super) fn server(&self) -> String {
         let host = self.host.host_str().unwrap_or_default();
         self.host.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
     }

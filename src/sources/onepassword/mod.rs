@@ -16,7 +16,7 @@ use reqwest::header::HeaderValue;
 use self::cli::{Login, Op};
 use self::connect::Connect;
 use self::reference::{SecretReference, is_supported};
-use super::{Item, Listing, Opening, Options, Refusal, Remark, Reply, Source, conventional, net};
+use super::{About, Item, Listing, Opening, Options, Refusal, Remark, Reply, Source, conventional, net};
 use crate::error::{Code, Error, Result};
 use crate::manifest::{Reference, Scope, SourceId};
 use crate::secret::{SecretName, SecretValue};
@@ -130,6 +130,21 @@ impl Source for Onepassword {
 
     fn naming_part<'i>(&self, item: &'i str) -> &'i str {
         item.strip_suffix(FIELD).and_then(|item| item.strip_suffix('/')).unwrap_or(item)
+    }
+
+    fn about(&self) -> About {
+        match &self.way {
+            Way::Connect(connect) => About {
+                place: connect.server(),
+                login: format!("the token of {}", connect.token_variable()),
+                hosts: vec![connect.host()],
+            },
+            Way::Program(op) => About {
+                place: "the program `op`".to_owned(),
+                login: op.login_in_words(),
+                hosts: vec!["*.1password.com:443".to_owned()],
+            },
+        }
     }
 
     fn remarks(&self, _: &[Item]) -> Vec<Remark> {

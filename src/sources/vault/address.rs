@@ -68,6 +68,11 @@ impl Address {
         server(&self.base)
     }
 
+    /// The host and its port, for people.
+    pub(super) fn host(&self) -> String {
+        crate::sources::host_of(&self.base)
+    }
+
     /// Whether another address is of the same server: scheme, host and port.
     pub(super) fn is_server_of(&self, other: &Url) -> bool {
         self.base.origin() == other.origin()

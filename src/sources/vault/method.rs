@@ -46,6 +46,31 @@ pub(super) enum Jwt {
     OfWorkflow(Option<String>),
 }
 
+impl Login {
+    /// Whether the workflow's own identity logs in.
+    pub(super) fn is_of_workflow(&self) -> bool {
+        matches!(self.method, Method::Jwt { token: Jwt::OfWorkflow(_), .. })
+    }
+
+    /// Who logs in, in words: names of variables and roles, and no value.
+    pub(super) fn in_words(&self) -> String {
+        let role =
+            |role: &Option<String>| role.as_ref().map(|role| format!(" as role {role}")).unwrap_or_default();
+        match &self.method {
+            Method::Token { said_by, .. } => format!("a token, {said_by}"),
+            Method::AppRole { .. } => "an AppRole".to_owned(),
+            Method::Jwt { role: named, token: Jwt::Given(_) } => format!("a JWT{}", role(named)),
+            Method::Jwt { role: named, token: Jwt::OfWorkflow(_) } => {
+                format!("the workflow's identity{}", role(named))
+            }
+            Method::Userpass { .. } => "a user's name and password".to_owned(),
+            Method::Kubernetes { role: named, .. } => {
+                format!("the pod's service account{}", role(&Some(named.clone())))
+            }
+        }
+    }
+}
+
 /// What surrounds the choice.
 pub(super) struct Around<'a> {
     /// Whether the workflow may ask for tokens of its own.

@@ -28,7 +28,7 @@ pub(super) use self::refusal::rule;
 pub(super) use self::setup::{MOUNT, open};
 use self::transport::Transport;
 use super::identity::Identity;
-use super::{Item, Listing, Refused, Remark, Reply, Source, conventional};
+use super::{About, Item, Listing, Refused, Remark, Reply, Source, conventional};
 use crate::manifest::{Reference, Scope, SourceId};
 use crate::secret::SecretName;
 
@@ -83,6 +83,14 @@ impl Source for Vault {
         if let State::In(session) = state {
             session.end(&self.transport).await;
         }
+    }
+
+    fn about(&self) -> About {
+        let mut hosts = vec![self.transport.host()];
+        if self.login.is_of_workflow() {
+            hosts.extend(self.identity.host());
+        }
+        About { place: self.transport.server(), login: self.login.in_words(), hosts }
     }
 
     fn remarks(&self, _: &[Item]) -> Vec<Remark> {

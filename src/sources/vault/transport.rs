@@ -80,6 +80,11 @@ impl Transport {
     }
 
     /// The server, for people: scheme, host and port.
+    pub(super) fn host(&self) -> String {
+        self.address.host()
+    }
+
+    /// The server, for people.
     pub(super) fn server(&self) -> String {
         self.address.server()
     }

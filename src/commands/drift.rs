@@ -1,0 +1,320 @@
+//! `drift`: what runs, held against what the last deployment left. Asks no source, and changes nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::SystemTime;
+
+use super::named::{Named, named};
+use super::{Run, former};
+use crate::count::count;
+use crate::delivery::override_file::TARGET;
+use crate::delivery::record::{self, Left, Record};
+use crate::delivery::revision::{Revision, Salt};
+use crate::delivery::volume::{self, REVISION};
+use crate::delivery::{Held, SecretsDir};
+use crate::docker::command::Tools;
+use crate::docker::engine::{self, Container, State};
+use crate::docker::host_paths::HostPath;
+use crate::error::{Code, Error, Problem, Result};
+use crate::report::{DriftKind, DriftRow, Outcome};
+
+pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
+    let Named { host, tools, directory, name, .. } = named(run, "looked at").await?;
+    run.begin_stage("Drift");
+    let (containers, record) =
+        tokio::try_join!(engine::containers(&tools, &name), record::read(&tools, &name))?;
+    let Some(record) = record else { return Err(not_deployed(&name)) };
+    run.console.line(&format!("the last deployment of {name} ended at {}", record.at));
+    let mut rows = of_containers(&record, &containers);
+    rows.extend(of_volumes(&record, &tools).await?);
+    rows.extend(of_secrets(&containers, &tools).await?);
+    if record.delivery == "file" {
+        let held = SecretsDir::open(&directory, &run.settings.secrets_dir)?.held()?;
+        let here = host.to_host(&directory)?.join(&run.settings.secrets_dir);
+        rows.extend(of_files(&record, &containers, &held, &here)?);
+    }
+    for row in &rows {
+        run.console.line(&format!("{}: {}", row.kind, row.detail));
+    }
+    run.report.drift = rows;
+    if run.report.drift.is_empty() {
+        return Ok(Outcome::InSync);
+    }
+    let problems = run.report.drift.iter().map(|row| {
+        let problem = Problem::new(row.detail.clone());
+        match remedy(row.kind) {
+            Some(remedy) => problem.remedy(remedy),
+            None => problem,
+        }
+    });
+    Err(Error::new(Code::Drift, format!("{name} is not as the last deployment left it, at {}", record.at))
+        .problems(problems.collect())
+        .hint("`deploy` puts right what it finds; with `force-recreate` it makes every container anew."))
+}
+
+fn not_deployed(name: &str) -> Error {
+    Error::new(Code::NotDeployed, format!("nothing is noted of a deployment of {name} on this engine"))
+        .hint("Deploy it once: each deployment that succeeds notes what it leaves.")
+}
+
+fn remedy(kind: DriftKind) -> Option<&'static str> {
+    match kind {
+        DriftKind::Recreated | DriftKind::Variables | DriftKind::Networks => {
+            Some("Deploy with `force-recreate`, unless this was meant.")
+        }
+        DriftKind::Stale => Some("Start it with the next deployment: `services` or `profiles` say which."),
+        DriftKind::Added => Some("Deploy with `remove-orphans`, or remove the container by hand."),
+        DriftKind::VolumeGone | DriftKind::VolumeReplaced => {
+            Some("If it held data, put the data back from your backup.")
+        }
+        DriftKind::SecretsChanged => Some(
+            "Rotate the secrets if you do not know who did this. Values that differ get a new volume; else remove the \
+             service's container and this volume, and deploy.",
+        ),
+        DriftKind::Missing
+        | DriftKind::WithoutSecrets
+        | DriftKind::Stopped
+        | DriftKind::FilesChanged
+        | DriftKind::FilesGone => None,
+    }
+}
+
+/// What is not as it was left with the containers.
+fn of_containers(record: &Record, containers: &[Container]) -> Vec<DriftRow> {
+    let mut rows = Vec::new();
+    let of = |service: &str| -> Vec<&Container> {
+        containers.iter().filter(|container| container.service == service).collect()
+    };
+    for (service, left) in &record.services {
+        rows.extend(of_service(service, left, &of(service)));
+    }
+    let known = |container: &&Container| record.services.contains_key(&container.service);
+    let added: BTreeSet<&str> =
+        containers.iter().filter(|container| !known(container)).map(|c| c.service.as_str()).collect();
+    rows.extend(added.into_iter().map(|service| {
+        row(DriftKind::Added, service, format!("service {service} has a container, and had none"))
+    }));
+    rows
+}
+
+fn row(kind: DriftKind, service: &str, detail: String) -> DriftRow {
+    DriftRow { kind, service: Some(service.to_owned()), detail }
+}
+
+fn of_service(service: &str, left: &Left, now: &[&Container]) -> Vec<DriftRow> {
+    let mut rows = Vec::new();
+    let mut tell =
+        |kind, detail: String| rows.push(row(kind, service, format!("service {service} {detail}")));
+    let (kept, new): (Vec<&Container>, Vec<&Container>) =
+        now.iter().copied().partition(|container| left.containers.contains(&container.id));
+    let gone = left.containers.len() - kept.len();
+    match new.first() {
+        None if gone > 0 && kept.is_empty() => {
+            tell(DriftKind::Missing, "has no container any more".to_owned());
+        }
+        None if gone > 0 => tell(DriftKind::Missing, format!("has lost {}", count(gone, "container"))),
+        None => {}
+        Some(first) if first.label(REVISION).is_none() => tell(
+            DriftKind::WithoutSecrets,
+            format!("was started without the override file, as {}: it has no secrets", first.name),
+        ),
+        Some(first) if gone > 0 => {
+            tell(DriftKind::Recreated, format!("has another container, {}", first.name));
+        }
+        Some(_) => tell(DriftKind::Added, format!("has {} more", count(new.len(), "container"))),
+    }
+    if let Some(first) = new.first()
+        && first.label(REVISION).is_some()
+        && !left.variables.is_empty()
+    {
+        let now = record::variables(first);
+        let only = |a: &[String], b: &[String]| -> Vec<String> {
+            a.iter().filter(|name| !b.contains(name)).cloned().collect()
+        };
+        let (more, less) = (only(&now, &left.variables), only(&left.variables, &now));
+        if !more.is_empty() {
+            tell(DriftKind::Variables, format!("has variables that it did not have: {}", more.join(", ")));
+        }
+        if !less.is_empty() {
+            tell(DriftKind::Variables, format!("lacks variables that it had: {}", less.join(", ")));
+        }
+    }
+    let up = kept.iter().filter(|container| record::is_up(container)).count();
+    if new.is_empty() && up + gone < left.running {
+        let idle = kept.iter().find(|container| !record::is_up(container));
+        tell(DriftKind::Stopped, format!("does not run: {}", idle.map_or_else(String::new, |c| doing(c))));
+    }
+    for container in &kept {
+        let now = record::networks(container);
+        if now != left.networks {
+            let (now, before) = (in_words(&now), in_words(&left.networks));
+            tell(DriftKind::Networks, format!("is in {now}, and was in {before}"));
+            break;
+        }
+    }
+    if left.stale {
+        tell(DriftKind::Stale, "runs with older secrets: the last deployment did not start it".to_owned());
+    }
+    rows
+}
+
+/// What a container does that does not run.
+fn doing(container: &Container) -> String {
+    if let State::Exited(status) = container.state() {
+        return format!("{} has ended with status {status}", container.name);
+    }
+    let status = container.raw.pointer("/State/Status").and_then(|status| status.as_str());
+    format!("{} is {}", container.name, status.unwrap_or("in a state that the engine does not tell"))
+}
+
+fn in_words(networks: &[String]) -> String {
+    if networks.is_empty() { "no network".to_owned() } else { networks.join(", ") }
+}
+
+async fn of_volumes(record: &Record, tools: &Tools) -> Result<Vec<DriftRow>> {
+    let names: Vec<String> = record.volumes.keys().cloned().collect();
+    let now = engine::volumes_named(tools, &names).await?;
+    let row = |kind, detail| Some(DriftRow { kind, service: None, detail });
+    let of = |(name, created): (&String, &String)| match now.iter().find(|volume| volume.name == *name) {
+        None => row(DriftKind::VolumeGone, format!("the volume {name} is gone")),
+        Some(volume) if volume.created != *created => row(
+            DriftKind::VolumeReplaced,
+            format!("the volume {name} is another one: it was made at {}, not at {created}", volume.created),
+        ),
+        Some(_) => None,
+    };
+    Ok(record.volumes.iter().filter_map(of).collect())
+}
+
+/// Whether each volume of secrets that a container mounts holds what was put there.
+async fn of_secrets(containers: &[Container], tools: &Tools) -> Result<Vec<DriftRow>> {
+    let mut mounted: BTreeMap<String, &Container> = BTreeMap::new();
+    for container in containers {
+        let own =
+            container.mounts().into_iter().find(|(kind, _, target)| *kind == "volume" && *target == TARGET);
+        if let Some((_, name, _)) = own {
+            mounted.entry(name.to_owned()).or_insert(container);
+        }
+    }
+    let names: Vec<String> = mounted.keys().cloned().collect();
+    let mut rows = Vec::new();
+    for found in engine::volumes_named(tools, &names).await? {
+        let (Some(sum), Some(label), Some(container)) =
+            (found.labels.get(volume::SUM), found.labels.get(REVISION), mounted.get(&found.name))
+        else {
+            continue;
+        };
+        let (Some(salt), Some(held)) = (Salt::of_label(label), volume::held(tools, &container.id).await?)
+        else {
+            continue;
+        };
+        let content = volume::sum_of(
+            held.iter().map(|file| (file.name.as_str(), file.mode, file.uid, file.gid, &file.value)),
+        );
+        if Revision::of(&content, salt)?.digest() != sum {
+            let service = &container.service;
+            rows.push(row(
+                DriftKind::SecretsChanged,
+                service,
+                format!(
+                    "the secrets of service {service} are not those that were put into the volume {}",
+                    found.name
+                ),
+            ));
+        }
+    }
+    Ok(rows)
+}
+
+/// Whether the secret files are those that were written; only where containers mount them from this directory (`here`).
+fn of_files(
+    record: &Record,
+    containers: &[Container],
+    held: &[Held],
+    here: &HostPath,
+) -> Result<Vec<DriftRow>> {
+    let mounts = containers.iter().flat_map(Container::mounts);
+    let is_ours = |target: &str| target.starts_with(TARGET);
+    let mut sources = mounts.filter(|(_, _, target)| is_ours(target)).map(|(_, source, _)| source);
+    if !sources.any(|source| std::path::Path::new(source).starts_with(here.as_path())) {
+        return Ok(Vec::new());
+    }
+    let row = |kind, detail| Ok(vec![DriftRow { kind, service: None, detail }]);
+    if held.is_empty() {
+        return row(
+            DriftKind::FilesGone,
+            format!("the secret files in {here} are gone: a service that restarts stays down"),
+        );
+    }
+    if former::is_as_left(held, record.files.as_deref())? {
+        return Ok(Vec::new());
+    }
+    let at = humantime::parse_rfc3339(&record.at).unwrap_or(SystemTime::UNIX_EPOCH);
+    let later: Vec<String> =
+        held.iter().filter(|file| file.modified > at).map(|file| file.path.display().to_string()).collect();
+    let which =
+        if later.is_empty() { String::new() } else { format!("; written since: {}", later.join(", ")) };
+    row(DriftKind::FilesChanged, format!("the secret files in {here} are not those that were written{which}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn container(service: &str, id: &str, labels: &[&str], status: &str) -> Container {
+        let labels: serde_json::Map<_, _> =
+            labels.iter().map(|label| ((*label).to_owned(), json!("salt.digest"))).collect();
+        Container {
+            id: id.to_owned(),
+            name: format!("p-{service}-1"),
+            service: service.to_owned(),
+            raw: json!({
+                "Config": { "Labels": labels, "Env": ["PATH=/bin", "MODE=x"] },
+                "State": { "Status": status, "ExitCode": 137 },
+                "NetworkSettings": { "Networks": { "p_default": {} } },
+            }),
+        }
+    }
+
+    fn kinds(now: &[Container]) -> Vec<(DriftKind, String)> {
+        let left = container("web", "1", &[REVISION], "running");
+        let record = Record {
+            services: BTreeMap::from([("web".to_owned(), Left::of(&[&left], vec!["KEY".into()]))]),
+            ..Record::default()
+        };
+        of_containers(&record, now).into_iter().map(|row| (row.kind, row.detail)).collect()
+    }
+
+    #[test]
+    fn containers_that_are_as_they_were_left_are_no_drift_and_every_other_one_is() {
+        let with = |change: fn(&mut serde_json::Value)| {
+            let mut other = container("web", "1", &[REVISION], "running");
+            change(&mut other.raw);
+            other
+        };
+        let anew = |labels: &[&str], env: serde_json::Value| {
+            let mut other = container("web", "2", labels, "running");
+            other.raw["Config"]["Env"] = env;
+            other
+        };
+        for (now, expected) in [
+            (vec![with(|_| ())], vec![]),
+            (vec![], vec![DriftKind::Missing]),
+            (vec![container("web", "2", &[], "running")], vec![DriftKind::WithoutSecrets]),
+            (vec![anew(&[REVISION], json!(["PATH=/bin", "MODE=y"]))], vec![DriftKind::Recreated]),
+            (
+                vec![anew(&[REVISION], json!(["PATH=/bin", "DEBUG=1"]))],
+                vec![DriftKind::Recreated, DriftKind::Variables, DriftKind::Variables],
+            ),
+            (vec![with(|raw| raw["State"]["Status"] = json!("exited"))], vec![DriftKind::Stopped]),
+            (vec![with(|raw| raw["State"]["Status"] = json!("paused"))], vec![DriftKind::Stopped]),
+            (vec![with(|raw| raw["NetworkSettings"] = json!({}))], vec![DriftKind::Networks]),
+            (vec![with(|_| ()), container("db", "3", &[], "running")], vec![DriftKind::Added]),
+            (vec![with(|_| ()), container("web", "3", &[REVISION], "running")], vec![DriftKind::Added]),
+        ] {
+            let found = kinds(&now);
+            assert_eq!(found.iter().map(|(kind, _)| *kind).collect::<Vec<_>>(), expected, "{found:?}");
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! Which project it is, for modes that ask for no value and must do even where the manifest or a Compose file cannot be read.
+
+use super::{Run, connecting, gather};
+use crate::docker::command::{Call, Tools};
+use crate::docker::engine;
+use crate::docker::host_paths::HostPaths;
+use crate::docker::project::{Project, With, likely_name};
+use crate::error::{Code, Result};
+use crate::manifest::Secret;
+
+/// The project as far as it is known without a value.
+pub(super) struct Named {
+    pub(super) host: HostPaths,
+    pub(super) tools: Tools,
+    /// Its directory, as this process sees it.
+    pub(super) directory: std::path::PathBuf,
+    /// Its name.
+    pub(super) name: String,
+    /// What a call of Compose for it begins with.
+    pub(super) call: Call,
+}
+
+/// Looks for it. `doing` is what is done with it, for warnings: `taken down`.
+pub(super) async fn named(run: &mut Run, doing: &str) -> Result<Named> {
+    let early = gather::early_tools(run);
+    let host = gather::host_paths(run, &early).await?;
+    let gather::Found { files, profiles, name } = gather::find_project(&run.settings)?;
+    // Which secrets there are is of no matter here, but `${NAME:?}` must pass.
+    let read = gather::read_leniently(&run.settings, &files);
+    let mut known = None;
+    let tools = match read {
+        Ok(manifest) => {
+            run.declare(&manifest);
+            run.console.release();
+            let names: Vec<&Secret> = manifest.secrets.iter().collect();
+            let tools = gather::tools(run, &files.directory, &names, None);
+            known = Some(manifest);
+            tools
+        }
+        // Nobody knows which variables are secrets: Compose gets those alone that it needs to reach the engine.
+        Err(error) => {
+            run.console.release();
+            run.warn(format!("the project is {doing} without the manifest: {error}"), None);
+            early.clone()
+        }
+    };
+    connecting::connect(run, known.as_ref(), &files.directory, &early, &host).await?;
+    let tools = connecting::for_engine(run, tools);
+    gather::check_socket(&tools)?;
+    let directory = files.directory.clone();
+    engine::check_engine(&tools).await?;
+    let told = run.settings.compose.name.clone().or(name);
+    let likely = likely_name(told.as_deref(), &host.to_host(&directory)?);
+    let (name, call) = match Project::load(&tools, &run.settings.compose, files, &host, &profiles).await {
+        Ok(project) => {
+            let call = project.call(&tools, With::NoOverride, &["*".to_owned()]);
+            (project.model.name, call)
+        }
+        // What a file needs to be read (`${IMAGE_TAG:?}`) is not needed to find what runs.
+        Err(error) if error.code == Code::ComposeFileInvalid => {
+            run.warn(format!("the project is {doing} by its name {likely}: {}", error.fact), None);
+            (likely.clone(), tools.compose(&[]).option("--project-name", &likely))
+        }
+        Err(error) => return Err(error),
+    };
+    run.report.project = Some(name.clone());
+    Ok(Named { host, tools, directory, name, call })
+}
