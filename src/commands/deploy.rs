@@ -10,7 +10,7 @@ use super::planning::{self, Planned};
 use super::project::Prepared;
 use super::proving::{self, Proof};
 use super::ready::{Ready, ready};
-use super::{Run, overriding, reporting};
+use super::{Run, overriding, recording, reporting};
 use crate::access::{Access, ServiceAccess};
 use crate::count::count;
 use crate::delivery::ProjectLock;
@@ -46,6 +46,7 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
     let declared_secrets = resolution.declared();
     reporting::deployment_notes(run);
 
+    recording::begin(run).await?;
     let images = images(run, &mut prepared, &secrets, &tools).await?;
     let containers = std::mem::take(&mut prepared.containers);
     let mut planned = planning::plan_delivery(run, &prepared, &secrets, &tools, &images, containers).await?;

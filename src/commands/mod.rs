@@ -6,6 +6,7 @@ mod deploy;
 mod down;
 mod exposure;
 mod gather;
+mod github;
 mod offline;
 mod overriding;
 mod own_files;
@@ -14,6 +15,7 @@ mod policy;
 mod project;
 mod proving;
 mod ready;
+mod recording;
 mod reporting;
 mod validate;
 
@@ -26,6 +28,7 @@ use crate::delivery::ReportFile;
 use crate::docker::host_paths::HostPath;
 use crate::error::{Code, Error, Problem, Result};
 use crate::files;
+use crate::github::api::deployment::Recorded;
 use crate::interrupt::Interrupt;
 use crate::manifest::{Manifest, Place};
 use crate::remote::Remote;
@@ -50,6 +53,10 @@ struct Run {
     stage: Option<(String, Instant)>,
     /// The session with the machine of the engine, where that is another one.
     remote: Option<Remote>,
+    /// The deployment that is recorded at GitHub.
+    recorded: Option<Recorded>,
+    /// Warnings that fail no run, not even under `strict`: that somebody beside the deployment did not answer.
+    remarks: Vec<Message>,
     /// What is wrong and does not keep the run from looking for what else is. Nothing is changed after something got here.
     wrong: Vec<Error>,
 }
@@ -84,6 +91,11 @@ pub async fn run(settings: Settings, console: Arc<Console>, interrupt: Interrupt
             error.code.exit_status()
         }
     };
+    let is_well = recording::is_well(run.report.result);
+    recording::end(&mut run, is_well).await;
+    run.tell_remarks();
+    recording::comment(&mut run).await;
+    run.tell_remarks();
     reporting::write(&mut run);
     tracing::debug!("peak memory {} kB", peak_memory().unwrap_or_default());
     status
@@ -139,6 +151,8 @@ impl Run {
             sarif_file: None,
             stage: None,
             remote: None,
+            recorded: None,
+            remarks: Vec::new(),
             wrong: Vec::new(),
         }
     }
@@ -166,6 +180,15 @@ impl Run {
 
     fn warn(&mut self, text: impl Into<String>, hint: Option<String>) {
         self.report.warn(Message { hint, ..Message::new(text) });
+    }
+
+    /// Warns of what fails no run, not even under `strict`.
+    fn remark(&mut self, message: Message) {
+        self.remarks.push(message);
+    }
+
+    fn tell_remarks(&mut self) {
+        std::mem::take(&mut self.remarks).into_iter().for_each(|message| self.report.warn(message));
     }
 
     /// Notes what is wrong, and gives what there is to go on with.

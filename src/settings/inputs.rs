@@ -90,6 +90,31 @@ pub const INPUTS: &[Input] = &[
         "The deployment environment, e.g. `production`: the second part of the conventional references.",
     ),
     input(
+        "github-token",
+        Kind::Secret,
+        "",
+        "A token for GitHub's API, by which `validate` and `deploy` compare the names of the secrets that GitHub has with those that are declared: a fine-grained one, or an app's, with `Secrets: read`. The workflow's own `GITHUB_TOKEN` may not list secrets; it does for `comment` and `deployment`.",
+    ),
+    input(
+        "repo",
+        Kind::Text,
+        "",
+        "`github-token`: whose secrets are compared, `owner/name`; that GitHub does not tell is then an error of `validate`. Default: `GITHUB_REPOSITORY`, else the checkout's remote.",
+    ),
+    input(
+        "comment",
+        Kind::Switch,
+        "false",
+        "`validate` of a pull request: writes what it found as one comment, which later runs update. Needs `github-token` with `pull-requests: write`.",
+    ),
+    input(
+        "deployment",
+        Kind::Text,
+        "",
+        "`deploy`: records the deployment at GitHub under this environment's name. Needs `github-token` with `deployments: write`. For jobs without an `environment:` of their own: for others GitHub does it.",
+    ),
+    input("environment-url", Kind::Text, "", "`deployment`: the address at which the project can be seen."),
+    input(
         "grant-to",
         Kind::List,
         "",

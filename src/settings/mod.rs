@@ -13,6 +13,7 @@ pub use inputs::{INPUTS, Input, Kind};
 
 use self::reading::Reading;
 use crate::error::{Code, Error, Result};
+use crate::github::repository::Repository;
 use crate::nearest::slip;
 use crate::remote::{Address, Server};
 use crate::secret::SecretValue;
@@ -165,11 +166,33 @@ pub struct EngineSettings {
     pub tls_ca: Option<String>,
 }
 
+impl GithubSettings {
+    /// Whether the token is for something besides comparing secrets.
+    pub fn has_other_use(&self) -> bool {
+        self.comment || self.deployment.is_some()
+    }
+}
+
 impl EngineSettings {
     /// Whether `docker-host` names another machine.
     pub fn is_remote(&self) -> bool {
         self.host.as_ref().is_some_and(Address::is_remote)
     }
+}
+
+/// What is said of GitHub's API.
+#[derive(Clone, Default)]
+pub struct GithubSettings {
+    /// `github-token`; outside of a workflow, where `repo` asks for GitHub, else `GH_TOKEN`.
+    pub token: Option<SecretValue>,
+    /// `repo`: whose secrets are compared, where that is said.
+    pub repo: Option<Repository>,
+    /// `comment`.
+    pub comment: bool,
+    /// `deployment`: the name of the environment that deployments are recorded for.
+    pub deployment: Option<String>,
+    /// `environment-url`.
+    pub environment_url: Option<String>,
 }
 
 /// Everything the user said.
@@ -184,6 +207,8 @@ pub struct Settings {
     pub config: Option<PathBuf>,
     /// `github-secrets`.
     pub github_secrets: Option<SecretValue>,
+    /// `github-token` and what belongs to it.
+    pub github: GithubSettings,
     /// `sources`; empty for all that are configured.
     pub sources: Vec<String>,
     /// `env-file`, as given: relative to the project directory.
@@ -265,6 +290,10 @@ impl Settings {
                 reading.note(only_validate(input, settings.mode));
             }
         }
+        if settings.offline && settings.github.repo.is_some() {
+            let fact = "repo: with `offline` nothing is asked, and GitHub neither";
+            reading.note(Error::new(Code::Usage, fact).hint("Leave `repo` or `offline` out."));
+        }
         let writes_files = matches!(settings.mode, Mode::CreateFiles | Mode::CreateCompose);
         if settings.engine.is_remote() && writes_files {
             reading.note(needs_no_engine(settings.mode));
@@ -302,6 +331,7 @@ impl Reading<'_> {
             secrets: self.text("secrets"),
             config: self.optional("config").map(|text| path(&text, &workspace, project)),
             github_secrets: self.secret("github-secrets"),
+            github: self.github(platform.actions),
             sources: self.list("sources"),
             env_files: self.list("env-file").into_iter().map(PathBuf::from).collect(),
             prefix: self.optional("prefix"),
