@@ -15,12 +15,14 @@ use crate::settings::{Mode, Settings};
 
 /// How long a record may take.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// The same for a run that was told to end: the runner gives it 7 s (see `docker::command`).
+const HASTE: Duration = Duration::from_secs(3);
 
 /// Records at GitHub that a deployment begins, where the user wants that and GitHub does not do it by itself.
 pub(super) async fn begin(run: &mut Run) -> Result<()> {
     let Some(name) = run.settings.github.deployment.clone() else { return Ok(()) };
     let Some(api) = open(run, "deployment") else { return Ok(()) };
-    let settings = hasty(&run.settings);
+    let settings = hasty(run);
     if let JobEnvironment::Named(own) = run.interrupt.or(github::job_environment(&settings)).await? {
         run.report.note(format!(
             "the deployment is recorded by GitHub itself: the job has the environment `{own}`"
@@ -94,7 +96,7 @@ fn key(settings: &Settings) -> String {
 }
 
 fn open(run: &mut Run, input: &str) -> Option<Api> {
-    let settings = hasty(&run.settings);
+    let settings = hasty(run);
     let Some(token) = &settings.github.token else {
         let warning = Message::new(format!("{input}: there is no token to tell GitHub with"));
         run.remark(
@@ -112,8 +114,9 @@ fn open(run: &mut Run, input: &str) -> Option<Api> {
 }
 
 /// The settings with less patience: a run does not wait for its record.
-fn hasty(settings: &Settings) -> Settings {
-    Settings { timeout: settings.timeout.min(PATIENCE), ..settings.clone() }
+fn hasty(run: &Run) -> Settings {
+    let most = if run.interrupt.check().is_ok() { PATIENCE } else { HASTE };
+    Settings { timeout: run.settings.timeout.min(most), ..run.settings.clone() }
 }
 
 fn not_done(run: &mut Run, what: &str, trouble: Trouble) {

@@ -1,6 +1,7 @@
 //! Everything the user said, typed and checked. Only this stage reads flags, action inputs and the environment.
 
 mod environment;
+mod github;
 mod inputs;
 mod reading;
 
@@ -9,11 +10,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use environment::{Environment, holds};
+pub use github::GithubSettings;
 pub use inputs::{INPUTS, Input, Kind};
 
 use self::reading::Reading;
 use crate::error::{Code, Error, Result};
-use crate::github::repository::Repository;
 use crate::nearest::slip;
 use crate::remote::{Address, Server};
 use crate::secret::SecretValue;
@@ -166,33 +167,11 @@ pub struct EngineSettings {
     pub tls_ca: Option<String>,
 }
 
-impl GithubSettings {
-    /// Whether the token is for something besides comparing secrets.
-    pub fn has_other_use(&self) -> bool {
-        self.comment || self.deployment.is_some()
-    }
-}
-
 impl EngineSettings {
     /// Whether `docker-host` names another machine.
     pub fn is_remote(&self) -> bool {
         self.host.as_ref().is_some_and(Address::is_remote)
     }
-}
-
-/// What is said of GitHub's API.
-#[derive(Clone, Default)]
-pub struct GithubSettings {
-    /// `github-token`; outside of a workflow, where `repo` asks for GitHub, else `GH_TOKEN`.
-    pub token: Option<SecretValue>,
-    /// `repo`: whose secrets are compared, where that is said.
-    pub repo: Option<Repository>,
-    /// `comment`.
-    pub comment: bool,
-    /// `deployment`: the name of the environment that deployments are recorded for.
-    pub deployment: Option<String>,
-    /// `environment-url`.
-    pub environment_url: Option<String>,
 }
 
 /// Everything the user said.

@@ -4,11 +4,10 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 use super::inputs::INPUTS;
-use super::{EngineSettings, GithubSettings, Given, RegistryLogin, input_variable};
+use super::{EngineSettings, Given, RegistryLogin, input_variable};
 use crate::count::count;
 use crate::error::{Code, Error, Result};
 use crate::files::{self, LARGEST_VALUES};
-use crate::github::repository::Repository;
 use crate::nearest::meant;
 use crate::remote::{Address, Server};
 use crate::secret::SecretValue;
@@ -37,7 +36,7 @@ impl<'a> Reading<'a> {
     }
 
     /// What there is, or nothing of it when it was wrong.
-    fn sound<T: Default>(&self, result: Result<T>) -> T {
+    pub(super) fn sound<T: Default>(&self, result: Result<T>) -> T {
         result.unwrap_or_else(|error| {
             self.note(error);
             T::default()
@@ -134,58 +133,13 @@ impl<'a> Reading<'a> {
         }
     }
 
-    /// `github-token` and the inputs that belong to it.
-    pub(super) fn github(&self, in_workflow: bool) -> GithubSettings {
-        let repo = self.optional("repo").map(|text| Repository::parse("repo", &text)).transpose();
-        // What is exported for other programs is taken only where somebody asks for GitHub.
-        let exported = || self.given.variables.value("GH_TOKEN").cloned();
-        let asked = !in_workflow && self.optional("repo").is_some();
-        let settings = GithubSettings {
-            token: self.secret("github-token").or_else(|| exported().filter(|_| asked)),
-            repo: self.sound(repo),
-            comment: self.switch("comment"),
-            deployment: self.optional("deployment"),
-            environment_url: self.optional("environment-url"),
-        };
-        if asked && settings.token.is_none() {
-            let error = Error::new(Code::Usage, "repo: there is no token to ask GitHub with");
-            self.note(error.hint(
-                "Name a file by `--github-token-file`, or set `GH_TOKEN` (`GH_TOKEN=$(gh auth token)`).",
-            ));
-        }
-        if settings.deployment.is_some() && !in_workflow {
-            let error = Error::new(Code::Usage, "deployment: only a workflow's run is recorded at GitHub");
-            self.note(error.hint("Leave `deployment` out."));
-        }
-        match &settings.environment_url {
-            Some(_) if settings.deployment.is_none() => {
-                let error = Error::new(Code::Usage, "environment-url: goes with `deployment` alone");
-                self.note(error.hint("Say which environment it is of: `deployment: production`. A job with an `environment:` of its own says it there, as `url`."));
-            }
-            Some(text) if !is_page(text) => {
-                self.note(unexpected(
-                    "environment-url",
-                    text,
-                    "an address such as `https://app.example.com`",
-                ));
-            }
-            _ => {}
-        }
-        settings
-    }
-
     /// The logins of the `registries` input.
     pub(super) fn registries(&self) -> Vec<RegistryLogin> {
         self.sound(registries(self.secret("registries")))
     }
 }
 
-/// Whether a text is an address that a browser opens.
-fn is_page(text: &str) -> bool {
-    reqwest::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "https" | "http") && url.has_host())
-}
-
-fn unexpected(name: &str, text: &str, expected: &str) -> Error {
+pub(super) fn unexpected(name: &str, text: &str, expected: &str) -> Error {
     Error::new(
         Code::Usage,
         format!(

@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::peers::github::standin::OWNER;
-use crate::peers::github::{Github, Repository, Token};
+use crate::peers::github::{Github, OWNER, Repository, Token};
 use crate::peers::proxy::Proxy;
 use crate::scene::{Done, Scene, done};
 

@@ -91,7 +91,7 @@ fn the_environment_is_that_of_the_jobs_identity() {
         case
     };
     let said = with("production".into()).run(&["validate"]).expect(3);
-    let told = said.warning("has DB_PASSWORD, API_KEY, and this step does not get them");
+    let told = said.warning("has API_KEY, DB_PASSWORD, and this step does not get them");
     assert!(!told.contains("to the job"), "{told}");
     let said = with(serde_json::Value::Null).run(&["validate", "--environment", "production"]).expect(3);
     let told = said.warning("and this step does not get");

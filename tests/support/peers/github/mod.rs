@@ -1,12 +1,14 @@
 //! GitHub's REST API: a stand-in that keeps repositories, behind Prism, which holds every request and every answer against
 //! GitHub's own published description and turns what breaks it into an error (422, 500).
 
+pub mod shapes;
 pub mod standin;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, Weak};
 
+pub use self::shapes::OWNER;
 pub use self::standin::{Repository, Standin, Token};
 use super::{Peer, free_address, program};
 

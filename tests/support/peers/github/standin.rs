@@ -12,11 +12,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
 use super::super::wire::{Wire, data};
-
-/// The owner of all repositories.
-pub const OWNER: &str = "octo-org";
-/// What a date is that no test says anything about.
-const DATE: &str = "2026-01-10T14:59:22Z";
+use super::shapes::{self, DATE, OWNER};
 
 /// A running stand-in. It stops when it is dropped.
 pub struct Standin {
@@ -154,7 +150,7 @@ impl Repository {
 
     /// Writes a comment as somebody else.
     pub fn comment_by(&self, login: &str, kind: &str, issue: u64, body: &str) {
-        let comment = self.shared.comment(&self.name, issue, login, kind, body);
+        let comment = shapes::comment(self.shared.number(), &self.name, issue, login, kind, body);
         self.with(|kept| kept.comments.push(comment));
     }
 
@@ -215,7 +211,7 @@ impl Shared {
         if url.path() == "/user" {
             return match who.kind {
                 "Bot" => refusal(403, "Resource not accessible by integration"),
-                _ => (200, Vec::new(), user_of_request(&who)),
+                _ => (200, Vec::new(), shapes::me(&who.login, who.kind)),
             };
         }
         let path = percent_decode_str(url.path()).decode_utf8().unwrap().into_owned();
@@ -225,7 +221,7 @@ impl Shared {
         let (name, rest) = rest.split_once('/').unwrap_or((rest, ""));
         let mut repositories = self.repositories();
         let Some(kept) = repositories.get_mut(name) else { return refusal(404, "Not Found") };
-        let permission = permission(method, rest);
+        let permission = permission(rest);
         if !who.permissions.contains(permission) {
             let (status, mut headers, answer) =
                 refusal(403, "Resource not accessible by personal access token");
@@ -253,7 +249,7 @@ impl Shared {
         let parts: Vec<&str> = rest.split('/').collect();
         match (method, &parts[..]) {
             ("GET", ["environments"]) => {
-                let all = kept.environments.iter().map(|name| environment(name)).collect();
+                let all = kept.environments.iter().map(|name| shapes::environment(name)).collect();
                 listed("environments", all, page, 100)
             }
             ("GET", ["environments", .., kind @ ("secrets" | "variables")]) => {
@@ -276,7 +272,8 @@ impl Shared {
                 if text.chars().count() > 65_536 {
                     return refusal(422, "Body is too long (maximum is 65536 characters)");
                 }
-                let comment = self.comment(name, number.parse().unwrap(), &who.login, who.kind, text);
+                let comment =
+                    shapes::comment(self.number(), name, number.parse().unwrap(), &who.login, who.kind, text);
                 kept.comments.push(comment.clone());
                 (201, Vec::new(), comment)
             }
@@ -291,7 +288,7 @@ impl Shared {
                 (200, Vec::new(), kept.comments[at].clone())
             }
             ("POST", ["deployments"]) => {
-                let deployment = self.deployment(name, body);
+                let deployment = shapes::deployment(self.number(), name, body);
                 kept.deployments.push(deployment.clone());
                 let mut shown = deployment;
                 shown.as_object_mut().unwrap().remove("statuses");
@@ -301,46 +298,10 @@ impl Shared {
                 let found = kept.deployments.iter_mut().find(|one| one["id"].to_string() == **id);
                 let Some(deployment) = found else { return refusal(404, "Not Found") };
                 deployment["statuses"].as_array_mut().unwrap().push(body.clone());
-                (201, Vec::new(), self.status(name, id, body))
+                (201, Vec::new(), shapes::status(self.number(), name, id, body))
             }
             _ => refusal(404, "Not Found"),
         }
-    }
-
-    fn comment(&self, name: &str, issue: u64, login: &str, kind: &str, body: &str) -> Value {
-        let id = self.number();
-        let url = format!("https://api.github.com/repos/{OWNER}/{name}/issues");
-        json!({
-            "id": id, "node_id": format!("IC_{id}"), "url": format!("{url}/comments/{id}"),
-            "html_url": format!("https://github.com/{OWNER}/{name}/pull/{issue}#issuecomment-{id}"),
-            "issue_url": format!("{url}/{issue}"), "body": body, "user": user(login, kind),
-            "created_at": DATE, "updated_at": DATE, "author_association": "NONE",
-        })
-    }
-
-    fn deployment(&self, name: &str, body: &Value) -> Value {
-        let id = self.number();
-        let url = format!("https://api.github.com/repos/{OWNER}/{name}");
-        json!({
-            "id": id, "node_id": format!("DE_{id}"), "url": format!("{url}/deployments/{id}"), "sha": body["ref"],
-            "ref": body["ref"], "task": "deploy", "payload": {}, "environment": body["environment"],
-            "original_environment": body["environment"], "description": body["description"], "creator": user("octocat", "User"),
-            "created_at": DATE, "updated_at": DATE, "statuses_url": format!("{url}/deployments/{id}/statuses"),
-            "repository_url": url, "statuses": [],
-        })
-    }
-
-    fn status(&self, name: &str, deployment: &str, body: &Value) -> Value {
-        let id = self.number();
-        let url = format!("https://api.github.com/repos/{OWNER}/{name}");
-        json!({
-            "id": id, "node_id": format!("DS_{id}"), "url": format!("{url}/deployments/{deployment}/statuses/{id}"),
-            "state": body["state"], "creator": user("octocat", "User"), "description": "", "environment": "production",
-            "target_url": "https://example.com", "created_at": DATE, "updated_at": DATE,
-            "deployment_url": format!("{url}/deployments/{deployment}"), "repository_url": url,
-            "environment_url": body.get("environment_url").unwrap_or(&json!("https://example.com")),
-            "log_url": body.get("log_url").unwrap_or(&json!("https://example.com")),
-        })
     }
 }
 
@@ -374,13 +335,12 @@ fn named(kept: &Kept, list: &str, kind: &str, page: Page) -> Reply {
 }
 
 /// The permission that a request needs, as GitHub's own header names it.
-fn permission(method: &str, rest: &str) -> &'static str {
+fn permission(rest: &str) -> &'static str {
     match rest.split('/').next().unwrap_or_default() {
         "environments" if rest == "environments" => "actions=read",
         "environments" => "environments=read",
         "dependabot" => "dependabot_secrets=read",
         "deployments" => "deployments=write",
-        "issues" if method == "GET" => "pull_requests=write",
         "issues" => "pull_requests=write",
         _ if rest.ends_with("variables") => "variables=read",
         _ => "secrets=read",
@@ -394,47 +354,4 @@ fn refusal(status: u16, message: &str) -> Reply {
         Vec::new(),
         json!({ "message": message, "documentation_url": url, "status": status.to_string() }),
     )
-}
-
-fn environment(name: &str) -> Value {
-    json!({
-        "id": 1, "node_id": "EN_1", "name": name, "url": "https://api.github.com/environments/1",
-        "html_url": "https://github.com/environments/1", "created_at": DATE, "updated_at": DATE,
-    })
-}
-
-fn user_of_request(who: &Who) -> Value {
-    let mut user = user(&who.login, who.kind);
-    for key in ["name", "company", "blog", "location", "email", "hireable", "bio"] {
-        user[key] = Value::Null;
-    }
-    user["blog"] = json!("");
-    for key in ["public_repos", "public_gists", "followers", "following"] {
-        user[key] = json!(0);
-    }
-    user["created_at"] = json!(DATE);
-    user["updated_at"] = json!(DATE);
-    user
-}
-
-fn user(login: &str, kind: &str) -> Value {
-    let url = "https://api.github.com/users/x";
-    let mut user = json!({ "login": login, "id": 1, "node_id": "U_1", "gravatar_id": "", "type": kind, "site_admin": false });
-    for key in [
-        "avatar_url",
-        "url",
-        "html_url",
-        "followers_url",
-        "following_url",
-        "gists_url",
-        "starred_url",
-        "subscriptions_url",
-        "organizations_url",
-        "repos_url",
-        "events_url",
-        "received_events_url",
-    ] {
-        user[key] = json!(url);
-    }
-    user
 }
