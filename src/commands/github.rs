@@ -122,7 +122,11 @@ impl Answered {
             .filter_map(|resolved| {
                 let variables = variables(settings, &declared.manifest, &resolved.secret);
                 let is_found = !matches!(resolved.state, State::Missing | State::Absent | State::Default);
-                (!variables.is_empty()).then(|| Wanted { variables, is_found, place: &resolved.secret.place })
+                (!variables.is_empty()).then_some(Wanted {
+                    variables,
+                    is_found,
+                    place: &resolved.secret.place,
+                })
             })
             .collect();
         let found = compare(

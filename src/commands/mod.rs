@@ -103,7 +103,7 @@ pub async fn run(settings: Settings, console: Arc<Console>, interrupt: Interrupt
 
 async fn mode(run: &mut Run) -> Result<Outcome> {
     match run.settings.mode {
-        Mode::Deploy => deploy::run(run).await,
+        Mode::Deploy => Box::pin(deploy::run(run)).await,
         Mode::CreateFiles => create::files(run).await,
         Mode::CreateCompose => create::compose(run).await,
         Mode::Validate if run.settings.offline => offline::run(run).await,
@@ -188,7 +188,9 @@ impl Run {
     }
 
     fn tell_remarks(&mut self) {
-        std::mem::take(&mut self.remarks).into_iter().for_each(|message| self.report.warn(message));
+        for message in std::mem::take(&mut self.remarks) {
+            self.report.warn(message);
+        }
     }
 
     /// Notes what is wrong, and gives what there is to go on with.

@@ -80,7 +80,7 @@ fn remote(config: &str) -> Option<String> {
     let mut found: Vec<(String, String)> = Vec::new();
     for line in config.lines().map(str::trim) {
         if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
-            section = name.trim().to_owned();
+            name.trim().clone_into(&mut section);
         } else if let Some((key, value)) = line.split_once('=')
             && let Some(name) = section.strip_prefix("remote ")
             && key.trim().eq_ignore_ascii_case("url")

@@ -119,7 +119,7 @@ mod tests {
                 expires: None,
             };
             Resolved {
-                secret: Secret::named(SecretName::parse(name).unwrap(), place.clone()),
+                secret: Secret::named(SecretName::parse(name).ok().unwrap(), place.clone()),
                 state: State::Found,
                 value: None,
                 origin: Some(origin),

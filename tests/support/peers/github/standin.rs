@@ -278,7 +278,7 @@ impl Shared {
                 (201, Vec::new(), comment)
             }
             ("PATCH" | "DELETE", ["issues", "comments", id]) => {
-                let at = kept.comments.iter().position(|comment| comment["id"].to_string() == **id);
+                let at = kept.comments.iter().position(|comment| comment["id"].as_u64() == id.parse().ok());
                 let Some(at) = at else { return refusal(404, "Not Found") };
                 if method == "DELETE" {
                     kept.comments.remove(at);
@@ -295,7 +295,7 @@ impl Shared {
                 (201, Vec::new(), shown)
             }
             ("POST", ["deployments", id, "statuses"]) => {
-                let found = kept.deployments.iter_mut().find(|one| one["id"].to_string() == **id);
+                let found = kept.deployments.iter_mut().find(|one| one["id"].as_u64() == id.parse().ok());
                 let Some(deployment) = found else { return refusal(404, "Not Found") };
                 deployment["statuses"].as_array_mut().unwrap().push(body.clone());
                 (201, Vec::new(), shapes::status(self.number(), name, id, body))
