@@ -179,7 +179,7 @@ fn own_repository(variables: &Environment) -> Option<Repository> {
 }
 
 fn is_job_of(settings: &Settings, repository: &Repository) -> bool {
-    settings.platform.actions && own_repository(&settings.variables).as_ref() == Some(repository)
+    settings.platform.actions && own_repository(&settings.variables).is_some_and(|own| own.is(repository))
 }
 
 /// Whether it is an error when GitHub does not tell.

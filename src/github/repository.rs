@@ -48,6 +48,11 @@ impl Repository {
         (is_name(owner) && is_name(name)).then(|| Self { owner: owner.to_owned(), name: name.to_owned() })
     }
 
+    /// Whether it is the same one: GitHub takes small and capital letters for the same.
+    pub fn is(&self, other: &Self) -> bool {
+        self.owner.eq_ignore_ascii_case(&other.owner) && self.name.eq_ignore_ascii_case(&other.name)
+    }
+
     /// The repository that a checkout was cloned from, when its remote is at this host: `origin`, else the only one.
     pub fn of_checkout(directory: &Path, host: &str) -> Option<Self> {
         let (at, repository) = of_remote(&remote(&config(directory)?)?)?;

@@ -87,7 +87,7 @@ pub const INPUTS: &[Input] = &[
         "environment",
         Kind::Text,
         "",
-        "The deployment environment, e.g. `production`: the second part of the conventional references.",
+        "The deployment environment, e.g. `production`: the second part of the conventional references. With `github-token` also GitHub's environment, unless the workflow's identity names it.",
     ),
     input(
         "github-token",

@@ -171,7 +171,9 @@ fn a_server_that_is_down_or_no_github() {
 fn an_enterprise_server_with_a_certificate_of_its_own() {
     let case = case();
     case.repository.has("actions/secrets", &["API_KEY"]);
-    let server = Proxy::tls(case.github.address(), &["localhost"]);
+    // It runs as long as somebody has it, and the server is before this one.
+    let github = case.github.clone();
+    let server = Proxy::tls(github.address(), &["localhost"]);
     let url = server.url();
     let case = case.variable("GITHUB_API_URL", &url);
     let (failed, warned) = said(case, "github-failed");

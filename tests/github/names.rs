@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::case::{Case, pull_request};
 use crate::peers::issuer::Issuer;
+use crate::peers::proxy::{Fault, Rule, Seen};
 
 const TWO: &str = "secrets: { API_KEY: {}, DB_PASSWORD: {} }\nservices: { web: [API_KEY, DB_PASSWORD] }\n";
 
@@ -127,6 +128,30 @@ fn runs_of_forks_and_of_dependabot_are_explained_also_without_a_token() {
     let said = case.run(&["validate"]).expect(3);
     assert!(said.warning("API_KEY is passed and arrives empty").contains("--app dependabot"));
     said.warning("has DB_PASSWORD, and this step does not get it");
+}
+
+#[test]
+fn a_persons_repository_has_no_organisation_and_some_servers_no_dependabot() {
+    let case = Case::new(TWO).in_workflow("push", &json!({}));
+    case.repository.has("actions/secrets", &["API_KEY"]);
+    let is_missing =
+        |seen: &Seen| seen.target.contains("/organization-") || seen.target.contains("/dependabot/");
+    case.proxy.rule(Rule::always(Fault::status(404)).when(is_missing));
+    let said = case.run(&["validate"]).expect(3);
+    said.warning("has API_KEY, and this step does not get it");
+    for told in [said.warnings().join("\n"), said.notes()] {
+        assert!(!told.contains("organisation") && !told.contains("Dependabot"), "{told}");
+    }
+}
+
+#[test]
+fn a_deployment_is_warned_and_goes_on() {
+    let manifest = "secrets: { API_KEY: {}, SENTRY_DSN: { required: false } }\nservices: { web: [API_KEY, SENTRY_DSN] }\n";
+    let case = Case::new(manifest).in_workflow("push", &json!({})).variable("API_KEY", "canary-Zq7-one");
+    case.repository.has("actions/secrets", &["API_KEY", "SENTRY_DSN"]);
+    let said = case.run(&["deploy", "--delivery", "volume"]).expect(0);
+    assert_eq!(said.report["result"], "deployed");
+    assert!(said.warning("has SENTRY_DSN, and this step").contains("SENTRY_DSN: ${{ secrets.SENTRY_DSN }}"));
 }
 
 #[test]

@@ -151,9 +151,11 @@ impl Names {
             (Part::Secrets(_), Ok(entries)) => self.secrets.extend(entries),
             (Part::Variables(_), Ok(entries)) => self.variables.extend(entries),
             (Part::Dependabot, Ok(entries)) => self.dependabot = entries,
-            // A person's repository has no organisation, and the repository itself was found.
-            (Part::Secrets(Level::Organisation) | Part::Variables(Level::Organisation), Err(trouble))
-                if trouble.kind == Kind::Missing => {}
+            // A person's repository has no organisation, some servers have no Dependabot, and the repository itself was found.
+            (
+                Part::Secrets(Level::Organisation) | Part::Variables(Level::Organisation) | Part::Dependabot,
+                Err(trouble),
+            ) if trouble.kind == Kind::Missing => {}
             (part, Err(trouble)) => self.unread.push((part, trouble)),
         }
     }
