@@ -16,9 +16,12 @@ mod case;
 mod comments;
 #[path = "github/deployments.rs"]
 mod deployments;
+#[path = "github/in_its_container.rs"]
+mod in_its_container;
 #[path = "github/names.rs"]
 mod names;
 #[path = "support/peers/mod.rs"]
 mod peers;
 #[path = "support/scene.rs"]
 mod scene;
+mod support;
