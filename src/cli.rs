@@ -280,6 +280,7 @@ fn argument(input: &'static Input) -> Arg {
         Kind::Secret => {
             let name = match input.name {
                 "github-secrets" => "github-secrets-file",
+                "github-token" => "github-token-file",
                 _ => "registries-file",
             };
             Arg::new(name).long(name).value_name("FILE").help(format!("A file with this: {}", input.help))

@@ -61,6 +61,8 @@ codes! {
     Strict "strict" 3 "There are warnings, and `strict` makes them errors.";
     SourceDenied "source-denied" 4 "A source of higher priority than the one that answered refused access.";
     SourceFailed "source-failed" 4 "A source of higher priority than the one that answered could not be read.";
+    GithubDenied "github-denied" 4 "GitHub does not tell which secrets the repository that `repo` names has: it is not found, or the token may not list them.";
+    GithubFailed "github-failed" 4 "GitHub could not be asked which secrets the repository that `repo` names has.";
     PathUnsafe "path-unsafe" 5 "A path to write to is or passes a symbolic link, lies outside the project, or is tracked by git.";
     NotWritable "not-writable" 5 "A file or directory cannot be written.";
     DiskFull "disk-full" 5 "There is no space left on the device.";

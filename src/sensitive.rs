@@ -20,6 +20,8 @@ use crate::sources;
 /// From this length on (bytes) a value of `github-secrets` that nothing declares is redacted in all its forms. A shorter one
 /// may be a region or a port, and counts as a field of the whole input.
 const LONG_ENOUGH: usize = 8;
+/// The input that is a credential as a whole.
+const GITHUB_TOKEN: &str = "github-token";
 
 /// Values that are secret by name or place, and the variables that no child gets. It has no `Debug`: it holds values.
 #[derive(Clone, Default)]
@@ -91,6 +93,9 @@ impl Sensitive {
         let mut all = Self::in_environment(&settings.variables);
         if let Some(value) = &settings.github_secrets {
             all.secret_input("github-secrets", value);
+        }
+        if let Some(value) = &settings.github.token {
+            all.secret_input(GITHUB_TOKEN, value);
         }
         for login in &settings.registries {
             all.add(&login.host, &login.password, Place::Credential);
@@ -195,6 +200,10 @@ impl Sensitive {
     }
 
     fn secret_input(&mut self, input: &str, value: &SecretValue) {
+        if input == GITHUB_TOKEN {
+            self.add(input, value, Place::Credential);
+            return;
+        }
         self.add(input, value, Place::Runner);
         if input == "registries" {
             // A malformed line holds a password somewhere, too.
@@ -266,6 +275,7 @@ mod tests {
                 r#"{"DECLARED": "d-eclared", "OTHER": "other-canary", "SHORT": "eu-1"}"#,
             ),
             ("INPUT_REGISTRIES", "r.example user registry-canary\nr.example registry2-canary"),
+            ("INPUT_GITHUB-TOKEN", "github_pat_canary"),
             ("INPUT_KEY", "input-canary"),
             ("INPUT_MODE", "validate"),
             ("ACTIONS_RUNTIME_TOKEN", "runtime-canary"),
@@ -295,6 +305,7 @@ mod tests {
             "registry-canary",
             "registry2-canary",
             "input-canary",
+            "github_pat_canary",
             "runtime-canary",
             "vault-canary",
         ] {

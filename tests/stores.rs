@@ -9,7 +9,7 @@ mod forms;
 mod peers;
 mod support;
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Mutex;
 
 use serde_json::{Value, json};
@@ -25,16 +25,6 @@ use peers::proxy::{Fault, Proxy, Rule};
 use support::engine::Engine;
 use support::project::Workspace;
 use support::runner::{Ran, Step};
-
-/// Where containers of the engine's own network reach this machine: what is their default route.
-fn gateway() -> IpAddr {
-    let image = support::service_image();
-    let routes = Engine::shared().text(&["run", "--rm", &image, "cat", "/proc/net/route"]);
-    // Interface, destination, gateway: numbers in hexadecimal, of this machine's order of bytes (proc(5)).
-    let mut ways = routes.lines().skip(1).map(|line| line.split_whitespace().collect::<Vec<_>>());
-    let default = ways.find(|way| way[1] == "00000000").expect("a default route");
-    Ipv4Addr::from(u32::from_str_radix(default[2], 16).unwrap().to_ne_bytes()).into()
-}
 
 /// AWS and Vault that trust the same workflow, with gates for the action's container.
 struct Stores {
@@ -55,7 +45,8 @@ impl Stores {
         ]);
         let role = aws.role("deploy", &trust("octo-org/octo-repo"), &read);
         trust_workflow(&bao, &issuer);
-        let gates = [issuer.address, aws.address(), bao.address()].map(|server| Gate::to(server, gateway()));
+        let gates = [issuer.address, aws.address(), bao.address()]
+            .map(|server| Gate::to(server, Engine::shared().gateway()));
         Self { issuer, aws, bao, role, gates }
     }
 
@@ -251,7 +242,10 @@ fn all_seven_sources_give_their_secrets_in_one_run() {
     let route = azure.route("seven");
     let proxy = &route.iter().find(|(name, _)| name == "HTTPS_PROXY").unwrap().1;
     let server = server_of(proxy);
-    let (to_azure, to_connect) = (Gate::to(server, gateway()), Gate::to(connect.address(), gateway()));
+    let (to_azure, to_connect) = (
+        Gate::to(server, Engine::shared().gateway()),
+        Gate::to(connect.address(), Engine::shared().gateway()),
+    );
     let step = workspace
         .deploy("volume")
         .input("secrets", declared)
@@ -289,7 +283,7 @@ fn server_of(url: &str) -> SocketAddr {
 fn the_override_is_written_for_what_an_import_names_beside_a_directory_of_the_host() {
     let bao = Bao::start();
     bao.put("claude-bot/api-key", &json!({ "value": "canary-of-vault" }));
-    let gate = Gate::to(bao.address(), gateway());
+    let gate = Gate::to(bao.address(), Engine::shared().gateway());
     // The action's container does not see it.
     let directory = tempfile::tempdir().unwrap();
     let workspace = Workspace::new();
@@ -337,7 +331,7 @@ impl Dying {
             }
             asked
         }));
-        let gate = Gate::to(proxy.address(), gateway());
+        let gate = Gate::to(proxy.address(), Engine::shared().gateway());
         Self { _proxy: proxy, gate, role }
     }
 

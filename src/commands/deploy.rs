@@ -10,7 +10,7 @@ use super::planning::{self, Planned};
 use super::project::Prepared;
 use super::proving::{self, Proof};
 use super::ready::{Ready, ready};
-use super::{Run, foreseen, overriding, recording, reporting};
+use super::{Run, at_github, foreseen, overriding, recording, reporting};
 use crate::access::{Access, ServiceAccess};
 use crate::count::count;
 use crate::delivery::ProjectLock;
@@ -53,6 +53,7 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
     let mut planned = planning::plan_delivery(run, &prepared, &secrets, &tools, &images, containers).await?;
     reporting::outdated(run, &prepared, &planned);
     run.check_strict()?;
+    at_github::begin(run).await?;
     let stands = foreseen::stands(run, &prepared, &planned);
     if !stands || !planning::override_is_current(&prepared, &planned)? {
         engine::check_versions(&tools).await?;

@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use super::github::{self, Asking};
 use super::{Run, connecting, reporting};
 use crate::access::{Access, Owners};
 use crate::count::count;
@@ -188,6 +189,7 @@ pub(super) async fn resolved(
     declared: &mut Declared,
     early: &Tools,
     host: &HostPaths,
+    asking: &mut Option<Asking>,
 ) -> Result<Resolution> {
     run.begin_stage("Secrets");
     let opened = open(run, &declared.manifest, &declared.files.directory, early, host).await?;
@@ -195,7 +197,14 @@ pub(super) async fn resolved(
     if asked.is_err() {
         resolve::close(&opened).await;
     }
-    let resolution = asked?;
+    let mut resolution = asked?;
+    let github = match asking.take() {
+        Some(asking) => github::end(run, asking).await?,
+        None => None,
+    };
+    if let Some(github) = &github {
+        github.date(run, declared, &mut resolution);
+    }
     let values = || resolution.values().map(|(name, value)| (name.as_str(), value.expose()));
     let masks = run.sensitive.masks(values());
     run.console.arm(&masks, &run.sensitive.plan(values()));
@@ -229,6 +238,10 @@ pub(super) async fn resolved(
     }
     run.report.degraded |= resolution.degraded;
     reporting::secrets(run, &resolution);
+    github::explain_withheld(run, &resolution);
+    if let Some(github) = &github {
+        github.compare(run, declared, &resolution);
+    }
     run.wrong.extend(resolution.check().err());
     Ok(resolution)
 }

@@ -1,5 +1,6 @@
 //! One file a mode: its stages in order. What they have in common is how a run starts and how it ends.
 
+mod at_github;
 mod connecting;
 mod create;
 mod deploy;
@@ -10,6 +11,7 @@ mod exposure;
 mod foreseen;
 mod former;
 mod gather;
+mod github;
 mod init;
 mod named;
 mod offline;
@@ -35,6 +37,7 @@ use crate::delivery::ReportFile;
 use crate::docker::host_paths::HostPath;
 use crate::error::{Code, Error, Problem, Result};
 use crate::files;
+use crate::github::api::deployment::Recorded;
 use crate::interrupt::Interrupt;
 use crate::manifest::{Manifest, Place};
 use crate::remote::Remote;
@@ -59,6 +62,10 @@ struct Run {
     stage: Option<(String, Instant)>,
     /// The session with the machine of the engine, where that is another one.
     remote: Option<Remote>,
+    /// The deployment that is recorded at GitHub.
+    recorded: Option<Recorded>,
+    /// Warnings that fail no run, not even under `strict`: that somebody beside the deployment did not answer.
+    remarks: Vec<Message>,
     /// What is wrong and does not keep the run from looking for what else is. Nothing is changed after something got here.
     wrong: Vec<Error>,
 }
@@ -93,6 +100,11 @@ pub async fn run(settings: Settings, console: Arc<Console>, interrupt: Interrupt
             error.code.exit_status()
         }
     };
+    let is_well = at_github::is_well(run.report.result);
+    at_github::end(&mut run, is_well).await;
+    run.tell_remarks();
+    at_github::comment(&mut run).await;
+    run.tell_remarks();
     reporting::write(&mut run);
     tracing::debug!("peak memory {} kB", peak_memory().unwrap_or_default());
     status
@@ -100,7 +112,7 @@ pub async fn run(settings: Settings, console: Arc<Console>, interrupt: Interrupt
 
 async fn mode(run: &mut Run) -> Result<Outcome> {
     match run.settings.mode {
-        Mode::Deploy => deploy::run(run).await,
+        Mode::Deploy => Box::pin(deploy::run(run)).await,
         Mode::CreateFiles => create::files(run).await,
         Mode::CreateCompose => create::compose(run).await,
         Mode::Validate if run.settings.offline => offline::run(run).await,
@@ -149,6 +161,8 @@ impl Run {
             sarif_file: None,
             stage: None,
             remote: None,
+            recorded: None,
+            remarks: Vec::new(),
             wrong: Vec::new(),
         }
     }
@@ -176,6 +190,17 @@ impl Run {
 
     fn warn(&mut self, text: impl Into<String>, hint: Option<String>) {
         self.report.warn(Message { hint, ..Message::new(text) });
+    }
+
+    /// Warns of what fails no run, not even under `strict`.
+    fn remark(&mut self, message: Message) {
+        self.remarks.push(message);
+    }
+
+    fn tell_remarks(&mut self) {
+        for message in std::mem::take(&mut self.remarks) {
+            self.report.warn(message);
+        }
     }
 
     /// Notes what is wrong, and gives what there is to go on with.

@@ -4,7 +4,7 @@
 //! checked, and ends, before anything is changed, with all of it.
 
 use super::project::{self, Prepared};
-use super::{Run, connecting, gather};
+use super::{Run, connecting, gather, github};
 use crate::docker::command::Tools;
 use crate::docker::host_paths::HostPaths;
 use crate::error::Result;
@@ -30,6 +30,8 @@ pub(super) async fn ready(run: &mut Run) -> Result<Ready> {
     let host = gather::host_paths(run, &early).await;
     let host = run.note(host);
     let mut declared = gather::declared(run)?;
+    // Whatever else is asked meanwhile, GitHub answers beside it.
+    let mut asking = github::begin(run);
     let is_connected = match &host {
         Some(host) => {
             let directory = &declared.files.directory;
@@ -41,12 +43,15 @@ pub(super) async fn ready(run: &mut Run) -> Result<Ready> {
     };
     let resolution = match &host {
         Some(host) if declared.soundness.askable => {
-            let resolved = gather::resolved(run, &mut declared, &early, host).await;
+            let resolved = gather::resolved(run, &mut declared, &early, host, &mut asking).await;
             run.note(resolved)
         }
         // Where it is not known who hears us, no mask may be printed, and so no value be asked for.
         _ => None,
     };
+    if let Some(asking) = asking.take() {
+        github::end(run, asking).await?;
+    }
     let resolution = resolution.unwrap_or_default();
     let secrets: Vec<&Secret> = declared.manifest.secrets.iter().collect();
     let tools = gather::tools(run, &declared.files.directory, &secrets, Some(&resolution));

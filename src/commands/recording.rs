@@ -1,6 +1,6 @@
 //! Notes in the engine what a deployment left, for the plans and the search for drift that come after it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
 use super::Run;
@@ -16,6 +16,7 @@ use crate::docker::command::Tools;
 use crate::docker::engine::Container;
 use crate::error::Result;
 use crate::resolve::Resolution;
+use crate::secret::SecretName;
 
 /// What a record is made of.
 #[derive(Clone, Copy)]
@@ -67,16 +68,14 @@ fn of(basis: Basis) -> Record {
         Some((resolved.secret.name.to_string(), delivered))
     });
     let before = |service: &str| prepared.record.as_ref()?.services.get(service);
+    let available: BTreeSet<&SecretName> = resolution.available().map(|(secret, _)| &secret.name).collect();
     let services = by_service(now).into_iter().map(|(service, containers)| {
         let granted = prepared.access.services.get(service).into_iter().flat_map(|own| &own.secrets);
         let is_stale = planned.outdated.contains(service);
         let mut names: Vec<String> = if is_stale {
             before(service).map(|left| left.secrets.clone()).unwrap_or_default()
         } else {
-            let has_value = |name: &crate::secret::SecretName| {
-                resolution.available().any(|(secret, _)| secret.name == *name)
-            };
-            granted.filter(|one| has_value(&one.name)).map(|one| one.name.to_string()).collect()
+            granted.filter(|one| available.contains(&one.name)).map(|one| one.name.to_string()).collect()
         };
         names.sort();
         (service.to_owned(), Left { stale: is_stale, ..Left::of(&containers, names) })

@@ -210,6 +210,24 @@ pub fn of(code: Code) -> Entry {
             "sh",
             "claude-secrets validate --source vault --verbose",
         ),
+        Code::GithubDenied => entry(
+            &[
+                "`repo` has a slip of the pen, or the token was not given this repository.",
+                "The token has no permission `Secrets: read`; the workflow's own `GITHUB_TOKEN` never has it.",
+                "The token has expired, or the organisation wants it authorised for single sign-on.",
+            ],
+            "sh",
+            "GH_TOKEN=$(gh auth token) claude-secrets validate --repo octo-org/octo-repo",
+        ),
+        Code::GithubFailed => entry(
+            &[
+                "GitHub's API cannot be reached from here: a proxy, a firewall, an outage (githubstatus.com).",
+                "The token has asked for too much in this hour; the error says until when.",
+                "A GitHub Enterprise Server has a certificate of its own authority: name that by `ca-certificates`.",
+            ],
+            "yaml",
+            "- uses: org/claude-secrets-action@v1\n  with:\n    mode: validate\n    repo: octo-org/octo-repo\n    github-token: ${{ secrets.READ_SECRETS_TOKEN }}\n    ca-certificates: ghes-ca.pem",
+        ),
         Code::PathUnsafe => entry(
             &[
                 "`secrets-dir` or `override-file` leads out of the project.",

@@ -77,7 +77,7 @@ pub fn write_summary(path: &Path, markdown: &str) -> Result<bool, FileError> {
         if text.len() <= room {
             return (text, true);
         }
-        (cut(markdown, room), false)
+        (cut(markdown, room, CUT), false)
     })
 }
 
@@ -142,9 +142,9 @@ fn ended(text: &str) -> String {
 }
 
 /// As many lines of `markdown` as fit into `room` bytes together with the note that the rest is missing.
-fn cut(markdown: &str, room: usize) -> String {
+pub(super) fn cut(markdown: &str, room: usize, note: &str) -> String {
     const FENCE: &str = "```";
-    let Some(lines_room) = room.checked_sub(CUT.len() + FENCE.len() + 1) else {
+    let Some(lines_room) = room.checked_sub(note.len() + FENCE.len() + 1) else {
         return String::new();
     };
     let mut end = lines_room.min(markdown.len());
@@ -155,7 +155,7 @@ fn cut(markdown: &str, room: usize) -> String {
     // A code block that is cut open would swallow the note.
     let fences = kept.lines().filter(|line| line.trim_start().starts_with(FENCE)).count();
     let close = if fences % 2 == 1 { "```\n" } else { "" };
-    format!("{kept}{close}{CUT}")
+    format!("{kept}{close}{note}")
 }
 
 #[cfg(test)]

@@ -1,4 +1,7 @@
-//! What a step says to GitHub's runner: commands in its output, and files that the runner reads afterwards.
+//! What is said to GitHub: commands in a step's output and files for its runner, and requests to its API.
 
+pub mod api;
+pub mod event;
 pub mod files;
+pub mod repository;
 pub mod workflow;

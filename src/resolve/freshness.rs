@@ -2,10 +2,28 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::{Origin, Warning};
+use super::{Origin, Resolution, Warning};
 use crate::manifest::Secret;
 
 const DAY: u64 = 24 * 60 * 60;
+
+impl Resolution {
+    /// Takes from somebody else when values were written whose source does not tell it, and warns of those that are older
+    /// than `max-age`.
+    pub fn date(&mut self, written: impl Fn(&Origin) -> Option<SystemTime>, max_age: Option<Duration>) {
+        for resolved in &mut self.secrets {
+            let Some(origin) = resolved.origin.as_mut().filter(|origin| origin.changed.is_none()) else {
+                continue;
+            };
+            origin.changed = written(origin);
+            if origin.changed.is_some()
+                && let Some(found) = warning(&resolved.secret, origin, max_age)
+            {
+                self.warnings.push(Warning { place: Some(resolved.secret.place.clone()), ..found });
+            }
+        }
+    }
+}
 
 /// What is to be warned of: a value that has expired, will expire within `expires-within`, or is older than `max-age` (the
 /// secret's own, else the run's). What a source does not tell is not guessed.
@@ -60,6 +78,7 @@ fn days(time: Duration) -> String {
 mod tests {
     use super::*;
     use crate::manifest::{Place, Reference};
+    use crate::resolve::{Resolved, State};
     use crate::secret::SecretName;
 
     fn said(max_age: u64, within: u64, written_ago: Option<u64>, left: Option<i64>) -> Option<String> {
@@ -84,6 +103,47 @@ mod tests {
             expires: left.map(from_now),
         };
         warning(&secret, &origin, None).map(|warning| warning.text)
+    }
+
+    #[test]
+    fn a_date_that_the_source_does_not_tell_counts_for_max_age() {
+        let place = Place { file: None, line: 3, column: 1 };
+        let resolved = |name: &str, changed| {
+            let reference = Reference::parse(&format!("env:{name}")).unwrap();
+            let origin = Origin {
+                source: reference.source.clone(),
+                reference,
+                place: String::new(),
+                version: None,
+                changed,
+                expires: None,
+            };
+            Resolved {
+                secret: Secret::named(SecretName::parse(name).ok().unwrap(), place.clone()),
+                state: State::Found,
+                value: None,
+                origin: Some(origin),
+                shadowed: Vec::new(),
+                is_open: false,
+            }
+        };
+        let now = SystemTime::now();
+        let mut all = Resolution {
+            secrets: vec![resolved("OLD", None), resolved("OWN", Some(now)), resolved("ELSE", None)],
+            ..Resolution::default()
+        };
+        let old = now - Duration::from_secs(100 * DAY);
+        all.date(
+            |origin| (origin.reference.item != "ELSE").then_some(old),
+            Some(Duration::from_secs(90 * DAY)),
+        );
+        let changed: Vec<_> =
+            all.secrets.iter().map(|resolved| resolved.origin.as_ref().unwrap().changed).collect();
+        assert_eq!(changed, [Some(old), Some(now), None]);
+        assert_eq!(all.warnings.len(), 1);
+        assert!(
+            all.warnings[0].text.starts_with("OLD was written on ") && all.warnings[0].place == Some(place)
+        );
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Everything the user said, typed and checked. Only this stage reads flags, action inputs and the environment.
 
 mod environment;
+mod github;
 mod inputs;
 mod reading;
 
@@ -10,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use environment::{Environment, holds};
+pub use github::GithubSettings;
 pub use inputs::{INPUTS, Input, Kind};
 
 use self::reading::Reading;
@@ -214,6 +216,8 @@ pub struct Settings {
     pub config: Option<PathBuf>,
     /// `github-secrets`.
     pub github_secrets: Option<SecretValue>,
+    /// `github-token` and what belongs to it.
+    pub github: GithubSettings,
     /// `sources`; empty for all that are configured.
     pub sources: Vec<String>,
     /// `env-file`, as given: relative to the project directory.
@@ -295,6 +299,10 @@ impl Settings {
                 reading.note(only_validate(input, settings.mode));
             }
         }
+        if settings.offline && settings.github.repo.is_some() {
+            let fact = "repo: with `offline` nothing is asked, and GitHub neither";
+            reading.note(Error::new(Code::Usage, fact).hint("Leave `repo` or `offline` out."));
+        }
         let writes_files = matches!(settings.mode, Mode::CreateFiles | Mode::CreateCompose);
         if settings.engine.is_remote() && writes_files {
             reading.note(needs_no_engine(settings.mode));
@@ -332,6 +340,7 @@ impl Reading<'_> {
             secrets: self.text("secrets"),
             config: self.optional("config").map(|text| path(&text, &workspace, project)),
             github_secrets: self.secret("github-secrets"),
+            github: self.github(platform.actions),
             sources: self.list("sources"),
             env_files: self.list("env-file").into_iter().map(PathBuf::from).collect(),
             prefix: self.optional("prefix"),

@@ -36,7 +36,7 @@ impl<'a> Reading<'a> {
     }
 
     /// What there is, or nothing of it when it was wrong.
-    fn sound<T: Default>(&self, result: Result<T>) -> T {
+    pub(super) fn sound<T: Default>(&self, result: Result<T>) -> T {
         result.unwrap_or_else(|error| {
             self.note(error);
             T::default()
@@ -139,7 +139,7 @@ impl<'a> Reading<'a> {
     }
 }
 
-fn unexpected(name: &str, text: &str, expected: &str) -> Error {
+pub(super) fn unexpected(name: &str, text: &str, expected: &str) -> Error {
     Error::new(
         Code::Usage,
         format!(

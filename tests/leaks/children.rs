@@ -45,6 +45,7 @@ const STEP: &[(&str, &str)] = &[
     ("INPUT_GITHUB-SECRETS", "{\"OTHER\": \"canary-undeclared\", \"FROM_GITHUB\": \"canary-github\"}"),
     ("ALL", "{\"OTHER\": \"canary-undeclared\", \"FROM_GITHUB\": \"canary-github\"}"),
     ("INPUT_REGISTRIES", "registry.invalid user canary-registry"),
+    ("INPUT_GITHUB-TOKEN", "github_pat_canary-of-the-api"),
     ("INPUT_UNKNOWN", "canary-of-an-input"),
     ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "canary-of-the-runner"),
     ("ACTIONS_RUNTIME_TOKEN", "canary-of-the-runner-too"),

@@ -1,6 +1,7 @@
 //! A Docker Engine as a test looks at it: containers of a project, what is in them, volumes, and a way to clean up.
 
 use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr};
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
@@ -32,6 +33,16 @@ impl Engine {
     /// The path of its socket.
     pub fn socket(&self) -> &str {
         &self.socket
+    }
+
+    /// Where containers of the engine's own network reach this machine: what is their default route.
+    pub fn gateway(&self) -> IpAddr {
+        let image = super::service_image();
+        let routes = self.text(&["run", "--rm", &image, "cat", "/proc/net/route"]);
+        // Interface, destination, gateway: numbers in hexadecimal, of this machine's order of bytes (proc(5)).
+        let mut ways = routes.lines().skip(1).map(|line| line.split_whitespace().collect::<Vec<_>>());
+        let default = ways.find(|way| way[1] == "00000000").expect("a default route");
+        Ipv4Addr::from(u32::from_str_radix(default[2], 16).unwrap().to_ne_bytes()).into()
     }
 
     /// `docker` for this engine, with an environment of its own.

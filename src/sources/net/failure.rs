@@ -92,10 +92,10 @@ impl fmt::Display for Failure {
     }
 }
 
+impl StdError for Failure {}
+
 /// The error of this type among an error and its causes.
-pub(in crate::sources) fn cause<'e, E: StdError + 'static>(
-    error: &'e (dyn StdError + 'static),
-) -> Option<&'e E> {
+pub(crate) fn cause<'e, E: StdError + 'static>(error: &'e (dyn StdError + 'static)) -> Option<&'e E> {
     causes(error).find_map(|error| error.downcast_ref())
 }
 

@@ -21,9 +21,10 @@ use zeroize::Zeroizing;
 
 pub use self::body::{Body, MAX_BODY, Room};
 pub use self::failure::Failure;
-pub(super) use self::failure::{cause, causes};
+pub(crate) use self::failure::cause;
+pub(super) use self::failure::causes;
 pub use self::header::{bearer, credential};
-pub(super) use self::retry::retry_after;
+pub(crate) use self::retry::retry_after;
 pub use self::tls::{Tls, authorities, pem};
 use crate::count::count;
 use crate::error::{Code, Error, Result};
@@ -190,6 +191,29 @@ impl Network {
         make: impl Fn() -> RequestBuilder,
         again: impl Fn(&Answer) -> bool,
     ) -> std::result::Result<Answer, Failure> {
+        self.attempts(deadline, make, again, Failure::is_transient).await
+    }
+
+    /// As [`Network::send`], for a request that must not be carried out twice: when no answer came, it is sent again only if
+    /// no connection came about, and so nobody has seen it.
+    ///
+    /// # Errors
+    /// Why no answer came.
+    pub async fn send_unrepeatable(
+        &self,
+        make: impl Fn() -> RequestBuilder,
+        again: impl Fn(&Answer) -> bool,
+    ) -> std::result::Result<Answer, Failure> {
+        self.attempts(self.deadline, make, again, |failure| matches!(failure, Failure::Connect(_))).await
+    }
+
+    async fn attempts(
+        &self,
+        deadline: Instant,
+        make: impl Fn() -> RequestBuilder,
+        again: impl Fn(&Answer) -> bool,
+        again_after: impl Fn(&Failure) -> bool,
+    ) -> std::result::Result<Answer, Failure> {
         let attempt = || async {
             match self.once(make(), deadline).await {
                 Ok(answer) if again(&answer) => Err(retry::Try::Answer(answer)),
@@ -199,7 +223,10 @@ impl Network {
         };
         let ended = attempt
             .retry(retry::waits())
-            .when(retry::Try::is_worth_another)
+            .when(|ended| match ended {
+                retry::Try::Answer(_) => true,
+                retry::Try::Failure(failure) => again_after(failure),
+            })
             .adjust(move |what, wait| wait.and_then(|wait| what.wait(wait, deadline)))
             .await;
         match ended {

@@ -33,13 +33,6 @@ fn random_part() -> f64 {
 }
 
 impl Try {
-    pub(super) fn is_worth_another(&self) -> bool {
-        match self {
-            Self::Answer(_) => true,
-            Self::Failure(failure) => failure.is_transient(),
-        }
-    }
-
     /// How long to wait, given what we would wait by ourselves: at least what the server asks for. `None` when there is
     /// no time for that.
     pub(super) fn wait(&self, own: Duration, deadline: Instant) -> Option<Duration> {
@@ -55,7 +48,7 @@ impl Try {
 }
 
 /// What `Retry-After` asks for: seconds, or a date (RFC 9110 section 10.2.3).
-pub(in crate::sources) fn retry_after(text: &str) -> Option<Duration> {
+pub(crate) fn retry_after(text: &str) -> Option<Duration> {
     let text = text.trim();
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         // A number that is too large for us is a time that is too long, too.

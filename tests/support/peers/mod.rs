@@ -15,6 +15,7 @@ pub mod aws;
 pub mod azure;
 pub mod bao;
 pub mod gate;
+pub mod github;
 pub mod issuer;
 pub mod listeners;
 pub mod onepassword;
