@@ -1,5 +1,6 @@
 //! A session with a server: one login, and over it as many connections to the engine's socket as are asked for.
 
+mod certificate;
 mod fault;
 mod key;
 mod known_hosts;
@@ -14,6 +15,7 @@ use russh::client::{Handle, Msg};
 use russh::{ChannelMsg, ChannelStream, Disconnect};
 use tokio::sync::Mutex;
 
+pub use self::certificate::OwnKey;
 pub(super) use self::key::{Identity, read, read_file};
 pub(super) use self::known_hosts::Known;
 use self::login::Client;
@@ -29,10 +31,10 @@ const MOST_LOGINS: u32 = 3;
 pub(super) struct Login {
     /// The server of the engine.
     pub(super) server: Server,
-    /// The servers on the way there.
-    pub(super) jumps: Vec<Server>,
-    /// Who logs in.
+    /// Who logs in there.
     pub(super) identity: Identity,
+    /// The servers on the way there, and who logs in on them.
+    pub(super) jumps: Vec<(Server, Identity)>,
     /// Which servers are known.
     pub(super) known: Known,
     /// How long a login may take.
