@@ -1,5 +1,6 @@
 //! The session with the machine of the engine, where `docker-host` names another one.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::{Run, gather};
@@ -10,6 +11,7 @@ use crate::manifest::{self, Manifest};
 use crate::remote::{self, Address, Credential, Remote};
 use crate::resolve::{self, resolve};
 use crate::secret::SecretValue;
+use crate::settings::Settings;
 use crate::sources::{self, Refusal, Signing, Source};
 
 /// Opens the session with the engine's machine, where that is another one. Its key may be in a store that the manifest knows.
@@ -48,10 +50,15 @@ struct Store<'a> {
 }
 
 impl Store<'_> {
+    /// Opens what the one secret of a manifest names, also where the project's secrets are in other sources.
     async fn open(&self, run: &Run, alone: Manifest) -> Result<(Manifest, Vec<Box<dyn Source>>)> {
         let known = self.manifest.unwrap_or(&alone).clone();
+        let named = alone.secrets.iter().flat_map(|secret| secret.from.iter().flatten());
+        let named: BTreeSet<String> = named.map(|reference| reference.source.to_string()).collect();
+        let settings =
+            Settings { sources: named.into_iter().collect(), source: None, ..run.settings.clone() };
         let manifest = Manifest { secrets: alone.secrets, imports: Vec::new(), ..known };
-        let opened = gather::open(run, &manifest, self.directory, self.early, self.host).await?;
+        let opened = gather::open(&settings, &manifest, self.directory, self.early, self.host).await?;
         Ok((manifest, opened))
     }
 }
@@ -104,11 +111,10 @@ async fn ssh_certificate(run: &mut Run, text: &str, store: &Store<'_>) -> Result
     let (_, opened) = store.open(run, alone).await?;
     let signed = match opened.iter().find(|source| *source.id() == wanted.source) {
         Some(source) => run.interrupt.or(source.sign(&wanted.item, key.request())).await,
-        None => Err(Error::new(
-            Code::SourceUnknown,
-            format!("ssh-sign: the source {} is not configured, or not among `sources`", wanted.source),
-        )
-        .hint("Give its address and a login, as for a secret: docs/sources/vault.md.")),
+        None => Ok(Signing::Failed(Refusal::new(
+            format!("there is no source {}", wanted.source),
+            "Name one of the sources: `vault`, or an id of the manifest.",
+        ))),
     };
     resolve::close(&opened).await;
     let failed = |code, refusal: Refusal| {

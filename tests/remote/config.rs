@@ -99,7 +99,11 @@ fn a_file_that_leads_nowhere_is_told() {
         &["~/.ssh/config cannot be read", "Bad configuration option"],
     );
     fails("program", "Host server\n  ProxyCommand nc %h %p\n", &["ProxyCommand", "--ssh-jump"]);
-    fails("round", "Host server gate\n  ProxyJump gate\n", &["more than 8 servers are on the way"]);
+    fails(
+        "round",
+        "Host server\n  ProxyJump gate\nHost gate\n  ProxyJump server\n",
+        &["more than 8 servers are on the way"],
+    );
     let home = home(&remote, "alone", "Host server\n  HostName 127.0.0.1\n");
     let mut alone = call(&remote, &home, "ssh://server");
     alone.env("PATH", "/nonexistent");

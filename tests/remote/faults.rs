@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::process::Command;
 
 use crate::scene::{self, done};
-use crate::site::{KEY, OTHER, Remote, read};
+use crate::site::{FILES, KEY, OTHER, Remote, read};
 use crate::support::small_image;
 use crate::support::sshd::{NOBODY, keygen};
 
@@ -160,8 +160,7 @@ fn an_engine_that_is_too_old_or_of_another_machine_is_told() {
     );
     assert!(remote.scene.containers().is_empty());
     // What reads files needs no program of ours there.
-    let files = "services:\n  web: { secrets: [KEY], deliver: file }\n  worker: { secrets: [OTHER], deliver: file }\n";
-    remote.scene.write("claude-secrets.yml", format!("{files}secrets: {{ KEY: , OTHER: }}\n"));
+    remote.scene.write("claude-secrets.yml", FILES);
     let mut command = remote.call("deploy");
     command.env("PATH", &path);
     done(command).expect(0);

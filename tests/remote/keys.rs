@@ -134,7 +134,7 @@ fn a_key_in_a_store_logs_in_and_is_masked() {
     bao.policy("deploy", &[("secret/data/deploy", "read")]);
     let token = bao.token(&json!({ "policies": ["deploy"], "ttl": "10m" }));
     let mut command = remote.call("validate");
-    command.args(["--ssh-key", "vault:secret/deploy#key"]).env_remove("SSH_PRIVATE_KEY");
+    command.args(["--ssh-key", "vault:secret/deploy#key", "--sources", "env"]).env_remove("SSH_PRIVATE_KEY");
     command.env("VAULT_ADDR", bao.url()).env("VAULT_TOKEN", &token);
     let done = done(command).expect(0);
     assert!(!done.stderr.contains(key.lines().nth(1).unwrap()), "{}", done.stderr);
@@ -153,8 +153,8 @@ fn a_host_certificate_is_taken_from_its_authority_and_from_no_other() {
         let host =
             path(&format!("host-{}", words.join("").replace(|c: char| !c.is_ascii_alphanumeric(), "")));
         run("ssh-keygen", &["-q", "-t", "ed25519", "-C", "", "-N", "", "-f", &host]);
-        let signing =
-            [&["-q", "-s", &path("ca"), "-I", "server", "-h"], words, &[&format!("{host}.pub")]].concat();
+        let (authority, public) = (path("ca"), format!("{host}.pub"));
+        let signing = [&["-q", "-s", &authority, "-I", "server", "-h"], words, &[&public]].concat();
         run("ssh-keygen", &signing);
         let sshd = Sshd::start(&format!("HostKey {host}\nHostCertificate {host}-cert.pub"));
         fs::copy(remote.sshd.path("client.pub"), sshd.path("authorized_keys")).unwrap();

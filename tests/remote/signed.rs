@@ -50,8 +50,15 @@ impl Signed {
 
     fn call(&self, host: &str, signed: &str) -> Command {
         let known = self.remote.sshd.known_hosts("host");
-        let mut command =
-            self.remote.scene.cli(["validate", "--secrets", "KEY\nOTHER", "--docker-host", host]);
+        let mut command = self.remote.scene.cli([
+            "validate",
+            "--secrets",
+            "KEY\nOTHER",
+            "--docker-host",
+            host,
+            "--sources",
+            "env",
+        ]);
         command.args([
             "--ssh-fingerprint",
             &self.remote.sshd.fingerprint("host"),
@@ -145,7 +152,7 @@ fn whoever_does_not_sign_is_told_with_the_remedy() {
     fails(both, "usage", &["`ssh-key` and `ssh-sign` are both given"]);
     let mut nowhere = signed.call(&host, SIGNED);
     nowhere.env_remove("VAULT_ADDR");
-    fails(nowhere, "source-unknown", &["the source vault is not configured"]);
+    fails(nowhere, "source-unknown", &["`vault` is not configured here", "VAULT_ADDR"]);
     assert_eq!(signed.remote.sshd.logins(), 0);
 }
 

@@ -104,6 +104,19 @@ fn host(doubt: Doubt, server: &Server) -> Error {
     }
 }
 
+/// A session that broke in the middle of a run, and what came of taking it up again.
+pub(super) fn broken(server: &Server, again: Option<Error>) -> Error {
+    let broke = format!("the SSH connection to {server} broke in the middle of the run");
+    let (fact, hints) = match again {
+        None => (broke, Vec::new()),
+        Some(why) => (format!("{broke}, and could not be taken up again: {}", why.fact), why.hints),
+    };
+    let error = Error::new(Code::EngineUnreachable, fact).hint(
+        "Run this again: it goes on from what is there. On the server, `journalctl -u ssh` says why it broke, unless the network did.",
+    );
+    hints.into_iter().fold(error, Error::hint)
+}
+
 fn network(error: &std::io::Error, server: &Server) -> Error {
     let port = server.port();
     let (fact, hint) = match error.kind() {

@@ -52,6 +52,8 @@ pub(super) struct Session {
 struct State {
     handle: Arc<Handle<Client>>,
     logins: u32,
+    /// Whether it broke: what was under way then has failed.
+    broke: bool,
     /// What went wrong last.
     trouble: Option<Error>,
 }
@@ -63,7 +65,7 @@ impl Session {
     /// Whatever is wrong, as one of a user's situations.
     pub(super) async fn open(login: Login) -> Result<Self> {
         let handle = login::new(&login).await?;
-        let state = Mutex::new(State { handle: Arc::new(handle), logins: 1, trouble: None });
+        let state = Mutex::new(State { handle: Arc::new(handle), logins: 1, broke: false, trouble: None });
         let this = Self { login, state, by_program: AtomicBool::new(false) };
         this.connection().await?;
         Ok(this)
@@ -71,7 +73,9 @@ impl Session {
 
     /// What went wrong since the last time that this was asked.
     pub(super) async fn trouble(&self) -> Option<Error> {
-        self.state.lock().await.trouble.take()
+        let mut state = self.state.lock().await;
+        let broke = std::mem::take(&mut state.broke) || state.handle.is_closed();
+        state.trouble.take().or_else(|| broke.then(|| self.broken()))
     }
 
     /// Says goodbye.
@@ -106,13 +110,19 @@ impl Session {
                 return Err(self.broken());
             }
             state.logins += 1;
-            state.handle = Arc::new(login::new(&self.login).await?);
+            state.broke = true;
+            let again = login::new(&self.login).await.map_err(|error| self.not_again(error))?;
+            state.handle = Arc::new(again);
         }
         Ok(state.handle.clone())
     }
 
     fn broken(&self) -> Error {
-        fault::Fault::Ssh(russh::Error::HUP).error(&self.login.server)
+        fault::broken(&self.login.server, None)
+    }
+
+    fn not_again(&self, why: Error) -> Error {
+        fault::broken(&self.login.server, Some(why))
     }
 }
 
