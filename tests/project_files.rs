@@ -125,7 +125,7 @@ fn what_a_run_writes_itself_is_neither_copied_nor_taken_for_data() {
     deploy(&workspace).succeed();
     assert_eq!(deploy(&workspace).succeed().output("result"), "unchanged");
     let listed = workspace.engine.text(&["exec", &workspace.container("web"), "ls", "-A", "/app"]);
-    assert_eq!(listed, ".gitignore\ndocker-compose.yml");
+    assert_eq!(listed, ".gitignore\ndocker-compose.yml", "neither git's own folder nor what was generated");
 }
 
 #[test]
