@@ -2,6 +2,8 @@
 //! everything that can be wrong on the way.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests")]
 
+#[path = "remote/bot.rs"]
+mod bot;
 #[path = "remote/config.rs"]
 mod config;
 #[path = "remote/cut.rs"]

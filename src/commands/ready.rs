@@ -6,6 +6,7 @@
 use super::project::{self, Prepared};
 use super::{Run, connecting, gather};
 use crate::docker::command::Tools;
+use crate::docker::empty_image;
 use crate::docker::host_paths::HostPaths;
 use crate::error::Result;
 use crate::manifest::Secret;
@@ -28,7 +29,7 @@ pub(super) struct Ready {
 pub(super) async fn ready(run: &mut Run) -> Result<Ready> {
     let early = gather::early_tools(run);
     let host = gather::host_paths(run, &early).await;
-    let host = run.note(host);
+    let mut host = run.note(host);
     let mut declared = gather::declared(run)?;
     let is_connected = match &host {
         Some(host) => {
@@ -39,6 +40,12 @@ pub(super) async fn ready(run: &mut Run) -> Result<Ready> {
         }
         None => false,
     };
+    if run.remote.is_some()
+        && let Some(host) = &mut host
+    {
+        host.own_image = Some(empty_image::NAME.to_owned());
+    }
+    let early = connecting::for_engine(run, early);
     let resolution = match &host {
         Some(host) if declared.soundness.askable => {
             let resolved = gather::resolved(run, &mut declared, &early, host).await;

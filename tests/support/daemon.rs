@@ -18,28 +18,35 @@ pub struct Daemon {
     hidden: Option<PathBuf>,
     /// How large its disk is, where that matters.
     disk: Option<String>,
+    /// Whether it has the network that images are built with.
+    bridge: bool,
 }
 
 impl Daemon {
     /// Starts one, which takes root and the program `dockerd`.
     pub fn start() -> Self {
-        Self::hiding(None, None)
+        Self::hiding(None, None, false)
     }
 
     /// The same, and for it a directory of this machine is empty: it is like an engine on another machine.
     pub fn start_apart(hidden: &Path) -> Self {
-        Self::hiding(Some(hidden.to_owned()), None)
+        Self::hiding(Some(hidden.to_owned()), None, false)
+    }
+
+    /// The same, and it can build images.
+    pub fn start_building(hidden: &Path) -> Self {
+        Self::hiding(Some(hidden.to_owned()), None, true)
     }
 
     /// The same, with a disk of this size, which is in memory.
     pub fn start_small(hidden: &Path, disk: &str) -> Self {
-        Self::hiding(Some(hidden.to_owned()), Some(disk.to_owned()))
+        Self::hiding(Some(hidden.to_owned()), Some(disk.to_owned()), false)
     }
 
-    fn hiding(hidden: Option<PathBuf>, disk: Option<String>) -> Self {
+    fn hiding(hidden: Option<PathBuf>, disk: Option<String>, bridge: bool) -> Self {
         // The socket's path must be short (unix(7)), and the images not on a file system in memory.
         let folder = tempfile::Builder::new().prefix("cse-").tempdir_in("/var/tmp").unwrap();
-        let mut this = Self { folder, child: None, hidden, disk };
+        let mut this = Self { folder, child: None, hidden, disk, bridge };
         this.run();
         this
     }
@@ -82,7 +89,8 @@ impl Daemon {
             .arg(self.hidden.clone().unwrap_or_default())
             .args(["--host", &format!("unix://{}", path("docker.sock"))])
             .args(["--data-root", &path("data"), "--exec-root", &path("exec"), "--pidfile", &path("pid")])
-            .args(["--bridge=none", "--iptables=false", "--ip-forward=false", "--ip-masq=false"])
+            .args(["--iptables=false", "--ip-forward=false", "--ip-masq=false"])
+            .args((!self.bridge).then_some("--bridge=none"))
             // A containerd of the machine's may be shared, and then the names must not be.
             .args([
                 "--containerd-namespace",

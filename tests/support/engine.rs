@@ -34,6 +34,11 @@ impl Engine {
         &self.socket
     }
 
+    /// The address by which its containers reach this machine.
+    pub fn gateway(&self) -> String {
+        self.text(&["network", "inspect", "bridge", "--format={{(index .IPAM.Config 0).Gateway}}"])
+    }
+
     /// `docker` for this engine, with an environment of its own.
     pub fn command(&self) -> Command {
         let mut command = Command::new("docker");
