@@ -95,6 +95,14 @@ fn files_of_the_checkout_go_along_and_data_stays_on_the_server() {
     checkout("first");
     done(remote.call("deploy")).expect(0);
     assert_eq!(remote.report()["result"], "unchanged");
+    // Nor does one that lies elsewhere, as another runner has it.
+    let elsewhere = remote.scene.beside("elsewhere");
+    let copied = Command::new("cp").arg("-a").arg(remote.scene.project()).arg(&elsewhere).status().unwrap();
+    assert!(copied.success());
+    let mut other = remote.call("deploy");
+    other.current_dir(&elsewhere);
+    let other = done(other).expect(0);
+    assert!(other.stderr.contains("all services are up to date"), "{}", other.stderr);
     let before = (started("web"), started("worker"));
     remote.scene.write("conf/a/b.conf", "second");
     done(remote.call("deploy")).expect(0);
