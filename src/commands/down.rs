@@ -39,7 +39,7 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
             early.clone()
         }
     };
-    connecting::connect(run, known.as_ref(), &files.directory, &early, &host).await?;
+    Box::pin(connecting::connect(run, known.as_ref(), &files.directory, &early, &host)).await?;
     let tools = connecting::for_engine(run, tools);
     gather::check_socket(&tools)?;
     let directory = files.directory.clone();

@@ -91,7 +91,7 @@ pub async fn run(settings: Settings, console: Arc<Console>, interrupt: Interrupt
 
 async fn mode(run: &mut Run) -> Result<Outcome> {
     match run.settings.mode {
-        Mode::Deploy => deploy::run(run).await,
+        Mode::Deploy => Box::pin(deploy::run(run)).await,
         Mode::CreateFiles => create::files(run).await,
         Mode::CreateCompose => create::compose(run).await,
         Mode::Validate if run.settings.offline => offline::run(run).await,

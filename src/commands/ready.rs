@@ -34,9 +34,9 @@ pub(super) async fn ready(run: &mut Run) -> Result<Ready> {
     let is_connected = match &host {
         Some(host) => {
             let directory = &declared.files.directory;
-            let connecting =
-                connecting::connect(run, Some(&declared.manifest), directory, &early, host).await;
-            run.note(connecting).is_some()
+            let connecting = connecting::connect(run, Some(&declared.manifest), directory, &early, host);
+            let connected = Box::pin(connecting).await;
+            run.note(connected).is_some()
         }
         None => false,
     };

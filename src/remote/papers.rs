@@ -93,22 +93,19 @@ async fn way(settings: &Settings, server: &Server) -> Result<Way> {
         files.extend(entry.known_hosts);
         hops.push(Hop { server: entry.server, keys: entry.keys });
     };
-    match SshConfig::of(settings) {
-        Some(config) => {
-            let last = config.of_server(server).await?;
-            if given.is_empty() {
-                config.way_to(&last).await?.into_iter().for_each(&mut add);
-            }
-            for jump in given {
-                add(config.of_server(jump).await?);
-            }
-            add(last);
+    if let Some(config) = SshConfig::of(settings) {
+        let last = config.of_server(server).await?;
+        if given.is_empty() {
+            config.way_to(&last).await?.into_iter().for_each(&mut add);
         }
-        None => {
-            files.extend(home.map(|home| home.join(".ssh/known_hosts")));
-            let all = given.iter().chain([server]).cloned();
-            hops.extend(all.map(|server| Hop { server, keys: Vec::new() }));
+        for jump in given {
+            add(config.of_server(jump).await?);
         }
+        add(last);
+    } else {
+        files.extend(home.map(|home| home.join(".ssh/known_hosts")));
+        let all = given.iter().chain([server]).cloned();
+        hops.extend(all.map(|server| Hop { server, keys: Vec::new() }));
     }
     let user = settings.variables.text("USER").filter(|_| !settings.platform.actions);
     for hop in &mut hops {

@@ -1,7 +1,7 @@
 //! What a person's own `~/.ssh/config` says of a server, as OpenSSH's client itself reads it: it alone knows what `Match`,
 //! `Include` and a pattern come to (`ssh -G`, ssh(1)). Only on the command line.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -56,7 +56,7 @@ impl SshConfig {
         let said = self.ask(server).await?;
         let first = |key: &str| said.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str());
         let is_set = |value: &&str| !value.is_empty() && *value != "none";
-        if first("proxycommand").filter(is_set).is_some() {
+        if first("proxycommand").as_ref().is_some_and(is_set) {
             return Err(Error::new(
                 Code::Usage,
                 format!("~/.ssh/config has a ProxyCommand for {}, and no program is started on the way", server.host),
@@ -149,34 +149,57 @@ impl SshConfig {
         Ok(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
     }
 
-    /// A path as the file has it, with what `~` and the tokens of ssh_config(5) stand for.
+    /// A path as the file has it, with what `~` and the tokens of `ssh_config(5)` stand for.
     fn path(&self, text: &str, named: &Server, asked: &Server) -> PathBuf {
         let home = self.home.display().to_string();
-        let mut path = String::new();
-        let mut rest = text;
-        if let Some(below) = text.strip_prefix("~/") {
-            path = format!("{home}/");
-            rest = below;
-        }
-        let local = self.variables.text("USER").unwrap_or_default();
-        let mut letters = rest.chars();
-        while let Some(letter) = letters.next() {
-            if letter != '%' {
-                path.push(letter);
+        let text = text.strip_prefix("~/").map_or_else(|| text.to_owned(), |below| format!("%d/{below}"));
+        let mut parts = text.split('%');
+        let mut path = parts.next().unwrap_or_default().to_owned();
+        while let Some(part) = parts.next() {
+            let Some(token) = part.chars().next() else {
+                // Two of them stand for one.
+                path.push('%');
+                path += parts.next().unwrap_or_default();
                 continue;
+            };
+            match token {
+                'd' => path += &home,
+                'h' => path += &named.host,
+                'n' => path += &asked.host,
+                'p' => path += &named.port().to_string(),
+                'r' => path += named.user.as_deref().unwrap_or_default(),
+                'u' => path += self.variables.text("USER").unwrap_or_default(),
+                other => path.extend(['%', other]),
             }
-            match letters.next() {
-                Some('d') => path += &home,
-                Some('h') => path += &named.host,
-                Some('n') => path += &asked.host,
-                Some('p') => path += &named.port().to_string(),
-                Some('r') => path += named.user.as_deref().unwrap_or_default(),
-                Some('u') => path += local,
-                Some('%') => path.push('%'),
-                Some(other) => path.extend(['%', other]),
-                None => path.push('%'),
-            }
+            path += &part[token.len_utf8()..];
         }
-        Path::new(&path).to_owned()
+        PathBuf::from(path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_have_the_tokens_that_the_client_knows() {
+        let config = SshConfig {
+            file: PathBuf::new(),
+            home: "/home/u".into(),
+            variables: Environment::from_pairs([("USER".to_owned(), "me".to_owned())]),
+            limit: Duration::ZERO,
+        };
+        let server = |text: &str| Server::parse("docker-host", text).unwrap();
+        let (named, asked) = (server("deploy@h.example:2222"), server("alias"));
+        for (text, path) in [
+            ("~/.ssh/id", "/home/u/.ssh/id"),
+            ("%d/.ssh/%r@%h:%p", "/home/u/.ssh/deploy@h.example:2222"),
+            ("/keys/%n-%u", "/keys/alias-me"),
+            ("/100%%/%x", "/100%/%x"),
+            ("/plain", "/plain"),
+            ("/end%", "/end%"),
+        ] {
+            assert_eq!(config.path(text, &named, &asked), PathBuf::from(path), "{text}");
+        }
     }
 }

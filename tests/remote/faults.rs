@@ -185,10 +185,10 @@ fn a_full_disk_of_the_server_ends_the_run_and_the_next_one_goes_on() {
     assert!(!engine.run(&fill).success, "the disk is full");
     let mut rotation = remote.call("deploy");
     rotation.env("KEY", "canary-Zq7-new");
-    let full = done(rotation);
-    assert_ne!(full.code, 0, "{}", full.stderr);
-    assert_eq!(remote.report()["error"]["code"], "disk-full", "{}", full.stderr);
-    assert!(!full.stderr.contains("canary"), "{}", full.stderr);
+    let ended = done(rotation);
+    assert_ne!(ended.code, 0, "{}", ended.stderr);
+    assert_eq!(remote.report()["error"]["code"], "disk-full", "{}", ended.stderr);
+    assert!(!ended.stderr.contains("canary"), "{}", ended.stderr);
     assert_eq!(read(&engine, "web", "/run/secrets/key"), KEY);
     engine.text(&["rm", "filler"]);
     engine.text(&["volume", "rm", "filler"]);
