@@ -88,22 +88,33 @@ fn data_of_a_deployment_before_is_never_left_behind_in_silence() {
     );
     workspace.engine.text(&["exec", &workspace.container("web"), "sh", "-c", "echo rows >/var/data/table"]);
     let standing = workspace.standing();
+    // Whoever else mounts it, and whatever its name.
+    let reader =
+        "  audit: { image: IMAGE, command: SLEEP, stop_signal: SIGKILL, volumes: [ './data:/seen:ro' ] }\n";
+    workspace.compose(&format!("{COMPOSE}{reader}"));
     let refused = deploy(&workspace).fail(5, "project-files");
     assert!(workspace.standing() == standing, "nothing is touched");
     assert!(refused.log.contains("service web has data in"), "{}", refused.log);
-    run_shown(&refused, "Move it once: ");
+    run_shown(&refused, "Move data once: ");
     deploy(&workspace).succeed();
     assert_eq!(sees(&workspace, "web", "/var/data/table").as_deref(), Some("rows"));
-    workspace.engine.text(&["rm", "--force", &workspace.container("web")]);
-    workspace.engine.text(&["volume", "rm", &format!("{}_data_data", workspace.project)]);
+    let writing = ["exec", &workspace.container("audit"), "sh", "-c", "echo x >/seen/table"];
+    assert!(!workspace.engine.run(&writing).success, "what is mounted to be read is not written to");
+    workspace.engine.text(&["rm", "--force", &workspace.container("web"), &workspace.container("audit")]);
+    let moved = format!("{}_data_data", workspace.project);
+    assert_eq!(
+        workspace.engine.volumes(&format!("claude-secrets.data-of={}", workspace.project)),
+        [moved.as_str()]
+    );
+    workspace.engine.text(&["volume", "rm", &moved]);
 
     // The same where no container tells of it: a workspace that is not wiped.
     let refused = deploy(&workspace).fail(5, "project-files");
     assert!(refused.log.contains("data has data that git ignores"), "{}", refused.log);
-    run_shown(&refused, "Move it once: ");
+    run_shown(&refused, "Move data once: ");
     deploy(&workspace).succeed();
     assert_eq!(sees(&workspace, "web", "/var/data/table").as_deref(), Some("rows"));
-    workspace.engine.text(&["rm", "--force", &workspace.container("web")]);
+    workspace.engine.text(&["rm", "--force", &workspace.container("web"), &workspace.container("audit")]);
     workspace.engine.text(&["volume", "rm", &format!("{}_data_data", workspace.project)]);
 }
 

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use self::git::Git;
+use self::moving::Volume;
 pub use self::store::{create, remove_old, states};
 use self::tree::{Archive, Tree};
 use crate::access::{Access, Entry};
@@ -85,6 +86,10 @@ impl Release {
         if all.is_empty() {
             return Ok(Self::default());
         }
+        let users: Vec<(PathBuf, String, String)> = all
+            .iter()
+            .map(|(service, wanted)| (wanted.source.clone(), service.clone(), wanted.target.clone()))
+            .collect();
         let own_files = project.own_files.iter().map(|path| directory.join(path)).collect();
         let mut git = Git::of(&directory, own_files).ok_or_else(|| {
             Error::new(
@@ -111,14 +116,15 @@ impl Release {
                 match this.take(&mut git, project, &here, &shown, room) {
                     Ok(Found { path, read_only, has_content }) => {
                         let volume = path.split('/').next().unwrap_or_default().to_owned();
-                        let old =
-                            moving::of(&project.model.name, project.containers, &service, &wanted.target);
+                        let to = Volume { name: &volume, project: &project.model.name, server };
+                        let mut old = users.iter().filter(|(source, ..)| *source == wanted.source);
+                        let old = old.find_map(|(_, service, target)| {
+                            moving::of(&project.model.name, project.containers, service, target)
+                        });
                         let problem = match old {
-                            Some(old) if !read_only => Some(old.to_volume(&shown, &volume, server)),
+                            Some(old) if !read_only => Some(old.to_volume(&shown, &to, has_content)),
                             Some(old) if old.writable && !git.is_repository() => Some(old.untold(&shown)),
-                            _ if has_content => {
-                                Some(moving::ignored(&shown, project.on_host, &volume, server))
-                            }
+                            _ if has_content => Some(moving::ignored(&shown, project.on_host, &to)),
                             _ => None,
                         };
                         if let Some(problem) = problem
@@ -143,7 +149,7 @@ impl Release {
                     instead: wanted.instead,
                     path: path.clone(),
                     target: wanted.target,
-                    read_only: *read_only,
+                    read_only: *read_only || wanted.read_only,
                 };
                 this.services.entry(service).or_default().push(placed);
             }
@@ -235,6 +241,7 @@ struct Wanted {
     instead: Instead,
     source: PathBuf,
     target: String,
+    read_only: bool,
 }
 
 /// Everything that services mount of the host, by the services' names, but for what is delivered otherwise.
@@ -260,7 +267,8 @@ fn wanted(project: &Project) -> Vec<(String, Wanted)> {
                 }
                 By::Config(_) | By::Secret(_) => continue,
             };
-            let wanted = Wanted { instead, source: mount.source.into(), target: mount.target };
+            let (source, read_only) = (mount.source.into(), mount.read_only);
+            let wanted = Wanted { instead, source, target: mount.target, read_only };
             all.push((service.name.clone(), wanted));
         }
     }
