@@ -9,6 +9,7 @@
 mod examples;
 #[path = "act/site.rs"]
 mod site;
+mod support;
 
 use site::{Run, Runner, Site, secrets};
 

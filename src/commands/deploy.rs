@@ -189,7 +189,10 @@ impl Deployment<'_> {
 
     async fn deploy_locked(&self, run: &mut Run, mut planned: Planned) -> Result<Outcome> {
         // Another run may have changed the project while this one waited for the lock.
-        let now = engine::containers(self.tools, &self.prepared.project.model.name).await?;
+        let mut now = engine::containers(self.tools, &self.prepared.project.model.name).await?;
+        if up::remove_unfinished(self.tools, &now).await? {
+            now = engine::containers(self.tools, &self.prepared.project.model.name).await?;
+        }
         if ids(&now) != ids(&planned.containers) {
             planned = planning::plan_delivery(run, self.prepared, self.secrets, self.tools, self.images, now)
                 .await?;

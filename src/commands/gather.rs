@@ -192,7 +192,7 @@ pub(super) async fn resolved(
     asking: &mut Option<Asking>,
 ) -> Result<Resolution> {
     run.begin_stage("Secrets");
-    let opened = open(run, &declared.manifest, &declared.files.directory, early, host).await?;
+    let opened = open(&run.settings, &declared.manifest, &declared.files.directory, early, host).await?;
     let asked = ask(run, declared, &opened).await;
     if asked.is_err() {
         resolve::close(&opened).await;
@@ -304,7 +304,7 @@ pub(super) fn narrow(secret: &mut Secret, only: &str) -> bool {
 
 /// Opens the sources of this run. Directories of the host that this process does not see are read through the engine.
 pub(super) async fn open(
-    run: &Run,
+    settings: &Settings,
     manifest: &Manifest,
     project: &Path,
     early: &Tools,
@@ -318,8 +318,8 @@ pub(super) async fn open(
         }
     }
     let around =
-        Surroundings { project, secrets_dir: &run.settings.secrets_dir, host_directories: &host_directories };
-    sources::open(&run.settings, manifest, &around)
+        Surroundings { project, secrets_dir: &settings.secrets_dir, host_directories: &host_directories };
+    sources::open(settings, manifest, &around)
 }
 
 /// Puts what the imports find among the declared secrets.
@@ -351,7 +351,7 @@ pub(super) async fn imported(
     if declared.manifest.imports.is_empty() {
         return Ok(());
     }
-    let opened = open(run, &declared.manifest, &declared.files.directory, early, host).await?;
+    let opened = open(&run.settings, &declared.manifest, &declared.files.directory, early, host).await?;
     let done = import(run, declared, &opened).await;
     resolve::close(&opened).await;
     done

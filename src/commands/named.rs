@@ -44,7 +44,7 @@ pub(super) async fn named(run: &mut Run, doing: &str) -> Result<Named> {
             early.clone()
         }
     };
-    connecting::connect(run, known.as_ref(), &files.directory, &early, &host).await?;
+    Box::pin(connecting::connect(run, known.as_ref(), &files.directory, &early, &host)).await?;
     let tools = connecting::for_engine(run, tools);
     gather::check_socket(&tools)?;
     let directory = files.directory.clone();

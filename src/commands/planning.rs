@@ -1,7 +1,7 @@
 //! What shall be, held against what is: files and owners, revisions, the override file, and the services that differ.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -207,7 +207,11 @@ pub(super) fn labels(
             let files: Vec<_> = copied.iter().map(|placed| (&placed.target, &placed.path)).collect();
             list.push(json!(["files", files]));
         }
-        let definition = format!("{}\n{how}", prepared.project.model.definition(name));
+        let mut definition = prepared.project.model.definition(name);
+        if !copied.is_empty() {
+            definition = without_checkout(&definition, prepared.project.directory.as_path());
+        }
+        let definition = format!("{definition}\n{how}");
         own.insert(CONFIG.to_owned(), found.revision.seal(&definition));
         if let Some(files) = files(prepared, plans.get(name), name) {
             own.insert(FILES.to_owned(), found.revision.beside(&files)?);
@@ -215,6 +219,21 @@ pub(super) fn labels(
         Ok((name.clone(), own))
     };
     revisions.iter().filter(remembered).map(label).collect()
+}
+
+/// A definition that does not tell where the checkout was: what of it a service mounts was copied, and a runner beside this
+/// one, or the next, has its checkout elsewhere.
+fn without_checkout(definition: &str, directory: &Path) -> String {
+    let mut text = definition.to_owned();
+    for key in ["source", "file"] {
+        for end in ["/", "\""] {
+            text = text.replace(
+                &format!("\"{key}\":\"{}{end}", directory.display()),
+                &format!("\"{key}\":\".{end}"),
+            );
+        }
+    }
+    text
 }
 
 /// What a label remembers of what a service hands on to workers, where it starts any.

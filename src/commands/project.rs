@@ -1,7 +1,7 @@
 //! The Project stage: the Compose model, who gets what, and where things go.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::gather::Declared;
 use super::overriding::EngineSide;
@@ -131,8 +131,16 @@ pub(super) async fn prepare(
     } else {
         BTreeMap::new()
     };
-    let release =
-        release_of(run, &project, directory, &access, &own, tools, has_engine.then_some(&server)).await?;
+    let seen = release::Project {
+        model: &project.model,
+        directory,
+        on_host: project.directory.as_path(),
+        access: &access,
+        delivered: &own.keys().cloned().collect(),
+        containers: &containers,
+        own_files: own_output(&run.settings),
+    };
+    let release = release_of(run, &seen, tools, has_engine.then_some(&server)).await?;
     let mounted = mounted_files::of_services(
         &project.model,
         &mounted_files::Around {
@@ -175,36 +183,52 @@ pub(super) async fn prepare(
 /// Files of the checkout that are to be copied: none where the engine has the checkout, or where nothing is deployed.
 /// `server` is where the engine is, and `None` where there is none.
 async fn release_of(
-    run: &Run,
-    project: &Project,
-    directory: &Path,
-    access: &Access,
-    own: &BTreeMap<String, Vec<OwnSecret>>,
+    run: &mut Run,
+    seen: &release::Project<'_>,
     tools: &Tools,
     server: Option<&String>,
 ) -> Result<Release> {
     let Some(server) = server else { return Ok(Release::default()) };
     let deploys = matches!(run.settings.mode, Mode::Deploy | Mode::Validate);
+    let outlives = run.settings.platform.engine_outlives_workspace();
     let copies = match run.settings.project_files {
-        ProjectFiles::Auto => is_remote(server),
+        ProjectFiles::Auto => is_remote(server) || outlives,
         ProjectFiles::Copy => true,
         ProjectFiles::InPlace => false,
     };
-    if !copies || !deploys {
+    if !deploys {
         return Ok(Release::default());
     }
-    let seen = release::Project {
-        model: &project.model,
-        directory,
-        on_host: project.directory.as_path(),
-        access,
-        delivered: &own.keys().cloned().collect(),
-    };
-    let release = Release::of(&seen, tools, server).await?;
+    if !copies {
+        let mut notes = Vec::new();
+        if outlives && !is_remote(server) {
+            for (path, services) in Release::mounted(seen) {
+                let services: Vec<String> = services.into_iter().collect();
+                notes.push(format!(
+                    "project-files: in-place: {} of the workspace is mounted by {}, and the next checkout wipes it",
+                    path,
+                    services.join(", ")
+                ));
+            }
+        }
+        for note in notes {
+            run.console.line(&format!("note: {note}"));
+            run.report.note(note);
+        }
+        return Ok(Release::default());
+    }
+    let release = Release::of(seen, tools, server).await?;
     for line in release.lines() {
         run.console.line(&format!("project files: {line}"));
     }
     Ok(release)
+}
+
+/// What a run itself writes into the project.
+fn own_output(settings: &Settings) -> Vec<PathBuf> {
+    let files = [settings.report_file.as_ref(), settings.sarif_file.as_ref()];
+    let files = files.into_iter().flatten().map(|path| settings.workspace.join(path));
+    [settings.secrets_dir.clone(), settings.override_file.clone()].into_iter().chain(files).collect()
 }
 
 fn warn_of_unset(run: &mut Run, project: &Project) {

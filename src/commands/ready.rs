@@ -6,6 +6,7 @@
 use super::project::{self, Prepared};
 use super::{Run, connecting, gather, github};
 use crate::docker::command::Tools;
+use crate::docker::empty_image;
 use crate::docker::host_paths::HostPaths;
 use crate::error::Result;
 use crate::manifest::Secret;
@@ -28,19 +29,25 @@ pub(super) struct Ready {
 pub(super) async fn ready(run: &mut Run) -> Result<Ready> {
     let early = gather::early_tools(run);
     let host = gather::host_paths(run, &early).await;
-    let host = run.note(host);
+    let mut host = run.note(host);
     let mut declared = gather::declared(run)?;
     // Whatever else is asked meanwhile, GitHub answers beside it.
     let mut asking = github::begin(run);
     let is_connected = match &host {
         Some(host) => {
             let directory = &declared.files.directory;
-            let connecting =
-                connecting::connect(run, Some(&declared.manifest), directory, &early, host).await;
-            run.note(connecting).is_some()
+            let connecting = connecting::connect(run, Some(&declared.manifest), directory, &early, host);
+            let connected = Box::pin(connecting).await;
+            run.note(connected).is_some()
         }
         None => false,
     };
+    if run.remote.is_some()
+        && let Some(host) = &mut host
+    {
+        host.own_image = Some(empty_image::NAME.to_owned());
+    }
+    let early = connecting::for_engine(run, early);
     let resolution = match &host {
         Some(host) if declared.soundness.askable => {
             let resolved = gather::resolved(run, &mut declared, &early, host, &mut asking).await;

@@ -56,7 +56,7 @@ pub fn choose(settings: &Settings, endpoint: Option<&str>) -> Result<Choice> {
         DeliveryChoice::Auto if !settings.platform.actions => {
             given(Kind::File, "the command line's project directory stays where it is")
         }
-        DeliveryChoice::Auto if settings.platform.runner_environment.as_deref() == Some("github-hosted") => {
+        DeliveryChoice::Auto if !settings.platform.engine_outlives_workspace() => {
             given(Kind::File, "a GitHub-hosted runner is thrown away after the job, and the project with it")
         }
         DeliveryChoice::Auto => given(

@@ -122,6 +122,15 @@ impl Container {
             })
             .collect()
     }
+
+    /// Whether it may write to what is mounted at a place.
+    pub fn mount_is_writable(&self, target: &str) -> bool {
+        let list = self.raw.get("Mounts").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        list.iter().any(|mount| {
+            mount.get("Destination").and_then(Value::as_str) == Some(target)
+                && mount.get("RW").and_then(Value::as_bool) == Some(true)
+        })
+    }
 }
 
 /// Checks that the engine and Compose answer and are new enough. Returns Compose's version, as it prints it.

@@ -5,23 +5,26 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::command::Tools;
+use super::empty_image;
 use crate::error::{Code, Error, Result};
 use crate::secret::SecretValue;
 
-/// The regular files right in the host's `directory`, by name. `image` is any image that the engine has. Errors:
+/// The regular files right in the host's `directory`, by name. `image` is any image that the engine has, or
+/// [`empty_image::NAME`], which is made there. Errors:
 /// [`Code::SourceFailed`], also when the host has no such directory.
 pub async fn read(tools: &Tools, image: &str, directory: &Path) -> Result<BTreeMap<String, SecretValue>> {
     let failed = format!("cannot read {} of the Docker host", directory.display());
     let source = directory.to_str().filter(|path| !path.contains(',')).ok_or_else(|| {
         Error::new(Code::SourceFailed, format!("{failed}: its name holds a comma or is not UTF-8"))
     })?;
-    let created = tools
-        .docker(&["create", "--network=none", "--pull=never", "--entrypoint=/never-started"])
-        .option("--mount", format!("type=bind,source={source},target=/read,readonly"))
-        .names([image])
-        .output()
-        .await?
-        .or_fail(Code::SourceFailed, &failed)?;
+    let mount = format!("type=bind,source={source},target=/read,readonly");
+    let created = if image == empty_image::NAME {
+        empty_image::create(tools, &[("--mount", &mount)]).await?
+    } else {
+        let call = tools.docker(&["create", "--network=none", "--pull=never", "--entrypoint=/never-started"]);
+        call.option("--mount", mount).names([image]).output().await?
+    };
+    let created = created.or_fail(Code::SourceFailed, &failed)?;
     let id = created.text().trim().to_owned();
     let copied = tools.docker(&["cp"]).names([&format!("{id}:/read/."), "-"]).output().await;
     tools.uninterrupted().docker(&["rm", "--volumes"]).names([&id]).output().await?;

@@ -13,6 +13,8 @@ pub struct HostMount<'m> {
     pub source: &'m str,
     /// Where it is in the container: absolute.
     pub target: String,
+    /// Whether the Compose file says that it cannot be written to.
+    pub read_only: bool,
 }
 
 /// What the Compose file has for a mount.
@@ -32,6 +34,7 @@ pub fn of_service<'m>(model: &'m Model, service: &'m Service) -> Vec<HostMount<'
         by: By::Mount,
         source: &mount.source,
         target: mount.target.clone(),
+        read_only: mount.read_only,
     });
     let file = |section, source| match model.own_file(section, source) {
         Some(OwnDefinition::File(path)) => Some(path),
@@ -40,11 +43,16 @@ pub fn of_service<'m>(model: &'m Model, service: &'m Service) -> Vec<HostMount<'
     let at = |directory: &str, target: &str| Path::new(directory).join(target).display().to_string();
     let configs = service.configs.iter().filter_map(|own| {
         let source = file("configs", &own.source)?;
-        Some(HostMount { by: By::Config(&own.source), source, target: at("/", &own.target) })
+        Some(HostMount { by: By::Config(&own.source), source, target: at("/", &own.target), read_only: true })
     });
     let secrets = service.secrets.iter().filter_map(|own| {
         let source = file("secrets", &own.source)?;
-        Some(HostMount { by: By::Secret(&own.source), source, target: at("/run/secrets", &own.target) })
+        Some(HostMount {
+            by: By::Secret(&own.source),
+            source,
+            target: at("/run/secrets", &own.target),
+            read_only: true,
+        })
     });
     binds.chain(configs).chain(secrets).collect()
 }

@@ -47,7 +47,8 @@ pub struct HostPaths {
     pub log_driver: Option<String>,
     /// The id of our container, when we are in one.
     pub own_id: Option<String>,
-    /// The id of our container's image: an image that the engine surely has.
+    /// The id of our container's image, an image that the engine surely has; on another machine, the empty one. By it
+    /// directories of the Docker host are read that this process does not see.
     pub own_image: Option<String>,
 }
 

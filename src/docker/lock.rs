@@ -78,10 +78,8 @@ impl EngineLock {
                     sleep(POLL).await;
                     continue;
                 }
-                return Err(Error::new(
-                    Code::Locked,
-                    format!("cannot take the lock of {project}: {}", made.stderr),
-                ));
+                made.or_fail(Code::Locked, &format!("cannot take the lock of {project}"))?;
+                continue;
             };
             let theirs = other.label(HOLDER).unwrap_or_default().to_owned();
             if is_gone(tools, &theirs, holder).await?

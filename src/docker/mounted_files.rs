@@ -87,8 +87,10 @@ fn of_service(
         let read_only = mount.get("read_only").and_then(Value::as_bool) == Some(true);
         if read_only || around.is_the_projects(Path::new(&source)) {
             let content = around.file(Path::new(&source), known);
+            // Where the checkout is, is no matter here: the definition has that, unless the file is copied.
+            let target = text(mount, "target").unwrap_or_default();
             all.extend(
-                content.map(|content| Mounted { secret: None, content: format!("bind {source} {content}") }),
+                content.map(|content| Mounted { secret: None, content: format!("bind {target} {content}") }),
             );
         }
     }

@@ -28,6 +28,8 @@ pub struct OwnMount {
     pub source: String,
     /// Where it is in the container.
     pub target: String,
+    /// Whether it cannot be written to.
+    pub read_only: bool,
 }
 
 /// What the Compose files say word for word.
@@ -131,6 +133,7 @@ pub(super) fn read(project: &str, name: &str, resolved: &Value, active: bool) ->
         kind: "tmpfs".to_owned(),
         source: String::new(),
         target: target.split(':').next().unwrap_or(target).to_owned(),
+        read_only: false,
     }));
     let provider = resolved.get("provider").filter(|provider| !provider.is_null());
     let provider = provider.map(|provider| provider.get("type").and_then(Value::as_str).unwrap_or_default());
@@ -224,6 +227,7 @@ fn own_mount(entry: &Value) -> Option<OwnMount> {
         kind: text("type")?,
         source: text("source").unwrap_or_default(),
         target: text("target")?,
+        read_only: entry.get("read_only").and_then(Value::as_bool) == Some(true),
     })
 }
 

@@ -84,6 +84,34 @@ pub(super) fn what_failed(tail: &[String]) -> String {
     tail.iter().rev().map(|line| line.trim()).find(|line| !line.is_empty()).unwrap_or_default().to_owned()
 }
 
+/// Removes what a run that broke off in the middle of `up` has left: containers that Compose made to replace others, that were
+/// never started, and that still have the name by which it makes them. Returns whether there were any.
+pub async fn remove_unfinished(tools: &Tools, containers: &[Container]) -> Result<bool> {
+    let unfinished: Vec<&String> = containers
+        .iter()
+        .filter(|container| is_unfinished(container))
+        .map(|container| &container.id)
+        .collect();
+    if unfinished.is_empty() {
+        return Ok(false);
+    }
+    tools
+        .docker(&["rm", "--force"])
+        .names(unfinished)
+        .output()
+        .await?
+        .or_fail(Code::DeployFailed, "cannot remove what an earlier run left unfinished")?;
+    Ok(true)
+}
+
+/// Compose makes the new container as `ID-OF-THE-OLD_NAME`, and renames it when the old one is gone.
+fn is_unfinished(container: &Container) -> bool {
+    let status = container.raw.pointer("/State/Status").and_then(serde_json::Value::as_str);
+    let start = container.name.split_once('_').map(|(start, _)| start);
+    let has_id = start.is_some_and(|id| id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    status == Some("created") && has_id && container.label("com.docker.compose.replace").is_some()
+}
+
 /// Removes containers of services that the project no longer has. Returns their names.
 pub async fn remove_orphans(
     tools: &Tools,
@@ -107,7 +135,29 @@ pub async fn remove_orphans(
 
 #[cfg(test)]
 mod tests {
-    use super::what_failed;
+    use serde_json::json;
+
+    use super::{Container, is_unfinished, what_failed};
+
+    #[test]
+    fn only_what_was_never_started_and_never_renamed_is_unfinished() {
+        let container = |name: &str, status: &str, labels: serde_json::Value| Container {
+            id: "1".to_owned(),
+            name: name.to_owned(),
+            service: "web".to_owned(),
+            raw: json!({ "State": { "Status": status }, "Config": { "Labels": labels } }),
+        };
+        let replaces = || json!({ "com.docker.compose.replace": "p-web-1" });
+        assert!(is_unfinished(&container("cfd03f966106_p-web-1", "created", replaces())));
+        for (name, status, labels) in [
+            ("cfd03f966106_p-web-1", "running", replaces()),
+            ("cfd03f966106_p-web-1", "created", json!({})),
+            ("p-web-1", "created", replaces()),
+            ("p_web_1", "created", replaces()),
+        ] {
+            assert!(!is_unfinished(&container(name, status, labels)), "{name} {status}");
+        }
+    }
 
     #[test]
     fn what_failed_is_the_engines_error_and_not_the_progress_around_it() {

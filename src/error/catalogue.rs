@@ -261,7 +261,7 @@ pub fn of(code: Code) -> Entry {
         Code::ProjectFiles => entry(
             &[
                 "A service mounts a file that git ignores: nobody can say which release it belongs to.",
-                "A directory with a service's data is in this checkout, and the server has none yet.",
+                "A directory with a service's data is in this checkout, or mounted by the running container, and the volume for it is not there yet.",
                 "One mount has files of the release and data of the service.",
             ],
             "yaml",

@@ -14,13 +14,16 @@ pub(super) struct Git {
     tracked: BTreeSet<Vec<u8>>,
     /// `None` outside of a repository.
     ignored: Option<Ignored>,
+    /// What a run itself writes: never part of a release, and nobody's data.
+    own: Vec<PathBuf>,
 }
 
 impl Git {
-    /// The repository that a directory is in; `None` when there is one that cannot be read.
-    pub(super) fn of(directory: &Path) -> Option<Self> {
+    /// The repository that a directory is in; `None` when there is one that cannot be read. `own` is what a run itself
+    /// writes, as absolute paths.
+    pub(super) fn of(directory: &Path, own: Vec<PathBuf>) -> Option<Self> {
         let Some((top, git_dir)) = tracked::repository(directory) else {
-            return Some(Self { top: directory.to_owned(), tracked: BTreeSet::new(), ignored: None });
+            return Some(Self { top: directory.to_owned(), tracked: BTreeSet::new(), ignored: None, own });
         };
         let git_dir = git_dir?;
         let index = tracked::index(&git_dir)?;
@@ -29,7 +32,17 @@ impl Git {
             path.to_vec()
         });
         let ignored = Some(Ignored::new(&top, &git_dir));
-        Some(Self { tracked: paths.collect(), ignored, top })
+        Some(Self { tracked: paths.collect(), ignored, top, own })
+    }
+
+    /// Whether there is a repository: elsewhere nobody can tell a release from a service's data.
+    pub(super) fn is_repository(&self) -> bool {
+        self.ignored.is_some()
+    }
+
+    /// Whether a run itself writes this.
+    pub(super) fn is_own(&self, path: &Path) -> bool {
+        self.own.iter().any(|own| own == path)
     }
 
     /// Its top.

@@ -3,6 +3,7 @@
 //! directory that nobody's release has anything in is the service's own data, and stays on the engine's machine.
 
 mod git;
+mod moving;
 mod store;
 mod tree;
 
@@ -10,10 +11,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use self::git::Git;
+use self::moving::Volume;
 pub use self::store::{create, missing, old, remove_old, states};
 use self::tree::{Archive, Tree};
 use crate::access::{Access, Entry};
 use crate::docker::command::Tools;
+use crate::docker::engine::Container;
 use crate::docker::host_mounts::{self, By};
 use crate::docker::model::Model;
 use crate::error::{Code, Error, Problem, Result};
@@ -66,6 +69,10 @@ pub struct Project<'a> {
     pub access: &'a Access,
     /// Services whose own Compose secrets are delivered in volumes.
     pub delivered: &'a BTreeSet<String>,
+    /// Its containers, before anything was changed.
+    pub containers: &'a [Container],
+    /// What a run itself writes: absolute paths here.
+    pub own_files: Vec<PathBuf>,
 }
 
 impl Release {
@@ -75,7 +82,16 @@ impl Release {
     /// [`Code::ProjectFiles`] with everything that cannot be taken along.
     pub async fn of(project: &Project<'_>, tools: &Tools, server: &str) -> Result<Self> {
         let directory = project.directory.canonicalize().unwrap_or_else(|_| project.directory.to_owned());
-        let mut git = Git::of(&directory).ok_or_else(|| {
+        let all = wanted(project);
+        if all.is_empty() {
+            return Ok(Self::default());
+        }
+        let users: Vec<(PathBuf, String, String)> = all
+            .iter()
+            .map(|(service, wanted)| (wanted.source.clone(), service.clone(), wanted.target.clone()))
+            .collect();
+        let own_files = project.own_files.iter().map(|path| directory.join(path)).collect();
+        let mut git = Git::of(&directory, own_files).ok_or_else(|| {
             Error::new(
                 Code::ProjectFiles,
                 "git's index cannot be read, so that nobody can say which files are the release",
@@ -86,7 +102,7 @@ impl Release {
         let mut problems = BTreeMap::new();
         let mut seen: BTreeMap<PathBuf, (String, bool)> = BTreeMap::new();
         let mut room = MOST;
-        for (service, wanted) in wanted(project) {
+        for (service, wanted) in all {
             let here = match wanted.source.strip_prefix(project.on_host) {
                 Ok(below) => directory.join(below),
                 Err(_) => match wanted.source.strip_prefix(git.top()) {
@@ -100,8 +116,21 @@ impl Release {
                 match this.take(&mut git, project, &here, &shown, room) {
                     Ok(Found { path, read_only, has_content }) => {
                         let volume = path.split('/').next().unwrap_or_default().to_owned();
-                        if has_content && !store::is_there(tools, &volume).await? {
-                            problems.insert(shown.clone(), empty(&shown, &volume, server));
+                        let to = Volume { name: &volume, project: &project.model.name, server };
+                        let mut old = users.iter().filter(|(source, ..)| *source == wanted.source);
+                        let old = old.find_map(|(_, service, target)| {
+                            moving::of(&project.model.name, project.containers, service, target)
+                        });
+                        let problem = match old {
+                            Some(old) if !read_only => Some(old.to_volume(&shown, &to, has_content)),
+                            Some(old) if old.writable && !git.is_repository() => Some(old.untold(&shown)),
+                            _ if has_content => Some(moving::ignored(&shown, project.on_host, &to)),
+                            _ => None,
+                        };
+                        if let Some(problem) = problem
+                            && (read_only || !store::is_there(tools, &volume).await?)
+                        {
+                            problems.insert(shown.clone(), problem);
                         }
                         room =
                             MOST.saturating_sub(this.archives.values().map(|a| a.bytes.len() as u64).sum());
@@ -120,7 +149,7 @@ impl Release {
                     instead: wanted.instead,
                     path: path.clone(),
                     target: wanted.target,
-                    read_only: *read_only,
+                    read_only: *read_only || wanted.read_only,
                 };
                 this.services.entry(service).or_default().push(placed);
             }
@@ -133,7 +162,7 @@ impl Release {
             "files that services mount cannot be taken to the engine's machine",
         )
         .problems(problems.into_values().collect())
-        .hint("With `project-files: in-place` every path is one of the engine's machine."))
+        .hint("With `project-files: in-place` every path is one of the engine's machine. On a self-hosted runner the next checkout wipes it."))
     }
 
     /// What a service mounts.
@@ -144,6 +173,17 @@ impl Release {
     /// Whether no service mounts anything.
     pub fn is_empty(&self) -> bool {
         self.services.is_empty()
+    }
+
+    /// What services mount of the checkout, by the paths that the Compose files have: each with the services.
+    pub fn mounted(project: &Project<'_>) -> BTreeMap<String, BTreeSet<String>> {
+        let mut all: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for (service, wanted) in wanted(project) {
+            if let Ok(below) = wanted.source.strip_prefix(project.on_host) {
+                all.entry(below.display().to_string()).or_default().insert(service);
+            }
+        }
+        all
     }
 
     /// What is worth a line of the log.
@@ -197,26 +237,11 @@ struct Found {
     has_content: bool,
 }
 
-fn empty(shown: &str, volume: &str, server: &str) -> Problem {
-    let over = match server.strip_prefix("ssh://").map(|server| (server, server.rsplit_once(':'))) {
-        Some((_, Some((machine, port)))) if port.parse::<u16>().is_ok() => {
-            format!("ssh -p {port} {machine} ")
-        }
-        Some((machine, _)) => format!("ssh {machine} "),
-        None => String::new(),
-    };
-    Problem::new(format!(
-        "{shown} has data that git ignores, and the engine's machine has none yet: the service would start with nothing"
-    ))
-    .remedy(format!(
-        "Move it once: tar -C {shown} -c . | {over}docker run --rm -i -v {volume}:/to busybox tar -C /to -x. Or start with nothing: {over}docker volume create {volume}"
-    ))
-}
-
 struct Wanted {
     instead: Instead,
     source: PathBuf,
     target: String,
+    read_only: bool,
 }
 
 /// Everything that services mount of the host, by the services' names, but for what is delivered otherwise.
@@ -242,7 +267,8 @@ fn wanted(project: &Project) -> Vec<(String, Wanted)> {
                 }
                 By::Config(_) | By::Secret(_) => continue,
             };
-            let wanted = Wanted { instead, source: mount.source.into(), target: mount.target };
+            let (source, read_only) = (mount.source.into(), mount.read_only);
+            let wanted = Wanted { instead, source, target: mount.target, read_only };
             all.push((service.name.clone(), wanted));
         }
     }

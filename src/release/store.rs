@@ -11,7 +11,7 @@ use crate::error::{Code, Result};
 /// Label of volumes with files of a release.
 const FILES: &str = "claude-secrets.release";
 /// Label of volumes with services' data: the Compose project. They are not ours to remove.
-const STATE: &str = "claude-secrets.data-of";
+pub(super) const STATE: &str = "claude-secrets.data-of";
 
 /// Makes what is not there yet. Call it under the lock.
 pub async fn create(tools: &Tools, project: &str, release: &Release) -> Result<Vec<String>> {

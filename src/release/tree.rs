@@ -136,7 +136,7 @@ impl Walk<'_> {
         let entries: BTreeSet<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
         for entry in entries {
             let Some(last) = entry.file_name() else { continue };
-            if last == ".git" {
+            if last == ".git" || self.git.is_own(&entry) {
                 continue;
             }
             let meta = fs::symlink_metadata(&entry).map_err(|_| unreadable())?;
@@ -223,7 +223,7 @@ mod tests {
 
     fn looked(top: &Path, path: &str) -> Result<Tree, (String, String)> {
         let top = top.canonicalize().unwrap();
-        look(&mut Git::of(&top).unwrap(), &top.join(path), 1 << 20)
+        look(&mut Git::of(&top, vec![top.join("conf/ours.yml")]).unwrap(), &top.join(path), 1 << 20)
     }
 
     fn names(archive: &Archive) -> Vec<String> {
@@ -241,6 +241,8 @@ mod tests {
         );
         let Ok(Tree::Release(file)) = looked(top.path(), "one.ini") else { panic!() };
         assert_eq!((file.path.as_str(), file.count), ("one.ini", 1));
+        // What a run writes itself is no part of it.
+        fs::write(top.path().join("conf/ours.yml"), "generated").unwrap();
         let Ok(Tree::Release(again)) = looked(top.path(), "conf") else { panic!() };
         assert_eq!(again.digest, directory.digest);
         fs::write(top.path().join("conf/sites/a"), "other").unwrap();

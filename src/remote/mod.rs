@@ -5,16 +5,17 @@ mod address;
 mod papers;
 mod relay;
 mod ssh;
+mod ssh_config;
 mod tls;
 
 use std::path::Path;
 use std::sync::Arc;
 
 pub use self::address::{Address, Server};
-pub use self::papers::SECRET_VARIABLES;
+pub use self::papers::{Credential, SECRET_VARIABLES};
 use self::relay::Relay;
+pub use self::ssh::OwnKey;
 use crate::error::{Error, Result};
-use crate::secret::SecretValue;
 use crate::settings::Settings;
 
 /// A session with the machine of an engine. It ends when this is dropped.
@@ -30,12 +31,12 @@ enum Session {
 }
 
 impl Remote {
-    /// Opens the session that `docker-host` asks for; `None` when the engine is on this machine. `key` is what a store has
-    /// for `ssh-key`.
+    /// Opens the session that `docker-host` asks for; `None` when the engine is on this machine. `credential` is what a store
+    /// has for the login.
     ///
     /// # Errors
     /// Everything that may be wrong with addresses, keys and machines, each with its remedy.
-    pub async fn open(settings: &Settings, key: Option<&SecretValue>) -> Result<Option<Self>> {
+    pub async fn open(settings: &Settings, credential: Option<Credential>) -> Result<Option<Self>> {
         let temporary = settings.variables.path("TMPDIR").unwrap_or_else(|| "/tmp".into());
         let (address, relay, session) = match &settings.engine.host {
             None | Some(Address::Unix(_)) => return Ok(None),
@@ -45,7 +46,7 @@ impl Remote {
                 (address, Relay::start(tls.clone(), &temporary)?, Session::Tls(tls))
             }
             Some(address @ Address::Ssh(server)) => {
-                let login = papers::ssh(settings, server, key)?;
+                let login = papers::ssh(settings, server, credential).await?;
                 let ssh = Arc::new(ssh::Session::open(login).await?);
                 (address, Relay::start(ssh.clone(), &temporary)?, Session::Ssh(ssh))
             }
@@ -77,6 +78,15 @@ impl Remote {
             session.close().await;
         }
     }
+}
+
+/// A key for this run alone, for the users of all servers that the session logs in to; `None` when that is not by SSH.
+///
+/// # Errors
+/// What is wrong with the addresses.
+pub async fn own_key(settings: &Settings) -> Result<Option<OwnKey>> {
+    let Some(Address::Ssh(server)) = &settings.engine.host else { return Ok(None) };
+    OwnKey::new(papers::users(settings, server).await?).map(Some)
 }
 
 /// Whether a connection failed since there is no machine of that name: the standard library has no kind for it.

@@ -240,6 +240,12 @@ pub const INPUTS: &[Input] = &[
         "`docker-host` by SSH: where the private key is kept, as a reference, e.g. `vault:secret/deploy#key`. Default: `SSH_PRIVATE_KEY`, or the file that `SSH_PRIVATE_KEY_FILE` names.",
     ),
     input(
+        "ssh-sign",
+        Kind::Text,
+        "",
+        "`docker-host` by SSH: the role of a Vault or OpenBao that signs a key which is made for this run alone, e.g. `vault:ssh-client-signer/sign/deploy`. No key is kept anywhere then.",
+    ),
+    input(
         "ssh-jump",
         Kind::List,
         "",
@@ -255,7 +261,7 @@ pub const INPUTS: &[Input] = &[
         "project-files",
         Kind::Text,
         "auto",
-        "Files of the checkout that services mount: `copy` takes them to the engine's machine, `in-place` mounts what has their path there, `auto` copies where the engine is on another machine.",
+        "Files of the checkout that services mount: `copy` takes them to the engine's machine, `in-place` mounts what has their path there, `auto` copies where the engine is on another machine, and on self-hosted runners, whose next checkout wipes the workspace.",
     ),
     input("delivery", Kind::Text, "auto", "How services get their secrets: `file`, `volume` or `auto`."),
     input(

@@ -169,10 +169,18 @@ impl Terminal {
     }
 }
 
+impl Platform {
+    /// Whether the engine of this machine is there for longer than the workspace: on runners that GitHub does not throw away
+    /// after the job, the next checkout wipes what services mount of it.
+    pub fn engine_outlives_workspace(&self) -> bool {
+        self.actions && self.runner_environment.as_deref() != Some("github-hosted")
+    }
+}
+
 /// What the `project-files` input asks for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ProjectFiles {
-    /// Copied where the engine is on another machine.
+    /// Copied where the engine is on another machine, or outlives the workspace.
     Auto,
     /// Copied.
     Copy,
@@ -191,6 +199,8 @@ pub struct EngineSettings {
     pub fingerprint: Option<String>,
     /// `ssh-key`: the reference of the key, e.g. `vault:secret/deploy#key`.
     pub key: Option<String>,
+    /// `ssh-sign`: the reference of who signs a key of this run, e.g. `vault:ssh-client-signer/sign/deploy`.
+    pub sign: Option<String>,
     /// `ssh-jump`: the servers on the way, the nearest first.
     pub jumps: Vec<Server>,
     /// `docker-tls-ca`: PEM, or a file of the workspace that holds it.

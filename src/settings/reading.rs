@@ -128,6 +128,7 @@ impl<'a> Reading<'a> {
             known_hosts: self.optional("ssh-known-hosts"),
             fingerprint: self.optional("ssh-fingerprint"),
             key: self.optional("ssh-key"),
+            sign: self.optional("ssh-sign"),
             jumps: self.sound(jumps),
             tls_ca: self.optional("docker-tls-ca"),
         }

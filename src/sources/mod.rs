@@ -97,6 +97,26 @@ pub enum Listing {
     Failed(Refusal),
 }
 
+/// A public key of SSH that is to be signed.
+pub struct SshKey {
+    /// The key, as OpenSSH writes it.
+    pub public: String,
+    /// Its type, for people.
+    pub kind: String,
+    /// The users that the certificate is to be for.
+    pub users: Vec<String>,
+}
+
+/// What a source says to the question for a certificate.
+pub enum Signing {
+    /// The certificate, as OpenSSH writes it.
+    Signed(String),
+    /// It refuses.
+    Denied(Refusal),
+    /// It could not be asked, or signs no keys.
+    Failed(Refusal),
+}
+
 /// What a source has to say about itself, once a run.
 #[derive(Clone, Debug)]
 pub struct Remark {
@@ -166,6 +186,16 @@ pub trait Source: Send + Sync {
     /// always the same leaves that out.
     fn naming_part<'i>(&self, item: &'i str) -> &'i str {
         item
+    }
+
+    /// Asks for a certificate of this public key of SSH; `item` is the part of a reference that says who signs.
+    async fn sign(&self, item: &str, key: &SshKey) -> Signing {
+        let _ = (item, key);
+        Signing::Failed(Refusal {
+            fact: format!("{} signs no SSH keys", self.id()),
+            remedy: "Name the SSH engine of a Vault or OpenBao: `vault:ssh-client-signer/sign/deploy`."
+                .to_owned(),
+        })
     }
 
     /// Called when nothing more is asked of it, perhaps twice: gives back what it was lent for this run, such as the token

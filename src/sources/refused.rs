@@ -1,6 +1,6 @@
 //! A refusal that is not about one question yet: a login that failed is the reply to every item, and to every list.
 
-use super::{Listing, Refusal, Reply};
+use super::{Listing, Refusal, Reply, Signing};
 use crate::error::Error;
 
 /// Why nothing is handed out.
@@ -44,6 +44,14 @@ impl Refused {
         match self {
             Self::Denied(refusal) => Listing::Denied(refusal),
             Self::Failed(refusal) => Listing::Failed(refusal),
+        }
+    }
+
+    /// What is said to the question for a certificate.
+    pub(super) fn signing(self) -> Signing {
+        match self {
+            Self::Denied(refusal) => Signing::Denied(refusal),
+            Self::Failed(refusal) => Signing::Failed(refusal),
         }
     }
 

@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use sha2::{Digest, Sha256};
 
 use crate::site::{Run, Secrets, Site, docker};
+use crate::support::daemon::Daemon;
+use crate::support::engine::Engine;
+use crate::support::sshd::Sshd;
 
 const VALUE: &str = "canary-example $HOME 'single' \"double\" %0A";
 
@@ -73,4 +76,34 @@ fn the_example_of_environments_deploys_the_one_that_is_chosen() {
     assert_eq!(result(&run("validate")), "validated");
     assert_eq!(result(&run("down")), "removed");
     assert_eq!(site.left_in_engine(), []);
+}
+
+#[test]
+fn the_example_of_a_hosted_runner_deploys_to_a_server() {
+    let mut site = Site::of_example("hosted-to-server", "");
+    let (address, daemon) = (Engine::shared().gateway().to_string(), Daemon::start_building(site.home()));
+    let engine = daemon.engine();
+    daemon.load("debian:trixie-slim");
+    let sshd = Sshd::start(&format!("ListenAddress {address}"));
+    let host = format!("ssh://root@{address}:{}{}", sshd.port(), engine.socket());
+    site.variable("DOCKER_HOST_OF_SERVER", &host);
+    site.variable("SSH_KNOWN_HOSTS", &sshd.known_hosts_at(&address, "host"));
+    site.only("server", "frankfurt");
+    let mut secrets = secret("API_KEY");
+    secrets.insert("SSH_PRIVATE_KEY", sshd.text("client"));
+
+    let run = site.example("push", &[], &secrets);
+    assert!(run.succeeded, "{}", run.log);
+    assert_eq!(result(&run), "deployed", "{}", run.log);
+    let web = engine.text(&["ps", "--quiet"]);
+    let digest = data_encoding::HEXLOWER.encode(&Sha256::digest(VALUE.as_bytes()));
+    let said = engine.text(&["logs", &web]);
+    assert!(said.contains(&digest), "the service reads its secret, and the file of the checkout: {said}");
+    assert!(site.standing().is_empty(), "nothing runs on the runner");
+    for line in sshd.text("client").lines().filter(|line| !line.starts_with("---")) {
+        assert!(!run.log.contains(line), "{}", run.log);
+    }
+    let run = site.example("push", &[], &secrets);
+    assert_eq!(result(&run), "unchanged", "{}", run.log);
+    assert_eq!((engine.text(&["ps", "--quiet"]), sshd.logins()), (web, 2));
 }

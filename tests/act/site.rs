@@ -60,6 +60,8 @@ pub(crate) struct Site {
     had_act_volume: bool,
     /// Whether the workflow names a release, which act is not to fetch.
     released: bool,
+    /// Further arguments of act.
+    more: Vec<String>,
     _turn: MutexGuard<'static, ()>,
 }
 
@@ -111,9 +113,25 @@ impl Site {
             act,
             had_act_volume: docker_status(["volume", "inspect", ACT_VOLUME]),
             released: false,
+            more: Vec::new(),
             _turn: turn,
         };
         (site, image)
+    }
+
+    /// A variable of the repository.
+    pub(crate) fn variable(&mut self, name: &str, value: &str) {
+        self.more.extend(["--var".to_owned(), format!("{name}={value}")]);
+    }
+
+    /// Of a matrix this alone.
+    pub(crate) fn only(&mut self, of: &str, value: &str) {
+        self.more.extend(["--matrix".to_owned(), format!("{of}:{value}")]);
+    }
+
+    /// The folder that has the checkout in it, and nothing of any other test.
+    pub(crate) fn home(&self) -> &Path {
+        self.home.path()
     }
 
     /// The checkout's folder.
@@ -178,6 +196,7 @@ impl Site {
                 command.args(["-P", &format!("ubuntu-latest={}", service_image()), "--bind"]);
             }
         }
+        command.args(&self.more);
         if self.released {
             command.arg("--action-offline-mode");
         }
@@ -309,14 +328,25 @@ impl Site {
         let (repository, example) = (self.repository(), Path::new(SOURCES).join("examples").join(name));
         fs::create_dir_all(repository.join(".github/workflows")).unwrap();
         let mut named = 0;
-        for entry in fs::read_dir(&example).unwrap() {
-            let name = entry.unwrap().file_name().into_string().unwrap();
+        let mut folders = vec![PathBuf::new()];
+        let mut files = Vec::new();
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(example.join(&folder)).unwrap() {
+                let entry = entry.unwrap();
+                let path = folder.join(entry.file_name());
+                if entry.path().is_dir() { folders.push(path) } else { files.push(path) }
+            }
+        }
+        for name in files {
+            let name = name.display().to_string();
             let text = fs::read_to_string(example.join(&name)).unwrap();
             named += text.matches("name: shop").count();
             let text = text.replace("name: shop", &format!("name: {}", self.project));
             let text = text.replace(SERVICE_IMAGE, &service_image());
             let to = if name == "deploy.yml" { ".github/workflows/deploy.yml" } else { &name };
-            fs::write(repository.join(to), text).unwrap();
+            let to = repository.join(to);
+            fs::create_dir_all(to.parent().unwrap()).unwrap();
+            fs::write(to, text).unwrap();
         }
         assert!(named > 0, "the example {name} does not name its project");
         self.commit(&repository);

@@ -16,23 +16,37 @@ pub struct Daemon {
     child: Option<Child>,
     /// What of this machine it does not see, as another machine's would not.
     hidden: Option<PathBuf>,
+    /// How large its disk is, where that matters.
+    disk: Option<String>,
+    /// Whether it has the network that images are built with.
+    bridge: bool,
 }
 
 impl Daemon {
     /// Starts one, which takes root and the program `dockerd`.
     pub fn start() -> Self {
-        Self::hiding(None)
+        Self::hiding(None, None, false)
     }
 
     /// The same, and for it a directory of this machine is empty: it is like an engine on another machine.
     pub fn start_apart(hidden: &Path) -> Self {
-        Self::hiding(Some(hidden.to_owned()))
+        Self::hiding(Some(hidden.to_owned()), None, false)
     }
 
-    fn hiding(hidden: Option<PathBuf>) -> Self {
+    /// The same, and it can build images.
+    pub fn start_building(hidden: &Path) -> Self {
+        Self::hiding(Some(hidden.to_owned()), None, true)
+    }
+
+    /// The same, with a disk of this size, which is in memory.
+    pub fn start_small(hidden: &Path, disk: &str) -> Self {
+        Self::hiding(Some(hidden.to_owned()), Some(disk.to_owned()), false)
+    }
+
+    fn hiding(hidden: Option<PathBuf>, disk: Option<String>, bridge: bool) -> Self {
         // The socket's path must be short (unix(7)), and the images not on a file system in memory.
         let folder = tempfile::Builder::new().prefix("cse-").tempdir_in("/var/tmp").unwrap();
-        let mut this = Self { folder, child: None, hidden };
+        let mut this = Self { folder, child: None, hidden, disk, bridge };
         this.run();
         this
     }
@@ -65,11 +79,18 @@ impl Daemon {
         // and that is the machine's engine's too. Its mounts vanish with the other one.
         let child = Command::new("unshare")
             .args(["--net", "--mount", "--", "sh", "-c"])
-            .arg("[ -z \"$0\" ] || mount -t tmpfs tmpfs \"$0\" || exit; exec dockerd \"$@\"")
+            .arg(
+                "[ -z \"$0\" ] || mount -t tmpfs tmpfs \"$0\" || exit
+                 [ -z \"$DISK\" ] || { mkdir -p \"$DATA\" && mount -t tmpfs -o \"size=$DISK\" tmpfs \"$DATA\"; } || exit
+                 # Who is in a container there and asks for the machine's engine means this one.
+                 (until [ -S \"$SOCKET\" ]; do sleep 0.1; done; mount --bind \"$SOCKET\" /var/run/docker.sock) &
+                 exec dockerd \"$@\"",
+            )
             .arg(self.hidden.clone().unwrap_or_default())
             .args(["--host", &format!("unix://{}", path("docker.sock"))])
             .args(["--data-root", &path("data"), "--exec-root", &path("exec"), "--pidfile", &path("pid")])
-            .args(["--bridge=none", "--iptables=false", "--ip-forward=false", "--ip-masq=false"])
+            .args(["--iptables=false", "--ip-forward=false", "--ip-masq=false"])
+            .args((!self.bridge).then_some("--bridge=none"))
             // A containerd of the machine's may be shared, and then the names must not be.
             .args([
                 "--containerd-namespace",
@@ -77,6 +98,9 @@ impl Daemon {
                 "--containerd-plugins-namespace",
                 &format!("{}-plugins", self.name()),
             ])
+            .env("DISK", self.disk.as_deref().unwrap_or_default())
+            .env("DATA", path("data"))
+            .env("SOCKET", path("docker.sock"))
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)

@@ -128,9 +128,8 @@ impl Engine {
 
     /// Removes what a Compose project and our runs for it made.
     pub fn remove_project(&self, project: &str) {
-        for label in
-            [format!("com.docker.compose.project={project}"), format!("claude-secrets.project={project}")]
-        {
+        for label in ["com.docker.compose.project", "claude-secrets.project", "claude-secrets.data-of"] {
+            let label = format!("{label}={project}");
             let filter = format!("label={label}");
             self.remove(&["ps", "-aq", "--filter", &filter], &["rm", "--force", "--volumes"]);
             self.remove(&["network", "ls", "-q", "--filter", &filter], &["network", "rm"]);

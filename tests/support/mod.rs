@@ -18,6 +18,7 @@ pub mod engine;
 pub mod project;
 pub mod runner;
 pub mod sshd;
+pub mod tap;
 
 /// The image under test.
 pub fn action_image() -> String {

@@ -80,9 +80,14 @@ impl Sshd {
 
     /// Its line of `known_hosts`, with a key from this file.
     pub fn known_hosts(&self, key: &str) -> String {
+        self.known_hosts_at("127.0.0.1", key)
+    }
+
+    /// The same for another of its addresses.
+    pub fn known_hosts_at(&self, address: &str, key: &str) -> String {
         let text = self.text(&format!("{key}.pub"));
         let words: Vec<&str> = text.split_whitespace().take(2).collect();
-        format!("[127.0.0.1]:{} {}", self.port, words.join(" "))
+        format!("[{address}]:{} {}", self.port, words.join(" "))
     }
 
     /// The fingerprint of a key.

@@ -19,6 +19,8 @@ pub(super) enum Fault {
     Late(Duration),
     /// The server wants more than a key, or refuses it; with what was offered.
     Refused(String),
+    /// The server refuses a certificate; with the fact and the remedies.
+    Certificate(String, Vec<String>),
     /// The agent does not answer, or has no key.
     Agent(&'static str),
 }
@@ -47,6 +49,10 @@ impl Fault {
                 "Is the public key (`ssh-keygen -yf KEY`) in ~/.ssh/authorized_keys of {}, and is that the right user?",
                 server.user.as_deref().unwrap_or("the user")
             )),
+            Self::Certificate(fact, hints) => hints.into_iter().fold(
+                Error::new(Code::SshDenied, format!("{server} refuses the login: {fact}")),
+                Error::hint,
+            ),
             Self::Agent(what) => Error::new(Code::SshKeyInvalid, format!("the SSH agent {what}"))
                 .hint("`ssh-add -l` shows its keys. Or give a key by SSH_PRIVATE_KEY or SSH_PRIVATE_KEY_FILE."),
             Self::Ssh(russh::Error::IO(error)) => network(&error, server),
@@ -96,6 +102,19 @@ fn host(doubt: Doubt, server: &Server) -> Error {
         )
         .hint("Sign the server's key again: `ssh-keygen -s CA -h -n NAME -I ID ssh_host_ed25519_key.pub`."),
     }
+}
+
+/// A session that broke in the middle of a run, and what came of taking it up again.
+pub(super) fn broken(server: &Server, again: Option<Error>) -> Error {
+    let broke = format!("the SSH connection to {server} broke in the middle of the run");
+    let (fact, hints) = match again {
+        None => (broke, Vec::new()),
+        Some(why) => (format!("{broke}, and could not be taken up again: {}", why.fact), why.hints),
+    };
+    let error = Error::new(Code::EngineUnreachable, fact).hint(
+        "Run this again: it goes on from what is there. On the server, `journalctl -u ssh` says why it broke, unless the network did.",
+    );
+    hints.into_iter().fold(error, Error::hint)
 }
 
 fn network(error: &std::io::Error, server: &Server) -> Error {

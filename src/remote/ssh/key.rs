@@ -6,6 +6,7 @@ use std::sync::Arc;
 use russh::keys::{Error as KeyError, PrivateKey, decode_secret_key, ssh_key};
 use zeroize::Zeroizing;
 
+use super::certificate::Certified;
 use crate::error::{Code, Error, Result};
 use crate::files::{self, LARGEST_SETTINGS};
 use crate::secret::SecretValue;
@@ -15,6 +16,8 @@ use crate::secret::SecretValue;
 pub(in crate::remote) enum Identity {
     /// This key, and where it is from.
     Key(Arc<PrivateKey>, String),
+    /// A key of this run alone, with its certificate.
+    Certified(Arc<Certified>),
     /// The keys of the agent at this socket.
     Agent(PathBuf),
 }

@@ -44,8 +44,9 @@ impl Handler for Client {
 /// Whatever is wrong with the first server on the way that is no good.
 pub(super) async fn new(login: &Login) -> Result<Handle<Client>> {
     let mut on: Option<Handle<Client>> = None;
-    for server in login.jumps.iter().chain([&login.server]) {
-        let made = tokio::time::timeout(login.limit, session(login, server, on.take())).await;
+    let last = (&login.server, &login.identity);
+    for (server, identity) in login.jumps.iter().map(|(server, identity)| (server, identity)).chain([last]) {
+        let made = tokio::time::timeout(login.limit, session(login, server, identity, on.take())).await;
         let made: Result<_, Fault> = made.unwrap_or(Err(Fault::Late(login.limit)));
         on = Some(made.map_err(|fault| fault.error(server))?);
     }
@@ -55,6 +56,7 @@ pub(super) async fn new(login: &Login) -> Result<Handle<Client>> {
 async fn session(
     login: &Login,
     server: &Server,
+    identity: &Identity,
     by: Option<Handle<Client>>,
 ) -> Result<Handle<Client>, Fault> {
     let config = Arc::new(config(&login.known, server));
@@ -72,7 +74,7 @@ async fn session(
             client::connect_stream(config, channel.into_stream(), client).await?
         }
     };
-    authenticate(&mut handle, &login.identity, server).await?;
+    authenticate(&mut handle, identity, server).await?;
     Ok(handle)
 }
 
@@ -117,6 +119,16 @@ async fn authenticate(
             let key = PrivateKeyWithHashAlg::new(key.clone(), hash);
             let answer = handle.authenticate_publickey(&user, key).await?;
             judge(answer, || format!("it does not take the key {shown} of {from} for the user {user}"))
+        }
+        Identity::Certified(own) => {
+            let (key, certificate) = (own.key.clone(), own.certificate.clone());
+            match handle.authenticate_openssh_cert(&user, key, certificate).await? {
+                AuthResult::Failure { partial_success: false, .. } => {
+                    let (fact, hints) = own.refused(&user);
+                    Err(Fault::Certificate(fact, hints))
+                }
+                answer => judge(answer, String::new),
+            }
         }
         Identity::Agent(socket) => {
             let gone = |_| Fault::Agent("does not answer");

@@ -1,5 +1,6 @@
 //! A session with a server: one login, and over it as many connections to the engine's socket as are asked for.
 
+mod certificate;
 mod fault;
 mod key;
 mod known_hosts;
@@ -14,6 +15,7 @@ use russh::client::{Handle, Msg};
 use russh::{ChannelMsg, ChannelStream, Disconnect};
 use tokio::sync::Mutex;
 
+pub use self::certificate::OwnKey;
 pub(super) use self::key::{Identity, read, read_file};
 pub(super) use self::known_hosts::Known;
 use self::login::Client;
@@ -29,10 +31,10 @@ const MOST_LOGINS: u32 = 3;
 pub(super) struct Login {
     /// The server of the engine.
     pub(super) server: Server,
-    /// The servers on the way there.
-    pub(super) jumps: Vec<Server>,
-    /// Who logs in.
+    /// Who logs in there.
     pub(super) identity: Identity,
+    /// The servers on the way there, and who logs in on them.
+    pub(super) jumps: Vec<(Server, Identity)>,
     /// Which servers are known.
     pub(super) known: Known,
     /// How long a login may take.
@@ -50,6 +52,8 @@ pub(super) struct Session {
 struct State {
     handle: Arc<Handle<Client>>,
     logins: u32,
+    /// Whether it broke: what was under way then has failed.
+    broke: bool,
     /// What went wrong last.
     trouble: Option<Error>,
 }
@@ -61,7 +65,7 @@ impl Session {
     /// Whatever is wrong, as one of a user's situations.
     pub(super) async fn open(login: Login) -> Result<Self> {
         let handle = login::new(&login).await?;
-        let state = Mutex::new(State { handle: Arc::new(handle), logins: 1, trouble: None });
+        let state = Mutex::new(State { handle: Arc::new(handle), logins: 1, broke: false, trouble: None });
         let this = Self { login, state, by_program: AtomicBool::new(false) };
         this.connection().await?;
         Ok(this)
@@ -69,7 +73,9 @@ impl Session {
 
     /// What went wrong since the last time that this was asked.
     pub(super) async fn trouble(&self) -> Option<Error> {
-        self.state.lock().await.trouble.take()
+        let mut state = self.state.lock().await;
+        let broke = std::mem::take(&mut state.broke) || state.handle.is_closed();
+        state.trouble.take().or_else(|| broke.then(|| self.broken()))
     }
 
     /// Says goodbye.
@@ -104,13 +110,19 @@ impl Session {
                 return Err(self.broken());
             }
             state.logins += 1;
-            state.handle = Arc::new(login::new(&self.login).await?);
+            state.broke = true;
+            let again = login::new(&self.login).await.map_err(|error| self.not_again(error))?;
+            state.handle = Arc::new(again);
         }
         Ok(state.handle.clone())
     }
 
     fn broken(&self) -> Error {
-        fault::Fault::Ssh(russh::Error::HUP).error(&self.login.server)
+        fault::broken(&self.login.server, None)
+    }
+
+    fn not_again(&self, why: Error) -> Error {
+        fault::broken(&self.login.server, Some(why))
     }
 }
 

@@ -11,6 +11,7 @@ mod path;
 mod read;
 mod refusal;
 mod setup;
+mod sign;
 mod transport;
 
 use std::collections::BTreeMap;
@@ -28,7 +29,7 @@ pub(super) use self::refusal::rule;
 pub(super) use self::setup::{MOUNT, open};
 use self::transport::Transport;
 use super::identity::Identity;
-use super::{About, Item, Listing, Refused, Remark, Reply, Source, conventional};
+use super::{About, Item, Listing, Refused, Remark, Reply, Signing, Source, SshKey, conventional};
 use crate::manifest::{Reference, Scope, SourceId};
 use crate::secret::SecretName;
 
@@ -76,6 +77,10 @@ impl Source for Vault {
 
     async fn list(&self, prefix: &str) -> Listing {
         self.below(prefix).await.map_or_else(Refused::listing, Listing::Items)
+    }
+
+    async fn sign(&self, item: &str, key: &SshKey) -> Signing {
+        self.certificate(item, key).await.map_or_else(Refused::signing, Signing::Signed)
     }
 
     async fn close(&self) {
