@@ -44,7 +44,18 @@ pub(super) fn begin(run: &mut Run) -> Option<Asking> {
     if !matches!(run.settings.mode, Mode::Validate | Mode::Deploy) {
         return None;
     }
-    let token = run.settings.github.token.clone()?;
+    let Some(token) = run.settings.github.token.clone() else {
+        if run.settings.github.repo.is_some() {
+            let warning = Message::new(
+                "GitHub's secrets were not compared: `github-token` is not given, or arrives empty",
+            );
+            run.remark(
+                warning
+                    .hint("Is there a secret behind it? A run of a pull request from a fork never gets one."),
+            );
+        }
+        return None;
+    };
     let Some(repository) = repository(&run.settings) else {
         // Without a repository there is nothing that was asked for by name.
         run.report.note(

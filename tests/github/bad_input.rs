@@ -233,6 +233,15 @@ fn a_repository_that_was_renamed_is_followed_on_the_same_server_alone() {
 }
 
 #[test]
+fn a_token_that_arrives_empty_in_a_workflow_is_warned_of() {
+    let case = case().in_workflow("push", &json!({})).variable("INPUT_GITHUB-TOKEN", "");
+    let name = case.repository.full_name();
+    let said = case.run_without_token(&["validate", "--repo", &name, "--strict"]).expect(0);
+    said.warning("`github-token` is not given, or arrives empty");
+    assert!(case.proxy.seen().is_empty());
+}
+
+#[test]
 fn an_event_that_cannot_be_read_is_no_event() {
     let case = case().in_workflow("pull_request", &json!([1, "x"]));
     let token = case.github.standin.token(ALL);
