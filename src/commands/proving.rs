@@ -1,6 +1,6 @@
 //! The Proof stage: what is proved of a project, and what the run says of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
@@ -10,13 +10,15 @@ use super::planning::Planned;
 use super::project::Prepared;
 use crate::access::{ServiceAccess, variables_of};
 use crate::delivery::choose::Kind;
-use crate::delivery::in_clear;
 use crate::delivery::override_file::TARGET;
+use crate::delivery::reach::SecretsPlace;
+use crate::delivery::{in_clear, launch};
 use crate::docker::command::Tools;
 use crate::docker::engine::Container;
-use crate::docker::host_paths::HostPaths;
+use crate::docker::host_paths::{HostPath, HostPaths};
 use crate::docker::images::Images;
 use crate::error::Result;
+use crate::proof::mounts::Own;
 use crate::proof::readers::GrantedFile;
 use crate::proof::{self, Subject};
 
@@ -40,6 +42,7 @@ impl Proof<'_> {
         let (replaced, containers) = containers.iter().partition(stale);
         let bytes = self.prepared.override_file.read()?;
         let path = self.prepared.override_file.path();
+        let secrets_dir = self.prepared.project.directory.join(&run.settings.secrets_dir);
         let subject = Subject {
             project: &self.prepared.project,
             containers,
@@ -49,6 +52,8 @@ impl Proof<'_> {
             report: &run.report,
             granted: self.granted(),
             inputs: self.inputs.to_vec(),
+            own: self.own(run, &secrets_dir),
+            outdated: &self.planned.outdated,
             in_clear: in_clear::values(&self.prepared.access, &self.planned.plans),
         };
         let proved = proof::prove(self.tools, &run.console, &subject).await?;
@@ -59,6 +64,20 @@ impl Proof<'_> {
             run.report.warn(warning);
         }
         Ok(())
+    }
+
+    /// What the containers may mount of the secrets.
+    fn own<'a>(&'a self, run: &Run, secrets_dir: &'a HostPath) -> Own<'a> {
+        let project = &self.prepared.project;
+        let below = &run.settings.secrets_dir;
+        let services = project.model.services.keys();
+        let mut files: BTreeMap<String, BTreeSet<PathBuf>> =
+            services.map(|service| (service.clone(), BTreeSet::from([launch::path()]))).collect();
+        for ((service, _), path) in &self.planned.paths {
+            files.entry(service.clone()).or_default().insert(path.clone());
+        }
+        let place = SecretsPlace::new(self.host, &project.files.directory, below, secrets_dir.as_path());
+        Own { project: &project.model.name, place, files }
     }
 
     /// The files that each service was granted, with their owners and modes as they are.

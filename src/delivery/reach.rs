@@ -73,6 +73,13 @@ impl<'a> SecretsPlace<'a> {
         }
     }
 
+    /// The path in the directory that a path of the host leads to.
+    pub fn within(&self, source: &Path) -> Option<PathBuf> {
+        let here = self.host.leads_to(source);
+        let here = here.as_deref().and_then(|real| real.strip_prefix(&self.here).ok());
+        here.or_else(|| source.strip_prefix(self.on_host).ok()).map(Path::to_owned)
+    }
+
     /// The places in a service's containers where the secrets directory would be seen by a mount of what is above it.
     ///
     /// # Errors

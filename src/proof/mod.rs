@@ -2,10 +2,11 @@
 //! secrets themselves, and every service can read what it was granted.
 
 mod documents;
+pub mod mounts;
 pub mod readers;
 pub mod workspace;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use futures_util::future::join_all;
@@ -42,6 +43,10 @@ pub struct Subject<'a> {
     pub granted: BTreeMap<String, Vec<GrantedFile>>,
     /// Files and directories that this run reads secrets from.
     pub inputs: Vec<PathBuf>,
+    /// Whose secrets the containers may mount.
+    pub own: mounts::Own<'a>,
+    /// Services whose containers are older than what is deployed: what they mount was theirs before.
+    pub outdated: &'a BTreeSet<String>,
     /// The values that services have in clear, as the manifest says.
     pub in_clear: InClear,
 }
@@ -79,6 +84,13 @@ pub async fn prove(tools: &Tools, console: &Console, subject: &Subject<'_>) -> R
             format!("{} holds the value of {}, and git does not ignore it", path.display(), names.join(", "));
         Problem::new(fact)
             .remedy("Delete the file, or add it to .gitignore; rotate the secret when it was committed.")
+    }));
+    let current = subject.containers.iter().filter(|c| !subject.outdated.contains(&c.service));
+    let foreign = current.flat_map(|container| mounts::foreign(&subject.own, container, &answers.volumes));
+    searched.leaks.extend(foreign.map(|fact| {
+        Problem::new(fact).remedy(
+            "Take the mount out of the Compose file, and rotate the secrets: the service could read them.",
+        )
     }));
     warnings.extend(readers.warnings);
     if !searched.leaks.is_empty() {
