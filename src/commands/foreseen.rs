@@ -325,6 +325,7 @@ impl Secrets<'_> {
         let services = self.services_of(name);
         let values: Vec<(&String, Value)> =
             services.iter().map(|service| (service, self.value_in(service, resolved))).collect();
+        let values = self.as_in_others(name.as_str(), values);
         let of = |wanted: &[Value]| -> Vec<String> {
             let chosen = values.iter().filter(|(_, value)| wanted.contains(value));
             chosen.map(|(service, _)| (*service).clone()).collect()
@@ -411,6 +412,38 @@ impl Secrets<'_> {
     fn services_of(&self, name: &SecretName) -> Vec<String> {
         let all = self.basis.prepared.access.services_of(name).into_iter();
         all.filter(|service| self.basis.planned.started.contains(service)).collect()
+    }
+
+    /// The same with what other services tell: the last deployment gave all of them one value. Those do not count whose
+    /// containers it did not leave, or left with older secrets.
+    fn as_in_others<'s>(&self, name: &str, values: Vec<(&'s String, Value)>) -> Vec<(&'s String, Value)> {
+        let Basis { prepared, planned, .. } = self.basis;
+        let Some(record) = &prepared.record else { return values };
+        let is_as_left = |service: &str| {
+            let left = record.services.get(service).filter(|left| !left.stale);
+            left.is_some_and(|left| {
+                let mut own = planned.containers.iter().filter(|container| container.service == service);
+                left.secrets.iter().any(|other| other == name)
+                    && own.all(|container| left.containers.contains(&container.id))
+            })
+        };
+        let keeps = |service: &str| {
+            let is_known = planned.revisions.get(service).is_some_and(|found| found.known);
+            is_known && is_as_left(service)
+        };
+        let has = |wanted: Value| values.iter().any(|(service, value)| *value == wanted && is_as_left(service));
+        let told = if record.services.keys().any(|service| keeps(service)) || has(Value::Same) {
+            Value::Same
+        } else if has(Value::Other) {
+            Value::Other
+        } else {
+            return values;
+        };
+        let complete = |(service, value): (&'s String, Value)| match value {
+            Value::Unknown if is_as_left(service) => (service, told),
+            value => (service, value),
+        };
+        values.into_iter().map(complete).collect()
     }
 
     /// What becomes of a secret in a service that shall have it.
