@@ -241,7 +241,9 @@ impl Workspace {
 
     /// Our volumes of the project, sorted.
     pub fn volumes(&self) -> Vec<String> {
-        self.engine.volumes(&format!("claude-secrets.project={}", self.project))
+        let mut all = self.engine.volumes(&format!("claude-secrets.project={}", self.project));
+        all.retain(|name| !name.ends_with("_claude-secrets-record"));
+        all
     }
 
     /// Our own containers of the project: locks, and those through which volumes are filled. None when no run is on.

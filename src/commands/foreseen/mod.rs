@@ -1,30 +1,32 @@
 //! What a deployment would change, as the report holds it: made of what shall be ([`Planned`]) and what the engine tells of what
 //! is. What nothing tells is called uncertain.
 
+mod secrets;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use self::secrets::Secrets;
+pub(super) use self::secrets::origin_of;
 use super::Run;
-use super::former::{self, Files};
+use super::former;
 use super::planning::{self, Planned};
 use super::project::Prepared;
 use crate::delivery::choose::Kind;
-use crate::delivery::plan::{Reader, plain_name};
-use crate::delivery::record::Delivered;
+use crate::delivery::plan::Reader;
 use crate::delivery::standing::Why;
-use crate::delivery::volume::{self, REVISION};
+use crate::delivery::volume;
 use crate::delivery::workers;
 use crate::docker::command::Tools;
-use crate::docker::engine::{self, Container};
+use crate::docker::engine;
 use crate::docker::images::{self, Images};
 use crate::error::Result;
 use crate::release;
 use crate::report::plan::{
-    FileChange, ImageAction, Origin, Plan, PlannedFile, PlannedImage, PlannedSecret, PlannedService,
-    PlannedVolume, SecretChange, ServiceAction, TakenVariable, VolumeChange, VolumeKind,
+    FileChange, ImageAction, Plan, PlannedFile, PlannedImage, PlannedService, PlannedVolume, ServiceAction,
+    TakenVariable, VolumeChange, VolumeKind,
 };
-use crate::resolve::{self, Resolution, Resolved};
-use crate::secret::SecretName;
+use crate::resolve::Resolution;
 
 /// What a plan is made of.
 #[derive(Clone, Copy)]
@@ -274,211 +276,4 @@ async fn missing_data(prepared: &Prepared, tools: &Tools, made: &BTreeSet<&str>)
     let names: Vec<String> = names.into_iter().collect();
     let there = engine::volumes_named(tools, &names).await?;
     Ok(names.into_iter().filter(|name| !there.iter().any(|volume| volume.name == *name)).collect())
-}
-
-/// What becomes of one secret in one service.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Value {
-    Same,
-    Other,
-    Unknown,
-    /// The service did not have it.
-    Gained,
-}
-
-/// What is told of the secrets.
-struct Secrets<'a> {
-    basis: Basis<'a>,
-    /// What services have now whose secrets are not what they shall be.
-    former: &'a BTreeMap<String, Files>,
-}
-
-impl Secrets<'_> {
-    fn rows(&self) -> Vec<PlannedSecret> {
-        let resolved = &self.basis.resolution.secrets;
-        let mut rows: Vec<PlannedSecret> =
-            resolved.iter().filter(|one| one.value.is_some()).map(|one| self.row(one)).collect();
-        // What nobody is given by itself may be a part of what is composed.
-        for composed in resolved.iter().filter(|one| one.secret.template.is_some()) {
-            let find = |rows: &[PlannedSecret], name: &str| rows.iter().position(|row| row.name == name);
-            let Some(whole) = find(&rows, composed.secret.name.as_str()) else { continue };
-            let (change, changed_for) = (rows[whole].change, rows[whole].changed_for.clone());
-            if !matches!(change, SecretChange::Changed | SecretChange::Uncertain) {
-                continue;
-            }
-            for part in composed.secret.parts() {
-                let Some(at) = find(&rows, part.as_str()) else { continue };
-                let row = &mut rows[at];
-                let is_by_itself = !self.basis.prepared.access.services_of(part).is_empty();
-                if !is_by_itself && matches!(row.change, SecretChange::Unchanged | SecretChange::Moved) {
-                    row.change = SecretChange::Uncertain;
-                    row.changed_for.clone_from(&changed_for);
-                }
-            }
-        }
-        rows.extend(self.gone());
-        rows
-    }
-
-    fn row(&self, resolved: &Resolved) -> PlannedSecret {
-        let name = &resolved.secret.name;
-        let services = self.services_of(name);
-        let values: Vec<(&String, Value)> =
-            services.iter().map(|service| (service, self.value_in(service, resolved))).collect();
-        let of = |wanted: &[Value]| -> Vec<String> {
-            let chosen = values.iter().filter(|(_, value)| wanted.contains(value));
-            chosen.map(|(service, _)| (*service).clone()).collect()
-        };
-        let gained = of(&[Value::Gained]);
-        let origin = origin_of(resolved);
-        let noted = self.noted(name.as_str());
-        let before = noted.map(origin_noted).filter(|before| Some(before) != origin.as_ref());
-        let is_moved = match (noted, &origin) {
-            (Some(noted), Some(now)) => {
-                noted.source != now.source || (noted.reference.is_some() && noted.reference != now.reference)
-            }
-            _ => false,
-        };
-        let (mut change, changed_for) = if !of(&[Value::Other]).is_empty() {
-            (SecretChange::Changed, of(&[Value::Other, Value::Unknown]))
-        } else if !of(&[Value::Unknown]).is_empty() {
-            (SecretChange::Uncertain, of(&[Value::Unknown]))
-        } else if !of(&[Value::Same]).is_empty() || (noted.is_some() && services.is_empty()) {
-            (SecretChange::Unchanged, Vec::new())
-        } else if noted.is_some() {
-            // Others had it before those that get it now.
-            match self.elsewhere(resolved) {
-                Some(true) => (SecretChange::Unchanged, Vec::new()),
-                Some(false) => (SecretChange::Changed, gained.clone()),
-                None => (SecretChange::Uncertain, gained.clone()),
-            }
-        } else {
-            (SecretChange::New, Vec::new())
-        };
-        if change == SecretChange::Unchanged && is_moved {
-            change = SecretChange::Moved;
-        }
-        PlannedSecret {
-            name: name.to_string(),
-            change,
-            origin,
-            before,
-            changed_for,
-            gained,
-            lost: self.had(name.as_str()).into_iter().filter(|service| !services.contains(service)).collect(),
-        }
-    }
-
-    /// What the last deployment noted of a secret, unless nothing is left of the services that had it.
-    fn noted(&self, name: &str) -> Option<&Delivered> {
-        let record = self.basis.prepared.record.as_ref()?;
-        let had: Vec<&String> = record
-            .services
-            .iter()
-            .filter(|(_, left)| left.secrets.iter().any(|other| other == name))
-            .map(|(service, _)| service)
-            .collect();
-        let is_left =
-            |service: &&String| self.basis.planned.containers.iter().any(|c| c.service == **service);
-        record.secrets.get(name).filter(|_| had.is_empty() || had.iter().any(is_left))
-    }
-
-    /// Whether services that had a secret before had the value that it has now; `None` when nothing tells.
-    fn elsewhere(&self, resolved: &Resolved) -> Option<bool> {
-        let Basis { prepared, planned, .. } = self.basis;
-        let keeps = |service: &String| {
-            let is_known = planned.revisions.get(service).is_some_and(|found| found.known);
-            is_known && planned.containers.iter().any(|container| container.service == *service)
-        };
-        if prepared.access.services_of(&resolved.secret.name).iter().any(keeps) {
-            return Some(true);
-        }
-        let (file, value) = (resolved.secret.file_name(), resolved.value.as_ref()?);
-        let mut values = self.former.values().filter_map(|files| files.get(&file)).peekable();
-        values.peek()?;
-        Some(values.all(|other| other == value))
-    }
-
-    /// The services that have a secret by what the last deployment noted, and that this run would change.
-    fn had(&self, name: &str) -> Vec<String> {
-        let Basis { prepared, planned, .. } = self.basis;
-        let noted = prepared.record.iter().flat_map(|record| &record.services);
-        let has = noted.filter(|(_, left)| left.secrets.iter().any(|other| other == name));
-        has.map(|(service, _)| service.clone()).filter(|service| planned.started.contains(service)).collect()
-    }
-
-    /// The services that would get a secret in this run.
-    fn services_of(&self, name: &SecretName) -> Vec<String> {
-        let all = self.basis.prepared.access.services_of(name).into_iter();
-        all.filter(|service| self.basis.planned.started.contains(service)).collect()
-    }
-
-    /// What becomes of a secret in a service that shall have it.
-    fn value_in(&self, service: &String, resolved: &Resolved) -> Value {
-        let Basis { prepared, planned, .. } = self.basis;
-        let name = resolved.secret.name.as_str();
-        let has_ours =
-            |container: &&Container| container.service == *service && container.label(REVISION).is_some();
-        let runs_ours = planned.containers.iter().any(|container| has_ours(&container));
-        if !runs_ours {
-            return Value::Gained;
-        }
-        if planned.revisions.get(service).is_some_and(|found| found.known) {
-            return Value::Same;
-        }
-        let noted = prepared.record.as_ref().and_then(|record| record.services.get(service));
-        let had = noted.map(|left| left.secrets.iter().any(|other| other == name));
-        let wanted = planned.plans.get(service).and_then(|plan| {
-            plan.files.iter().find(|file| file.name.as_ref().is_some_and(|own| own.as_str() == name))
-        });
-        let (Some(files), Some(wanted)) = (self.former.get(service), wanted) else {
-            return if had == Some(false) { Value::Gained } else { Value::Unknown };
-        };
-        match files.get(&wanted.file).or_else(|| files.get(&plain_name(&wanted.file))) {
-            Some(value) if *value == wanted.value => Value::Same,
-            Some(_) => Value::Other,
-            None if had == Some(true) => Value::Unknown,
-            None => Value::Gained,
-        }
-    }
-
-    /// The secrets that services have by what the last deployment noted, and that have no value now.
-    fn gone(&self) -> Vec<PlannedSecret> {
-        let available: BTreeSet<&str> =
-            self.basis.resolution.available().map(|(secret, _)| secret.name.as_str()).collect();
-        let noted = self.basis.prepared.record.iter().flat_map(|record| &record.secrets);
-        noted
-            .filter(|(name, _)| !available.contains(name.as_str()))
-            .map(|(name, delivered)| PlannedSecret {
-                name: name.clone(),
-                change: SecretChange::Gone,
-                origin: None,
-                before: Some(origin_noted(delivered)),
-                changed_for: Vec::new(),
-                gained: Vec::new(),
-                lost: self.had(name),
-            })
-            .collect()
-    }
-}
-
-/// Where a secret comes from, as the record and the plan tell it.
-pub(super) fn origin_of(resolved: &Resolved) -> Option<Origin> {
-    resolved.value.as_ref()?;
-    if resolved.secret.template.is_some() {
-        return Some(Origin { source: resolve::TEMPLATE.to_owned(), ..Origin::default() });
-    }
-    Some(match &resolved.origin {
-        Some(origin) => Origin {
-            source: origin.source.to_string(),
-            reference: Some(origin.reference.to_string()),
-            version: origin.version.clone(),
-        },
-        None => Origin { source: "default".to_owned(), ..Origin::default() },
-    })
-}
-
-fn origin_noted(delivered: &Delivered) -> Origin {
-    let Delivered { source, reference, version } = delivered.clone();
-    Origin { source, reference, version }
 }
