@@ -118,7 +118,7 @@ pub(super) async fn prepare(
     let below = run.settings.secrets_dir.clone();
     let place = SecretsPlace::new(host, directory, &below, host_secrets_dir.as_path());
     let choice = exposure::choose(run, &project.model, choice, &place)?;
-    let covers =
+    let mut covers =
         if choice.kind == Kind::File { exposure::covers(&project.model, &place)? } else { BTreeMap::new() };
     if has_engine {
         exposure::check_volumes(&project.model, &place, tools).await?;
@@ -138,6 +138,11 @@ pub(super) async fn prepare(
         own_files: own_output(&run.settings),
     };
     let release = release_of(run, &seen, tools, has_engine.then_some(&server)).await?;
+    for (service, places) in &mut covers {
+        // What was copied has none of our files in it, and no room to mount anything.
+        let copied = release.of_service(service);
+        places.retain(|place| !copied.iter().any(|placed| Path::new(place).starts_with(&placed.target)));
+    }
     let mounted = mounted_files::of_services(
         &project.model,
         &mounted_files::Around {
