@@ -118,7 +118,7 @@ pub(super) async fn prepare(
     let below = run.settings.secrets_dir.clone();
     let place = SecretsPlace::new(host, directory, &below, host_secrets_dir.as_path());
     let choice = exposure::choose(run, &project.model, choice, &place)?;
-    let mut covers =
+    let covers =
         if choice.kind == Kind::File { exposure::covers(&project.model, &place)? } else { BTreeMap::new() };
     if has_engine {
         exposure::check_volumes(&project.model, &place, tools).await?;
@@ -138,11 +138,6 @@ pub(super) async fn prepare(
         own_files: own_output(&run.settings),
     };
     let release = release_of(run, &seen, tools, has_engine.then_some(&server)).await?;
-    for (service, places) in &mut covers {
-        // What was copied has none of our files in it, and no room to mount anything.
-        let copied = release.of_service(service);
-        places.retain(|place| !copied.iter().any(|placed| Path::new(place).starts_with(&placed.target)));
-    }
     let mounted = mounted_files::of_services(
         &project.model,
         &mounted_files::Around {
@@ -171,7 +166,7 @@ pub(super) async fn prepare(
         containers,
         images,
         mounted,
-        covers,
+        covers: uncopied(covers, &release),
         own,
         absent: absent.iter().map(|secret| secret.name.clone()).collect(),
         emptied: BTreeMap::new(),
@@ -223,6 +218,15 @@ async fn release_of(
         run.console.line(&format!("project files: {line}"));
     }
     Ok(release)
+}
+
+/// The covers that are needed: what was copied has none of our files in it, and no room to mount anything.
+fn uncopied(mut covers: BTreeMap<String, Vec<String>>, release: &Release) -> BTreeMap<String, Vec<String>> {
+    for (service, places) in &mut covers {
+        let copied = release.of_service(service);
+        places.retain(|place| !copied.iter().any(|placed| Path::new(place).starts_with(&placed.target)));
+    }
+    covers
 }
 
 /// What a run itself writes into the project.
