@@ -18,6 +18,7 @@ bench_remote() {
     bench_remote_server "$folder" "$port"
     python3 "$PROJECT/scripts/lib/delay.py" "$link" "$port" "$bench_remote_round_trip" &
     bench_remote_processes+=($!)
+    bench_remote_wait "$link" "the slow link"
     cat >"$folder/project/docker-compose.yml" <<YAML
 name: cs-bench-remote
 services:
@@ -76,11 +77,17 @@ CONFIG
     [ "$(id -u)" != 0 ] || mkdir -p /run/sshd
     /usr/sbin/sshd -D -f "$folder/sshd_config" -E "$folder/sshd.log" &
     bench_remote_processes+=($!)
-    for _ in $(seq 100); do
-        (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null && return
+    bench_remote_wait "$port" "the SSH server"
+}
+
+# bench_remote_wait PORT WHAT: until WHAT listens.
+bench_remote_wait() {
+    local waited=0
+    until (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; do
         sleep 0.1
+        waited=$((waited + 1))
+        [ "$waited" -lt 300 ] || fail "$2 does not listen"
     done
-    fail "the SSH server does not answer" "$(cat "$folder/sshd.log")"
 }
 
 # bench_remote_ours FOLDER PROGRAM PORT: writes the program FOLDER/ours, which deploys with a new value of one secret.
@@ -89,14 +96,14 @@ bench_remote_ours() {
 #!/bin/sh
 API_KEY=bench-\$(od -An -v -tx1 -N 16 /dev/urandom | tr -d ' ') BOT_TOKEN=bench-value-of-the-bot-token \\
 SSH_PRIVATE_KEY_FILE=$1/client exec '$2' deploy --project-directory '$1/project' --secrets 'API_KEY,BOT_TOKEN' \\
-    --docker-host 'ssh://$(id -un)@127.0.0.1:$3' --ssh-known-hosts '[127.0.0.1]:$3 $(cut -d' ' -f1,2 "$1/host.pub")' --quiet
+    --docker-host 'ssh://$(id -un)@127.0.0.1:$3' --ssh-known-hosts '[127.0.0.1]:$3 $(cut -d' ' -f1,2 "$1/host.pub")' --wait=false --quiet
 SH
     chmod +x "$1/ours"
 }
 
 # bench_remote_by_processes FOLDER PORT IMAGE: writes FOLDER/processes, which replaces one container by commands on the server: a
 # lock, a look at the image and at what runs, the file of variables, the new container, its state, the old one away, the lock
-# given back. It has no Compose, no volume and no search for leaks.
+# given back. It has no Compose, no volume and no search for leaks; neither waits for the services.
 bench_remote_by_processes() {
     cat >"$1/processes" <<SH
 #!/bin/sh

@@ -170,7 +170,7 @@ pub(super) async fn prepare(
         images,
         record,
         mounted,
-        covers,
+        covers: uncopied(covers, &release),
         own,
         absent: absent.iter().map(|secret| secret.name.clone()).collect(),
         emptied: BTreeMap::new(),
@@ -222,6 +222,15 @@ async fn release_of(
         run.console.line(&format!("project files: {line}"));
     }
     Ok(release)
+}
+
+/// The covers that are needed: what was copied has none of our files in it, and no room to mount anything.
+fn uncopied(mut covers: BTreeMap<String, Vec<String>>, release: &Release) -> BTreeMap<String, Vec<String>> {
+    for (service, places) in &mut covers {
+        let copied = release.of_service(service);
+        places.retain(|place| !copied.iter().any(|placed| Path::new(place).starts_with(&placed.target)));
+    }
+    covers
 }
 
 /// What a run itself writes into the project.
