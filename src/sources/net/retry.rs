@@ -1,4 +1,4 @@
-//! When a request is made again, and how long we wait before.
+//! When a request is retried, and how long to wait before that.
 
 use std::time::{Duration, SystemTime};
 
@@ -8,16 +8,16 @@ use tokio::time::Instant;
 
 use super::{ATTEMPTS, Answer, FIRST_WAIT, Failure, LONGEST_WAIT};
 
-/// How an attempt ended that was not good.
+/// The result of a failed attempt.
 pub(super) enum Try {
-    /// An answer that may be another one a moment later.
+    /// A response that may be different a moment later.
     Answer(Answer),
-    /// No answer.
+    /// No response.
     Failure(Failure),
 }
 
 /// The waits before the attempts after the first: a random part of a time that doubles ("full jitter"), so that many
-/// clients that failed together don't come back together.
+/// clients that failed together do not retry together.
 pub(super) fn waits() -> impl Iterator<Item = Duration> + Send + Sync + Unpin {
     ExponentialBuilder::default()
         .with_min_delay(FIRST_WAIT)
@@ -28,7 +28,7 @@ pub(super) fn waits() -> impl Iterator<Item = Duration> + Send + Sync + Unpin {
 }
 
 fn random_part() -> f64 {
-    // Without randomness every client would wait the longest time: slower, and not wrong.
+    // Without randomness, every client waits the longest time, which is slower but correct.
     getrandom::u32().map_or(1.0, |number| f64::from(number) / f64::from(u32::MAX))
 }
 
@@ -40,8 +40,7 @@ impl Try {
         }
     }
 
-    /// How long to wait, given what we would wait by ourselves: at least what the server asks for. `None` when there is
-    /// no time for that.
+    /// How long to wait, given our own wait: at least as long as the server asks for. `None` if there is no time for that.
     pub(super) fn wait(&self, own: Duration, deadline: Instant) -> Option<Duration> {
         let asked = match self {
             Self::Answer(answer) => {
@@ -54,7 +53,7 @@ impl Try {
     }
 }
 
-/// What `Retry-After` asks for: seconds, or a date (RFC 9110 section 10.2.3).
+/// The wait in `Retry-After`: seconds, or a date (RFC 9110 section 10.2.3).
 pub(in crate::sources) fn retry_after(text: &str) -> Option<Duration> {
     let text = text.trim();
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
