@@ -104,12 +104,12 @@ pub(super) fn unknown_kind(given: &Given<'_>, kind: &str) -> Option<Finding> {
 fn malformed(error: ReferenceError, text: &str) -> Finding {
     use ReferenceErrorKind as Kind;
     let what = match error.position {
-        1 => error.kind.to_string(),
-        _ => error.to_string(),
+        1 => format!(": {}", error.kind),
+        _ => format!(", {error}"),
     };
     let fact = match error.kind {
         Kind::Empty => "the reference is empty".to_owned(),
-        _ => format!("not a valid reference ({}): {what}", shape(text)),
+        _ => format!("not a valid reference ({}){what}", shape(text)),
     };
     let finding = Finding::new(Code::ReferenceInvalid, fact);
     match error.kind {

@@ -28,8 +28,7 @@ pub(super) fn template(
     ];
     let others: Vec<&str> = others.into_iter().filter(|(_, there)| *there).map(|(key, _)| key).collect();
     if !others.is_empty() {
-        let fact =
-            format!("{name} cannot have {} together", list([&["template"], others.as_slice()].concat()));
+        let fact = format!("{name} cannot have `template` together with {}", list(others));
         findings.add(
             mark,
             Finding::new(Code::ManifestInvalid, fact).remedy(
