@@ -44,14 +44,14 @@ fn each_setting_that_cannot_work_is_named_with_what_would() {
             "aws: `sources.aws.endpoint-url` is not an Amazon address",
             "its own id",
         ),
-        (run().variable("AWS_SECRET_ACCESS_KEY", ""), "AWS_ACCESS_KEY_ID is set, and AWS_SECRET_ACCESS_KEY is not", "both or neither"),
-        (run().without("AWS_ACCESS_KEY_ID"), "AWS_SECRET_ACCESS_KEY is set, and AWS_ACCESS_KEY_ID is not", "both or neither"),
+        (run().variable("AWS_SECRET_ACCESS_KEY", ""), "AWS_ACCESS_KEY_ID is set, but AWS_SECRET_ACCESS_KEY is not", "both or neither"),
+        (run().without("AWS_ACCESS_KEY_ID"), "AWS_SECRET_ACCESS_KEY is set, but AWS_ACCESS_KEY_ID is not", "both or neither"),
         (
             run().variable("AWS_SECRET_ACCESS_KEY", "canary\n"),
             "AWS_SECRET_ACCESS_KEY contains a space, a line break or another character that AWS keys do not have (7 bytes, 2 lines)",
-            "pasted",
+            "extra characters",
         ),
-        (run().variable("AWS_SESSION_TOKEN", "canary canary"), "AWS_SESSION_TOKEN contains a space", "pasted"),
+        (run().variable("AWS_SESSION_TOKEN", "canary canary"), "AWS_SESSION_TOKEN contains a space", "extra characters"),
         (
             run()
                 .variable("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE000000000")

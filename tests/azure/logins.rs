@@ -212,11 +212,11 @@ async fn a_vault_under_another_id_has_variables_of_its_own_and_its_errors_say_so
     let (_, fact, remedy) = shared.clone().refused("shared-kv:key").await;
     assert!(fact.contains("shared-kv: no login"), "{fact}");
     assert!(
-        remedy.contains("below `sources.shared-kv`") && remedy.contains("SHARED_KV_CLIENT_SECRET"),
+        remedy.contains("under `sources.shared-kv`") && remedy.contains("SHARED_KV_CLIENT_SECRET"),
         "{remedy}"
     );
     let wrong = shared.variable("SHARED_KV_CLIENT_SECRET", "wrong");
     let (_, fact, remedy) = wrong.refused("shared-kv:key").await;
     assert!(fact.contains("shared-kv: the client secret of the application"), "{fact}");
-    assert!(remedy.contains("where SHARED_KV_CLIENT_SECRET comes from"), "{remedy}");
+    assert!(remedy.contains("as SHARED_KV_CLIENT_SECRET"), "{remedy}");
 }

@@ -65,7 +65,7 @@ fn an_address_that_is_no_vaults_is_told_by_who_said_it_and_why() {
         (
             "https://canary.privatelink.vaultcore.azure.net",
             "is the internal name of a private endpoint",
-            "`https://NAME.vault.azure.net` with a private endpoint too",
+            "`https://NAME.vault.azure.net` with a private endpoint, too",
         ),
     ] {
         let said = none().setting("vault-url", url).mistake();
@@ -94,7 +94,7 @@ fn settings_that_contradict_each_other_are_told_together() {
         ),
         (
             &[("vault-url", "https://canary.vault.azure.cn"), ("cloud", "public")],
-            "`sources.azure.vault-url` is a vault of the cloud `china`, and `sources.azure.cloud` says `public`",
+            "`sources.azure.vault-url` is a vault of the cloud `china`, but `sources.azure.cloud` is `public`",
         ),
         (
             &[("vault-url", url), ("cloud", "mars")],
@@ -102,7 +102,7 @@ fn settings_that_contradict_each_other_are_told_together() {
         ),
         (
             &[("vault-url", url), ("authority-host", "login.microsoftonline.us")],
-            "the vault is in the cloud `public`, and `sources.azure.authority-host` is of `usgov`",
+            "the vault is in the cloud `public`, but `sources.azure.authority-host` belongs to `usgov`",
         ),
         (
             &[("vault-url", url), ("authority-host", "http://login.example")],

@@ -160,7 +160,7 @@ async fn a_token_of_another_server_is_denied() {
     let answer = run.answer("op://Prod/postgres/username").await;
     assert_eq!(
         answer,
-        "denied op://Prod/postgres/username: the Connect server does not take OP_CONNECT_TOKEN (401)"
+        "denied op://Prod/postgres/username: the Connect server does not accept OP_CONNECT_TOKEN (401)"
     );
 }
 

@@ -175,7 +175,7 @@ async fn a_token_is_taken_back_also_when_the_time_of_the_run_is_over() {
     server.rule(Rule::always(Fault::Hang));
     let case = Case::default().setting("addr", &server.url()).variable("VAULT_ROLE_ID", "canary-role");
     let wrong = case.variable("INPUT_TIMEOUT", "1s").key("vault:secret/bot/item").wrong().await;
-    assert!(wrong.contains("no answer within the 1s"), "{wrong}");
+    assert!(wrong.contains("no answer within the timeout of 1s"), "{wrong}");
     let last = server.seen().pop().unwrap();
     assert_eq!(
         (last.target.as_str(), last.header("x-vault-token")),

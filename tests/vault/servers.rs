@@ -65,7 +65,7 @@ async fn a_standby_node_that_answers_nothing_or_sends_on_says_so() {
     let wrong = at(&node.url()).wrong().await;
     let fact =
         format!("{} redirects to {}, and a token is not sent to another server", node.url(), active.url());
-    assert!(wrong.contains(&fact) && wrong.contains("by `addr`"), "{wrong}");
+    assert!(wrong.contains(&fact) && wrong.contains("set `addr` to it"), "{wrong}");
 }
 
 #[tokio::test]
