@@ -69,7 +69,7 @@ async fn every_code_has_a_sentence_of_its_own() {
         ("InvalidSignatureException", "denied", "does not accept the signature", "clock"),
         ("RequestTimeTooSkewed", "denied", "does not accept the signature", "clock"),
         ("OptInRequired", "failed", "the region eu-central-1 (`AWS_REGION`) is not enabled", "Enable"),
-        ("NotYetKnownException", "failed", "refused (NotYetKnownException", "API reference"),
+        ("NotYetKnownException", "failed", "refused the request (NotYetKnownException", "API reference"),
     ] {
         let told = told(refusing(400, code, "Message"), "aws:team/key").await;
         let said = told.said();
