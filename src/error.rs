@@ -1,7 +1,7 @@
-//! What can go wrong, as the user sees it: a code, a fact, and apart from it the remedies.
+//! Errors as the user sees them: a code, a fact, and separately the remedies.
 //!
-//! Every error has a stable, value-free token (`error-code` in the outputs) and an exit status. `docs/errors.md` is made
-//! from the table below; a test keeps them together.
+//! Every error has a stable, value-free token (`error-code` in the outputs) and an exit status. `docs/errors.md` is generated
+//! from the table below; a test keeps them in sync.
 
 pub mod catalogue;
 
@@ -42,23 +42,23 @@ codes! {
     GithubSecretsInvalid "github-secrets-invalid" 2 "`github-secrets` is not a JSON object of strings.";
     ProjectDirectoryMissing "project-directory-missing" 2 "The project directory does not exist or is not a directory.";
     ManifestInvalid "manifest-invalid" 2 "The manifest or the `secrets` input is malformed.";
-    ManifestMissing "manifest-missing" 2 "The manifest that `config` names does not exist, or nothing declares a secret.";
+    ManifestMissing "manifest-missing" 2 "The manifest that `config` names does not exist, or no secrets are declared.";
     SecretNameInvalid "secret-name-invalid" 2 "A secret's name is not a valid variable name.";
-    SecretNamesCollide "secret-names-collide" 2 "Two secrets would have the same file, or are looked for at the same place of a source.";
+    SecretNamesCollide "secret-names-collide" 2 "Two secrets would use the same file, or the same place in a source.";
     ReferenceInvalid "reference-invalid" 2 "A reference is malformed or names something its source does not have.";
-    SourceUnknown "source-unknown" 2 "A source is named that is unknown or not configured.";
+    SourceUnknown "source-unknown" 2 "A source is unknown or not configured.";
     ComposeFileMissing "compose-file-missing" 2 "No Compose file was found where one was looked for.";
     ComposeFileInvalid "compose-file-invalid" 2 "Docker Compose rejects the project.";
-    ServiceUnknown "service-unknown" 2 "A service is named that the Compose project does not have.";
-    SecretWithoutService "secret-without-service" 2 "It is not said which services get a secret.";
-    ServiceWithoutContainer "service-without-container" 2 "A service is to get secrets that has a `provider` in place of a container.";
+    ServiceUnknown "service-unknown" 2 "A service does not exist in the Compose project.";
+    SecretWithoutService "secret-without-service" 2 "A secret is not assigned to any service.";
+    ServiceWithoutContainer "service-without-container" 2 "A service with a `provider` instead of a container would get secrets.";
     SecretNotGranted "secret-not-granted" 2 "A service would get a secret that it is not granted.";
-    SecretInLargerValue "secret-in-larger-value" 2 "A declared secret is part of something that the engine shows, such as a label or a build argument.";
-    UnsafeLogDriver "unsafe-log-driver" 2 "The action container's log driver ships its output off the machine, and the masks with it.";
+    SecretInLargerValue "secret-in-larger-value" 2 "A declared secret is part of a value that the engine shows, such as a label or a build argument.";
+    UnsafeLogDriver "unsafe-log-driver" 2 "The action container's log driver sends its output, including the masks, to another machine.";
     OverrideInvalid "override-invalid" 2 "The existing override file cannot be used.";
     SecretsMissing "secrets-missing" 3 "Required secrets were found in no source.";
-    SecretInvalid "secret-invalid" 3 "A secret's value breaks a rule of the manifest, or cannot be delivered.";
-    Strict "strict" 3 "There are warnings, and `strict` makes them errors.";
+    SecretInvalid "secret-invalid" 3 "A secret's value violates a rule of the manifest, or cannot be delivered.";
+    Strict "strict" 3 "There are warnings, which `strict` treats as errors.";
     SourceDenied "source-denied" 4 "A source of higher priority than the one that answered refused access.";
     SourceFailed "source-failed" 4 "A source of higher priority than the one that answered could not be read.";
     GithubDenied "github-denied" 4 "GitHub does not tell which secrets the repository that `repo` names has: it is not found, or the token may not list them.";
@@ -66,17 +66,17 @@ codes! {
     PathUnsafe "path-unsafe" 5 "A path to write to is or passes a symbolic link, lies outside the project, or is tracked by git.";
     NotWritable "not-writable" 5 "A file or directory cannot be written.";
     DiskFull "disk-full" 5 "There is no space left on the device.";
-    DeliveryFailed "delivery-failed" 5 "The secrets could not be handed to the services.";
-    ProjectFiles "project-files" 5 "Files of the checkout that services mount cannot be taken to the engine's machine.";
-    LauncherMissing "launcher-missing" 5 "The program that sets variables in the services is not beside `claude-secrets`, or cannot run on the engine's machine.";
+    DeliveryFailed "delivery-failed" 5 "The secrets could not be delivered to the services.";
+    ProjectFiles "project-files" 5 "Files of the checkout that services mount cannot be copied to the engine's machine.";
+    LauncherMissing "launcher-missing" 5 "The program that sets variables in the services is not next to `claude-secrets`, or cannot run on the engine's machine.";
     WorkspaceNotOnHost "workspace-not-on-host" 5 "The workspace cannot be mapped to a path of the Docker host.";
     Locked "locked" 5 "Another run is changing the same project.";
     DockerSocketMissing "docker-socket-missing" 6 "There is no Docker socket.";
     EngineUnreachable "engine-unreachable" 6 "The Docker Engine does not answer.";
-    SshKeyInvalid "ssh-key-invalid" 2 "There is no private key to log in to the server with, or it cannot be used.";
-    SshDenied "ssh-denied" 6 "The server refuses the login by SSH.";
-    HostKeyUnknown "host-key-unknown" 6 "Nothing says whether the server's SSH key is the right one.";
-    HostKeyChanged "host-key-changed" 6 "The server shows another SSH key than the known one.";
+    SshKeyInvalid "ssh-key-invalid" 2 "The private key for the server is missing, or cannot be used.";
+    SshDenied "ssh-denied" 6 "The server refuses the SSH login.";
+    HostKeyUnknown "host-key-unknown" 6 "The server's SSH host key is not known.";
+    HostKeyChanged "host-key-changed" 6 "The server's SSH host key is not the known one.";
     EngineTooOld "engine-too-old" 6 "The Docker Engine's API is older than 1.41.";
     ComposeMissing "compose-missing" 6 "Docker Compose v2 was not found.";
     ComposeTooOld "compose-too-old" 6 "Docker Compose is older than v2.24.";
@@ -91,39 +91,39 @@ codes! {
     Leak "leak" 7 "A secret value was found where it must not be.";
     Drift "drift" 8 "What runs is not what the last deployment left.";
     Interrupted "interrupted" 130 "The run was stopped by a signal.";
-    Internal "internal" 70 "A fault of this program.";
+    Internal "internal" 70 "A bug in this program.";
 }
 
-/// One thing among several that are wrong at once.
+/// One of several problems.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// What is wrong: the fact, naming the secret, service or file.
     pub fact: String,
-    /// How to put it right, when something better than the error's own hints is known.
+    /// How to fix it, if something better than the error's own hints is known.
     pub remedy: Option<String>,
     /// Where it is, when it is at one place of what the user wrote.
     pub place: Option<Place>,
 }
 
-/// A run's failure: one situation, with every problem that belongs to it, and the remedies.
-/// It holds no secret value; whoever makes one describes values by their shape.
+/// A run's failure: one situation, with all of its problems, and the remedies.
+/// It contains no secret value; values are described by their shape.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
     /// The user's situation.
     pub code: Code,
     /// The fact, one or more lines.
     pub fact: String,
-    /// Each problem, when several stand behind the fact.
+    /// The problems, if there are several.
     pub problems: Vec<Problem>,
-    /// The remedies, apart from the fact.
+    /// The remedies.
     pub hints: Vec<String>,
     /// Where it is, when it is at one place of what the user wrote.
     pub place: Option<Box<Place>>,
-    /// What else is wrong at the same time, each a situation of its own; none of them has others.
+    /// Other errors at the same time, each with its own code; none of them has others.
     pub others: Vec<Error>,
 }
 
-/// The result of everything that can fail in the user's sight.
+/// The result of everything that can fail with an error for the user.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
@@ -153,8 +153,8 @@ impl Error {
         self
     }
 
-    /// The error of two things that are wrong at the same time. It has the code of this one; what both tell is told once,
-    /// and a run that was stopped says that alone.
+    /// Combines two errors of the same run. The result has the code of this one; what both have is reported once, and an
+    /// interruption replaces everything else.
     #[must_use]
     pub fn and(mut self, mut other: Error) -> Self {
         let more = std::mem::take(&mut other.others);
@@ -176,7 +176,7 @@ impl Error {
         self
     }
 
-    /// Everything that is wrong as one error; `None` when nothing is.
+    /// Combines all errors; `None` if there are none.
     pub fn together(errors: impl IntoIterator<Item = Error>) -> Option<Self> {
         errors.into_iter().reduce(Self::and)
     }
@@ -193,8 +193,8 @@ impl Error {
         }
     }
 
-    /// Turns an operating-system error at a path into an error with a remedy: a full disk and a read-only file system
-    /// are told apart; everything else is `otherwise`.
+    /// Turns an operating-system error at a path into an error with a remedy: a full disk and a read-only file system have
+    /// their own codes; everything else is `otherwise`.
     pub fn io(otherwise: Code, doing: &str, path: &std::path::Path, error: &std::io::Error) -> Self {
         use std::io::ErrorKind as K;
         let fact = format!("cannot {doing} {}: {}", path.display(), plain_reason(error));
@@ -202,15 +202,15 @@ impl Error {
             K::StorageFull | K::QuotaExceeded => Error::new(Code::DiskFull, fact)
                 .hint("Free some space on the device that holds this path. Nothing was changed."),
             K::ReadOnlyFilesystem => Error::new(Code::NotWritable, fact)
-                .hint("The file system is mounted read-only: mount it writable, or name another place."),
+                .hint("The file system is mounted read-only: mount it writable, or choose another path."),
             K::PermissionDenied if otherwise.exit_status() == 5 => Error::new(Code::NotWritable, fact)
-                .hint("Let the user that runs this step write there, or name another place."),
+                .hint("Give the user that runs this step write access, or choose another path."),
             _ => Error::new(otherwise, fact),
         }
     }
 }
 
-/// Both, or everything that is wrong with either.
+/// Both results, or the errors of either.
 ///
 /// # Errors
 /// Those of the two, together.
@@ -243,7 +243,7 @@ impl Problem {
 }
 
 impl fmt::Display for Error {
-    /// The fact, the problems as a list, then the remedies; and in the same way whatever else is wrong.
+    /// The fact, the problems as a list, then the remedies; then the other errors in the same way.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.fact)?;
         for problem in &self.problems {

@@ -7,15 +7,15 @@ use zeroize::Zeroizing;
 use crate::reserved;
 
 /// What to do about a name that another program reads.
-pub const ANOTHER_NAME: &str = "Give the secret a name that begins otherwise, e.g. with the project's, and name where it is found: `BOT_NAME = env:…`.";
+pub const ANOTHER_NAME: &str = "Use a name with another beginning, for example the project's, and write where the secret is stored: `BOT_NAME = env:…`.";
 
 /// The name of a declared secret: a valid variable name (`[A-Za-z_][A-Za-z0-9_]*`, POSIX XBD 8.1 with lower case allowed),
-/// at most 200 characters, so that its file name is valid too, and no name that the programs of a run read themselves.
+/// at most 200 characters, so that its file name is valid too, and not a name that the programs of a run read themselves.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SecretName(String);
 
-/// Why a text is no [`SecretName`]. Its `Display` describes the shape of the text, never the text itself,
-/// since a misplaced value may stand where a name belongs.
+/// Why a text is not a [`SecretName`]. Its `Display` describes the shape of the text, never the text itself,
+/// because it may be a misplaced value.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum NameError {
     /// The text is empty.
@@ -24,9 +24,9 @@ pub enum NameError {
     TooLong(usize),
     /// The first character is a digit.
     StartsWithDigit,
-    /// Another program reads the variable of this name, or of this name with `_FILE` behind it; holds who.
+    /// Another program reads the variable of this name, or of this name with `_FILE` appended; holds which.
     Reserved(&'static str),
-    /// A character is no ASCII letter, digit or underscore; holds its position, counted from 1.
+    /// A character is not an ASCII letter, digit or underscore; holds its position, counted from 1.
     BadCharacter(usize),
 }
 
@@ -78,13 +78,13 @@ impl fmt::Display for NameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => f.write_str("it is empty"),
-            Self::TooLong(length) => write!(f, "it is {length} characters long, at most 200 are allowed"),
+            Self::TooLong(length) => write!(f, "it has {length} characters; at most 200 are allowed"),
             Self::Reserved(reader) => {
-                write!(f, "{reader} reads a variable of that name, or of that name with `_FILE` behind it")
+                write!(f, "{reader} reads a variable of that name, or of that name with `_FILE` appended")
             }
             Self::StartsWithDigit => f.write_str("it starts with a digit"),
             Self::BadCharacter(at) => {
-                write!(f, "character {at} is no letter (A-Z, a-z), digit or underscore")
+                write!(f, "character {at} is not a letter (A-Z, a-z), digit or underscore")
             }
         }
     }
@@ -100,7 +100,7 @@ impl SecretValue {
         Self(Zeroizing::new(bytes))
     }
 
-    /// The bytes themselves. Every caller is a place where a value could get out.
+    /// The bytes themselves. Every caller is a place where a value could leak.
     pub fn expose(&self) -> &[u8] {
         &self.0
     }
@@ -110,7 +110,7 @@ impl SecretValue {
         self.0.is_empty()
     }
 
-    /// What may be said of a value in an error: its length and its kind, e.g. `108 bytes, 3 lines`.
+    /// How an error may describe a value: its length and its kind, e.g. `108 bytes, 3 lines`.
     pub fn shape(&self) -> String {
         let bytes = self.expose();
         let mut parts = vec![match bytes.len() {
@@ -125,7 +125,7 @@ impl SecretValue {
         if std::str::from_utf8(bytes).is_err() {
             parts.push("not UTF-8".to_owned());
         } else if bytes.contains(&0) {
-            parts.push("holds NUL".to_owned());
+            parts.push("contains NUL".to_owned());
         }
         parts.join(", ")
     }
@@ -138,7 +138,7 @@ impl From<Zeroizing<Vec<u8>>> for SecretValue {
 }
 
 impl PartialEq for SecretValue {
-    /// Compares without stopping at the first difference, so that time tells nothing of where values differ.
+    /// Compares without stopping at the first difference, so that the time does not show where values differ.
     fn eq(&self, other: &Self) -> bool {
         let (a, b) = (self.expose(), other.expose());
         a.len() == b.len() && a.iter().zip(b).fold(0u8, |sum, (x, y)| sum | (x ^ y)) == 0

@@ -158,7 +158,7 @@ fn the_limits_that_are_told_are_those_of_the_code() {
     let text = read("docs/sources.md");
     assert_eq!(net::ATTEMPTS, 4, "the page says: at most three times");
     for limit in [
-        format!("has to stand within {} s", net::CONNECT_TIMEOUT.as_secs()),
+        format!("must be established within {} s", net::CONNECT_TIMEOUT.as_secs()),
         format!("may be silent for {} s", net::READ_TIMEOUT.as_secs()),
         format!("at most {} requests of one source", net::CONCURRENCY),
         "repeated, at most three times".to_owned(),

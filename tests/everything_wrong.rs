@@ -94,7 +94,7 @@ const ROWS: &[Row] = &[
         words: &["--secrets", "API_KEY\nSTRAY", "--sources", "vualt"],
         status: 2,
         codes: &["source-unknown", "secret-in-larger-value", "secret-without-service"],
-        told: &["there is no source `vualt`", "services.web.labels.key", "STRAY: no service names it"],
+        told: &["unknown source `vualt`", "services.web.labels.key", "STRAY: no service names it"],
         not_told: &["was not found"],
         ..NOTHING
     },
@@ -144,7 +144,7 @@ const ROWS: &[Row] = &[
         manifest: "sources: { vault: { adress: x } }\nsecrets: { API_KEY: {} }\nservices: { wbe: [API_KEY] }\n",
         status: 2,
         codes: &["manifest-invalid", "service-unknown"],
-        told: &["no setting of this name", "the service wbe, which"],
+        told: &["unknown setting of the source", "the service wbe, which"],
         not_told: &["was not found"],
         ..NOTHING
     },
@@ -225,5 +225,5 @@ fn what_is_odd_about_values_is_a_warning_and_an_error_under_strict() {
     let said = run("canary-code", &["--strict"]).expect(3).stderr;
     assert!(said.contains("`strict` makes them errors") && said.contains("[placeholder]"), "{said}");
     let said = run("Y2FuYXJ5LWNvZGU=", &[]).expect(3).stderr;
-    assert!(said.contains("say `encoding: base64` for CODE"), "{said}");
+    assert!(said.contains("set `encoding: base64` for CODE"), "{said}");
 }

@@ -190,7 +190,7 @@ fn a_template_without_a_part_is_a_missing_secret() {
     scene.compose(&format!("services:\n  web:\n{SLEEPS}    environment: {{ URL: }}\n"));
     // The variable of the template's own name is no source.
     let said = run(&scene, &["deploy"], &[("URL", "canary-of-nobody")], 3).stderr;
-    assert!(said.contains("URL cannot be composed: PW, a part of its template, has no value"), "{said}");
+    assert!(said.contains("URL cannot be composed: PW in its template has no value"), "{said}");
     assert!(scene.containers().is_empty());
 }
 

@@ -369,7 +369,7 @@ fn an_environment_must_be_listed_where_environments_are() {
     let error = with(listed, "prodution").expect_err("not listed");
     assert_eq!(
         error.to_string(),
-        "claude-secrets.yml:2:15: the input `environment` names `prodution`, which is not in `environments`; \
+        "claude-secrets.yml:2:15: the input `environment` is `prodution`, which is not in `environments`; \
          did you mean `production`?\n2 | environments: …\n  | ^^^^^^^^^^^^"
     );
     let free = with("secrets: { A: }", "anything").unwrap_or_else(|error| panic!("{error}"));
@@ -447,13 +447,13 @@ fn a_value_is_decoded_then_trimmed_then_checked() {
         ("", &too_big, "is larger than 1 MiB (1048577 bytes)"),
         ("encoding: base64", b"canaryword!", "is not valid base64 (11 bytes)"),
         ("encoding: hex", b"abc", "is not valid hex (3 bytes)"),
-        ("starts-with: sk-", b"canaryword", "does not start as `starts-with` says (10 bytes)"),
+        ("starts-with: sk-", b"canaryword", "does not start with the text of `starts-with` (10 bytes)"),
         ("matches: canary", b"canaryword", "does not match the pattern of `matches` (10 bytes)"),
         ("matches: a", b"a\n", "does not match the pattern of `matches` (2 bytes, 2 lines)"),
         (
             "matches: .*",
             b"\xff",
-            "cannot be compared with `matches`, since it is not text (1 byte, not UTF-8)",
+            "cannot be compared with `matches`, because it is not text (1 byte, not UTF-8)",
         ),
         ("min-length: 11", b"canaryword", "is shorter than `min-length`, 11 bytes (10 bytes)"),
     ];

@@ -128,8 +128,8 @@ fn a_missing_secret_is_told_at_its_line() {
 fn offline_goes_with_validate_alone() {
     let scene = scene(GOOD, MANIFEST);
     let done = done(scene.cli(["deploy", "--offline", "--source", "vault"])).expect(2);
-    assert!(done.stderr.contains("offline: goes with `validate` alone"), "{}", done.stderr);
-    assert!(done.stderr.contains("source: goes with `validate` alone"), "{}", done.stderr);
+    assert!(done.stderr.contains("offline: only allowed with mode `validate`"), "{}", done.stderr);
+    assert!(done.stderr.contains("source: only allowed with mode `validate`"), "{}", done.stderr);
 }
 
 #[test]

@@ -189,11 +189,11 @@ fn a_store_that_gets_an_empty_credential_is_not_left_out_without_a_word() {
         remarks.into_iter().map(|remark| remark.text).collect::<Vec<_>>().join("; ")
     };
     let address = ("VAULT_ADDR", "https://vault.example.com");
-    assert_eq!(said(&[address, ("VAULT_TOKEN", "")]), "vault is not asked: VAULT_TOKEN is set, and empty");
+    assert_eq!(said(&[address, ("VAULT_TOKEN", "")]), "skipping vault: VAULT_TOKEN is set, but empty");
     assert_eq!(
         said(&[("AWS_ACCESS_KEY_ID", ""), ("AWS_SECRET_ACCESS_KEY", ""), ("OP_SERVICE_ACCOUNT_TOKEN", "")]),
-        "aws is not asked: AWS_ACCESS_KEY_ID is set, and empty; \
-         onepassword is not asked: OP_SERVICE_ACCOUNT_TOKEN is set, and empty"
+        "skipping aws: AWS_ACCESS_KEY_ID is set, but empty; \
+         skipping onepassword: OP_SERVICE_ACCOUNT_TOKEN is set, but empty"
     );
     assert_eq!(said(&[address]), "");
     assert_eq!(said(&[address, ("VAULT_TOKEN", "t"), ("VAULT_ROLE_ID", "")]), "");

@@ -371,7 +371,7 @@ fn a_vault_below_the_winner_that_stops_in_the_middle_changes_nothing() {
     assert_eq!((ran.output("result"), ran.output("degraded")), ("deployed", "false"));
     workspace.assert_reads("bot", &[("key", "canary-of-env")]);
     let notes = ran.report["notes"].to_string();
-    assert!(notes.contains("a source below the winner"), "{notes}");
+    assert!(notes.contains("a source of higher priority has the secret"), "{notes}");
 }
 
 #[test]

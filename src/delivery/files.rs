@@ -57,20 +57,20 @@ impl Held {
 /// What is to be done, or was done, for the directory to hold the wanted set. Paths are relative to it and sorted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Difference {
-    /// There already with the right bytes, mode and owner.
+    /// Exists with the right bytes, mode and owner.
     pub unchanged: Vec<PathBuf>,
-    /// There with other bytes, another mode or another owner.
+    /// Exists with other bytes, another mode or another owner.
     pub changed: Vec<PathBuf>,
-    /// Not there yet.
+    /// Does not exist yet.
     pub new: Vec<PathBuf>,
-    /// Ours, and no longer wanted.
+    /// Ours, and no longer needed.
     pub stale: Vec<PathBuf>,
-    /// The directory's own mode or owner, its `.gitignore` or its list of our files is not as it shall be.
+    /// The directory's own mode or owner, its `.gitignore` or its list of our files is wrong.
     pub upkeep: bool,
 }
 
 impl Difference {
-    /// Whether nothing has to be done.
+    /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
         self.changed.is_empty() && self.new.is_empty() && self.stale.is_empty() && !self.upkeep
     }
@@ -78,7 +78,7 @@ impl Difference {
 
 /// A directory below the project directory that holds secret files of ours, and possibly files of others.
 ///
-/// What is ours is listed in `.claude-secrets.json` in it. Nothing here locks: hold the
+/// Our files are listed in `.claude-secrets.json` in it. Nothing here locks: hold the
 /// [`ProjectLock`](super::ProjectLock) around [`write`](Self::write) and [`remove`](Self::remove).
 pub struct SecretsDir {
     place: Place,
@@ -90,8 +90,8 @@ impl SecretsDir {
     /// Takes the project directory and the secrets directory, relative to it or absolute below it. Creates nothing.
     ///
     /// # Errors
-    /// `PathUnsafe` when the directory is the project directory, lies outside, is or passes through a symbolic link, or
-    /// holds a file that git tracks; `ProjectDirectoryMissing`.
+    /// `PathUnsafe` if the directory is the project directory, is outside of it, is or passes through a symbolic link, or
+    /// contains a file that git tracks; `ProjectDirectoryMissing`.
     pub fn open(project: &Path, dir: &Path) -> Result<Self, Error> {
         Ok(Self {
             place: Place::open("secrets-dir", project, dir)?,
@@ -105,7 +105,7 @@ impl SecretsDir {
         self.place.path()
     }
 
-    /// Says that a container mounts this sub-directory whole: it gets mode 0755 instead of 0700, so that a container's
+    /// Marks a sub-directory that a container mounts as a whole: it gets mode 0755 instead of 0700, so that a container's
     /// non-root user can enter it. On this side nobody can, since the secrets directory above it stays 0700.
     #[must_use]
     pub fn mounted(mut self, sub_directory: impl Into<PathBuf>) -> Self {
@@ -113,11 +113,11 @@ impl SecretsDir {
         self
     }
 
-    /// Compares what is there with what is wanted. Changes nothing, and reads no file that is not ours.
+    /// Compares the existing files with the wanted ones. Changes nothing, and reads no file that is not ours.
     ///
     /// # Errors
-    /// `DeliveryFailed` when files that are not ours stand where wanted ones shall be (all of them are named), or the list
-    /// of our files cannot be used; `PathUnsafe`, `NotWritable` when the directory cannot be read.
+    /// `DeliveryFailed` if files that are not ours are in the place of wanted ones (all of them are named), or the list of
+    /// our files cannot be used; `PathUnsafe`, `NotWritable` if the directory cannot be read.
     pub fn compare(&self, wanted: &[SecretFile]) -> Result<Difference, Error> {
         check(wanted)?;
         let absent =
@@ -141,8 +141,7 @@ impl SecretsDir {
             }
         }
         if !blocked.is_empty() {
-            let fact =
-                format!("what is not ours stands where secret files shall be, in {}", self.path().display());
+            let fact = format!("{} contains files that claude-secrets did not create", self.path().display());
             return Err(Error::new(Code::DeliveryFailed, fact).problems(blocked));
         }
         let names: BTreeSet<_> = wanted.iter().map(|f| f.path.clone()).collect();
@@ -209,17 +208,16 @@ impl SecretsDir {
         let (parent, made) = self.place.make_parent()?;
         let written = self.write_set(&self.site(&parent), &made, wanted, &difference);
         if written.is_err() {
-            let _ = self.place.remove_parents(&made); // those that are empty: they were made for nothing
+            let _ = self.place.remove_parents(&made); // those that are empty: they are not needed
         }
         written.map(|()| difference)
     }
 
-    /// Removes what is ours (for `down`), then the directories that we made and that are empty; what others put there
-    /// stays. Returns the removed files and directories as paths from the project directory, sorted; and has looked again
-    /// that they are gone.
+    /// Removes our files (for `down`), then the empty directories that we made; files of others are kept. Returns the removed
+    /// files and directories as paths from the project directory, sorted, after checking that they are gone.
     ///
     /// # Errors
-    /// `RemovalIncomplete` when something is still there; `NotWritable`.
+    /// `RemovalIncomplete` if something still exists; `NotWritable`.
     pub fn remove(&self) -> Result<Vec<PathBuf>, Error> {
         let Some(parent) = self.place.parent()? else {
             return Ok(Vec::new());
@@ -239,7 +237,7 @@ impl SecretsDir {
         if has_our_gitignore(&live) && live.remove_file(OsStr::new(GITIGNORE)).at("remove", live.path())? {
             removed.push(PathBuf::from(GITIGNORE));
         }
-        // Last: a removal that is killed before can be run again.
+        // Last, so that an interrupted removal can be run again.
         live.remove_file(OsStr::new(INDEX)).at("remove", live.path())?;
         removed.push(PathBuf::from(INDEX));
         prove_gone(&live, &removed)?;
@@ -273,7 +271,7 @@ impl SecretsDir {
         };
         let made = index.made.iter().chain(parents).cloned().collect();
         let set = NewSet { wanted, unchanged: &difference.unchanged, made };
-        // What is mounted there (a tmpfs, to keep values off the disk) shall hold the staged files too.
+        // If something is mounted there (a tmpfs, to keep values off the disk), the staged files must be in it, too.
         let around = live.as_ref().filter(|live| live.is_mount_point()).unwrap_or(site.parent);
         let staged = stage(site, around, live.as_ref().map(|live| (live, &index)), &set)?;
         publish(site, &staged)
@@ -293,7 +291,7 @@ impl SecretsDir {
         Ok(false)
     }
 
-    /// Whether a directory's mode is wrong, or its owner where we could set that.
+    /// Whether a directory's mode is wrong, or its owner if we could set that.
     fn is_unsettled(&self, directory: &Directory, mode: u32) -> Result<bool, Error> {
         let stat = directory.stat().at("look at", directory.path())?;
         let may_chown = rustix::process::geteuid().is_root();
@@ -302,30 +300,33 @@ impl SecretsDir {
 
     fn blocked(&self, path: &Path, what: &str) -> Problem {
         let shown = self.place.relative().join(path);
-        let problem = Problem::new(format!("{} is {what} that no run of ours has written", shown.display()));
-        // Scripts that wrote secret files by hand kept no list of them.
+        let problem =
+            Problem::new(format!("{} is {what} that claude-secrets did not create", shown.display()));
+        // Scripts that wrote secret files by hand kept no list of their files.
         problem.remedy(match what {
-            A_FILE => format!("Delete it: it holds an old copy (rm {}). Or move it away.", shown.display()),
+            A_FILE => {
+                format!("If it is an old copy, delete it (rm {}). Otherwise, move it away.", shown.display())
+            }
             _ => "Move it away.".to_owned(),
         })
     }
 }
 
-/// What stands in the way most often.
+/// What blocks a file most often.
 const A_FILE: &str = "a file";
 
 enum State {
     Unchanged,
     Changed,
     New,
-    /// Something that is not ours stands in the way: where, and what it is.
+    /// Something that is not ours is in the way: where, and what it is.
     Foreign(PathBuf, &'static str),
 }
 
 fn look(live: &Directory, index: &Index, wanted: &SecretFile) -> Result<State, Error> {
     let foreign = |path: &Path, what| Ok(State::Foreign(path.to_owned(), what));
     let Some((at, name)) = live.find(&wanted.path)? else {
-        // No sub-directory: fine, unless what stands in its place is not ours.
+        // No sub-directory: fine, unless something that is not ours is in its place.
         return match wanted.path.parent() {
             Some(parent) if live.has(parent) && !index.files.contains(parent) => foreign(parent, A_FILE),
             _ => Ok(State::New),
@@ -341,9 +342,9 @@ fn look(live: &Directory, index: &Index, wanted: &SecretFile) -> Result<State, E
         FileType::Symlink => return foreign(&wanted.path, "a symbolic link"),
         FileType::Directory if holds_only_ours(live, &wanted.path, index)? => return Ok(State::New),
         FileType::Directory => return foreign(&wanted.path, "a directory"),
-        _ => return foreign(&wanted.path, "something else than a file"),
+        _ => return foreign(&wanted.path, "something other than a file"),
     }
-    // A file of ours that we may not read is replaced without knowing it.
+    // A file of ours that we may not read is replaced without comparing it.
     let Ok(Some(file)) = at.open_file(name) else {
         return Ok(State::Changed);
     };
@@ -359,7 +360,7 @@ fn look(live: &Directory, index: &Index, wanted: &SecretFile) -> Result<State, E
     Ok(if same { State::Unchanged } else { State::Changed })
 }
 
-/// Whether a directory that stands where a file shall be is one of ours that goes away by itself.
+/// Whether a directory in the place of a wanted file contains only files of ours, so that it will be removed.
 fn holds_only_ours(live: &Directory, path: &Path, index: &Index) -> Result<bool, Error> {
     if !index.directories.contains(path) {
         return Ok(false);
@@ -375,17 +376,17 @@ fn check(wanted: &[SecretFile]) -> Result<(), Error> {
     let mut seen = BTreeSet::new();
     for file in wanted {
         if !is_secret_path(&file.path) || file.path.to_str().is_none() {
-            let fact = format!("{} is no name for a secret file", file.path.display());
+            let fact = format!("{} is not a valid name for a secret file", file.path.display());
             return Err(Error::new(Code::Internal, fact));
         }
         if !seen.insert(&file.path) {
-            return Err(Error::new(Code::Internal, format!("{} is wanted twice", file.path.display())));
+            return Err(Error::new(Code::Internal, format!("{} is requested twice", file.path.display())));
         }
     }
     match wanted.iter().filter_map(|f| f.path.parent()).find(|parent| seen.iter().any(|path| path == parent))
     {
         Some(both) => {
-            let fact = format!("{} is wanted as a file and as a directory", both.display());
+            let fact = format!("{} is needed both as a file and as a directory", both.display());
             Err(Error::new(Code::DeliveryFailed, fact).hint("Rename the secret's file or the service."))
         }
         None => Ok(()),
@@ -404,9 +405,9 @@ fn prove_gone(live: &Directory, removed: &[PathBuf]) -> Result<(), Error> {
     if left.is_empty() {
         return Ok(());
     }
-    Err(Error::new(Code::RemovalIncomplete, "secret files are still there after they were removed")
+    Err(Error::new(Code::RemovalIncomplete, "secret files still exist after they were removed")
         .problems(left)
-        .hint("Something writes them anew: stop that, then run `down` again."))
+        .hint("Something creates them again: stop it, then run `down` again."))
 }
 
 fn sorted(paths: impl Iterator<Item = PathBuf>) -> Vec<PathBuf> {

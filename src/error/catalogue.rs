@@ -1,11 +1,11 @@
-//! What is behind each error: its causes in the order of their likelihood, and a fix as text to paste. `docs/errors.md`
-//! is made from it, and `claude-secrets explain CODE` prints it.
+//! The causes of each error, the most likely first, and a fix as text to paste. `docs/errors.md` is generated
+//! from it, and `claude-secrets explain CODE` prints it.
 
 use super::Code;
 
-/// What is known of one error.
+/// The causes and the fix of one error.
 pub struct Entry {
-    /// The causes, the likeliest first.
+    /// The causes, the most likely first.
     pub causes: &'static [&'static str],
     /// The language of the fix: `yaml`, `sh` or `text`.
     pub language: &'static str,
@@ -17,13 +17,13 @@ const fn entry(causes: &'static [&'static str], language: &'static str, fix: &'s
     Entry { causes, language, fix }
 }
 
-/// What is known of an error.
+/// The causes and the fix of an error.
 #[allow(clippy::too_many_lines, reason = "a table")]
 pub fn of(code: Code) -> Entry {
     match code {
         Code::Usage => entry(
             &[
-                "An input has a word that it does not take: `wait: yes` for `true`, a time without a unit.",
+                "An input has a value that it does not accept, such as `wait: yes` instead of `wait: true`.",
                 "Two inputs exclude each other.",
             ],
             "sh",
@@ -32,21 +32,24 @@ pub fn of(code: Code) -> Entry {
         Code::GithubSecretsInvalid => entry(
             &[
                 "`github-secrets` was given one secret, or a list of names.",
-                "The JSON was put together by hand, and a value in it has quotes or line ends.",
+                "The JSON was written by hand, and a value in it has unescaped quotes or newlines.",
             ],
             "yaml",
             "- uses: org/claude-secrets-action@v1\n  with:\n    github-secrets: ${{ toJSON(secrets) }}",
         ),
         Code::ProjectDirectoryMissing => entry(
-            &["The job has no checkout before this step.", "The path is not relative to the workspace."],
+            &[
+                "The job does not check out the repository before this step.",
+                "The path is not relative to the workspace.",
+            ],
             "yaml",
             "- uses: actions/checkout@v5\n- uses: org/claude-secrets-action@v1\n  with:\n    project-directory: deploy",
         ),
         Code::ManifestInvalid => entry(
             &[
                 "A key is misspelled, or is at the wrong depth.",
-                "There is a value where only names and references belong.",
-                "A service is given a secret that is not declared.",
+                "The manifest contains a value where only names and references are allowed.",
+                "A service uses a secret that is not declared.",
             ],
             "yaml",
             "secrets:\n  API_KEY:\n    from: [env:API_KEY]\nservices:\n  worker: [API_KEY]",
@@ -61,8 +64,8 @@ pub fn of(code: Code) -> Entry {
         ),
         Code::SecretNameInvalid => entry(
             &[
-                "The name has a hyphen, a dot or a blank.",
-                "There is a value where a name belongs.",
+                "The name contains a hyphen, a dot or a space.",
+                "There is a value in place of a name.",
                 "The name is one that Docker, Compose or the loader read themselves, such as `DOCKER_HOST`.",
             ],
             "text",
@@ -70,26 +73,26 @@ pub fn of(code: Code) -> Entry {
         ),
         Code::SecretNamesCollide => entry(
             &[
-                "Two names differ by capitals alone, and files are named in lower case.",
-                "Azure Key Vault tells `_` and `-`, upper and lower case not apart.",
+                "Two names differ only in case, and file names are in lower case.",
+                "Azure Key Vault does not distinguish `_` from `-`, or upper from lower case.",
             ],
             "yaml",
             "secrets:\n  API_KEY:\n  api_key: { file: { name: other_api_key } }",
         ),
         Code::ReferenceInvalid => entry(
             &[
-                "A reference lacks its source: `bot/key` for `vault:secret/bot#key`.",
-                "A `#` or `@` that belongs to the item is not written as `%23` or `%40`.",
-                "A source without versions is asked for one.",
+                "A reference lacks its source: `bot/key` instead of `vault:secret/bot#key`.",
+                "A literal `#` or `@` is not written as `%23` or `%40`.",
+                "A reference has a version, but its source has none.",
             ],
             "text",
             "API_KEY = vault:secret/bot#key | env:API_KEY",
         ),
         Code::SourceUnknown => entry(
             &[
-                "A source's name is misspelled: `valut:` for `vault:`.",
-                "A source is named that has no address or login in this run.",
-                "A second store of a kind has no entry below `sources`.",
+                "A source's name is misspelled: `valut:` instead of `vault:`.",
+                "A source has no address or login in this run.",
+                "A second store of a kind has no entry under `sources`.",
             ],
             "yaml",
             "sources:\n  vault: { addr: 'https://vault.example.com' }\n  old-vault: { kind: vault, addr: 'https://old.example.com' }\nsecrets:\n  API_KEY: { from: ['old-vault:secret/bot#key'] }",
@@ -97,8 +100,8 @@ pub fn of(code: Code) -> Entry {
         Code::ComposeFileMissing => entry(
             &[
                 "The project is not in the directory where the run looks.",
-                "The job has no checkout before this step.",
-                "`compose-files` names a file that is not there.",
+                "The job does not check out the repository before this step.",
+                "`compose-files` names a file that does not exist.",
             ],
             "yaml",
             "- uses: org/claude-secrets-action@v1\n  with:\n    project-directory: deploy\n    compose-files: compose.yaml",
@@ -106,8 +109,8 @@ pub fn of(code: Code) -> Entry {
         Code::ComposeFileInvalid => entry(
             &[
                 "A variable that the file requires (`${TAG:?}`) is not set in this step.",
-                "The file has an error of its own, in Compose's words.",
-                "An `env_file` or an included file is not there.",
+                "The file has an error, which Compose describes.",
+                "An `env_file` or an included file does not exist.",
             ],
             "yaml",
             "- uses: org/claude-secrets-action@v1\n  with:\n    secrets: API_KEY\n  env:\n    API_KEY: ${{ secrets.API_KEY }}\n    TAG: v1",
@@ -122,7 +125,7 @@ pub fn of(code: Code) -> Entry {
         ),
         Code::SecretWithoutService => entry(
             &[
-                "No service's Compose file names the secret, and the project has several services.",
+                "No service uses the secret in the Compose files, and the project has several services.",
                 "The program reads it under another name.",
             ],
             "yaml",
@@ -137,9 +140,9 @@ pub fn of(code: Code) -> Entry {
         ),
         Code::SecretNotGranted => entry(
             &[
-                "The manifest's `services:` leaves out a service whose Compose file takes the secret as a file.",
-                "`volumes_from` hands a service another one's secrets.",
-                "A service mounts the secrets directory, or a volume that holds another service's secrets.",
+                "The manifest's `services:` omits a service that uses the secret as a file in the Compose files.",
+                "`volumes_from` gives a service the secrets of another one.",
+                "A service mounts the secrets directory, or a volume with another service's secrets.",
             ],
             "yaml",
             "secrets:\n  API_KEY:\nservices:\n  web: [API_KEY]\n  worker: [API_KEY]",
@@ -147,22 +150,22 @@ pub fn of(code: Code) -> Entry {
         Code::SecretInLargerValue => entry(
             &[
                 "The Compose file puts a secret into a label, a port or a host name, which `docker inspect` shows.",
-                "A build argument holds it, and stays in the image.",
-                "The Compose file holds a value in clear.",
+                "A build argument contains it, and stays in the image.",
+                "The Compose file contains a value in clear text.",
             ],
             "yaml",
             "services:\n  web:\n    image: example\n    environment:\n      DATABASE_URL: postgres://app:${DB_PASSWORD}@db/app",
         ),
         Code::UnsafeLogDriver => entry(
             &[
-                "The engine's default log driver sends what containers print to another machine, and masks would go with it.",
+                "The engine's default log driver sends what containers print to another machine, including the masks.",
             ],
             "text",
             "/etc/docker/daemon.json:  { \"log-driver\": \"local\" }",
         ),
         Code::OverrideInvalid => entry(
             &[
-                "Something else wrote `docker-compose.secrets.yml`, such as an older script.",
+                "Something else, such as an older script, wrote `docker-compose.secrets.yml`.",
                 "`override-file` names a file of the project.",
             ],
             "sh",
@@ -170,10 +173,10 @@ pub fn of(code: Code) -> Entry {
         ),
         Code::SecretsMissing => entry(
             &[
-                "The step has no `env:` line for the secret: GitHub hands none over by itself.",
-                "There is no such secret in this repository or environment, so that it arrives empty.",
+                "The step has no `env:` line for the secret: GitHub does not pass secrets by itself.",
+                "The secret does not exist in this repository or environment, so it arrives empty.",
                 "The run is from a fork or from Dependabot, which get no secrets.",
-                "The job lacks `environment:`, and the secret is one of an environment.",
+                "The secret belongs to an environment, and the job does not set `environment:`.",
             ],
             "yaml",
             "- uses: org/claude-secrets-action@v1\n  with:\n    secrets: API_KEY\n  env:\n    API_KEY: ${{ secrets.API_KEY }}",
@@ -181,21 +184,21 @@ pub fn of(code: Code) -> Entry {
         Code::SecretInvalid => entry(
             &[
                 "The value of another secret was pasted, or only a part of it.",
-                "The value is encoded, or ends in a line end.",
+                "The value is encoded, or ends with a newline.",
                 "A local file has an older value than a store.",
             ],
             "yaml",
             "secrets:\n  API_KEY: { starts-with: sk-ant-, trim: newline }\n  TLS_KEY: { encoding: base64 }",
         ),
         Code::Strict => entry(
-            &["There is a warning, and `strict` is on. Each tells its own remedy."],
+            &["There are warnings, and `strict` is on. Each warning has its own fix."],
             "sh",
             "claude-secrets validate --strict=false",
         ),
         Code::SourceDenied => entry(
             &[
-                "The login may not read this item; the error names the permission.",
-                "The secret is not kept there, and the store says so by refusing.",
+                "The login is not allowed to read this item; the error names the permission.",
+                "The secret does not exist there, and the store reports that by refusing access.",
                 "The workflow's identity is not the one that the store trusts: another branch or environment.",
             ],
             "sh",
@@ -203,9 +206,9 @@ pub fn of(code: Code) -> Entry {
         ),
         Code::SourceFailed => entry(
             &[
-                "The store does not answer from here: address, proxy, firewall, certificate.",
-                "The job lacks `permissions: id-token: write`, and there is no identity to log in with.",
-                "A file that is named cannot be read.",
+                "The store cannot be reached from here: address, proxy, firewall, certificate.",
+                "The job lacks `permissions: id-token: write`, so it has no identity to log in with.",
+                "A configured file cannot be read.",
             ],
             "sh",
             "claude-secrets validate --source vault --verbose",
@@ -230,9 +233,9 @@ pub fn of(code: Code) -> Entry {
         ),
         Code::PathUnsafe => entry(
             &[
-                "`secrets-dir` or `override-file` leads out of the project.",
-                "Git tracks the file that is to be written.",
-                "There is a symbolic link where a file belongs.",
+                "`secrets-dir` or `override-file` is outside the project.",
+                "Git tracks the file to be written.",
+                "There is a symbolic link in place of a file.",
             ],
             "sh",
             "git rm --cached docker-compose.secrets.yml",
@@ -252,7 +255,7 @@ pub fn of(code: Code) -> Entry {
         ),
         Code::DeliveryFailed => entry(
             &[
-                "`delivery: file` is asked for, and the engine is on another machine.",
+                "`delivery: file` is set, but the engine is on another machine.",
                 "The engine could not fill a volume.",
             ],
             "yaml",
@@ -269,8 +272,8 @@ pub fn of(code: Code) -> Entry {
         ),
         Code::LauncherMissing => entry(
             &[
-                "`claude-secrets` was installed without `claude-secrets-exec` beside it.",
-                "The engine's machine has another processor than this one.",
+                "`claude-secrets` was installed without `claude-secrets-exec` next to it.",
+                "The engine's machine has another processor architecture than this one.",
             ],
             "yaml",
             "secrets:\n  API_KEY:\nservices:\n  worker: { secrets: [API_KEY], deliver: file }",
@@ -290,7 +293,7 @@ pub fn of(code: Code) -> Entry {
         Code::DockerSocketMissing => entry(
             &[
                 "The runner has no Docker Engine, as on Kubernetes.",
-                "The engine is rootless, and its socket elsewhere.",
+                "The engine is rootless, and its socket is elsewhere.",
             ],
             "sh",
             "docker context ls",
@@ -306,9 +309,9 @@ pub fn of(code: Code) -> Entry {
         ),
         Code::SshKeyInvalid => entry(
             &[
-                "The secret is not set in this repository or environment, and arrives empty.",
+                "The secret does not exist in this repository or environment, so it arrives empty.",
                 "The public key was given, or the private one without its first and last line.",
-                "The key has a passphrase, and `SSH_KEY_PASSPHRASE` is missing or another one.",
+                "The key has a passphrase, and `SSH_KEY_PASSPHRASE` is missing or wrong.",
             ],
             "yaml",
             "- uses: org/claude-secrets-action@v1\n  with:\n    docker-host: ssh://deploy@example.com\n    ssh-known-hosts: example.com ssh-ed25519 AAAA…\n  env:\n    SSH_PRIVATE_KEY: ${{ secrets.SSH_PRIVATE_KEY }}",
@@ -316,8 +319,8 @@ pub fn of(code: Code) -> Entry {
         Code::SshDenied => entry(
             &[
                 "The public key is not in `~/.ssh/authorized_keys` of this user on the server.",
-                "The user in `docker-host` is another one than the key's.",
-                "The server takes no keys, or wants a second factor.",
+                "The user in `docker-host` is not the one that the key is for.",
+                "The server does not accept keys, or requires a second factor.",
             ],
             "sh",
             "ssh-copy-id -i deploy.pub deploy@example.com",
@@ -329,11 +332,11 @@ pub fn of(code: Code) -> Entry {
         ),
         Code::HostKeyChanged => entry(
             &[
-                "The server was set up anew, or another machine has its address now.",
-                "Somebody is between this machine and the server.",
+                "The server was reinstalled, or another machine has its address now.",
+                "Someone is intercepting the connection to the server.",
             ],
             "sh",
-            "ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub    # on the server, by another way than this network",
+            "ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub    # on the server itself, not over this network",
         ),
         Code::EngineTooOld => entry(
             &["The Docker Engine is older than 20.10."],
@@ -343,7 +346,7 @@ pub fn of(code: Code) -> Entry {
         Code::ComposeMissing => entry(
             &[
                 "The Compose plugin is not installed.",
-                "Only version 1, the Python program `docker-compose`, is there.",
+                "Only version 1, the Python program `docker-compose`, is installed.",
             ],
             "sh",
             "sudo apt-get install docker-compose-plugin",
@@ -353,7 +356,7 @@ pub fn of(code: Code) -> Entry {
         }
         Code::RegistryLoginFailed => entry(
             &[
-                "The password is a token without the right to read packages, or has expired.",
+                "The password is a token without permission to read packages, or has expired.",
                 "A line of `registries` has another host than the image's name.",
             ],
             "yaml",
@@ -363,7 +366,7 @@ pub fn of(code: Code) -> Entry {
             &[
                 "The image or tag does not exist, or is private and there is no login.",
                 "A step of the Dockerfile failed.",
-                "`pull: never` is set, and the image is not here.",
+                "`pull: never` is set, and the image does not exist locally.",
             ],
             "yaml",
             "- uses: org/claude-secrets-action@v1\n  with:\n    registries: ghcr.io ${{ github.actor }} ${{ secrets.GHCR_TOKEN }}\n    pull: missing",
@@ -375,28 +378,28 @@ pub fn of(code: Code) -> Entry {
         ),
         Code::DeployFailed => entry(
             &[
-                "A port is taken by something else.",
-                "A program of a container does not exist, or cannot be started.",
-                "A service that another one waits for did not come up.",
+                "A port is already in use.",
+                "A container's program does not exist, or cannot be started.",
+                "A service that another one depends on did not start.",
             ],
             "sh",
             "docker compose ps --all",
         ),
         Code::Unhealthy => entry(
             &[
-                "The program ended or fails its health check; the log shows its last lines.",
+                "The program has exited or fails its health check; the log shows its last lines.",
                 "It needs longer than `wait-timeout`.",
             ],
             "yaml",
             "- uses: org/claude-secrets-action@v1\n  with:\n    wait-timeout: 5m",
         ),
         Code::SecretUnreadable => entry(
-            &["The container starts as root and goes on as another user, who may not read the file."],
+            &["The container starts as root and switches to another user, who may not read the file."],
             "yaml",
             "secrets:\n  API_KEY:\nservices:\n  worker: { secrets: [API_KEY], uid: 1000, gid: 1000 }",
         ),
         Code::RemovalIncomplete => entry(
-            &["A container of somebody else's uses a volume of ours."],
+            &["A container of another project uses a volume that claude-secrets created."],
             "sh",
             "docker ps --all --filter volume=NAME",
         ),
@@ -421,16 +424,18 @@ pub fn of(code: Code) -> Entry {
         ),
         Code::Leak => entry(
             &[
-                "A value is in a container's configuration, an image or a file of the workspace, from before or by the project itself.",
+                "A container's configuration, an image or a file of the workspace contains a value, from an earlier deployment or from the project itself.",
             ],
             "text",
-            "Rotate the secret, and take it out of the place that the error names.",
+            "Rotate the secret, and remove it from the place that the error names.",
         ),
         Code::Interrupted => {
-            entry(&["The job was cancelled, or ran into its time limit."], "text", "timeout-minutes: 30")
+            entry(&["The job was cancelled, or reached its timeout."], "text", "timeout-minutes: 30")
         }
         Code::Internal => entry(
-            &["A fault of this program. The report and the log hold no values and may be sent along."],
+            &[
+                "A bug in this program. The report and the log contain no values and can be attached to a bug report.",
+            ],
             "sh",
             "claude-secrets deploy --verbose",
         ),

@@ -1,4 +1,4 @@
-//! The rule about dates: tokens and certificates that are out of date. Nothing else of them is looked at.
+//! The rule about dates: tokens and certificates that are out of date. Nothing else in them is checked.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -17,7 +17,7 @@ struct Claims {
     nbf: Option<f64>,
 }
 
-/// From when on something is valid, and until when.
+/// From when until when something is valid.
 struct Validity {
     from: Option<SystemTime>,
     until: Option<SystemTime>,
@@ -29,10 +29,10 @@ pub(super) fn expired(subject: &Subject<'_>, now: SystemTime) -> Option<Said> {
     let day = |time: SystemTime| humantime::format_rfc3339_seconds(time).to_string();
     let fact = match (from, until) {
         (_, Some(until)) if until < now => format!("is {what} that expired at {}", day(until)),
-        (Some(from), _) if from > now => format!("is {what} that is valid only from {} on", day(from)),
+        (Some(from), _) if from > now => format!("is {what} that is not valid before {}", day(from)),
         _ => return None,
     };
-    Some(Said::new("expired", fact, "Renew it where it comes from."))
+    Some(Said::new("expired", fact, "Renew it at its issuer."))
 }
 
 fn token(subject: &Subject<'_>) -> Option<Validity> {

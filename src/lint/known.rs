@@ -1,11 +1,11 @@
-//! Rules about kinds of secrets that are told by how they begin.
+//! Rules about kinds of secrets that are recognized by their beginning.
 
 use data_encoding::{BASE64, BASE64_NOPAD};
 use zeroize::Zeroizing;
 
 use super::{Said, Subject};
 
-/// How values of well-known names begin. A name counts also as the end of another one (`BOT_GITHUB_TOKEN`).
+/// How values of well-known names begin. A name also counts as the end of another one (`BOT_GITHUB_TOKEN`).
 ///
 /// Sources: the issuers' documentation and GitHub's list of supported secret scanning patterns
 /// (docs.github.com/code-security/secret-scanning/introduction/supported-secret-scanning-patterns).
@@ -46,9 +46,9 @@ pub(super) fn wrong_kind(subject: &Subject<'_>) -> Option<Said> {
     let name = subject.name();
     Some(Said::new(
         "wrong-kind",
-        format!("does not start as values of that name do ({})", shown.join(", ")),
+        format!("does not start like a value of that name ({})", shown.join(", ")),
         format!(
-            "Is it the value of another secret? When it is right: `starts-with` or `matches` for {name} in the manifest."
+            "Check whether it is the value of another secret. If it is correct, set `starts-with` or `matches` for {name} in the manifest."
         ),
     ))
 }
@@ -65,8 +65,8 @@ pub(super) fn encoded(subject: &Subject<'_>) -> Option<Said> {
     is_meant.then(|| {
         Said::new(
             "encoded",
-            "is base64 of what is expected",
-            format!("Store it as it is, or say `encoding: base64` for {} in the manifest.", subject.name()),
+            "is the expected value encoded as base64",
+            format!("Store it decoded, or set `encoding: base64` for {} in the manifest.", subject.name()),
         )
     })
 }
@@ -76,13 +76,13 @@ pub(super) fn dies_with_job(subject: &Subject<'_>) -> Option<Said> {
     subject.bytes.starts_with(JOB_TOKEN).then(|| {
         Said::new(
             "dies-with-job",
-            "holds a ghs_… token: the GITHUB_TOKEN of the job dies with it and is new in each run, so the services lose access when the job ends, and every deployment recreates them",
+            "is a ghs_… token: the job's GITHUB_TOKEN becomes invalid when the job ends and is new in each run, so the services lose access, and every deployment recreates them",
             format!("Deploy a bot token instead, e.g. `{name}: ${{{{ secrets.BOT_TOKEN }}}}` in the step's `env`, or `{name} = env:BOT_TOKEN` in `secrets`."),
         )
     })
 }
 
-/// How values of the secret's name begin; `None` where nobody knows, or the manifest says it itself.
+/// How values of the secret's name begin; `None` if that is unknown, or the manifest defines it.
 fn starts(subject: &Subject<'_>) -> Option<&'static [&'static str]> {
     let name = subject.name();
     let is_kind =

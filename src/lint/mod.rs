@@ -1,5 +1,5 @@
-//! What is odd about values that were found: a placeholder, blanks around it, another thing than its name says. Warnings
-//! by named rules, which `strict` makes errors. A warning tells a value's shape and never a part of it.
+//! Suspicious values: placeholders, values with spaces around them, values that do not match their names. Each is a warning
+//! with a named rule, which `strict` makes an error. A warning shows a value's shape and never a part of it.
 
 mod dates;
 mod known;
@@ -13,14 +13,14 @@ use crate::manifest::{Reference, Secret};
 use crate::resolve::{Resolved, State, Warning};
 use crate::secret::SecretValue;
 
-/// From this length on (bytes) two secrets do not have one value by chance.
+/// From this length on (bytes), two secrets do not have the same value by chance.
 const NOT_BY_CHANCE: usize = 8;
 
 /// A rule, for the documentation.
 pub struct Rule {
-    /// Its name, which stands behind each of its warnings.
+    /// Its name, at the end of each of its warnings.
     pub name: &'static str,
-    /// What it warns of.
+    /// What it warns about.
     pub about: &'static str,
 }
 
@@ -32,48 +32,51 @@ pub const RULES: &[Rule] = &[
     },
     Rule {
         name: "wrong-kind",
-        about: "The value does not start as values of its name do: `sk-ant-` for `ANTHROPIC_API_KEY`, `AKIA` for `AWS_ACCESS_KEY_ID`. `starts-with` or `matches` in the manifest says that it is right.",
+        about: "The value does not start like other values of its name: `sk-ant-` for `ANTHROPIC_API_KEY`, `AKIA` for `AWS_ACCESS_KEY_ID`. To accept it, set `starts-with` or `matches` in the manifest.",
     },
-    Rule { name: "encoded", about: "The value is base64 of what its name or its rules ask for." },
+    Rule {
+        name: "encoded",
+        about: "The value is the base64 encoding of what its name or its rules ask for.",
+    },
     Rule {
         name: "blanks",
-        about: "One line of text has a blank or a line end at an end. `trim: newline` takes a line end off.",
+        about: "A value of one line starts or ends with a space or a newline. `trim: newline` removes a newline.",
     },
-    Rule { name: "quoted", about: "The value stands in quotes, which no shell will take off." },
+    Rule { name: "quoted", about: "The value has quotes around it, which no shell will remove." },
     Rule {
         name: "whole-json",
-        about: "The value is a whole JSON object, and nothing says that the program wants one; a reference ends in `#field` to pick a member.",
+        about: "The value is a whole JSON object, and nothing indicates that the program needs one. Add `#field` to the reference to select a field.",
     },
     Rule {
         name: "expired",
-        about: "The value is a JSON Web Token or a certificate that is out of date, or not valid yet.",
+        about: "The value is a JSON Web Token or a certificate that has expired, or is not valid yet.",
     },
     Rule {
         name: "dies-with-job",
         about: "The value is a `ghs_` token under GitHub Actions: it is invalid when the job ends.",
     },
-    Rule { name: "same-value", about: "Two secrets have one value." },
+    Rule { name: "same-value", about: "Two secrets have the same value." },
 ];
 
 /// One value under the rules.
 struct Subject<'a> {
     secret: &'a Secret,
     bytes: &'a [u8],
-    /// The value as text without what is around it, where it is text.
+    /// The value as text without the spaces around it, if it is text.
     text: Option<&'a str>,
-    /// Whether the reference picked a member of an object.
+    /// Whether the reference selected a field of an object.
     is_member: bool,
 }
 
-/// What a rule says of a value: the end of a sentence that begins with the secret, and the remedy.
+/// A rule's result: the end of a sentence that begins with the secret, and the remedy.
 struct Said {
     rule: &'static str,
     fact: String,
     remedy: String,
 }
 
-/// What is odd about the values of secrets at this time; `in_job` under GitHub Actions. Secrets that the manifest says
-/// are none, defaults, and what templates make are left alone.
+/// The warnings about the values of secrets at this time; `in_job` in GitHub Actions. Defaults, composed values and values
+/// that are not sensitive are not checked.
 pub fn warnings(secrets: &[Resolved], now: SystemTime, in_job: bool) -> Vec<Warning> {
     let found: Vec<(&Resolved, &SecretValue)> = secrets
         .iter()
@@ -108,7 +111,7 @@ pub fn warnings(secrets: &[Resolved], now: SystemTime, in_job: bool) -> Vec<Warn
     all
 }
 
-/// Secrets that share a value and come from different places, each with the first that has it.
+/// Secrets with the same value from different places, each with the first that has it.
 fn same_values(found: &[(&Resolved, &SecretValue)]) -> Vec<Warning> {
     let mut all = Vec::new();
     for (at, (resolved, value)) in found.iter().enumerate() {
@@ -123,7 +126,7 @@ fn same_values(found: &[(&Resolved, &SecretValue)]) -> Vec<Warning> {
                 ..Warning::new(
                     format!("{one} and {name} have the same value ({}) [same-value]", value.shape()),
                     Some(format!(
-                        "Was one pasted in the place of the other? When they are one secret, say so: `{name} = {}`.",
+                        "Check whether one was pasted in place of the other. If they are the same secret, write `{name} = {}`.",
                         reference(other).map(ToString::to_string).unwrap_or_default()
                     )),
                 )
@@ -152,7 +155,7 @@ impl<'a> Subject<'a> {
         self.secret.name.as_str()
     }
 
-    /// Whether the manifest says itself what the value is like, which it then is.
+    /// Whether the manifest has rules for the value, which it then complies with.
     fn is_described(&self) -> bool {
         self.secret.rules.starts_with.is_some() || self.secret.rules.matches.is_some()
     }

@@ -2,7 +2,7 @@
 
 use super::{Said, Subject};
 
-/// Whole values that stand where a value is to be put, in lower case and without what joins words.
+/// Common placeholders, in lower case and without separators.
 const PLACEHOLDERS: &[&str] = &[
     "changeme",
     "changeit",
@@ -30,11 +30,11 @@ const PLACEHOLDERS: &[&str] = &[
     "redacted",
 ];
 
-/// How such values begin.
+/// The beginnings of placeholders.
 const BEGINNINGS: &[&str] =
     &["your", "my_api", "my-api", "insert_", "insert-", "replace_", "replace-", "change_", "change-"];
 
-/// Parts of names of programs that want a JSON object as it is.
+/// Parts of the names of secrets that are whole JSON objects.
 const WANTS_JSON: &[&str] =
     &["JSON", "CREDENTIALS", "SERVICE_ACCOUNT", "CONFIG", "KUBECONFIG", "AUTHS", "JWK", "KEYSET"];
 
@@ -56,8 +56,11 @@ pub(super) fn placeholder(subject: &Subject<'_>) -> Option<Said> {
     is_one.then(|| {
         Said::new(
             "placeholder",
-            "is a placeholder, and no secret",
-            format!("Put the real value there. When it is none: `sensitive: false` for {}.", subject.name()),
+            "is a placeholder, not a secret",
+            format!(
+                "Store the real value. If this is the value, set `sensitive: false` for {} in the manifest.",
+                subject.name()
+            ),
         )
     })
 }
@@ -65,19 +68,19 @@ pub(super) fn placeholder(subject: &Subject<'_>) -> Option<Said> {
 pub(super) fn blanks(subject: &Subject<'_>) -> Option<Said> {
     let text = subject.text?;
     let around = subject.bytes.len() - text.len();
-    // Keys and certificates end in a line end, as files of text do.
+    // Keys and certificates end with a newline, like other text files.
     if around == 0 || text.is_empty() || text.contains('\n') {
         return None;
     }
     let line_end = subject.bytes.ends_with(b"\n");
-    let fact = if line_end { "ends in a line end" } else { "has blanks around it" };
+    let fact = if line_end { "ends with a newline" } else { "has spaces around it" };
     let remedy = if line_end {
         format!(
-            "`echo` and editors add it. Store the value without (`printf %s`), or say `trim: newline` for {} in the manifest.",
+            "`echo` and editors add one. Store the value without it (`printf %s`), or set `trim: newline` for {} in the manifest.",
             subject.name()
         )
     } else {
-        "Store the value without them: they are part of what the program gets.".to_owned()
+        "Store the value without them: the program would get them, too.".to_owned()
     };
     Some(Said::new("blanks", fact, remedy))
 }
@@ -88,7 +91,7 @@ pub(super) fn quoted(subject: &Subject<'_>) -> Option<Said> {
     (!inner.is_empty()).then(|| {
         Said::new(
             "quoted",
-            "stands in quotes, which are part of what the program gets",
+            "has quotes around it, which the program would get, too",
             "Store the value without the quotes.",
         )
     })
@@ -107,7 +110,7 @@ pub(super) fn whole_json(subject: &Subject<'_>) -> Option<Said> {
             "whole-json",
             "is a whole JSON object",
             format!(
-                "Pick a member: end the reference in `#field`, as in `{name} = aws:item#password`. When {name} is to be the object: `starts-with: \"{{\"` in the manifest."
+                "Select a field with `#field` at the end of the reference, as in `{name} = aws:item#password`. If the program needs the whole object, set `starts-with: \"{{\"` for {name} in the manifest."
             ),
         )
     })

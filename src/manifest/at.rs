@@ -1,4 +1,4 @@
-//! Values that know where they stand, and maps in the order of the file.
+//! Values with their places, and maps in the order of the file.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,18 +12,18 @@ use super::tree::Mark;
 /// The newtype name by which [`At`] asks the deserializer for a node together with its place.
 pub(super) const AT: &str = "$at";
 
-/// A value and where it stands; `None` when it is not there or was reported.
+/// A value and its place; `None` if it is missing or was reported.
 #[derive(Clone)]
 pub(super) struct At<T> {
     pub(super) mark: Mark,
     pub(super) value: Option<T>,
 }
 
-/// A map whose keys the user chooses, in the order of the file. A key that is there twice was reported.
+/// A map whose keys the user chooses, in the order of the file. Duplicate keys were reported.
 pub(super) struct Entries<T>(pub(super) Vec<(At<String>, At<T>)>);
 
 impl<T> At<T> {
-    /// The value and its place, when there is one.
+    /// The value and its place, if there is one.
     pub(super) fn get(&self) -> Option<(&T, Mark)> {
         self.value.as_ref().map(|value| (value, self.mark))
     }

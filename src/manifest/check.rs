@@ -1,4 +1,4 @@
-//! From what is written to what is meant: file and lines together, every name and reference checked.
+//! Turns the file and the `secrets` input into one manifest, and checks every name and reference in them.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -56,7 +56,7 @@ pub(super) fn examine(given: &Given<'_>) -> Reading {
     Reading { manifest: Manifest { scope, secrets, imports, services, sources }, error, soundness }
 }
 
-/// The file, as far as it can be read, what is wrong with it so far, and where its parts are.
+/// The file as far as it can be parsed, the problems found so far, and where its sections are.
 fn document<'a>(given: &Given<'a>) -> (Option<Document>, Findings<'a>, Option<Sections>) {
     let (path, bytes) = given.file.unwrap_or((Path::new(FILE_NAME), b""));
     let nothing = |all| Findings { origin: Origin::new(path, None), all };
@@ -93,13 +93,13 @@ fn secret(
     let parsed = match SecretName::parse(text) {
         Ok(parsed) => parsed,
         Err(error) => {
-            let fact = format!("there is no secret's name here: {error}");
+            let fact = format!("not a valid secret name: {error}");
             let remedy = if text.ends_with('?') {
                 "In this file, an optional secret has `required: false`."
             } else if let NameError::Reserved(_) = error {
                 ANOTHER_NAME
             } else {
-                "A name has letters (A-Z, a-z), digits and underscores, and starts with no digit."
+                "A name consists of letters (A-Z, a-z), digits and underscores, and does not start with a digit."
             };
             findings.add(mark, Finding::new(Code::SecretNameInvalid, fact).remedy(remedy));
             return None;
@@ -124,9 +124,9 @@ fn secret(
     if let Some((value, mark)) = entry.default.get() {
         if let Err(fact) = secret.accept(value.0.clone()) {
             let remedy = if value.0.is_empty() {
-                "Take it out, or add `allow-empty: true`."
+                "Remove it, or add `allow-empty: true`."
             } else {
-                "Change the default or the rule that it breaks."
+                "Change the default, or the rule that it violates."
             };
             let fact = format!("the default of {} {fact}", secret.name);
             findings.add(mark, Finding::new(Code::ManifestInvalid, fact).remedy(remedy));
@@ -165,15 +165,16 @@ fn references(
     let (items, mark) = entry.from.get()?;
     if items.is_empty() {
         let finding = Finding::new(Code::ManifestInvalid, format!("`from` of {name} is an empty list"))
-            .remedy("Name at least one reference, or take `from` out: then every source is asked.");
+            .remedy("List at least one reference, or remove `from` to have every source asked.");
         findings.add(mark, finding);
     }
     let mut references = Vec::new();
     for (text, mark) in items.iter().filter_map(At::get) {
         match catalog.reference(&text.0) {
             Ok(reference) if references.contains(&reference) => {
-                let fact = format!("a reference of {name} is there twice");
-                findings.add(mark, Finding::new(Code::ManifestInvalid, fact).remedy("Keep the first."));
+                let fact = format!("{name} lists the same reference twice");
+                findings
+                    .add(mark, Finding::new(Code::ManifestInvalid, fact).remedy("Remove one of the two."));
             }
             Ok(reference) => references.push(reference),
             Err(finding) => {
@@ -190,8 +191,9 @@ fn imports(document: &Document, catalog: &Catalog<'_>, findings: &mut Findings<'
     for (text, mark) in document.import.value.iter().flatten().filter_map(At::get) {
         match catalog.import(&text.0) {
             Ok(reference) if imports.contains(&reference) => {
-                let fact = "an import is there twice";
-                findings.add(mark, Finding::new(Code::ManifestInvalid, fact).remedy("Keep the first."));
+                let fact = "the same import is listed twice";
+                findings
+                    .add(mark, Finding::new(Code::ManifestInvalid, fact).remedy("Remove one of the two."));
             }
             Ok(reference) => imports.push(reference),
             Err(finding) => findings.add(mark, finding),
@@ -207,9 +209,9 @@ fn rules(entry: &SecretEntry, name: &SecretName, findings: &mut Findings<'_>) ->
             findings.add(
                 mark,
                 match error {
-                    PatternError::TooLarge => finding.remedy(
-                        "Say less exactly how often something is repeated: `+` or `*` for `{0,200}`.",
-                    ),
+                    PatternError::TooLarge => {
+                        finding.remedy("Use less exact repetitions, such as `+` or `*` instead of `{0,200}`.")
+                    }
                     PatternError::Malformed(_) => finding,
                 },
             );
@@ -226,7 +228,7 @@ fn rules(entry: &SecretEntry, name: &SecretName, findings: &mut Findings<'_>) ->
     }
 }
 
-/// Lines win: they say whether a secret is required and, where they have references, where it is looked for.
+/// Lines take precedence: they decide whether a secret is required and, if they have references, where it is looked up.
 fn merge(secrets: &mut Vec<Secret>, lines: Vec<lines::Line>) {
     let in_file: BTreeMap<SecretName, usize> =
         secrets.iter().enumerate().map(|(at, secret)| (secret.name.clone(), at)).collect();
@@ -247,7 +249,7 @@ fn merge(secrets: &mut Vec<Secret>, lines: Vec<lines::Line>) {
     }
 }
 
-/// Two secrets whose files would be the same, also on a file system that does not tell upper from lower case. Returns
+/// Two secrets whose files would be the same, also on a file system that ignores case. Returns
 /// their names.
 fn collisions(secrets: &[Secret], findings: &mut Vec<Finding>) -> Vec<SecretName> {
     let mut colliding = Vec::new();
@@ -257,7 +259,7 @@ fn collisions(secrets: &[Secret], findings: &mut Vec<Finding>) -> Vec<SecretName
         if let Some(first) = taken.get(&file) {
             let (one, other) = (&first.name, &secret.name);
             colliding.extend([one.clone(), other.clone()]);
-            let fact = format!("the secrets {one} and {other} would both be in the file `{file}`");
+            let fact = format!("the secrets {one} and {other} would both use the file `{file}`");
             findings.push(
                 Finding::new(Code::SecretNamesCollide, fact)
                     .remedy("Rename one of them, or give it another file: `file: { name: other_name }`.")
@@ -274,11 +276,11 @@ fn nothing_declared(given: &Given<'_>) -> Error {
     let fact = match given.file {
         Some((path, _)) => format!("neither {} nor the input `secrets` declares a secret", path.display()),
         None => {
-            format!("nothing declares a secret: there is no {FILE_NAME}, and the input `secrets` is empty")
+            format!("no secrets are declared: there is no {FILE_NAME}, and the input `secrets` is empty")
         }
     };
     Error::new(Code::ManifestMissing, fact).hint(
-        "Name the secrets in the input `secrets`, one a line, and give their values to the step's `env:`:\n\
+        "List the secrets in the input `secrets`, one per line, and pass their values in the step's `env:`:\n\
          with:\n  secrets: |\n    ANTHROPIC_API_KEY\n\
          env:\n  ANTHROPIC_API_KEY: ${{ secrets.ANTHROPIC_API_KEY }}",
     )

@@ -1,4 +1,4 @@
-//! Secrets that are composed of others: what may stand beside `template`, and whether its parts are there.
+//! Secrets that are composed of others: which keys `template` excludes, and whether its parts are declared.
 
 use std::collections::BTreeSet;
 
@@ -28,12 +28,12 @@ pub(super) fn template(
     ];
     let others: Vec<&str> = others.into_iter().filter(|(_, there)| *there).map(|(key, _)| key).collect();
     if !others.is_empty() {
-        let fact = format!("{name} has {}", list([&["template"], others.as_slice()].concat()));
+        let fact = format!("{name} cannot have `template` together with {}", list(others));
         findings.add(
             mark,
             Finding::new(Code::ManifestInvalid, fact).remedy(
-                "A template makes the value of other secrets. Keep it, or say where the value is kept; what is said of \
-                 a kept value belongs to the secrets that the template names.",
+                "A template builds the value from other secrets. Remove the template, or the others: set them for the \
+                 secrets that the template contains.",
             ),
         );
     }
@@ -69,10 +69,10 @@ pub(super) fn check(
             check_part(secret, part, secrets, more_to_come, mark, findings);
         }
         if let Some(way) = way_back(secret, secrets) {
-            let fact = format!("the template of {} needs itself: {}", secret.name, way.join(" → "));
+            let fact = format!("the template of {} refers to itself: {}", secret.name, way.join(" → "));
             findings.add(
                 mark,
-                Finding::new(Code::ManifestInvalid, fact).remedy("Take one of the parts on that way out."),
+                Finding::new(Code::ManifestInvalid, fact).remedy("Remove one of these references."),
             );
         }
     }
@@ -89,20 +89,18 @@ fn check_part(
     let name = &secret.name;
     match secrets.iter().find(|other| other.name == *part) {
         Some(other) if other.sensitive && !secret.sensitive => {
-            let fact = format!("{name} says `sensitive: false`, and its template holds the secret {part}");
+            let fact = format!("{name} is `sensitive: false`, but its template contains the secret {part}");
             findings.add(
                 mark,
                 Finding::new(Code::ManifestInvalid, fact)
-                    .remedy(format!("Take `sensitive: false` out of {name}, or {part} out of its template.")),
+                    .remedy(format!("Remove `sensitive: false` from {name}, or {part} from its template.")),
             );
         }
         Some(_) => {}
         None if more_to_come => {}
         None => {
-            let fact = format!(
-                "the template of {name} holds a secret that is not declared, {}",
-                named(part.as_str())
-            );
+            let fact =
+                format!("the template of {name} contains an undeclared secret, {}", named(part.as_str()));
             let known =
                 secrets.iter().map(|secret| secret.name.as_str()).filter(|other| *other != name.as_str());
             findings.add(
@@ -112,8 +110,8 @@ fn check_part(
                         Finding::new(Code::ManifestInvalid, format!("{fact}; did you mean `{word}`?"))
                     }
                     None => Finding::new(Code::ManifestInvalid, fact).remedy(
-                        "Declare it: add its name, with a colon after it, below `secrets`. A brace that belongs to the \
-                         text is `{{` or `}}`.",
+                        "Declare it: add its name, followed by a colon, under `secrets`. Write a literal brace as \
+                         `{{` or `}}`.",
                     ),
                 },
             );

@@ -1,8 +1,8 @@
-//! From the tree to the types of the document, gathering every problem on the way instead of stopping at the first.
+//! Reads the tree into the types of the document, and collects every problem instead of stopping at the first.
 //!
-//! This is a serde deserializer of its own, so that the types are the one list of keys there is. A field of type [`At`]
-//! takes its problem upon itself: it is reported with its place and the rest is read on. No message holds any text of
-//! the file but keys that are [`harmless`](super::finding::harmless).
+//! This is a serde deserializer of its own, so that the types are the only list of keys. A problem in a field of type
+//! [`At`] is reported with its place, and reading goes on after it. No message contains text of the file other than keys
+//! that are [`harmless`](super::finding::harmless).
 
 use std::cell::RefCell;
 
@@ -19,11 +19,11 @@ use super::tree::{Kind, Mark, Node};
 use crate::error::Code;
 use crate::nearest::meant;
 
-/// What the types themselves do not say of how they are written.
+/// What the types themselves do not say about how they are written.
 pub(super) struct Grammar {
     /// The type whose map form may be written as a list of one of its fields: the type's name and the field.
     pub(super) shorthand: (&'static str, &'static str),
-    /// The type in whose place a value may stand by mistake, and what to say then.
+    /// The type that is most often confused with a value, and the hint for that.
     pub(super) no_values: (&'static str, &'static str),
 }
 
@@ -40,7 +40,7 @@ pub(super) fn decode<T: for<'de> Deserialize<'de>>(
     whole.ok()?.value
 }
 
-/// Where problems go, and the way to the node that is being read.
+/// Where problems go, and the path to the node that is being read.
 struct Sink<'a> {
     origin: &'a Origin<'a>,
     grammar: &'a Grammar,
@@ -72,7 +72,7 @@ struct Reader<'a> {
 impl<'a> Reader<'a> {
     fn expected(self, what: &str) -> Fault {
         let is = match &self.node.kind {
-            Kind::Null => "there is nothing",
+            Kind::Null => "it is empty",
             Kind::Bool(_) => "it is `true` or `false`",
             Kind::Number(_) => "it is a number",
             Kind::Text(_) => "it is text",
@@ -94,8 +94,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The entries of a map that are to be read: those whose keys are there for the first time and, for a struct,
-    /// known. The others are reported.
+    /// The entries of a map that are read: those whose keys are not duplicates and, for a struct, known. The others are
+    /// reported.
     fn entries(self, entries: &'a [(Node, Node)], known: Option<&[&'static str]>) -> Vec<Entry<'a>> {
         let mut kept: Vec<Entry<'a>> = Vec::new();
         for (key, value) in entries {
@@ -112,11 +112,10 @@ impl<'a> Reader<'a> {
                 continue;
             }
             if let Some(first) = kept.iter().find(|entry| entry.name == name) {
-                let fact =
-                    format!("{} is there twice; first in line {}", key_named(name), first.key.mark.line);
+                let fact = format!("duplicate {}; first in line {}", key_named(name), first.key.mark.line);
                 self.sink.report_key(
                     key,
-                    Finding::new(Code::ManifestInvalid, fact).remedy("Keep one of the two."),
+                    Finding::new(Code::ManifestInvalid, fact).remedy("Remove one of the two."),
                 );
                 continue;
             }
@@ -132,7 +131,7 @@ fn unknown_key(name: &str, fields: &[&'static str]) -> Finding {
     match meant(name, known.clone()) {
         Some(word) => Finding::new(Code::ManifestInvalid, format!("{fact}; did you mean `{word}`?")),
         None => Finding::new(Code::ManifestInvalid, fact)
-            .remedy(format!("The keys that can stand here are {}.", list(known))),
+            .remedy(format!("The keys allowed here are {}.", list(known))),
     }
 }
 
@@ -161,7 +160,7 @@ impl<'de> Deserializer<'de> for Reader<'de> {
     }
 
     fn deserialize_u64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        const WHAT: &str = "a whole number from 0 on";
+        const WHAT: &str = "a non-negative integer";
         match &self.node.kind {
             Kind::Number(text) => match text.parse() {
                 Ok(number) => visitor.visit_u64(number),
@@ -175,7 +174,7 @@ impl<'de> Deserializer<'de> for Reader<'de> {
         match self.spelling() {
             Some(text) => visitor.visit_str(text),
             None if matches!(self.node.kind, Kind::Map(_)) => Err(self.expected("text").remedy(
-                "A colon with a blank behind it makes a map: leave the blank out, or put quotes around it.",
+                "A colon followed by a space starts a map: remove the space, or put the text in quotes.",
             )),
             None => Err(self.expected("text")),
         }
@@ -220,7 +219,7 @@ impl<'de> Deserializer<'de> for Reader<'de> {
             Kind::Map(entries) => visitor.visit_map(EntryAccess::new(self.entries(entries, None), self.sink)),
             Kind::List(_) => Err(self
                 .expected("a map")
-                .remedy("Write every entry with a colon behind it, `NAME:`, and no dash.")),
+                .remedy("Write each entry as `NAME:`, with a colon and without a dash.")),
             _ => Err(self.expected("a map")),
         }
     }

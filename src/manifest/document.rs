@@ -22,46 +22,47 @@ pub(super) const GRAMMAR: Grammar = Grammar {
     ),
 };
 
-/// Declares the secrets of a Docker Compose project, where they are looked for, and which services get them.
+/// Declares the secrets of a Docker Compose project, where they are looked up, and which services get them.
 #[derive(serde::Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) struct Document {
     /// The first part of conventional references, e.g. `claude-bot` or `claude-bot/{environment}`.
     #[serde(default)]
     pub(super) prefix: At<Text>,
-    /// Settings of sources, by their ids. Only what the vendors' own variables don't say.
+    /// Settings of sources, by their ids. Only needed for what the vendors' own variables do not set.
     #[serde(default)]
     pub(super) sources: At<Option<Entries<SourceEntry>>>,
-    /// Which service gets which secrets. Without it, a service gets the secrets that its part of the Compose files names.
+    /// Which service gets which secrets. Without it, a service gets the secrets that it names in the Compose files.
     #[serde(default)]
     pub(super) services: At<Entries<GrantEntry>>,
     /// The secrets, by their names: letters, digits and underscores.
     #[serde(default)]
     #[schemars(schema_with = "secrets_schema")]
     pub(super) secrets: At<Option<Entries<Option<SecretEntry>>>>,
-    /// Where everything becomes a secret: `vault:secret/claude-bot/*`, or `aws:claude-bot/db#*` for each field of an item.
+    /// Imports: everything below a prefix becomes a secret, as in `vault:secret/claude-bot/*`, or every field of an item, as
+    /// in `aws:claude-bot/db#*`.
     #[serde(default)]
     pub(super) import: At<Vec<At<ReferenceText>>>,
-    /// What is different in each environment. Where this is given, only these environments can be named.
+    /// Differences of each environment. If given, only these environments can be used.
     #[serde(default)]
     pub(super) environments: At<Option<Entries<Option<EnvironmentEntry>>>>,
 }
 
-/// One declared secret. An entry without anything is a required secret that is looked for in every source.
+/// One declared secret. An empty entry is a required secret that is looked up in every source.
 #[derive(serde::Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) struct SecretEntry {
-    /// What it is and where one gets it. Shown when it is missing.
+    /// What it is and where to get it. Shown if it is missing.
     #[serde(default)]
     pub(super) description: At<Text>,
-    /// Whether the run fails when no source has it. Default: true.
+    /// Whether the run fails if no source has it. Default: true.
     #[serde(default)]
     pub(super) required: At<bool>,
-    /// Its value when no source has it. Not for real secrets: this file is read by everyone.
+    /// Its value if no source has it. Not for real secrets: everyone with access to the repository can read this file.
     #[serde(default)]
     #[schemars(with = "Text")]
     pub(super) default: At<Value>,
-    /// Where it is looked for, in this order and nowhere else: `source:item[#field][@version]`.
+    /// Where it is looked up, in this order and nowhere else: `source:item[#field][@version]`.
     #[serde(default)]
     pub(super) from: At<Vec<At<ReferenceText>>>,
     /// What its value is composed of: a text with other secrets in braces, `{NAME}`, or `{NAME|urlencode}`, `|base64`,
@@ -74,22 +75,22 @@ pub(super) struct SecretEntry {
     /// The regular expression that its whole value matches.
     #[serde(default)]
     pub(super) matches: At<Text>,
-    /// The least number of bytes of its value.
+    /// The minimum length of its value, in bytes.
     #[serde(default)]
     pub(super) min_length: At<Length>,
-    /// How old its value may be before a run warns, e.g. 90d, where its source tells when it was written.
+    /// How old its value may be before a run warns, e.g. 90d, if its source knows when it was written.
     #[serde(default)]
     pub(super) max_age: At<Span>,
-    /// How long before its value expires a run warns, e.g. 14d, where its source tells when it does.
+    /// How long before its value expires a run warns, e.g. 14d, if its source knows when that is.
     #[serde(default)]
     pub(super) expires_within: At<Span>,
-    /// How its value is encoded where it is kept; it is delivered decoded.
+    /// How its value is encoded in the source; it is delivered decoded.
     #[serde(default)]
     pub(super) encoding: At<Encoding>,
-    /// What is cut off its value: nothing, or one line end at the end. Default: none.
+    /// What is removed from its value: `none`, or `newline`, one newline at the end. Default: none.
     #[serde(default)]
     pub(super) trim: At<Trim>,
-    /// Whether it is masked and taken out of the services' variables. Default: true.
+    /// Whether it is masked and removed from the services' variables. Default: true.
     #[serde(default)]
     pub(super) sensitive: At<bool>,
     /// Whether its value may be empty. Default: false.
@@ -100,7 +101,7 @@ pub(super) struct SecretEntry {
     pub(super) file: At<FileEntry>,
 }
 
-/// Name, mode and owner of a secret's file. What is not given is decided by the delivery.
+/// Name, mode and owner of a secret's file. The delivery decides what is not given.
 #[derive(serde::Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) struct FileEntry {
@@ -110,10 +111,10 @@ pub(super) struct FileEntry {
     /// Its permission bits as octal text, e.g. "0400".
     #[serde(default)]
     pub(super) mode: At<Mode>,
-    /// The number of the user that owns it.
+    /// The ID of the user that owns it.
     #[serde(default)]
     pub(super) uid: At<Id>,
-    /// The number of the group that owns it.
+    /// The ID of the group that owns it.
     #[serde(default)]
     pub(super) gid: At<Id>,
 }
@@ -126,46 +127,46 @@ pub(super) struct GrantEntry {
     /// The names of the secrets.
     #[serde(default)]
     pub(super) secrets: At<Vec<At<String>>>,
-    /// The number of the user that reads them, where it is not the image's.
+    /// The ID of the user that reads them, if it is not the image's user.
     #[serde(default)]
     pub(super) uid: At<Id>,
-    /// The number of the group that reads them.
+    /// The ID of the group that reads them.
     #[serde(default)]
     pub(super) gid: At<Id>,
-    /// How it gets what its Compose file asks for as variables: set when the program starts (`variable`), as a file that
+    /// How it gets the secrets that its Compose file puts into variables: set when the program starts (`variable`), as a file that
     /// `NAME_FILE` names (`file`), or in clear in the container's configuration (`env`). Default: variable.
     #[serde(default)]
     pub(super) deliver: At<Deliver>,
-    /// Variables of this service, with the secret that each takes and how.
+    /// Single variables of this service: the secret of each, and how it is delivered.
     #[serde(default)]
     pub(super) variables: At<Entries<VariableEntry>>,
-    /// Whether it starts workers by itself, through the Docker socket: it is then told of a directory (`SECRETS_HOST_DIR`)
-    /// or a volume (`SECRETS_VOLUME`) to mount at `/run/secrets` of each. Default: false.
+    /// Whether it starts workers by itself, through the Docker socket: it then gets the name of a directory
+    /// (`SECRETS_HOST_DIR`) or a volume (`SECRETS_VOLUME`) to mount at `/run/secrets` of each. Default: false.
     #[serde(default)]
     pub(super) starts_workers: At<bool>,
-    /// What it may hand on to workers, and who reads it there.
+    /// The secrets of its workers, and who reads them there.
     #[serde(default)]
     pub(super) workers: At<WorkersEntry>,
 }
 
-/// The secrets that a service may hand on to the workers that it starts, and who reads them there.
+/// The secrets that a service may pass on to the workers that it starts, and who reads them there.
 #[derive(serde::Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) struct WorkersEntry {
     /// The names of the secrets. Default: all that the service gets.
     #[serde(default)]
     pub(super) secrets: At<Vec<At<String>>>,
-    /// The number of the user that reads them in the workers. Without it everyone in a worker can.
+    /// The ID of the user that reads them in the workers. Without it, every user in a worker can.
     #[serde(default)]
     pub(super) uid: At<Id>,
-    /// The number of the group that reads them. Default: that of the user.
+    /// The ID of the group that reads them. Default: the user's ID.
     #[serde(default)]
     pub(super) gid: At<Id>,
 }
 
 /// The secret that a variable of a service takes: its name, or a map.
 pub(super) struct VariableEntry {
-    /// The secret; the one that the Compose file has there when it is not given.
+    /// The secret. Default: the one that the Compose file uses there.
     pub(super) secret: At<String>,
     /// How this variable gets it.
     pub(super) deliver: At<Deliver>,
@@ -174,14 +175,14 @@ pub(super) struct VariableEntry {
 /// The settings of a source.
 pub(super) struct SourceEntry(pub(super) Entries<Text>);
 
-/// What is different in one environment.
+/// The differences of one environment.
 #[derive(serde::Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) struct EnvironmentEntry {
     /// The prefix in this environment.
     #[serde(default)]
     pub(super) prefix: At<Text>,
-    /// Settings of sources in this environment; they win, setting by setting.
+    /// Settings of sources in this environment; each replaces the general one.
     #[serde(default)]
     pub(super) sources: At<Option<Entries<SourceEntry>>>,
 }
@@ -200,10 +201,10 @@ pub(super) struct Value(pub(super) SecretValue);
 /// A number of bytes.
 pub(super) struct Length(pub(super) usize);
 
-/// A time span, e.g. `90d`.
+/// A duration, e.g. `90d`.
 pub(super) struct Span(pub(super) Duration);
 
-/// The number of a user or group.
+/// The ID of a user or group.
 pub(super) struct Id(pub(super) u32);
 
 /// Permission bits.
@@ -222,10 +223,10 @@ impl<'de> Deserialize<'de> for SourceEntry {
 #[derive(serde::Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 struct VariableMap {
-    /// The name of the secret. Default: the one that the Compose file has there.
+    /// The name of the secret. Default: the one that the Compose file uses there.
     #[serde(default)]
     secret: At<String>,
-    /// Whether the program gets the variable, a file that `NAME_FILE` names, or the variable in clear in the container's
+    /// How it is delivered: set when the program starts, as a file that `NAME_FILE` names, or in clear in the container's
     /// configuration.
     #[serde(default)]
     deliver: At<Deliver>,
@@ -295,7 +296,7 @@ impl<'de> Deserialize<'de> for Length {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let number = u64::deserialize(deserializer)?;
         usize::try_from(number).ok().filter(|n| *n <= super::MAX_VALUE_BYTES).map(Self).ok_or_else(|| {
-            de::Error::custom("must be a number of bytes of at most 1048576, the largest value there can be")
+            de::Error::custom("must be a number of bytes of at most 1048576, the largest size of a value")
         })
     }
 }
@@ -305,14 +306,14 @@ impl<'de> Deserialize<'de> for Span {
         let text = String::deserialize(deserializer)?;
         humantime::parse_duration(&text)
             .map(Self)
-            .map_err(|_| de::Error::custom("must be a time span with its unit: `90d`, `12h`, `30m`"))
+            .map_err(|_| de::Error::custom("must be a duration with a unit: `90d`, `12h`, `30m`"))
     }
 }
 
 impl<'de> Deserialize<'de> for Id {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let number = u64::deserialize(deserializer)?;
-        // The highest number means "leave it" to chown(2).
+        // chown(2) takes the highest number as "leave it unchanged".
         u32::try_from(number)
             .ok()
             .filter(|n| *n != u32::MAX)
@@ -336,29 +337,29 @@ impl<'de> Deserialize<'de> for FileName {
             return Ok(Self(text));
         }
         Err(de::Error::custom(
-            "must be a plain file name: letters, digits, `.`, `_` and `-`, no dot in front, at most 200 characters",
+            "must be a plain file name: letters, digits, `.`, `_` and `-`, no leading dot, at most 200 characters",
         ))
     }
 }
 
-/// Octal text as permission bits. A number that does not start with 0 could be meant either way, so it is refused.
+/// Octal text as permission bits. A number without a leading 0 is ambiguous, so it is refused.
 fn mode(text: &str) -> Result<u32, &'static str> {
     let digits = text.strip_prefix("0o").or_else(|| text.strip_prefix('0'));
-    let digits = digits.ok_or("must be octal text in quotes, with a 0 in front: \"0400\"")?;
+    let digits = digits.ok_or("must be an octal number in quotes, with a leading 0: \"0400\"")?;
     let octal = (1..=4).contains(&digits.len()) && digits.bytes().all(|b| (b'0'..=b'7').contains(&b));
     let mode = u32::from_str_radix(digits, 8).ok().filter(|_| octal);
-    let mode = mode.ok_or("must be octal text of three digits with a 0 in front: \"0400\"")?;
+    let mode = mode.ok_or("must be an octal number of three digits with a leading 0: \"0400\"")?;
     if mode > 0o777 {
         return Err("must not have the set-user, set-group or sticky bit");
     }
     if mode & 0o002 != 0 {
-        return Err("must not let everyone write");
+        return Err("must not be writable by everyone");
     }
     if mode & 0o111 != 0 {
         return Err("must not have an execute bit");
     }
     if mode & 0o444 == 0 {
-        return Err("lets nobody read");
+        return Err("must be readable by its owner, group or everyone");
     }
     Ok(mode)
 }
@@ -412,7 +413,7 @@ impl JsonSchema for SourceEntry {
             "type": "object",
             "properties": {
                 "kind": {
-                    "description": "The kind of source, where the id is not its name.",
+                    "description": "The kind of source. Default: the id.",
                     "type": "string",
                 },
             },

@@ -1,4 +1,4 @@
-//! What is wrong with a node, in words of our own: serde's quote the value.
+//! What is wrong with a node, in our own words: serde's messages quote the value.
 
 use std::fmt;
 
@@ -41,7 +41,7 @@ impl fmt::Debug for Fault {
 
 impl std::error::Error for Fault {}
 
-/// serde's own wording quotes values; every constructor is worded anew.
+/// serde's own wording quotes values, so every constructor has a new one.
 impl de::Error for Fault {
     fn custom<T: fmt::Display>(message: T) -> Self {
         Self::new(message.to_string())
@@ -69,7 +69,7 @@ impl de::Error for Fault {
     }
 
     fn unknown_field(_: &str, expected: &'static [&'static str]) -> Self {
-        Self::new(format!("has a key that is none of {}", list(expected.iter().copied())))
+        Self::new(format!("has an unknown key; the keys are {}", list(expected.iter().copied())))
     }
 
     fn missing_field(field: &'static str) -> Self {

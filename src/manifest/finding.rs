@@ -1,7 +1,6 @@
-//! One thing that is wrong with what declares the secrets, and how all of them become one error.
+//! One problem in the declarations of secrets, and how all of them become one error.
 //!
-//! An excerpt never shows a value: of a line of the file only its own keys are shown, and of those only the ones that
-//! cannot be a misplaced value.
+//! An excerpt never shows a value: it shows only a line's keys, and of these only those that cannot be a misplaced value.
 
 use std::path::Path;
 
@@ -9,7 +8,7 @@ use super::Place;
 use super::tree::{Kind, Mark, Node};
 use crate::error::{Code, Error, Problem};
 
-/// One thing that is wrong.
+/// One problem.
 pub(super) struct Finding {
     pub(super) code: Code,
     pub(super) place: Option<Place>,
@@ -56,11 +55,10 @@ pub(super) fn gather(mut findings: Vec<Finding>) -> Error {
     }
     let problem = |f: &Finding| Problem { fact: f.text(), remedy: f.remedy.clone(), place: f.place.clone() };
     let problems = findings.iter().map(problem).collect();
-    Error::new(code, format!("{} things are wrong with what declares the secrets", findings.len()))
-        .problems(problems)
+    Error::new(code, format!("{} problems in the declarations of secrets", findings.len())).problems(problems)
 }
 
-/// Everything that is wrong, as far as it has been found.
+/// The problems found so far.
 pub(super) struct Findings<'a> {
     pub(super) origin: Origin<'a>,
     pub(super) all: Vec<Finding>,
@@ -76,12 +74,12 @@ impl Findings<'_> {
 /// The file that findings point into.
 pub(super) struct Origin<'a> {
     path: &'a Path,
-    /// The keys in the order of the text; the text of those that may be shown.
+    /// The keys in the order of the text, with the text of those that may be shown.
     keys: Vec<(Mark, Option<String>)>,
 }
 
 impl<'a> Origin<'a> {
-    /// Takes the path and, when the file could be read, its tree.
+    /// Takes the path and, if the file could be parsed, its tree.
     pub(super) fn new(path: &'a Path, tree: Option<&Node>) -> Self {
         let mut keys = Vec::new();
         if let Some(tree) = tree {
@@ -100,8 +98,8 @@ impl<'a> Origin<'a> {
         Finding { excerpt: self.excerpt(mark), ..finding.at(self.place(mark)) }
     }
 
-    /// The line's first key and the last one up to the mark, which is the one that the mark is about or whose value it
-    /// is in, everything else as `…`; a caret under the latter.
+    /// The line's first key and the last one up to the mark, whose value the mark is in or which it is about. Everything
+    /// else is `…`, and a caret is under the last key.
     fn excerpt(&self, mark: Mark) -> Option<String> {
         let mut on_line =
             self.keys.iter().filter(|(key, _)| key.line == mark.line && key.column <= mark.column);
@@ -146,8 +144,8 @@ fn collect_keys(node: &Node, keys: &mut Vec<(Mark, Option<String>)>) {
     }
 }
 
-/// Whether a text that stands where a key or name belongs may be repeated in an error. A misplaced value could stand
-/// there too, so it must look like words: of lower-case letters, of capitals, or capitalised, joined by `-` or `_`, each
+/// Whether a text in the place of a key or name may be repeated in an error. It may be a misplaced value, so it must look
+/// like words: of lower-case letters, of capitals, or capitalised, joined by `-` or `_`, each
 /// of at most 16 characters, with digits at the end only and no more than four.
 pub(super) fn harmless(text: &str) -> bool {
     let lower = |c: char| c.is_ascii_lowercase();
@@ -169,15 +167,15 @@ fn is_word(word: &str, first: fn(char) -> bool, rest: fn(char) -> bool) -> bool 
         && word.len() - letters.len() <= 4
 }
 
-/// A text that stands where a name belongs: quoted when that is harmless, else its length.
+/// A text in the place of a name: quoted if that is harmless, else its length.
 pub(super) fn named(text: &str) -> String {
     if harmless(text) {
         return format!("`{text}`");
     }
     match text.chars().count() {
-        0 => "an empty text".to_owned(),
-        1 => "a text of 1 character".to_owned(),
-        n => format!("a text of {n} characters"),
+        0 => "an empty name".to_owned(),
+        1 => "a name of 1 character".to_owned(),
+        n => format!("a name of {n} characters"),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::error::Code;
 use crate::nearest::meant;
 use crate::secret::SecretName;
 
-/// Reads the map. `known` are the declared names; with `more_to_come` other names may yet be imported.
+/// Reads the map. `known` are the declared names; with `more_to_come`, an import may add others.
 pub(super) fn grants(
     entries: &Entries<GrantEntry>,
     known: &[&str],
@@ -24,7 +24,7 @@ pub(super) fn grants(
             continue;
         };
         if service.is_empty() {
-            findings.add(mark, Finding::new(Code::ManifestInvalid, "a service's name is empty"));
+            findings.add(mark, Finding::new(Code::ManifestInvalid, "a service name is empty"));
         }
         let importable = |name: &str| more_to_come && SecretName::parse(name).is_ok();
         let reader = Names { service, known, importable: &importable };
@@ -46,7 +46,7 @@ pub(super) fn grants(
             variables.insert(variable.clone(), grant);
         }
         let workers = workers(entry, &reader, findings);
-        // What is handed on is a grant of it.
+        // What is passed on is granted.
         for name in workers.iter().flat_map(|workers| workers.secrets.iter().flatten()) {
             secrets.extend(Some(name.clone()).filter(|name| !secrets.contains(name)));
         }
@@ -67,7 +67,7 @@ pub(super) fn grants(
 struct Names<'a> {
     service: &'a str,
     known: &'a [&'a str],
-    /// Whether a name that is not known may yet be imported.
+    /// Whether an import may still add a name that is not known.
     importable: &'a dyn Fn(&str) -> bool,
 }
 
@@ -79,35 +79,34 @@ impl Names<'_> {
         for (name, mark) in list.value.iter().flatten().filter_map(At::get) {
             if !self.known.contains(&name.as_str()) && !(self.importable)(name) {
                 findings.add(mark, undeclared(name, service, self.known));
-                // Read as it was meant, so that nobody is told that nothing names that secret.
+                // Read as it was meant, to avoid a second error that no service uses that secret.
                 let meant = meant(name, self.known.iter().copied());
                 secrets.extend(meant.and_then(|name| SecretName::parse(name).ok()));
             } else if seen.insert(name) {
                 secrets.extend(SecretName::parse(name));
             } else {
-                let fact = format!("{name} is there twice for the service {}", named(service));
-                findings.add(mark, Finding::new(Code::ManifestInvalid, fact).remedy("Keep one of the two."));
+                let fact = format!("{name} is listed twice for the service {}", named(service));
+                findings
+                    .add(mark, Finding::new(Code::ManifestInvalid, fact).remedy("Remove one of the two."));
             }
         }
         secrets
     }
 }
 
-/// What a service hands on to workers, if it starts any.
+/// What a service passes on to workers, if it starts any.
 fn workers(entry: &GrantEntry, names: &Names<'_>, findings: &mut Findings<'_>) -> Option<WorkersGrant> {
     let starts = entry.starts_workers.value == Some(true);
     let Some((workers, at)) = entry.workers.get() else {
         return starts.then(WorkersGrant::default);
     };
     if !starts {
-        let fact = format!(
-            "the service {} has `workers`, and does not say that it starts any",
-            named(names.service)
-        );
+        let fact =
+            format!("the service {} has `workers`, but not `starts-workers: true`", named(names.service));
         findings.add(
             at,
             Finding::new(Code::ManifestInvalid, fact)
-                .remedy("Add `starts-workers: true`, or take `workers` out."),
+                .remedy("Add `starts-workers: true`, or remove `workers`."),
         );
     }
     let secrets = names.read(&workers.secrets, findings);
@@ -116,7 +115,7 @@ fn workers(entry: &GrantEntry, names: &Names<'_>, findings: &mut Findings<'_>) -
         findings.add(
             at,
             Finding::new(Code::ManifestInvalid, fact)
-                .remedy("Name a secret, or take the list out: then they get all that the service gets."),
+                .remedy("Add a secret, or remove the list to give them every secret of the service."),
         );
     }
     Some(WorkersGrant {
@@ -127,10 +126,10 @@ fn workers(entry: &GrantEntry, names: &Names<'_>, findings: &mut Findings<'_>) -
 }
 
 fn undeclared(name: &str, service: &str, known: &[&str]) -> Finding {
-    let fact = format!("the service {} gets a secret that is not declared, {}", named(service), named(name));
+    let fact = format!("the service {} uses an undeclared secret, {}", named(service), named(name));
     match meant(name, known.iter().copied()) {
         Some(word) => Finding::new(Code::ManifestInvalid, format!("{fact}; did you mean `{word}`?")),
         None => Finding::new(Code::ManifestInvalid, fact)
-            .remedy("Declare it: add its name, with a colon after it, below `secrets`."),
+            .remedy("Declare it: add its name, followed by a colon, under `secrets`."),
     }
 }

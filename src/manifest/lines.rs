@@ -1,8 +1,8 @@
-//! The `secrets` input: one declaration a line.
+//! The `secrets` input: one declaration per line.
 //!
-//! `NAME`, `NAME?` (optional), several of these with commas between them, `NAME = reference [| reference…]`, or a reference that ends in `*` alone (everything that is
-//! there); a line that starts with `#` is a comment.
-//! What stands on a line that is no declaration may be a secret, so nothing of it is repeated but the name.
+//! `NAME`, `NAME?` (optional), several of these separated by commas, `NAME = reference [| reference…]`, or only a
+//! reference that ends in `*` (everything there); a line that starts with `#` is a comment.
+//! A line that is not a declaration may be a secret, so nothing of it is repeated but the name.
 
 use std::collections::BTreeMap;
 
@@ -12,9 +12,9 @@ use super::{Place, Reference};
 use crate::error::Code;
 use crate::secret::{ANOTHER_NAME, NameError, SecretName};
 
-/// What the line of a value given by mistake is told.
-const NO_VALUES: &str = "Values do not belong here. Write `NAME` alone and give the value to the step's `env:` as \
-    `NAME: ${{ secrets.NAME }}`, or say where it is kept: `NAME = env:OTHER_NAME`.";
+/// The remedy for a value that was given by mistake.
+const NO_VALUES: &str = "Values do not belong here. Write only `NAME` and set the value in the step's `env:` as \
+    `NAME: ${{ secrets.NAME }}`, or write where it is stored: `NAME = env:OTHER_NAME`.";
 
 /// A declaration.
 pub(super) struct Line {
@@ -35,13 +35,13 @@ pub(super) struct Lines {
     pub(super) imports: Vec<Reference>,
 }
 
-/// Reads the input; whatever is wrong is added to the findings.
+/// Reads the input; problems are added to the findings.
 pub(super) fn read(text: &str, catalog: &Catalog<'_>, findings: &mut Vec<Finding>) -> Lines {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if text.trim_start().starts_with(['{', '[']) {
-        let fact = "the input `secrets` holds JSON; it takes names of secrets, one a line";
+        let fact = "the input `secrets` contains JSON; it takes names of secrets, one per line";
         findings.push(Finding::new(Code::ManifestInvalid, fact).remedy(
-            "Give `${{ toJSON(secrets) }}` to the input `github-secrets`, and the names to `secrets`.",
+            "Pass `${{ toJSON(secrets) }}` to the input `github-secrets`, and the names to `secrets`.",
         ));
         return Lines::default();
     }
@@ -78,7 +78,8 @@ impl Lines {
         if let Some(first) = self.by_name.get(&declaration.name) {
             let fact = format!("{} is declared twice; first in line {first}", shown(&declaration.name));
             findings.push(
-                line.finding(0, fact).remedy("Keep one of the two lines. References are joined by `|`."),
+                line.finding(0, fact)
+                    .remedy("Remove one of the two lines. Separate several references with `|`."),
             );
             return;
         }
@@ -87,22 +88,22 @@ impl Lines {
     }
 }
 
-/// The name, when it may be shown: the last line of a key in PEM, say, may look like a name with something after `=`.
+/// The name, if it may be shown: the last line of a PEM key, for example, may look like a name followed by `=`.
 fn shown(name: &SecretName) -> &str {
     if harmless(name.as_str()) { name.as_str() } else { "the name" }
 }
 
-/// A line without the blanks around it.
+/// A line without the spaces around it.
 struct Trimmed<'a> {
     text: &'a str,
     number: usize,
-    /// How many characters of blank stand before it.
+    /// How many spaces are before it.
     start: usize,
 }
 
 impl<'a> Trimmed<'a> {
-    /// The parts of a line of names with commas between them, and maybe after the last; else the line itself. Only names
-    /// in capitals count: other words with commas may be a value. And of a line with references a comma may be a part.
+    /// The parts of a line of names separated by commas, with or without one after the last; else the line itself. Only
+    /// names in capitals count: other words with commas may be a value, and a reference may contain a comma.
     fn names(&self) -> Vec<Self> {
         let list = self.text.strip_suffix(',').unwrap_or(self.text);
         let is_name = |part: &str| {
@@ -144,7 +145,7 @@ impl<'a> Trimmed<'a> {
         let name = match SecretName::parse(name) {
             Ok(name) => name,
             Err(error) => {
-                let mut finding = self.finding(0, format!("there is no secret's name here: {error}"));
+                let mut finding = self.finding(0, format!("not a valid secret name: {error}"));
                 finding.code = Code::SecretNameInvalid;
                 findings.push(match error {
                     NameError::Reserved(_) => finding.remedy(ANOTHER_NAME),
@@ -155,13 +156,13 @@ impl<'a> Trimmed<'a> {
         };
         let from = match right {
             None => None,
-            // A reference that could not be read was reported; the name counts as declared all the same.
+            // A reference that could not be read was reported; the name still counts as declared.
             Some(right) => self.references(&name, right, catalog, findings),
         };
         Some(Line { name, required, from, place: self.place(0) })
     }
 
-    /// The references on the right side; `None` when one of them was reported.
+    /// The references on the right side; `None` if one of them was reported.
     fn references(
         &self,
         name: &SecretName,
@@ -171,10 +172,10 @@ impl<'a> Trimmed<'a> {
     ) -> Option<Vec<Reference>> {
         let mut at = self.text.len() - right.len();
         if right.trim().is_empty() {
-            let fact = format!("nothing follows the `=` of {}", shown(name));
+            let fact = format!("no reference after the `=` of {}", shown(name));
             findings.push(
                 self.finding(at - 1, fact)
-                    .remedy("Take the `=` out, or say where the secret is kept: `NAME = env:OTHER_NAME`."),
+                    .remedy("Remove the `=`, or write where the secret is stored: `NAME = env:OTHER_NAME`."),
             );
             return None;
         }
@@ -187,7 +188,7 @@ impl<'a> Trimmed<'a> {
                 Err(mut finding) => {
                     sound = false;
                     finding.fact = format!("{}: {}", shown(name), finding.fact);
-                    // Whoever wrote a value here needs to know that first.
+                    // If this is a value, that is the first thing to report.
                     if !part.trim().is_empty() && !catalog.names_source(part) {
                         finding.remedy = Some(NO_VALUES.to_owned());
                     }
@@ -200,24 +201,24 @@ impl<'a> Trimmed<'a> {
     }
 }
 
-/// What to do about a line whose name is no name, by what was probably meant.
+/// What to do about a line with an invalid name, by what was probably meant.
 fn advice(left: &str) -> &'static str {
     let name = |text: &str| SecretName::parse(text.trim()).is_ok();
     if left.starts_with("export ") {
-        return "Write the name without `export`: this is no shell.";
+        return "Remove `export`: this is not a shell script.";
     }
     if left.starts_with("- ") {
-        return "Write the name without the dash: this is no YAML list.";
+        return "Remove the dash: this is not a YAML list.";
     }
     if left.contains(',') && left.split(',').all(name) {
-        return "Write one name a line, without commas.";
+        return "Write one name per line, without commas.";
     }
     if left.split_once(':').is_some_and(|(left, _)| name(left)) {
         return "Write `NAME = reference`, with `=` instead of the colon.";
     }
     if left.split_whitespace().count() > 1 && left.split_whitespace().all(name) {
-        return "Write one name a line, and nothing else on it but `= reference`.";
+        return "Write one name per line, optionally followed by `= reference`.";
     }
-    "A name has letters (A-Z, a-z), digits and underscores, and starts with no digit. If this is a value: it does \
-     not belong here. Give it to the step's `env:`, and write its name here."
+    "A name consists of letters (A-Z, a-z), digits and underscores, and does not start with a digit. If this \
+     is a value, it does not belong here: set it in the step's `env:`, and write its name here."
 }

@@ -1,7 +1,7 @@
-//! What is wanted: the declared secrets, who gets them, and where they may be looked for.
+//! The declared secrets, which services get them, and where they are looked up.
 //!
-//! Two things declare secrets: the `secrets` input (one a line) and the manifest file. [`read`] takes both as text and
-//! returns one [`Manifest`], or every problem at once. It does no I/O and reads no environment.
+//! Secrets are declared in the `secrets` input (one per line) and in the manifest file. [`read`] takes both as text and
+//! returns one [`Manifest`], or every problem at once. It does no I/O and reads no environment variables.
 
 mod at;
 mod catalog;
@@ -37,18 +37,18 @@ pub use schema::schema;
 pub use sound::Soundness;
 pub use template::Template;
 
-/// The prefix of conventional references when nobody names one.
+/// The default prefix of conventional references.
 pub const DEFAULT_PREFIX: &str = "claude-bot";
 
 /// The manifest's file name in the project directory.
 pub const FILE_NAME: &str = "claude-secrets.yml";
 
-/// What the conventional references of a run start with.
+/// What a run's conventional references start with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scope {
     /// The first part, e.g. `claude-bot` or `claude-bot/prod`. Never empty.
     pub prefix: String,
-    /// The environment, e.g. `production`, when one was named.
+    /// The environment, e.g. `production`, if one was given.
     pub environment: Option<String>,
 }
 
@@ -57,24 +57,24 @@ pub struct Scope {
 pub struct Secret {
     /// Its name, unique in the manifest.
     pub name: SecretName,
-    /// What it is and where one gets it: shown when it is missing.
+    /// What it is and where to get it: shown if it is missing.
     pub description: Option<String>,
-    /// Whether a run fails when no source has it and there is no default.
+    /// Whether a run fails if no source has it and there is no default.
     pub required: bool,
-    /// What it is when no source has it: as a source would give it, so [`Secret::accept`] applies to it as well
-    /// (and is known to succeed).
+    /// Its value if no source has it, in the form that a source would return: [`Secret::accept`] applies to it as well (and
+    /// is known to succeed).
     pub default: Option<SecretValue>,
-    /// Where it is looked for, in this order; `None`: in every source, at its conventional place.
+    /// Where it is looked up, in this order; `None`: in every source, at its conventional place.
     pub from: Option<Vec<Reference>>,
-    /// What it is composed of: then no source is asked.
+    /// What it is composed of. If set, no source is asked.
     pub template: Option<Template>,
-    /// What a value must be like.
+    /// The rules for its value.
     pub rules: Rules,
     /// How fresh it must be.
     pub freshness: Freshness,
-    /// Whether the value is masked and taken out of variables; `false` for plain settings such as a git author.
+    /// Whether the value is masked and removed from variables; `false` for plain settings such as a git author.
     pub sensitive: bool,
-    /// What is said of its file.
+    /// The settings of its file.
     pub file: FileSpec,
     /// Where it is declared.
     pub place: Place,
@@ -83,24 +83,24 @@ pub struct Secret {
 /// What one service gets: an entry of `services`, in its list or its map form.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Grant {
-    /// The secrets, none twice, in the order of the manifest; each declared, or to be imported.
+    /// The secrets, without duplicates, in the order of the manifest; each is declared or will be imported.
     pub secrets: Vec<SecretName>,
-    /// The user that reads them, where the image's own user is not the one (an entry point that drops privileges).
+    /// The user that reads them, if it is not the image's user (an entry point that drops privileges).
     pub uid: Option<u32>,
     /// The group that reads them.
     pub gid: Option<u32>,
-    /// How it gets what its Compose file asks for as variables, where that is said.
+    /// How it gets the secrets that its Compose file puts into variables, if set.
     pub deliver: Option<Deliver>,
-    /// What is said of single variables.
+    /// Settings of single variables.
     pub variables: BTreeMap<String, VariableGrant>,
-    /// What it hands on to workers that it starts, where it starts any.
+    /// What it passes on to workers, if it starts any.
     pub workers: Option<WorkersGrant>,
 }
 
-/// What the manifest says of the workers of a service.
+/// What the manifest says about the workers of a service.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WorkersGrant {
-    /// The secrets that they get; `None`: all that the service gets.
+    /// The secrets that they get; `None`: every secret of the service.
     pub secrets: Option<Vec<SecretName>>,
     /// The user that reads them there.
     pub uid: Option<u32>,
@@ -108,90 +108,90 @@ pub struct WorkersGrant {
     pub gid: Option<u32>,
 }
 
-/// What the manifest says of one variable of a service.
+/// What the manifest says about one variable of a service.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct VariableGrant {
-    /// The secret that it takes; `None`: the one that the Compose file has there.
+    /// Its secret; `None`: the one that the Compose file uses there.
     pub secret: Option<SecretName>,
-    /// How it is delivered; `None`: as the service's others.
+    /// How it is delivered; `None`: like the service's others.
     pub deliver: Option<Deliver>,
 }
 
-/// An entry of `sources`, with what the run's environment says of it.
+/// An entry of `sources`, with the settings of the run's environment.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct SourceConfig {
-    /// The kind of source; `None` when the source's id is its kind.
+    /// The kind of source; `None` if the source's id is its kind.
     pub kind: Option<String>,
-    /// The settings as they are written, those of the run's environment over the others.
+    /// The settings as they are written; those of the run's environment replace the others.
     pub settings: BTreeMap<String, String>,
 }
 
-/// What is wanted. Made by [`read`].
+/// Everything that was declared. Made by [`read`].
 #[derive(Clone, Debug)]
 pub struct Manifest {
-    /// The prefix and environment that hold for this run.
+    /// The prefix and environment of this run.
     pub scope: Scope,
-    /// The declared secrets: those of the file in its order, then those of the `secrets` input. Empty only where there
-    /// are imports.
+    /// The declared secrets: those of the file in its order, then those of the `secrets` input. Only empty if there are
+    /// imports.
     pub secrets: Vec<Secret>,
-    /// References that end in `*`: everything that is there becomes a secret, see [`crate::resolve::import`].
+    /// References that end in `*`: everything there becomes a secret, see [`crate::resolve::import`].
     pub imports: Vec<Reference>,
-    /// Who gets what, by service; `None` when the manifest has no `services` map.
+    /// Who gets what, by service; `None` if the manifest has no `services` map.
     pub services: Option<BTreeMap<String, Grant>>,
     /// The configured sources.
     pub sources: BTreeMap<SourceId, SourceConfig>,
 }
 
-/// What could be read, whatever is wrong.
+/// What could be read of a manifest with or without problems.
 pub struct Reading {
-    /// What is wanted, as far as it could be read.
+    /// The manifest, as far as it could be read.
     pub manifest: Manifest,
-    /// What is wrong, as [`read`] tells it.
+    /// What is wrong, as [`read`] returns it.
     pub error: Option<Error>,
-    /// What that leaves alone.
+    /// What the problems do not affect.
     pub soundness: Soundness,
 }
 
-/// What [`read`] works on, with what it must know of this program's sources.
+/// The input of [`read`], with what it must know about this program's sources.
 #[derive(Clone, Copy, Default)]
 pub struct Given<'a> {
     /// The `secrets` input.
     pub lines: Option<&'a str>,
-    /// The manifest file: its path as errors shall name it, and its bytes.
+    /// The manifest file: its path as shown in errors, and its bytes.
     pub file: Option<(&'a Path, &'a [u8])>,
-    /// The `prefix` input; it wins over every prefix of the file.
+    /// The `prefix` input; it replaces every prefix of the file.
     pub prefix: Option<&'a str>,
     /// The `environment` input.
     pub environment: Option<&'a str>,
     /// The kinds of sources this build has.
     pub known_kinds: &'a [&'a str],
-    /// Those of them whose values have versions, so that a reference may end in `@version`.
+    /// The kinds whose values have versions, so that a reference may end in `@version`.
     pub versioned: &'a [&'a str],
-    /// Whether secrets may be named that nothing declares, or none at all: to take a project down, what another input
-    /// declared when it was deployed need not be given again.
+    /// Whether undeclared secrets are allowed, or no secrets at all: `down` does not need the declarations that the
+    /// deployment had.
     pub lenient: bool,
-    /// The settings of each kind; any setting goes for a kind that is not listed.
+    /// The settings of each kind; a kind that is not listed takes any setting.
     pub settings: &'a [(&'a str, Vec<&'a str>)],
 }
 
-/// Reads the `secrets` input and the manifest file into one manifest. Lines add to the file and win over it: a line
-/// decides whether the secret is required and, where it has references, replaces `from`; everything else is kept.
+/// Reads the `secrets` input and the manifest file into one manifest. Lines add to the file and take precedence: a line
+/// decides whether the secret is required and, if it has references, replaces `from`; everything else is kept.
 ///
 /// # Errors
-/// Every problem that could be found, each with its place; the error's code is the problems' own where they agree
-/// (`source-unknown`, say), else `manifest-invalid`. `manifest-missing` when nothing declares a secret.
+/// Every problem that could be found, each with its place; the error's code is the problems' own if they agree
+/// (`source-unknown`, for example), else `manifest-invalid`. `manifest-missing` if no secret is declared.
 pub fn read(given: &Given<'_>) -> Result<Manifest, Error> {
     let Reading { manifest, error, .. } = examine(given);
     error.map_or(Ok(manifest), Err)
 }
 
-/// The same for a run that goes on with what can be read, to find everything else that is wrong.
+/// The same for a run that goes on with what can be read, to find the other problems.
 pub fn examine(given: &Given<'_>) -> Reading {
     check::examine(given)
 }
 
 impl Secret {
-    /// A required secret of which nothing is said but its name.
+    /// A required secret with nothing but a name.
     pub fn named(name: SecretName, place: Place) -> Self {
         Self {
             name,
@@ -208,12 +208,12 @@ impl Secret {
         }
     }
 
-    /// Whether it is looked for at the conventional place of every source.
+    /// Whether it is looked up at the conventional place of every source.
     pub fn is_conventional(&self) -> bool {
         self.from.is_none() && self.template.is_none()
     }
 
-    /// The secrets that it is composed of; none when sources have it.
+    /// The secrets that it is composed of; none if sources have it.
     pub fn parts(&self) -> impl Iterator<Item = &SecretName> {
         self.template.iter().flat_map(Template::parts)
     }
@@ -237,7 +237,7 @@ impl Manifest {
 }
 
 impl fmt::Debug for Secret {
-    /// Everything but the default, of which only the shape is told.
+    /// Everything but the default, of which only the shape is shown.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Secret")
             .field("name", &self.name)
@@ -255,7 +255,7 @@ impl fmt::Debug for Secret {
 }
 
 impl fmt::Debug for SourceConfig {
-    /// The kind and the names of the settings: a setting's text may be a misplaced credential.
+    /// The kind and the names of the settings only: a setting's text may be a misplaced credential.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SourceConfig")
             .field("kind", &self.kind)

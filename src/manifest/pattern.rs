@@ -1,6 +1,5 @@
-//! The pattern of `matches`: a regular expression that a whole value is held against, in time that the pattern cannot make
-//! longer. It is made into a table that looks at each byte of a value once; a pattern whose table would be large is
-//! refused where it is written.
+//! The pattern of `matches`: a regular expression that a whole value must match. It is compiled into a table that looks at
+//! each byte of a value once, so that no pattern is slow; a pattern whose table would be too large is refused.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,7 +11,7 @@ use regex_automata::util::start;
 use regex_automata::{Anchored, MatchKind};
 use regex_syntax::ParserBuilder;
 
-/// The most bytes that a pattern may take in each of its forms. What people write for tokens and keys takes a hundredth.
+/// The most bytes that a pattern may take in each of its forms. Usual patterns for tokens and keys take a hundredth.
 const LARGEST: usize = 1024 * 1024;
 
 /// A pattern. The meaning of its text is ASCII's: `\w` and `\d` are letters and digits of ASCII, `.` is any byte
@@ -20,10 +19,10 @@ const LARGEST: usize = 1024 * 1024;
 #[derive(Clone)]
 pub struct Pattern(Arc<dense::DFA<Vec<u32>>>);
 
-/// Why a text is no pattern.
+/// Why a text is not a pattern.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum PatternError {
-    /// It is no regular expression; what is wrong, without anything of the text.
+    /// It is not a regular expression; holds what is wrong, without anything of the text.
     Malformed(String),
     /// It would take more than [`LARGEST`].
     TooLarge,
@@ -41,14 +40,14 @@ impl Pattern {
         let nfa = thompson::Compiler::new().configure(states).build_from_hir(&parsed);
         let nfa = nfa.map_err(|error| match error.size_limit() {
             Some(_) => PatternError::TooLarge,
-            None => PatternError::Malformed("it cannot be built".to_owned()),
+            None => PatternError::Malformed("it cannot be compiled".to_owned()),
         })?;
         let table = dense::Config::new()
             .start_kind(regex_automata::dfa::StartKind::Anchored)
             .match_kind(MatchKind::All)
             .dfa_size_limit(Some(LARGEST))
             .determinize_size_limit(Some(LARGEST));
-        // What the library cannot put into a table at all is as good as too large.
+        // What the library cannot compile into a table at all counts as too large.
         let table = dense::Builder::new().configure(table).build_from_nfa(&nfa);
         table.map(|table| Self(Arc::new(table))).map_err(|_| PatternError::TooLarge)
     }
@@ -74,7 +73,7 @@ fn told(error: &regex_syntax::Error) -> String {
     let (what, span) = match error {
         regex_syntax::Error::Parse(error) => (error.kind().to_string(), error.span()),
         regex_syntax::Error::Translate(error) => (error.kind().to_string(), error.span()),
-        _ => return "it cannot be read".to_owned(),
+        _ => return "it cannot be parsed".to_owned(),
     };
     match span.start.line {
         1 => format!("{what} (character {})", span.start.column),
@@ -91,10 +90,10 @@ impl fmt::Debug for Pattern {
 impl fmt::Display for PatternError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Malformed(why) => write!(f, "is no regular expression: {why}"),
+            Self::Malformed(why) => write!(f, "is not a valid regular expression: {why}"),
             Self::TooLarge => write!(
                 f,
-                "is too large a regular expression: it would take more than {} MiB, mostly since a repetition holds another one",
+                "is too large: compiled, it would take more than {} MiB, usually because of nested repetitions",
                 LARGEST >> 20
             ),
         }

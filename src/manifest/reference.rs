@@ -1,7 +1,7 @@
 //! Where in a source: `source:item[#field][@version]`, or `op://vault/item/[section/]field` as 1Password writes it.
 //!
-//! In every part `%23` `%40` `%25` `%7B` `%7C` `%7D` stand for `#` `@` `%` `{` `|` `}` that belong to the text.
-//! These are no URLs: an item may hold colons (ARNs), slashes and blanks.
+//! In every part, `%23` `%40` `%25` `%7B` `%7C` `%7D` mean a literal `#` `@` `%` `{` `|` `}`.
+//! References are not URLs: an item may contain colons (ARNs), slashes and spaces.
 
 use std::fmt;
 
@@ -13,9 +13,9 @@ use super::Scope;
 const ONEPASSWORD: &str = "onepassword";
 /// How a 1Password reference starts.
 const OP: &str = "op://";
-/// What stands for everything, at the end of an item or as a field.
+/// The wildcard, at the end of an item or as a field.
 const ALL: &str = "*";
-/// What has a meaning of its own in a reference, and so is escaped in a part.
+/// Characters with a meaning of their own in a reference, which are escaped in a part.
 const ESCAPED: &[char] = &['%', '#', '@', '|', '{', '}'];
 
 /// The id of a source: `[a-z][a-z0-9-]*`, at most 64 characters, e.g. `vault` or `old-vault`.
@@ -35,7 +35,7 @@ pub struct Reference {
     pub version: Option<String>,
 }
 
-/// Why a text is no [`Reference`]. It holds nothing of the text, which may be a misplaced value.
+/// Why a text is not a [`Reference`]. It contains nothing of the text, which may be a misplaced value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ReferenceError {
     /// The position in the text, in characters, counted from 1.
@@ -47,25 +47,25 @@ pub struct ReferenceError {
 /// What is wrong with a reference.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ReferenceErrorKind {
-    /// There is nothing.
+    /// The text is empty.
     Empty,
     /// There is no colon that ends a source's id.
     NoSource,
-    /// What stands before the first colon is no source id.
+    /// The text before the first colon is not a source id.
     BadSource,
     /// The item, field or version is empty.
     EmptyPart,
-    /// An item starts with a blank.
+    /// An item starts with a space.
     LeadingBlank,
     /// A control character.
     Control,
-    /// A `%` that starts none of the escapes.
+    /// A `%` that does not start an escape.
     BadEscape,
     /// A second `#`, a second `@`, or a `#` after the `@`.
     Misplaced,
-    /// A brace that belongs to none of `{prefix}`, `{environment}`.
+    /// A brace that is not part of `{prefix}` or `{environment}`.
     UnknownPlaceholder,
-    /// `{environment}`, and no environment was named.
+    /// `{environment}`, but no environment was given.
     NoEnvironment,
     /// A placeholder where there is nothing to put in.
     NoScope,
@@ -74,7 +74,7 @@ pub enum ReferenceErrorKind {
 }
 
 impl SourceId {
-    /// Takes a text and returns it as an id, `None` when it is none.
+    /// Takes a text and returns it as an id; `None` if it is not one.
     pub fn parse(text: &str) -> Option<Self> {
         let good = text.len() <= 64
             && text.starts_with(|c: char| c.is_ascii_lowercase())
@@ -89,7 +89,7 @@ impl SourceId {
 }
 
 impl Reference {
-    /// Takes a text without placeholders and returns what it refers to. Blanks around it are passed over.
+    /// Takes a text without placeholders and returns what it refers to. Spaces around it are ignored.
     pub fn parse(text: &str) -> Result<Self, ReferenceError> {
         parse(text, None)
     }
@@ -100,8 +100,8 @@ impl Reference {
         self.field.as_deref() == Some(ALL) || (self.field.is_none() && self.item.ends_with(ALL))
     }
 
-    /// As [`Reference::parse`], with `{prefix}` and `{environment}` replaced by what the scope has. What is put in
-    /// is taken as it is: a `#` in a prefix starts no field.
+    /// As [`Reference::parse`], with `{prefix}` and `{environment}` replaced by those of the scope. The inserted text is
+    /// literal: a `#` in a prefix does not start a field.
     pub fn parse_in(text: &str, scope: &Scope) -> Result<Self, ReferenceError> {
         parse(text, Some(scope))
     }
@@ -139,21 +139,20 @@ impl fmt::Display for ReferenceErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Empty => "it is empty",
-            Self::NoSource => "it names no source: there is no `:`",
-            Self::BadSource => "what stands before the first `:` is no source",
-            Self::EmptyPart => "something is missing: the item, field or version is empty",
-            Self::LeadingBlank => "a blank stands where the item, field or version starts",
-            Self::Control => "it holds a control character",
-            Self::BadEscape => "a `%` starts none of %23 %25 %40 %7B %7C %7D; a `%` itself is written %25",
+            Self::NoSource => "it has no source (there is no `:`)",
+            Self::BadSource => "the text before the first `:` is not a source",
+            Self::EmptyPart => "the item, field or version is empty",
+            Self::LeadingBlank => "the item, field or version starts with a space",
+            Self::Control => "it contains a control character",
+            Self::BadEscape => "`%` must start one of %23 %25 %40 %7B %7C %7D; write a literal `%` as %25",
             Self::Misplaced => {
-                "a `#` or `@` stands where none can; one that belongs to the text is written %23 or %40"
+                "unexpected `#` or `@`; write a literal one as %23 or %40"
             }
             Self::UnknownPlaceholder => {
-                "a brace belongs to neither `{prefix}` nor `{environment}`; one that belongs to the text is \
-                 written %7B or %7D"
+                "unexpected brace outside of `{prefix}` and `{environment}`; write a literal one as %7B or %7D"
             }
-            Self::NoEnvironment => "it holds `{environment}`, and no environment is named",
-            Self::NoScope => "it holds a placeholder, and nothing can be put in here",
+            Self::NoEnvironment => "it contains `{environment}`, but no environment is set",
+            Self::NoScope => "placeholders cannot be used here",
             Self::IncompleteOp => {
                 "an `op://` reference is `op://vault/item/field` or `op://vault/item/section/field`"
             }
@@ -221,8 +220,8 @@ fn parse_trimmed(text: &str, scope: Option<&Scope>) -> Result<Reference, Referen
         if part.is_empty() {
             return fail(text.chars().count(), Kind::EmptyPart);
         }
-        // `NAME: env: X` and the like: more likely a slip than a name with a blank in front. A blank at the end
-        // could not be told from one after the reference.
+        // `NAME: env: X` and the like: more likely a mistake than a name that starts with a space. A space at the end
+        // cannot be distinguished from one after the reference.
         if part.starts_with(char::is_whitespace) || part.ends_with(char::is_whitespace) {
             return fail(id.chars().count() + 2, Kind::LeadingBlank);
         }
@@ -245,7 +244,7 @@ fn parse_op(text: &str, scope: Option<&Scope>) -> Result<Reference, ReferenceErr
             c => item.push(c),
         }
     }
-    // An environment's name may end in a blank.
+    // An environment's name may end in a space.
     if item.ends_with(char::is_whitespace) {
         return Err(ReferenceError {
             position: text.chars().count(),
@@ -295,7 +294,7 @@ struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    /// The next character and where it stands.
+    /// The next character and its position.
     fn next(&mut self) -> Option<(usize, char)> {
         let at = self.at;
         let c = self.rest().chars().next()?;
@@ -307,7 +306,7 @@ impl<'a> Cursor<'a> {
         self.text.get(self.at..).unwrap_or_default()
     }
 
-    /// The character that the escape after a `%` stands for.
+    /// The character of the escape after a `%`.
     fn escape(&mut self) -> Option<char> {
         let code = self.rest().get(..2)?;
         let c = char::from(u8::from_str_radix(code, 16).ok()?);
@@ -323,7 +322,7 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// What is put in for the placeholder whose brace was just read.
+/// The replacement of the placeholder whose brace was just read.
 fn placeholder<'s>(
     rest: &mut Cursor<'_>,
     brace: char,

@@ -1,4 +1,4 @@
-//! What a secret's value must be like, and what its file is like.
+//! The rules for a secret's value, and the settings of its file.
 
 use std::time::Duration;
 
@@ -14,58 +14,58 @@ use crate::secret::SecretValue;
 /// The largest value that is delivered, in bytes, after decoding.
 pub const MAX_VALUE_BYTES: usize = 1024 * 1024;
 
-/// What is cut off a value before it is checked and delivered.
+/// What is removed from a value before it is checked and delivered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Trim {
     /// Nothing: bytes in, bytes out.
     #[default]
     None,
-    /// One line end (LF or CRLF) at the end.
+    /// One newline (LF or CRLF) at the end.
     Newline,
 }
 
-/// How a service gets a secret that its Compose file asks for as a variable.
+/// How a service gets a secret that its Compose file puts into a variable.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Deliver {
     /// The variable is set when the program starts; it is not in the container's configuration.
     #[default]
     Variable,
-    /// The variable goes, and `NAME_FILE` names the file.
+    /// The variable is removed, and `NAME_FILE` names the file.
     File,
     /// The variable is in the container's configuration, in clear: `docker inspect` shows it. The last resort.
     Env,
 }
 
-/// How a source holds a value that is delivered decoded.
+/// How a value is encoded in its source. It is delivered decoded.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Encoding {
-    /// RFC 4648 section 4, padded or not; blanks and line ends are passed over.
+    /// RFC 4648 section 4, padded or not; whitespace is ignored.
     Base64,
-    /// Hexadecimal digits of either case; blanks and line ends are passed over.
+    /// Hexadecimal digits of either case; whitespace is ignored.
     Hex,
 }
 
-/// What a value must be like. Without any rule, it must only not be empty and not be larger than [`MAX_VALUE_BYTES`].
+/// The rules for a value. Without any, it must not be empty and not be larger than [`MAX_VALUE_BYTES`].
 #[derive(Clone, Debug, Default)]
 pub struct Rules {
     /// The text that it starts with.
     pub starts_with: Option<String>,
     /// The pattern that the whole value matches.
     pub matches: Option<Pattern>,
-    /// The least number of bytes.
+    /// The minimum length in bytes.
     pub min_length: Option<usize>,
-    /// How it is encoded where it is kept.
+    /// How it is encoded in its source.
     pub encoding: Option<Encoding>,
-    /// What is cut off.
+    /// What is removed from it.
     pub trim: Trim,
     /// Whether it may be empty.
     pub allow_empty: bool,
 }
 
-/// How fresh a value must be, as far as its source tells. What is not, is warned of.
+/// How fresh a value must be, as far as its source knows. A run warns about a value that is not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Freshness {
     /// How old it may be.
@@ -74,7 +74,7 @@ pub struct Freshness {
     pub expires_within: Option<Duration>,
 }
 
-/// What is said of a secret's file; what is not said is decided by the delivery.
+/// The settings of a secret's file; the delivery decides what is not set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FileSpec {
     /// Its name, a plain file name.
@@ -93,11 +93,11 @@ impl Secret {
         self.file.name.clone().unwrap_or_else(|| self.name.file_name())
     }
 
-    /// Takes a value as a source gave it and returns it as it is delivered: decoded, then trimmed, then checked.
-    /// A value with NUL bytes is accepted: files can hold it.
+    /// Takes a value as a source returned it and returns it as it is delivered: decoded, then trimmed, then checked.
+    /// A value with NUL bytes is accepted: files can contain them.
     ///
     /// # Errors
-    /// What rule is broken, with the value's shape, never the value.
+    /// The rule that the value violates, with the value's shape, never the value.
     pub fn accept(&self, raw: SecretValue) -> Result<SecretValue, String> {
         self.rules.accept(raw)
     }
@@ -129,12 +129,12 @@ impl Rules {
         if let Some(start) = &self.starts_with
             && !bytes.starts_with(start.as_bytes())
         {
-            return Err(format!("does not start as `starts-with` says ({})", value.shape()));
+            return Err(format!("does not start with the text of `starts-with` ({})", value.shape()));
         }
         if let Some(pattern) = &self.matches {
             if std::str::from_utf8(bytes).is_err() {
                 return Err(format!(
-                    "cannot be compared with `matches`, since it is not text ({})",
+                    "cannot be compared with `matches`, because it is not text ({})",
                     value.shape()
                 ));
             }
@@ -164,7 +164,7 @@ fn decode(encoding: Encoding, raw: &SecretValue) -> Result<SecretValue, String> 
         Encoding::Base64 => (&BASE64_NOPAD, "base64"),
         Encoding::Hex => (&HEXLOWER_PERMISSIVE, "hex"),
     };
-    // The error of the decoder is not passed on: it holds a position, and that of a value.
+    // The decoder's error is not passed on: it contains a position, and a byte of the value.
     let bytes = decoder.decode(&packed).map_err(|_| format!("is not valid {name} ({})", raw.shape()))?;
     Ok(SecretValue::new(bytes))
 }

@@ -9,7 +9,7 @@ use super::document::Document;
 pub fn schema() -> Value {
     let mut made = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<Document>();
     made.insert("title".to_owned(), "claude-secrets.yml".into());
-    // What says what the file is comes first.
+    // The description of the file comes first.
     let mut ordered = Map::new();
     for key in ["$schema", "title", "description"] {
         ordered.extend(made.remove(key).map(|value| (key.to_owned(), value)));

@@ -1,4 +1,4 @@
-//! Which prefix, environment and sources hold for this run.
+//! The prefix, environment and sources of this run.
 
 use std::collections::BTreeMap;
 
@@ -15,15 +15,15 @@ pub(super) type Sources = BTreeMap<SourceId, SourceConfig>;
 
 const IN_PREFIX: &str = "{environment}";
 
-/// Words in the name of what is no setting but a credential.
+/// Words in the names of credentials, which are not settings.
 const CREDENTIALS: [&str; 5] = ["token", "secret", "password", "access-key", "credential"];
 
-/// The prefix and environment of this run. An input wins over the environment's prefix, that over the file's.
+/// The prefix and environment of this run. The input replaces the environment's prefix, which replaces the file's.
 pub(super) fn scope(given: &Given<'_>, document: Option<&Document>, findings: &mut Findings<'_>) -> Scope {
     let environment = given.environment.map(str::to_owned);
     if environment.as_deref().is_some_and(|name| name.trim().is_empty() || name.chars().any(char::is_control))
     {
-        let fact = "the input `environment` is blank or holds a control character";
+        let fact = "the input `environment` is blank or contains a control character";
         findings.all.push(Finding::new(Code::Usage, fact));
     }
     let written = document.and_then(|document| {
@@ -40,16 +40,16 @@ pub(super) fn scope(given: &Given<'_>, document: Option<&Document>, findings: &m
         }),
         (None, None) => Ok(DEFAULT_PREFIX.to_owned()),
     };
-    // What goes on with the default only looks for more problems: this one has been noted.
+    // This problem has been noted; going on with the default only finds more of them.
     Scope { prefix: prefix.unwrap_or_else(|()| DEFAULT_PREFIX.to_owned()), environment }
 }
 
-/// The sources that the file configures, with what the environment of this run says of them.
+/// The sources that the file configures, with the settings of this run's environment.
 pub(super) fn sources(given: &Given<'_>, document: &Document, findings: &mut Findings<'_>) -> Sources {
     let mut base = Sources::new();
     add_sources(given, &document.sources, &mut base, findings);
     let mut chosen = None;
-    // Those of other environments are read as well, so that a mistake does not wait for its deployment.
+    // Those of other environments are read as well, so that a mistake is found before it is deployed.
     for (name, entry) in document.environments.value.iter().flatten().flat_map(|entries| &entries.0) {
         let Some(Some(entry)) = &entry.value else { continue };
         let mut sources = base.clone();
@@ -68,7 +68,7 @@ fn environment_entry<'d>(given: &Given<'_>, document: &'d Document) -> Option<&'
     entry.value.as_ref()?.as_ref()
 }
 
-/// Where environments are listed, the one of this run must be among them.
+/// If environments are listed, this run's must be one of them.
 fn check_environments(given: &Given<'_>, document: &Document, findings: &mut Findings<'_>) {
     let (Some(name), Some((Some(entries), mark))) = (given.environment, document.environments.get()) else {
         return;
@@ -77,13 +77,13 @@ fn check_environments(given: &Given<'_>, document: &Document, findings: &mut Fin
     if known.contains(&name) {
         return;
     }
-    let fact = format!("the input `environment` names `{name}`, which is not in `environments`");
+    let fact = format!("the input `environment` is `{name}`, which is not in `environments`");
     findings.add(
         mark,
         match meant(name, known.iter().copied()) {
             Some(word) => Finding::new(Code::ManifestInvalid, format!("{fact}; did you mean `{word}`?")),
             None => Finding::new(Code::ManifestInvalid, fact).remedy(format!(
-                "Add an entry for it, which may be empty, or name one that is there: {}.",
+                "Add an entry for it (it may be empty), or use one of {}.",
                 list(known.iter().copied())
             )),
         },
@@ -93,19 +93,19 @@ fn check_environments(given: &Given<'_>, document: &Document, findings: &mut Fin
 /// A prefix with `{environment}` replaced, or what is wrong with it.
 fn expand_prefix(text: &str, environment: Option<&str>) -> Result<String, &'static str> {
     if text.is_empty() || text.trim() != text || text.chars().any(char::is_control) {
-        return Err("is empty, or holds a control character or a blank at an end");
+        return Err("is empty, contains a control character, or starts or ends with a space");
     }
     if text.replace(IN_PREFIX, "").contains(['{', '}']) {
-        return Err("holds a brace that does not belong to `{environment}`");
+        return Err("contains a brace that is not part of `{environment}`");
     }
     match environment {
         Some(name) => Ok(text.replace(IN_PREFIX, name)),
-        None if text.contains(IN_PREFIX) => Err("holds `{environment}`, and no environment is named"),
+        None if text.contains(IN_PREFIX) => Err("contains `{environment}`, but no environment is set"),
         None => Ok(text.to_owned()),
     }
 }
 
-/// Adds configured sources; a setting that is there already is replaced.
+/// Adds configured sources; a setting that exists is replaced.
 fn add_sources(
     given: &Given<'_>,
     section: &At<Option<Entries<SourceEntry>>>,
@@ -131,15 +131,15 @@ fn add_sources(
 }
 
 fn bad_id(given: &Given<'_>, text: &str) -> Finding {
-    let fact = format!("{} stands where a source's id belongs", named(text));
+    let fact = format!("not a valid source id: {}", named(text));
     match meant(text, given.known_kinds.iter().copied()) {
         Some(word) => Finding::new(Code::ManifestInvalid, format!("{fact}; did you mean `{word}`?")),
         None => Finding::new(Code::ManifestInvalid, fact)
-            .remedy("An id has lower-case letters, digits and dashes, and starts with a letter."),
+            .remedy("An id consists of lower-case letters, digits and dashes, and starts with a letter."),
     }
 }
 
-/// Takes over the kind, or says what is wrong with it and where.
+/// Sets the kind, or reports what is wrong with it and where.
 fn read_kind(
     given: &Given<'_>,
     id: &SourceId,
@@ -185,11 +185,11 @@ fn add_settings(
 }
 
 fn unknown_setting(kind: &str, name: &str, allowed: &[&str]) -> Finding {
-    let fact = format!("the source `{kind}` has no setting of this name, {}", named(name));
+    let fact = format!("unknown setting of the source `{kind}`: {}", named(name));
     if CREDENTIALS.iter().any(|word| name.contains(word)) {
         return Finding::new(Code::ManifestInvalid, fact).remedy(format!(
-            "Credentials don't belong in this file, which everyone with the repository can read: if one stood here, \
-             replace it. Give it to the step's `env:` as the variable that docs/sources/{kind}.md names."
+            "Do not put credentials into this file: everyone with access to the repository can read it. Rotate a \
+             credential that was here, and set it in the step's `env:`, in the variable that docs/sources/{kind}.md names."
         ));
     }
     match meant(name, allowed.iter().copied()) {

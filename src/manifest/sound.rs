@@ -8,18 +8,18 @@ use super::tree::{Kind, Mark, Node};
 use crate::error::Code;
 use crate::secret::SecretName;
 
-/// What the mistakes leave alone.
+/// What the mistakes do not affect.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Soundness {
-    /// The secrets of whose own entries or lines something is wrong: what a source says of them proves nothing.
+    /// The secrets whose own entries or lines have mistakes: what a source says about them proves nothing.
     pub unsound: BTreeSet<SecretName>,
-    /// Whether the names of all secrets are known, so that none of them is handed to a child process as it is.
+    /// Whether the names of all secrets are known, so that none of them is passed to a child process in clear.
     pub names_known: bool,
     /// Whether the sources can be asked for the secrets that are sound.
     pub askable: bool,
 }
 
-/// Where the sections of a file begin, and the entries of `secrets`; both in the order of the file.
+/// Where the sections of a file and the entries of `secrets` begin; both in the order of the file.
 pub(super) struct Sections {
     all: Vec<(Mark, String)>,
     secrets: Vec<(Mark, String)>,
@@ -31,13 +31,13 @@ impl Soundness {
         Self { unsound: BTreeSet::new(), names_known: true, askable: true }
     }
 
-    /// What these findings leave alone. `sections` is `None` where the file could not be read.
+    /// What these findings do not affect. `sections` is `None` if the file could not be read.
     pub(super) fn of(findings: &[Finding], sections: Option<&Sections>) -> Self {
         let mut this = Self::whole();
         for finding in findings {
             let place = finding.place.as_ref();
             match (place, sections) {
-                // The lines of the input tell by themselves which secrets are unsound.
+                // The lines of the input know which secrets are unsound.
                 (Some(Place { file: None, .. }), _) => {}
                 // An input such as `prefix`.
                 (None, _) if finding.code == Code::Usage => this.askable = false,

@@ -12,7 +12,7 @@ use super::finding::{list, named};
 use crate::nearest::meant;
 use crate::secret::{SecretName, SecretValue};
 
-/// A template that was read. Its text may hold a misplaced value, so that `Debug` and `Display` show the parts alone.
+/// A template. Its text may contain a misplaced value, so `Debug` and `Display` show only the parts.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Template(Vec<Piece>);
 
@@ -22,7 +22,7 @@ enum Piece {
     Part(SecretName, Vec<Filter>),
 }
 
-/// What is made of a part before it is put into the text.
+/// How a part is encoded before it is inserted.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Filter {
     /// Percent-encoding: all but the unreserved characters (RFC 3986, section 2.3).
@@ -36,8 +36,8 @@ enum Filter {
 const FILTERS: [(&str, Filter); 3] =
     [("urlencode", Filter::Urlencode), ("base64", Filter::Base64), ("json", Filter::Json)];
 
-/// What is wrong with a text that is no template, with its place: characters before it, from 1 on. It repeats nothing of the
-/// text but what can be no value.
+/// What is wrong with a text that is not a template, and where: a position in characters, counted from 1. It repeats
+/// nothing of the text that could be a value.
 #[derive(PartialEq, Eq, Debug)]
 pub(super) struct TemplateError {
     pub(super) fact: String,
@@ -47,7 +47,7 @@ pub(super) struct TemplateError {
 impl TemplateError {
     fn new(text: &str, at: usize, fact: impl fmt::Display) -> Self {
         let character = text.get(..at).map_or(0, |before| before.chars().count()) + 1;
-        Self { fact: format!("has at character {character} {fact}"), remedy: None }
+        Self { fact: format!("is not valid at character {character}: {fact}"), remedy: None }
     }
 
     fn remedy(self, remedy: impl Into<String>) -> Self {
@@ -58,7 +58,7 @@ impl TemplateError {
 impl Template {
     /// Reads a template.
     pub(super) fn parse(text: &str) -> Result<Self, TemplateError> {
-        const BRACES: &str = "Write `{{` and `}}` for braces that belong to the text.";
+        const BRACES: &str = "Write a literal brace as `{{` or `}}`.";
         let mut pieces = Vec::new();
         let mut literal = String::new();
         let mut rest = text;
@@ -72,10 +72,10 @@ impl Template {
                 continue;
             }
             let Some(inside) = behind.strip_prefix('{') else {
-                return Err(TemplateError::new(text, here, "a `}` without its `{`").remedy(BRACES));
+                return Err(TemplateError::new(text, here, "`}` without `{`").remedy(BRACES));
             };
             let Some((part, after)) = inside.split_once('}').filter(|(part, _)| !part.contains('{')) else {
-                return Err(TemplateError::new(text, here, "a `{` without its `}`").remedy(BRACES));
+                return Err(TemplateError::new(text, here, "`{` without `}`").remedy(BRACES));
             };
             if !literal.is_empty() {
                 pieces.push(Piece::Literal(std::mem::take(&mut literal)));
@@ -89,14 +89,14 @@ impl Template {
         }
         let template = Self(pieces);
         if template.parts().next().is_none() {
-            let fact = "names no secret".to_owned();
-            let remedy = "Name one in braces, `{NAME}`; a text that is always the same is a `default`.";
+            let fact = "contains no secret".to_owned();
+            let remedy = "Add one in braces, `{NAME}`. For a constant text, use `default`.";
             return Err(TemplateError { fact, remedy: Some(remedy.to_owned()) });
         }
         Ok(template)
     }
 
-    /// The secrets in it, in order; one that is there twice comes twice.
+    /// The secrets in it, in order; one that occurs twice is listed twice.
     pub fn parts(&self) -> impl Iterator<Item = &SecretName> {
         self.0.iter().filter_map(|piece| match piece {
             Piece::Literal(_) => None,
@@ -118,13 +118,13 @@ impl Template {
             let piece = match piece {
                 Piece::Literal(text) => Zeroizing::new(text.clone().into_bytes()),
                 Piece::Part(name, filters) => {
-                    let value = value_of(name).ok_or_else(|| format!("its part {name} has no value"))?;
+                    let value = value_of(name).ok_or_else(|| format!("{name} has no value"))?;
                     let mut bytes = Zeroizing::new(value.expose().to_vec());
                     for filter in filters {
                         bytes = filter
                             .apply(&bytes)
-                            .map_err(|why| format!("its part {name} {why} ({})", value.shape()))?;
-                        // Each makes it longer, so that a long row of them would fill the memory.
+                            .map_err(|why| format!("{name} {why} ({})", value.shape()))?;
+                        // Each makes it longer, so a long chain of them would fill the memory.
                         is_short_enough(bytes.len())?;
                     }
                     bytes
@@ -144,21 +144,20 @@ impl Template {
 }
 
 fn is_short_enough(length: usize) -> Result<(), String> {
-    if length > MAX_VALUE_BYTES { Err("it becomes larger than 1 MiB".to_owned()) } else { Ok(()) }
+    if length > MAX_VALUE_BYTES { Err("it would be larger than 1 MiB".to_owned()) } else { Ok(()) }
 }
 
-/// `NAME`, or `NAME|filter|filter`; blanks around each do not count.
+/// `NAME`, or `NAME|filter|filter`; spaces around each are ignored.
 fn read_part(text: &str, at: usize, part: &str) -> Result<Piece, TemplateError> {
     let mut words = part.split('|').map(str::trim);
     let name = SecretName::parse(words.next().unwrap_or_default()).map_err(|error| {
-        TemplateError::new(text, at, format_args!("no secret's name in braces: {error}")).remedy(
-            "A part is `{NAME}` or `{NAME|urlencode}`; `{{` and `}}` are braces that belong to the text.",
-        )
+        TemplateError::new(text, at, format_args!("not a valid secret name: {error}"))
+            .remedy("Write a secret as `{NAME}` or `{NAME|urlencode}`, and a literal brace as `{{` or `}}`.")
     })?;
     let filter = |word: &str| {
         let known = FILTERS.map(|(name, _)| name);
         FILTERS.iter().find(|(name, _)| *name == word).map(|(_, filter)| *filter).ok_or_else(|| {
-            let fact = format!("a filter that there is not, {}", named(word));
+            let fact = format!("unknown filter, {}", named(word));
             match meant(word, known) {
                 Some(near) => TemplateError::new(text, at, format!("{fact}; did you mean `{near}`?")),
                 None => {
@@ -171,7 +170,7 @@ fn read_part(text: &str, at: usize, part: &str) -> Result<Piece, TemplateError> 
 }
 
 impl Filter {
-    /// The bytes in this encoding, or why there is none.
+    /// The bytes in this encoding, or why they cannot be encoded.
     fn apply(self, bytes: &[u8]) -> Result<Zeroizing<Vec<u8>>, &'static str> {
         match self {
             Self::Urlencode => {
@@ -193,7 +192,7 @@ impl Filter {
                 Ok(out)
             }
             Self::Json => {
-                const NO_TEXT: &str = "cannot be put into JSON, since it is not text";
+                const NO_TEXT: &str = "cannot be encoded as JSON, because it is not text";
                 let text = std::str::from_utf8(bytes).map_err(|_| NO_TEXT)?;
                 let mut quoted = Zeroizing::new(Vec::with_capacity(text.len() * 6 + 2));
                 serde_json::to_writer(&mut *quoted, text).map_err(|_| NO_TEXT)?;
@@ -267,21 +266,21 @@ mod tests {
     #[test]
     fn what_is_wrong_is_told_with_its_place_and_without_the_text() {
         for (text, fact) in [
-            ("canary{PW", "has at character 7 a `{` without its `}`"),
-            ("a}b{PW}", "has at character 2 a `}` without its `{`"),
-            ("{A{B}", "has at character 1 a `{` without its `}`"),
-            ("é{}", "has at character 2 no secret's name in braces: it is empty"),
+            ("canary{PW", "is not valid at character 7: `{` without `}`"),
+            ("a}b{PW}", "is not valid at character 2: `}` without `{`"),
+            ("{A{B}", "is not valid at character 1: `{` without `}`"),
+            ("é{}", "is not valid at character 2: not a valid secret name: it is empty"),
             (
                 "{a-b}",
-                "has at character 1 no secret's name in braces: character 2 is no letter (A-Z, a-z), digit or underscore",
+                "is not valid at character 1: not a valid secret name: character 2 is not a letter (A-Z, a-z), digit or underscore",
             ),
             (
                 "{PW|urlencod}",
-                "has at character 1 a filter that there is not, `urlencod`; did you mean `urlencode`?",
+                "is not valid at character 1: unknown filter, `urlencod`; did you mean `urlencode`?",
             ),
-            ("{PW|}", "has at character 1 a filter that there is not, an empty text"),
-            ("canary {{PW}}", "names no secret"),
-            ("", "names no secret"),
+            ("{PW|}", "is not valid at character 1: unknown filter, an empty name"),
+            ("canary {{PW}}", "contains no secret"),
+            ("", "contains no secret"),
         ] {
             assert_eq!(composed(text, b"p").unwrap_err(), fact, "{text}");
         }
@@ -291,9 +290,9 @@ mod tests {
 
     #[test]
     fn a_part_without_a_value_or_that_is_no_text_is_told_by_its_shape() {
-        assert_eq!(composed("{NONE}", b"p").unwrap_err(), "its part NONE has no value");
+        assert_eq!(composed("{NONE}", b"p").unwrap_err(), "NONE has no value");
         let why = composed("{PW|json}", b"\xff\xfe").unwrap_err();
-        assert_eq!(why, "its part PW cannot be put into JSON, since it is not text (2 bytes, not UTF-8)");
+        assert_eq!(why, "PW cannot be encoded as JSON, because it is not text (2 bytes, not UTF-8)");
     }
 
     #[test]

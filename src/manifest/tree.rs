@@ -1,4 +1,4 @@
-//! The manifest file as a tree in which everything knows its place, and scalars keep their spelling.
+//! The manifest file as a tree: every node has its place, and scalars keep their spelling.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::yaml::is_too_large;
 
-/// The most bytes a manifest may have: it holds names and rules, no data.
+/// The most bytes a manifest may have: it contains names and rules, not data.
 const MAX_FILE_BYTES: usize = 1024 * 1024;
 
 /// A place in the text: line and column, in characters, both counted from 1.
@@ -29,11 +29,11 @@ pub(super) enum Kind {
     Null,
     /// `true` or `false`, without quotes.
     Bool(bool),
-    /// A number without quotes, as it is spelled.
+    /// A number without quotes, as it is written.
     Number(Zeroizing<String>),
     Text(Zeroizing<String>),
     List(Vec<Node>),
-    /// The entries in their order; a key may be there twice.
+    /// The entries in their order; there may be duplicate keys.
     Map(Vec<(Node, Node)>),
 }
 
@@ -43,7 +43,7 @@ pub(super) struct Malformed {
     pub(super) fact: String,
 }
 
-/// Reads a file's bytes. `None`: there is nothing in it but comments.
+/// Reads a file's bytes. `None`: it contains only comments.
 pub(super) fn parse(bytes: &[u8]) -> Result<Option<Node>, Malformed> {
     let fail = |fact: &str| Err(Malformed { mark: None, fact: fact.to_owned() });
     if bytes.len() > MAX_FILE_BYTES {
@@ -66,7 +66,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Option<Node>, Malformed> {
             max_aliases: 1_000,
             enforce_alias_anchor_ratio: false,
         },
-        // Every duplicate is reported with its place by whoever reads the tree.
+        // The reader of the tree reports every duplicate with its place.
         duplicate_keys: DuplicateKeyPolicy::PassThrough,
         strict_booleans: true,
         leading_zero_numbers_as_strings: true,
@@ -80,7 +80,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Option<Node>, Malformed> {
     Ok(Some(node(raw, text)))
 }
 
-/// The library's tree: scalars are typed, their spelling is to be found by their place.
+/// The library's tree: scalars are typed, and their spelling is found by their place.
 enum Raw {
     Null,
     Bool(bool),
@@ -105,7 +105,7 @@ fn node(raw: Spanned<Raw>, text: &str) -> Node {
     Node { mark, kind }
 }
 
-/// A plain scalar as it stands in the text.
+/// A plain scalar as it is written in the text.
 fn spelling(place: &Location, text: &str) -> String {
     let span = place.span();
     let range = span.byte_offset().zip(span.byte_len()).and_then(|(at, length)| {
@@ -120,12 +120,12 @@ fn mark(place: &Location) -> Mark {
     Mark { line: number(place.line()), column: number(place.column()) }
 }
 
-/// What the library says, as far as it cannot hold anything of the text.
+/// The library's message, without anything of the text.
 fn malformed(error: &serde_saphyr::Error) -> Malformed {
     use serde_saphyr::Error as E;
     let fact = match error {
         E::ExternalMessage { source, .. } => match source.as_ref() {
-            // What stands behind a backtick is a character of the text.
+            // After a backtick comes a character of the text.
             serde_saphyr::ExternalMessageSource::Parser(scan) => {
                 let info = scan.info();
                 let info = info.split('`').next().unwrap_or_default().trim_end_matches([' ', ':']);
@@ -133,16 +133,14 @@ fn malformed(error: &serde_saphyr::Error) -> Malformed {
             }
             _ => "the file is not valid YAML here".to_owned(),
         },
-        E::MultipleDocuments { .. } => "the file holds a second YAML document (`---`)".to_owned(),
-        E::UnknownAnchor { .. } => "an alias (`*`) names no anchor (`&`) before it".to_owned(),
-        E::MergeValueNotMapOrSeqOfMaps { .. } => {
-            "a merge (`<<`) is given something that is no map".to_owned()
+        E::MultipleDocuments { .. } => "the file contains a second YAML document (`---`)".to_owned(),
+        E::UnknownAnchor { .. } => {
+            "an alias (`*`) refers to an anchor (`&`) that is not defined before it".to_owned()
         }
-        E::UnsupportedTag { .. } => {
-            "a YAML tag (`!`) stands here that has no meaning in this file".to_owned()
-        }
+        E::MergeValueNotMapOrSeqOfMaps { .. } => "a merge key (`<<`) needs a map".to_owned(),
+        E::UnsupportedTag { .. } => "this YAML tag (`!`) is not supported".to_owned(),
         _ if is_too_large(error) => {
-            "the file is nested too deeply, too large, or its aliases make it so".to_owned()
+            "the file is too large or nested too deeply, or becomes so by its aliases".to_owned()
         }
         E::AliasError { error, .. } => malformed(error).fact,
         _ => "the file is not valid YAML here".to_owned(),

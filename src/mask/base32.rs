@@ -1,10 +1,10 @@
-//! How a value looks inside base32, whatever stands before and behind it.
+//! How a value looks inside base32, whatever comes before and after it.
 
 use data_encoding::BASE32;
 
 use super::buffer::Buffer;
 
-/// Base32 writes five bytes as eight characters: so many ways are there for a value to look.
+/// Base32 writes five bytes as eight characters, so a value can look different at each of five offsets.
 pub(super) const OFFSETS: usize = 5;
 
 /// Puts into `out` the characters that `value` alone decides when `offset` bytes that are not known precede it, modulo

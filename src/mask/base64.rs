@@ -1,4 +1,4 @@
-//! How a value looks inside base64, whatever stands before and behind it.
+//! How a value looks inside base64, whatever comes before and after it.
 //!
 //! Base64 writes three bytes as four characters, so a value looks different at each of three offsets, and its
 //! first and last character depend on its neighbours. The *core* is what does not.
@@ -14,7 +14,7 @@ pub(super) enum Alphabet {
     UrlSafe,
 }
 
-/// What stands behind the value.
+/// What comes after the value.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ending {
     /// Anything: only what the value alone decides.

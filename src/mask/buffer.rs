@@ -1,8 +1,8 @@
-//! A byte buffer that leaves nothing behind: wiped when it grows and when it goes.
+//! A byte buffer that leaves no copies behind: wiped when it grows and when it is dropped.
 
 use zeroize::Zeroize;
 
-/// Bytes that may be part of a value. A plain `Vec` that grows leaves a copy in the memory it gives back.
+/// Bytes that may be part of a value. A plain `Vec` that grows leaves a copy in the memory that it frees.
 pub(super) struct Buffer(Vec<u8>);
 
 impl Buffer {
@@ -33,7 +33,7 @@ impl Buffer {
         self.0.extend_from_slice(bytes);
     }
 
-    /// Makes room for `more` zero bytes at the end and hands them out to be filled.
+    /// Adds `more` zero bytes at the end and returns them to be filled.
     pub(super) fn grow(&mut self, more: usize) -> &mut [u8] {
         self.reserve(more);
         let start = self.0.len();
@@ -41,7 +41,7 @@ impl Buffer {
         &mut self.0[start..]
     }
 
-    /// Empties the buffer; its memory stays, and is wiped at the end.
+    /// Empties the buffer; its memory is kept, and wiped at the end.
     pub(super) fn clear(&mut self) {
         self.0.clear();
     }
@@ -56,14 +56,14 @@ impl Buffer {
         self.0.drain(..count);
     }
 
-    /// Gives back memory beyond `capacity`, wiped, when the content fits into that.
+    /// Frees memory beyond `capacity`, wiped, if the content fits into that.
     pub(super) fn shrink(&mut self, capacity: usize) {
         if self.0.capacity() > capacity && self.0.len() <= capacity {
             self.move_to(capacity);
         }
     }
 
-    /// Gives back all memory that is not used, wiped.
+    /// Frees all unused memory, wiped.
     pub(super) fn shrink_to_fit(&mut self) {
         self.shrink(self.0.len());
     }

@@ -1,4 +1,4 @@
-//! Works a plan out: the parts of each value, the forms of each part, and what of them the runner is told.
+//! Builds a plan: the parts of each value, the forms of each part, and which of them are sent to the runner.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -15,20 +15,20 @@ use super::parts;
 use super::plan::{ALL_FORMS_UP_TO, Patterns, Plan, Span};
 use super::structural::{self, Unmaskable};
 
-/// A pattern shorter than this (bytes) is never made: it would turn up by chance.
+/// A shorter pattern (bytes) is never used: it would occur by chance.
 const SHORTEST_PATTERN: usize = 4;
 
-/// A line that is shorter than this (bytes) gets no base64 and other forms of its own, only itself and escapes.
+/// A shorter line (bytes) gets no base64 and other forms of its own, only itself and escapes.
 const SHORTEST_LINE_WITH_FORMS: usize = 8;
 
 /// At most this many masks of one value are sent to the runner: its lines and leaves first, the longest of them
-/// first. Our own redactor knows them all.
+/// first. Our own redactor has all of them.
 pub(super) const MOST_COMMANDS: usize = 1000;
 
-/// A longer mask (bytes) is sent to the runner in pieces: the runner finds them side by side all the same.
+/// A longer mask (bytes) is sent to the runner in pieces, which the runner finds next to each other.
 pub(super) const LONGEST_COMMAND: usize = 16 * 1024;
 
-/// Gathers the patterns of values, one after the other.
+/// Collects the patterns of values, one after the other.
 pub(super) struct Builder {
     bytes: Buffer,
     spans: Vec<Span>,
@@ -95,10 +95,10 @@ impl Builder {
     /// A value or part of one: whole, trimmed, and line by line. Says whether any line of it is masked as it is.
     fn text(&mut self, class: Class, value: &[u8], long: bool, commands: &mut Commands) -> bool {
         let trimmed = value.trim_ascii();
-        // What is hidden in the log alone is not worth what all forms cost.
+        // For what is only hidden in the log, all forms would cost too much.
         let extent = if class == Class::Secret { Extent::Full } else { Extent::Line };
         if long {
-            // The blanks around it are not worth another copy of all its forms.
+            // The spaces around it do not justify another copy of all its forms.
             self.forms(class, value, Extent::Raw, commands);
             self.forms(class, trimmed, Extent::Few, commands);
         } else {
@@ -123,7 +123,7 @@ impl Builder {
             if bare.len() < line.len() {
                 self.forms(of_line, line, Extent::Raw, &mut Commands::default());
             }
-            // The runner needs only the line: the encodings of the whole value hold those of its lines.
+            // The runner needs only the line: the encodings of the whole value contain those of its lines.
             let mut commands_of_line = Commands::default();
             self.forms(of_line, bare, extent, &mut commands_of_line);
             commands.texts.extend(commands_of_line.texts.first().or(commands_of_line.encoded.first()));
@@ -160,7 +160,7 @@ impl Builder {
         });
     }
 
-    /// Keeps what one value's masks may cost the runner within bounds.
+    /// Limits what one value's masks cost the runner.
     fn choose_commands(&mut self, mut commands: Commands) {
         for kind in [&mut commands.texts, &mut commands.encoded] {
             kind.sort_by_key(|span| Reverse(span.end - span.start));

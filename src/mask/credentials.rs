@@ -1,4 +1,4 @@
-//! Credentials inside text that is no JSON: in a URL, before an `@`, in a list of `key=value`, in a `.netrc`, in
+//! Credentials in text that is not JSON: in a URL, before an `@`, in a list of `key=value`, in a `.netrc`, in
 //! lines of `key: value`.
 
 use super::buffer::Buffer;
@@ -7,7 +7,7 @@ use super::leaf::{Says, says};
 /// A value shorter than this (bytes), under a key that says nothing, is not taken out of a line.
 const SHORTEST_UNNAMED: usize = 8;
 
-/// Calls `part` with everything in `text` that programs take out and use by itself, and what the text says of it.
+/// Calls `part` with everything in `text` that programs extract and use by itself, and what the text says about it.
 pub(super) fn each(text: &[u8], part: &mut dyn FnMut(Says, &[u8])) {
     in_urls(text, part);
     in_netrc(text, part);
@@ -126,7 +126,7 @@ fn in_line(line: &[u8], part: &mut dyn FnMut(Says, &[u8])) {
         while !rest.is_empty() {
             let (pair, behind) = piece(rest, separators);
             rest = behind;
-            // The whole line is a pair of its own already, and what no key names may be any stretch of a random text.
+            // The whole line is already a pair, and text without a key may be any part of a random text.
             if let Some((key, value)) = cut(pair, b'=').filter(|_| pair.len() < line.len()) {
                 let said = says(key.trim_ascii());
                 if matches!(said, Says::Secret | Says::Maybe) {
@@ -168,14 +168,14 @@ fn piece<'t>(text: &'t [u8], separators: &[u8]) -> (&'t [u8], &'t [u8]) {
     (text, &[])
 }
 
-/// A password is secret, unless it is the name of its user: then nobody can tell where it comes from.
+/// A password is secret, unless it is also its user's name: then its origin cannot be determined.
 fn login(user: &[u8], password: &[u8], part: &mut dyn FnMut(Says, &[u8])) {
     if password != user {
         decoded(Says::Secret, password, part);
     }
 }
 
-/// A part of a URL as it is, and as it is meant.
+/// A part of a URL as it is, and decoded.
 fn decoded(said: Says, text: &[u8], part: &mut dyn FnMut(Says, &[u8])) {
     part(said, text);
     if !text.contains(&b'%') {

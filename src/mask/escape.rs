@@ -5,7 +5,7 @@ use super::buffer::Buffer;
 
 /// One dialect of backslash escapes.
 pub(super) struct Escapes {
-    /// Characters that get a backslash and stay.
+    /// Characters that only get a backslash.
     pub(super) quoted: &'static str,
     /// Characters that get a backslash and a letter: `("\n", 'n')` as pairs.
     pub(super) named: &'static [(char, char)],

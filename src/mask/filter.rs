@@ -1,9 +1,9 @@
-//! A quick look at text: where may a pattern begin? Most text is passed over at a few bytes per clock tick.
+//! A fast filter: where in a text may a pattern begin? Most text is skipped at a few bytes per clock cycle.
 //!
 //! The text is not searched for whole patterns but sampled: every eighth position (every fourth, every second, for
-//! shorter patterns) eight (four, three) bytes are hashed, and a bitmap says whether such a *window* belongs to some
-//! pattern. Of each pattern as many windows side by side are known as a sample steps over, so that one of them is
-//! met wherever the pattern stands. What is kept is hashes alone: no byte of a value is in these tables.
+//! shorter patterns) eight (four, three) bytes are hashed, and a bitmap tells whether such a *window* belongs to some
+//! pattern. For each pattern, as many adjacent windows are known as the distance between two samples, so that one of them
+//! is hit wherever the pattern is. Only hashes are stored: no byte of a value is in these tables.
 
 /// The windows of all patterns, by the length of the pattern.
 pub(super) struct Filter {
@@ -28,7 +28,7 @@ struct Windows {
 }
 
 impl Windows {
-    /// A pattern must be that long to hold as many windows as a sample steps over.
+    /// The minimum length of a pattern with as many windows as the distance between two samples.
     const fn shortest(self) -> usize {
         self.length + self.step - 1
     }
@@ -152,7 +152,7 @@ impl Tier {
         }
     }
 
-    /// The marks say yes now and then by chance; the table nearly never does.
+    /// The marks sometimes match by chance; the table almost never does.
     #[cold]
     #[inline(never)]
     fn look_up(&self, hash: u64, at: usize, found: &mut dyn FnMut(usize)) {

@@ -1,4 +1,4 @@
-//! The forms in which a text can turn up: what programs make of it before they print it.
+//! The forms in which a text can occur: the encodings that programs use when they print it.
 
 use super::base32;
 use super::base64::{Alphabet, Ending, encode};
@@ -8,7 +8,7 @@ use super::escape::{Escapes, backslash, hex, percent, replace};
 use super::spelled::{ENTITIES, LISTED, MARKED, Quotes, entities, html, quoted_printable, spell};
 use super::structural::has_line_break;
 
-/// What a form is, as far as anyone needs to know.
+/// The kind of a form.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
     /// The text itself.
@@ -28,7 +28,7 @@ pub(super) enum Form {
 pub(super) enum Extent {
     /// All of them: a value, or a field of a JSON value.
     Full,
-    /// All escapes, base64 and hexadecimal digits: one line of a value, what is hidden in the log alone.
+    /// All escapes, base64 and hexadecimal digits: one line of a value, or what is only hidden in the log.
     Line,
     /// All escapes: a short line of a value.
     Escapes,
@@ -38,7 +38,7 @@ pub(super) enum Extent {
     Raw,
 }
 
-/// Calls `emit` with every form of `text`. A form may come more than once, and may hold line breaks.
+/// Calls `emit` with every form of `text`. A form may occur more than once, and may contain line breaks.
 pub(super) fn each(text: &[u8], extent: Extent, emit: &mut dyn FnMut(Form, &[u8])) {
     emit(Form::Raw, text);
     match extent {
@@ -75,11 +75,11 @@ pub(super) fn each(text: &[u8], extent: Extent, emit: &mut dyn FnMut(Form, &[u8]
     }
 }
 
-/// Hexadecimal digits of fewer bytes turn up by chance, in commit ids for one.
+/// Hexadecimal digits of fewer bytes occur by chance, for example in commit IDs.
 const SHORTEST_HEX: usize = 8;
 
-/// A longer text (bytes) is not looked for as numbers, in base32 or in base64 of another encoding: together they take
-/// a hundred times its length.
+/// A longer text (bytes) is not searched as numbers, in base32 or in base64 of another encoding: together, these take a
+/// hundred times its length.
 const SPELLED_UP_TO: usize = 4 * 1024;
 
 const BOTH: &[Alphabet] = &[Alphabet::Standard, Alphabet::UrlSafe];
@@ -87,7 +87,7 @@ const BOTH: &[Alphabet] = &[Alphabet::Standard, Alphabet::UrlSafe];
 /// Widths at which `base64` (76, RFC 2045) and `openssl` (64, RFC 7468) break lines.
 const WRAPPED_AT: [usize; 2] = [76, 64];
 
-/// A line of wrapped base64 shorter than this (characters) is let go.
+/// A shorter line of wrapped base64 (characters) is not searched.
 const SHORTEST_WRAPPED: usize = 8;
 
 struct Forms<'a> {
@@ -191,7 +191,7 @@ impl Forms<'_> {
         }
     }
 
-    /// Every byte or character as a number. In lists, short ones turn up by chance.
+    /// Every byte or character as a number. In lists, short ones occur by chance.
     fn spelled(&mut self, text: &[u8]) {
         for spelling in MARKED.iter().chain(LISTED.iter().filter(|_| text.len() >= SHORTEST_HEX)) {
             self.other(|out| spell(text, spelling, false, out));
@@ -251,7 +251,7 @@ impl Forms<'_> {
         }
     }
 
-    /// What is left of bytes outside UTF-8 in programs that print text only: U+FFFD for each wrong byte (Go), or
+    /// The output of programs that print only text for bytes that are not UTF-8: U+FFFD for each wrong byte (Go), or
     /// for each wrong sequence (Rust, Python).
     fn lossy(&mut self, text: &[u8]) {
         if std::str::from_utf8(text).is_ok() {
@@ -301,7 +301,7 @@ impl Forms<'_> {
             encode(input, Alphabet::Standard, 0, Ending::Padded, &mut encoded);
             for width in WRAPPED_AT {
                 if encoded.len() > width {
-                    // The last line may be little more than the line end; that turns up in any base64.
+                    // The last line may be little more than the newline; that occurs in any base64.
                     let parts =
                         encoded.as_slice().chunks(width).filter(|part| part.len() >= SHORTEST_WRAPPED);
                     parts.for_each(|part| (self.emit)(Form::Other, part));
@@ -309,7 +309,7 @@ impl Forms<'_> {
             }
         }
         if has_line_break(text) {
-            // Git and mail turn line ends around: the same text with CRLF.
+            // Git and mail convert newlines: the same text with CRLF.
             let mut network = Buffer::new();
             for (index, part) in text.split(|&byte| byte == b'\n').enumerate() {
                 if index > 0 {

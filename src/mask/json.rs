@@ -1,7 +1,7 @@
 //! The leaves of JSON: every string and number in it, with the keys above it, at any depth, in any number of
 //! documents one after the other.
 //!
-//! A parser of ours, since all others stop at 128 levels or need the stack for each, and stop at the first mistake.
+//! It has its own parser, because all others stop at 128 levels or use the stack for each, and stop at the first error.
 
 use super::buffer::Buffer;
 use super::leaf::{Says, is_neutral, says};
@@ -31,13 +31,13 @@ enum Next {
 }
 
 /// Calls `leaf` with every string, unescaped, and every number of the JSON documents in `text`. A mistake ends a
-/// document; the next one may begin on a later line. Text that is no JSON at all has no leaves.
+/// document; the next one may begin on a later line. Text that is not JSON has no leaves.
 pub(super) fn each_leaf(text: &[u8], leaf: &mut dyn FnMut(&Place, &[u8])) {
     let mut rest = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     while !rest.is_empty() {
         let done = document(rest, leaf);
         rest = rest[done.min(rest.len())..].trim_ascii_start();
-        // Whole documents may stand side by side; behind a mistake only a new line makes a new beginning.
+        // Documents may follow each other directly; after an error, only a new line starts a new one.
         while !is_document(rest) && !rest.is_empty() {
             let line =
                 rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')).map_or(rest.len(), |end| end + 1);
@@ -151,13 +151,13 @@ impl Place<'_> {
         self.keys.get(last.key..)
     }
 
-    /// Whether the leaf is all there is: a string outside of objects and lists.
+    /// Whether the leaf is the whole document: a string outside of objects and lists.
     pub(super) fn is_whole(&self) -> bool {
         self.open.is_empty()
     }
 
-    /// What the keys above the leaf say of it: the nearest one that says anything. That something further up is no
-    /// secret says nothing of all that is in it; that it is one makes what is in it likely to be one.
+    /// What the keys above the leaf say about it: the nearest one that says anything. An outer key for something that is not
+    /// secret says nothing about its content; the content of something secret is probably secret.
     pub(super) fn says(&self) -> Says {
         let mut end = self.keys.len();
         let mut direct = true;

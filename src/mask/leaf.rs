@@ -1,38 +1,37 @@
-//! What a part of a value is: secret by itself, or something that stands beside a secret.
+//! The class of a part of a value: secret by itself, or something next to a secret.
 //!
-//! The rule: what stands under a key that says `password`, `token` and the like is secret. What stands under a key
-//! that says `user`, `host`, `port` and the like is not. Under any other key, and under none, it is secret unless it
-//! is plainly not: a short word, a host name, an address, a path, a date, a small number. Both mistakes are dear:
-//! with a plain word for a secret no project that says `DB_USER: appuser` can be deployed; with a secret for a plain
-//! word nobody is told that it leaked.
+//! The rule: a value under a key such as `password` or `token` is secret. A value under a key such as `user`, `host` or
+//! `port` is not. Under any other key, or without one, it is secret unless it is clearly not: a short word, a host name,
+//! an address, a path, a date, a small number. Both mistakes are costly: if a plain word counts as a secret, no project
+//! with `DB_USER: appuser` can be deployed; if a secret counts as a plain word, its leak is not reported.
 
 use super::structural::why_not;
 
-/// What may be done with a part of a value.
+/// How a part of a value is treated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Class {
-    /// Nothing: an everyday word, which would blank out logs.
+    /// Not at all: an everyday word, which would hide half of the log.
     Plain,
-    /// It is hidden in the log, but where it turns up elsewhere is nobody's concern.
+    /// It is hidden in the log, but may occur elsewhere.
     LogOnly,
-    /// It is hidden, must not be in a Compose file, and is a leak wherever it turns up.
+    /// It is hidden, must not be in a Compose file, and is a leak wherever it occurs.
     Secret,
 }
 
-/// What a key says of what stands under it.
+/// What a key says about its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Says {
     /// A secret.
     Secret,
-    /// A secret, unless it is an everyday word: `key` may be the name of one.
+    /// A secret, unless it is an everyday word: a `key` may be the name of a key.
     Maybe,
-    /// No secret.
+    /// Not a secret.
     Public,
     /// Nothing.
     Nothing,
 }
 
-/// Parts of words: whatever else is in the key, it is about something secret.
+/// Parts of words: whatever else is in the key, its value is secret.
 const SECRET: &[&str] = &[
     "password",
     "passwd",
@@ -63,7 +62,7 @@ const SECRET: &[&str] = &[
 const SECRET_WORDS: &[&str] =
     &["pass", "pwd", "pw", "pin", "otp", "totp", "psk", "jwt", "bearer", "creds", "sas"];
 
-/// Whole words that speak of a secret or of something about it.
+/// Whole words for a secret, or for something about it.
 const MAYBE_WORDS: &[&str] = &[
     "key",
     "auth",
@@ -87,7 +86,7 @@ const MAYBE_WORDS: &[&str] = &[
     "encrypted",
 ];
 
-/// Last words of keys under which no secret stands.
+/// Last words of keys whose values are not secret.
 const PUBLIC_WORDS: &[&str] = &[
     "user",
     "username",
@@ -232,7 +231,7 @@ const PUBLIC_WORDS: &[&str] = &[
     "length",
 ];
 
-/// Last words that say how something is written and not what it is.
+/// Last words that say how a value is written, not what it is.
 const NEUTRAL: &[&str] = &[
     "value",
     "values",
@@ -249,12 +248,12 @@ const NEUTRAL: &[&str] = &[
     "default",
 ];
 
-/// Whether a key says only that a value follows, so that what it is about stands further up.
+/// Whether a key only says that a value follows, so that an outer key says what it is.
 pub(super) fn is_neutral(key: &[u8]) -> bool {
     words(key).iter().all(|word| NEUTRAL.contains(&word.as_str()))
 }
 
-/// What `key` says, however it is written: `DB_PASSWORD`, `dbPassword`, `db-password`.
+/// The meaning of `key`, however it is written: `DB_PASSWORD`, `dbPassword`, `db-password`.
 pub(super) fn says(key: &[u8]) -> Says {
     let mut words = words(key);
     while words.len() > 1 && words.last().is_some_and(|last| NEUTRAL.contains(&last.as_str())) {
@@ -274,7 +273,7 @@ pub(super) fn says(key: &[u8]) -> Says {
     let last_singular = last.strip_suffix('s').unwrap_or(last);
     let joined = words.concat();
     let is = |list: &[&str]| list.contains(&last.as_str()) || list.contains(&last_singular);
-    // The last word is what it is: `token_uri` and `password_file` lead elsewhere.
+    // The last word decides: `token_uri` and `password_file` are not secrets.
     if PUBLIC_WORDS.contains(&last.as_str()) && !joined.contains("webhook") {
         return Says::Public;
     }
@@ -295,7 +294,7 @@ pub(super) fn class(said: Says, text: &[u8]) -> Class {
     }
     let look = look(text);
     match (said, look) {
-        // An address with something random in it is a secret under any key: a hook's address is its password.
+        // An address with something random in it is a secret under any key: a webhook's address is its password.
         (Says::Secret, _)
         | (_, Look::Telling)
         | (Says::Maybe, Look::Numbered | Look::Unknown)
@@ -310,7 +309,7 @@ pub(super) fn class(said: Says, text: &[u8]) -> Class {
 enum Look {
     /// A word, an address, a path, a date, a small number.
     Plain,
-    /// A word with a digit or two behind it: `worker1`, or somebody's password.
+    /// A word followed by one or two digits: `worker1`, or a password.
     Numbered,
     /// An address with something random in it.
     Telling,
@@ -429,7 +428,7 @@ fn is_telling(rest: &str) -> bool {
         || behind.contains('@') && authority.contains(':')
 }
 
-/// Whether a text was made by a machine out of letters and digits, or upper and lower case, in no order.
+/// Whether a text looks random: letters and digits, or upper and lower case, in no order.
 fn is_random(text: &str) -> bool {
     let kind = |c: char| match c {
         'a'..='z' => 0_u8,
@@ -441,7 +440,7 @@ fn is_random(text: &str) -> bool {
     let mut before = None;
     for c in text.chars().filter(char::is_ascii_alphanumeric) {
         length += 1;
-        // A capital at the beginning of a word is none.
+        // A capital at the beginning of a word does not count.
         changes += usize::from(
             before.is_some_and(|before| kind(before) != kind(c) && (before, kind(c)) != ('A', 0)),
         );

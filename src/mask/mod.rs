@@ -1,22 +1,22 @@
-//! Masks: from here on no value can be printed.
+//! Masks: after this stage, no value can be printed.
 //!
-//! [`Plan`] works out under which strings each secret value can turn up: as it is, line by line, and in the
+//! [`Plan`] determines the strings in which each secret value can occur: as it is, line by line, and in the
 //! encodings that logs, shells, URLs and configuration files put it into. [`Redactor`] finds those strings in
-//! text and puts `***` in their place; [`Stream`] and [`RedactingWriter`] do that to output that arrives in
+//! text and replaces them with `***`; [`Stream`] and [`RedactingWriter`] do that to output that arrives in
 //! chunks.
 //!
 //! # What is a secret
 //!
-//! - *The whole value*, and each field that a reference takes: that is a value of its own here.
+//! - *The whole value*, and each field that a reference selects, which is a value of its own here.
 //! - *A leaf inside JSON*, at any depth, in a string in JSON, in any line, a number too: secret under a key that says
 //!   `password`, `token` and the like, not under one that says `user`, `host`, `port` and the like; under any other
 //!   key it is secret unless it is plainly not: a short word, a host name, a path, a date, a small number.
 //! - *The password* in a URL, before an `@`, in a `.netrc`, in a list of `key=value`, in lines of `key: value`.
-//! - *A line* of a value of several: as secret as what it holds.
+//! - *A line* of a value of several: as secret as its content.
 //!
-//! Secret parts alone count for [`Redactor::names_in`], by which the merged model is checked and a leak is proved. The
-//! rest is hidden in the log at most, and everyday words not even there: a project that says `DB_USER: appuser` can be
-//! deployed though a value says the same. The rule itself is in `leaf`, what parts there are in `parts`.
+//! Only secret parts count for [`Redactor::names_in`], which is used to check the merged model and to find leaks. The rest
+//! is only hidden in the log, and everyday words not even there: a project with `DB_USER: appuser` can be deployed even if
+//! a value contains the same. The rule itself is in `leaf`, the parts are in `parts`.
 //!
 //! Nothing here prints anything by itself, and no type here has a `Debug` that shows a value.
 
@@ -48,5 +48,5 @@ pub use redactor::Redactor;
 pub use stream::Stream;
 pub use structural::Unmaskable;
 
-/// What stands in the place of a value: the same three stars that GitHub's runner prints.
+/// The replacement for a value: the same three asterisks that GitHub's runner prints.
 pub const MASK: &str = "***";

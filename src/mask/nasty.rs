@@ -1,4 +1,4 @@
-//! Nasty values against encoders that are not ours: whatever a program prints, no trace of the value is left.
+//! Tests difficult values with independent encoders: whatever a program prints, no trace of the value is left.
 
 use std::fmt::Write as _;
 
@@ -20,7 +20,7 @@ const PEM: &str = "-----BEGIN PRIVATE KEY-----\n\
 const PRETTY: &str = "{\n  \"username\": \"svc-deploy\",\n  \"password\": \"p\\\"a$s\\\\w/ö<rd>&\",\n  \
     \"nested\": {\n    \"enabled\": true,\n    \"pin\": null\n  }\n}\n";
 
-/// Values that broke someone's masking, or could.
+/// Values that have broken masking somewhere, or could.
 fn values() -> Vec<String> {
     let mut values: Vec<String> = [
         PEM,
@@ -127,7 +127,7 @@ fn unicode_escaped(text: &str, upper: bool, all: bool) -> String {
     out
 }
 
-/// What independent encoders make of a text that stays in one line.
+/// The output of independent encoders for a text that stays in one line.
 #[allow(clippy::too_many_lines)] // a table
 fn encodings(text: &str) -> Vec<(&'static str, String)> {
     const RFC3986: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -298,7 +298,7 @@ fn every_line_of_a_nasty_value_is_redacted_unless_it_is_structure() {
                 let left = redacted.replace([' ', '\t'], "");
                 assert!(left == "|***|", "value {index}, line {number}");
                 for (encoding, encoded) in encodings(line.trim_ascii()) {
-                    // As numbers, a value is looked for as a whole alone.
+                    // As numbers, a value is only searched as a whole.
                     if !["hex", "every", "numbers"].iter().any(|dump| encoding.starts_with(dump)) {
                         let left = redactor.redact_text(&encoded).into_owned();
                         assert!(left == "***", "value {index}, line {number} as {encoding}");

@@ -1,15 +1,15 @@
-//! The parts of a value that turn up by themselves, and what each of them is.
+//! The parts of a value that can occur by themselves, and the class of each.
 //!
 //! | part | class |
 //! |---|---|
 //! | the whole value | secret |
 //! | a leaf of JSON, at any depth, of any line | by its key and its look (`leaf`) |
 //! | the password in a URL, before an `@`, in a list of `key=value`, in a `.netrc`, in lines of `key: value` | secret |
-//! | whatever else such a list or line holds | by its key and its look |
-//! | a line of several | secret if what it holds is; else it is hidden in the log alone |
-//! | what a part says in base64 or JSON | as above |
+//! | everything else in such a list or line | by its key and its look |
+//! | a line of several | secret if its content is; else it is only hidden in the log |
+//! | the decoded content of a part in base64 or JSON | as above |
 //!
-//! The fields that a reference takes are values of their own, and come here as such.
+//! A field that a reference selects is a value of its own.
 
 use data_encoding::{BASE64, BASE64_NOPAD, BASE64URL_NOPAD};
 
@@ -19,16 +19,16 @@ use super::json;
 use super::leaf::{Class, Says, class, says};
 use super::structural::{has_line_break, is_worth_masking, lines, why_not};
 
-/// So many times a part may hold parts: JSON in a string in JSON, base64 in that. Each time costs its length again.
+/// How deep parts may be nested: JSON in a string in JSON, base64 in that. Each level costs the length again.
 const DEEPEST: usize = 12;
 
-/// Base64 of fewer characters turns out as text by chance.
+/// Shorter base64 decodes to text by chance.
 const SHORTEST_BASE64: usize = 12;
 
-/// Parts overlap: a list of pairs holds pairs. So much is looked at in all, as a multiple of the value's length.
+/// Parts overlap: a list of pairs contains pairs. The limit for all of them, as a multiple of the value's length.
 const MOST_LOOKED_AT: usize = 32;
 
-/// Calls `part` with every part of `value`, the whole apart. One may come more than once.
+/// Calls `part` with every part of `value` except the whole. A part may occur more than once.
 pub(super) fn each(value: &[u8], part: &mut dyn FnMut(Class, &[u8])) {
     Search { budget: MOST_LOOKED_AT * value.len(), part }.inside(Says::Secret, value, 0);
 }
@@ -45,7 +45,7 @@ pub(super) fn each_line(value: &[u8], line: &mut dyn FnMut(Class, &[u8])) {
     }
 }
 
-/// A line is what it holds.
+/// A line has the class of its content.
 fn class_of_line(line: &[u8]) -> Class {
     let own = match credentials::key_and_value(line) {
         Some((key, value)) => class(says(key), value),
@@ -64,8 +64,7 @@ fn class_of_line(line: &[u8]) -> Class {
     most
 }
 
-/// Whether everybody may see the lines that follow: a certificate, a public key. `None` when `line` says nothing of
-/// that.
+/// Whether the lines that follow are public: a certificate, a public key. `None` if `line` does not tell.
 fn begins_public_block(line: &[u8]) -> Option<bool> {
     let line = line.trim_ascii();
     let label = line.strip_prefix(b"-----BEGIN ").and_then(|line| line.strip_suffix(b"-----"));
@@ -81,7 +80,7 @@ struct Search<'f> {
 }
 
 impl Search<'_> {
-    /// Looks for parts in a text of which `said` is known.
+    /// Looks for parts in a text; `said` is what its key says.
     fn inside(&mut self, said: Says, text: &[u8], depth: usize) {
         if depth == DEEPEST || text.len() > self.budget {
             return;
@@ -122,7 +121,7 @@ impl Search<'_> {
     }
 }
 
-/// Calls `part` with what `text` says in base64, if that is text.
+/// Calls `part` with the decoded base64 of `text`, if that is text.
 fn in_base64(text: &[u8], part: &mut dyn FnMut(&[u8])) {
     let text = text.trim_ascii();
     let basic = text.strip_prefix(b"Basic ").unwrap_or(text);

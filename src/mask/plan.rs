@@ -1,4 +1,4 @@
-//! Which strings must not be printed: every form of every value, worked out once.
+//! The strings that must not be printed: every form of every value, determined once.
 
 use std::sync::Arc;
 
@@ -8,12 +8,12 @@ use super::structural::Unmaskable;
 
 /// A value longer than this (bytes) gets fewer forms: itself, its lines and parts, JSON, and standard
 /// base64 at all three offsets. Percent-encoding, URL-safe base64, hexadecimal digits and the escapes of shells,
-/// YAML, XML and programming languages are left out: each would cost its full length in memory again.
+/// YAML, XML and programming languages are omitted: each would need its full length in memory again.
 pub(super) const ALL_FORMS_UP_TO: usize = 16 * 1024;
 
-/// The patterns of all values, and what to tell the runner.
+/// The patterns of all values, and what to send to the runner.
 ///
-/// It holds values, so it has no `Debug`, and its memory is wiped when the last plan and redactor that share it
+/// It contains values, so it has no `Debug`, and its memory is wiped when the last plan and redactor that share it
 /// are gone.
 #[derive(Clone)]
 pub struct Plan {
@@ -24,7 +24,7 @@ pub struct Plan {
 /// All patterns, end to end in one buffer, and whose they are.
 pub(super) struct Patterns {
     pub(super) bytes: Buffer,
-    /// Sorted by their bytes, none twice, none with a line break.
+    /// Sorted by their bytes, without duplicates and line breaks.
     pub(super) spans: Vec<Span>,
     /// What the runner is sent, longest first.
     pub(super) commands: Vec<Span>,
@@ -49,7 +49,7 @@ impl Patterns {
 }
 
 impl Plan {
-    /// Works out every string under which the values can turn up.
+    /// Determines every string in which the values can occur.
     ///
     /// Takes pairs of a secret's name and its value. A value need not be UTF-8; an empty one needs no mask. Of a
     /// value of several lines each line counts, but for structure (`{`, `true`, numbers, fewer than four
@@ -65,8 +65,8 @@ impl Plan {
         builder.finish()
     }
 
-    /// The secrets that cannot be masked without blanking out half of the log, with the reason. Nothing hides
-    /// these values, so whoever deploys them should hear of it.
+    /// The secrets that cannot be masked without hiding half of the log, with the reason. Nothing hides these values, so the
+    /// user should know.
     pub fn unmaskable(&self) -> Vec<(&str, Unmaskable)> {
         self.unmaskable.iter().map(|(name, reason)| (name.as_str(), *reason)).collect()
     }

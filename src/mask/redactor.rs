@@ -1,4 +1,4 @@
-//! Finds the plan's patterns in text and puts `***` in their place.
+//! Finds the plan's patterns in text and replaces them with `***`.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -8,8 +8,8 @@ use super::filter::{Filter, Marks};
 use super::plan::{Patterns, Plan, Span};
 use super::{MASK, Stream};
 
-/// A pattern longer than this (bytes) is looked for in pieces, so that a stream never holds back more than this,
-/// and a long value that is printed only in part is redacted but for its last piece.
+/// A longer pattern (bytes) is searched in pieces, so that a stream never holds back more than this, and a long value that
+/// is printed only in part is redacted except for its last piece.
 const LONGEST_PIECE: usize = 1024;
 
 /// The length of such a piece (bytes).
@@ -17,13 +17,13 @@ const PIECE: usize = 512;
 
 /// Replaces secret values in text. Cheap to clone: clones share everything.
 ///
-/// The patterns are wiped with the last clone. The tables by which they are found hold hashes alone.
+/// The patterns are wiped with the last clone. The tables to find them contain only hashes.
 #[derive(Clone)]
 pub struct Redactor(Arc<Inner>);
 
 struct Inner {
     patterns: Arc<Patterns>,
-    /// What is looked for, sorted by bytes, none twice.
+    /// The search patterns, sorted by bytes, without duplicates.
     pieces: Vec<Span>,
     /// For each piece, the longest other piece that it begins with.
     parents: Vec<Option<u32>>,
@@ -52,7 +52,7 @@ impl Redactor {
 
     /// Returns `text` with each value in it replaced by `***`. Hits that overlap or touch become one `***`.
     ///
-    /// The text may be a line or many. What stands at its end must be complete: for chunks there is [`Stream`].
+    /// The text may be a line or many. It must be complete at its end: for chunks there is [`Stream`].
     pub fn redact_line<'t>(&self, text: &'t [u8]) -> Cow<'t, [u8]> {
         let hits = self.hits(text);
         if hits.is_empty() {
@@ -77,9 +77,9 @@ impl Redactor {
         }
     }
 
-    /// Returns the names of all secrets of which a secret part stands in `text`, in any form, each once, in the order
-    /// of the plan. What is only hidden in the log (a user name that stands beside the password) counts for none.
-    /// Where two secrets share a form (the same value), the first of them is named.
+    /// Returns the names of all secrets with a secret part in `text`, in any form, each once, in the order of the plan. What is
+    /// only hidden in the log (a user name next to the password) does not count. If two secrets share a form (the same
+    /// value), only the first is named.
     pub fn names_in(&self, text: &[u8]) -> Vec<&str> {
         let mut seen = vec![false; self.0.patterns.names.len()];
         self.starts(text, |_, piece| {
@@ -100,7 +100,7 @@ impl Redactor {
         Stream::new(self.clone())
     }
 
-    /// How many bytes of memory it takes, the patterns apart, which it shares with the plan.
+    /// How many bytes of memory it takes, without the patterns, which it shares with the plan.
     pub fn memory(&self) -> usize {
         let of_piece = std::mem::size_of::<Span>() + std::mem::size_of::<Option<u32>>();
         self.0.pieces.len() * of_piece + self.0.filter.memory() + self.0.beginnings.memory()
@@ -123,7 +123,7 @@ impl Redactor {
     }
 
     /// The first position in `text` from which on a pattern has begun and not ended: what follows may complete
-    /// it. The length of `text` when there is none.
+    /// it. The length of `text` if there is none.
     pub(super) fn undecided_from(&self, text: &[u8]) -> usize {
         let first = text.len().saturating_sub(self.0.longest.saturating_sub(1));
         (first..text.len()).find(|&start| self.0.is_begun(&text[start..])).unwrap_or(text.len())
@@ -153,7 +153,7 @@ impl Inner {
 
     /// The longest piece that `text` begins with.
     fn longest_at(&self, text: &[u8]) -> Option<usize> {
-        // A piece that `text` begins with is not greater than `text`, and between the two stand only pieces that
+        // A piece that `text` begins with is not greater than `text`, and between the two are only pieces that
         // begin with it: so it is the last one not greater, or an ancestor of that.
         let after = self.pieces.partition_point(|piece| self.patterns.bytes(*piece) <= text);
         let mut candidate = after.checked_sub(1);

@@ -1,10 +1,10 @@
-//! Values as real programs and clouds make them: what of them is a secret, and what is not.
+//! Values in the formats of real programs and clouds: which parts are secret, and which are not.
 
 use data_encoding::BASE64;
 
 use super::{Plan, Redactor};
 
-/// A value, what of it must be found by itself, and what must not count as secret.
+/// A value, the parts that must be found by themselves, and those that must not count as secret.
 struct Shape {
     what: &'static str,
     value: String,

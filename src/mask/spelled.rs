@@ -1,9 +1,9 @@
-//! Text of which every character, or every one that is no letter or digit, is written as a number: dumps of bytes,
+//! Text in which every character, or every one that is not a letter or digit, is written as a number: dumps of bytes,
 //! strings of programming languages, entities of HTML.
 
 use super::buffer::Buffer;
 
-/// A way to write numbers in the place of characters.
+/// A way to write numbers instead of characters.
 #[derive(Clone, Copy)]
 pub(super) struct Spelling {
     unit: Unit,
@@ -13,7 +13,7 @@ pub(super) struct Spelling {
     between: &'static str,
 }
 
-/// What a number stands for.
+/// The meaning of a number.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Unit {
     Byte,
@@ -24,7 +24,7 @@ enum Unit {
 #[derive(Clone, Copy)]
 enum Digits {
     Decimal,
-    /// At least so many.
+    /// At least this many.
     Lower(usize),
     Upper(usize),
     Octal,
@@ -114,7 +114,7 @@ pub(super) fn spell(text: &[u8], spelling: &Spelling, keep_words: bool, out: &mu
     }
 }
 
-/// What becomes of the quotes in HTML.
+/// How quotes are written in HTML.
 #[derive(Clone, Copy)]
 pub(super) enum Quotes {
     /// They stay: text between elements.

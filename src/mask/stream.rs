@@ -1,4 +1,4 @@
-//! Redacts output that arrives in chunks, without making anyone wait for more than a value could need.
+//! Redacts output that arrives in chunks, without holding back more than a value could need.
 
 use super::buffer::Buffer;
 use super::{MASK, Redactor};
@@ -6,15 +6,15 @@ use super::{MASK, Redactor};
 /// Memory that a stream keeps between chunks (bytes).
 const KEPT: usize = 64 * 1024;
 
-/// Redacts chunks of one stream of output. Cut as they may be, what comes out is what
-/// [`Redactor::redact_line`] makes of the whole.
+/// Redacts chunks of one stream of output. However they are cut, the result is that of [`Redactor::redact_line`] for the
+/// whole.
 ///
-/// No pattern holds a line break, so all up to the last CR or LF comes out at once, progress bars too. Of a line
-/// that has not ended, only what may be the beginning of a value stays back: at most 1,023 bytes.
+/// No pattern contains a line break, so everything up to the last CR or LF is written at once, including progress bars. Of
+/// an incomplete line, only what may be the beginning of a value is held back: at most 1,023 bytes.
 pub struct Stream {
     redactor: Redactor,
     held: Buffer,
-    /// A `***` that has been printed stands for everything up to here in `held`; zero when it ends just before.
+    /// A printed `***` covers everything up to here in `held`; zero if it ends just before.
     masked: Option<usize>,
 }
 
@@ -25,7 +25,7 @@ impl Stream {
         Self { redactor, held: Buffer::new(), masked: None }
     }
 
-    /// Takes the next chunk and appends to `out` all that is decided.
+    /// Takes the next chunk and appends everything that is decided to `out`.
     pub fn push(&mut self, chunk: &[u8], out: &mut Vec<u8>) {
         if self.held.len() == 0 {
             let decided = self.decided(chunk);
@@ -40,14 +40,14 @@ impl Stream {
         self.held.shrink(KEPT);
     }
 
-    /// Ends the stream: appends what was held back to `out`. The stream can then be used anew.
+    /// Ends the stream: appends what was held back to `out`. The stream can then be used again.
     pub fn finish(&mut self, out: &mut Vec<u8>) {
         self.release(self.held.as_slice(), self.held.len(), out);
         self.held.drop_front(self.held.len());
         self.masked = None;
     }
 
-    /// How much of `text` no value can begin in that goes on behind it.
+    /// The length of the part of `text` in which no value can begin that continues after `text`.
     fn decided(&self, text: &[u8]) -> usize {
         let line = text.iter().rposition(|byte| matches!(byte, b'\r' | b'\n')).map_or(0, |end| end + 1);
         line + self.redactor.undecided_from(&text[line..])
@@ -221,7 +221,7 @@ mod tests {
         )
     }
 
-    /// What redaction means, said without any cleverness.
+    /// A simple reference implementation of redaction.
     fn by_definition<'p>(patterns: impl Iterator<Item = &'p [u8]>, text: &[u8]) -> Vec<u8> {
         let mut hidden = vec![false; text.len()];
         for pattern in patterns {

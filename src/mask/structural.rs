@@ -1,16 +1,16 @@
-//! What is too plain to be masked: `{`, `true`, a port number. Masking those would blank out half of a log and
-//! tell everyone where they stand.
+//! What is too plain to be masked: `{`, `true`, a port number. Masking those would hide half of a log and reveal where
+//! they are.
 
 use std::fmt;
 
-/// Text with fewer characters than this, blanks not counted, is not masked.
+/// Text with fewer characters than this, not counting spaces, is not masked.
 const FEWEST_CHARACTERS: usize = 4;
 
 /// A number with fewer characters than this is a port, a count or a year more often than a secret.
 const FEWEST_DIGITS: usize = 6;
 
-/// Words that configuration is made of. A value that is one of them protects nothing, and hiding it would hide
-/// the word wherever it stands: in image names, paths and messages.
+/// Common words of configuration. A value that is one of them protects nothing, and hiding it would hide the word
+/// everywhere: in image names, paths and messages.
 const COMMON_WORDS: &[&str] = &[
     "true",
     "false",
@@ -59,18 +59,18 @@ const COMMON_WORDS: &[&str] = &[
     "service_account",
 ];
 
-/// Why a value cannot be masked without harm. Its text says so and does not tell the value.
+/// Why a value cannot be masked without harm. Its text does not contain the value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unmaskable {
-    /// Fewer than four characters, blanks not counted.
+    /// Fewer than four characters, not counting spaces.
     TooShort,
     /// Brackets, commas and quotes only, or one punctuation mark again and again.
     Punctuation,
     /// A number of fewer than six characters.
     ShortNumber,
-    /// A word of the small list of words that configuration is made of (`true`, `localhost`).
+    /// A common word of configuration (`true`, `localhost`).
     CommonWord,
-    /// Several lines, of which each is too short or too plain to be masked where it stands alone.
+    /// Several lines, each of which is too short or too plain to be masked by itself.
     PlainLines,
 }
 
@@ -86,7 +86,7 @@ impl fmt::Display for Unmaskable {
     }
 }
 
-/// Says why `text` on its own must not be masked, or `None` when it can be.
+/// Why `text` by itself must not be masked; `None` if it can be.
 pub(super) fn why_not(text: &[u8]) -> Option<Unmaskable> {
     let text = text.trim_ascii();
     if is_short(text) {
@@ -102,10 +102,10 @@ pub(super) fn why_not(text: &[u8]) -> Option<Unmaskable> {
     }
 }
 
-/// Whether a line out of several holds something secret: not structure, and not the armour around a PEM key.
+/// Whether a line of several contains something secret: not structure, and not the armour around a PEM key.
 pub(super) fn is_worth_masking(line: &[u8]) -> bool {
     let bare = line.trim_ascii();
-    // `true,` and `"8080"` are as plain as what they hold.
+    // `true,` and `"8080"` are as plain as their content.
     let core = trim(bare, |byte| b",;:\"'".contains(&byte));
     why_not(bare).is_none()
         && !is_armour(bare)
@@ -122,7 +122,7 @@ pub(super) fn has_line_break(value: &[u8]) -> bool {
     value.iter().any(|byte| matches!(byte, b'\r' | b'\n'))
 }
 
-/// Whether `text` has fewer characters than it must; blanks do not count, bytes outside UTF-8 count one each.
+/// Whether `text` has fewer characters than it must; spaces do not count, bytes that are not UTF-8 count one each.
 fn is_short(text: &[u8]) -> bool {
     let characters = text.utf8_chunks().flat_map(|chunk| {
         let characters = chunk.valid().chars().filter(|character| !character.is_whitespace());

@@ -1,4 +1,4 @@
-//! The documents that the proof searches: what the engine and Compose tell of the project, and what this run writes.
+//! The documents that the proof searches: what the engine and Compose report about the project, and what this run writes.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,7 +25,7 @@ pub(super) struct Answers {
     pub(super) volumes: Vec<Value>,
     /// Each image with a name to call it by, and its layers.
     pub(super) images: Vec<(String, Image, Vec<Value>)>,
-    /// The merged model of what is deployed; `None` when nothing that goes into it has a finding.
+    /// The merged model of what is deployed; `None` if nothing that goes into it has a finding.
     model: Option<Value>,
 }
 
@@ -118,17 +118,16 @@ pub(super) fn search(search: &Search, subject: &Subject, answers: &Answers) -> S
     all
 }
 
-const IN_CONTAINER: &str = "It comes from the Compose file or a file that it names, from the image, or from what a health \
-                            check printed.";
-const IN_IMAGE: &str =
-    "Whoever has the image has the value. Build with a build secret (`build.secrets`) instead.";
+const IN_CONTAINER: &str = "It comes from the Compose file or a file that it names, from the image, or from the output \
+                            of a health check.";
+const IN_IMAGE: &str = "Everyone with the image has the value. Use a build secret (`build.secrets`) instead.";
 const IN_MODEL: &str =
-    "It is written in the Compose file, the override file or a file that they name. Take it out there.";
-const IN_REPORT: &str = "It is written in the manifest or in a name. Take it out there.";
+    "It is in the Compose file, the override file or a file that they name. Remove it there.";
+const IN_REPORT: &str = "It is in the manifest or in a name. Remove it there.";
 
 fn in_definition(kind: &str) -> String {
     format!(
-        "Take it out of the definition of the {kind}, and remove the {kind}: Compose does not change one that is there."
+        "Remove it from the definition of the {kind}, and remove the {kind}: Compose does not change an existing one."
     )
 }
 
@@ -146,8 +145,8 @@ fn in_container(search: &Search, container: &Container, in_clear: &InClear) -> V
     found.iter().map(|found| shows(&place, found)).collect()
 }
 
-/// What the engine tells of a container without the values that the manifest wants in clear: each only in its own variable,
-/// and only as it is. Everywhere else it is a leak like any other.
+/// The engine's description of a container without the values that the manifest delivers in clear: each only in its own
+/// variable, and only as it is. Everywhere else it is a leak like any other.
 fn without_shown<'c>(raw: &'c Value, shown: &[(String, SecretValue)]) -> Cow<'c, Value> {
     if shown.is_empty() {
         return Cow::Borrowed(raw);
@@ -170,7 +169,7 @@ fn in_override(search: &Search, bytes: &[u8]) -> Vec<Finding> {
     let (comments, rest): (Vec<&str>, Vec<&str>) = text.lines().partition(|line| line.starts_with('#'));
     let mut found = match serde_saphyr::from_str::<Value>(&rest.join("\n")) {
         Ok(document) => search.document(&document, &Places::model()),
-        // Somebody has changed it since.
+        // It has been edited since.
         Err(_) => in_lines(search, &rest, Holds::Text),
     };
     found.extend(in_lines(search, &comments, Holds::Name));
@@ -204,13 +203,13 @@ fn in_report(search: &Search, subject: &Subject) -> Vec<Finding> {
         let found = search.text(value, Holds::Name);
         found.into_iter().map(move |secret| Finding { steps: vec![format!("output {name}")], secret })
     });
-    // What the report's JSON has is told by its field, once.
+    // What the report's JSON contains is reported once, by its field.
     let told: BTreeSet<String> = found.iter().map(|found| found.secret.clone()).collect();
     found.extend(of_summary.into_iter().chain(of_outputs).filter(|found| !told.contains(&found.secret)));
     found
 }
 
-/// The names that the engine knows what a section of the model defines by.
+/// The engine's names for what a section of the model defines.
 fn named(model: &Value, section: &str) -> BTreeSet<String> {
     let section = model.get(section).and_then(Value::as_object).into_iter().flatten();
     section.filter_map(|(_, definition)| Some(definition.get("name")?.as_str()?.to_owned())).collect()

@@ -1,5 +1,5 @@
-//! The proof at the end of a deployment, also of one that changed nothing: no secret value stands anywhere but in the
-//! secrets themselves, and every service can read what it was granted.
+//! The proof at the end of a deployment, also of one that changed nothing: no secret value is anywhere but in the secrets
+//! themselves, and every service can read what it was granted.
 
 mod documents;
 pub mod mounts;
@@ -25,7 +25,7 @@ use crate::docker::socket::Socket;
 use crate::error::{Code, Error, Problem, Result};
 use crate::report::{Message, Report};
 
-/// What is proved.
+/// What is searched.
 pub struct Subject<'a> {
     /// The project.
     pub project: &'a Project,
@@ -33,9 +33,9 @@ pub struct Subject<'a> {
     pub containers: Vec<&'a Container>,
     /// Containers that the next deployment replaces: what they show is worth a warning.
     pub replaced: Vec<&'a Container>,
-    /// Images that were inspected already.
+    /// Images that have already been inspected.
     pub images: &'a Images,
-    /// The override file that is there: its path here, on the Docker host, and its bytes.
+    /// The existing override file: its path here, its path on the Docker host, and its bytes.
     pub override_file: Option<(PathBuf, &'a HostPath, Vec<u8>)>,
     /// The report as far as it is known.
     pub report: &'a Report,
@@ -51,17 +51,17 @@ pub struct Subject<'a> {
     pub in_clear: InClear,
 }
 
-/// What the proof says when all is well.
+/// The result of a successful proof.
 #[derive(Debug)]
 pub struct Proved {
     /// What was done, in lines for the log.
     pub lines: Vec<String>,
-    /// What is no reason to fail.
+    /// Problems that do not fail the run.
     pub warnings: Vec<Message>,
 }
 
-/// Searches everything and asks who reads. Errors: [`Code::Leak`] with every place and secret, then what cannot be read;
-/// [`Code::SecretUnreadable`] when only that is wrong.
+/// Searches everything and checks which processes can read their secrets. Errors: [`Code::Leak`] with every place and
+/// secret, then what cannot be read; [`Code::SecretUnreadable`] if that is the only problem.
 pub async fn prove(tools: &Tools, console: &Console, subject: &Subject<'_>) -> Result<Proved> {
     let secrets_in = |text: &str| console.secrets_in(text.as_bytes());
     let search = subject.project.search(&secrets_in);
@@ -76,14 +76,21 @@ pub async fn prove(tools: &Tools, console: &Console, subject: &Subject<'_>) -> R
     let (inputs, others): (Vec<_>, Vec<_>) =
         files.found.iter().partition(|(path, _)| subject.reads_from(path));
     warnings.extend(inputs.into_iter().map(|(path, names)| {
-        Message::new(format!("git would add {} with the value of {}", path.display(), names.join(", ")))
-            .hint(format!("Add the file to .gitignore: `{}`.", path.display()))
+        Message::new(format!(
+            "git would add {}, which contains the value of {}",
+            path.display(),
+            names.join(", ")
+        ))
+        .hint(format!("Add the file to .gitignore: `{}`.", path.display()))
     }));
     searched.leaks.extend(others.into_iter().map(|(path, names)| {
-        let fact =
-            format!("{} holds the value of {}, and git does not ignore it", path.display(), names.join(", "));
+        let fact = format!(
+            "{} contains the value of {} and is not ignored by git",
+            path.display(),
+            names.join(", ")
+        );
         Problem::new(fact)
-            .remedy("Delete the file, or add it to .gitignore; rotate the secret when it was committed.")
+            .remedy("Delete the file, or add it to .gitignore; rotate the secret if it was committed.")
     }));
     let current = subject.containers.iter().filter(|c| !subject.outdated.contains(&c.service));
     let foreign = current.flat_map(|container| mounts::foreign(&subject.own, container, &answers.volumes));
@@ -94,10 +101,10 @@ pub async fn prove(tools: &Tools, console: &Console, subject: &Subject<'_>) -> R
     }));
     warnings.extend(readers.warnings);
     if !searched.leaks.is_empty() {
-        return Err(Error::new(Code::Leak, "secret values stand where they must not be")
+        return Err(Error::new(Code::Leak, "secret values found where they must not be")
             .problems(searched.leaks)
             .problems(readers.problems)
-            .hint("Take the value out of the place that shows it, rotate the secret, and deploy again."));
+            .hint("Remove the value from the place that shows it, rotate the secret, and deploy again."));
     }
     if !readers.problems.is_empty() {
         return Err(Error::new(
@@ -134,7 +141,7 @@ fn told(subject: &Subject, answers: &Answers, files: &workspace::Status) -> Stri
     format!("{} and {last}", all.join(", "))
 }
 
-/// What is known of who reads.
+/// Which processes can read their secrets.
 #[derive(Default)]
 struct Readers {
     problems: Vec<Problem>,
@@ -155,8 +162,10 @@ async fn readers(tools: &Tools, socket: Option<&Socket>, subject: &Subject<'_>) 
     let mut read = others.len();
     for (container, processes) in asked.into_iter().zip(answers) {
         let Some(processes) = processes? else {
-            all.lines
-                .push(format!("who reads in {} is not known: `docker top` does not tell", container.name));
+            all.lines.push(format!(
+                "cannot tell which users read secrets in {}: `docker top` does not list its processes",
+                container.name
+            ));
             continue;
         };
         let hindered = readers::hindered(container, &processes, granted(container));
@@ -190,13 +199,13 @@ async fn readers(tools: &Tools, socket: Option<&Socket>, subject: &Subject<'_>) 
 
 fn remedy(container: &Container, uid: u32, gid: u32) -> String {
     let why = if uid != 0 && readers::starts_as_root(container) {
-        "It was started as root and gave that up. "
+        "It started as root and dropped its privileges. "
     } else {
         ""
     };
     format!(
-        "{why}Say in the manifest who reads: `services: {{ {}: {{ uid: {uid}, gid: {gid}, secrets: […] }} }}`. A secret's own \
-         `file: {{ mode, uid, gid }}` wins over that.",
+        "{why}Set the user in the manifest: `services: {{ {}: {{ uid: {uid}, gid: {gid}, secrets: […] }} }}`. A secret's own \
+         `file: {{ mode, uid, gid }}` takes precedence.",
         container.service
     )
 }

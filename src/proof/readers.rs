@@ -1,8 +1,8 @@
 //! Whether the processes of a service can read what it was granted, by the owner and the mode of each file and by the
 //! users that the processes have now.
 //!
-//! Nothing in the container is needed for it, so that it works for images without a shell. What it does not see is a right
-//! that a program has by itself (capabilities of a file) or gave up.
+//! It needs nothing in the container, so it works for images without a shell. It does not see rights that a program has by
+//! itself (file capabilities) or has dropped.
 
 use std::collections::BTreeSet;
 
@@ -16,22 +16,22 @@ use crate::docker::inspection::Process;
 pub struct GrantedFile {
     /// Where it is in the container.
     pub target: String,
-    /// The user that it belongs to.
+    /// Its owner.
     pub uid: u32,
-    /// The group that it belongs to.
+    /// Its group.
     pub gid: u32,
     /// Its permission bits.
     pub mode: u32,
-    /// Whether the owner is given as the Docker host sees it; else as containers do. They differ with `userns-remap`.
+    /// Whether the owner is an ID of the Docker host, else of the container. They differ with `userns-remap`.
     pub seen_from_host: bool,
 }
 
 /// A process that cannot read all files.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Hindered {
-    /// Whether it is the service's own process; else one that this one started.
+    /// Whether it is the service's own process, else one that it started.
     pub is_main: bool,
-    /// The user that it works as, inside of the container.
+    /// Its user in the container.
     pub uid: u32,
     /// The group.
     pub gid: u32,
@@ -39,13 +39,13 @@ pub struct Hindered {
     pub files: Vec<String>,
 }
 
-/// Whether some user could be kept from reading one of the files: only then the processes matter.
+/// Whether any user is unable to read one of the files: only then the processes matter.
 pub fn are_restricted(files: &[GrantedFile]) -> bool {
     files.iter().any(|file| file.mode & 0o004 == 0)
 }
 
 /// The processes of a running container that cannot read all of the files, each kind once. Processes that came from
-/// outside (`docker exec`, health checks) are not looked at.
+/// outside (`docker exec`, health checks) are not checked.
 pub fn hindered(container: &Container, processes: &[Process], files: &[GrantedFile]) -> BTreeSet<Hindered> {
     let Some(main) = main_process(container, processes) else {
         return BTreeSet::new();
@@ -55,7 +55,7 @@ pub fn hindered(container: &Container, processes: &[Process], files: &[GrantedFi
     let with_init = container.pid().filter(|pid| *pid != main);
     let own = processes
         .iter()
-        // What stands before the service's process by `init: true` reads nothing.
+        // The init process of `init: true` reads nothing.
         .filter(|process| {
             process.pid == main || inside.contains(&process.parent) && Some(process.pid) != with_init
         });
@@ -73,7 +73,7 @@ pub fn hindered(container: &Container, processes: &[Process], files: &[GrantedFi
     .collect()
 }
 
-/// Whether the container was started as root, so that a process with another user gave that up.
+/// Whether the container was started as root, so that a process with another user has dropped its privileges.
 pub fn starts_as_root(container: &Container) -> bool {
     let user = container.raw.pointer("/Config/User").and_then(Value::as_str).unwrap_or_default();
     matches!(user.split(':').next(), Some("" | "0" | "root"))
@@ -91,15 +91,15 @@ fn main_process(container: &Container, processes: &[Process]) -> Option<u32> {
     let init = container.raw.pointer("/HostConfig/Init").and_then(Value::as_bool).unwrap_or(false);
     let child = processes.iter().filter(|process| process.parent == first).map(|process| process.pid).min();
     let main = if init { child.unwrap_or(first) } else { first };
-    // It may have been started again since it was looked at.
+    // It may have been restarted since it was inspected.
     processes.iter().any(|process| process.pid == main).then_some(main)
 }
 
-/// What decides about reading, apart from owners and modes.
+/// What decides about reading besides owners and modes.
 struct Rights {
     /// Whether root has a capability to read everything.
     root_reads_all: bool,
-    /// The number of the container's root on the Docker host.
+    /// The ID of the container's root on the Docker host.
     shift: u32,
 }
 
@@ -117,14 +117,14 @@ impl Rights {
         let has = |list: &[String], name: &str| list.iter().any(|entry| entry == name);
         let privileged =
             container.raw.pointer("/HostConfig/Privileged").and_then(Value::as_bool).unwrap_or(false);
-        // Docker gives CAP_DAC_OVERRIDE unless it is dropped; what is named in both lists stays.
+        // Docker gives CAP_DAC_OVERRIDE unless it is dropped; a capability in both lists is kept.
         let kept = !has(&dropped, "ALL") && !has(&dropped, "DAC_OVERRIDE")
             || ["ALL", "DAC_OVERRIDE"].iter().any(|name| has(&added, name) && !has(&dropped, name));
         let search = has(&added, "DAC_READ_SEARCH");
         Self { root_reads_all: privileged || kept || search, shift: shift(container) }
     }
 
-    /// The number that a user or group of the host has in the container; `None` for one that it does not know.
+    /// The ID of a host's user or group in the container; `None` if it has none there.
     fn inside(&self, number: u32) -> Option<u32> {
         match number.checked_sub(self.shift) {
             Some(inside) if self.shift == 0 || inside < REMAPPED => Some(inside),
@@ -136,7 +136,7 @@ impl Rights {
         let of_file = |number: u32| if file.seen_from_host { self.inside(number) } else { Some(number) };
         let (owner, group) = (of_file(file.uid), of_file(file.gid));
         let uid = self.inside(process.uid);
-        // user_namespaces(7): capabilities count for files whose owner and group the container knows.
+        // user_namespaces(7): capabilities apply to files whose owner and group are mapped into the container.
         if uid == Some(0) && self.root_reads_all && owner.is_some() && group.is_some() {
             return true;
         }
@@ -152,7 +152,7 @@ impl Rights {
     }
 }
 
-/// With `userns-remap` everything of the engine lies below a directory that is named for its root, e.g. `100000.100000`.
+/// With `userns-remap`, all data of the engine is in a directory named after its root, e.g. `100000.100000`.
 fn shift(container: &Container) -> u32 {
     let own = container.raw.pointer("/HostConfig/UsernsMode").and_then(Value::as_str).unwrap_or_default();
     if own == "host" {
@@ -248,7 +248,7 @@ mod tests {
         let found = hindered(&container(&json!({})), &all, &[file(0, 0, 0o400)]);
         let found: Vec<_> = found.into_iter().map(|h| (h.is_main, h.uid)).collect();
         assert_eq!(found, [(false, 33)]);
-        // What `init: true` starts is the service, and a process that ended since is not.
+        // The child of `init: true` is the service; a process that has ended since is not.
         let all = [process(10, 1, 0, 0, &[]), process(11, 10, 33, 33, &[])];
         let found = hindered(&container(&json!({"Init": true})), &all, &[file(0, 0, 0o400)]);
         assert_eq!(found.into_iter().map(|h| (h.is_main, h.uid)).collect::<Vec<_>>(), [(true, 33)]);

@@ -1,5 +1,5 @@
 //! What `git status` shows of the workspace: files that git does not ignore and that are new or changed. A value in one of
-//! them is a commit away from everybody.
+//! them is one commit away from being public.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -18,32 +18,32 @@ use crate::tracked;
 const MOST_ENTRIES: usize = 50_000;
 /// At most this many files are read.
 const MOST_FILES: usize = 2_000;
-/// So much of a file is read (bytes); the rest of a longer one is not.
+/// At most this many bytes of a file are read.
 const MOST_OF_A_FILE: u64 = 1 << 20;
-/// So much of all files together (bytes).
+/// At most this many bytes of all files together.
 const MOST_OF_ALL: u64 = 64 << 20;
 
 /// What was found.
 #[derive(Default, Debug)]
 pub struct Status {
-    /// Whether there is a repository that could be looked at.
+    /// Whether there is a repository that could be searched.
     pub is_repository: bool,
     /// How many new or changed files were searched.
     pub searched: usize,
-    /// Whether there was more than is looked at.
+    /// Whether there was more than is searched.
     pub cut_short: bool,
     /// Files with values, as paths from the top of the repository, and the secrets' names.
     pub found: BTreeMap<PathBuf, Vec<String>>,
 }
 
-/// Searches the repository that a directory is in. What cannot be read is passed over: git could not add it either.
+/// Searches the repository that a directory is in. What cannot be read is skipped: git could not add it either.
 pub fn search(directory: &Path, search: &Search) -> Status {
     let Some((top, Some(git_dir))) =
         directory.canonicalize().ok().and_then(|path| tracked::repository(&path))
     else {
         return Status::default();
     };
-    // An index that cannot be read says of no file whether it is new.
+    // Without a readable index, it is unknown which files are new.
     let Some(index) = tracked::index(&git_dir) else {
         return Status::default();
     };
@@ -109,7 +109,7 @@ impl Walk<'_> {
         };
         let name = relative.as_os_str().as_bytes();
         if meta.is_dir() {
-            // Repositories inside of this one are their own matter, and the one's own directory is none of its files.
+            // Nested repositories are not searched, and neither is the repository's own directory.
             if relative.file_name().is_some_and(|name| name == ".git")
                 || path.join(".git").exists()
                 || self.ignored.has(relative, true) && !self.tracks_below(name)
@@ -122,7 +122,7 @@ impl Walk<'_> {
             return;
         }
         match self.tracked.get(name) {
-            // git itself takes a file of the same size and time for unchanged, and keeps 32 bits of each.
+            // git itself considers a file of the same size and time unchanged, and keeps 32 bits of each.
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
             Some(known) if *known == (meta.size() as u32, meta.mtime() as u32) => return,
             None if self.ignored.has(relative, false) => return,
@@ -134,7 +134,7 @@ impl Walk<'_> {
         self.status.searched += 1;
         self.bytes += bytes.len() as u64;
         self.status.cut_short |= size > MOST_OF_A_FILE;
-        // Names and short values stand in any source text.
+        // Names and short values occur in any source text.
         let found = self.search.text(&String::from_utf8_lossy(&bytes), Holds::Name);
         if !found.is_empty() {
             self.status.found.insert(relative.to_owned(), found);
@@ -151,7 +151,7 @@ impl Walk<'_> {
 /// The beginning of a regular file, and the size of the whole; `None` for everything else. No link is followed.
 fn read(path: &Path, most: u64) -> Option<(Zeroizing<Vec<u8>>, u64)> {
     let size = fs::symlink_metadata(path).ok()?.len();
-    // Room for all of it at once: what grows leaves copies behind that nobody wipes.
+    // Room for all of it at once: growing would leave unwiped copies behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(size.min(most)).ok()?));
     let size =
         files::read_beginning(path, most, Links::Refused, |piece| bytes.extend_from_slice(piece)).ok()?;

@@ -5,7 +5,7 @@ use crate::error::{Code, Problem};
 use crate::manifest::{Secret, Template};
 use crate::secret::SecretName;
 
-/// The source that is named for what a template makes.
+/// The name of the source of composed secrets.
 pub const TEMPLATE: &str = "template";
 
 /// A secret whose template waits for its parts.
@@ -20,8 +20,8 @@ pub(super) fn waiting(secret: Secret) -> Resolved {
     }
 }
 
-/// Composes every secret that has a template, each after its parts. That no template needs itself was checked.
-/// `missing_is_warning` as the input `on-missing` says.
+/// Composes every secret that has a template, each after its parts. The manifest has no template that refers
+/// to itself. `missing_is_warning` comes from the input `on-missing`.
 pub(super) fn compose(all: &mut Resolution, missing_is_warning: bool) {
     let mut open: Vec<usize> = (0..all.secrets.len())
         .filter(|at| all.secrets.get(*at).is_some_and(|resolved| resolved.secret.template.is_some()))
@@ -74,17 +74,19 @@ fn made(all: &mut Resolution, at: usize, secret: &Secret, template: &Template) -
             State::Found
         }
         Err(why) => {
-            let problem = Problem::new(format!("{}, which its template composes: {why}", secret.name));
+            let problem = Problem::new(format!("{} from its template: {why}", secret.name));
             all.problems.push((
                 Code::SecretInvalid,
-                problem.remedy("Correct a part's value, the template, or the rule in the manifest."),
+                problem.remedy(
+                    "Correct the value of a secret in it, the template, or the rule in the manifest.",
+                ),
             ));
             State::Invalid
         }
     }
 }
 
-/// The first part that has no value, with its state; `None` when all have one.
+/// The first part without a value, with its state; `None` if all have one.
 fn without_value(all: &Resolution, template: &Template) -> Option<(SecretName, State)> {
     template.parts().find_map(|part| {
         let resolved = all.secrets.iter().find(|other| other.secret.name == *part);
@@ -96,7 +98,7 @@ fn without_value(all: &Resolution, template: &Template) -> Option<(SecretName, S
     })
 }
 
-/// What becomes of a secret one of whose parts has no value. Why the part has none is told of the part.
+/// The state of a secret that has a part without a value. Why the part has none is reported for the part.
 fn lacks(
     all: &mut Resolution,
     secret: &Secret,
@@ -112,8 +114,8 @@ fn lacks(
     }
     let name = &secret.name;
     let about = secret.description.as_ref().map(|text| format!(" ({text})")).unwrap_or_default();
-    let fact = format!("{name}{about} cannot be composed: {part}, a part of its template, has no value");
-    let remedy = format!("Give {part} a value, or say that {name} may be missing: `required: false`.");
+    let fact = format!("{name}{about} cannot be composed: {part} in its template has no value");
+    let remedy = format!("Provide a value for {part}, or make {name} optional: `required: false`.");
     let place = Some(secret.place.clone());
     if missing_is_warning {
         all.degraded = true;

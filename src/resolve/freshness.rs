@@ -1,4 +1,4 @@
-//! Whether a value is older than wished, or about to expire, as far as its source tells.
+//! Whether a value is too old, or about to expire, as far as its source knows.
 
 use std::time::{Duration, SystemTime};
 
@@ -37,7 +37,12 @@ pub(super) fn warning(secret: &Secret, origin: &Origin, max_age: Option<Duration
         let text = match (left, soon) {
             (None, _) => format!("{name} expired on {}", date(expires)),
             (Some(left), Some(soon)) if left < soon => {
-                format!("{name} expires on {}, in {}: sooner than {}", date(expires), days(left), days(soon))
+                format!(
+                    "{name} expires on {}, in {} (expires-within: {})",
+                    date(expires),
+                    days(left),
+                    days(soon)
+                )
             }
             _ => return too_old(secret, origin, max_age, now),
         };
@@ -51,7 +56,7 @@ fn too_old(secret: &Secret, origin: &Origin, max_age: Option<Duration>, now: Sys
     let changed = origin.changed?;
     let age = now.duration_since(changed).ok().filter(|age| *age > most)?;
     let text = format!(
-        "{} was written on {}, {} ago: longer than {} (max-age)",
+        "{} was written on {}, {} ago (max-age: {})",
         secret.name,
         date(changed),
         days(age),
@@ -65,7 +70,7 @@ fn date(time: SystemTime) -> String {
     text.split('T').next().unwrap_or_default().to_owned()
 }
 
-/// Whole days, or what there is of a shorter time.
+/// Whole days, or the exact time if it is shorter.
 fn days(time: Duration) -> String {
     match time.as_secs() / DAY {
         0 => humantime::format_duration(Duration::from_secs(time.as_secs())).to_string(),
@@ -149,10 +154,10 @@ mod tests {
     #[test]
     fn an_old_value_and_one_that_expires_are_warned_of_and_unknown_dates_are_not_guessed() {
         let holds = |said: Option<String>, part: &str| said.is_some_and(|text| text.contains(part));
-        assert!(holds(said(90, 0, Some(91), None), "91 days ago: longer than 90 days"));
+        assert!(holds(said(90, 0, Some(91), None), "91 days ago (max-age: 90 days)"));
         assert_eq!(said(90, 0, Some(89), None), None);
         assert_eq!(said(90, 0, None, None), None);
-        assert!(holds(said(0, 14, None, Some(3)), "in 3 days: sooner than 14 days"));
+        assert!(holds(said(0, 14, None, Some(3)), "in 3 days (expires-within: 14 days)"));
         assert_eq!(said(0, 14, None, Some(20)), None);
         assert!(holds(said(0, 0, None, Some(-1)), "KEY expired on "));
         assert!(holds(said(90, 14, Some(100), Some(20)), "100 days ago"));

@@ -1,7 +1,7 @@
 //! Imports: everything below a prefix, or every field of an item, becomes a secret.
 //!
-//! A secret's name is what the `*` stands for, in capitals, with `_` in place of everything that is no letter or digit:
-//! below `vault:secret/bot/*`, `db/password` is `DB_PASSWORD`. What is declared by that name already stays as it is declared.
+//! A secret's name is what the `*` matches, in capitals, with `_` for everything that is not a letter or digit: with
+//! `vault:secret/bot/*`, `db/password` is `DB_PASSWORD`. A declared secret of that name is not changed.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::settings::Settings;
 use crate::sources::field::names;
 use crate::sources::{Item, Listing, Refusal, Reply, Source};
 
-/// What an import found: for each secret what its name is made of, and its reference.
+/// The result of an import: for each secret the text its name is made from, and its reference.
 enum Found {
     Parts(Vec<(String, Reference)>),
     Nothing,
@@ -24,21 +24,21 @@ enum Found {
     Failed(Refusal),
 }
 
-/// A manifest with what its imports found.
+/// A manifest with the secrets that its imports found.
 pub struct Imported {
     /// The manifest with a secret for everything that was found.
     pub manifest: Manifest,
-    /// What is to be warned of: an import that found nothing, or could not be asked and may be passed over.
+    /// The warnings: an import that found nothing, or one that failed and may be skipped.
     pub warnings: Vec<Warning>,
-    /// Whether an import was passed over with the user's leave (`on-source-error: next`).
+    /// Whether an import was skipped, as the user's settings allow (`on-source-error: next`).
     pub degraded: bool,
 }
 
 /// Takes a manifest and returns it with a secret for everything that its imports find.
 ///
 /// # Errors
-/// An import that could not be asked; a name that is none; two secrets of one name; a service that gets a secret, or a template
-/// that holds one, which is neither declared nor found.
+/// An import that failed; an invalid name; two secrets with one name; a service or a template that uses a secret which is
+/// neither declared nor found.
 pub async fn import(
     mut manifest: Manifest,
     sources: &[Box<dyn Source>],
@@ -60,7 +60,7 @@ pub async fn import(
             }
             Found::Nothing => {
                 let text = format!("the import {import} found nothing");
-                let remedy = format!("Correct the part before the `*`, or take the import out: {import}.");
+                let remedy = format!("Correct the part before the `*`, or remove the import {import}.");
                 warnings.push(Warning::new(text, Some(remedy)));
                 continue;
             }
@@ -69,7 +69,7 @@ pub async fn import(
         };
         let text = format!("the import {import}: {}", refusal.fact);
         if settings.next_on_source_error {
-            let text = format!("{text}; passed over, since on-source-error is `next`");
+            let text = format!("{text}; skipped, because on-source-error is `next`");
             warnings.push(Warning::new(text, Some(refusal.remedy)));
             degraded = true;
         } else {
@@ -86,7 +86,7 @@ pub async fn import(
         return Err(gather(problems));
     }
     if manifest.secrets.is_empty() {
-        return Err(Error::new(Code::ManifestMissing, "no secret is declared, and the imports found none"));
+        return Err(Error::new(Code::ManifestMissing, "no secrets are declared, and the imports found none"));
     }
     Ok(Imported { manifest, warnings, degraded })
 }
@@ -94,8 +94,8 @@ pub async fn import(
 async fn find(import: &Reference, sources: &[Box<dyn Source>], timeout: Duration) -> Found {
     let Some(source) = sources.iter().find(|source| *source.id() == import.source) else {
         return Found::Failed(Refusal::new(
-            format!("the source {} is not configured, or not among `sources`", import.source),
-            format!("Configure {0}, add it to `sources`, or take the import out.", import.source),
+            format!("the source {} is not configured, or not in `sources`", import.source),
+            format!("Configure {0}, add it to `sources`, or remove the import.", import.source),
         ));
     };
     let found = async {
@@ -143,8 +143,8 @@ async fn fields(import: &Reference, source: &dyn Source) -> Found {
                     .collect(),
             ),
             None => Found::Failed(Refusal::new(
-                format!("the value is no JSON object ({})", found.value.shape()),
-                "Name the item itself, or store a JSON object there.",
+                format!("the value is not a JSON object ({})", found.value.shape()),
+                "Declare the item itself as a secret, or store a JSON object there.",
             )),
         },
         Some(Reply::Denied(refusal)) => Found::Denied(refusal),
@@ -153,7 +153,7 @@ async fn fields(import: &Reference, source: &dyn Source) -> Found {
     }
 }
 
-/// Adds a secret, unless it is declared. A name that is none, or is there twice, is a problem.
+/// Adds a secret, unless it is declared. An invalid or duplicate name is a problem.
 fn add(
     manifest: &Manifest,
     part: &str,
@@ -161,20 +161,20 @@ fn add(
     secrets: &mut BTreeMap<SecretName, Reference>,
     problems: &mut Vec<(Code, Problem)>,
 ) {
-    // The store chose this name, and a line end in it would start a line of the log.
+    // The store chose this name, and a newline in it would start a line of the log.
     if reference.to_string().contains(char::is_control) {
         let shown = reference.to_string().escape_debug().to_string();
-        let fact = format!("`{shown}` is found there, and no reference can be written so");
-        let remedy = "Rename it in the store, or import the others by a longer prefix.";
+        let fact = format!("`{shown}` has a name that a reference cannot contain");
+        let remedy = "Rename it in the store, or import the others with a longer prefix.";
         problems.push((Code::SecretNameInvalid, Problem::new(fact).remedy(remedy)));
         return;
     }
     let name = match SecretName::parse(&name_of(part)) {
         Ok(name) => name,
         Err(error) => {
-            let fact = format!("{reference} would have a name that is none: {error}");
+            let fact = format!("{reference} would get an invalid secret name: {error}");
             let remedy = format!(
-                "Declare it by a name of your choice: `NAME = {reference}`, and import the others by a longer prefix."
+                "Declare it with a name of your choice, `NAME = {reference}`, and import the others with a longer prefix."
             );
             problems.push((Code::SecretNameInvalid, Problem::new(fact).remedy(remedy)));
             return;
@@ -185,10 +185,9 @@ fn add(
     }
     match secrets.get(&name) {
         Some(other) if *other != reference => {
-            let fact = format!("{other} and {reference} would both be {name}");
-            let remedy = format!(
-                "Say which one is meant, `{name} = {reference}`, and declare the other by another name."
-            );
+            let fact = format!("{other} and {reference} would both get the name {name}");
+            let remedy =
+                format!("Choose one, `{name} = {reference}`, and declare the other with another name.");
             problems.push((Code::SecretNamesCollide, Problem::new(fact).remedy(remedy)));
         }
         _ => {
@@ -201,14 +200,14 @@ fn name_of(part: &str) -> String {
     part.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect()
 }
 
-/// Services may be given what is imported, and templates may be made of it, so only now it is known what there is.
+/// Services and templates may use imported secrets, so only now all names are known.
 fn undeclared(manifest: &Manifest, problems: &mut Vec<(Code, Problem)>) {
     for (service, grant) in manifest.services.iter().flatten() {
         for name in grant.secrets.iter().filter(|name| manifest.secret(name).is_none()) {
             let fact = format!(
-                "the service `{service}` gets {name}, which is neither declared nor found by an import"
+                "the service `{service}` uses {name}, which is neither declared nor found by an import"
             );
-            let remedy = "Correct the name, or declare it below `secrets`.";
+            let remedy = "Correct the name, or declare it under `secrets`.";
             problems.push((Code::ManifestInvalid, Problem::new(fact).remedy(remedy)));
         }
     }
@@ -218,14 +217,14 @@ fn undeclared(manifest: &Manifest, problems: &mut Vec<(Code, Problem)>) {
             let (fact, remedy) = match manifest.secret(part) {
                 None => (
                     format!(
-                        "the template of {name} holds {part}, which is neither declared nor found by an import"
+                        "the template of {name} contains {part}, which is neither declared nor found by an import"
                     ),
-                    "Correct the name, or declare it below `secrets`.".to_owned(),
+                    "Correct the name, or declare it under `secrets`.".to_owned(),
                 ),
                 // What is imported is a secret.
                 Some(other) if other.sensitive && !secret.sensitive => (
-                    format!("{name} says `sensitive: false`, and its template holds the secret {part}"),
-                    format!("Take `sensitive: false` out of {name}, or {part} out of its template."),
+                    format!("{name} is `sensitive: false`, but its template contains the secret {part}"),
+                    format!("Remove `sensitive: false` from {name}, or {part} from its template."),
                 ),
                 Some(_) => continue,
             };
@@ -235,7 +234,7 @@ fn undeclared(manifest: &Manifest, problems: &mut Vec<(Code, Problem)>) {
 }
 
 fn gather(problems: Vec<(Code, Problem)>) -> Error {
-    // What a store said comes first: what was not found may follow from it.
+    // A store's refusal comes first: secrets that were not found may follow from it.
     let grave = [Code::SourceDenied, Code::SourceFailed];
     let code = grave.into_iter().find(|code| problems.iter().any(|(c, _)| c == code));
     let code = code.or(problems.first().map(|(code, _)| *code)).unwrap_or(Code::ManifestInvalid);
@@ -356,8 +355,11 @@ mod tests {
         let items: &[&str] = &["bot/a-b", "bot/a.b", "bot/1st"];
         let error = imported("import: ['keeper:bot/*']", items, &[]).await.err().unwrap();
         let said = error.to_string();
-        assert!(said.contains("keeper:bot/a-b#value and keeper:bot/a.b#value would both be A_B"), "{said}");
-        assert!(said.contains("keeper:bot/1st#value would have a name that is none"), "{said}");
+        assert!(
+            said.contains("keeper:bot/a-b#value and keeper:bot/a.b#value would both get the name A_B"),
+            "{said}"
+        );
+        assert!(said.contains("keeper:bot/1st#value would get an invalid secret name"), "{said}");
         assert!(said.contains("`NAME = keeper:bot/1st#value`"), "{said}");
     }
 
@@ -366,7 +368,12 @@ mod tests {
         let error =
             imported("import: ['keeper:bot/*']", &["bot/a\n::stop-commands::x"], &[]).await.err().unwrap();
         let said = error.to_string();
-        assert!(said.contains(r"`keeper:bot/a\n::stop-commands::x#value` is found there"), "{said}");
+        assert!(
+            said.contains(
+                r"`keeper:bot/a\n::stop-commands::x#value` has a name that a reference cannot contain"
+            ),
+            "{said}"
+        );
     }
 
     #[tokio::test]
@@ -386,7 +393,7 @@ mod tests {
         let alone = imported("import: ['keeper:nowhere/*']", ALL, &[]).await.err().unwrap();
         assert_eq!(alone.code, Code::ManifestMissing);
         let text = imported("import: ['keeper:bot/text#*']", ALL, &[]).await.err().unwrap();
-        assert!(text.to_string().contains("no JSON object (9 bytes)"), "{text}");
+        assert!(text.to_string().contains("not a JSON object (9 bytes)"), "{text}");
     }
 
     #[tokio::test]
@@ -395,6 +402,6 @@ mod tests {
         assert!(imported(text, ALL, &[]).await.is_ok());
         let text = "import: ['keeper:bot/*']\nservices: { web: [API_KYE] }";
         let error = imported(text, ALL, &[]).await.err().unwrap();
-        assert!(error.to_string().contains("the service `web` gets API_KYE"), "{error}");
+        assert!(error.to_string().contains("the service `web` uses API_KYE"), "{error}");
     }
 }

@@ -1,5 +1,5 @@
-//! Secrets whose conventional places meet: a store may tell fewer names apart than we do (Azure Key Vault has no `_`, and
-//! upper and lower case are the same to it).
+//! Secrets with the same conventional place: a store may distinguish fewer names than we do (Azure Key Vault has no `_` and
+//! ignores case).
 
 use std::collections::BTreeMap;
 
@@ -8,8 +8,8 @@ use crate::error::Problem;
 use crate::manifest::{Manifest, Reference, Secret};
 use crate::sources::{Reply, Source};
 
-/// Each pair of secrets that would get one value from one place, though nobody said so. Where nothing is found there,
-/// nothing is wrong.
+/// Each pair of secrets that would get the same value from the same place by accident. If nothing is found there, it is
+/// not a problem.
 pub(super) fn problems(manifest: &Manifest, sources: &[Box<dyn Source>], answers: &Answers) -> Vec<Problem> {
     let mut places: BTreeMap<Reference, &Secret> = BTreeMap::new();
     let mut problems = Vec::new();
@@ -20,9 +20,9 @@ pub(super) fn problems(manifest: &Manifest, sources: &[Box<dyn Source>], answers
             let Some(Reply::Found(_)) = found else { continue };
             if let Some(first) = places.get(&place) {
                 let (one, other) = (&first.name, &secret.name);
-                let problem = Problem::new(format!("{one} and {other} are both looked for at {place}"));
+                let problem = Problem::new(format!("{one} and {other} both resolve to {place}"));
                 problems.push(problem.remedy(format!(
-                    "Rename one of them, or say where it is: `{other} = {}:…`.",
+                    "Rename one of them, or write where it is stored: `{other} = {}:…`.",
                     place.source
                 )));
             } else {

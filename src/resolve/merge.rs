@@ -1,4 +1,5 @@
-//! Merges what the sources said about one secret: who wins, who is shadowed, what blocks (design rules 1, 2 and 3).
+//! Merges the sources' replies for one secret: which source wins, which are shadowed, and which block (design rules 1, 2
+//! and 3).
 
 use std::fmt::Write as _;
 use std::time::SystemTime;
@@ -13,7 +14,7 @@ use crate::settings::Settings;
 use crate::sources::field::{Field, pick};
 use crate::sources::{DATES, Found, Refusal, Reply, SOURCES, Source};
 
-/// What one reference gave, once its field was picked.
+/// The result of one reference, after its field was selected.
 enum Outcome<'a> {
     Found(SecretValue, &'a Found),
     Absent(String),
@@ -21,7 +22,7 @@ enum Outcome<'a> {
     Failed(Refusal),
 }
 
-/// What a merge works with.
+/// The input of a merge.
 pub(super) struct Merge<'a> {
     pub(super) sources: &'a [Box<dyn Source>],
     pub(super) answers: &'a Answers,
@@ -69,11 +70,13 @@ impl Merge<'_> {
                 Outcome::Failed(refusal) => (State::Failed, refusal),
             };
             if winner.is_some() {
-                all.notes
-                    .push(format!("{name}: {} (a source below the winner: nothing changes)", refusal.fact));
+                all.notes.push(format!(
+                    "{name}: {} (ignored: a source of higher priority has the secret)",
+                    refusal.fact
+                ));
             } else if self.settings.next_on_source_error {
                 all.degraded = true;
-                let text = format!("{name}: {}; passed over, since on-source-error is `next`", refusal.fact);
+                let text = format!("{name}: {}; skipped, because on-source-error is `next`", refusal.fact);
                 all.warnings.push(Warning::new(text, Some(refusal.remedy)));
             } else {
                 blocked.get_or_insert(state);
@@ -92,13 +95,13 @@ impl Merge<'_> {
         resolved
     }
 
-    /// The references before the first one that has a value: all that a source further down may still decide.
+    /// The references before the first one that has a value: only these can still change the result.
     pub(super) fn before_winner<'r>(&self, references: &'r [Reference]) -> &'r [Reference] {
         let has = |reference: &Reference| matches!(self.outcome(reference), Outcome::Found(..));
         &references[..references.iter().position(has).unwrap_or(references.len())]
     }
 
-    /// Whether a source was not asked for this, since one above it had the secret.
+    /// Whether a source was not asked for this, because one of higher priority had the secret.
     fn is_spared(&self, reference: &Reference) -> bool {
         let is_there = self.sources.iter().any(|source| *source.id() == reference.source);
         is_there && !self.answers.contains_key(&(reference.source.clone(), item(reference)))
@@ -112,12 +115,11 @@ impl Merge<'_> {
             Reply::Absent(place) => Outcome::Absent(place.clone()),
             Reply::Denied(refusal) => Outcome::Denied(refusal.clone()),
             Reply::Failed(refusal) => Outcome::Failed(refusal.clone()),
-            // It is refused in any case, and what it takes to mask it first is memory and time.
+            // It is refused in any case; masking it first would only cost memory and time.
             Reply::Found(found) if found.value.expose().len() as u64 > LARGEST_VALUES => {
                 Outcome::Failed(Refusal {
                     fact: format!("{reference}: the value is larger than 4 MiB"),
-                    remedy: "Is it the one that was meant? A value of at most 1 MiB can be delivered."
-                        .to_owned(),
+                    remedy: "Check the reference. At most 1 MiB can be delivered.".to_owned(),
                 })
             }
             Reply::Found(found) => match reference.field.as_deref().or_else(|| self.default_field(reference))
@@ -137,8 +139,11 @@ impl Merge<'_> {
                         },
                     }),
                     Field::NotAnObject => Outcome::Failed(Refusal {
-                        fact: format!("{reference}: the value is no JSON object ({})", found.value.shape()),
-                        remedy: "Leave `#field` out of the reference, or store a JSON object.".to_owned(),
+                        fact: format!(
+                            "{reference}: the value is not a JSON object ({})",
+                            found.value.shape()
+                        ),
+                        remedy: "Remove `#field` from the reference, or store a JSON object.".to_owned(),
                     }),
                 },
             },
@@ -149,7 +154,7 @@ impl Merge<'_> {
         self.sources.iter().find(|source| *source.id() == reference.source)?.default_field()
     }
 
-    /// Holds the winner against the manifest's rules and against the values that lost.
+    /// Checks the winner against the manifest's rules and compares it with the shadowed values.
     fn accept(&self, resolved: &mut Resolved, raw: SecretValue, origin: Origin, all: &mut Resolution) {
         let name = resolved.secret.name.clone();
         self.compare_with_shadowed(resolved, &origin, all);
@@ -172,9 +177,7 @@ impl Merge<'_> {
                 resolved.state = State::Invalid;
                 let problem = Problem::new(format!("{name} from {}: {fact}", origin.place));
                 let remedy = if encoded {
-                    format!(
-                        "It is base64 of what is expected: say `encoding: base64` for {name} in the manifest."
-                    )
+                    format!("The value is base64-encoded: set `encoding: base64` for {name} in the manifest.")
                 } else {
                     format!("Correct the value in {}, or the rule in the manifest.", origin.source)
                 };
@@ -184,8 +187,8 @@ impl Merge<'_> {
         resolved.origin = Some(origin);
     }
 
-    /// A stale copy somewhere is a warning; where it wins over a store because it is a file lying here, an error, since
-    /// that is how old keys get deployed (design rule 2).
+    /// An outdated copy is a warning. If it wins over a store because it is a local file, it is an error: that is how old
+    /// keys get deployed (design rule 2).
     fn compare_with_shadowed(&self, resolved: &Resolved, origin: &Origin, all: &mut Resolution) {
         let different: Vec<String> =
             resolved.shadowed.iter().filter(|s| s.differs).map(|s| s.source.to_string()).collect();
@@ -193,10 +196,12 @@ impl Merge<'_> {
             return;
         }
         let (name, losers) = (&resolved.secret.name, different.join(" and "));
-        let text =
-            format!("{name} comes from {} ({}), and {losers} has another value", origin.source, origin.place);
+        let text = format!(
+            "{name} comes from {} ({}), but the value in {losers} is different",
+            origin.source, origin.place
+        );
         let remedy = format!(
-            "Remove the stale copy, or say which one counts: `{name} = {} | …` in `secrets`, or `from` in the manifest.",
+            "Remove the outdated copy, or choose one: `{name} = {} | …` in `secrets`, or `from` in the manifest.",
             origin.reference
         );
         let local = self.sources.iter().any(|s| *s.id() == origin.source && s.is_local_file());
@@ -230,22 +235,22 @@ impl Merge<'_> {
     }
 }
 
-/// A value that is wholly a reference of 1Password (`op://vault/item/field`): 1Password's own tools put the secret in its
-/// place, and a program that is handed the reference itself would take it for the secret.
+/// A value that is nothing but a 1Password reference (`op://vault/item/field`): 1Password's own tools replace it with the
+/// secret, and a program that gets the reference itself would use it as the secret.
 fn unresolved(secret: &Secret, raw: &SecretValue, origin: &Origin) -> Option<Problem> {
     let is_meant = secret.rules.starts_with.as_deref().is_some_and(|start| start.starts_with("op:"));
     let text = std::str::from_utf8(raw.expose()).ok().filter(|text| text.starts_with("op://"))?;
     Reference::parse(text).ok().filter(|reference| !reference.is_wildcard() && !is_meant)?;
     let name = &secret.name;
-    let fact = format!("{name} from {} is a reference of 1Password, and not the secret", origin.place);
+    let fact = format!("{name} from {} is a 1Password reference instead of the secret", origin.place);
     let remedy = format!(
-        "Write it where references belong: `{name} = op://…` in `secrets`, or `from` in the manifest. (When that text is \
-         the secret, say `starts-with: op://`.)"
+        "Write the reference as `{name} = op://…` in `secrets`, or as `from` in the manifest. (If this text is the \
+         secret itself, set `starts-with: op://`.)"
     );
     Some(Problem::new(fact).remedy(remedy))
 }
 
-/// Whether a value that breaks the rules of its secret is base64 of one that keeps them.
+/// Whether a value that violates the rules of its secret is the base64 encoding of one that does not.
 fn is_encoded(secret: &Secret, raw: &SecretValue) -> bool {
     let mut decoded = secret.clone();
     decoded.rules.encoding = Some(Encoding::Base64);
@@ -259,7 +264,7 @@ fn same(secret: &Secret, a: &SecretValue, b: &SecretValue) -> bool {
 }
 
 fn origin(reference: &Reference, found: &Found) -> Origin {
-    // What cannot be written as a date is as good as never.
+    // A time that cannot be written as a date counts as never.
     let end = SystemTime::UNIX_EPOCH + DATES;
     Origin {
         source: reference.source.clone(),
@@ -271,20 +276,20 @@ fn origin(reference: &Reference, found: &Found) -> Origin {
     }
 }
 
-/// A reference to a source that this run does not have. A file that is not there surely has nothing; a store that is
-/// not configured may well have the newer value.
+/// A reference to a source that this run does not have. A local file that does not exist has no value; a store that is
+/// not configured may have a newer one.
 fn not_there<'a>(reference: &Reference) -> Outcome<'a> {
     let id = &reference.source;
     if SOURCES.iter().any(|kind| kind.local && kind.name == id.as_str()) {
-        return Outcome::Absent(format!("{reference} (there is no {id} here)"));
+        return Outcome::Absent(format!("{reference} (no {id} source here)"));
     }
     Outcome::Failed(Refusal {
-        fact: format!("{reference}: the source {id} is not configured, or not among `sources`"),
-        remedy: format!("Configure {id}, add it to `sources`, or take the reference out of `from`."),
+        fact: format!("{reference}: the source {id} is not configured, or not in `sources`"),
+        remedy: format!("Configure {id}, add it to `sources`, or remove the reference from `from`."),
     })
 }
 
-/// Why a secret has no value because of a source above the winner, with both ways out as text to paste.
+/// Why a source of higher priority leaves a secret without a value, with both remedies as text to paste.
 fn blocking(secret: &Secret, reference: &Reference, references: &[Reference], refusal: &Refusal) -> Problem {
     let others: Vec<String> =
         references.iter().filter(|other| *other != reference).map(ToString::to_string).collect();
@@ -292,7 +297,7 @@ fn blocking(secret: &Secret, reference: &Reference, references: &[Reference], re
     if !others.is_empty() {
         let _ = write!(
             remedy,
-            "\nOr, when the secret is not kept there, say so: `{} = {}`",
+            "\nOr, if the secret is not stored there, exclude it: `{} = {}`",
             secret.name,
             others.join(" | ")
         );
@@ -310,7 +315,7 @@ fn missing(secret: &Secret, looked: &[String]) -> (String, String) {
     (
         format!("{}{about} was not found; {places}", secret.name),
         format!(
-            "Under GitHub Actions: `env: {{ {name}: ${{{{ secrets.{name} }}}} }}` at the step (an unset secret arrives empty). Optional: `{name}?`.",
+            "In GitHub Actions, add `env: {{ {name}: ${{{{ secrets.{name} }}}} }}` to the step (a secret that does not exist arrives empty). To make it optional: `{name}?`.",
             name = secret.name
         ),
     )

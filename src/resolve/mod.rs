@@ -1,4 +1,5 @@
-//! Who has each secret, who wins, and what is wrong: asks all sources at once and merges by priority.
+//! Asks all sources at once and merges their replies by priority: which source has each secret, which one wins, and what
+//! is wrong.
 
 mod composed;
 mod freshness;
@@ -25,7 +26,7 @@ use crate::secret::{SecretName, SecretValue};
 use crate::settings::Settings;
 use crate::sources::{self, Item, Refusal, Reply, Source};
 
-/// What a source may take longer than `timeout`, to say by itself what did not come in time.
+/// How much longer than `timeout` a source may take, so that it can report itself what timed out.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// Where a secret's value came from.
@@ -37,7 +38,7 @@ pub struct Origin {
     pub reference: Reference,
     /// Where exactly the source had it.
     pub place: String,
-    /// The version that the store names.
+    /// The version in the store.
     pub version: Option<String>,
     /// When the value was written.
     pub changed: Option<SystemTime>,
@@ -45,16 +46,16 @@ pub struct Origin {
     pub expires: Option<SystemTime>,
 }
 
-/// A source that has the secret as well and lost.
+/// A source of lower priority that also has the secret.
 #[derive(Clone)]
 pub struct Shadowed {
     /// The source.
     pub source: SourceId,
-    /// Whether its value is another one.
+    /// Whether its value is different.
     pub differs: bool,
 }
 
-/// How a secret ended.
+/// The outcome for a secret.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum State {
     /// A source had it.
@@ -65,27 +66,27 @@ pub enum State {
     Absent,
     /// No source had it, and it is required.
     Missing,
-    /// A source above the others refused.
+    /// A source of higher priority refused access.
     Denied,
-    /// A source above the others could not be read.
+    /// A source of higher priority could not be read.
     Failed,
-    /// The value breaks a rule of the manifest.
+    /// The value violates a rule of the manifest.
     Invalid,
 }
 
-/// One secret after all sources were asked. It has no `Debug`: it holds the value.
+/// One secret after all sources were asked. It has no `Debug`, because it contains the value.
 pub struct Resolved {
     /// The declaration.
     pub secret: Secret,
-    /// How it ended.
+    /// Its outcome.
     pub state: State,
-    /// The value, when it was found or has a default.
+    /// The value, if it was found or has a default.
     pub value: Option<SecretValue>,
     /// Where the value came from; `None` for a default.
     pub origin: Option<Origin>,
-    /// Who else has it.
+    /// The other sources that have it.
     pub shadowed: Vec<Shadowed>,
-    /// Whether it is to have a value that this run does not know: something is wrong with it, or another source may have it.
+    /// Whether its value is unknown although it should have one: there is a problem with it, or another source may have it.
     pub is_open: bool,
 }
 
@@ -111,20 +112,20 @@ pub struct Warning {
     pub text: String,
     /// The remedy.
     pub remedy: Option<String>,
-    /// Where the secret that it is about is declared.
+    /// Where the secret in question is declared.
     pub place: Option<Place>,
 }
 
-/// All secrets, and everything that is wrong with them. By default nothing was asked for.
+/// All secrets, and all problems with them. The default is empty.
 #[derive(Default)]
 pub struct Resolution {
     /// In the order in which they were declared.
     pub secrets: Vec<Resolved>,
-    /// What is to be warned of.
+    /// The warnings.
     pub warnings: Vec<Warning>,
-    /// Facts that change nothing, such as a failed source below the winner.
+    /// Facts that change nothing, such as a failed source of lower priority.
     pub notes: Vec<String>,
-    /// Whether a secret is missing or a source was passed over with the user's leave.
+    /// Whether a secret is missing or a source was skipped, as the user's settings allow.
     pub degraded: bool,
     /// What asking each source took, highest priority first; without those that were asked for nothing.
     pub asked: Vec<Asked>,
@@ -140,7 +141,7 @@ impl Warning {
 }
 
 impl Resolution {
-    /// Every value that any source handed out for a sensitive secret, for the masks: also those that lost.
+    /// Every value that any source returned for a sensitive secret, for the masks: also the shadowed ones.
     pub fn values(&self) -> impl Iterator<Item = (&SecretName, &SecretValue)> {
         self.seen.iter().map(|(name, value)| (name, value))
     }
@@ -199,7 +200,7 @@ impl Resolution {
     }
 }
 
-/// Asks every source at the same time, each once for all that it may have, and merges the answers (design rules 1 to 4).
+/// Asks every source at the same time, each once for everything it may have, and merges the answers (design rules 1 to 4).
 pub async fn resolve(manifest: Manifest, sources: &[Box<dyn Source>], settings: &Settings) -> Resolution {
     let mut plans: Vec<Vec<Reference>> = manifest
         .secrets
@@ -239,7 +240,7 @@ pub async fn resolve(manifest: Manifest, sources: &[Box<dyn Source>], settings: 
     all
 }
 
-/// Closes sources that are asked no more: after imports alone, or where a run ends early.
+/// Closes sources that are no longer needed: after imports only, or when a run ends early.
 pub async fn close(sources: &[Box<dyn Source>]) {
     join_all(sources.iter().map(|source| source.close())).await;
 }
@@ -279,7 +280,7 @@ async fn ask(
     (answers, all)
 }
 
-/// What a source is to be asked for these references. Two references to one item are one question.
+/// The items that a source is asked for. Two references to one item are one request.
 fn items_of<'r>(source: &dyn Source, references: impl Iterator<Item = &'r Reference>) -> BTreeSet<Item> {
     references.filter(|reference| reference.source == *source.id()).map(item).collect()
 }
@@ -322,11 +323,11 @@ async fn ask_one(
 fn late(id: &SourceId, timeout: Duration) -> Refusal {
     Refusal::new(
         format!("{id} did not answer within {}", humantime::format_duration(timeout)),
-        "Look at the store, or give it more time with `timeout`.",
+        "Check the store, or increase `timeout`.",
     )
 }
 
-/// A source that nobody names, that is there only by variables, and that denies everything is none (design rule 1).
+/// Skips sources that nothing names, that have only ambient credentials, and that deny everything (design rule 1).
 fn pass_over_ambient(
     plans: &mut [Vec<Reference>],
     sources: &[Box<dyn Source>],
@@ -344,10 +345,10 @@ fn pass_over_ambient(
             plan.retain(|reference| reference.source != *id);
         }
         all.warnings.push(Warning::new(format!(
-                "{id} is there only by variables of this step, named nowhere, and denies everything: it is passed over ({})",
+                "skipping {id}: only ambient credentials, and every read denied ({})",
                 first.fact
             ), Some(format!(
-                "Name it when it is meant (`sources: {{ {id}: {{ … }} }}` in the manifest), else leave it out: `sources` lists those to ask."
+                "To use {id}, add `sources: {{ {id}: {{ … }} }}` to the manifest. To exclude it, list the other sources in the input `sources`."
             ))));
     }
 }

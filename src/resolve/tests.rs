@@ -259,7 +259,7 @@ async fn two_secrets_that_meet_at_one_place_are_an_error_where_something_is_ther
     };
     let met = resolved(Value("v")).await.check().unwrap_err();
     assert_eq!(met.code, Code::SecretNamesCollide);
-    assert_eq!(met.problems[0].fact, "A_B and a_b are both looked for at env:a_b");
+    assert_eq!(met.problems[0].fact, "A_B and a_b both resolve to env:a_b");
     let missing = resolved(Nothing).await.check().unwrap_err();
     assert_eq!((missing.code, missing.problems.len()), (Code::SecretsMissing, 2));
 }
@@ -412,7 +412,7 @@ async fn a_missing_part_is_a_missing_secret_and_a_template_asks_no_source_for_it
         assert_eq!((found.secrets[0].state, code(&found), value(&found)), (expected, problem, None));
         let said = found.check().err().map(|error| error.to_string()).unwrap_or_default();
         assert_eq!(
-            said.contains("URL cannot be composed: PW, a part of its template, has no value"),
+            said.contains("URL cannot be composed: PW in its template has no value"),
             problem.is_some()
         );
     }
@@ -429,8 +429,5 @@ async fn what_a_template_makes_is_held_against_the_rules() {
     let invalid = from_file(file, &[], Only("pw", "canary")).await;
     assert_eq!((invalid.secrets[0].state, code(&invalid)), (State::Invalid, Some(Code::SecretInvalid)));
     let said = invalid.check().unwrap_err().to_string();
-    assert!(
-        said.contains("A, which its template composes: does not start as") && !said.contains("canary"),
-        "{said}"
-    );
+    assert!(said.contains("A from its template: does not start with") && !said.contains("canary"), "{said}");
 }

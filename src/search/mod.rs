@@ -1,7 +1,7 @@
-//! Searches whole documents for secret values: every text, number and key, unless a rule says what stands at its place.
+//! Searches whole documents for secret values: every text, number and key, unless a rule says what its place contains.
 //!
-//! What nobody thought of is searched like a variable. The tables in [`places`] name what cannot hold a value (ids,
-//! digests, dates), and where names and paths are, which hold short values and everyday words by chance.
+//! Unknown places are searched like variables. The tables in [`places`] list what cannot contain a value (ids, digests,
+//! dates), and where names and paths are, which contain short values and everyday words by chance.
 
 pub mod places;
 
@@ -13,46 +13,45 @@ use serde_json::Value;
 
 use self::places::Places;
 
-/// What stands at a place of a document, and so what a value that is found there means.
+/// What a place of a document contains, and so what a value found there means.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Holds {
     /// Ids, digests, dates: never a value.
     Nothing,
-    /// The names of a document's own fields. A value counts that is long enough and more than letters.
+    /// The names of a document's own fields. A value counts if it is long enough and not only letters.
     Field,
-    /// A name that its owner had to give anyway, of a service or an image. A value counts that looks random.
+    /// A name that is required anyway, of a service or an image. A value counts if it looks random.
     GivenName,
-    /// A name or a path. A value counts that is long enough and more than the project's own names.
+    /// A name or a path. A value counts if it is long enough and not made of the project's own names.
     Name,
-    /// What the engine shows: what programs are given, and everything else. Every value counts but one that is made of the
-    /// names which the project gives: those stand in images and commands anyway.
+    /// What the engine shows: what programs get, and everything else. Every value counts, unless it is made of the project's
+    /// own names, which are in images and commands anyway.
     Shown,
     /// What people write. Every value counts.
     Text,
 }
 
-/// A value that is shorter than this (bytes) is no finding in a name or path: it stands there by chance.
+/// A shorter value (bytes) is not a finding in a name or path: it is there by chance.
 const SHORTEST_IN_NAMES: usize = 8;
-/// A value that is shorter than this (bytes) is no finding among given names.
+/// A shorter value (bytes) is not a finding in given names.
 const SHORTEST_GIVEN: usize = 12;
-/// A value that is shorter than this (bytes) is no finding in the middle of a digest.
+/// A shorter value (bytes) is not a finding in the middle of a digest.
 const SHORTEST_IN_DIGESTS: usize = 12;
-/// So many hexadecimal digits in a row are a digest.
+/// This many hexadecimal digits in a row are a digest.
 const DIGEST: usize = 32;
-/// How often a text is looked at again after findings by chance; what has even more of them is taken seriously.
+/// How often a text is searched again after findings by chance; a text with even more of them is reported.
 const MOST_CHANCES: usize = 200;
 
-/// Paths and words that the program itself puts into projects. They are cut out of nothing: a finding is passed over only
-/// when it lies inside of one.
+/// Paths and words that this program itself puts into projects. A finding is ignored only if it is inside of one.
 const OURS: &[&str] = &["/run/secrets", "docker_secrets", "claude-secrets-placeholder"];
 
 /// A search for values that knows the project's own names.
 #[derive(Clone)]
 pub struct Search<'a> {
     secrets_in: &'a dyn Fn(&str) -> Vec<String>,
-    /// What the project calls things.
+    /// The project's own names.
     given: BTreeSet<String>,
-    /// What else stands in names and paths.
+    /// Other words that occur in names and paths.
     names: BTreeSet<String>,
 }
 
@@ -86,20 +85,20 @@ impl Finding {
 }
 
 impl<'a> Search<'a> {
-    /// A search by what says which secrets' values a text holds.
+    /// A search with a function that returns the secrets whose values a text contains.
     pub fn new(secrets_in: &'a dyn Fn(&str) -> Vec<String>) -> Self {
         Self { secrets_in, given: BTreeSet::new(), names: BTreeSet::new() }
     }
 
-    /// The same search, which knows more names: of the project, its services and images, its directories. A value that is
-    /// made of such names alone is there by chance, where names stand.
+    /// The same search with more known names: of the project, its services, images and directories. In places of names, a
+    /// value that is made only of such names is there by chance.
     #[must_use]
     pub fn knowing(mut self, names: impl IntoIterator<Item = String>) -> Self {
         self.names.extend(names.into_iter().filter(|name| !name.is_empty()));
         self
     }
 
-    /// The same search, which knows the names that a Compose model gives: of itself, its services, networks, volumes,
+    /// The same search with the names that a Compose model defines: its own, and those of its services, networks, volumes,
     /// secrets, configs and images.
     #[must_use]
     pub fn knowing_model(mut self, model: &Value) -> Self {
@@ -107,7 +106,7 @@ impl<'a> Search<'a> {
         self
     }
 
-    /// The same search, which knows a directory of the project by its path and by the names in it.
+    /// The same search with a directory of the project as known names: its path, and the names in it.
     #[must_use]
     pub fn knowing_directory(self, directory: &Path) -> Self {
         let parts = directory.components().filter(|part| matches!(part, Component::Normal(_)));
@@ -115,14 +114,14 @@ impl<'a> Search<'a> {
         self.knowing(names.chain([directory.to_string_lossy().into_owned()]))
     }
 
-    /// Every value in a document, each once for a place. Takes what stands where.
+    /// Every value in a document, once for each place. Takes the rules for the places.
     pub fn document(&self, document: &Value, places: &Places) -> Vec<Finding> {
         let mut found = BTreeSet::new();
         self.walk(document, places.top(), &places.all(), &mut Vec::new(), &mut found);
         found.into_iter().collect()
     }
 
-    /// The secrets whose values a text holds, for what it is.
+    /// The secrets whose values a text contains, by its kind of place.
     pub fn text(&self, text: &str, holds: Holds) -> Vec<String> {
         if holds == Holds::Nothing || text.is_empty() {
             return Vec::new();
@@ -160,7 +159,7 @@ impl<'a> Search<'a> {
                 let keys = if holds == Holds::Nothing { Holds::Nothing } else { keys };
                 for (key, value) in map {
                     let in_key = self.text(key, keys);
-                    // The key itself is what must not be shown.
+                    // The key itself must not be shown.
                     steps.push(if in_key.is_empty() { key.clone() } else { "(a key)".to_owned() });
                     note(in_key, steps, found);
                     let (below, holds) = step_into(rules, key, holds);
@@ -171,7 +170,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// A number is a value as a whole, or not at all: sizes and times hold some digits by chance.
+    /// A number is a value as a whole, or not at all: sizes and times contain some digits by chance.
     fn number(&self, number: &str, holds: Holds) -> Vec<String> {
         if holds == Holds::Nothing {
             return Vec::new();
@@ -181,7 +180,7 @@ impl<'a> Search<'a> {
         found
     }
 
-    /// Whether any place in the text where this secret's value stands is no chance.
+    /// Whether any occurrence of this secret's value in the text is not by chance.
     fn counts(&self, text: &str, secret: &str, holds: Holds) -> bool {
         let mut rest = text.to_owned();
         for _ in 0..MOST_CHANCES {
@@ -197,7 +196,7 @@ impl<'a> Search<'a> {
         true
     }
 
-    /// Where the first of the secret's values to end stands in the text. Only what holds it is asked, so that this works
+    /// The position of the first of the secret's values to end in the text. It only uses the search function, so it works
     /// for every form of a value.
     fn span(&self, text: &str, secret: &str) -> Option<Range<usize>> {
         let holds = |part: &str| (self.secrets_in)(part).iter().any(|found| found == secret);
@@ -240,7 +239,7 @@ fn words(names: &BTreeSet<String>) -> impl Iterator<Item = &str> {
     names.iter().map(String::as_str)
 }
 
-/// The rules that go on below a step, and what stands there.
+/// The rules that apply below a step, and what is there.
 fn step_into<'r>(
     rules: &[(&'r [&'static str], Holds)],
     step: &str,
@@ -263,7 +262,7 @@ fn step_into<'r>(
     (below, here)
 }
 
-/// Whether the part lies inside of a longer row of hexadecimal digits.
+/// Whether the part is inside of a longer row of hexadecimal digits.
 fn is_in_digest(text: &str, span: &Range<usize>) -> bool {
     let is_digit = |byte: &u8| byte.is_ascii_hexdigit();
     let bytes = text.as_bytes();
@@ -275,15 +274,14 @@ fn is_in_digest(text: &str, span: &Range<usize>) -> bool {
     before + span.len() + after >= DIGEST
 }
 
-/// Whether the part of the text is made of these words, and of what stands between words, alone. A word counts where it
-/// stands by itself.
+/// Whether the part of the text consists only of these words and of separators. A word counts if it is a whole word.
 fn is_covered<'n>(text: &str, span: &Range<usize>, words: impl Iterator<Item = &'n str>) -> bool {
     let bytes = text.as_bytes();
     let mut covered: Vec<bool> = bytes.iter().map(|byte| b"-_./: ".contains(byte)).collect();
     let is_part = |at: Option<&u8>| at.is_some_and(u8::is_ascii_alphanumeric);
     let mut cover = |range: Range<usize>| {
         let before = range.start.checked_sub(1).and_then(|at| bytes.get(at));
-        // The container's number stands after its service, and other words as they come.
+        // The container's number comes after its service, and other words anywhere.
         if !is_part(before) && !is_part(bytes.get(range.end)) {
             covered[range].fill(true);
         }
@@ -304,8 +302,8 @@ fn is_covered<'n>(text: &str, span: &Range<usize>, words: impl Iterator<Item = &
     covered[span.clone()].iter().all(|covered| *covered)
 }
 
-/// Whether letters, capitals and digits follow each other as in no name: more than once in five characters. What a
-/// hyphen or the like parts is not compared, since `web-2-eu` is a name.
+/// Whether letters, capitals and digits alternate more often than in a name: more than once in five characters. Parts that
+/// a hyphen or the like separates are not compared, because `web-2-eu` is a name.
 fn looks_random(text: &str) -> bool {
     let kind = |byte: &u8| match byte {
         b'0'..=b'9' => 1,

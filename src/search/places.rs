@@ -1,4 +1,4 @@
-//! What stands where in the documents that are searched, as tables: what cannot hold a value, and where names are.
+//! Tables of the places in the searched documents: which cannot contain a value, and which contain names.
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use super::Holds::{GivenName, Name, Nothing, Shown, Text};
 /// The step of a rule that means the keys of a map.
 pub(super) const KEYS: &str = "@keys";
 
-/// What stands at which places of one kind of document. A rule holds for everything below its place until a later one says
+/// What the places of one kind of document contain. A rule applies to everything below its place until a later one says
 /// otherwise; `*` is any key, `[]` any entry of a list.
 pub struct Places {
     rules: Vec<(Vec<&'static str>, Holds)>,
@@ -29,7 +29,7 @@ impl Places {
         Self { top: Shown, ..self }
     }
 
-    /// What stands where no rule says otherwise.
+    /// What places without a rule contain.
     pub(super) fn top(&self) -> Holds {
         self.top
     }
@@ -45,43 +45,43 @@ impl Places {
         self.rules.iter().map(|(path, holds)| (path.as_slice(), *holds)).collect()
     }
 
-    /// What `docker inspect` says of a container.
+    /// The output of `docker inspect` for a container.
     pub fn container() -> Self {
         Self::new(CONTAINER).labels("Config/Labels").of_the_engine()
     }
 
-    /// What `docker network inspect` says of a network.
+    /// The output of `docker network inspect`.
     pub fn network() -> Self {
         Self::new(NETWORK).labels("Labels").of_the_engine()
     }
 
-    /// What `docker volume inspect` says of a volume.
+    /// The output of `docker volume inspect`.
     pub fn volume() -> Self {
         Self::new(VOLUME).labels("Labels").of_the_engine()
     }
 
-    /// What `docker image inspect` says of an image.
+    /// The output of `docker image inspect`.
     pub fn image() -> Self {
         Self::new(IMAGE).labels("Config/Labels").labels("ContainerConfig/Labels").of_the_engine()
     }
 
-    /// What `docker history` says of a layer.
+    /// The output of `docker history` for a layer.
     pub fn layer() -> Self {
         Self::new(LAYER).of_the_engine()
     }
 
-    /// What `docker compose config` says of a project, and files of that form.
+    /// The output of `docker compose config`, and files of that form.
     pub fn model() -> Self {
         Self::new(MODEL).labels("services/*/labels").labels("networks/*/labels").labels("volumes/*/labels")
     }
 
-    /// The JSON report. Its texts tell of services and files, so that all of it is names but what comes from elsewhere.
+    /// The JSON report. Its texts are about services and files, so all of it is names but what comes from elsewhere.
     pub fn report() -> Self {
         Self::new(REPORT)
     }
 }
 
-/// The names that a Compose model gives: they stand in many other names.
+/// The names that a Compose model defines: they are in many other names.
 pub(super) fn names_of(model: &Value) -> Vec<String> {
     let mut all = Vec::new();
     let mut take = |value: Option<&Value>| all.extend(value.and_then(Value::as_str).map(str::to_owned));
@@ -119,7 +119,7 @@ const LABELS: &[(&str, Holds)] = &[
     ("claude-secrets.service", Name),
 ];
 
-// What the engine itself calls things (drivers, states, platforms) holds no value either: it takes no other words.
+// The engine's own words (drivers, states, platforms) cannot contain a value either: it accepts no others.
 const CONTAINER: &[(&str, Holds)] = &[
     ("Id", Nothing),
     ("Created", Nothing),

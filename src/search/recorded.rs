@@ -1,5 +1,5 @@
-//! The tables held against what Docker Engine 20.10 and Docker Compose 2.40 really say (`fixtures`): a value is put at every
-//! single text, number and key of each document, one at a time, and all that is not found is listed here.
+//! Checks the tables against real output of Docker Engine 20.10 and Docker Compose 2.40 (`fixtures`): a value is inserted at
+//! every text, number and key of each document, one at a time, and every place where it is not found is listed here.
 
 use serde_json::Value;
 
@@ -9,7 +9,7 @@ use super::{Finding, Search};
 const VALUE: &str = "k7F3q9x2M8v4T1z6";
 const NUMBER: &str = "1837465291";
 
-/// A document with the places where a value is not looked for, without indexes.
+/// A document with the places that are not searched, without indexes.
 struct Recorded {
     document: Value,
     places: Places,
@@ -114,7 +114,7 @@ fn secrets_in(text: &str) -> Vec<String> {
     found.then(|| "KEY".to_owned()).into_iter().collect()
 }
 
-/// Every way to put the value at one place of a document, with that place.
+/// Every way to insert the value at one place of a document, with that place.
 fn planted(document: &Value) -> Vec<(String, Value)> {
     let mut pointers = Vec::new();
     collect(document, String::new(), String::new(), &mut pointers);
@@ -173,7 +173,7 @@ fn a_value_at_any_place_of_a_real_document_is_found_unless_the_place_is_named() 
             tried += 1;
         }
         assert!(tried > 10, "{tried}");
-        // A list of what is left out must not outlive what it lists.
+        // An entry of the list must not outlive the place that it is for.
         let all: Vec<String> = planted(&document).into_iter().map(|(place, _)| place).collect();
         for out in left_out {
             assert!(all.iter().any(|place| place == out || place.starts_with(&format!("{out}."))), "{out}");
@@ -204,6 +204,6 @@ fn everyday_words_are_no_findings_in_real_documents() {
             assert_eq!(found(word, &document), [""; 0], "{word}");
         }
     }
-    // What people write in clear is told, be it a name of the project.
+    // What is written in clear is reported, even if it is a name of the project.
     assert_eq!(found("data", &recorded()[5]), ["volumes.data.labels.example.role"]);
 }

@@ -27,10 +27,10 @@ const NEEDED_BY_PROGRAMS: &[&str] = &[
     "DOCKER_API_VERSION",
 ];
 
-/// A value under this many bytes turns up in variables by chance.
+/// A shorter value (bytes) occurs in variables by chance.
 const SHORTEST: usize = 6;
 
-/// Variables of the process, by name. It has no `Debug`: any of them may hold a secret.
+/// Variables of the process, by name. It has no `Debug`, because any of them may contain a secret.
 #[derive(Clone, Default)]
 pub struct Environment(BTreeMap<OsString, SecretValue>);
 
@@ -50,17 +50,17 @@ impl Environment {
         )
     }
 
-    /// The value of a variable; `None` when it is unset or empty, since an unset GitHub secret arrives as an empty text.
+    /// The value of a variable; `None` if it is unset or empty, because a GitHub secret that does not exist arrives empty.
     pub fn value(&self, name: &str) -> Option<&SecretValue> {
         self.0.get(OsStr::new(name)).filter(|value| !value.is_empty())
     }
 
-    /// The value of a variable that is no secret, as text; `None` when it is unset, empty or not UTF-8.
+    /// The value of a variable that is not a secret, as text; `None` if it is unset, empty or not UTF-8.
     pub fn text(&self, name: &str) -> Option<&str> {
         self.value(name).and_then(|value| std::str::from_utf8(value.expose()).ok())
     }
 
-    /// The variables whose names start so and that [`Environment::text`] gives, for libraries of vendors that read theirs.
+    /// The variables with this prefix that [`Environment::text`] returns, for vendors' libraries that read their own.
     pub fn starting_with(&self, beginning: &str) -> impl Iterator<Item = (&str, &str)> {
         let names = self.0.keys().filter_map(|name| name.to_str());
         names
@@ -73,7 +73,7 @@ impl Environment {
         self.0.keys().filter_map(|name| name.to_str())
     }
 
-    /// The path that a variable names; `None` when it is unset or empty.
+    /// The path in a variable; `None` if it is unset or empty.
     pub fn path(&self, name: &str) -> Option<PathBuf> {
         self.value(name).map(|value| PathBuf::from(OsStr::from_bytes(value.expose())))
     }
@@ -83,13 +83,13 @@ impl Environment {
         self.0.iter().map(|(name, value)| (name.as_os_str(), value))
     }
 
-    /// Whether a variable is there, empty or not.
+    /// Whether a variable is set, empty or not.
     pub fn has(&self, name: &str) -> bool {
         self.0.contains_key(OsStr::new(name))
     }
 
-    /// Names of the variables whose value is or holds one of `values`. Values under 6 bytes are left out, or a secret
-    /// `true` would take `CI` away; and so are the variables without which no program finds anything.
+    /// Names of the variables whose value is or contains one of `values`. Values under 6 bytes do not count, or a secret `true`
+    /// would remove `CI`; nor do the variables that every program needs.
     pub fn names_holding(&self, values: &[&SecretValue]) -> BTreeSet<OsString> {
         self.0
             .iter()
@@ -99,8 +99,8 @@ impl Environment {
             .collect()
     }
 
-    /// The variables that hold a secret among other text, with what stands for each secret (`values`) in its value's
-    /// place; not those that are `hidden`, nor those in which a value would be left.
+    /// The variables that contain a secret in other text, with a placeholder for each secret (`values`); not those that are
+    /// `hidden`, nor those in which a value would be left.
     pub fn with_placeholders(
         &self,
         hidden: &BTreeSet<OsString>,
@@ -119,7 +119,7 @@ impl Environment {
                 })
                 .filter(|(_, value)| value.len() >= SHORTEST && text.contains(value))
                 .collect();
-            // A value that is part of another one goes with it.
+            // A value that is part of another one is replaced with it.
             values.sort_by_key(|(_, value)| std::cmp::Reverse(value.len()));
             let (first, rest) = values.split_first()?;
             let text = rest.iter().fold(text.replace(first.1, first.0), |text, (placeholder, value)| {
@@ -162,7 +162,7 @@ impl Environment {
     }
 }
 
-/// Whether a text holds a value that is long enough not to turn up by chance.
+/// Whether a text contains a value that is long enough not to occur by chance.
 pub fn holds(text: &[u8], value: &[u8]) -> bool {
     value.len() >= SHORTEST && text.windows(value.len()).any(|window| window == value)
 }

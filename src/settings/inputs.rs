@@ -1,15 +1,15 @@
 //! The one table of inputs: flags, help, `action.yml` and the README's table come from it or are tested against it.
 
-/// What an input holds, which decides how it is written on the command line.
+/// The type of an input, which decides how it is written on the command line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
     /// One text.
     Text,
-    /// Several texts, one a line or separated by commas.
+    /// Several texts, one per line or separated by commas.
     List,
     /// `true` or `false`.
     Switch,
-    /// A secret: no flag takes it; on the command line it is `INPUT_…` or the file that `--NAME-file` names.
+    /// A secret: there is no flag for it. On the command line it is `INPUT_…`, or the file that `--NAME-file` names.
     Secret,
 }
 
@@ -18,16 +18,16 @@ pub enum Kind {
 pub struct Input {
     /// The name, hyphenated, as in `action.yml` and as the flag.
     pub name: &'static str,
-    /// What it holds.
+    /// Its type.
     pub kind: Kind,
-    /// What stands in for it when it is not given; empty when nothing does.
+    /// Its default; empty if there is none.
     pub default: &'static str,
     /// One or two sentences for the help text, `action.yml` and the README.
     pub help: &'static str,
 }
 
 impl Input {
-    /// Whether it belongs to one kind of store, which is what its name starts with.
+    /// Whether it is for one kind of store, with which its name starts.
     pub fn is_of_a_store(&self) -> bool {
         ["aws-", "vault-", "azure-"].iter().any(|store| self.name.starts_with(store))
     }
@@ -37,7 +37,7 @@ const fn input(name: &'static str, kind: Kind, default: &'static str, help: &'st
     Input { name, kind, default, help }
 }
 
-/// Every input, in the order in which users meet them.
+/// Every input, in the order of the documentation.
 pub const INPUTS: &[Input] = &[
     input(
         "mode",
@@ -49,19 +49,19 @@ pub const INPUTS: &[Input] = &[
         "secrets",
         Kind::Text,
         "",
-        "The declared secrets, one a line, or names alone with commas between them: `NAME`, `NAME?` (optional), `NAME = reference [| reference…]`, or a reference that ends in `*` (everything there); `#` starts a comment line.",
+        "The declared secrets, one per line, or only names separated by commas: `NAME`, `NAME?` (optional), `NAME = reference [| reference…]`, or a reference that ends in `*` (everything there); `#` starts a comment line.",
     ),
     input(
         "config",
         Kind::Text,
         "",
-        "The manifest. Default: `claude-secrets.yml` in the project directory, when it is there.",
+        "The manifest. Default: `claude-secrets.yml` in the project directory, if it exists.",
     ),
     input(
         "github-secrets",
         Kind::Secret,
         "",
-        "`${{ toJSON(secrets) }}`: part of the `env` source; only declared names are taken. Explicit `env:` lines are better: they say in the workflow what is used.",
+        "`${{ toJSON(secrets) }}`: part of the `env` source; only declared names are used. Explicit `env:` lines are better: they show in the workflow which secrets are used.",
     ),
     input(
         "sources",
@@ -73,14 +73,14 @@ pub const INPUTS: &[Input] = &[
         "env-file",
         Kind::List,
         "",
-        "The files of the `dotenv` source, relative to the project directory; later ones win. Default: `.env`, when it is there.",
+        "The files of the `dotenv` source, relative to the project directory; later ones take precedence. Default: `.env`, if it exists.",
     ),
-    input("source", Kind::Text, "", "`validate`: asks this source alone, and for what it may have."),
+    input("source", Kind::Text, "", "`validate`: asks only this source, for the secrets that it may have."),
     input(
         "offline",
         Kind::Switch,
         "false",
-        "`validate`: uses no credential, asks no source and no engine; manifest, references, names, the Compose model, and who gets what are checked. For pull requests from forks, and before a commit.",
+        "`validate`: uses no credentials, and asks no source and no engine. It checks the manifest, references, names, the Compose model, and which service gets which secret. For pull requests from forks, and before a commit.",
     ),
     input("prefix", Kind::Text, "", "First part of the conventional references. Default: `claude-bot`."),
     input(
@@ -118,53 +118,53 @@ pub const INPUTS: &[Input] = &[
         "grant-to",
         Kind::List,
         "",
-        "Services that get the secrets which neither the manifest nor the services' own variables assign.",
+        "Services that get the secrets which neither the manifest nor the services' variables assign.",
     ),
     input(
         "on-missing",
         Kind::Text,
         "fail",
-        "What a missing required secret does: `fail` or `warn` (the run is then degraded).",
+        "What happens if a required secret is missing: `fail` or `warn` (the run is then degraded).",
     ),
     input(
         "on-source-error",
         Kind::Text,
         "fail",
-        "What a source does that cannot be read and stands above the winner: `fail` or `next` (the run is then degraded).",
+        "What happens if a source of higher priority than the one with the secret cannot be read: `fail` or `next` (the run is then degraded).",
     ),
-    input("strict", Kind::Switch, "false", "Makes warnings errors, before anything is changed."),
+    input("strict", Kind::Switch, "false", "Treats warnings as errors, before anything is changed."),
     input("timeout", Kind::Text, "60s", "The deadline for all sources together."),
     input(
         "max-age",
         Kind::Text,
         "",
-        "Warns of a value that is older than this, e.g. `90d`, where its source tells when it was written.",
+        "Warns about values that are older than this, e.g. `90d`, if their source knows when they were written.",
     ),
     input(
         "ca-certificates",
         Kind::Text,
         "",
-        "Certificates of authorities that are trusted besides the platform's: PEM, or a file that holds it.",
+        "Additional CA certificates to trust: PEM, or the path of a PEM file.",
     ),
     input("aws-region", Kind::Text, "", "AWS: the region of Secrets Manager. Default: `AWS_REGION`."),
     input(
         "aws-role-arn",
         Kind::Text,
         "",
-        "AWS: the role to assume, by the workflow's identity token (`id-token: write`) where there is one. Default: `AWS_ROLE_ARN`.",
+        "AWS: the role to assume, with the workflow's identity token (`id-token: write`) if there is one. Default: `AWS_ROLE_ARN`.",
     ),
     input("vault-addr", Kind::Text, "", "Vault, OpenBao: the server's address. Default: `VAULT_ADDR`."),
     input(
         "vault-role",
         Kind::Text,
         "",
-        "Vault, OpenBao: the role to log in as, by the workflow's identity token (`id-token: write`) where there is one. Default: `VAULT_ROLE`.",
+        "Vault, OpenBao: the role to log in as, with the workflow's identity token (`id-token: write`) if there is one. Default: `VAULT_ROLE`.",
     ),
     input(
         "vault-jwt-audience",
         Kind::Text,
         "",
-        "Vault, OpenBao: the audience of the workflow's identity token. Default: GitHub's own, the address of the repository's owner.",
+        "Vault, OpenBao: the audience of the workflow's identity token. Default: GitHub's default, the URL of the repository's owner.",
     ),
     input(
         "azure-vault-url",
@@ -200,19 +200,19 @@ pub const INPUTS: &[Input] = &[
         "The services to start. Default: all. It grants nothing: the override file always covers every service.",
     ),
     input("pull", Kind::Text, "missing", "When to pull images: `always`, `missing` or `never`."),
-    input("build", Kind::Switch, "false", "Builds images also when they exist."),
+    input("build", Kind::Switch, "false", "Builds images even if they exist."),
     input(
         "remove-orphans",
         Kind::Switch,
         "false",
         "Removes containers of services that the project no longer has.",
     ),
-    input("force-recreate", Kind::Switch, "false", "Recreates every container, also when nothing changed."),
+    input("force-recreate", Kind::Switch, "false", "Recreates every container, even if nothing changed."),
     input(
         "wait",
         Kind::Switch,
         "true",
-        "Waits until every service is healthy, or runs and stays up, or has ended with status 0.",
+        "Waits until every service is healthy, or is running and stays up, or has exited with status 0.",
     ),
     input("wait-timeout", Kind::Text, "120s", "How long to wait for the services."),
     input(
@@ -225,7 +225,7 @@ pub const INPUTS: &[Input] = &[
         "ssh-known-hosts",
         Kind::Text,
         "",
-        "`docker-host` by SSH: the server's key, as lines of `known_hosts` (`ssh-keyscan HOST`, once they have been compared), or a file that holds them. This or `ssh-fingerprint` is required; on the command line `~/.ssh/known_hosts` counts, too.",
+        "`docker-host` by SSH: the server's key, as lines of `known_hosts` (`ssh-keyscan HOST`, after verifying them), or the path of such a file. This or `ssh-fingerprint` is required; on the command line, `~/.ssh/known_hosts` is used as well.",
     ),
     input(
         "ssh-fingerprint",
@@ -237,7 +237,7 @@ pub const INPUTS: &[Input] = &[
         "ssh-key",
         Kind::Text,
         "",
-        "`docker-host` by SSH: where the private key is kept, as a reference, e.g. `vault:secret/deploy#key`. Default: `SSH_PRIVATE_KEY`, or the file that `SSH_PRIVATE_KEY_FILE` names.",
+        "`docker-host` by SSH: where the private key is stored, as a reference, e.g. `vault:secret/deploy#key`. Default: `SSH_PRIVATE_KEY`, or the file that `SSH_PRIVATE_KEY_FILE` names.",
     ),
     input(
         "ssh-sign",
@@ -249,13 +249,13 @@ pub const INPUTS: &[Input] = &[
         "ssh-jump",
         Kind::List,
         "",
-        "`docker-host` by SSH: the servers on the way, `user@host[:port]`, the nearest first.",
+        "`docker-host` by SSH: the jump hosts, `user@host[:port]`, the nearest first.",
     ),
     input(
         "docker-tls-ca",
         Kind::Text,
         "",
-        "`docker-host` by TCP: the authority that signs the engine's certificate, as PEM or a file that holds it. Ours and its key are `DOCKER_TLS_CERT` and `DOCKER_TLS_KEY`; or all three are files of `DOCKER_CERT_PATH`.",
+        "`docker-host` by TCP: the CA certificate of the engine, as PEM or the path of a PEM file. The client certificate and its key are `DOCKER_TLS_CERT` and `DOCKER_TLS_KEY`; or all three are files in `DOCKER_CERT_PATH`.",
     ),
     input(
         "project-files",
@@ -280,18 +280,18 @@ pub const INPUTS: &[Input] = &[
         "registries",
         Kind::Secret,
         "",
-        "Registry logins, one `host user password` a line; they are gone when the run ends.",
+        "Registry logins, one `host user password` per line; they are removed when the run ends.",
     ),
     input(
         "report-file",
         Kind::Text,
         "",
-        "Where the JSON report goes, relative to the workspace. Default: `claude-secrets-report.json` in the runner's temporary directory under GitHub Actions, nowhere else.",
+        "Where the JSON report goes, relative to the workspace. Default: `claude-secrets-report.json` in the runner's temporary directory in GitHub Actions, none elsewhere.",
     ),
     input(
         "sarif-file",
         Kind::Text,
         "",
-        "Where errors and warnings go as SARIF, relative to the workspace: for code scanning, which shows them at the lines that they are about.",
+        "Where errors and warnings go as SARIF, relative to the workspace: for code scanning, which shows them at the lines that they refer to.",
     ),
 ];

@@ -1,4 +1,4 @@
-//! Everything the user said, typed and checked. Only this stage reads flags, action inputs and the environment.
+//! All settings of the user, typed and checked. Only this stage reads flags, action inputs and the environment.
 
 mod environment;
 mod github;
@@ -25,7 +25,7 @@ use crate::secret::SecretValue;
 pub enum Mode {
     /// All stages: the project runs with its secrets.
     Deploy,
-    /// Writes the secret files and refreshes the revisions of an override file that is there.
+    /// Writes the secret files and refreshes the revisions of an existing override file.
     CreateFiles,
     /// Writes the override file; needs no values.
     CreateCompose,
@@ -48,7 +48,7 @@ impl Mode {
         ("down", Mode::Down),
     ];
 
-    /// The mode's name, as the `mode` input takes it.
+    /// The mode's name in the input `mode`.
     pub fn name(self) -> &'static str {
         Self::ALL.iter().find(|(_, mode)| *mode == self).map_or("", |(name, _)| name)
     }
@@ -59,13 +59,13 @@ impl Mode {
 pub enum Pull {
     /// Before every deployment.
     Always,
-    /// Only images that are not there.
+    /// Only missing images.
     Missing,
     /// Never.
     Never,
 }
 
-/// What the `delivery` input asks for.
+/// The value of the input `delivery`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum DeliveryChoice {
     /// The safest that works here.
@@ -79,7 +79,7 @@ pub enum DeliveryChoice {
 /// One login of the `registries` input.
 #[derive(Clone)]
 pub struct RegistryLogin {
-    /// The registry's host, as `docker login` takes it.
+    /// The registry's host, as in `docker login`.
     pub host: String,
     /// The user's name.
     pub user: String,
@@ -87,13 +87,13 @@ pub struct RegistryLogin {
     pub password: SecretValue,
 }
 
-/// What is said to Docker Compose.
+/// The settings for Docker Compose.
 #[derive(Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own, as in Compose")]
 pub struct ComposeSettings {
-    /// `project-directory`, absolute; when not given, the directory of the first Compose file.
+    /// `project-directory`, absolute; if not set, the directory of the first Compose file.
     pub directory: Option<PathBuf>,
-    /// `compose-files`, absolute; empty when Compose shall discover them.
+    /// `compose-files`, absolute; if empty, Compose discovers them.
     pub files: Vec<PathBuf>,
     /// `project-name`.
     pub name: Option<String>,
@@ -115,7 +115,7 @@ pub struct ComposeSettings {
     pub wait_timeout: Duration,
 }
 
-/// Where the run stands: under GitHub Actions, in a container.
+/// The environment of the run: GitHub Actions, a container.
 #[derive(Clone, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Platform {
@@ -125,7 +125,7 @@ pub struct Platform {
     pub runner_environment: Option<String>,
     /// Whether debug logging is on (`RUNNER_DEBUG=1` or `--verbose`).
     pub debug: bool,
-    /// Whether only warnings, errors and the end are told (`--quiet`).
+    /// Whether only warnings, errors and the result are printed (`--quiet`).
     pub quiet: bool,
     /// Whether the report goes to standard output as JSON (`--format json`).
     pub json: bool,
@@ -133,7 +133,7 @@ pub struct Platform {
     pub output_file: Option<PathBuf>,
     /// The file behind `GITHUB_STEP_SUMMARY`.
     pub summary_file: Option<PathBuf>,
-    /// The runner's temporary directory, when it is one that exists here.
+    /// The runner's temporary directory, if it exists here.
     pub temporary: Option<PathBuf>,
     /// Whether this process runs in a container (`/.dockerenv` or `/run/.containerenv` is there).
     pub in_container: bool,
@@ -184,16 +184,16 @@ pub enum ProjectFiles {
     Auto,
     /// Copied.
     Copy,
-    /// As the Compose file has it.
+    /// Mounted at the same path.
     InPlace,
 }
 
 /// Where the engine is, and how it is reached.
 #[derive(Clone, Default)]
 pub struct EngineSettings {
-    /// `docker-host`; `None` for what Docker's own settings say.
+    /// `docker-host`; `None` for Docker's own settings.
     pub host: Option<Address>,
-    /// `ssh-known-hosts`: lines, or a file of the workspace that holds them.
+    /// `ssh-known-hosts`: lines, or a file of the workspace with them.
     pub known_hosts: Option<String>,
     /// `ssh-fingerprint`.
     pub fingerprint: Option<String>,
@@ -203,7 +203,7 @@ pub struct EngineSettings {
     pub sign: Option<String>,
     /// `ssh-jump`: the servers on the way, the nearest first.
     pub jumps: Vec<Server>,
-    /// `docker-tls-ca`: PEM, or a file of the workspace that holds it.
+    /// `docker-tls-ca`: PEM, or a file of the workspace with it.
     pub tls_ca: Option<String>,
 }
 
@@ -214,7 +214,7 @@ impl EngineSettings {
     }
 }
 
-/// Everything the user said.
+/// All settings.
 #[derive(Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "each is an input of its own")]
 pub struct Settings {
@@ -248,11 +248,11 @@ pub struct Settings {
     pub timeout: Duration,
     /// `max-age`.
     pub max_age: Option<Duration>,
-    /// `ca-certificates`: PEM, or a file of the workspace that holds it.
+    /// `ca-certificates`: PEM, or a file of the workspace with it.
     pub ca_certificates: Option<String>,
-    /// The inputs that belong to one kind of store (`vault-addr`), by their names.
+    /// The inputs for one kind of store (`vault-addr`), by their names.
     pub store_inputs: BTreeMap<&'static str, String>,
-    /// What is said to Compose.
+    /// The settings for Compose.
     pub compose: ComposeSettings,
     /// `docker-host` and what belongs to it.
     pub engine: EngineSettings,
@@ -272,13 +272,13 @@ pub struct Settings {
     pub sarif_file: Option<PathBuf>,
     /// `offline`.
     pub offline: bool,
-    /// `source`: the only one to look at.
+    /// `source`: the only source to ask.
     pub source: Option<String>,
-    /// The directory that relative paths start from: the workspace under GitHub Actions, else the current directory.
+    /// The base of relative paths: the workspace in GitHub Actions, else the current directory.
     pub workspace: PathBuf,
-    /// Where the run stands.
+    /// The environment of the run.
     pub platform: Platform,
-    /// Inputs that there are not, each with the one that was probably meant.
+    /// Unknown inputs, each with the one that was probably meant.
     pub slips: Vec<(String, &'static str)>,
     /// The variables of the process.
     pub variables: Environment,
@@ -297,7 +297,7 @@ pub struct Given<'a> {
 }
 
 impl Settings {
-    /// Reads everything the user said. `mode` is the command given on the command line; without one the input decides.
+    /// Reads all settings. `mode` is the command on the command line; without one, the input decides.
     ///
     /// # Errors
     /// Everything that is wrong, naming the inputs.
@@ -322,7 +322,7 @@ impl Settings {
 }
 
 impl Reading<'_> {
-    /// The settings, with anything in place of what was noted as wrong.
+    /// The settings, with arbitrary values for those that were noted as wrong.
     fn settings(&self, mode: Option<Mode>) -> Settings {
         let given = self.given;
         let platform = platform(given);
@@ -337,10 +337,10 @@ impl Reading<'_> {
             self.note(
                 Error::new(
                     Code::ProjectDirectoryMissing,
-                    format!("project-directory: {} does not exist or is no directory", path.display()),
+                    format!("project-directory: {} does not exist or is not a directory", path.display()),
                 )
                 .hint(
-                    "Name a directory of the workspace. Does the job check the repository out before this step?",
+                    "Use a directory of the workspace. Does the job check out the repository before this step?",
                 ),
             );
         }
@@ -422,24 +422,27 @@ impl Reading<'_> {
 /// Files for another machine's services would be on this one.
 fn needs_no_engine(mode: Mode) -> Error {
     let fact = format!(
-        "docker-host: mode `{}` writes files on this machine, and that engine is on another",
+        "docker-host: mode `{}` writes files on this machine, but the engine is on another one",
         mode.name()
     );
-    Error::new(Code::Usage, fact).hint("Leave `docker-host` out, or use `deploy`.")
+    Error::new(Code::Usage, fact).hint("Remove `docker-host`, or use `deploy`.")
 }
 
 fn only_validate(input: &str, mode: Mode) -> Error {
-    Error::new(Code::Usage, format!("{input}: goes with `validate` alone, and mode is `{}`", mode.name()))
-        .hint(format!("Leave `{input}` out, or use `validate`."))
+    Error::new(
+        Code::Usage,
+        format!("{input}: only allowed with mode `validate`, but mode is `{}`", mode.name()),
+    )
+    .hint(format!("Remove `{input}`, or use `validate`."))
 }
 
-/// The variable in which the runner hands over an input: upper-cased, blanks as `_`, hyphens kept (facts of the runner:
+/// The variable with which the runner passes an input: in upper case, spaces as `_`, hyphens kept (facts of the runner:
 /// `Handler.AddInputsToEnvironment`).
 pub fn input_variable(name: &str) -> String {
     format!("INPUT_{}", name.replace(' ', "_").to_uppercase())
 }
 
-/// What the run can know of where it stands before anything else is read; the console needs it for its first line.
+/// The environment of the run, which can be read before everything else; the console needs it for its first line.
 pub fn platform(given: &Given) -> Platform {
     let path = |name: &str| given.variables.text(name).map(PathBuf::from);
     Platform {
@@ -459,7 +462,7 @@ pub fn platform(given: &Given) -> Platform {
     }
 }
 
-/// Inputs that are none of ours and look like one. Others may be secrets, which the `env` source reads as inputs too.
+/// Inputs that are not ours but look like ours. Others may be secrets, which the `env` source also reads as inputs.
 fn slips(variables: &Environment) -> Vec<(String, &'static str)> {
     let known = || INPUTS.iter().map(|input| input.name);
     let foreign = variables.names().filter_map(|name| name.strip_prefix("INPUT_")).map(str::to_lowercase);
@@ -476,7 +479,7 @@ fn errors_page(variables: &Environment) -> Option<String> {
     Some(format!("{server}/{repository}/blob/{reference}/docs/errors.md"))
 }
 
-/// A path without `.` and, as far as its text tells, without `..`: as Compose writes paths (Go's `filepath.Clean`), so that
+/// A path without `.` and, as far as its text tells, without `..`: like Compose's paths (Go's `filepath.Clean`), so that
 /// two of them can be compared.
 pub fn clean(path: &Path) -> PathBuf {
     use std::path::Component;
@@ -493,12 +496,12 @@ pub fn clean(path: &Path) -> PathBuf {
     clean
 }
 
-/// A relative path without `.`; a `..` stays, for whoever refuses it to see.
+/// A relative path without `.`; a `..` is kept, so that it can be refused later.
 fn clean_relative(text: &str) -> PathBuf {
     Path::new(text).components().filter(|part| !matches!(part, std::path::Component::CurDir)).collect()
 }
 
-/// A path that exists from the workspace, or else is meant from the project directory.
+/// A path relative to the workspace if it exists there, else relative to the project directory.
 fn path(text: &str, workspace: &Path, project: Option<&Path>) -> PathBuf {
     let from_workspace = workspace.join(text);
     match project {

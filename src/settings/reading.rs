@@ -1,4 +1,4 @@
-//! Reads single inputs, and notes every one that cannot be understood.
+//! Reads single inputs, and notes every invalid one.
 
 use std::cell::RefCell;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::nearest::meant;
 use crate::remote::{Address, Server};
 use crate::secret::SecretValue;
 
-/// A longer time is none that anybody waits for, and clocks cannot be moved on by any time.
+/// Nobody waits longer than this, and adding much longer times to a clock would overflow.
 const LONGEST: Duration = Duration::from_hours(100 * 365 * 24);
 
 /// The inputs of a run while they are read.
@@ -82,7 +82,7 @@ impl<'a> Reading<'a> {
         self.one_of(name, choices, &tokens.join(", "))
     }
 
-    /// What the input's word stands for; for no word of these, what the first does.
+    /// The value of the input's word; that of the first word if it is unknown.
     fn one_of<T: Copy>(&self, name: &str, words: &[(&str, T)], expected: &str) -> T {
         let text = self.required(name);
         let found = words.iter().find(|(word, _)| *word == text);
@@ -113,7 +113,7 @@ impl<'a> Reading<'a> {
         let path = self.given.current_directory.join(path);
         let contents = files::read(&path, LARGEST_VALUES).map_err(|error| {
             Error::io(Code::Usage, &format!("read the file of --{name}-file,"), &path, &error)
-                .hint("Name a file of at most 4 MiB that this user may read.")
+                .hint("Use a file of at most 4 MiB that this user can read.")
         });
         self.sound(contents.map(|contents| Some(contents.value)))
     }
@@ -144,7 +144,7 @@ pub(super) fn unexpected(name: &str, text: &str, expected: &str) -> Error {
     Error::new(
         Code::Usage,
         format!(
-            "{name}: expected {expected}, got {} of something else",
+            "{name}: expected {expected}, got another value ({})",
             count(text.chars().count(), "character")
         ),
     )
@@ -173,7 +173,7 @@ fn registries(text: Option<SecretValue>) -> Result<Vec<RegistryLogin>> {
                         line.split_whitespace().count()
                     ),
                 )
-                .hint("Write one login a line: `host user password`."));
+                .hint("Write one login per line: `host user password`."));
             }
         }
     }

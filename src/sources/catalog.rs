@@ -2,21 +2,21 @@
 
 use crate::manifest::Given;
 
-/// One kind of source: what names it, what it can do, what it reads about itself.
+/// One kind of source: its name, what it can do, and its settings.
 pub struct SourceKind {
     /// The kind's name; also the id of the source that needs no configuration.
     pub name: &'static str,
-    /// Whether a reference may hold `@version`.
+    /// Whether a reference may contain `@version`.
     pub versioned: bool,
-    /// Whether it is a file of this machine: when such a source is not there, it surely has nothing. (A store that is
-    /// not configured may well have something.)
+    /// Whether it is a file of this machine: if such a source does not exist, it has no secrets. (A store that is not
+    /// configured may have some.)
     pub local: bool,
-    /// What its variables start with, as the vendor's own tools name them: `VAULT_`. A source with an id of its own has
-    /// variables of its own: those of `old-vault` start with `OLD_VAULT_`.
+    /// What its variables start with, as in the vendor's own tools: `VAULT_`. A source with its own id has its own variables:
+    /// those of `old-vault` start with `OLD_VAULT_`.
     pub variables: &'static str,
-    /// What `sources.<id>` of the manifest may have.
+    /// The settings in `sources.<id>` of the manifest.
     pub settings: &'static [Setting],
-    /// The ends of the names of the variables that hold its credentials; no child process gets them.
+    /// The suffixes of the variables with its credentials; no child process gets them.
     pub credentials: &'static [&'static str],
     /// One sentence for the documentation.
     pub about: &'static str,
@@ -27,9 +27,9 @@ pub struct SourceKind {
 pub struct Setting {
     /// Its key in the manifest.
     pub name: &'static str,
-    /// The action input that says it for the source whose id is its kind.
+    /// The action input for the source whose id is its kind.
     pub input: Option<&'static str>,
-    /// The ends of the names of the variables that say it, the first one first.
+    /// The suffixes of its variables, by priority.
     pub variables: &'static [&'static str],
 }
 
@@ -50,7 +50,7 @@ pub const SOURCES: &[SourceKind] = &[
         variables: "",
         settings: &[setting("dir", None, &[])],
         credentials: &[],
-        about: "Files of a directory, named like the secret in lower case; `/run/secrets` outside of GitHub Actions.",
+        about: "Files of a directory, named like the secret in lower case; outside of GitHub Actions, `/run/secrets` by default.",
     },
     SourceKind {
         name: "aws",
@@ -94,9 +94,9 @@ pub const SOURCES: &[SourceKind] = &[
             setting("client-cert", None, &["CLIENT_CERT"]),
             setting("client-key", None, &["CLIENT_KEY"]),
         ],
-        // `CLIENT_KEY` may hold the key itself.
+        // `CLIENT_KEY` may contain the key itself.
         credentials: &["TOKEN", "ROLE_ID", "SECRET_ID", "WRAPPED_SECRET_ID", "PASSWORD", "JWT", "CLIENT_KEY"],
-        about: "HashiCorp Vault and OpenBao: the key/value engine, version 1 and 2, and other engines that are read by a path.",
+        about: "HashiCorp Vault and OpenBao: the key/value engine, versions 1 and 2, and other engines that are read by path.",
     },
     SourceKind {
         name: "azure",
@@ -117,7 +117,7 @@ pub const SOURCES: &[SourceKind] = &[
             setting("audience", None, &[]),
             setting("metadata-host", None, &["POD_IDENTITY_AUTHORITY_HOST"]),
         ],
-        // `CLIENT_CERTIFICATE_PATH` may hold the certificate with its key itself.
+        // `CLIENT_CERTIFICATE_PATH` may contain the certificate with its key itself.
         credentials: &["CLIENT_SECRET", "CLIENT_CERTIFICATE_PASSWORD", "CLIENT_CERTIFICATE_PATH"],
         about: "Azure Key Vault: the secrets of one vault.",
     },
@@ -133,7 +133,7 @@ pub const SOURCES: &[SourceKind] = &[
             setting("op-path", None, &[]),
         ],
         credentials: &["SERVICE_ACCOUNT_TOKEN", "CONNECT_TOKEN"],
-        about: "1Password, by a service account and the `op` command line, or by a Connect server.",
+        about: "1Password, with a service account and the `op` CLI, or with a Connect server.",
     },
     SourceKind {
         name: "dotenv",
@@ -142,7 +142,7 @@ pub const SOURCES: &[SourceKind] = &[
         variables: "",
         settings: &[],
         credentials: &[],
-        about: "`.env` files, read as Docker Compose reads them, values taken literally.",
+        about: "`.env` files, read like Docker Compose does, but with literal values.",
     },
     SourceKind {
         name: "env",
@@ -162,14 +162,14 @@ impl SourceKind {
     }
 }
 
-/// What the manifest has to know of the kinds of sources.
+/// What the manifest needs to know about the kinds of sources.
 pub struct Known {
     kinds: Vec<&'static str>,
     versioned: Vec<&'static str>,
     settings: Vec<(&'static str, Vec<&'static str>)>,
 }
 
-/// What the manifest has to know of the kinds that are built in.
+/// What the manifest needs to know about the built-in kinds.
 pub fn known() -> Known {
     let names = |kind: &SourceKind| kind.settings.iter().map(|setting| setting.name).collect();
     Known {

@@ -1,4 +1,4 @@
-//! Where each store is asked for a secret that has no reference: prefix, environment and name, in the store's own way.
+//! The conventional references, for secrets without a reference: prefix, environment and name, in each store's own way.
 
 use crate::manifest::{Reference, Scope, SourceId};
 use crate::secret::SecretName;
@@ -16,25 +16,25 @@ pub(super) fn vault(id: &SourceId, mount: &str, name: &SecretName, scope: &Scope
     reference(id, format!("{mount}/{}/{}", path(scope), hyphenated(name)), Some("value"))
 }
 
-/// `azure:claude-bot-production-api-key`: names have letters, digits and hyphens only, and their case is of no matter.
+/// `azure:claude-bot-production-api-key`: names have only letters, digits and hyphens, and ignore case.
 pub(super) fn azure(id: &SourceId, name: &SecretName, scope: &Scope) -> Reference {
     let whole = format!("{}/{}", path(scope), hyphenated(name));
     reference(id, whole.to_lowercase().replace(['/', '_'], "-"), None)
 }
 
-/// `op://claude-bot-production/api-key/credential`; `vault` is the setting, where there is one.
+/// `op://claude-bot-production/api-key/credential`; `vault` is the setting, if there is one.
 pub(super) fn onepassword(id: &SourceId, vault: Option<&str>, name: &SecretName, scope: &Scope) -> Reference {
     let vault = onepassword_vault(vault, scope);
     reference(id, format!("op://{vault}/{}/{ONEPASSWORD_FIELD}", hyphenated(name)), None)
 }
 
-/// The vault of conventional references: the setting, else the prefix, and the environment after a hyphen. A `/` in them
-/// would end the vault's name in a reference.
+/// The vault of conventional references: the setting, else the prefix, a hyphen and the environment. A `/` in them would
+/// end the vault's name in a reference.
 pub(super) fn onepassword_vault(vault: Option<&str>, scope: &Scope) -> String {
     vault.map_or_else(|| path(scope).replace('/', "-"), str::to_owned)
 }
 
-/// The prefix, and the environment as a second part where one is named.
+/// The prefix, and the environment as a second part if there is one.
 pub(super) fn path(scope: &Scope) -> String {
     let prefix = scope.prefix.trim_end_matches('/');
     match &scope.environment {

@@ -19,18 +19,18 @@ pub struct DockerSecrets {
     id: SourceId,
     directory: PathBuf,
     own_output: PathBuf,
-    /// The files of a directory of the Docker host that this process does not see.
+    /// The files of a directory of the Docker host that this process cannot access.
     on_host: Option<BTreeMap<String, SecretValue>>,
 }
 
-/// The directories that the manifest names and this process does not see: they may be the Docker host's.
+/// The directories in the manifest that this process cannot access: they may be the Docker host's.
 pub fn unseen_directories(manifest: &Manifest) -> Vec<PathBuf> {
     let configured = manifest.sources.iter().filter(|(id, _)| manifest.kind(id) == "docker-secrets");
     let named = configured.filter_map(|(_, config)| config.settings.get("dir")).map(PathBuf::from);
     named.filter(|path| path.is_absolute() && !path.exists()).collect()
 }
 
-/// Opens it: the directory that the manifest names, else `/run/secrets` when it is there. `None` when there is neither.
+/// Opens it: the directory in the manifest, else `/run/secrets` if it exists. `None` if there is neither.
 pub fn open(
     id: &SourceId,
     config: &SourceConfig,
@@ -47,12 +47,9 @@ pub fn open(
     if named && around.is_own_output(&directory) {
         return Err(Error::new(
             Code::ManifestInvalid,
-            format!(
-                "sources.{id}.dir is the secrets-dir {}: what we wrote would be read back",
-                directory.display()
-            ),
+            format!("sources.{id}.dir is the secrets-dir {}, which this program writes", directory.display()),
         )
-        .hint("Name another directory, or remove the source: our own output is never our own input."));
+        .hint("Use another directory, or remove the source."));
     }
     if let Some(files) = around.host_directories.get(&directory) {
         return Ok(Some(DockerSecrets {
@@ -104,8 +101,8 @@ impl DockerSecrets {
     async fn one(&self, name: &str) -> Reply {
         if name.contains('/') || matches!(name, "." | "..") {
             return Reply::Failed(Refusal {
-                fact: "a docker-secrets reference names a path, not a file of the directory".to_owned(),
-                remedy: "Name the file alone, e.g. `docker-secrets:api_key`.".to_owned(),
+                fact: "a docker-secrets reference must be a file name, not a path".to_owned(),
+                remedy: "Use only the file name, e.g. `docker-secrets:api_key`.".to_owned(),
             });
         }
         let path = self.directory.join(name);
@@ -133,8 +130,8 @@ impl DockerSecrets {
             Err(error) => match error.kind() {
                 std::io::ErrorKind::NotFound => Reply::Absent(path.display().to_string()),
                 std::io::ErrorKind::PermissionDenied => Reply::Denied(Refusal {
-                    fact: format!("{} may not be read by this user", path.display()),
-                    remedy: format!("Let this user read it: chown or chmod {}", path.display()),
+                    fact: format!("{} is not readable by this user", path.display()),
+                    remedy: format!("Give this user read access: chown or chmod {}", path.display()),
                 }),
                 _ => Reply::Failed(Refusal {
                     fact: format!("{} cannot be read: {}", path.display(), plain_reason(&error)),

@@ -21,7 +21,7 @@ pub struct Env {
     own_output: PathBuf,
 }
 
-/// Opens it. `github-secrets` must be a JSON object of texts; nothing of it is ever echoed.
+/// Opens it. `github-secrets` must be a JSON object of strings; nothing of it is ever echoed.
 pub fn open(id: &SourceId, settings: &Settings, around: &Surroundings) -> Result<Env> {
     let github = settings.github_secrets.as_ref().map(parse_github_secrets).transpose()?.unwrap_or_default();
     Ok(Env {
@@ -107,18 +107,18 @@ impl Env {
 fn parse_github_secrets(text: &SecretValue) -> Result<BTreeMap<String, SecretValue>> {
     let invalid = |what: &str| {
         Error::new(Code::GithubSecretsInvalid, format!("github-secrets: {what} ({})", text.shape()))
-            .hint("Write exactly `github-secrets: ${{ toJSON(secrets) }}`, or better name each secret under `env:`.")
+            .hint("Write exactly `github-secrets: ${{ toJSON(secrets) }}`, or better, list each secret under `env:`.")
     };
     // The parser's own words could quote the text.
     let json: serde_json::Value =
-        serde_json::from_slice(text.expose()).map_err(|_| invalid("the input is no JSON"))?;
+        serde_json::from_slice(text.expose()).map_err(|_| invalid("the input is not JSON"))?;
     let serde_json::Value::Object(map) = json else {
-        return Err(invalid("the input is JSON, but no object"));
+        return Err(invalid("the input is JSON, but not an object"));
     };
     let mut all = BTreeMap::new();
     for (name, value) in map {
         let serde_json::Value::String(mut text) = value else {
-            return Err(invalid("a member is no text"));
+            return Err(invalid("a value in it is not a string"));
         };
         all.insert(name, SecretValue::new(text.clone().into_bytes()));
         text.zeroize();

@@ -5,15 +5,15 @@ use zeroize::Zeroize;
 
 use crate::secret::SecretValue;
 
-/// What a field turned out to be.
+/// The result of selecting a field.
 pub enum Field {
-    /// Its bytes: a text as it is, a number or a composite as its JSON text.
+    /// Its bytes: a string as it is, anything else as its JSON text.
     Value(SecretValue),
-    /// It is JSON's null, which counts as absent.
+    /// It is null, which counts as absent.
     Null,
     /// There is no such field; holds the names of those that exist.
     Missing(Vec<String>),
-    /// The value is no JSON object.
+    /// The value is not a JSON object.
     NotAnObject,
 }
 
@@ -39,7 +39,7 @@ pub fn pick(value: &SecretValue, name: &str) -> Field {
     field
 }
 
-/// The names of a JSON object's fields; `None` when the value is none.
+/// The names of a JSON object's fields; `None` if the value is not one.
 pub fn names(value: &SecretValue) -> Option<Vec<String>> {
     let mut json = serde_json::from_slice::<Value>(value.expose()).ok()?;
     let names = json.as_object().map(|map| map.keys().cloned().collect());
@@ -47,7 +47,7 @@ pub fn names(value: &SecretValue) -> Option<Vec<String>> {
     names
 }
 
-/// Wipes every text of a JSON value: it may be a secret's.
+/// Wipes every string of a JSON value: it may be a secret.
 pub(super) fn wipe(json: &mut Value) {
     match json {
         Value::String(text) => text.zeroize(),

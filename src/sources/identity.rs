@@ -15,10 +15,10 @@ use super::net::{self, Network};
 use crate::secret::SecretValue;
 use crate::settings::Environment;
 
-/// How long before its end a token is not used any more.
+/// How long before its expiry a token is no longer used.
 const MARGIN: Duration = Duration::from_secs(30);
 
-/// The identity, and the tokens that were handed out.
+/// The identity, and the tokens that were requested.
 pub struct Identity {
     url: Option<String>,
     bearer: Option<SecretValue>,
@@ -32,7 +32,7 @@ struct Token {
 }
 
 impl Identity {
-    /// Takes the runner's variables. Nothing is asked for yet.
+    /// Takes the runner's variables. Requests nothing yet.
     pub fn new(variables: &Environment, network: Arc<Network>) -> Self {
         Self {
             url: variables.text("ACTIONS_ID_TOKEN_REQUEST_URL").map(str::to_owned),
@@ -42,7 +42,7 @@ impl Identity {
         }
     }
 
-    /// Whether the workflow may ask for tokens (`id-token: write`).
+    /// Whether the workflow may request tokens (`id-token: write`).
     pub fn is_there(&self) -> bool {
         self.url.is_some() && self.bearer.is_some()
     }
@@ -56,7 +56,7 @@ impl Identity {
     /// A token for an audience: the one that was handed out before while it is valid, else a new one.
     ///
     /// # Errors
-    /// Why there is none, with the lines that the workflow lacks.
+    /// Why there is none, with the lines to add to the workflow.
     pub async fn token(&self, audience: &str) -> Result<SecretValue, Refusal> {
         let mut tokens = self.tokens.lock().await;
         if let Some(token) = tokens.get(audience).filter(|token| token.until > Instant::now()) {
@@ -66,7 +66,7 @@ impl Identity {
         let value = self.ask(audience).await?;
         // The lifetime is a difference of the issuer's own times, counted on our steady clock: it does not matter how
         // far the two clocks are apart.
-        // A lifetime that no clock holds is as good as none.
+        // A lifetime that the clock cannot represent counts as none.
         let until = asked_at.checked_add(lifetime(&value).saturating_sub(MARGIN)).unwrap_or(asked_at);
         tokens.insert(audience.to_owned(), Token { value: value.clone(), until });
         Ok(value)
@@ -76,11 +76,11 @@ impl Identity {
         let (Some(url), Some(bearer)) = (&self.url, &self.bearer) else { return Err(not_permitted()) };
         let failed = |fact: &str| Refusal {
             fact: format!("the workflow's identity token: {fact}"),
-            remedy: "Run the job again; if it stays so, look at githubstatus.com.".to_owned(),
+            remedy: "Run the job again; if the error persists, check githubstatus.com.".to_owned(),
         };
         let client = self.network.client().map_err(|error| failed(&error.fact))?;
-        let header =
-            net::bearer(bearer).ok_or_else(|| failed("ACTIONS_ID_TOKEN_REQUEST_TOKEN holds a line break"))?;
+        let header = net::bearer(bearer)
+            .ok_or_else(|| failed("ACTIONS_ID_TOKEN_REQUEST_TOKEN contains a line break"))?;
         let make = || {
             client
                 .get(url)
@@ -97,35 +97,35 @@ impl Identity {
             });
         }
         let mut reply: Value =
-            serde_json::from_slice(&answer.body).map_err(|_| failed("GitHub's answer is no JSON"))?;
+            serde_json::from_slice(&answer.body).map_err(|_| failed("GitHub's response is not JSON"))?;
         match reply.get_mut("value").map(Value::take) {
             Some(Value::String(text)) if !text.is_empty() => Ok(SecretValue::new(text.into_bytes())),
-            _ => Err(failed("GitHub's answer holds none")),
+            _ => Err(failed("GitHub's response contains no token")),
         }
     }
 }
 
 fn not_permitted() -> Refusal {
     Refusal {
-        fact: "this job may not ask for an identity token (no ACTIONS_ID_TOKEN_REQUEST_URL and _TOKEN that are valid)".to_owned(),
+        fact: "this job is not allowed to request an identity token (no valid ACTIONS_ID_TOKEN_REQUEST_URL and _TOKEN)".to_owned(),
         remedy: "Add to the workflow or the job:\npermissions:\n  id-token: write\n  contents: read\n(Pull requests from forks never get one.)".to_owned(),
     }
 }
 
-/// A text that a token says of its bearer, such as `sub`: no secret, and what a trust must name. Unchecked: it is for
+/// A claim of a token, such as `sub`: not a secret, and needed for a trust policy. It is not verified: it is only for
 /// messages.
 pub fn claim(token: &SecretValue, name: &str) -> Option<String> {
     claims(token).get(name)?.as_str().map(str::to_owned)
 }
 
-/// All that a token says, as [`claim`]; nothing when it is no JWT.
+/// All claims of a token, as in [`claim`]; nothing if it is not a JWT.
 pub(super) fn claims(token: &SecretValue) -> Value {
     let claims = token.expose().split(|byte| *byte == b'.').nth(1);
     let claims = claims.and_then(|text| BASE64URL_NOPAD.decode(text).ok());
     claims.and_then(|json| serde_json::from_slice(&json).ok()).unwrap_or_default()
 }
 
-/// How long a token is valid from its issue on (`exp` - `iat`, RFC 7519); nothing when it does not say.
+/// How long a token is valid after its issue (`exp` - `iat`, RFC 7519); nothing if it does not say.
 fn lifetime(token: &SecretValue) -> Duration {
     let claims = claims(token);
     let time = |name: &str| claims.get(name).and_then(Value::as_u64);

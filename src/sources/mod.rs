@@ -1,4 +1,4 @@
-//! Places that may hold secrets, behind one interface: a batch of items in, one of four replies for each out.
+//! Places that may have secrets, behind one interface: it takes a batch of items, and returns one of four replies for each.
 
 pub mod aws;
 pub mod azure;
@@ -38,24 +38,24 @@ use crate::manifest::{Reference, Scope, SourceId};
 use crate::nearest::slip;
 use crate::secret::{SecretName, SecretValue};
 
-/// From 1970 to the end of the year 9999: what comes after cannot be written as a date.
+/// From 1970 to the end of the year 9999: later times cannot be written as a date.
 pub const DATES: Duration = Duration::from_hours(70_389_528);
 
-/// What is asked of a source: an item, and which version of it. A field is picked by the caller.
+/// What is read from a source: an item, and its version. The caller selects a field.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Item {
-    /// The item, as the reference has it.
+    /// The item, as in the reference.
     pub name: String,
-    /// The version; the newest when there is none.
+    /// The version; `None` for the newest.
     pub version: Option<String>,
 }
 
-/// What a source says to one question. Only [`Reply::Absent`] lets a lower source win (design rule 1).
+/// A source's reply for one item. Only after [`Reply::Absent`] can a source of lower priority win (design rule 1).
 #[derive(Clone)]
 pub enum Reply {
     /// It has the item.
     Found(Found),
-    /// It surely does not have it; says where it looked.
+    /// It does not have it; with the place where it looked.
     Absent(String),
     /// It refused to say.
     Denied(Refusal),
@@ -70,30 +70,30 @@ pub struct Found {
     pub value: SecretValue,
     /// Where exactly it was, e.g. `API_KEY_FILE` or `.env line 3`; never a value.
     pub place: String,
-    /// The version that the store names.
+    /// The version in the store.
     pub version: Option<String>,
-    /// When this value was written, as the store knows it.
+    /// When this value was written, if the store knows it.
     pub changed: Option<SystemTime>,
-    /// When it expires, as the store knows it.
+    /// When it expires, if the store knows it.
     pub expires: Option<SystemTime>,
 }
 
-/// Why an item was not handed out.
+/// Why an item was not returned.
 #[derive(Clone, Debug)]
 pub struct Refusal {
     /// The fact.
     pub fact: String,
-    /// The remedy, best as text to paste.
+    /// The remedy, preferably as text to paste.
     pub remedy: String,
 }
 
-/// What a source says to the question which items lie below a prefix.
+/// A source's reply for the list of items below a prefix.
 pub enum Listing {
-    /// Their names, as references have them.
+    /// Their names, as in references.
     Items(Vec<String>),
     /// It refused to say.
     Denied(Refusal),
-    /// It could not be asked, or has no such list.
+    /// It could not be asked, or cannot list.
     Failed(Refusal),
 }
 
@@ -143,29 +143,29 @@ pub trait Source: Send + Sync {
     /// Its id in references and in the report.
     fn id(&self) -> &SourceId;
 
-    /// Where it looks for a secret that has no reference: the conventional one.
+    /// The conventional reference: where it looks up a secret that has no reference.
     fn conventional(&self, name: &SecretName, scope: &Scope) -> Reference;
 
-    /// Whether it is a file on this machine: what wins here while a store has something else is an old copy, and an
-    /// error (design rule 2).
+    /// Whether it is a file on this machine: if it wins over a store that has a different value, it is an outdated copy, and
+    /// an error (design rule 2).
     fn is_local_file(&self) -> bool {
         false
     }
 
-    /// Whether only variables speak of it that may be somebody else's (an earlier login to a registry). Such a source
-    /// that denies everything is passed over with a warning (design rule 1). Variables that nobody sets but for this
-    /// source (`VAULT_ADDR`) make it no such one: what lies below may be stale.
+    /// Whether it has only ambient credentials: variables that may have another purpose (a registry login). Such a source is
+    /// skipped with a warning if it denies everything (design rule 1). Variables that are only set for this source
+    /// (`VAULT_ADDR`) are not ambient: a source of lower priority may be outdated.
     fn is_ambient(&self) -> bool {
         false
     }
 
-    /// Whether reads are counted against a quota: it is asked only for what nothing above it had (design rule 2).
+    /// Whether reads are metered: it is asked only for what no source of higher priority had (design rule 2).
     fn is_metered(&self) -> bool {
         false
     }
 
     /// The field that a reference without `#field` means. `None`: the whole item. A source whose items are sets of fields
-    /// hands each out as a JSON object.
+    /// returns each as a JSON object.
     fn default_field(&self) -> Option<&str> {
         None
     }
@@ -177,13 +177,13 @@ pub trait Source: Send + Sync {
     async fn list(&self, prefix: &str) -> Listing {
         let _ = prefix;
         Listing::Failed(Refusal {
-            fact: format!("{} cannot list what it has", self.id()),
-            remedy: "Name each secret: `NAME = source:item`.".to_owned(),
+            fact: format!("{} cannot list its secrets", self.id()),
+            remedy: "Declare each secret: `NAME = source:item`.".to_owned(),
         })
     }
 
-    /// The part of a listed item that the name of a secret is made of. A source whose references end in something that is
-    /// always the same leaves that out.
+    /// The part of a listed item from which a secret's name is made. A source whose references always end the same way omits
+    /// that end.
     fn naming_part<'i>(&self, item: &'i str) -> &'i str {
         item
     }
@@ -214,7 +214,7 @@ pub trait Source: Send + Sync {
     }
 }
 
-/// The project's directory and what of it is ours, for sources that read files.
+/// The project's directory and our own files in it, for sources that read files.
 pub struct Surroundings<'a> {
     /// The project directory.
     pub project: &'a Path,
@@ -244,19 +244,19 @@ impl Refusal {
 }
 
 impl Remark {
-    /// That a server on another machine is reached without TLS. `setting` holds its address.
+    /// The remark that the connection to a server on another machine has no TLS. `setting` is the one with its address.
     fn in_clear(id: &SourceId, server: &str, setting: &str) -> Self {
         Self {
             text: format!(
-                "{id}: {server} is reached without TLS: the token and all secrets can be read on the way"
+                "{id}: the connection to {server} does not use TLS: the token and all secrets can be read in transit"
             ),
-            remedy: Some(format!("Give the server a certificate, and `{setting}` the scheme `https://`.")),
+            remedy: Some(format!("Enable TLS on the server, and use `https://` in `{setting}`.")),
         }
     }
 }
 
 impl Surroundings<'_> {
-    /// Whether a path is our own output, or lies in it.
+    /// Whether a path is or is in our own output.
     fn is_own_output(&self, path: &Path) -> bool {
         let own = self.project.join(self.secrets_dir);
         let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
@@ -264,27 +264,27 @@ impl Surroundings<'_> {
     }
 }
 
-/// Reads a file that holds one secret. Shared by the sources that read files. `own_output` is a directory that is no
-/// source.
+/// Reads a file that contains one secret. Shared by the sources that read files. `own_output` is a directory that is not
+/// read.
 async fn read_file(path: &Path, own_output: &Path) -> std::io::Result<(SecretValue, Option<SystemTime>)> {
     let real = path.canonicalize()?;
     if own_output.canonicalize().is_ok_and(|own| real.starts_with(own)) {
-        return Err(std::io::Error::other("it is our own output, which is never read back"));
+        return Err(std::io::Error::other("it is this program's own output"));
     }
     let contents = files::read_aside(path.to_owned(), LARGEST_VALUES).await?;
     Ok((contents.value, contents.changed))
 }
 
-/// Reads a file that holds a token to log in with, without blanks and line breaks around it.
+/// Reads a file with a token to log in with, without whitespace around it.
 async fn read_token(path: &Path) -> std::io::Result<SecretValue> {
     let contents = files::read_aside(path.to_owned(), LARGEST_SETTINGS).await?;
     Ok(SecretValue::new(contents.value.expose().trim_ascii().to_vec()))
 }
 
-/// The reply of a source that says by `named` (a variable or an entry) that a secret is in the file `path`, and that
-/// cannot be read: never absent, or a lower source would be a guess.
+/// The reply of a source if the file `path`, which `named` (a variable or an entry) points to, cannot be read: never absent,
+/// because using a source of lower priority would be a guess.
 fn unreadable(named: &str, at: &str, path: &Path, error: &std::io::Error) -> Reply {
-    // A path where there is nothing may be the secret itself, put into the wrong variable.
+    // A path that does not exist may be the secret itself, in the wrong variable.
     let which = match path.symlink_metadata() {
         Ok(_) => format!("a file that cannot be read, {}", path.display()),
         Err(_) => "a file that cannot be read".to_owned(),
@@ -293,16 +293,16 @@ fn unreadable(named: &str, at: &str, path: &Path, error: &std::io::Error) -> Rep
     if error.kind() == std::io::ErrorKind::PermissionDenied {
         return Reply::Denied(Refusal::new(
             fact,
-            format!("Let this user read the file (chown or chmod), or unset {named}."),
+            format!("Give this user read access to the file (chown or chmod), or unset {named}."),
         ));
     }
     Reply::Failed(Refusal::new(fact, format!("Correct the path in {named}, or unset it.")))
 }
 
-/// What a source that does not have `name` says of a name beside it, which may be a slip of the pen.
+/// The hint of a source without `name` about a similar name, which may be a typo.
 fn beside<'n>(id: &SourceId, name: &str, others: impl Iterator<Item = &'n str>) -> String {
     match slip(name, others) {
-        Some(other) => format!(" ({other} is there: did you mean that? `{name} = {id}:{other}`)"),
+        Some(other) => format!(" ({other} exists; did you mean it? `{name} = {id}:{other}`)"),
         None => String::new(),
     }
 }

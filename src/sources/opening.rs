@@ -1,4 +1,4 @@
-//! Which sources a run has, and in which order: those that `sources` names, else all that are configured.
+//! Which sources a run has, and in which order: those that `sources` lists, else all that are configured.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -14,21 +14,21 @@ use crate::manifest::{Manifest, SourceConfig, SourceId};
 use crate::nearest::meant;
 use crate::settings::Settings;
 
-/// What every source is opened with.
+/// The input for opening every source.
 pub(super) struct Opening<'a> {
     pub(super) settings: &'a Settings,
     pub(super) around: &'a Surroundings<'a>,
-    /// The one policy for everything that goes over the network, and the deadline of this run.
+    /// The network policy and the deadline of this run.
     pub(super) network: Arc<Network>,
-    /// The workflow's own identity.
+    /// The workflow's identity.
     pub(super) identity: Arc<Identity>,
 }
 
-/// Opens the sources of a run, highest priority first. The deadline of `timeout` begins here.
+/// Opens the sources of a run, highest priority first. The deadline of `timeout` starts here.
 ///
 /// # Errors
-/// `source-unknown` when `sources` or the manifest names one that is unknown or not configured; what is wrong with the
-/// settings of one that is.
+/// `source-unknown` if `sources` or the manifest names one that is unknown or not configured; problems with the settings
+/// of a configured one.
 pub fn open(settings: &Settings, manifest: &Manifest, around: &Surroundings) -> Result<Vec<Box<dyn Source>>> {
     let wanted = wanted(settings)?;
     let network = Arc::new(Network::new(settings)?);
@@ -37,7 +37,7 @@ pub fn open(settings: &Settings, manifest: &Manifest, around: &Surroundings) -> 
     let mut configured: BTreeMap<SourceId, Box<dyn Source>> = BTreeMap::new();
     let mut order: Vec<SourceId> = Vec::new();
     for (kind, id) in candidates(&manifest.sources)? {
-        // One that is not asked for is not even opened: a broken file of it is nobody's concern.
+        // A source that is not used is not opened, so its problems do not matter.
         if !wanted.is_empty() && !wanted.contains(&id) {
             continue;
         }
@@ -65,7 +65,7 @@ pub fn open(settings: &Settings, manifest: &Manifest, around: &Surroundings) -> 
 /// Checks the sources that `sources` and `source` name, without opening any.
 ///
 /// # Errors
-/// `source-unknown` when there is no such source.
+/// `source-unknown` if there is no such source.
 pub fn check_names(settings: &Settings, manifest: &Manifest) -> Result<()> {
     let unknown = |id: &SourceId| SourceKind::of(manifest.kind(id)).is_none();
     match wanted(settings)?.into_iter().find(unknown) {
@@ -82,13 +82,15 @@ fn wanted(settings: &Settings) -> Result<Vec<SourceId>> {
     };
     let wanted: Vec<SourceId> = named.iter().map(|text| id(text)).collect::<Result<_>>()?;
     match wanted.iter().enumerate().find(|(at, id)| wanted[..*at].contains(id)) {
-        Some(twice) => Err(Error::new(Code::SourceUnknown, format!("sources: `{}` is named twice", twice.1))),
+        Some(twice) => {
+            Err(Error::new(Code::SourceUnknown, format!("sources: `{}` is listed twice", twice.1)))
+        }
         None => Ok(wanted),
     }
 }
 
-/// What is to be said of stores that are not asked although the step gives them a credential: an empty one. A GitHub secret
-/// that does not exist (any more) arrives so, and without a word a lower source would win by that.
+/// The remarks about stores that are skipped because the step gives them an empty credential. A GitHub secret that does not
+/// exist (any more) arrives empty, and without a remark a source of lower priority would win unnoticed.
 pub fn without_credentials(
     settings: &Settings,
     configured: &BTreeMap<SourceId, SourceConfig>,
@@ -107,16 +109,16 @@ pub fn without_credentials(
             let empty = |name: &String| settings.variables.has(name) && settings.variables.value(name).is_none();
             let name = names.find(empty)?;
             Some(Remark {
-                text: format!("{id} is not asked: {name} is set, and empty"),
+                text: format!("skipping {id}: {name} is set, but empty"),
                 remedy: Some(format!(
-                    "Is there a GitHub secret behind it, by this name and for this environment? (One that does not exist arrives empty.) When {id} is not meant, take {name} out of the step's `env:`."
+                    "Check that the GitHub secret exists, with this name and in this environment (one that does not exist arrives empty). If you do not use {id}, remove {name} from the step's `env:`."
                 )),
             })
         })
         .collect()
 }
 
-/// The variables that hold credentials of the configured sources and of the built-in ones: for no child.
+/// The variables with credentials of the configured and the built-in sources, which no child process gets.
 pub fn credential_variables(configured: &BTreeMap<SourceId, SourceConfig>) -> BTreeSet<OsString> {
     let all = candidates(configured).unwrap_or_default();
     all.iter()
@@ -127,7 +129,7 @@ pub fn credential_variables(configured: &BTreeMap<SourceId, SourceConfig>) -> BT
         .collect()
 }
 
-/// Every source that there may be, by priority: of each kind the one of its own name, then those that the manifest names.
+/// Every possible source, by priority: of each kind the one with the kind's name, then those that the manifest defines.
 pub(super) fn candidates(
     configured: &BTreeMap<SourceId, SourceConfig>,
 ) -> Result<Vec<(&'static SourceKind, SourceId)>> {
@@ -137,7 +139,7 @@ pub(super) fn candidates(
     for kind in SOURCES {
         let own = id(kind.name)?;
         let named = configured.keys().filter(|id| **id != own && is(id, kind));
-        // An id that is a kind's name and says another kind is the other kind's.
+        // An id that is a kind's name but sets another kind belongs to the other kind.
         let first = Some(&own).filter(|own| is(own, kind));
         all.extend(first.into_iter().chain(named).map(|id| (kind, id.clone())));
     }
@@ -146,8 +148,9 @@ pub(super) fn candidates(
 
 fn id(text: &str) -> Result<SourceId> {
     SourceId::parse(text).ok_or_else(|| {
-        Error::new(Code::SourceUnknown, "sources: an entry is no source's id")
-            .hint("An id is lower-case letters, digits and hyphens, e.g. `docker-secrets, dotenv, env`.")
+        Error::new(Code::SourceUnknown, "sources: an entry is not a valid source id").hint(
+            "An id consists of lower-case letters, digits and hyphens, e.g. `docker-secrets, dotenv, env`.",
+        )
     })
 }
 
@@ -176,24 +179,24 @@ fn open_one(
 
 fn not_configured(id: &SourceId, kind: &SourceKind) -> Error {
     let remedy = match kind.name {
-        "dotenv" => "Give the file by `env-file`, or leave `dotenv` out of `sources`.".to_owned(),
+        "dotenv" => "Set `env-file`, or remove `dotenv` from `sources`.".to_owned(),
         "docker-secrets" => {
-            "Give its directory in the manifest: `sources: { docker-secrets: { dir: … } }`.".to_owned()
+            "Set its directory in the manifest: `sources: { docker-secrets: { dir: … } }`.".to_owned()
         }
         "vault" => format!(
-            "Give its address: `{}ADDR`, or `sources: {{ {id}: {{ addr: https://… }} }}`.",
+            "Set its address: `{}ADDR`, or `sources: {{ {id}: {{ addr: https://… }} }}`.",
             variable_prefix(id, kind)
         ),
         "aws" => format!(
-            "Give its region: `{}REGION`, or `sources: {{ {id}: {{ region: … }} }}`.",
+            "Set its region: `{}REGION`, or `sources: {{ {id}: {{ region: … }} }}`.",
             variable_prefix(id, kind)
         ),
         "azure" => format!(
-            "Give the vault: `azure-vault-url`, or `sources: {{ {id}: {{ vault-url: https://….vault.azure.net }} }}`."
+            "Set the vault: `azure-vault-url`, or `sources: {{ {id}: {{ vault-url: https://….vault.azure.net }} }}`."
         ),
-        _ => format!("Give it a login in the step's `env:`, see docs/sources/{}.md.", kind.name),
+        _ => format!("Add a login to the step's `env:`, see docs/sources/{}.md.", kind.name),
     };
-    Error::new(Code::SourceUnknown, format!("sources: `{id}` is not configured here")).hint(remedy)
+    Error::new(Code::SourceUnknown, format!("sources: `{id}` is not configured")).hint(remedy)
 }
 
 fn no_such_source(id: &SourceId, manifest: &Manifest) -> Error {
@@ -202,6 +205,6 @@ fn no_such_source(id: &SourceId, manifest: &Manifest) -> Error {
     let meant = meant(id.as_str(), known.iter().map(String::as_str));
     let meant = meant.map(|meant| format!("Did you mean `{meant}`? ")).unwrap_or_default();
     let known = known.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
-    Error::new(Code::SourceUnknown, format!("sources: there is no source `{id}`"))
+    Error::new(Code::SourceUnknown, format!("sources: unknown source `{id}`"))
         .hint(format!("{meant}The sources are: {known}."))
 }

@@ -1,4 +1,4 @@
-//! What is said of one source: by action inputs, by the manifest, by the vendor's own variables, in this order.
+//! The settings of one source: from action inputs, the manifest and the vendor's own variables, in this order.
 
 use std::collections::BTreeMap;
 
@@ -9,12 +9,12 @@ use crate::manifest::{Manifest, SourceConfig, SourceId};
 use crate::secret::SecretValue;
 use crate::settings::{Environment, Settings};
 
-/// The settings and credentials of one source. It has no `Debug`: it holds credentials.
+/// The settings and credentials of one source. It has no `Debug`, because it contains credentials.
 pub struct Options {
     /// The source's id.
     pub id: SourceId,
-    /// Whether somebody speaks of this source: the manifest, an input, `sources`, or a reference. One that is there only
-    /// by variables may be somebody else's (an earlier login to a registry, say): see [`super::Source::is_ambient`].
+    /// Whether anything names this source: the manifest, an input, `sources`, or a reference. The variables of one that
+    /// nothing names may have another purpose (for example, a registry login): see [`super::Source::is_ambient`].
     pub named: bool,
     values: BTreeMap<&'static str, Value>,
     variables: Environment,
@@ -28,7 +28,7 @@ struct Value {
 }
 
 impl Options {
-    /// Gathers what is said of the source `id`.
+    /// Collects the settings of the source `id`.
     pub fn new(id: &SourceId, kind: &'static SourceKind, settings: &Settings, manifest: &Manifest) -> Self {
         let own = id.as_str() == kind.name;
         let prefix = variable_prefix(id, kind);
@@ -55,35 +55,35 @@ impl Options {
         Self { id: id.clone(), named, values, variables: settings.variables.clone(), prefix }
     }
 
-    /// Whether anything is said of it at all, if only by variables: a credential, or a setting that is its alone (many
-    /// programs of a machine share authorities).
+    /// Whether it has any settings, at least in variables: a credential, or a setting of its own (CA certificates are often
+    /// shared by many programs of a machine).
     pub fn is_spoken_of(&self, kind: &SourceKind) -> bool {
         let mut settings = self.values.keys();
         settings.any(|name| *name != "ca-certificates")
             || kind.credentials.iter().any(|end| self.credential(end).is_some())
     }
 
-    /// A setting as it was written, blanks around it cut off; `None` when nobody says it.
+    /// A setting as it was written, without spaces around it; `None` if it is not set.
     pub fn text(&self, setting: &str) -> Option<&str> {
         self.values.get(setting).map(|value| value.text.as_str())
     }
 
-    /// Who said a setting, for errors: "the input `vault-addr`", "`sources.vault.addr`" or "`VAULT_ADDR`".
+    /// Where a setting comes from, for errors: "the input `vault-addr`", "`sources.vault.addr`" or "`VAULT_ADDR`".
     pub fn said_by(&self, setting: &str) -> String {
         self.values.get(setting).map_or_else(|| format!("`{setting}`"), |value| value.said_by.clone())
     }
 
-    /// Whether the manifest says a setting, and not who set up the run.
+    /// Whether a setting comes from the manifest, and not from the inputs or variables of the run.
     pub fn is_in_manifest(&self, setting: &str) -> bool {
         self.values.get(setting).is_some_and(|value| value.in_manifest)
     }
 
-    /// Refuses to hand a login that is given by variables to a server that the manifest names, when the variable which
-    /// goes with the login names another one. `end` is that variable's, `example` a second source's entry and variable, and `same` tells whether two texts mean the
-    /// same server.
+    /// Refuses to send a login from variables to a server from the manifest, if the variable that belongs to the login names
+    /// another server. `end` is that variable's suffix, `example` a second source's entry and variable, and `same` compares
+    /// two server names.
     ///
     /// # Errors
-    /// `usage`, with how to say whose login it is.
+    /// `usage`, with how to set which server the login is for.
     pub fn refuse_login_of_another(
         &self,
         setting: &str,
@@ -100,21 +100,21 @@ impl Options {
         }
         let said_by = self.said_by(setting);
         let fact = format!(
-            "{said_by} and `{variable}` name two servers, and the login is given by variables: whose is it?"
+            "{said_by} and `{variable}` are two different servers, and it is unclear which one the login in the variables is for"
         );
         Err(Error::new(Code::Usage, fact).hint(format!(
-            "Unset `{variable}` where the login is for the server of {said_by}. A second server has an id of its own in `sources`, and with that variables of its own: {example}."
+            "If the login is for the server of {said_by}, unset `{variable}`. Give a second server its own id in `sources`, and so its own variables: {example}."
         )))
     }
 
-    /// A setting that cannot be: who said it, `what` is wrong, and its length. What stands there may be a misplaced value.
+    /// The error for an invalid setting: where it comes from, `what` is wrong, and its length. It may be a misplaced value.
     pub fn unusable(&self, setting: &str, what: &str) -> Error {
         let length = self.text(setting).unwrap_or_default().chars().count();
         Error::new(Code::Usage, format!("{} {what} ({})", self.said_by(setting), count(length, "character")))
     }
 
-    /// Refuses a manifest that holds a private key, where a setting may name its file: a key is a secret, and a manifest is
-    /// for everyone who sees the repository. `what` the setting holds, and the end of the variable that may hold it.
+    /// Refuses a manifest with a private key in a setting that should name its file: a key is a secret, and everyone with access
+    /// to the repository can read a manifest. `what` is in the setting, and the suffix of the variable that may contain it.
     ///
     /// # Errors
     /// `usage`, with what to do about it.
@@ -123,14 +123,14 @@ impl Options {
         let Some(value) = value.filter(|value| value.text.contains("PRIVATE KEY-----")) else {
             return Ok(());
         };
-        let fact = format!("{} holds {what} itself ({})", value.said_by, count(value.text.len(), "byte"));
+        let fact = format!("{} contains {what} itself ({})", value.said_by, count(value.text.len(), "byte"));
         Err(Error::new(Code::Usage, fact).hint(format!(
-            "Make a new key, since everybody who may read the repository has this one, and give it by `{}` or as a file.",
+            "Create a new key, because everyone with access to the repository can read this one, and set it in `{}` or as a file.",
             self.variable(end)
         )))
     }
 
-    /// A credential: the variable whose name ends so. `None` when it is unset or empty.
+    /// A credential: the variable with this suffix. `None` if it is unset or empty.
     pub fn credential(&self, end: &str) -> Option<&SecretValue> {
         self.variables.value(&self.variable(end))
     }
@@ -141,7 +141,7 @@ impl Options {
         format!("{}{end}", self.prefix)
     }
 
-    /// A variable of the process that is nobody's credential (`HOME`, `AWS_PROFILE`).
+    /// A variable of the process that is not a credential (`HOME`, `AWS_PROFILE`).
     pub fn environment(&self) -> &Environment {
         &self.variables
     }

@@ -1,14 +1,14 @@
-//! A refusal that is not about one question yet: a login that failed is the reply to every item, and to every list.
+//! A refusal that is not about one request yet: a failed login is the reply for every item and every list.
 
 use super::{Listing, Refusal, Reply, Signing};
 use crate::error::Error;
 
-/// Why nothing is handed out.
+/// Why nothing can be read.
 #[derive(Clone)]
 pub(super) enum Refused {
     /// The store refuses.
     Denied(Refusal),
-    /// It could not be asked, or its answer was no good.
+    /// It could not be asked, or its response was not valid.
     Failed(Refusal),
 }
 
@@ -23,7 +23,7 @@ impl Refused {
         Self::Failed(Refusal::new(fact, remedy))
     }
 
-    /// The same, said of `what`.
+    /// The same, with `what` as its subject.
     pub(super) fn about(self, what: &str) -> Self {
         match self {
             Self::Denied(refusal) => Self::Denied(refusal.about(what)),
@@ -31,7 +31,7 @@ impl Refused {
         }
     }
 
-    /// What is said to the question for an item.
+    /// The reply for an item.
     pub(super) fn reply(self) -> Reply {
         match self {
             Self::Denied(refusal) => Reply::Denied(refusal),
@@ -39,7 +39,7 @@ impl Refused {
         }
     }
 
-    /// What is said to the question what lies below a prefix.
+    /// The reply for the list below a prefix.
     pub(super) fn listing(self) -> Listing {
         match self {
             Self::Denied(refusal) => Listing::Denied(refusal),
@@ -63,14 +63,14 @@ impl Refused {
 }
 
 impl Refusal {
-    /// The same, said of `what`.
+    /// The same, with `what` as its subject.
     pub(super) fn about(self, what: &str) -> Self {
         Self { fact: format!("{what}: {}", self.fact), ..self }
     }
 }
 
 impl From<Error> for Refusal {
-    /// What is wrong with the settings of a client shows only when it is made, and then fails every item.
+    /// Problems with a client's settings are found only when it is made, and then fail every item.
     fn from(error: Error) -> Self {
         Self { fact: error.fact, remedy: error.hints.join("\n") }
     }

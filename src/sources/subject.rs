@@ -1,24 +1,24 @@
 //! The subject of a workflow's identity token, which GitHub writes in two forms: `repo:OWNER/REPOSITORY:…`, and since
-//! 2026-07-15, for repositories that are new, renamed or moved, `repo:OWNER@ID/REPOSITORY@ID:…` (docs.github.com, "OpenID
-//! Connect reference", "Immutable subject claims"). Who trusts the one form refuses the other.
+//! 2026-07-15, for repositories that are new, renamed or transferred, `repo:OWNER@ID/REPOSITORY@ID:…` (docs.github.com, "OpenID
+//! Connect reference", "Immutable subject claims"). A policy for one form does not match the other.
 
 use crate::secret::SecretValue;
 
 use super::identity::claim;
 
-/// What to compare when a token was refused for its subject: the same subject in GitHub's other form, which the policy may
-/// have. Nothing when the token does not say enough to tell it.
+/// A hint for a token that was refused for its subject: the same subject in GitHub's other form, which the policy may have.
+/// Nothing if the token does not have the claims for it.
 pub(super) fn other_form_said(token: &SecretValue) -> Option<String> {
     let subject = claim(token, "sub")?;
     if let Some(by_names) = without_ids(&subject) {
         return Some(format!(
-            "The subject has the numbers of owner and repository, as for every repository that was made, renamed or moved since 2026-07-15. A policy that was written for names alone does not fit it; perhaps it has `{by_names}`."
+            "The subject contains the IDs of owner and repository, as for every repository that was created, renamed or transferred since 2026-07-15. A policy that was written for names only does not match it; the policy may have `{by_names}`."
         ));
     }
     let (owner, repository) = (claim(token, "repository_owner_id")?, claim(token, "repository_id")?);
     let by_ids = with_ids(&subject, &owner, &repository)?;
     Some(format!(
-        "The subject has names alone, as for repositories from before 2026-07-15. A policy with the numbers of owner and repository does not fit it; perhaps it has `{by_ids}`."
+        "The subject contains only names, as for repositories from before 2026-07-15. A policy with the IDs of owner and repository does not match it; the policy may have `{by_ids}`."
     ))
 }
 
@@ -57,11 +57,11 @@ mod tests {
     #[test]
     fn each_form_is_told_with_the_other() {
         let by_ids = said(r#"{"sub":"repo:o@1/r@2:environment:a@b"}"#).unwrap();
-        assert!(by_ids.ends_with("perhaps it has `repo:o/r:environment:a@b`."), "{by_ids}");
+        assert!(by_ids.ends_with("the policy may have `repo:o/r:environment:a@b`."), "{by_ids}");
         let by_names =
             said(r#"{"sub":"repo:o/r:ref:refs/heads/x","repository_id":"2","repository_owner_id":"1"}"#);
         let by_names = by_names.unwrap();
-        assert!(by_names.ends_with("perhaps it has `repo:o@1/r@2:ref:refs/heads/x`."), "{by_names}");
+        assert!(by_names.ends_with("the policy may have `repo:o@1/r@2:ref:refs/heads/x`."), "{by_names}");
     }
 
     #[test]

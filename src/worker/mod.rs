@@ -1,9 +1,9 @@
 //! The worker side: how a program in a container gets its secrets, as a library and as three commands. It needs no engine,
 //! no manifest and no store.
 //!
-//! A secret is looked for in three places, and the first that has it wins: the file of its name, in lower case, in
-//! `/run/secrets`; the file that the variable `NAME_FILE` names; the variable `NAME`. Only what is not there at all lets
-//! the next place win: a file that is there and cannot be read is an error, since what stands below may be an old value.
+//! A secret is looked up in three places, and the first that has it wins: the file of its name, in lower case, in
+//! `/run/secrets`; the file that the variable `NAME_FILE` names; the variable `NAME`. The next place is used only if the
+//! one before does not exist: a file that cannot be read is an error, because the next place may have an old value.
 
 mod program;
 mod read;
@@ -46,8 +46,8 @@ pub enum Place {
 
 /// Loads a secret of this process: its bytes, exactly as they are.
 ///
-/// Fails with [`Code::SecretNameInvalid`], with [`Code::SecretsMissing`] when it is in none of the three places, and with
-/// [`Code::SourceDenied`] or [`Code::SourceFailed`] when its file cannot be read. No error holds a value.
+/// Fails with [`Code::SecretNameInvalid`], with [`Code::SecretsMissing`] if it is in none of the three places, and with
+/// [`Code::SourceDenied`] or [`Code::SourceFailed`] if its file cannot be read. No error contains a value.
 ///
 /// ```no_run
 /// let key = claude_secrets::worker::load("ANTHROPIC_API_KEY")?;
@@ -85,7 +85,7 @@ impl Worker {
         self.find(&name)?.map(|found| found.value).ok_or_else(|| self.missing(&name))
     }
 
-    /// Looks for a secret; `None` when it is in none of the three places. Fails when its file cannot be read.
+    /// Looks up a secret; `None` if it is in none of the three places. Fails if its file cannot be read.
     pub fn find(&self, name: &SecretName) -> Result<Option<Found>> {
         let path = self.secrets.join(name.file_name());
         if let Some(value) = read::file(&path).map_err(|fault| fault.of_a_mounted_file(name, &path))? {
@@ -102,8 +102,8 @@ impl Worker {
         Ok(value.map(|value| Found { value, place: Place::Variable(name.to_string()) }))
     }
 
-    /// The names of what is mounted: every file of the directory whose name in capitals is a variable's, and every variable
-    /// `NAME_FILE` that names a file of the directory. Fails when the directory is there and cannot be read.
+    /// The names of the mounted secrets: every file of the directory whose name in capitals is a variable name, and every
+    /// variable `NAME_FILE` that names a file of the directory. Fails if the directory exists and cannot be read.
     pub fn mounted(&self) -> Result<Vec<SecretName>> {
         let files = read::names(&self.secrets)?;
         let files = files.iter().filter_map(|file| SecretName::parse(&file.to_ascii_uppercase()).ok());
@@ -140,8 +140,8 @@ impl fmt::Display for Place {
     }
 }
 
-/// A value that may be printed. A terminal would obey what a value tells it (a control sequence can move the cursor, or
-/// rename the window), so a value that holds such is refused there; elsewhere every value may be printed.
+/// A value that may be printed. A terminal would interpret control sequences in it (one can move the cursor, or rename the
+/// window), so a value with control characters is refused there; elsewhere every value may be printed.
 pub fn printable(value: SecretValue, to_a_terminal: bool) -> Result<SecretValue> {
     let text = std::str::from_utf8(value.expose());
     let is_tame =
@@ -149,16 +149,19 @@ pub fn printable(value: SecretValue, to_a_terminal: bool) -> Result<SecretValue>
     if !to_a_terminal || is_tame {
         return Ok(value);
     }
-    let fact = format!("the value ({}) holds control characters, which a terminal would obey", value.shape());
+    let fact = format!(
+        "the value ({}) contains control characters, which a terminal would interpret",
+        value.shape()
+    );
     Err(Error::new(Code::SecretInvalid, fact)
         .hint("Write it to a file or a pipe: `claude-secrets get NAME > file`."))
 }
 
-/// A name, as somebody wrote it. What is none may be a value in the wrong place, and is not repeated.
+/// Parses a name. An invalid one may be a misplaced value, and is not repeated.
 pub fn name(text: &str) -> Result<SecretName> {
     SecretName::parse(text).map_err(|error| {
-        Error::new(Code::SecretNameInvalid, format!("what stands for a secret's name is none: {error}"))
-            .hint("Give the name as it is declared, e.g. `ANTHROPIC_API_KEY`.")
+        Error::new(Code::SecretNameInvalid, format!("not a valid secret name: {error}"))
+            .hint("Use the name as it is declared, e.g. `ANTHROPIC_API_KEY`.")
     })
 }
 
@@ -206,7 +209,7 @@ mod tests {
         assert_eq!(worker.load("OTHER").unwrap().expose(), b"canary");
         let gone = [("KEY_FILE", "/no/such".to_owned()), ("KEY", "canary".to_owned())];
         let error = self::worker(Path::new("/no"), &gone).load("KEY").err().unwrap();
-        assert!(error.to_string().contains("KEY_FILE names a file that is not there: /no/such"), "{error}");
+        assert!(error.to_string().contains("KEY_FILE names a file that does not exist: /no/such"), "{error}");
     }
 
     #[test]

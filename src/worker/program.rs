@@ -8,19 +8,19 @@ use crate::error::{Code, Error, Result};
 use crate::harden;
 use crate::secret::SecretName;
 
-/// The exit status when the program was not started because of its secrets, as of env(1) and of the launcher.
+/// The exit status if the program was not started because of its secrets, like env(1)'s and the launcher's.
 const NOT_STARTED: u8 = 125;
 
 impl Worker {
-    /// Replaces this process by a program that has these secrets as variables; without names, everything that is mounted.
-    /// For what is set, `NAME_FILE` is taken away: many programs refuse to have both. Returns only when the program was
-    /// not started: what to say, and the exit status.
+    /// Replaces this process with a program that has these secrets as variables; without names, all mounted secrets.
+    /// `NAME_FILE` of a secret is removed, because many programs refuse to have both. Returns only if the program was not
+    /// started: the message, and the exit status.
     pub fn start(&self, names: &[SecretName], command: Vec<OsString>) -> (String, u8) {
         let variables = match self.environment(names) {
             Ok(variables) => variables,
             Err(error) => return (format!("error: {error}\n"), NOT_STARTED),
         };
-        // Words of a command line hold no NUL.
+        // Command-line arguments contain no NUL.
         let words: Vec<CString> =
             command.into_iter().flat_map(|word| CString::new(word.into_vec())).collect();
         harden::undo_for_another_program();
@@ -59,7 +59,7 @@ impl Worker {
     fn variable(&self, name: &SecretName) -> Result<CString> {
         let found = self.find(name)?.ok_or_else(|| self.missing(name))?;
         entry(name.as_str().as_bytes(), found.value.expose()).ok_or_else(|| {
-            let fact = format!("{name} ({}) holds a NUL byte, and no variable can", found.place);
+            let fact = format!("{name} ({}) contains a NUL byte, which a variable cannot", found.place);
             Error::new(Code::SecretInvalid, fact).hint("Let the program read the file itself.")
         })
     }

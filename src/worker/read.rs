@@ -7,13 +7,13 @@ use crate::error::{Code, Error, Result, plain_reason};
 use crate::files;
 use crate::secret::{SecretName, SecretValue};
 
-/// A file that is larger is no secret.
+/// A larger file is not a secret.
 const LARGEST: u64 = 16 * 1024 * 1024;
 
-/// Why a file that is there cannot be read.
+/// Why an existing file cannot be read.
 pub(super) struct Fault(std::io::Error);
 
-/// The bytes of a file, exactly; `None` when there is none.
+/// The exact bytes of a file; `None` if it does not exist.
 pub(super) fn file(path: &Path) -> Result<Option<SecretValue>, Fault> {
     match files::read(path, LARGEST) {
         Ok(contents) => Ok(Some(contents.value)),
@@ -22,7 +22,7 @@ pub(super) fn file(path: &Path) -> Result<Option<SecretValue>, Fault> {
     }
 }
 
-/// The names of the files in a directory that are text; none when there is no directory.
+/// The names of the files in a directory that are UTF-8; none if it does not exist.
 pub(super) fn names(directory: &Path) -> Result<Vec<String>> {
     let failed = |error: &std::io::Error| {
         Error::new(
@@ -41,7 +41,7 @@ pub(super) fn names(directory: &Path) -> Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in entries {
         let entry = entry.map_err(|error| failed(&error))?;
-        // A volume of ours has links and hidden folders of its own beside the secrets.
+        // Our volumes also have links and hidden directories of their own.
         if std::fs::metadata(entry.path()).is_ok_and(|kind| kind.is_file()) {
             names.extend(entry.file_name().into_string());
         }
@@ -49,9 +49,9 @@ pub(super) fn names(directory: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// A variable names a file, and there is none: never the variable below it, which would be a guess.
+/// A variable names a file that does not exist. The next place is not used, which would be a guess.
 pub(super) fn nothing_named(variable: &str, path: &Path) -> Error {
-    Error::new(Code::SourceFailed, format!("{variable} names a file that is not there: {}", path.display()))
+    Error::new(Code::SourceFailed, format!("{variable} names a file that does not exist: {}", path.display()))
         .hint(format!("Correct the path in {variable}, or unset it."))
 }
 

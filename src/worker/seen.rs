@@ -1,4 +1,4 @@
-//! What a worker can see: names, from where, and the values' shapes.
+//! Lists what a worker can see: the names, the places and the values' shapes.
 
 use std::fmt::Write as _;
 
@@ -7,8 +7,8 @@ use crate::error::{Code, Error, Problem, Result};
 use crate::secret::SecretName;
 
 impl Worker {
-    /// A line for each secret that can be loaded, and an error with all that cannot, where there are such. Without names,
-    /// what is mounted; then it is an error when that is nothing. No value is in either.
+    /// A line for each secret that can be loaded, and an error with all that cannot, if any. Without names, all mounted
+    /// secrets; then it is an error if there are none. Neither contains a value.
     pub fn seen(&self, names: &[SecretName]) -> (String, Result<()>) {
         let mounted;
         let names = if names.is_empty() {
@@ -41,7 +41,7 @@ impl Worker {
     }
 }
 
-/// One error of several: its own when it is alone, else the gravest situation with all of them as problems.
+/// One error from several: itself if it is the only one, else the most serious code with all of them as problems.
 pub(super) fn all(mut failures: Vec<Error>) -> Result<()> {
     if failures.len() < 2 {
         return failures.pop().map_or(Ok(()), Err);

@@ -13,50 +13,50 @@ fn run() -> Run {
 #[test]
 fn each_setting_that_cannot_work_is_named_with_what_would() {
     let cases: Vec<(Run, &str, &str)> = vec![
-        (run().input("aws-region", "canary"), "the input `aws-region` names no region (6 characters)", "eu-central-1"),
-        (run().variable("AWS_REGION", "eu-central-1a"), "`AWS_REGION` names no region", "zone"),
-        (run().sources("aws: { region: Canary }"), "`sources.aws.region` names no region", "eu-central-1"),
-        (run().input("aws-role-arn", "canary"), "the input `aws-role-arn` is no ARN of a role", "get-role"),
-        (run().variable("AWS_ROLE_ARN", "arn:aws:iam::1:role/canary"), "`AWS_ROLE_ARN` is no ARN of a role", "role/NAME"),
+        (run().input("aws-region", "canary"), "the input `aws-region` is not a valid region (6 characters)", "eu-central-1"),
+        (run().variable("AWS_REGION", "eu-central-1a"), "`AWS_REGION` is not a valid region", "zone"),
+        (run().sources("aws: { region: Canary }"), "`sources.aws.region` is not a valid region", "eu-central-1"),
+        (run().input("aws-role-arn", "canary"), "the input `aws-role-arn` is not the ARN of a role", "get-role"),
+        (run().variable("AWS_ROLE_ARN", "arn:aws:iam::1:role/canary"), "`AWS_ROLE_ARN` is not the ARN of a role", "role/NAME"),
         (
             run().input("aws-role-arn", ROLE).sources("aws: { role-session-name: 'canary canary' }"),
-            "`sources.aws.role-session-name` is no name of a session",
+            "`sources.aws.role-session-name` is not a valid session name",
             "2 to 64",
         ),
-        (run().variable("AWS_ENDPOINT_URL", "canary.example.com"), "`AWS_ENDPOINT_URL` is no address", "scheme"),
+        (run().variable("AWS_ENDPOINT_URL", "canary.example.com"), "`AWS_ENDPOINT_URL` is not a server address", "scheme"),
         (
             run().variable("AWS_ENDPOINT_URL", "https://user:canary@example.com"),
-            "`AWS_ENDPOINT_URL` is no address",
+            "`AWS_ENDPOINT_URL` is not a server address",
             "scheme",
         ),
         (
             run().sources("aws: { endpoint-url: 'ftp://canary' }"),
-            "`sources.aws.endpoint-url` is no address",
-            "the region says where",
+            "`sources.aws.endpoint-url` is not a server address",
+            "the region determines the address",
         ),
         (
             run().sources("aws: { endpoint-url: 'https://canary.example.com' }"),
-            "aws: `sources.aws.endpoint-url` is no address of Amazon's, and the login is given by variables for Amazon",
+            "aws: `sources.aws.endpoint-url` is not an Amazon address, but the login in the variables is for Amazon",
             "AWS_ENDPOINT_URL_SECRETS_MANAGER",
         ),
         (
             run().sources("aws: { endpoint-url: 'https://amazonaws.com.canary.example' }").without("AWS_ENDPOINT_URL"),
-            "aws: `sources.aws.endpoint-url` is no address of Amazon's",
-            "an id of its own",
+            "aws: `sources.aws.endpoint-url` is not an Amazon address",
+            "its own id",
         ),
-        (run().variable("AWS_SECRET_ACCESS_KEY", ""), "AWS_ACCESS_KEY_ID is set, and AWS_SECRET_ACCESS_KEY is not", "both or none"),
-        (run().without("AWS_ACCESS_KEY_ID"), "AWS_SECRET_ACCESS_KEY is set, and AWS_ACCESS_KEY_ID is not", "both or none"),
+        (run().variable("AWS_SECRET_ACCESS_KEY", ""), "AWS_ACCESS_KEY_ID is set, but AWS_SECRET_ACCESS_KEY is not", "both or neither"),
+        (run().without("AWS_ACCESS_KEY_ID"), "AWS_SECRET_ACCESS_KEY is set, but AWS_ACCESS_KEY_ID is not", "both or neither"),
         (
             run().variable("AWS_SECRET_ACCESS_KEY", "canary\n"),
-            "AWS_SECRET_ACCESS_KEY holds a blank, a line break or another character that no key of AWS has (7 bytes, 2 lines)",
-            "pasted",
+            "AWS_SECRET_ACCESS_KEY contains a space, a line break or another character that AWS keys do not have (7 bytes, 2 lines)",
+            "extra characters",
         ),
-        (run().variable("AWS_SESSION_TOKEN", "canary canary"), "AWS_SESSION_TOKEN holds a blank", "pasted"),
+        (run().variable("AWS_SESSION_TOKEN", "canary canary"), "AWS_SESSION_TOKEN contains a space", "extra characters"),
         (
             run()
                 .variable("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE000000000")
                 .sources("aws: { ca-certificates: '-----BEGIN CERTIFICATE-----\\ncanary\\n-----END CERTIFICATE-----' }"),
-            "`sources.aws.ca-certificates` holds a certificate that cannot be read",
+            "`sources.aws.ca-certificates` contains a certificate that cannot be read",
             "PEM",
         ),
         (run().variable("AWS_CA_BUNDLE", "/nowhere/bundle.pem"), "the file that `AWS_CA_BUNDLE` names", ""),
@@ -77,7 +77,10 @@ fn two_logins_of_one_source_are_not_chosen_between() {
         .variable("EU_SECRET_ACCESS_KEY", "canary")
         .sources("eu: { kind: aws, profile: deploy }");
     let said = run.error("eu:any").to_string();
-    assert!(said.contains("there are two logins, `sources.eu.profile` and `EU_ACCESS_KEY_ID`"), "{said}");
+    assert!(
+        said.contains("two logins are configured, `sources.eu.profile` and `EU_ACCESS_KEY_ID`"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -106,10 +109,10 @@ async fn a_malformed_reference_is_told_and_the_others_are_read() {
         .await;
     assert_eq!(told[0].value(), b"value");
     for (told, fact) in told[1..5].iter().zip([
-        "aws:malformed key: character 10 of the name is one that no name",
-        "aws:arn:aws:secretsmanager:eu-west-1: it is no whole ARN",
-        "aws:arn:aws-cn:secretsmanager:cn-north-1:111122223333:secret:x: it is of the partition `aws-cn`, and this source is at home in eu-central-1",
-        "it is an ARN of something else than a secret (s3)",
+        "aws:malformed key: character 10 of the name is not allowed",
+        "aws:arn:aws:secretsmanager:eu-west-1: it is not a complete ARN",
+        "aws:arn:aws-cn:secretsmanager:cn-north-1:111122223333:secret:x: it is in the partition `aws-cn`, but this source uses eu-central-1",
+        "it is an ARN of something other than a secret (s3)",
     ]) {
         assert!(told.failed().contains(fact), "{}", told.said());
     }

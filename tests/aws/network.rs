@@ -21,7 +21,7 @@ fn anybody(url: &str) -> Run {
 
 /// Whether it is said that a host has no address, or, on a machine whose name server is out of reach, none in time.
 fn no_way_to(host: &str, said: &str) -> bool {
-    said.contains(&format!(": there is no host {host}")) || said.contains("no connection: no answer")
+    said.contains(&format!(": unknown host {host}")) || said.contains("no connection: no answer")
 }
 
 #[tokio::test]
@@ -89,7 +89,7 @@ async fn aws_itself_is_reached_through_the_proxy_for_https() {
 async fn a_proxy_of_another_kind_is_refused_with_what_is_supported_and_without_its_login() {
     let run = anybody("http://unused").without("AWS_ENDPOINT_URL");
     let said = run.variable("HTTPS_PROXY", "socks5://user:canary@127.0.0.1:1").one("aws:any").await.failed();
-    assert!(said.contains("the proxy's address cannot be used\nWrite it as `http://host:port`"), "{said}");
+    assert!(said.contains("the proxy address cannot be used\nWrite it as `http://host:port`"), "{said}");
     assert!(!said.contains("canary"), "{said}");
 }
 
@@ -98,7 +98,7 @@ async fn a_region_that_does_not_exist_is_told_by_the_host_that_does_not() {
     let run = anybody("http://unused").without("AWS_ENDPOINT_URL").variable("AWS_REGION", "eu-nowhere-9");
     let said = run.one("aws:any").await.failed();
     assert!(no_way_to("secretsmanager.eu-nowhere-9.amazonaws.com", &said), "{said}");
-    assert!(said.contains("Is the region eu-nowhere-9 (`AWS_REGION`) right"), "{said}");
+    assert!(said.contains("Check the region eu-nowhere-9 (`AWS_REGION`)"), "{said}");
 }
 
 #[tokio::test]
@@ -110,7 +110,7 @@ async fn a_server_that_is_not_there_and_one_that_says_nothing_are_told_apart() {
     let started = Instant::now();
     let said =
         anybody(&format!("http://{}", silent.address)).input("timeout", "1s").one("aws:any").await.failed();
-    assert!(said.contains("no answer within the 1s"), "{said}");
+    assert!(said.contains("no answer within the timeout of 1s"), "{said}");
     assert!(started.elapsed() < Duration::from_secs(3));
 }
 
@@ -138,7 +138,7 @@ async fn a_server_that_asks_for_more_time_than_there_is_is_not_waited_for() {
     server.rule(Rule::always(Fault::Status { status: 400, headers, body }));
     let started = Instant::now();
     let said = anybody(&server.url()).one("aws:any").await.failed();
-    assert!(said.contains("takes no more requests for now"), "{said}");
+    assert!(said.contains("is throttling requests"), "{said}");
     assert!(started.elapsed() < Duration::from_secs(5) && server.seen().len() == 1);
 }
 
@@ -181,5 +181,5 @@ async fn an_address_without_tls_is_warned_of_unless_it_is_this_machine() {
     let far =
         run.variable("AWS_ENDPOINT_URL", "http://store.example.com").variable("HTTP_PROXY", &between.url());
     let warnings = far.resolve("KEY? = aws:plain/key").await.warnings;
-    assert!(warnings.iter().any(|warning| warning.text.contains("without TLS")), "{warnings:?}");
+    assert!(warnings.iter().any(|warning| warning.text.contains("does not use TLS")), "{warnings:?}");
 }

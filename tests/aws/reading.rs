@@ -176,7 +176,7 @@ async fn versions_are_read_by_stage_and_by_id() {
         .await;
     let values: Vec<&[u8]> = told[..3].iter().map(Told::value).collect();
     assert_eq!(values, [&b"second"[..], b"first", b"second"]);
-    assert!(told[3].absent().contains("the secret is there, and has no such version"));
+    assert!(told[3].absent().contains("the secret exists, but has no such version"));
     let Reply::Found(previous) = &told[1].0 else { unreachable!() };
     let by_id = format!("aws:versions/key@{}", previous.version.as_ref().unwrap());
     assert_eq!(run.one(&by_id).await.value(), b"first");
@@ -199,7 +199,7 @@ async fn what_is_marked_for_deletion_is_not_absent() {
         [run.one("aws:deleted/key").await, run.all(&["aws:deleted/key", "aws:deleted/other"]).await.remove(0)]
     {
         let said = told.failed();
-        assert!(said.contains("marked for deletion") && said.contains(restore), "{said}");
+        assert!(said.contains("scheduled for deletion") && said.contains(restore), "{said}");
     }
 }
 
@@ -232,7 +232,7 @@ async fn who_may_not_list_is_told_what_allows_it() {
         }
         _ => panic!("not denied"),
     }
-    for (prefix, why) in [("a b", "character 2"), ("arn:aws:secretsmanager:", "not by ARNs")] {
+    for (prefix, why) in [("a b", "character 2"), ("arn:aws:secretsmanager:", "not by ARN")] {
         match Run::at(&aws.url()).keys(&keys).list(prefix).await {
             Listing::Failed(refusal) => assert!(refusal.fact.contains(why), "{}", refusal.fact),
             _ => panic!("{prefix}: not failed"),

@@ -37,16 +37,26 @@ async fn told(fault: Fault, reference: &str) -> Told {
 async fn every_code_has_a_sentence_of_its_own() {
     for (code, reply, fact, remedy) in [
         ("ResourceNotFoundException", "absent", "no such secret, or one without a value", ""),
-        ("InvalidRequestException", "failed", "marked for deletion", "restore-secret"),
+        ("InvalidRequestException", "failed", "scheduled for deletion", "restore-secret"),
         (
             "AccessDeniedException",
             "denied",
-            "the key in `AWS_ACCESS_KEY_ID` may not read it",
+            "the key in `AWS_ACCESS_KEY_ID` is not allowed to read it",
             "secretsmanager:GetSecretValue",
         ),
-        ("AccessDeniedException", "denied", "the key in `AWS_ACCESS_KEY_ID` may not read it", "kms:Decrypt"),
+        (
+            "AccessDeniedException",
+            "denied",
+            "the key in `AWS_ACCESS_KEY_ID` is not allowed to read it",
+            "kms:Decrypt",
+        ),
         ("DecryptionFailure", "failed", "cannot decrypt it with its KMS key", "kms:Decrypt"),
-        ("InvalidParameterException", "failed", "no name or version of a secret", "list-secrets"),
+        (
+            "InvalidParameterException",
+            "failed",
+            "not accept this as the name or version of a secret",
+            "list-secrets",
+        ),
         ("ExpiredTokenException", "denied", "the credentials have expired", "id-token: write"),
         ("RequestExpired", "denied", "the credentials have expired", "right before this step"),
         ("UnrecognizedClientException", "denied", "AWS does not know these credentials", "AWS_SESSION_TOKEN"),
@@ -59,7 +69,7 @@ async fn every_code_has_a_sentence_of_its_own() {
         ("InvalidSignatureException", "denied", "does not accept the signature", "clock"),
         ("RequestTimeTooSkewed", "denied", "does not accept the signature", "clock"),
         ("OptInRequired", "failed", "the region eu-central-1 (`AWS_REGION`) is not enabled", "Enable"),
-        ("NotYetKnownException", "failed", "refused (NotYetKnownException", "API reference"),
+        ("NotYetKnownException", "failed", "refused the request (NotYetKnownException", "API reference"),
     ] {
         let told = told(refusing(400, code, "Message"), "aws:team/key").await;
         let said = told.said();
@@ -82,13 +92,13 @@ async fn a_code_counts_whatever_the_status_and_the_spelling_of_the_message() {
 #[tokio::test]
 async fn what_may_be_better_a_moment_later_is_asked_four_times() {
     for (fault, fact) in [
+        (refusing(400, "ThrottlingException", "message"), "is throttling requests (ThrottlingException"),
         (
-            refusing(400, "ThrottlingException", "message"),
-            "takes no more requests for now (ThrottlingException",
+            refusing(500, "InternalServiceError", "message"),
+            "reported an internal error (InternalServiceError",
         ),
-        (refusing(500, "InternalServiceError", "message"), "has a fault of its own (InternalServiceError"),
-        (Fault::status(503), "answered with status 503 and none of AWS's codes"),
-        (Fault::status(429), "answered with status 429 and none of AWS's codes"),
+        (Fault::status(503), "answered with status 503 and without an AWS error code"),
+        (Fault::status(429), "answered with status 429 and without an AWS error code"),
     ] {
         let server = Proxy::alone();
         server.rule(Rule::always(fault));
@@ -156,7 +166,7 @@ async fn one_item_that_aws_takes_for_malformed_does_not_spoil_the_others() {
     server.rule(Rule::always(refusing(400, "ValidationException", "message")));
     let told = run(&server).all(&["aws:team/a", "aws:team/b"]).await;
     assert_eq!(told[0].value(), b"value");
-    assert!(told[1].failed().contains("no name or version of a secret"));
+    assert!(told[1].failed().contains("not accept this as the name or version of a secret"));
 }
 
 #[tokio::test]

@@ -84,7 +84,7 @@ async fn a_workflow_that_is_not_trusted_is_told_what_to_put_into_the_trust_polic
     let run = Run::at(&aws.url()).variables(issuer.variables()).input("aws-role-arn", &role);
     let said = run.one("aws:any").await.denied();
     assert!(said.contains("it does not trust this workflow (AccessDenied"), "{said}");
-    let statement = said.split_once("what this job is:\n").unwrap().1;
+    let statement = said.split_once("in the role's trust policy:\n").unwrap().1;
     let statement: serde_json::Value = serde_json::from_str(statement).expect("it can be pasted");
     let provider = format!("arn:aws:iam::{ACCOUNT}:oidc-provider/token.actions.githubusercontent.com");
     assert_eq!(statement["Principal"]["Federated"], provider);
@@ -108,8 +108,8 @@ async fn a_policy_with_the_other_form_of_the_subject_is_told_apart() {
         let role = aws.role(&format!("other-{name}"), &trusting, &reader("other-form/"));
         let run = Run::at(&aws.url()).variables(issuer.variables()).input("aws-role-arn", &role);
         let said = run.one("aws:other-form/key").await.denied();
-        assert!(said.contains(&format!("perhaps it has `{other}`")), "{said}");
-        let statement = said.split_once("what this job is:\n").unwrap().1;
+        assert!(said.contains(&format!("the policy may have `{other}`")), "{said}");
+        let statement = said.split_once("in the role's trust policy:\n").unwrap().1;
         let statement: serde_json::Value = serde_json::from_str(statement).expect("it can be pasted");
         let must = &statement["Condition"]["StringEquals"];
         assert_eq!(must["token.actions.githubusercontent.com:sub"], own);
@@ -146,7 +146,10 @@ async fn with_keys_it_is_assumed_by_them() {
     assert_eq!(run.again().keys(&may).one("aws:by-keys/key").await.value(), b"value");
     assert!(issuer.asked().is_empty());
     let said = run.keys(&may_not).one("aws:by-keys/key").await.denied();
-    assert!(said.contains("the key in `AWS_ACCESS_KEY_ID` may not assume it (AccessDenied"), "{said}");
+    assert!(
+        said.contains("the key in `AWS_ACCESS_KEY_ID` is not allowed to assume it (AccessDenied"),
+        "{said}"
+    );
     assert!(said.contains(&format!("\"Resource\": \"{role}\"")), "{said}");
 }
 

@@ -39,7 +39,9 @@ async fn a_list_that_leads_to_another_host_is_not_followed() {
     azure.put("bot-key", "canary");
     let said = listed(&azure, "s", "bot-").await.remove(0);
     assert!(
-        said.starts_with("failed: azure:bot-*: the list of kv-tests.vault.azure.net goes on at an address"),
+        said.starts_with(
+            "failed: azure:bot-*: the next page of the list of kv-tests.vault.azure.net is on another server"
+        ),
         "{said}"
     );
     assert_eq!(azure.requests("s").len(), 2);
@@ -49,7 +51,10 @@ async fn a_list_that_leads_to_another_host_is_not_followed() {
 async fn a_list_that_may_not_be_had_is_denied_and_a_prefix_that_cannot_be_is_told() {
     let azure = Azure::with_vault();
     let said = listed(&azure, "s", "bot_").await.remove(0);
-    assert!(said.contains("azure:bot_*: no secret's name starts so: its character 4 is no letter"), "{said}");
+    assert!(
+        said.contains("azure:bot_*: not a valid prefix of secret names: its character 4 is not a letter"),
+        "{said}"
+    );
     azure.tell("vault", &json!({ "name": "kv-tests", "refuses": "AccessDenied" }));
     let said = listed(&azure, "s", "bot-").await.remove(0);
     assert!(said.starts_with("denied: azure:bot-*: no access policy"), "{said}");

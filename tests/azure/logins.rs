@@ -67,7 +67,7 @@ async fn a_machine_without_a_metadata_service_tells_the_ways_to_log_in_soon() {
     assert_eq!(state, "Failed");
     assert!(
         fact.contains(
-            "azure: this machine's own identity cannot be asked for: its metadata service: no connection"
+            "azure: cannot get this machine's own identity from its metadata service: no connection"
         ),
         "{fact}"
     );
@@ -81,7 +81,7 @@ async fn a_job_that_may_not_ask_for_a_token_is_told_what_to_add() {
     let case = Case::new(&azure, "s").with_application();
     let (state, fact, remedy) = case.refused("azure:key").await;
     assert_eq!(state, "Denied");
-    assert!(fact.contains("azure: no login: this job may not ask for an identity token"), "{fact}");
+    assert!(fact.contains("azure: no login: this job is not allowed to request an identity token"), "{fact}");
     assert!(remedy.contains("permissions:\n  id-token: write"), "{remedy}");
     assert!(azure.requests("s").is_empty());
 }
@@ -97,7 +97,7 @@ async fn a_workflow_that_the_application_does_not_trust_is_told_what_to_trust() 
             format!("&subject={upper}"),
             "api://AzureADTokenExchange",
             7_002_138,
-            format!("the subject `{upper}`, but for upper and lower case"),
+            format!("the subject `{upper}`, except for upper and lower case"),
         ),
         (
             "&issuer=https://token.example".to_owned(),
@@ -123,7 +123,7 @@ async fn a_workflow_that_the_application_does_not_trust_is_told_what_to_trust() 
             "{remedy}"
         );
         let compared =
-            remedy.ends_with("perhaps it has `repo:octo-org@65/octo-repo@74:ref:refs/heads/main`.");
+            remedy.ends_with("the policy may have `repo:octo-org@65/octo-repo@74:ref:refs/heads/main`.");
         assert_eq!(compared, number == 700_213, "{remedy}");
     }
 }
@@ -133,7 +133,7 @@ async fn each_refusal_of_the_login_has_its_own_sentence_and_remedy() {
     let azure = Azure::with_vault();
     let stranger = "77777777-2222-3333-4444-555555555555";
     for (tenant, client, secret, fact, remedy) in [
-        (TENANT, CLIENT, "wrong", "is wrong (AADSTS7000215)", "the secret's value, not its id"),
+        (TENANT, CLIENT, "wrong", "is wrong (AADSTS7000215)", "the secret's value, not its ID"),
         (
             TENANT,
             EXPIRED_CLIENT,
@@ -153,7 +153,7 @@ async fn each_refusal_of_the_login_has_its_own_sentence_and_remedy() {
             stranger,
             CLIENT,
             "x",
-            "there is no tenant 77777777-2222-3333-4444-555555555555 at login.microsoftonline.com (AADSTS90002)",
+            "the tenant 77777777-2222-3333-4444-555555555555 does not exist at login.microsoftonline.com (AADSTS90002)",
             "az account show --query tenantId",
         ),
     ] {
@@ -177,7 +177,7 @@ async fn a_login_that_fails_for_a_moment_is_made_again_and_a_page_in_its_place_i
     let (state, fact, _) = Case::logged_in(&azure, "t").refused("azure:key").await;
     assert_eq!(state, "Failed");
     assert!(
-        fact.contains("login.microsoftonline.com answered the login with status 404, and not as Entra does"),
+        fact.contains("login.microsoftonline.com answered the login with status 404, but not like Entra"),
         "{fact}"
     );
 }
@@ -212,11 +212,11 @@ async fn a_vault_under_another_id_has_variables_of_its_own_and_its_errors_say_so
     let (_, fact, remedy) = shared.clone().refused("shared-kv:key").await;
     assert!(fact.contains("shared-kv: no login"), "{fact}");
     assert!(
-        remedy.contains("below `sources.shared-kv`") && remedy.contains("SHARED_KV_CLIENT_SECRET"),
+        remedy.contains("under `sources.shared-kv`") && remedy.contains("SHARED_KV_CLIENT_SECRET"),
         "{remedy}"
     );
     let wrong = shared.variable("SHARED_KV_CLIENT_SECRET", "wrong");
     let (_, fact, remedy) = wrong.refused("shared-kv:key").await;
     assert!(fact.contains("shared-kv: the client secret of the application"), "{fact}");
-    assert!(remedy.contains("where SHARED_KV_CLIENT_SECRET comes from"), "{remedy}");
+    assert!(remedy.contains("as SHARED_KV_CLIENT_SECRET"), "{remedy}");
 }

@@ -103,15 +103,15 @@ async fn a_name_that_no_secret_can_have_is_told_with_its_reference_and_asks_noth
     let case = Case::logged_in(&azure, "s");
     let long = format!("azure:{}", "a".repeat(128));
     for (reference, fault) in [
-        ("azure:bot/api_key", "its character 4 is no letter (A-Z, a-z), digit or hyphen"),
-        ("azure:key?api-version=x", "its character 4 is no letter"),
-        ("azure:..", "its character 1 is no letter"),
-        (long.as_str(), "it has 128 characters, and 1 to 127 are allowed"),
+        ("azure:bot/api_key", "its character 4 is not a letter (A-Z, a-z), digit or hyphen"),
+        ("azure:key?api-version=x", "its character 4 is not a letter"),
+        ("azure:..", "its character 1 is not a letter"),
+        (long.as_str(), "it has 128 characters; 1 to 127 are allowed"),
     ] {
         let (state, fact, _) = case.refused(reference).await;
         assert_eq!(state, "Failed");
         assert!(
-            fact.contains(&format!("KEY: {reference}: no secret in Key Vault can have this name: {fault}")),
+            fact.contains(&format!("KEY: {reference}: not a valid secret name in Key Vault: {fault}")),
             "{fact}"
         );
     }

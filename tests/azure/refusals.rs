@@ -14,15 +14,19 @@ async fn each_kind_of_refusal_has_its_own_sentence_and_remedy() {
     );
     let policy = format!("az keyvault set-policy --name kv-tests --spn {CLIENT} --secret-permissions get");
     for (inner, fact, remedy) in [
-        ("ForbiddenByRbac", "has no role in kv-tests.vault.azure.net that lets it read it", role.as_str()),
+        (
+            "ForbiddenByRbac",
+            "has no role in kv-tests.vault.azure.net that allows it to read it",
+            role.as_str(),
+        ),
         (
             "AccessDenied",
-            "no access policy of kv-tests.vault.azure.net lets the application",
+            "no access policy of kv-tests.vault.azure.net allows the application",
             policy.as_str(),
         ),
         (
             "ForbiddenByFirewall",
-            "the firewall of kv-tests.vault.azure.net does not let this machine's address in",
+            "the firewall of kv-tests.vault.azure.net does not allow this machine's address",
             "az keyvault network-rule add --name kv-tests --ip-address",
         ),
         (
@@ -48,7 +52,7 @@ async fn a_vault_of_another_tenant_tells_whose_it_is() {
     let (state, fact, remedy) = case.refused("azure:key").await;
     assert_eq!(state, "Denied");
     let expected = format!(
-        "kv-tests.vault.azure.net belongs to the tenant {TENANT}, and the login is one of {OTHER_TENANT}"
+        "kv-tests.vault.azure.net belongs to the tenant {TENANT}, but the login belongs to {OTHER_TENANT}"
     );
     assert!(fact.contains(&expected), "{fact}");
     assert!(remedy.contains(&format!("Set `tenant-id` to {TENANT}")), "{remedy}");
@@ -65,7 +69,7 @@ async fn too_many_requests_are_made_again_after_the_time_that_the_vault_asks_for
     azure.tell("session", &json!({ "name": "t", "fault": "throttle", "at": "vault", "times": 99 }));
     let (state, fact, _) = Case::logged_in(&azure, "t").refused("azure:key").await;
     assert_eq!(state, "Failed");
-    assert!(fact.contains("azure:key: kv-tests.vault.azure.net gets too many requests"), "{fact}");
+    assert!(fact.contains("azure:key: kv-tests.vault.azure.net is throttling requests"), "{fact}");
 }
 
 #[tokio::test]
@@ -76,7 +80,7 @@ async fn a_page_in_place_of_the_vault_is_not_absent() {
     let (state, fact, remedy) = Case::logged_in(&azure, "s").refused("azure:key").await;
     assert_eq!(state, "Failed");
     assert!(
-        fact.contains("the answer of kv-tests.vault.azure.net (status 404) is none that a key vault gives"),
+        fact.contains("the response of kv-tests.vault.azure.net (status 404) is not that of a key vault"),
         "{fact}"
     );
     assert!(remedy.contains("proxy"), "{remedy}");
@@ -103,6 +107,6 @@ async fn a_vault_that_variables_name_is_meant_and_passed_over_only_where_there_i
         Case::of(azure.route("t")).variable(variables[0].0, variables[0].1).variable("KEY", "from below");
     let resolution = nobody.conventional("KEY").resolve().await.unwrap();
     assert_eq!(resolution.secrets[0].state, State::Found);
-    assert!(resolution.warnings[0].text.contains("the vault kv-tests is named, and no login"));
+    assert!(resolution.warnings[0].text.contains("no login configured for the vault kv-tests"));
     assert!(azure.requests("t").is_empty());
 }

@@ -27,8 +27,8 @@ impl Fixture for KeyVault {
 
     fn gap(&self, case: Case) -> Option<&'static str> {
         match case {
-            Case::Binary => Some("it keeps text: other bytes go there in Base64 (`encoding: base64`)"),
-            Case::Large => Some("it takes 25 KB at most"),
+            Case::Binary => Some("it stores text: other bytes are stored in Base64 (`encoding: base64`)"),
+            Case::Large => Some("a value has 25 KB at most"),
             _ => None,
         }
     }

@@ -22,8 +22,8 @@ pub(crate) struct Entry {
 pub(crate) const CASES: &[Entry] = &[
     entry(Case::Found, "found", "found: the value arrives byte for byte", found),
     entry(Case::Absent, "absent", "absent: a lower source wins", absent),
-    entry(Case::Denied, "denied", "denied: it blocks, and is not asked again", denied),
-    entry(Case::Down, "down", "nobody listens: failed", down),
+    entry(Case::Denied, "denied", "denied: it blocks, and is not retried", denied),
+    entry(Case::Down, "down", "nothing listens: failed", down),
     entry(Case::Hanging, "hanging", "the server never answers: failed, in time", hanging),
     entry(Case::BadTls, "bad-tls", "the certificate is not trusted: failed", bad_tls),
     entry(Case::ServerError, "server-error", "status 500: failed, after more attempts", server_error),
@@ -49,15 +49,15 @@ pub(crate) const CASES: &[Entry] = &[
     entry(
         Case::MissingField,
         "missing-field",
-        "a field that is not there: those that are get named",
+        "a field that does not exist: the error lists the existing ones",
         missing_field,
     ),
     entry(Case::Version, "version", "an older version, and the newest", version),
     entry(Case::Batch, "batch", "300 items, some absent, some denied, in few requests", batch),
     entry(Case::AskedOnce, "asked-once", "two references to one item: asked once", asked_once),
-    entry(Case::Cancelled, "cancelled", "a run that is stopped asks no more", cancelled),
-    entry(Case::Deadline, "deadline", "the time is over: what came in time counts", deadline),
-    entry(Case::Wildcard, "wildcard", "the items whose names start alike", wildcard),
+    entry(Case::Cancelled, "cancelled", "a stopped run makes no more requests", cancelled),
+    entry(Case::Deadline, "deadline", "the deadline passes: what arrived in time counts", deadline),
+    entry(Case::Wildcard, "wildcard", "the items with a common prefix", wildcard),
 ];
 
 const fn entry(case: Case, name: &'static str, title: &'static str, run: fn(&Bench<'_>)) -> Entry {

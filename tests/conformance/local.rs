@@ -19,7 +19,7 @@ pub(crate) fn gap(case: Case) -> Option<&'static str> {
         | Case::Cancelled
         | Case::Deadline => Some("it is read from this machine, at once: there is no server and no request"),
         Case::Version => Some("it keeps one version"),
-        Case::Wildcard => Some("it has no list: each secret is named"),
+        Case::Wildcard => Some("it cannot list: each secret is declared"),
         _ => None,
     }
 }

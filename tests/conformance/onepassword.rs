@@ -14,7 +14,7 @@ use crate::peers::proxy::{Fault, Seen};
 const VAULT: &str = "Conformance";
 /// A vault that is not shared.
 const LOCKED: &str = "Locked";
-const NO_VERSIONS: &str = "Its references name no version: the newest is read.";
+const NO_VERSIONS: &str = "Its references have no version: the newest is read.";
 
 /// An account and the ids of its items.
 struct Store {
@@ -125,12 +125,12 @@ impl Fixture for ByOp {
         match case {
             Case::Version => Some(NO_VERSIONS),
             Case::Down | Case::BadTls | Case::Truncated | Case::ResetThenFound | Case::ThrottledThenFound => {
-                Some("The connection is `op`'s own affair: it tells of a failure, or has mended it.")
+                Some("`op` manages the connection itself: it reports a failure, or has recovered from it.")
             }
             Case::ServerError => {
-                Some("After a failure `op` is not run again, since 1Password counts what it reads.")
+                Some("After a failure, `op` is not run again, because 1Password limits the number of reads.")
             }
-            Case::Deadline => Some("One process reads all: in time, or nothing."),
+            Case::Deadline => Some("One process reads everything, so all of it is in time, or nothing."),
             _ => None,
         }
     }

@@ -31,7 +31,7 @@ impl Fixture for Store {
 
     fn gap(&self, case: Case) -> Option<&'static str> {
         (case == Case::Binary).then_some(
-            "Its values are JSON, and so text: other bytes are kept there in Base64 (`encoding: base64`).",
+            "Its values are JSON, and so text: other bytes are stored in Base64 (`encoding: base64`).",
         )
     }
 

@@ -19,45 +19,48 @@ fn settings_that_cannot_work_are_refused_when_the_source_is_opened() {
     for (run, expected) in [
         (
             none().variable("OP_CONNECT_HOST", "https://canary.example.com"),
-            "`OP_CONNECT_HOST` names a Connect server, and OP_CONNECT_TOKEN is not set",
+            "`OP_CONNECT_HOST` is set to a Connect server, but OP_CONNECT_TOKEN is not set",
         ),
         (
             none().settings("{ connect-host: https://canary.example.com }"),
-            "`sources.onepassword.connect-host` names a Connect server, and OP_CONNECT_TOKEN is not set",
+            "`sources.onepassword.connect-host` is set to a Connect server, but OP_CONNECT_TOKEN is not set",
         ),
         (
             connect("https://example.com").settings("{ connect-host: https://canary.example.com }"),
-            "`sources.onepassword.connect-host` and `OP_CONNECT_HOST` name two servers, and the login is given by variables: whose is it?",
+            "`sources.onepassword.connect-host` and `OP_CONNECT_HOST` are two different servers, and it is unclear which one the login in the variables is for",
         ),
         (
             none().variable("OP_CONNECT_TOKEN", "canary"),
-            "OP_CONNECT_TOKEN is set, and no Connect server is named",
+            "OP_CONNECT_TOKEN is set, but no Connect server is configured",
         ),
         (
             connect("canary.example.com:8080"),
-            "`OP_CONNECT_HOST` is no address of a Connect server (23 characters)",
+            "`OP_CONNECT_HOST` is not a valid address of a Connect server (23 characters)",
         ),
-        (connect("ftp://canary"), "`OP_CONNECT_HOST` is no address of a Connect server (12 characters)"),
-        (connect("https://"), "`OP_CONNECT_HOST` is no address of a Connect server (8 characters)"),
+        (
+            connect("ftp://canary"),
+            "`OP_CONNECT_HOST` is not a valid address of a Connect server (12 characters)",
+        ),
+        (connect("https://"), "`OP_CONNECT_HOST` is not a valid address of a Connect server (8 characters)"),
         (
             connect("https://user:canary@example.com"),
-            "`OP_CONNECT_HOST` is no address of a Connect server (31 characters)",
+            "`OP_CONNECT_HOST` is not a valid address of a Connect server (31 characters)",
         ),
         (
             connect("https://example.com/?token=canary"),
-            "`OP_CONNECT_HOST` is no address of a Connect server (33 characters)",
+            "`OP_CONNECT_HOST` is not a valid address of a Connect server (33 characters)",
         ),
         (
             connect("https://example.com").variable("OP_CONNECT_TOKEN", "canary\n"),
-            "OP_CONNECT_TOKEN is no token: it holds a blank, a line end or the like (7 bytes, 2 lines)",
+            "OP_CONNECT_TOKEN is not a valid token: it contains a space, a newline or the like (7 bytes, 2 lines)",
         ),
         (
             none().variable("OP_SERVICE_ACCOUNT_TOKEN", "ops_canary\nops_canary"),
-            "OP_SERVICE_ACCOUNT_TOKEN is no token: it holds a blank, a line end or the like (21 bytes, 2 lines)",
+            "OP_SERVICE_ACCOUNT_TOKEN is not a valid token: it contains a space, a newline or the like (21 bytes, 2 lines)",
         ),
         (
             Run::by_op(&op).settings("{ vault: op://canary/x }"),
-            "`sources.onepassword.vault` is no name of a vault: it is empty, or holds a `/` or `?`",
+            "`sources.onepassword.vault` is not a valid vault name: it is empty, or contains a `/` or `?`",
         ),
     ] {
         let error = run.open().err().unwrap_or_else(|| panic!("{expected}"));
@@ -85,11 +88,11 @@ async fn references_that_are_none_fail_each_by_itself() {
             ])
             .await;
         let expected = [
-            "failed Prod/postgres/password: it is no reference of 1Password",
-            "failed op://Prod/postgres: it has 2 parts and not three or four",
-            "failed op://Prod/postgres/a/b/c: it has 5 parts and not three or four",
+            "failed Prod/postgres/password: it is not a 1Password reference",
+            "failed op://Prod/postgres: it has 2 parts instead of three or four",
+            "failed op://Prod/postgres/a/b/c: it has 5 parts instead of three or four",
             "failed op://Prod//password: a part of it is empty",
-            "failed op://Prod/postgres/password?field=x: what follows the `?` is unknown",
+            "failed op://Prod/postgres/password?field=x: the query after the `?` is unknown",
             "found app",
         ];
         assert_eq!(answers, expected);

@@ -135,7 +135,7 @@ async fn a_vault_that_is_not_shared_or_not_there_is_denied_since_nobody_tells_wh
             let reference = format!("op://{vault}/item/credential");
             let answers = run.answers(&[&reference, "op://Prod/postgres/username"]).await;
             let fact = format!(
-                "denied {reference}: 1Password shows no vault `{vault}`: there is none, or it is not shared with who asks"
+                "denied {reference}: no vault `{vault}` found: it does not exist, or is not shared with this login"
             );
             assert_eq!(answers, [fact, "found app".to_owned()], "{way}");
         }
@@ -177,7 +177,7 @@ async fn an_item_whose_title_cannot_be_written_is_named_by_its_id() {
         assert_eq!(run.answer(&format!("op://Prod/{id}/credential")).await, "found v", "{way}");
         let five = run.answer("op://Prod/a/b (c)/x/credential").await;
         assert_eq!(
-            five, "failed op://Prod/a/b (c)/x/credential: it has 5 parts and not three or four",
+            five, "failed op://Prod/a/b (c)/x/credential: it has 5 parts instead of three or four",
             "{way}"
         );
     })
@@ -200,7 +200,7 @@ async fn the_items_of_a_vault_are_listed_for_a_wildcard() {
         let some = run.list("op://claude-bot/github-").await.unwrap();
         assert_eq!(some, ["op://claude-bot/github-token/credential"], "{way}");
         let denied = run.list("op://Nowhere/").await.unwrap_err();
-        assert!(denied.starts_with("denied op://Nowhere/*: 1Password shows no vault `Nowhere`"), "{denied}");
+        assert!(denied.starts_with("denied op://Nowhere/*: no vault `Nowhere` found"), "{denied}");
         for prefix in ["op://", "op://claude-bot/x/", "x"] {
             let failed = run.list(prefix).await.unwrap_err();
             assert_eq!(failed, format!("failed {prefix}*: only the items of a vault can be listed"), "{way}");

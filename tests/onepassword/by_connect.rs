@@ -128,8 +128,11 @@ async fn what_a_connect_server_does_not_have_is_told() {
     let run = Run::by_connect(&op, &connect);
     for (reference, expected) in [
         ("op://Prod/retired/credential", "the item is archived"),
-        ("op://Prod/postgres/password?ssh-format=openssh", "a Connect server gives SSH keys as PKCS#8 only"),
-        ("op://Prod/postgres/password?attribute=otp", "the field holds no one-time password"),
+        (
+            "op://Prod/postgres/password?ssh-format=openssh",
+            "a Connect server returns SSH keys only as PKCS#8",
+        ),
+        ("op://Prod/postgres/password?attribute=otp", "the field contains no one-time password"),
         ("op://Prod/postgres/password?attribute=colour", "it has no such attribute"),
         ("op://Prod/postgres/ca.pem?attribute=otp", "it has no such attribute"),
     ] {
@@ -157,7 +160,7 @@ async fn a_token_of_another_server_is_denied() {
     let answer = run.answer("op://Prod/postgres/username").await;
     assert_eq!(
         answer,
-        "denied op://Prod/postgres/username: the Connect server does not take OP_CONNECT_TOKEN (401)"
+        "denied op://Prod/postgres/username: the Connect server does not accept OP_CONNECT_TOKEN (401)"
     );
 }
 
@@ -182,7 +185,7 @@ async fn a_server_that_is_no_connect_server_is_told() {
     let account = account();
     let op = account.op();
     for (answer, expected) in [
-        ("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>", "is no Connect server's"),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>", "is not that of a Connect server"),
         ("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", "answered with status 404"),
         (
             "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:9/\r\nContent-Length: 0\r\n\r\n",
@@ -226,7 +229,7 @@ async fn where_both_ways_are_given_the_connect_server_is_asked_and_that_is_said(
     assert_eq!(remarks.len(), 1);
     assert_eq!(
         remarks[0].text,
-        "onepassword: the Connect server that `OP_CONNECT_HOST` names is asked, and OP_SERVICE_ACCOUNT_TOKEN is not used, as in 1Password's own tools"
+        "onepassword: using the Connect server of `OP_CONNECT_HOST` and ignoring OP_SERVICE_ACCOUNT_TOKEN, like 1Password's own tools"
     );
     assert!(Run::by_connect(&op, &connect).open().unwrap().unwrap().remarks(&[]).is_empty());
 }

@@ -67,7 +67,7 @@ async fn what_op_finds_by_other_means_is_not_called_absent() {
     let answers = Run::by_op(&op).answers(&references).await;
     assert_eq!(answers[..2], ["absent op://Prod/none/credential", "found old"]);
     // The stand-in knows no websites; the real one may, so that this is for it to say.
-    assert!(answers[2].starts_with("failed op://Prod/shop.example.com/credential: `op` failed and said: "));
+    assert!(answers[2].starts_with("failed op://Prod/shop.example.com/credential: `op` failed: "));
 }
 
 #[tokio::test]
@@ -124,7 +124,7 @@ async fn every_failure_of_op_has_its_own_sentence() {
     assert_eq!(
         denied,
         format!(
-            "denied {reference}: 1Password does not take OP_SERVICE_ACCOUNT_TOKEN: it is no token of a service account"
+            "denied {reference}: 1Password does not accept OP_SERVICE_ACCOUNT_TOKEN: it is not a service account token"
         )
     );
     let denied = token(DELETED_TOKEN).answer(reference).await;
@@ -147,12 +147,9 @@ async fn every_failure_of_op_has_its_own_sentence() {
         ),
         (
             "(429) Too Many Requests: You've reached the maximum number of this type of requests this service account is allowed to make. Please retry in 58 minutes or try other requests.",
-            "failed REF: the limit of requests of this service account is reached; it may be asked again in 58 minutes",
+            "failed REF: the rate limit of this service account is reached; retry in 58 minutes",
         ),
-        (
-            "read: context deadline exceeded",
-            "failed REF: `op` failed and said: read: context deadline exceeded",
-        ),
+        ("read: context deadline exceeded", "failed REF: `op` failed: read: context deadline exceeded"),
     ] {
         for status in [1, 0] {
             op.behave(&json!({ "fails with": said, "status": status }));
@@ -169,13 +166,11 @@ async fn a_limit_that_is_reached_in_the_middle_leaves_the_rest_unanswered_and_is
     op.behave(&json!({ "calls left": 1 }));
     let answers =
         Run::by_op(&op).answers(&["op://Prod/postgres/username", "op://Prod/none/credential"]).await;
-    assert!(answers.iter().all(|answer| answer.contains("asked again in 58 minutes")), "{answers:?}");
+    assert!(answers.iter().all(|answer| answer.contains("retry in 58 minutes")), "{answers:?}");
     assert_eq!(op.calls().len(), 2);
     let replies = Run::by_op(&op).replies(&["op://Prod/postgres/username"]).await;
     let claude_secrets::sources::Reply::Failed(refusal) = &replies[0] else { panic!("the limit is reached") };
-    assert!(
-        refusal.remedy.contains("by the hour") && refusal.remedy.contains("op service-account ratelimit")
-    );
+    assert!(refusal.remedy.contains("per hour") && refusal.remedy.contains("op service-account ratelimit"));
 }
 
 #[tokio::test]
@@ -202,9 +197,9 @@ async fn what_op_takes_in_no_reference_is_refused_and_spoils_nothing() {
             "op://Prod/postgres/username#x",
         ])
         .await;
-    assert_eq!(answers[0], "failed op://Prod/a (b)/credential: `op` takes no `(` in a reference");
+    assert_eq!(answers[0], "failed op://Prod/a (b)/credential: `op` does not accept `(` in a reference");
     assert_eq!(answers[1], "found app");
-    assert_eq!(answers[2], "failed op://Prod/postgres/username#x: `op` takes no `#` in a reference");
+    assert_eq!(answers[2], "failed op://Prod/postgres/username#x: `op` does not accept `#` in a reference");
     assert_eq!(op.calls().len(), 1);
 }
 
@@ -226,7 +221,7 @@ async fn a_program_that_is_not_there_or_too_old_is_told_with_how_to_get_it() {
         refusal.fact.clone()
     };
     let missing = remedy(Run::by_op(&op).variable("PATH", "/nowhere:.:")).await;
-    assert_eq!(missing, format!("{reference}: 1Password's command line `op` is not on the PATH"));
+    assert_eq!(missing, format!("{reference}: the 1Password CLI `op` is not in the PATH"));
     let step = Run::by_op(&op)
         .variable("PATH", "/nowhere")
         .variable("GITHUB_ACTION_REPOSITORY", "octo-org/secrets")
@@ -239,11 +234,11 @@ async fn a_program_that_is_not_there_or_too_old_is_told_with_how_to_get_it() {
     let path = named.project.path().join("tools/op");
     assert_eq!(
         remedy(named).await,
-        format!("{reference}: `sources.onepassword.op-path` names no program: {}", path.display())
+        format!("{reference}: `sources.onepassword.op-path` is not a program: {}", path.display())
     );
     for (version, fact) in [
-        ("1.12.3", "`op` is version 1.12.3, and 2.18 or newer is needed"),
-        ("2.17.0", "`op` is version 2.17.0, and 2.18 or newer is needed"),
+        ("1.12.3", "`op` is version 1.12.3, but 2.18 or newer is required"),
+        ("2.17.0", "`op` is version 2.17.0, but 2.18 or newer is required"),
     ] {
         op.behave(&json!({ "version": version, "fails with": "unknown command \"inject\" for \"op\"" }));
         assert_eq!(remedy(Run::by_op(&op)).await, format!("{reference}: {fact}"));
@@ -268,7 +263,7 @@ async fn a_program_that_hangs_is_stopped_when_the_time_is_over() {
     let run = Run::by_op(&op).variable("INPUT_TIMEOUT", "2s");
     let answers = run.answers(&["op://Prod/postgres/username", "op://Prod/postgres/password"]).await;
     for answer in answers {
-        assert!(answer.contains("no answer within the 2s that all sources have"), "{answer}");
+        assert!(answer.contains("no answer within the timeout of 2s for all sources"), "{answer}");
     }
     assert!(start.elapsed() < Duration::from_secs(10));
     let process = format!("/proc/{}", op.calls()[0].process);

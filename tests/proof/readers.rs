@@ -25,7 +25,7 @@ fn an_entry_point_that_gives_up_root_is_told_with_the_line_to_write() {
             for part in [
                 "bot-1 runs as user 1000 and group 1001 and cannot read /run/secrets/key (owner 0:0, mode 0",
                 "plain-1 runs as user 1000 and group 1001",
-                "It was started as root and gave that up.",
+                "It started as root and dropped its privileges.",
                 "bot: { uid: 1000, gid: 1001, secrets: […] }",
             ] {
                 assert!(said.stderr.contains(part), "{part} with {delivery} in {}", said.stderr);

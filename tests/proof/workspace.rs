@@ -28,14 +28,18 @@ fn a_value_in_a_file_that_git_would_add_is_found_in_every_run() {
         );
         project.scene.write("out/dump.txt", format!("key={VALUE}\n"));
         project
-            .finds_exactly(&["out/dump.txt holds the value of KEY, and git does not ignore it".to_owned()]);
+            .finds_exactly(&["out/dump.txt contains the value of KEY and is not ignored by git".to_owned()]);
         project.scene.write(".gitignore", "/out/\n");
         project.run("deploy").expect(0);
         // A file that the run reads secrets from is worth a warning.
         project.scene.write(".env", "NOTHING=1\n");
         project.scene.write(".env", format!("# the key is {VALUE}\n"));
         let said = project.run("deploy").expect(0);
-        assert!(said.stderr.contains("git would add .env with the value of KEY"), "{}", said.stderr);
+        assert!(
+            said.stderr.contains("git would add .env, which contains the value of KEY"),
+            "{}",
+            said.stderr
+        );
     }
 }
 

@@ -96,7 +96,9 @@ async fn what_newer_servers_say_besides_changes_nothing() {
     assert!(lines[2].contains("version 7 was destroyed"), "{told}");
     assert_eq!(lines[3], "Missing");
     assert!(
-        lines[4].starts_with("Denied E: vault:secret/bot/shut: the token of `VAULT_TOKEN` may not read it"),
+        lines[4].starts_with(
+            "Denied E: vault:secret/bot/shut: the token of `VAULT_TOKEN` is not allowed to read it"
+        ),
         "{told}"
     );
     assert_eq!(lines[5], "canary-old");
@@ -112,7 +114,10 @@ async fn a_bad_token_is_told_by_status_and_not_by_words() {
     for words in [bad_token(), json!({ "errors": ["permission denied"] }), denied()] {
         let server = server(&[("", 403, words)]);
         let wrong = case(&server).key("vault:secret/bot/item").wrong().await;
-        assert!(wrong.contains("the token of `VAULT_TOKEN` is not valid, or has no right there"), "{wrong}");
+        assert!(
+            wrong.contains("the token of `VAULT_TOKEN` is not valid, or has no permission there"),
+            "{wrong}"
+        );
     }
 }
 
@@ -149,7 +154,7 @@ async fn a_lease_ends_with_its_token_and_so_the_token_is_not_taken_back() {
     let left = expires.duration_since(SystemTime::now()).unwrap();
     assert!(left > Duration::from_mins(19) && left <= Duration::from_mins(20), "{left:?}");
     let wrong = case.key("vault:database/creds/nobody#username").wrong().await;
-    assert!(wrong.contains("the engine at `database` does not hand that out (status 400)"), "{wrong}");
+    assert!(wrong.contains("the engine at `database` does not return that (status 400)"), "{wrong}");
 }
 
 /// The answer to a login, with a token that may be taken back.
@@ -170,7 +175,7 @@ async fn a_token_is_taken_back_also_when_the_time_of_the_run_is_over() {
     server.rule(Rule::always(Fault::Hang));
     let case = Case::default().setting("addr", &server.url()).variable("VAULT_ROLE_ID", "canary-role");
     let wrong = case.variable("INPUT_TIMEOUT", "1s").key("vault:secret/bot/item").wrong().await;
-    assert!(wrong.contains("no answer within the 1s"), "{wrong}");
+    assert!(wrong.contains("no answer within the timeout of 1s"), "{wrong}");
     let last = server.seen().pop().unwrap();
     assert_eq!(
         (last.target.as_str(), last.header("x-vault-token")),
@@ -211,10 +216,10 @@ async fn a_lease_that_no_calendar_holds_is_none() {
 async fn a_login_that_wants_a_second_factor_or_holds_no_token_says_so() {
     let wants = json!({ "auth": { "client_token": "", "mfa_requirement": { "mfa_request_id": "d0" } } });
     for (answer, expected) in [
-        (wants, "vault: the login by `approle` at `auth/approle` wants a second factor"),
+        (wants, "vault: the login with `approle` at `auth/approle` requires a second factor"),
         (
             json!({ "auth": null, "data": {} }),
-            "vault: the login by `approle` at `auth/approle`: the answer holds no token",
+            "vault: the login with `approle` at `auth/approle`: the response contains no token",
         ),
     ] {
         let server = server(&[("auth/approle/login", 200, answer)]);

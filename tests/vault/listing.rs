@@ -50,7 +50,7 @@ async fn a_prefix_stands_for_everything_below_it_with_folders_in_it() {
     let whole = names(&Case::as_root(&bao).import("vault:secret/*")).await;
     assert!(whole.contains("BOT_API_KEY=bot/api-key") && whole.contains("TOP=top"), "{whole}");
     let nothing = names(&Case::as_root(&bao).import("vault:secret/nothing/*")).await;
-    assert!(nothing.contains("no secret is declared, and the imports found none"), "{nothing}");
+    assert!(nothing.contains("no secrets are declared, and the imports found none"), "{nothing}");
 }
 
 #[tokio::test]
@@ -72,13 +72,16 @@ async fn what_may_not_be_listed_names_the_right_that_lacks() {
     let token = bao.token(&json!({ "policies": ["reader"] }));
     let case = Case::to(&bao).variable("VAULT_TOKEN", &token).import("vault:secret/bot/*");
     let wrong = case.wrong().await;
-    assert!(wrong.contains("vault:secret/bot/*: the token of `VAULT_TOKEN` may not list it"), "{wrong}");
+    assert!(
+        wrong.contains("vault:secret/bot/*: the token of `VAULT_TOKEN` is not allowed to list it"),
+        "{wrong}"
+    );
     assert!(wrong.contains("path \"secret/metadata/bot/*\" {\n      capabilities = [\"list\"]"), "{wrong}");
     let unknown = Case::as_root(&bao).import("vault:nowhere/bot/*").wrong().await;
     assert!(unknown.contains("vault:nowhere/bot/*: nothing is mounted there, or "), "{unknown}");
     assert!(unknown.contains("path \"nowhere/metadata/bot/*\" {"), "{unknown}");
     let other = Case::as_root(&bao).import("vault:cubbyhole/*").wrong().await;
-    assert!(other.contains("`cubbyhole` is no key/value engine"), "{other}");
+    assert!(other.contains("`cubbyhole` is not a key/value engine"), "{other}");
 }
 
 #[tokio::test]

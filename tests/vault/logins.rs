@@ -73,12 +73,15 @@ async fn a_token_for_few_requests_is_good_for_as_many_items() {
     let case = case.secret("B", "vault:secret/bot/two").secret("C", "vault:secret/bot/nothing");
     assert_eq!(case.told().await, "canary-value @1\ncanary-two @1\nMissing");
     let used_up = case.key("vault:secret/bot/item").wrong().await;
-    assert!(used_up.contains("the token of `VAULT_TOKEN` is not valid, or has no right there"), "{used_up}");
+    assert!(
+        used_up.contains("the token of `VAULT_TOKEN` is not valid, or has no permission there"),
+        "{used_up}"
+    );
     let token = bao.token(&json!({ "policies": ["bot"], "num_uses": 2 }));
     let case = Case::to(&bao).variable("VAULT_TOKEN", &token).secret("A", "vault:secret/bot/item");
     let case = case.secret("B", "vault:secret/bot/two").secret("C", "vault:secret/bot/nothing");
     let too_few = case.wrong().await;
-    assert!(too_few.contains("the token of `VAULT_TOKEN` ended in the middle of the run"), "{too_few}");
+    assert!(too_few.contains("the token of `VAULT_TOKEN` became invalid during the run"), "{too_few}");
 }
 
 #[tokio::test]
@@ -92,7 +95,7 @@ async fn a_token_that_was_made_for_the_run_is_taken_back_also_when_reading_faile
     assert!(failing.told().await.starts_with("Denied"));
     assert_eq!(bao.tokens(), before);
     let importing = case.import("vault:secret/bot/*");
-    assert!(importing.wrong().await.contains("may not list it"));
+    assert!(importing.wrong().await.contains("is not allowed to list it"));
     assert_eq!(bao.tokens(), before);
 }
 
@@ -121,7 +124,7 @@ async fn a_batch_token_and_one_for_few_requests_read_as_others_do() {
     let too_many = few.secret("A", "vault:secret/bot/item").secret("B", "vault:secret/bot/nothing");
     let wrong = too_many.wrong().await;
     assert!(
-        wrong.contains("the token of the login by `approle` at `auth/approle` was good for 1 requests"),
+        wrong.contains("the token of the login with `approle` at `auth/approle` allows only 1 request"),
         "{wrong}"
     );
     assert!(wrong.contains("`token_num_uses`"), "{wrong}");
@@ -135,7 +138,7 @@ async fn approle_takes_a_plain_or_a_wrapped_secret_id_or_none() {
     let refused = case.clone().variable("VAULT_SECRET_ID", "canary-of-nobody").wrong().await;
     assert!(
         refused.contains(
-            "vault: the login by `approle` at `auth/approle` was refused (`invalid role or secret ID`)"
+            "vault: the login with `approle` at `auth/approle` was refused (`invalid role or secret ID`)"
         ),
         "{refused}"
     );
@@ -147,20 +150,20 @@ async fn approle_takes_a_plain_or_a_wrapped_secret_id_or_none() {
     let case = case.variable("VAULT_SECRET_ID", "").variable("VAULT_WRAPPED_SECRET_ID", &wrapped());
     assert_eq!(case.told().await, "canary-value @1");
     let again = case.wrong().await;
-    assert!(again.contains("vault: the wrapped secret id is not valid any more"), "{again}");
-    assert!(again.contains("somebody else has"), "{again}");
+    assert!(again.contains("vault: the wrapped secret id is no longer valid"), "{again}");
+    assert!(again.contains("someone else did"), "{again}");
     // A lost answer is nobody's attack.
     let proxy = Proxy::before(bao.address());
     proxy.rule(Rule::times(1, Fault::Truncate).under("/v1/sys/wrapping/unwrap"));
     let lost = case.clone().setting("addr", &proxy.url()).variable("VAULT_WRAPPED_SECRET_ID", &wrapped());
     let lost = lost.wrong().await;
-    assert!(lost.contains("the first request for it got no answer"), "{lost}");
+    assert!(lost.contains("the first request for it got no response"), "{lost}");
     let once = bao.approle("once", &json!({ "token_policies": ["bot"], "secret_id_num_uses": 1 }));
     proxy.clear();
     proxy.rule(Rule::times(1, Fault::Truncate).under("/v1/auth/approle/login"));
     let lost = Case::to(&bao).setting("addr", &proxy.url()).key("vault:secret/bot/item");
     let lost = lost.variable("VAULT_ROLE_ID", &once.0).variable("VAULT_SECRET_ID", &once.1).wrong().await;
-    assert!(lost.contains("what is good for one login may have been used up by it"), "{lost}");
+    assert!(lost.contains("it may have consumed a single-use login"), "{lost}");
     let other = bao.ask_with(
         "GET",
         "secret/data/bot/item",
@@ -169,7 +172,7 @@ async fn approle_takes_a_plain_or_a_wrapped_secret_id_or_none() {
     );
     let other = other.json["wrap_info"]["token"].as_str().unwrap();
     let no_secret_id = case.clone().variable("VAULT_WRAPPED_SECRET_ID", other).wrong().await;
-    assert!(no_secret_id.contains("what was wrapped is no secret id of an AppRole"), "{no_secret_id}");
+    assert!(no_secret_id.contains("the wrapped value is not a secret ID of an AppRole"), "{no_secret_id}");
     let unbound = json!({
         "token_policies": ["bot"], "bind_secret_id": false, "token_bound_cidrs": ["127.0.0.1/32"],
     });
@@ -207,19 +210,22 @@ async fn a_refused_identity_is_told_with_what_it_says_of_itself() {
     let case = case.setting("role", "deploy").setting("auth-mount", "auth/github/actions/");
     assert_eq!(case.told().await, "canary-value @1");
     let audience = case.clone().setting("jwt-audience", "elsewhere").wrong().await;
-    assert!(audience.contains("the login by `jwt` at `auth/github/actions` was refused (`"), "{audience}");
+    assert!(audience.contains("the login with `jwt` at `auth/github/actions` was refused (`"), "{audience}");
     assert!(audience.contains("`bound_audiences`") && audience.contains("aud = \"elsewhere\""), "{audience}");
     let role = case.clone().setting("role", "nobody").wrong().await;
     assert!(role.contains("was refused"), "{role}");
     let mount = case.clone().setting("auth-mount", "nowhere").wrong().await;
-    assert!(mount.contains("the login by `jwt` at `auth/nowhere` was refused"), "{mount}");
+    assert!(mount.contains("the login with `jwt` at `auth/nowhere` was refused"), "{mount}");
     assert!(mount.contains("`auth-mount`"), "{mount}");
     issuer.claim("repository", "octo-org/other");
     issuer.claim("sub", "repo:octo-org/other:ref:refs/heads/main");
     let claims = case.wrong().await;
     assert!(claims.contains("sub = \"repo:octo-org/other:ref:refs/heads/main\""), "{claims}");
     assert!(claims.contains("repository_id = \"74\", environment = \"production\""), "{claims}");
-    assert!(claims.contains("perhaps it has `repo:octo-org@65/other@74:ref:refs/heads/main`"), "{claims}");
+    assert!(
+        claims.contains("the policy may have `repo:octo-org@65/other@74:ref:refs/heads/main`"),
+        "{claims}"
+    );
 }
 
 #[tokio::test]
@@ -287,7 +293,7 @@ async fn with_two_logins_auth_says_which() {
     let bao = server();
     let case =
         with_approle(&bao, &json!({ "token_policies": ["bot"] })).variable("VAULT_TOKEN", "canary-of-nobody");
-    assert!(case.told().await.contains("more than one login is given"));
+    assert!(case.told().await.contains("more than one login is configured"));
     assert_eq!(case.clone().setting("auth", "approle").told().await, "canary-value @1");
     assert!(case.setting("auth", "token").wrong().await.contains("the token of `VAULT_TOKEN` is not valid"));
 }
@@ -303,9 +309,9 @@ async fn what_vault_login_left_is_taken_on_the_command_line_and_for_its_own_serv
     let own = case.clone().variable("VAULT_ADDR", &bao.url());
     assert_eq!(own.told().await, "canary-value @1");
     let action = own.clone().variable("GITHUB_ACTIONS", "true").told().await;
-    assert!(action.contains("there is nothing to log in with"), "{action}");
+    assert!(action.contains("no login configured"), "{action}");
     let other = own.variable("VAULT_ADDR", "https://other.example.com").setting("addr", &bao.url());
-    assert!(other.told().await.contains("there is nothing to log in with"));
+    assert!(other.told().await.contains("no login configured"));
     let named = case.setting("addr", &bao.url());
-    assert!(named.told().await.contains("there is nothing to log in with"));
+    assert!(named.told().await.contains("no login configured"));
 }

@@ -107,11 +107,11 @@ async fn versions_are_read_and_those_that_were_taken_away_are_no_absence() {
         ("vault:secret/item@3", "Failed KEY: vault:secret/item@3: version 3 was destroyed"),
         ("vault:secret/item@9", "Failed KEY: vault:secret/item@9: there is no version 9; the newest is 4"),
         ("vault:secret/nothing@9", "Missing"),
-        ("vault:secret/item@0", "Failed KEY: vault:secret/item@0: a version is a number from 1 on"),
-        ("vault:secret/item@new", "Failed KEY: vault:secret/item@new: a version is a number from 1 on"),
+        ("vault:secret/item@0", "Failed KEY: vault:secret/item@0: a version must be a positive number"),
+        ("vault:secret/item@new", "Failed KEY: vault:secret/item@new: a version must be a positive number"),
         ("vault:secret/gone", "Failed KEY: vault:secret/gone: version 1 was deleted on "),
         ("vault:secret/was", "Missing"),
-        ("vault:kv1/item@1", "Failed KEY: vault:kv1/item@1: the mount `kv1` keeps no versions"),
+        ("vault:kv1/item@1", "Failed KEY: vault:kv1/item@1: the mount `kv1` does not keep versions"),
     ] {
         let told = Case::as_root(&bao).key(reference).told().await;
         assert!(

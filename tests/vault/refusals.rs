@@ -24,7 +24,7 @@ async fn a_policy_that_lacks_is_told_as_text_to_paste() {
     bao.mount("kv1", "kv", &json!({ "version": "1" }));
     let denied = reader(&bao).key("vault:secret/other/item").wrong().await;
     assert!(
-        denied.contains("KEY: vault:secret/other/item: the token of `VAULT_TOKEN` may not read it"),
+        denied.contains("KEY: vault:secret/other/item: the token of `VAULT_TOKEN` is not allowed to read it"),
         "{denied}"
     );
     assert!(
@@ -55,7 +55,7 @@ async fn a_wrong_mount_and_a_bad_token_are_told_apart_as_far_as_the_server_lets(
     for (case, expected) in [
         (
             reader(&bao).key("vault:secrt/bot/item"),
-            "vault:secrt/bot/item: nothing is mounted there, or the token of `VAULT_TOKEN` has no right below it",
+            "vault:secrt/bot/item: nothing is mounted there, or the token of `VAULT_TOKEN` has no permission below it",
         ),
         (
             Case::as_root(&bao).key("vault:secrt/bot/item"),
@@ -63,10 +63,10 @@ async fn a_wrong_mount_and_a_bad_token_are_told_apart_as_far_as_the_server_lets(
         ),
         (
             Case::to(&bao).variable("VAULT_TOKEN", "canary-of-nobody").key("vault:secret/bot/item"),
-            "vault:secret/bot/item: the token of `VAULT_TOKEN` is not valid, or has no right there",
+            "vault:secret/bot/item: the token of `VAULT_TOKEN` is not valid, or has no permission there",
         ),
-        (Case::as_root(&bao).key("vault:secret"), "vault:secret: that is a mount, and no item of it"),
-        (Case::as_root(&bao).key("vault:secret/bot/"), "vault:secret/bot/: it ends in a slash"),
+        (Case::as_root(&bao).key("vault:secret"), "vault:secret: that is a mount, not an item in it"),
+        (Case::as_root(&bao).key("vault:secret/bot/"), "vault:secret/bot/: it ends with a slash"),
         (Case::as_root(&bao).key("vault:secret//item"), "vault:secret//item: a part of its path is empty"),
         (
             Case::as_root(&bao).key("vault:secret/../sys/raw"),
@@ -102,7 +102,7 @@ async fn a_token_that_has_expired_is_told_as_such_after_it_was_good() {
         false
     }));
     let wrong = case.wrong().await;
-    assert!(wrong.contains("the token of `VAULT_TOKEN` ended in the middle of the run"), "{wrong}");
+    assert!(wrong.contains("the token of `VAULT_TOKEN` became invalid during the run"), "{wrong}");
 }
 
 /// A proxy that keeps `sys/` from clients, as some do.
@@ -132,7 +132,7 @@ async fn where_the_server_may_not_tell_the_mount_its_answers_do() {
         (root().key("vault:kv1/bot/nothing"), "Missing"),
         (
             root().key("vault:kv1/bot/item@1"),
-            "Failed KEY: vault:kv1/bot/item@1: the mount `kv1` keeps no versions",
+            "Failed KEY: vault:kv1/bot/item@1: the mount `kv1` does not keep versions",
         ),
         (root().setting("mount", "team/kv").key("vault:team/kv/bot/item"), "canary-team @1"),
         (root().key("vault:nowhere/bot/item"), "Failed KEY: vault:nowhere/bot/item: "),
@@ -144,7 +144,7 @@ async fn where_the_server_may_not_tell_the_mount_its_answers_do() {
         ),
         (
             root().setting("kv-version", "2").key("vault:kv1/bot/item"),
-            "Failed KEY: vault:kv1/bot/item: the mount `kv1` keeps no versions",
+            "Failed KEY: vault:kv1/bot/item: the mount `kv1` does not keep versions",
         ),
         (root().setting("kv-version", "2").key("vault:secret/bot/nothing"), "Missing"),
     ] {
@@ -157,7 +157,7 @@ async fn where_the_server_may_not_tell_the_mount_its_answers_do() {
     let reader = reader(&bao).setting("addr", &proxy.url());
     assert_eq!(reader.clone().key("vault:secret/bot/item").told().await, "canary-value @1");
     let unsure = reader.clone().key("vault:secret/bot/nothing").wrong().await;
-    assert!(unsure.contains("it cannot be told whether the mount `secret` keeps versions"), "{unsure}");
+    assert!(unsure.contains("cannot determine whether the mount `secret` keeps versions"), "{unsure}");
     assert!(unsure.contains("`kv-version: 2`"), "{unsure}");
     let told = reader.clone().setting("kv-version", "2").key("vault:secret/bot/nothing");
     assert_eq!(told.told().await, "Missing");

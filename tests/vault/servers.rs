@@ -26,13 +26,13 @@ async fn a_server_without_keys_and_one_that_is_sealed_say_so() {
     let sealed = Bao::start();
     sealed.seal();
     let wrong = at(&sealed.url()).wrong().await;
-    let fact = format!("KEY: vault: {} is sealed: nobody can read from it", sealed.url());
+    let fact = format!("KEY: vault: {} is sealed", sealed.url());
     assert!(wrong.contains(&fact) && wrong.contains("vault operator unseal"), "{wrong}");
     // A login is told the same as a read.
     let login = Case::to(&sealed).variable("VAULT_ROLE_ID", "canary").variable("VAULT_SECRET_ID", "canary");
     let wrong = login.key("vault:secret/bot/item").wrong().await;
     assert!(
-        wrong.contains("the login by `approle` at `auth/approle`") && wrong.contains("is sealed"),
+        wrong.contains("the login with `approle` at `auth/approle`") && wrong.contains("is sealed"),
         "{wrong}"
     );
 }
@@ -41,8 +41,8 @@ async fn a_server_without_keys_and_one_that_is_sealed_say_so() {
 async fn a_standby_node_that_answers_nothing_or_sends_on_says_so() {
     let health = |standby: bool, dr: &str| json!({ "initialized": true, "sealed": false, "standby": standby, "replication_dr_mode": dr });
     for (health, expected) in [
-        (health(true, "disabled"), "is a standby node, and does not reach the active one"),
-        (health(false, "secondary"), "is a secondary for disaster recovery, which hands out nothing"),
+        (health(true, "disabled"), "is a standby node that cannot reach the active one"),
+        (health(false, "secondary"), "is a disaster recovery secondary, which serves no secrets"),
         (health(false, "disabled"), "answered with status 500"),
         (json!({}), "answered with status 500"),
     ] {
@@ -63,12 +63,9 @@ async fn a_standby_node_that_answers_nothing_or_sends_on_says_so() {
     let headers = vec![("Location".to_owned(), location)];
     node.rule(Rule::always(Fault::Status { status: 307, headers, body: Vec::new() }));
     let wrong = at(&node.url()).wrong().await;
-    let fact = format!(
-        "{} sends its clients on to {}, and a token is not sent to another server",
-        node.url(),
-        active.url()
-    );
-    assert!(wrong.contains(&fact) && wrong.contains("by `addr`"), "{wrong}");
+    let fact =
+        format!("{} redirects to {}, and a token is not sent to another server", node.url(), active.url());
+    assert!(wrong.contains(&fact) && wrong.contains("set `addr` to it"), "{wrong}");
 }
 
 #[tokio::test]
@@ -85,7 +82,7 @@ async fn a_redirect_on_the_same_server_is_followed_once() {
     proxy.clear();
     proxy.rule(Rule::always(to("/v1/secret/data/bot/item")).under("/v1/secret/data/"));
     let wrong = at(&proxy.url()).wrong().await;
-    assert!(wrong.contains("sends its clients on to"), "{wrong}");
+    assert!(wrong.contains("redirects to"), "{wrong}");
 }
 
 #[tokio::test]
@@ -100,8 +97,8 @@ async fn what_is_no_vault_is_never_an_absence() {
     }
     let server = Proxy::alone();
     let wrong = at(&server.url()).wrong().await;
-    assert!(wrong.contains("answered with status 404 and not as Vault does"), "{wrong}");
-    assert!(wrong.contains("Then its address starts with `https://`"), "{wrong}");
+    assert!(wrong.contains("answered with status 404, but not like Vault"), "{wrong}");
+    assert!(wrong.contains("its address must start with `https://`"), "{wrong}");
 }
 
 #[tokio::test]
@@ -112,7 +109,7 @@ async fn tls_is_checked_with_the_authority_that_is_named_and_never_switched_off(
     let case = at(&bao.tls_url());
     let unknown = case.clone().variable("VAULT_SKIP_VERIFY", "true");
     let ended = unknown.done().await.unwrap();
-    assert_eq!(ended.warnings(), ["VAULT_SKIP_VERIFY is not read"]);
+    assert_eq!(ended.warnings(), ["VAULT_SKIP_VERIFY is ignored"]);
     let wrong = unknown.wrong().await;
     assert!(wrong.contains("no secure connection") && wrong.contains("`ca-certificates`"), "{wrong}");
     let directory = tempfile::tempdir().unwrap();
@@ -166,8 +163,8 @@ async fn plain_http_to_a_port_for_tls_and_the_other_way_round_fail_with_a_hint()
     let authority = Authority::new();
     let bao = Bao::start_tls(&authority);
     let wrong = at(&bao.tls_url().replace("https://", "http://")).wrong().await;
-    assert!(wrong.contains("answered with status 400 and not as Vault does"), "{wrong}");
-    assert!(wrong.contains("Does the server speak TLS? Then its address starts with `https://`."), "{wrong}");
+    assert!(wrong.contains("answered with status 400, but not like Vault"), "{wrong}");
+    assert!(wrong.contains("If the server uses TLS, its address must start with `https://`."), "{wrong}");
     let told = at(&bao.url().replace("http://", "https://")).told().await;
     assert!(told.starts_with("Failed") && told.contains("no secure connection"), "{told}");
 }
@@ -177,7 +174,10 @@ async fn plain_http_over_a_network_is_warned_of() {
     let case = Case::default().setting("addr", "http://vault.invalid:8200").variable("VAULT_TOKEN", ROOT);
     let case = case.key("vault:secret/x").variable("INPUT_TIMEOUT", "1s");
     let warnings = case.done().await.unwrap().warnings();
-    assert!(warnings[0].contains("http://vault.invalid:8200 is reached without TLS"), "{warnings:?}");
+    assert!(
+        warnings[0].contains("the connection to http://vault.invalid:8200 does not use TLS"),
+        "{warnings:?}"
+    );
 }
 
 #[tokio::test]

@@ -38,9 +38,9 @@ fn the_exit_status_tells_what_is_wrong_and_no_value_is_told() {
             "CST_KEY_FILE names a file",
         ),
         (&["get", "CST_KEY"], &[("CST_KEY", canary), ("CST_KEY_FILE", "/tmp")], 4, "it is a directory"),
-        (&["get", canary], &[], 2, "character 3 is no letter"),
-        (&["validate", "--worker", canary], &[], 2, "character 3 is no letter"),
-        (&["exec", "--only", canary, "--", "true"], &[], 2, "character 3 is no letter"),
+        (&["get", canary], &[], 2, "character 3 is not a letter"),
+        (&["validate", "--worker", canary], &[], 2, "character 3 is not a letter"),
+        (&["exec", "--only", canary, "--", "true"], &[], 2, "character 3 is not a letter"),
         (&["exec", "--only", "CST_KEY", "--", "true"], &[], 125, "CST_KEY is missing"),
         (
             &["exec", "--only", "CST_KEY", "--", "no-such"],

@@ -27,7 +27,7 @@ fn a_file_of_others_where_ours_shall_be_is_an_error_that_names_it_and_changes_no
                 "data/secrets/link",
                 "data/secrets/directory",
                 "data/secrets/service",
-                "holds an old copy",
+                "If it is an old copy",
             ],
         );
     }
@@ -176,7 +176,7 @@ fn names_that_are_no_secret_files_are_refused() {
     refused(
         secrets(&project).write(&[file("a", "1"), file("a/b", "1")]),
         Code::DeliveryFailed,
-        &["a is wanted"],
+        &["a is needed both as a file and as a directory"],
     );
     assert!(tree(project.path()).is_empty());
 }

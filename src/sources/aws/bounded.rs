@@ -1,5 +1,5 @@
-//! Reads what AWS answers before the SDK does, up to the limit that every answer of a store has. The SDK itself takes in
-//! whatever comes, and while it works on that no time limit ends it.
+//! Reads AWS's responses before the SDK does, up to the limit for responses of stores. The SDK itself reads responses of
+//! any size, and no time limit ends that.
 
 use aws_sdk_secretsmanager::config::http::HttpResponse;
 
@@ -16,7 +16,7 @@ use aws_smithy_types::byte_stream::ByteStream;
 
 use crate::sources::net::{Body, Failure, Room};
 
-/// A client whose answers are whole when the SDK gets them, and no longer than allowed.
+/// A client whose responses are complete when the SDK gets them, and not too large.
 #[derive(Debug)]
 pub(super) struct Bounded {
     inner: SharedHttpClient,
@@ -59,7 +59,7 @@ impl HttpConnector for Connector {
     }
 }
 
-/// An answer that did not come to its end: the network's failure in the SDK's errors.
+/// A response that was not complete: the network's failure in the SDK's errors.
 #[derive(Debug)]
 pub(super) struct Unread(pub(super) Failure);
 
@@ -76,7 +76,7 @@ async fn whole(mut answer: HttpResponse, room: &Room) -> Result<HttpResponse, Co
     let mut body = Body::new(room);
     while let Some(piece) = stream.next().await {
         let piece = piece.map_err(|_| ConnectorError::io(Unread(Failure::CutOff).into()))?;
-        // Of an error of this kind the SDK makes no second attempt.
+        // The SDK does not retry after an error of this kind.
         body.add(&piece).map_err(|failure| ConnectorError::other(Unread(failure).into(), None))?;
     }
     *answer.body_mut() = SdkBody::from(body.whole().as_slice());

@@ -1,5 +1,5 @@
-//! The vendor's SDK on our network policy: its own HTTP client (never one of ours: it logs bodies that it gets from
-//! elsewhere), with our time limits, attempts, waits, proxies, trust and name.
+//! The vendor's SDK with our network policy: its own HTTP client (it would log bodies from another one), with our time
+//! limits, attempts, waits, proxies, CA certificates and user agent.
 
 use std::net::{IpAddr, ToSocketAddrs};
 use std::time::Duration;
@@ -26,7 +26,7 @@ use super::setup::Setup;
 use crate::error::{Code, Error, Result};
 use crate::sources::net::{self, Network};
 
-/// What the SDK is told before it is asked for anything.
+/// The SDK's configuration.
 pub(super) fn loader(setup: &Setup, network: &Network) -> Result<ConfigLoader> {
     let loader = aws_config::defaults(BehaviorVersion::latest())
         .env(setup.variables.clone().into())
@@ -35,7 +35,7 @@ pub(super) fn loader(setup: &Setup, network: &Network) -> Result<ConfigLoader> {
             TimeoutConfig::builder()
                 .connect_timeout(net::CONNECT_TIMEOUT)
                 .read_timeout(net::READ_TIMEOUT)
-                // The read timeout ends with the answer's first byte.
+                // The read timeout ends with the first byte of the response.
                 .operation_attempt_timeout(net::CONNECT_TIMEOUT + net::READ_TIMEOUT)
                 .build(),
         )
@@ -43,15 +43,15 @@ pub(super) fn loader(setup: &Setup, network: &Network) -> Result<ConfigLoader> {
             RetryConfig::standard()
                 .with_max_attempts(net::ATTEMPTS)
                 .with_initial_backoff(net::FIRST_WAIT)
-                // Our own waits stay far below, with so few attempts; what a server asks for is cut off here.
+                // Our own waits are far shorter, with so few attempts; this limits what a server asks for.
                 .with_max_backoff(network.timeout()),
         );
     let name = AppName::new(net::USER_AGENT.replace('/', "-"));
     Ok(name.into_iter().fold(loader, ConfigLoader::app_name))
 }
 
-/// A quota of retries of its own for each source: the SDK's is one for the process and a region, and a store that
-/// throttles two hundred reads at once uses it up.
+/// A separate retry quota for each source: the SDK has one for the process and a region, and a store that throttles two
+/// hundred reads at once exhausts it.
 pub(super) fn partition(setup: &Setup) -> RetryPartition {
     RetryPartition::custom(format!("claude-secrets-{}", setup.id))
         .token_bucket(TokenBucket::unlimited())
@@ -60,7 +60,7 @@ pub(super) fn partition(setup: &Setup) -> RetryPartition {
 
 fn http_client(setup: &Setup, network: &Network) -> Result<SharedHttpClient> {
     let mut trust = TrustStore::default();
-    // The SDK ends the process over one that it cannot read; these have been read before.
+    // The SDK panics on an invalid one; these have been parsed before.
     for pem in network.certificates().into_iter().chain(setup.certificates.as_deref()) {
         trust.add_pem_certificate(pem);
     }
@@ -79,8 +79,8 @@ fn http_client(setup: &Setup, network: &Network) -> Result<SharedHttpClient> {
     Ok(Bounded::client(client, network.room()))
 }
 
-/// The proxy for where Secrets Manager is. One for `http://` is taken only where an address says so: the metadata
-/// service of an instance is reached by that too, and never through a proxy.
+/// The proxy for Secrets Manager. One for `http://` is only used for an endpoint with `http://`: the metadata service of an
+/// instance also uses it, and must be reached without a proxy.
 fn proxy(setup: &Setup, network: &Network) -> Result<ProxyConfig> {
     let proxies = network.proxies();
     let plain = setup.endpoint.as_ref().is_some_and(|endpoint| endpoint.text.starts_with("http://"));
@@ -90,8 +90,8 @@ fn proxy(setup: &Setup, network: &Network) -> Result<ProxyConfig> {
         _ => return Ok(ProxyConfig::disabled()),
     };
     let config = config.map_err(|_| {
-        Error::new(Code::Usage, format!("{}: the proxy's address cannot be used", setup.id)).hint(
-            "Write it as `http://host:port`; SOCKS is not supported. What goes past it is named by NO_PROXY.",
+        Error::new(Code::Usage, format!("{}: the proxy address cannot be used", setup.id)).hint(
+            "Write it as `http://host:port`; SOCKS is not supported. Set hosts that bypass it in NO_PROXY.",
         )
     })?;
     Ok(match &proxies.except {
@@ -100,17 +100,17 @@ fn proxy(setup: &Setup, network: &Network) -> Result<ProxyConfig> {
     })
 }
 
-/// The system's resolver, with an error that tells a name that does not exist from a server that does not answer.
+/// The system's resolver, with an error that distinguishes an unknown host from a server that does not answer.
 #[derive(Clone, Debug)]
 struct SystemResolver;
 
-/// A host that has no address.
+/// A host without an address.
 #[derive(Debug)]
 pub(super) struct NoSuchHost(pub(super) String);
 
 impl std::fmt::Display for NoSuchHost {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "there is no host {}", self.0)
+        write!(f, "unknown host {}", self.0)
     }
 }
 
@@ -130,10 +130,10 @@ impl ResolveDns for SystemResolver {
     }
 }
 
-/// What the SDK passes over: `Retry-After`, and status 429 without a code of AWS's (of what stands before it).
+/// What the SDK ignores: `Retry-After`, and status 429 without an AWS error code (from a proxy in front of it).
 #[derive(Debug)]
 pub(super) struct RetryAfter {
-    /// When nothing is asked any more.
+    /// The deadline for requests.
     pub(super) deadline: Instant,
 }
 
@@ -142,7 +142,7 @@ impl ClassifyRetry for RetryAfter {
         "Retry-After"
     }
 
-    /// After all of the SDK's: it refines what they say.
+    /// After all of the SDK's own: it refines their result.
     fn priority(&self) -> RetryClassifierPriority {
         RetryClassifierPriority::run_after(RetryClassifierPriority::transient_error_classifier())
     }
@@ -166,7 +166,7 @@ impl ClassifyRetry for RetryAfter {
         let Some(wait) = asked.max(known) else { return RetryAction::retryable_error(kind) };
         match Instant::now().checked_add(wait) {
             Some(at) if at < self.deadline => RetryAction::retryable_error_with_explicit_delay(kind, wait),
-            // Not in this run: better said now than at the deadline.
+            // Not in this run: it is better to report that now than at the deadline.
             _ => RetryAction::RetryForbidden,
         }
     }

@@ -1,5 +1,5 @@
-//! Logging in, once a run: the credentials that somebody names or the SDK's own chain finds, and the role that is assumed
-//! with them or with the workflow's identity token. Nothing is written to disk.
+//! Logs in once a run: with the configured credentials or those that the SDK's own chain finds, and with the role that is
+//! assumed with them or with the workflow's identity token. Nothing is written to disk.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -28,12 +28,12 @@ use crate::sources::identity::{self, Identity};
 use crate::sources::net::{Failure, Network, cause};
 use crate::sources::subject;
 
-/// How long a session lasts: the shortest that STS gives, and longer than any run of the sources.
+/// How long a session lasts: the minimum of STS, which is longer than any run of the sources.
 const SESSION_SECONDS: i32 = 900;
 
-/// Who we are, and a client for each region that is asked.
+/// The login, and a client for each region in use.
 pub(super) struct Session {
-    /// The region that the source is at home in.
+    /// The source's own region.
     pub(super) region: String,
     config: SdkConfig,
     credentials: Credentials,
@@ -58,7 +58,7 @@ impl Session {
         timeout_at(network.deadline(), start.session()).await.unwrap_or_else(|_| Err(late()))
     }
 
-    /// The client for a region; each is made once.
+    /// The client for a region; each is created once.
     pub(super) fn client(&self, region: &str) -> Client {
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         clients.entry(region.to_owned()).or_insert_with(|| self.new_client(region)).clone()
@@ -77,7 +77,7 @@ impl Session {
     }
 }
 
-/// What a login works with.
+/// The input of a login.
 struct Start<'a> {
     setup: &'a Setup,
     network: &'a Network,
@@ -114,7 +114,7 @@ impl Start<'_> {
         })
     }
 
-    /// The role that the workflow assumes by its own identity.
+    /// The role that the workflow assumes with its identity token.
     fn by_workflow(&self) -> Option<&Role> {
         let nobody_else = matches!(self.setup.login, Login::Unsaid) && self.identity.is_there();
         self.setup.role.as_ref().filter(|_| nobody_else)
@@ -131,7 +131,7 @@ impl Start<'_> {
         }
     }
 
-    /// Who we are at first.
+    /// The first login.
     async fn named(&self, config: &SdkConfig, region: &str) -> Result<Credentials, Refused> {
         let setup = self.setup;
         if let Login::Keys { credentials, .. } = &setup.login {
@@ -143,14 +143,14 @@ impl Start<'_> {
             Err(CredentialsError::CredentialsNotLoaded(_)) => return Err(self.nobody().await),
             Err(error) => return Err(self.not_loaded(&error, region)),
         };
-        // A profile that does not exist makes the SDK go on to the next in its chain: to whom the machine runs as.
+        // For a profile that does not exist, the SDK would try the next in its chain: the machine's own credentials.
         let by_profile = credentials
             .get_property::<Vec<AwsCredentialFeature>>()
             .is_some_and(|all| all.contains(&AwsCredentialFeature::CredentialsProfile));
         if matches!(setup.login, Login::Profile(_)) && !by_profile {
             return Err(self.nobody().await);
         }
-        // The end of their time is for who keeps them: this run uses them at once.
+        // Their expiry does not matter: this run uses them at once.
         Ok(Credentials::new(
             credentials.access_key_id(),
             credentials.secret_access_key(),
@@ -212,23 +212,23 @@ impl Start<'_> {
         aws_sdk_sts::Client::from_conf(config.build())
     }
 
-    /// Nobody is there to log in as.
+    /// There are no credentials.
     async fn nobody(&self) -> Refused {
         let setup = self.setup;
         let id = &setup.id;
         match (&setup.login, &setup.role) {
             (Login::Profile(name), _) => Refused::failed(
-                format!("{id}: there is no shared profile `{name}` with credentials"),
-                "Correct its name, or the files: `AWS_CONFIG_FILE` (else ~/.aws/config) and `AWS_SHARED_CREDENTIALS_FILE` (else ~/.aws/credentials), as this program sees them: in the action's container the home directory is not the runner's. Profiles of IAM Identity Center (SSO) are not for machines and not supported.",
+                format!("{id}: no shared profile `{name}` with credentials found"),
+                "Correct its name, or the files: `AWS_CONFIG_FILE` (else ~/.aws/config) and `AWS_SHARED_CREDENTIALS_FILE` (else ~/.aws/credentials), as this program sees them: in the action's container the home directory is not the runner's. Profiles of IAM Identity Center (SSO) are not supported.",
             ),
             (Login::TokenFile, None) => Refused::failed(
-                format!("{id}: AWS_WEB_IDENTITY_TOKEN_FILE is there, and no role to assume with it"),
+                format!("{id}: AWS_WEB_IDENTITY_TOKEN_FILE is set, but there is no role to assume with it"),
                 "Set `AWS_ROLE_ARN`, or `role-arn`.",
             ),
-            // The workflow may not ask for a token, and nobody else is there: the first is what to mend.
+            // The workflow may not request a token, and there are no other credentials: report the former.
             (_, Some(role)) => match self.identity.token(&role.audience).await {
                 Err(refusal) => Refused::failed(
-                    format!("{id}: {} is to be assumed, and {}", role.said_by, refusal.fact),
+                    format!("{id}: cannot assume the role of {}: {}", role.said_by, refusal.fact),
                     refusal.remedy,
                 ),
                 Ok(_) => self.no_credentials(),
@@ -239,39 +239,40 @@ impl Start<'_> {
 
     fn no_credentials(&self) -> Refused {
         Refused::failed(
-            format!("{}: there are no credentials for AWS", self.setup.id),
+            format!("{}: no AWS credentials found", self.setup.id),
             "In a workflow: `aws-role-arn` with\npermissions:\n  id-token: write\n  contents: read\nElsewhere: `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, a shared profile (`profile`), or a role of the machine.",
         )
     }
 
-    /// Somebody is named, and the SDK could not log in as that.
+    /// Credentials are configured, but the SDK could not log in with them.
     fn not_loaded(&self, error: &CredentialsError, region: &str) -> Refused {
-        let what = format!("{}: logging in by {}", self.setup.id, self.setup.login_said());
+        let what = format!("{}: logging in with {}", self.setup.id, self.setup.login_said());
         let call = Call { setup: self.setup, region, what: &what, service: STS, elsewhere: false };
         if let Some(fault) = of_login(error) {
             return call.refused(&fault);
         }
-        let tells_more =
-            "Try `aws sts get-caller-identity` with the same variables and files: it tells more.";
+        let tells_more = "Try `aws sts get-caller-identity` with the same variables and files for details.";
         if matches!(error, CredentialsError::ProviderTimedOut(_)) {
-            return Refused::Failed(Failure::Silent.refusal(&what, "what hands the credentials out"));
+            return Refused::Failed(
+                Failure::Silent.refusal(&what, "the service that provides the credentials"),
+            );
         }
         match (&self.setup.login, cause::<std::io::Error>(error)) {
             (Login::Profile(_), _) => Refused::failed(
-                format!("{what}: it gives no credentials"),
+                format!("{what}: it provides no credentials"),
                 format!(
                     "{tells_more} Profiles of IAM Identity Center (SSO) and `credential_source = Environment` are not supported."
                 ),
             ),
             (Login::TokenFile, Some(reason)) => Refused::failed(
                 format!("{what}: the file cannot be read: {}", crate::error::plain_reason(reason)),
-                "Correct the path; the action's container sees the workspace and not the rest of the machine.",
+                "Correct the path; the action's container can only access the workspace.",
             ),
-            _ => Refused::failed(format!("{what}: no credentials were handed out"), tells_more),
+            _ => Refused::failed(format!("{what}: no credentials were provided"), tells_more),
         }
     }
 
-    /// Why there is no role; with the identity token, when it was to be assumed by one.
+    /// Why the role could not be assumed; with the identity token, if it was used.
     fn not_assumed(&self, fault: &Fault, role: &Role, region: &str, token: Option<&SecretValue>) -> Refused {
         let what = format!("{}: assuming the role {} ({})", self.setup.id, role.arn, role.said_by);
         let call = Call { setup: self.setup, region, what: &what, service: STS, elsewhere: false };
@@ -283,9 +284,9 @@ impl Start<'_> {
                 trust(role, token),
             ),
             ("AccessDenied" | "AccessDeniedException", None) => Refused::denied(
-                format!("{what}: {} may not assume it {because}", self.setup.login_said()),
+                format!("{what}: {} is not allowed to assume it {because}", self.setup.login_said()),
                 format!(
-                    "Both sides must allow it: the role's trust policy `sts:AssumeRole` for who is logged in, and a policy of who is logged in\n{{ \"Effect\": \"Allow\", \"Action\": \"sts:AssumeRole\", \"Resource\": \"{}\" }}\nWhen the credentials are those of the role already, leave `role-arn` out.",
+                    "Both sides must allow it: the role's trust policy must allow `sts:AssumeRole` for this login, and a policy of this login must have\n{{ \"Effect\": \"Allow\", \"Action\": \"sts:AssumeRole\", \"Resource\": \"{}\" }}\nIf these are already the role's credentials, remove `role-arn`.",
                     role.arn
                 ),
             ),
@@ -299,7 +300,7 @@ impl Start<'_> {
                 )
             }
             ("ValidationError" | "ValidationErrorException", _) => Refused::failed(
-                format!("{what}: STS takes this for no role or no name of a session {because}"),
+                format!("{what}: STS does not accept the role or the session name {because}"),
                 "Compare it with `aws iam get-role --role-name NAME --query Role.Arn`.",
             ),
             _ => call.refused(fault),
@@ -307,18 +308,18 @@ impl Start<'_> {
     }
 }
 
-/// What the role's trust policy must say, to paste.
+/// The statement for the role's trust policy, to paste.
 fn trust(role: &Role, token: &SecretValue) -> String {
     let claim = |name: &str| identity::claim(token, name);
     let subject = claim("sub").unwrap_or_else(|| "repo:OWNER/REPOSITORY:environment:NAME".to_owned());
     let provider = role.arn.split(":role/").next().unwrap_or_default();
     let compare = subject::other_form_said(token).map(|said| said + "\n").unwrap_or_default();
-    // The number stays, whatever the repository is called; AWS wants the subject besides.
+    // The ID is stable when the repository is renamed; AWS also requires the subject.
     let by_number = claim("repository_id").map(|number| {
         format!(",\n    \"token.actions.githubusercontent.com:repository_id\": {}", json!(number))
     });
     format!(
-        "{compare}Put into the role's trust policy what this job is:\n{{ \"Effect\": \"Allow\", \"Action\": \"sts:AssumeRoleWithWebIdentity\",\n  \"Principal\": {{ \"Federated\": \"{provider}:oidc-provider/token.actions.githubusercontent.com\" }},\n  \"Condition\": {{ \"StringEquals\": {{\n    \"token.actions.githubusercontent.com:aud\": {},\n    \"token.actions.githubusercontent.com:sub\": {}{} }} }} }}",
+        "{compare}Allow this job in the role's trust policy:\n{{ \"Effect\": \"Allow\", \"Action\": \"sts:AssumeRoleWithWebIdentity\",\n  \"Principal\": {{ \"Federated\": \"{provider}:oidc-provider/token.actions.githubusercontent.com\" }},\n  \"Condition\": {{ \"StringEquals\": {{\n    \"token.actions.githubusercontent.com:aud\": {},\n    \"token.actions.githubusercontent.com:sub\": {}{} }} }} }}",
         json!(role.audience),
         json!(subject),
         by_number.unwrap_or_default()
@@ -327,15 +328,15 @@ fn trust(role: &Role, token: &SecretValue) -> String {
 
 fn no_region(setup: &Setup) -> Refused {
     Refused::failed(
-        format!("{}: it is not said in which region Secrets Manager is to be asked", setup.id),
+        format!("{}: no AWS region configured", setup.id),
         format!(
-            "Give it: the input `aws-region`, `AWS_REGION`, or `sources: {{ {}: {{ region: eu-central-1 }} }}` in the manifest.",
+            "Set the input `aws-region`, `AWS_REGION`, or `sources: {{ {}: {{ region: eu-central-1 }} }}` in the manifest.",
             setup.id
         ),
     )
 }
 
-/// The refusal behind an error of the SDK's own chain, when it was one of STS's or of the network's.
+/// The refusal behind an error of the SDK's own chain, if it came from STS or from the network.
 fn of_login(error: &CredentialsError) -> Option<Fault> {
     let by_token = cause::<SdkError<AssumeRoleWithWebIdentityError, HttpResponse>>(error).map(Fault::of);
     let by_role = || cause::<SdkError<AssumeRoleError, HttpResponse>>(error).map(Fault::of);

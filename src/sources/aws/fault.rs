@@ -1,5 +1,5 @@
-//! Why a call of the SDK gave nothing, told by codes and types. Neither the SDK's errors nor the server's messages go any
-//! further: their texts hold whole answers, and with them values.
+//! Why a call of the SDK failed, determined by codes and types. Neither the SDK's errors nor the server's messages are
+//! passed on: their texts contain whole responses, and with them values.
 
 use std::error::Error as StdError;
 use std::future::Future;
@@ -12,32 +12,32 @@ use super::bounded::Unread;
 use super::client::NoSuchHost;
 use crate::sources::net::{Failure, Network, cause, causes};
 
-/// Why a call gave nothing.
+/// Why a call failed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Fault {
-    /// The server said so by one of its codes.
+    /// The server returned one of its codes.
     Code(Coded),
-    /// The server answered with a bad status and no code.
+    /// The server returned an error status without a code.
     Status(u16),
-    /// The server has no address.
+    /// The host is unknown.
     NoHost(String),
-    /// No whole answer came.
+    /// There was no complete response.
     Net(Failure),
-    /// What came was no answer of AWS's.
+    /// The response was not an AWS response.
     Garbled,
 }
 
-/// A refusal of the server.
+/// An error code of the server.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Coded {
     /// Its `__type` without the namespace, e.g. `AccessDeniedException`.
     pub(super) code: String,
-    /// The id that AWS's support asks for.
+    /// The request ID, which AWS Support asks for.
     pub(super) request: Option<String>,
 }
 
 impl Fault {
-    /// What an error of the SDK says.
+    /// The fault behind an error of the SDK.
     pub(super) fn of<E>(error: &SdkError<E, HttpResponse>) -> Self
     where
         E: ProvideErrorMetadata + StdError + 'static,
@@ -64,12 +64,12 @@ impl Fault {
         }
     }
 
-    /// The code that a part of an answer has for one of several items.
+    /// The code for one of several items in a response.
     pub(super) fn of_part(code: &str) -> Self {
         Self::Code(Coded { code: shown(code), request: None })
     }
 
-    /// The code, when the server gave one.
+    /// The code, if the server returned one.
     pub(super) fn code(&self) -> Option<&str> {
         match self {
             Self::Code(coded) => Some(&coded.code),
@@ -78,12 +78,12 @@ impl Fault {
     }
 }
 
-/// What the network did, when an error of another type is about that.
+/// The network failure behind an error of another type.
 pub(super) fn of_chain(error: &(dyn StdError + 'static)) -> Option<Fault> {
     cause::<ConnectorError>(error).map(of_connection)
 }
 
-/// Waits for a call as long as the sources have.
+/// Waits for a call until the deadline of the sources.
 pub(super) async fn within<T, E>(
     network: &Network,
     call: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
@@ -109,7 +109,7 @@ fn of_connection(error: &ConnectorError) -> Fault {
         return Fault::Net(Failure::Tls(reason.to_string()));
     }
     if error.is_timeout() {
-        // The limit for an answer stands around the client, that for a connection inside: there is one more error.
+        // The limit for a response wraps the client, the one for a connection is inside: there is one more error.
         let connecting = error.source().map_or(0, |source| causes(source).count()) > 2;
         return Fault::Net(if connecting {
             Failure::Connect("no answer".to_owned())
@@ -123,21 +123,21 @@ fn of_connection(error: &ConnectorError) -> Fault {
     match cause::<std::io::Error>(error) {
         Some(cause) if ended(cause) => Fault::Net(Failure::CutOff),
         Some(cause) => Fault::Net(Failure::Connect(crate::error::plain_reason(cause))),
-        // A proxy that refuses is an error of a private type.
+        // The error of a refusing proxy has a private type.
         None if error.is_io() => {
-            Fault::Net(Failure::Connect("the proxy refused, or it ended at once".to_owned()))
+            Fault::Net(Failure::Connect("the proxy refused or closed the connection".to_owned()))
         }
         None => Fault::Net(Failure::CutOff),
     }
 }
 
-/// Whether a connection stood and then ended.
+/// Whether an established connection ended.
 fn ended(error: &std::io::Error) -> bool {
     use std::io::ErrorKind as K;
     matches!(error.kind(), K::ConnectionReset | K::ConnectionAborted | K::BrokenPipe | K::UnexpectedEof)
 }
 
-/// A code as far as it is one: the server's text is not ours to print.
+/// A code if it looks like one: the server's text must not be printed.
 fn shown(code: &str) -> String {
     let code = code.rsplit('#').next().unwrap_or(code);
     let is_one =

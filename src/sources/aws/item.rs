@@ -1,4 +1,4 @@
-//! What the item of a reference means to Secrets Manager: a name, or an ARN that may leave out its last six characters
+//! What the item of a reference means for Secrets Manager: a name, or an ARN with or without its last six characters
 //! (docs.aws.amazon.com, "Secret name and ARN" and `GetSecretValue`).
 
 use crate::manifest::SourceId;
@@ -6,35 +6,35 @@ use crate::sources::{Item, Refusal};
 
 /// The longest name (API reference of `CreateSecret`).
 const LONGEST_NAME: usize = 512;
-/// What Secrets Manager puts behind a name in an ARN: a hyphen and six random characters.
+/// What Secrets Manager appends to a name in an ARN: a hyphen and six random characters.
 const SUFFIX: usize = 7;
-/// How long a version's id is (`VersionId` of `GetSecretValue`); stages are shorter by custom.
+/// The length of a version ID (`VersionId` of `GetSecretValue`); stages are usually shorter.
 const VERSION_ID: std::ops::RangeInclusive<usize> = 32..=64;
 
-/// What is asked of one region.
+/// A request to one region.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Wanted {
-    /// The reference, for people.
+    /// The reference, for messages.
     pub(super) reference: String,
     /// The region that has it.
     pub(super) region: String,
     /// The name or ARN, as the API takes it.
     pub(super) id: String,
-    /// Which version, when it is not the newest.
+    /// The version, if it is not the newest.
     pub(super) version: Option<Version>,
 }
 
 /// A version other than the newest.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Version {
-    /// One with this staging label, e.g. `AWSPREVIOUS`.
+    /// The one with this staging label, e.g. `AWSPREVIOUS`.
     Stage(String),
     /// The one with this id.
     Id(String),
 }
 
 impl Wanted {
-    /// What an item means for a source that is at home in `region`.
+    /// Parses an item of a source in `region`.
     ///
     /// # Errors
     /// What is wrong with it.
@@ -45,13 +45,13 @@ impl Wanted {
             region_of(&item.name, region).map_err(|(fact, remedy)| Refusal {
                 fact: format!("{reference}: {fact}"),
                 remedy: remedy.unwrap_or_else(|| {
-                    "An ARN of a secret is `arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME-SUFFIX`; the last hyphen and its six characters may be left out.".to_owned()
+                    "An ARN of a secret is `arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME-SUFFIX`; the last hyphen and its six characters can be omitted.".to_owned()
                 }),
             })?
         } else {
             check_name(&item.name).map_err(|fact| Refusal {
                 fact: format!("{reference}: {fact}"),
-                remedy: "A name has letters, digits and `/_+=.@-`, at most 512; write it as `aws secretsmanager list-secrets` shows it.".to_owned(),
+                remedy: "A name consists of at most 512 letters, digits and `/_+=.@-`; write it as `aws secretsmanager list-secrets` shows it.".to_owned(),
             })?;
             region.to_owned()
         };
@@ -65,7 +65,7 @@ impl Wanted {
         Ok(Self { reference, region, id: item.name.clone(), version })
     }
 
-    /// Whether a secret with this name and ARN is the one that is asked for.
+    /// Whether a secret with this name and ARN is the requested one.
     pub(super) fn is(&self, name: Option<&str>, arn: Option<&str>) -> bool {
         if !self.is_arn() {
             return name == Some(self.id.as_str());
@@ -75,12 +75,12 @@ impl Wanted {
         arn == self.id || without_suffix == Some(self.id.as_str())
     }
 
-    /// Whether it is asked for by an ARN, and not by a name in the account of who asks.
+    /// Whether it is requested by an ARN, and not by a name in the login's account.
     pub(super) fn is_arn(&self) -> bool {
         self.id.starts_with("arn:")
     }
 
-    /// The resource that a policy names to allow this.
+    /// The resource in a policy that allows this.
     pub(super) fn resource(&self) -> String {
         let partition = partition(&self.region);
         match self.id.strip_prefix("arn:") {
@@ -90,7 +90,7 @@ impl Wanted {
     }
 }
 
-/// The partition that a region belongs to; the one of all public regions when its name says nothing else
+/// The partition of a region; that of the public regions if its name does not say otherwise
 /// (docs.aws.amazon.com, "Amazon Resource Names", and the partitions that the SDKs know).
 pub(in crate::sources) fn partition(region: &str) -> &'static str {
     const OTHERS: &[(&str, &str)] = &[
@@ -105,7 +105,7 @@ pub(in crate::sources) fn partition(region: &str) -> &'static str {
     OTHERS.iter().find(|(start, _)| region.starts_with(start)).map_or("aws", |(_, partition)| partition)
 }
 
-/// Whether a text is built as the names of regions are: `eu-central-1`, `us-gov-east-1`.
+/// Whether a text looks like the name of a region: `eu-central-1`, `us-gov-east-1`.
 pub(super) fn is_region(text: &str) -> bool {
     let parts: Vec<&str> = text.split('-').collect();
     let letters = |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase());
@@ -123,13 +123,11 @@ pub(super) fn is_region(text: &str) -> bool {
 /// What is wrong with a name.
 pub(super) fn check_name(name: &str) -> Result<(), String> {
     if name.len() > LONGEST_NAME {
-        return Err(format!("a name of {} characters is longer than any in Secrets Manager", name.len()));
+        return Err(format!("the name has {} characters, which is too long for Secrets Manager", name.len()));
     }
     let allowed = |c: char| c.is_ascii_alphanumeric() || "/_+=.@-".contains(c);
     match name.chars().position(|c| !allowed(c)) {
-        Some(at) => {
-            Err(format!("character {} of the name is one that no name in Secrets Manager has", at + 1))
-        }
+        Some(at) => Err(format!("character {} of the name is not allowed in Secrets Manager", at + 1)),
         None => Ok(()),
     }
 }
@@ -140,38 +138,38 @@ type Fault = (String, Option<String>);
 fn region_of(arn: &str, home: &str) -> Result<String, Fault> {
     let parts: Vec<&str> = arn.splitn(7, ':').collect();
     let [_, arn_partition, service, region, account, kind, name] = parts.as_slice() else {
-        return Err(("it is no whole ARN of a secret".to_owned(), None));
+        return Err(("it is not a complete ARN of a secret".to_owned(), None));
     };
     if *service != "secretsmanager" || *kind != "secret" {
         let said = if *service == "secretsmanager" { *kind } else { *service };
-        return Err((format!("it is an ARN of something else than a secret ({})", shown(said)), None));
+        return Err((format!("it is an ARN of something other than a secret ({})", shown(said)), None));
     }
     if !is_region(region) {
-        return Err(("its region is none".to_owned(), None));
+        return Err(("its region is not valid".to_owned(), None));
     }
     if account.len() != 12 || !account.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(("its account is none: an account is twelve digits".to_owned(), None));
+        return Err(("its account is not valid: an account ID has twelve digits".to_owned(), None));
     }
     check_name(name).map_err(|fact| (fact, None))?;
     if name.is_empty() {
-        return Err(("it names no secret".to_owned(), None));
+        return Err(("it contains no secret name".to_owned(), None));
     }
     let (own, there) = (partition(home), partition(region));
     if *arn_partition != there || own != there {
         return Err((
             format!(
-                "it is of the partition `{}`, and this source is at home in {home}, partition `{own}`",
+                "it is in the partition `{}`, but this source uses {home} in the partition `{own}`",
                 shown(arn_partition)
             ),
             Some(
-                "Credentials of one partition are worth nothing in another: give that one a source of its own, `sources: { other: { kind: aws, region: … } }`, with its own credentials.".to_owned(),
+                "Credentials of one partition are not valid in another: add a source for it, `sources: { other: { kind: aws, region: … } }`, with its own credentials.".to_owned(),
             ),
         ));
     }
     Ok((*region).to_owned())
 }
 
-/// A part of an ARN as far as it can be shown: a misplaced value would stand there as well.
+/// A part of an ARN if it can be shown: it may be a misplaced value.
 fn shown(part: &str) -> &str {
     let harmless =
         part.len() <= 24 && part.bytes().all(|b| b.is_ascii_lowercase() || b"-0123456789".contains(&b));
@@ -197,16 +195,16 @@ mod tests {
         for (name, why) in [
             ("claude bot/key", "character 7 of the name"),
             ("claude-bot/schlüssel", "character 16 of the name"),
-            (long.as_str(), "a name of 513 characters"),
-            ("arn:aws:secretsmanager:eu-west-1", "no whole ARN"),
-            ("arn:aws:ssm:eu-west-1:123456789012:parameter:x", "something else than a secret (ssm)"),
+            (long.as_str(), "the name has 513 characters"),
+            ("arn:aws:secretsmanager:eu-west-1", "not a complete ARN"),
+            ("arn:aws:ssm:eu-west-1:123456789012:parameter:x", "something other than a secret (ssm)"),
             (
                 "arn:aws:secretsmanager:eu-west-1:123456789012:rotation:x",
-                "something else than a secret (rotation)",
+                "something other than a secret (rotation)",
             ),
-            ("arn:aws:secretsmanager::123456789012:secret:x", "its region is none"),
+            ("arn:aws:secretsmanager::123456789012:secret:x", "its region is not valid"),
             ("arn:aws:secretsmanager:eu-west-1:1234:secret:x", "twelve digits"),
-            ("arn:aws:secretsmanager:eu-west-1:123456789012:secret:", "names no secret"),
+            ("arn:aws:secretsmanager:eu-west-1:123456789012:secret:", "contains no secret name"),
             ("arn:aws:secretsmanager:eu-west-1:123456789012:secret:a b", "character 2 of the name"),
             ("arn:aws-cn:secretsmanager:cn-north-1:123456789012:secret:x", "partition `aws-cn`"),
             ("arn:aws:secretsmanager:us-gov-east-1:123456789012:secret:x", "partition `aws`"),

@@ -1,4 +1,4 @@
-//! Which secrets lie below a prefix, for references that end in `*`.
+//! Lists the secrets below a prefix, for references that end in `*`.
 
 use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType};
 
@@ -9,22 +9,22 @@ use super::item::check_name;
 use super::refusal::{Call, of_list};
 use crate::sources::{Listing, Refusal};
 
-/// The longest page that there is (`MaxResults` of `ListSecrets`).
+/// The maximum size of a page (`MaxResults` of `ListSecrets`).
 const PAGE: i32 = 100;
 
-/// The names that start with `prefix`, in the source's own region. What is marked for deletion is not among them.
+/// The names that start with `prefix`, in the source's own region. Secrets that are scheduled for deletion are not included.
 pub(super) async fn below(source: &Aws, session: &Session, prefix: &str) -> Listing {
     let what = format!("{}:{prefix}*", source.setup.id);
     if prefix.starts_with("arn:") {
         return Listing::Failed(Refusal::new(
-            format!("{what}: a list goes by names, not by ARNs"),
-            "Write the beginning of the names: `aws:claude-bot/*`. For another region, give that one a source of its own.",
+            format!("{what}: secrets are listed by name, not by ARN"),
+            "Use the beginning of the names: `aws:claude-bot/*`. For another region, add a source for it.",
         ));
     }
     if let Err(fact) = check_name(prefix) {
         return Listing::Failed(Refusal::new(
             format!("{what}: {fact}"),
-            "A name has letters, digits and `/_+=.@-`.",
+            "A name consists of letters, digits and `/_+=.@-`.",
         ));
     }
     let call = Call::of_store(&source.setup, &session.region, &what);

@@ -33,16 +33,16 @@ pub struct Aws {
     setup: Setup,
     network: Arc<Network>,
     identity: Arc<Identity>,
-    /// Who we are: one login a run, and one for all replies when it fails.
+    /// The login: one per run; if it fails, that is the reply for all items.
     session: OnceCell<Result<Session, Refused>>,
-    /// Whether reading many at once was refused: then no more is tried in this run.
+    /// Whether batches were refused: then this run does not try them again.
     one_by_one: AtomicBool,
 }
 
-/// Opens it. `None` when nobody names it and no variables say how to log in and in which region. Nothing is asked yet.
+/// Opens it. `None` if nothing names it and no variables set a login and a region. It makes no request yet.
 ///
 /// # Errors
-/// `usage` for a setting that cannot work.
+/// `usage` for an invalid setting.
 pub(super) fn open(options: &Options, opening: &Opening) -> Result<Option<Aws>> {
     let Some(setup) = Setup::of(options, opening.settings, opening.identity.is_there())? else {
         return Ok(None);

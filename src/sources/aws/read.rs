@@ -1,5 +1,5 @@
-//! Reading secrets: twenty a request, all requests at once; one by one where a version is asked for, or where reading many
-//! is not allowed.
+//! Reads secrets: twenty per request, all requests at once; one by one if a version is requested, or if batches are not
+//! allowed.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -19,7 +19,7 @@ use crate::secret::SecretValue;
 use crate::sources::net::each;
 use crate::sources::{Found, Item, Refusal, Reply};
 
-/// How many secrets one request may ask for (`SecretIdList` of `BatchGetSecretValue`).
+/// How many secrets one request may read (`SecretIdList` of `BatchGetSecretValue`).
 const BATCH: usize = 20;
 
 /// Answers each item, in the same order.
@@ -51,11 +51,11 @@ type At<T> = (usize, T);
 /// One request to send.
 enum Request {
     One(At<Wanted>),
-    /// Of one region, none with a version.
+    /// A batch in one region, without versions.
     Many(Vec<At<Wanted>>),
 }
 
-/// What a request gave, and what is left to be asked one by one.
+/// The result of a request, and what is left to read one by one.
 #[derive(Default)]
 struct Outcome {
     replies: Vec<At<Reply>>,
@@ -69,7 +69,7 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    /// As few requests as there can be.
+    /// As few requests as possible.
     fn requests(&self, wanted: Vec<At<Wanted>>) -> Vec<Request> {
         let single = self.source.one_by_one.load(Ordering::Relaxed);
         let (one, many): (Vec<_>, Vec<_>) =
@@ -82,7 +82,7 @@ impl Reading<'_> {
         for mut left in regions.into_values() {
             while !left.is_empty() {
                 let mut batch: Vec<_> = left.drain(..left.len().min(BATCH)).collect();
-                // One secret needs no permission for many.
+                // A single secret does not need the permission for batches.
                 requests.push(match (batch.len(), batch.pop()) {
                     (1, Some(one)) => Request::One(one),
                     (_, last) => {
@@ -119,7 +119,7 @@ impl Reading<'_> {
             answer.secret_values.unwrap_or_default().into_iter().map(Value::from).collect();
         let errors = answer.errors.unwrap_or_default();
         let mut outcome = Outcome::default();
-        // Another account's secret, asked for by its ARN, may have the name of one of ours.
+        // Another account's secret, requested by its ARN, may have the same name as one of ours.
         let by_arn: Vec<bool> = values
             .iter()
             .map(|value| wanted.iter().any(|(_, one)| one.is(None, value.arn.as_deref())))
@@ -141,8 +141,8 @@ impl Reading<'_> {
         outcome
     }
 
-    /// What follows when the request itself was refused: what one of its items or the missing permission for many may be
-    /// the reason of is asked one by one.
+    /// What to do if the request itself was refused: if one of its items or the missing permission for batches may be the
+    /// reason, the items are read one by one.
     fn many_refused(&self, fault: &Fault, wanted: Vec<At<Wanted>>) -> Outcome {
         match fault.code() {
             Some("AccessDeniedException" | "AccessDenied" | "UnknownOperationException") => {
@@ -174,11 +174,11 @@ impl Reading<'_> {
         }
     }
 
-    /// AWS says the same of a secret that is not there and of a version that is not there.
+    /// AWS's error is the same for a missing secret and a missing version.
     async fn without_version(&self, client: &Client, wanted: &Wanted, fault: &Fault) -> Reply {
         match self.get(client, wanted, None).await {
             Ok(_) => Reply::Absent(format!(
-                "{} in {} (the secret is there, and has no such version)",
+                "{} in {} (the secret exists, but has no such version)",
                 wanted.reference, wanted.region
             )),
             Err(_) => of_read(fault, wanted, &self.source.setup),
@@ -201,7 +201,7 @@ impl Reading<'_> {
     }
 }
 
-/// What both actions say of a secret. It has no `Debug`: it holds the value.
+/// A secret in the response of both actions. It has no `Debug`, because it contains the value.
 struct Value {
     name: Option<String>,
     arn: Option<String>,
@@ -241,7 +241,7 @@ fn secret(text: Option<String>, bytes: Option<Blob>) -> Option<SecretValue> {
 fn found(answer: &Value, wanted: &Wanted) -> Reply {
     let Some(secret) = &answer.secret else {
         return Reply::Failed(Refusal::new(
-            format!("{}: Secrets Manager's answer holds neither a text nor bytes", wanted.reference),
+            format!("{}: Secrets Manager returned neither a string nor binary data", wanted.reference),
             format!(
                 "Give the secret a value: `aws secretsmanager put-secret-value --secret-id {} --secret-string file://…`.",
                 wanted.id
@@ -258,7 +258,7 @@ fn found(answer: &Value, wanted: &Wanted) -> Reply {
     })
 }
 
-/// A moment after 1970, as all of AWS's are.
+/// A time after 1970, like all of AWS's.
 fn time(date: DateTime) -> Option<SystemTime> {
     let since = Duration::new(u64::try_from(date.secs()).ok()?, date.subsec_nanos());
     SystemTime::UNIX_EPOCH.checked_add(since)

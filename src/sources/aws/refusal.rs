@@ -1,4 +1,4 @@
-//! What a fault means to who reads the report: which of the four replies it is, a sentence, and what helps.
+//! What a fault means for the user: which of the four replies it is, a message, and a remedy.
 
 use super::fault::{Coded, Fault};
 use super::item::Wanted;
@@ -6,25 +6,25 @@ use super::setup::Setup;
 use crate::sources::net::Failure;
 use crate::sources::{Listing, Refusal, Refused, Reply};
 
-/// The service that hands credentials out.
+/// The service that provides credentials.
 pub(super) const STS: &str = "STS";
-/// The service that this source is.
+/// The service of this source.
 const STORE: &str = "Secrets Manager";
 
-/// What was called, as the sentences name it.
+/// The called service, for messages.
 pub(super) struct Call<'a> {
     pub(super) setup: &'a Setup,
-    /// The region that was asked.
+    /// The region of the request.
     pub(super) region: &'a str,
-    /// What it was about: a reference, or what was done.
+    /// The subject: a reference, or an action.
     pub(super) what: &'a str,
-    /// Whom it was sent to, for people.
+    /// The server, for messages.
     pub(super) service: &'static str,
-    /// Whether it goes to another address than Amazon's own.
+    /// Whether the address is not Amazon's own.
     pub(super) elsewhere: bool,
 }
 
-/// The reply to the question for one secret (errors of `GetSecretValue` and `BatchGetSecretValue`, and those that all
+/// The reply for one secret (errors of `GetSecretValue` and `BatchGetSecretValue`, and those that all
 /// actions of AWS have in common).
 pub(super) fn of_read(fault: &Fault, wanted: &Wanted, setup: &Setup) -> Reply {
     let call = Call::of_store(setup, &wanted.region, &wanted.reference);
@@ -36,27 +36,27 @@ pub(super) fn of_read(fault: &Fault, wanted: &Wanted, setup: &Setup) -> Reply {
             Reply::Absent(format!("{reference} in {region} (no such secret, or one without a value)"))
         }
         "InvalidRequestException" => Refused::failed(
-            format!("{reference}: the secret is marked for deletion, so that its value is not handed out {why}"),
+            format!("{reference}: the secret is scheduled for deletion, so its value cannot be read {why}"),
             format!(
-                "Take it back: `aws secretsmanager restore-secret --region {region} --secret-id {id}`. Or, when it is meant to go, take the reference out."
+                "Restore it: `aws secretsmanager restore-secret --region {region} --secret-id {id}`. Or, if it should be deleted, remove the reference."
             ),
         )
         .reply(),
         "AccessDeniedException" | "AccessDenied" | "UnauthorizedOperation" => Refused::denied(
-            format!("{reference}: {} may not read it {why}", call.who()),
+            format!("{reference}: {} is not allowed to read it {why}", call.who()),
             format!(
-                "Add to the policy of the user or role:\n{{ \"Effect\": \"Allow\", \"Action\": \"secretsmanager:GetSecretValue\", \"Resource\": \"{}\" }}\nWhen the secret is encrypted with a KMS key of your own, also `kms:Decrypt` on that key.",
+                "Add to the policy of the user or role:\n{{ \"Effect\": \"Allow\", \"Action\": \"secretsmanager:GetSecretValue\", \"Resource\": \"{}\" }}\nIf the secret is encrypted with your own KMS key, also allow `kms:Decrypt` on that key.",
                 wanted.resource()
             ),
         )
         .reply(),
         "DecryptionFailure" => Refused::failed(
             format!("{reference}: Secrets Manager cannot decrypt it with its KMS key {why}"),
-            "Allow `kms:Decrypt` on the secret's KMS key to who is logged in, in the key's policy too, and see that the key is enabled and not marked for deletion.",
+            "Allow `kms:Decrypt` on the secret's KMS key for this login, also in the key's policy, and check that the key is enabled and not scheduled for deletion.",
         )
         .reply(),
         "InvalidParameterException" | "ValidationException" => Refused::failed(
-            format!("{reference}: Secrets Manager takes this for no name or version of a secret {why}"),
+            format!("{reference}: Secrets Manager does not accept this as the name or version of a secret {why}"),
             "Write the name as `aws secretsmanager list-secrets` shows it; a version is a stage such as `AWSPREVIOUS`, or a version's id.",
         )
         .reply(),
@@ -64,12 +64,12 @@ pub(super) fn of_read(fault: &Fault, wanted: &Wanted, setup: &Setup) -> Reply {
     }
 }
 
-/// The reply to the question what there is.
+/// The reply for a list.
 pub(super) fn of_list(fault: &Fault, call: &Call) -> Listing {
     match fault {
         Fault::Code(coded) if coded.code.starts_with("AccessDenied") => Refused::denied(
-            format!("{}: {} may not list secrets {}", call.what, call.who(), why(coded)),
-            "Add to the policy of the user or role:\n{ \"Effect\": \"Allow\", \"Action\": \"secretsmanager:ListSecrets\", \"Resource\": \"*\" }\nOr name each secret instead of `*`.",
+            format!("{}: {} is not allowed to list secrets {}", call.what, call.who(), why(coded)),
+            "Add to the policy of the user or role:\n{ \"Effect\": \"Allow\", \"Action\": \"secretsmanager:ListSecrets\", \"Resource\": \"*\" }\nOr declare each secret instead of using `*`.",
         )
         .listing(),
         fault => call.refused(fault).listing(),
@@ -82,36 +82,36 @@ impl<'a> Call<'a> {
         Self { setup, region, what, service: STORE, elsewhere: setup.endpoint.is_some() }
     }
 
-    /// What any call may end with.
+    /// The errors of any call.
     pub(super) fn refused(&self, fault: &Fault) -> Refused {
         match fault {
             Fault::Code(coded) => self.coded(coded),
             Fault::Net(failure) => Refused::Failed(self.without_answer(failure)),
             Fault::NoHost(host) => Refused::failed(
-                format!("{}: there is no host {host}", self.what),
+                format!("{}: unknown host {host}", self.what),
                 if self.elsewhere {
                     "Correct `endpoint-url`, or `AWS_ENDPOINT_URL`.".to_owned()
                 } else {
                     format!(
-                        "Is {} right? Otherwise this machine's name server does not know the world: a proxy is named by HTTPS_PROXY.",
+                        "Check {}. If it is correct, this machine's DNS does not resolve public names: set a proxy in HTTPS_PROXY.",
                         self.region_said()
                     )
                 },
             ),
             Fault::Status(status) => Refused::failed(
                 format!(
-                    "{}: {} answered with status {status} and none of AWS's codes",
+                    "{}: {} answered with status {status} and without an AWS error code",
                     self.what,
                     self.server()
                 ),
                 format!(
-                    "Is it {} that answers there, or a proxy before it? Otherwise run this again.",
+                    "Check whether {} answers there, or a proxy in front of it. Otherwise, run this again.",
                     self.service
                 ),
             ),
             Fault::Garbled => Refused::failed(
-                format!("{}: what {} answered is no answer of AWS's", self.what, self.server()),
-                format!("Is it {} that answers there, or a proxy before it?", self.service),
+                format!("{}: the response of {} is not an AWS response", self.what, self.server()),
+                format!("Check whether {} answers there, or a proxy in front of it.", self.service),
             ),
         }
     }
@@ -122,7 +122,7 @@ impl<'a> Call<'a> {
         match coded.code.as_str() {
             "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" => Refused::denied(
                 format!("{what}: the credentials have expired ({login}) {why}"),
-                "Get new ones right before this step; better let the workflow log in by itself: `aws-role-arn` and `permissions: { id-token: write }`.",
+                "Get new ones right before this step, or better, let the workflow log in by itself: `aws-role-arn` and `permissions: { id-token: write }`.",
             ),
             "UnrecognizedClientException"
             | "InvalidClientTokenId"
@@ -133,7 +133,7 @@ impl<'a> Call<'a> {
             | "InvalidToken" => Refused::denied(
                 format!("{what}: AWS does not know these credentials ({login}) {why}"),
                 format!(
-                    "Is the key active, of this account, and the session token (`AWS_SESSION_TOKEN`) the one that belongs to it? Is {} enabled in the account?",
+                    "Check that the key is active and belongs to this account, that the session token (`AWS_SESSION_TOKEN`) belongs to the key, and that {} is enabled in the account.",
                     self.region_said()
                 ),
             ),
@@ -143,31 +143,31 @@ impl<'a> Call<'a> {
             | "IncompleteSignatureException"
             | "RequestTimeTooSkewed" => Refused::denied(
                 format!("{what}: AWS does not accept the signature ({login}) {why}"),
-                "Either the secret access key is not the one that belongs to the access key's id, or this machine's clock is wrong by more than five minutes.",
+                "Either the secret access key does not belong to the access key ID, or this machine's clock is off by more than five minutes.",
             ),
             "AccessDenied" | "AccessDeniedException" => Refused::denied(
                 format!("{what}: AWS does not allow it {why}"),
-                "Is the role's trust policy right for who assumes it, and do its own policies allow what is asked? See docs/sources/aws.md.",
+                "Check that the role's trust policy allows this login to assume it, and that its own policies allow the request. See docs/sources/aws.md.",
             ),
             "OptInRequired" | "RegionDisabledException" | "NotAuthorized" => Refused::failed(
                 format!("{what}: {} is not enabled in the account {why}", self.region_said()),
-                "Enable the region in the account's settings, or name another one.",
+                "Enable the region in the account's settings, or use another one.",
             ),
             code if is_throttled(code) => Refused::failed(
-                format!("{what}: {} takes no more requests for now {why}", self.server()),
-                "Run this again in a while; `secretsmanager:BatchGetSecretValue` needs one request for twenty secrets instead of one for each.",
+                format!("{what}: {} is throttling requests {why}", self.server()),
+                "Run this again later. With `secretsmanager:BatchGetSecretValue`, one request reads twenty secrets.",
             ),
             "InternalFailure"
             | "InternalServiceError"
             | "InternalServerError"
             | "ServiceUnavailable"
             | "ServiceUnavailableException" => Refused::failed(
-                format!("{what}: {} has a fault of its own {why}", self.server()),
-                "Run this again; if it stays so, look at health.aws.amazon.com.",
+                format!("{what}: {} reported an internal error {why}", self.server()),
+                "Run this again; if the error persists, check health.aws.amazon.com.",
             ),
             _ => Refused::failed(
-                format!("{what}: {} refused {why}", self.server()),
-                "Look the code up in the API reference of the service; AWS's support can look the request's id up.",
+                format!("{what}: {} refused the request {why}", self.server()),
+                "Look up the code in the service's API reference; AWS Support can look up the request ID.",
             ),
         }
     }
@@ -178,7 +178,7 @@ impl<'a> Call<'a> {
             Failure::Connect(_) if !self.elsewhere => Refusal::new(
                 refusal.fact,
                 format!(
-                    "Is {} right, and can this machine reach AWS? A proxy is named by HTTPS_PROXY, what goes past it by NO_PROXY.",
+                    "Check {}, and that this machine can reach AWS. Set a proxy in HTTPS_PROXY, and hosts that bypass it in NO_PROXY.",
                     self.region_said()
                 ),
             ),
@@ -186,7 +186,7 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// Who asks: who logs in, or the role that was assumed by that.
+    /// The principal of the request: the login, or the role that it assumed.
     fn who(&self) -> String {
         match &self.setup.role {
             Some(role) if self.service != STS => format!("the role {}", role.arn),
@@ -209,7 +209,7 @@ impl<'a> Call<'a> {
     }
 }
 
-/// The code and the request's id, which AWS's own people ask for.
+/// The code and the request ID, which AWS Support asks for.
 pub(super) fn why(coded: &Coded) -> String {
     match &coded.request {
         Some(request) => format!("({}, request {request})", coded.code),

@@ -1,4 +1,4 @@
-//! What is said of an AWS source, checked before anything is asked: where it is and how to log in.
+//! The settings of an AWS source, checked before any request: the region or endpoint, and the login.
 
 use std::collections::HashMap;
 use std::io::ErrorKind;
@@ -16,15 +16,15 @@ use crate::sources::{About, Options, Refusal, host_of, net};
 
 /// The audience that AWS documents for the workflow's identity tokens.
 const AUDIENCE: &str = "sts.amazonaws.com";
-/// What the vendor's own tools call the source `aws`.
+/// The prefix of the vendor's own variables.
 const VENDOR: &str = "AWS_";
 /// Where the SDK finds the credentials of a container (ECS, EKS).
 const CONTAINER: [&str; 2] = ["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"];
-/// How the hosts of Amazon's own services end.
+/// The suffixes of the hosts of Amazon's own services.
 const AMAZON: [&str; 3] = ["amazonaws.com", "amazonaws.com.cn", "api.aws"];
 const TOKEN_FILE: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
 
-/// The variables that name the files which the SDK reads, with where each is below the home directory otherwise.
+/// The variables for the files that the SDK reads, with their defaults in the home directory.
 const FILES: &[(&str, Option<&str>)] = &[
     ("AWS_CONFIG_FILE", Some(".aws/config")),
     ("AWS_SHARED_CREDENTIALS_FILE", Some(".aws/credentials")),
@@ -32,26 +32,26 @@ const FILES: &[(&str, Option<&str>)] = &[
     ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", None),
 ];
 
-/// The settings of one source. It has no `Debug`: it holds credentials.
+/// The settings of one source. It has no `Debug`, because it contains credentials.
 pub(super) struct Setup {
     pub(super) id: SourceId,
-    /// Whether somebody speaks of this source; see [`Options::named`].
+    /// Whether anything names this source; see [`Options::named`].
     pub(super) named: bool,
-    /// The region of Secrets Manager, and who said it. `None`: what the shared profile or the instance has.
+    /// The region of Secrets Manager, and where it was set. `None`: that of the shared profile or the instance.
     pub(super) region: Option<Said>,
-    /// Another address than Amazon's.
+    /// An address other than Amazon's.
     pub(super) endpoint: Option<Said>,
-    /// Certificates of authorities, as PEM, besides those of the run.
+    /// CA certificates as PEM, in addition to those of the run.
     pub(super) certificates: Option<Vec<u8>>,
     /// Who we are at first.
     pub(super) login: Login,
-    /// The role to assume with that.
+    /// The role to assume with it.
     pub(super) role: Option<Role>,
     /// The variables that the SDK's own chain of credentials reads.
     pub(super) variables: HashMap<String, String>,
 }
 
-/// A setting and who said it.
+/// A setting and where it was set.
 pub(super) struct Said {
     pub(super) text: String,
     pub(super) by: String,
@@ -66,15 +66,15 @@ impl Said {
 
 /// Who we are at first.
 pub(super) enum Login {
-    /// Whom these variables name.
+    /// The keys in these variables.
     Keys { credentials: Credentials, said_by: String },
-    /// Whom a shared profile names.
+    /// A shared profile.
     Profile(String),
-    /// Whom the token of this file names, by a role.
+    /// The token in this file, with a role.
     TokenFile,
-    /// Whom the container runs as.
+    /// The container's credentials.
     Container,
-    /// Nobody is named: the workflow, where it has an identity, else whom the machine runs as.
+    /// Not configured: the workflow's identity if it has one, else the machine's credentials.
     Unsaid,
 }
 
@@ -87,11 +87,11 @@ pub(super) struct Role {
 }
 
 impl Setup {
-    /// Reads the settings. `None` when nothing configures the source: nobody names it, and no variables say how to log in
-    /// and where.
+    /// Reads the settings. `None` if the source is not configured: nothing names it, and no variables set a login and a
+    /// region.
     ///
     /// # Errors
-    /// `usage` for a setting that cannot work.
+    /// `usage` for an invalid setting.
     pub(super) fn of(options: &Options, settings: &Settings, has_identity: bool) -> Result<Option<Self>> {
         let reading = Reading { options, settings, own: options.variable("") == VENDOR };
         let login = reading.login()?;
@@ -112,7 +112,7 @@ impl Setup {
             give_role_to_chain(&mut role, &mut variables);
         }
         if !options.named {
-            // A machine's own identity is nobody's word for this source, and asking for it takes seconds elsewhere.
+            // A machine's own identity does not configure this source, and requesting it takes seconds on other machines.
             variables.insert("AWS_EC2_METADATA_DISABLED".to_owned(), "true".to_owned());
         }
         Ok(Some(Self {
@@ -157,7 +157,7 @@ impl Setup {
     /// Looks at the files that the SDK is going to read by itself, whatever they are and however long.
     ///
     /// # Errors
-    /// What one of them is instead of a file, with who named it.
+    /// What one of them is instead of a file, and which variable names it.
     pub(super) fn check_files(&self) -> Result<(), Refusal> {
         for (name, below_home) in FILES {
             let path = match (self.variables.get(*name), self.variables.get("HOME"), below_home) {
@@ -172,17 +172,17 @@ impl Setup {
                     let (id, reason) = (&self.id, plain_reason(&error));
                     return Err(Refusal::new(
                         format!("{id}: {} ({name}) cannot be read: {reason}", path.display()),
-                        format!("Let {name} name a file, or unset it."),
+                        format!("Set {name} to a readable file, or unset it."),
                     ));
                 }
-                // That it is not there or may not be read the SDK says by itself, where it matters.
+                // The SDK itself reports that it does not exist or is not readable, if that matters.
                 _ => {}
             }
         }
         Ok(())
     }
 
-    /// Who logs in at first, as sentences name it.
+    /// The first login, for messages.
     pub(super) fn login_said(&self) -> String {
         match &self.login {
             Login::Keys { said_by, .. } => format!("the key in {said_by}"),
@@ -194,8 +194,7 @@ impl Setup {
     }
 }
 
-/// A token in a file is worth nothing without a role: the SDK assumes the one that `AWS_ROLE_ARN` names. Another one is
-/// assumed after that.
+/// A token in a file needs a role: the SDK assumes the one in `AWS_ROLE_ARN`. Another one is assumed after that.
 fn give_role_to_chain(role: &mut Option<Role>, variables: &mut HashMap<String, String>) {
     let of_chain = variables.get("AWS_ROLE_ARN");
     if role.as_ref().is_some_and(|role| of_chain.is_none_or(|arn| *arn == role.arn))
@@ -210,7 +209,7 @@ fn give_role_to_chain(role: &mut Option<Role>, variables: &mut HashMap<String, S
 struct Reading<'a> {
     options: &'a Options,
     settings: &'a Settings,
-    /// Whether the source has the vendor's own variables.
+    /// Whether the source uses the vendor's own variables.
     own: bool,
 }
 
@@ -219,8 +218,8 @@ impl Reading<'_> {
         self.options.environment()
     }
 
-    /// A setting of this source; of one with an id of its own that does not say it, what an input or a variable says of
-    /// `aws`: another region or another role of the same account is the usual reason for a second source.
+    /// A setting of this source. If a source with its own id does not set it, that of `aws` in an input or a variable: the usual
+    /// reason for a second source is another region or another role of the same account.
     fn said(&self, setting: &str, input: Option<&str>, variables: &[&str]) -> Option<Said> {
         if let Some(text) = self.options.text(setting) {
             return Some(Said { text: text.to_owned(), by: self.options.said_by(setting) });
@@ -246,8 +245,8 @@ impl Reading<'_> {
             return Ok(None);
         };
         if !is_region(&region.text) {
-            return Err(self.unusable(&region, "names no region").hint(
-                "A region is written like `eu-central-1`: neither a city nor a zone (`eu-central-1a`). `aws ec2 describe-regions` lists them.",
+            return Err(self.unusable(&region, "is not a valid region").hint(
+                "A region looks like `eu-central-1`; a city or a zone (`eu-central-1a`) is not a region. `aws ec2 describe-regions` lists them.",
             ));
         }
         Ok(Some(region))
@@ -264,15 +263,15 @@ impl Reading<'_> {
                 && url.query().is_none()
         });
         if url.is_none() {
-            return Err(self.unusable(&endpoint, "is no address of a server").hint(
-                "Write it with its scheme and nothing behind the host, e.g. `https://vpce-….secretsmanager.eu-central-1.vpce.amazonaws.com`, or leave it out: the region says where Secrets Manager is.",
+            return Err(self.unusable(&endpoint, "is not a server address").hint(
+                "Write it with a scheme and nothing after the host, e.g. `https://vpce-….secretsmanager.eu-central-1.vpce.amazonaws.com`, or remove it: the region determines the address of Secrets Manager.",
             ));
         }
         Ok(Some(endpoint))
     }
 
-    /// A login that is not this source's alone is for Amazon, or for where the variables lead that it came with. A manifest
-    /// leads it to no other server: what signs a request, and the token of a session, go there.
+    /// A login that is not only this source's is for Amazon, or for the endpoint in the variables that it came with. A manifest
+    /// must not send it to another server, which would get signed requests and the session token.
     fn belongs_to(&self, endpoint: &Said, login: &Login) -> Result<()> {
         let keys = self.options.variable("ACCESS_KEY_ID");
         let own_keys =
@@ -293,10 +292,10 @@ impl Reading<'_> {
         let id = &self.options.id;
         Err(Error::new(
             Code::Usage,
-            format!("{id}: {} is no address of Amazon's, and the login is given by variables for Amazon", endpoint.by),
+            format!("{id}: {} is not an Amazon address, but the login in the variables is for Amazon", endpoint.by),
         )
         .hint(
-            "Where this server is meant to get the login, say so beside it: give `AWS_ENDPOINT_URL_SECRETS_MANAGER` the same address in the step's `env:`. Otherwise give the source an id of its own, and with that keys of its own: `other-aws: { kind: aws, endpoint-url: … }` and `OTHER_AWS_ACCESS_KEY_ID`.",
+            "If this server should get the login, set `AWS_ENDPOINT_URL_SECRETS_MANAGER` to the same address in the step's `env:`. Otherwise, give the source its own id, and so its own keys: `other-aws: { kind: aws, endpoint-url: … }` and `OTHER_AWS_ACCESS_KEY_ID`.",
         ))
     }
 
@@ -311,21 +310,21 @@ impl Reading<'_> {
         let by_variable = profile_by == format!("`{VENDOR}PROFILE`");
         let keys = self.keys(&self.options.variable(""))?;
         match (profile, keys) {
-            // As in AWS's own tools: a profile that was asked for wins over keys that are just there, and the keys win
-            // over the profile that is just there.
+            // As in AWS's own tools: an explicit profile has priority over keys in variables, and these over a profile in a
+            // variable.
             (Some(profile), None) => Ok(Login::Profile(profile.to_owned())),
             (Some(profile), Some(_)) if self.own && !by_variable => Ok(Login::Profile(profile.to_owned())),
             (Some(_), Some(Login::Keys { said_by, .. })) if !self.own => Err(Error::new(
                 Code::Usage,
-                format!("{}: there are two logins, {profile_by} and {said_by}", self.options.id),
+                format!("{}: two logins are configured, {profile_by} and {said_by}", self.options.id),
             )
-            .hint("Keep the one that is meant, and unset the other.")),
+            .hint("Unset one of them.")),
             (_, Some(keys)) => Ok(keys),
             (None, None) => self.inherited_login(),
         }
     }
 
-    /// Who we are when the source has no login of its own.
+    /// The login of a source that has none of its own.
     fn inherited_login(&self) -> Result<Login> {
         if !self.own
             && let Some(keys) = self.keys(VENDOR)?
@@ -342,25 +341,25 @@ impl Reading<'_> {
         Ok(if CONTAINER.into_iter().any(has) { Login::Container } else { Login::Unsaid })
     }
 
-    /// The keys that variables with this beginning hold.
+    /// The keys in the variables with this prefix.
     fn keys(&self, prefix: &str) -> Result<Option<Login>> {
         let name = |end: &str| format!("{prefix}{end}");
         let key = |end: &str| -> Result<Option<String>> {
             let name = name(end);
             let Some(value) = self.environment().value(&name) else { return Ok(None) };
             let text = std::str::from_utf8(value.expose()).ok();
-            // A header cannot hold such a text, and a signature made with it is never the right one.
+            // A header cannot contain such a text, and a signature made with it is never valid.
             match text.filter(|text| text.bytes().all(|byte| byte.is_ascii_graphic())) {
                 Some(text) => Ok(Some(text.to_owned())),
                 None => Err(Error::new(
                     Code::Usage,
                     format!(
-                        "{name} holds a blank, a line break or another character that no key of AWS has ({})",
+                        "{name} contains a space, a line break or another character that AWS keys do not have ({})",
                         value.shape()
                     ),
                 )
                 .hint(
-                    "Store it again without what was pasted along with it, mostly a line break at its end.",
+                    "Store it again without extra characters, such as a line break at its end.",
                 )),
             }
         };
@@ -377,13 +376,13 @@ impl Reading<'_> {
                 } else {
                     (name("SECRET_ACCESS_KEY"), name("ACCESS_KEY_ID"))
                 };
-                Err(Error::new(Code::Usage, format!("{there} is set, and {missing} is not, or empty"))
-                    .hint(format!("Set both or none. (A GitHub secret that does not exist arrives empty: is there one behind {missing}?)")))
+                Err(Error::new(Code::Usage, format!("{there} is set, but {missing} is not set or is empty"))
+                    .hint(format!("Set both or neither. (A GitHub secret that does not exist arrives empty: check the one for {missing}.)")))
             }
         }
     }
 
-    /// What is said of a role: of a source that has a login of its own, only what is said of that source.
+    /// The role: for a source with its own login, only a setting of that source.
     fn role(&self, login: &Login) -> Option<Said> {
         let own_login = match login {
             Login::Keys { said_by, .. } => *said_by != format!("`{VENDOR}ACCESS_KEY_ID`"),
@@ -398,8 +397,8 @@ impl Reading<'_> {
 
     fn checked(&self, role: Said) -> Result<Role> {
         if !is_role(&role.text) {
-            return Err(self.unusable(&role, "is no ARN of a role").hint(
-                "It is `arn:aws:iam::ACCOUNT:role/NAME`, as `aws iam get-role --role-name NAME --query Role.Arn` prints it.",
+            return Err(self.unusable(&role, "is not the ARN of a role").hint(
+                "A role's ARN is `arn:aws:iam::ACCOUNT:role/NAME`, as `aws iam get-role --role-name NAME --query Role.Arn` prints it.",
             ));
         }
         Ok(Role {
@@ -410,7 +409,7 @@ impl Reading<'_> {
         })
     }
 
-    /// The name that `CloudTrail` shows: what was given, else one that leads to the run of the workflow.
+    /// The name that `CloudTrail` shows: the setting, else one that identifies the workflow run.
     fn session_name(&self) -> Result<String> {
         let allowed = |c: char| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c);
         let Some(said) = self.said("role-session-name", None, &["AWS_ROLE_SESSION_NAME"]) else {
@@ -424,14 +423,14 @@ impl Reading<'_> {
         };
         if !(2..=64).contains(&said.text.len()) || !said.text.chars().all(allowed) {
             return Err(self
-                .unusable(&said, "is no name of a session")
-                .hint("It has 2 to 64 letters, digits and `_+=,.@-`."));
+                .unusable(&said, "is not a valid session name")
+                .hint("A session name consists of 2 to 64 letters, digits and `_+=,.@-`."));
         }
         Ok(said.text)
     }
 
-    /// What the SDK may see: AWS's own variables and where the home directory is. The keys are not among them, since
-    /// who logs in is decided here.
+    /// The variables for the SDK: AWS's own and the home directory. The keys are not included, because the login is chosen
+    /// here.
     fn variables(&self) -> HashMap<String, String> {
         let keys =
             ["ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN"].map(|end| format!("{VENDOR}{end}"));

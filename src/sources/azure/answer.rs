@@ -1,4 +1,4 @@
-//! What a vault answered: a secret, that there is none, or why it is not handed out (the interface's description,
+//! The response of a vault: a secret, that there is none, or why it was not returned (the interface's description,
 //! Azure/azure-rest-api-specs, `Secrets/stable`).
 
 use std::time::{Duration, SystemTime};
@@ -13,11 +13,11 @@ use crate::secret::SecretValue;
 use crate::sources::net::Answer;
 use crate::sources::{DATES, Found, Refused, Reply};
 
-/// What an answer is about.
+/// The subject of a response.
 pub(super) struct Question<'a> {
     pub(super) vault: &'a Vault,
     pub(super) login: &'a Login,
-    /// The reference, or what else is asked for.
+    /// The reference, or what else is requested.
     pub(super) what: String,
     /// The secret's name; none for a list.
     pub(super) name: Option<&'a str>,
@@ -59,8 +59,8 @@ struct Inner {
 }
 
 impl Question<'_> {
-    /// The reply to the question for a secret. The service hands out secrets also before and after the time in which
-    /// they are valid; a deployment with one of those would be broken, so that they fail here, with their dates.
+    /// The reply for a secret. The service also returns secrets before and after their validity; a deployment with one of
+    /// those would be broken, so they fail here, with their dates.
     pub(super) fn reply(&self, answer: &Answer) -> Reply {
         if answer.status == StatusCode::NOT_FOUND
             && code(answer).is_some_and(|(code, _)| code == "SecretNotFound")
@@ -70,7 +70,7 @@ impl Question<'_> {
         if answer.status != StatusCode::OK {
             return self.refusal(answer).reply();
         }
-        // What the parser has to say could quote the value.
+        // The parser's message could quote the value.
         let Ok(Bundle { value: Some(value), id, attributes }) = serde_json::from_slice(&answer.body) else {
             return self.not_of_a_vault(answer).reply();
         };
@@ -95,7 +95,7 @@ impl Question<'_> {
         })
     }
 
-    /// Why there is no secret or list in an answer.
+    /// Why a response contains no secret or list.
     pub(super) fn refusal(&self, answer: &Answer) -> Refused {
         let what = &self.what;
         let host = &self.vault.host;
@@ -103,22 +103,22 @@ impl Question<'_> {
             (401, _) => self.unknown_token(answer),
             (403, Some((_, inner))) => self.forbidden(&inner),
             (429, _) => Refused::failed(
-                format!("{what}: {host} gets too many requests, also when asked again (status 429)"),
-                "Run this again later, or keep these secrets in a vault of their own: the limit counts for each vault.",
+                format!("{what}: {host} is throttling requests, even after a retry (status 429)"),
+                "Run this again later, or move these secrets to another vault: the limit is per vault.",
             ),
             (status @ 500..=599, _) => Refused::failed(
-                format!("{what}: a fault of {host} (status {status}), also when asked again"),
-                "Run this again; if it stays so, look at status.azure.com.",
+                format!("{what}: {host} reported an internal error (status {status}), even after a retry"),
+                "Run this again; if the error persists, check status.azure.com.",
             ),
             (status, Some((code, _))) if is_word(&code) => Refused::failed(
-                format!("{what}: {host} refused the question ({status} {code})"),
+                format!("{what}: {host} refused the request ({status} {code})"),
                 "Compare the reference with what the vault has: `az keyvault secret list --vault-name NAME`.",
             ),
             _ => self.not_of_a_vault(answer),
         }
     }
 
-    /// A token that the vault does not take; it tells of whom it takes them.
+    /// A token that the vault does not accept; it tells whose tokens it accepts.
     fn unknown_token(&self, answer: &Answer) -> Refused {
         let Vault { name: vault, host, .. } = self.vault;
         let trusted = answer.headers.get(WWW_AUTHENTICATE).and_then(|header| tenant(header.to_str().ok()?));
@@ -126,17 +126,17 @@ impl Question<'_> {
         match (trusted, own) {
             (Some(trusted), Some(own)) if !own.eq_ignore_ascii_case(trusted) => Refused::denied(
                 format!(
-                    "{}: {host} belongs to the tenant {trusted}, and the login is one of {own}",
+                    "{}: {host} belongs to the tenant {trusted}, but the login belongs to {own}",
                     self.what
                 ),
                 format!(
-                    "Set `tenant-id` to {trusted} and log in as an application of that tenant, or name a vault of {own}."
+                    "Set `tenant-id` to {trusted} and log in as an application of that tenant, or use a vault of {own}."
                 ),
             ),
             _ => Refused::denied(
                 format!("{}: {host} does not accept the token (status 401)", self.what),
                 format!(
-                    "`az keyvault show --name {vault} --query properties.tenantId` tells whose tokens it takes: set `tenant-id` to that, and `cloud` to where it is."
+                    "`az keyvault show --name {vault} --query properties.tenantId` prints the tenant whose tokens it accepts: set `tenant-id` to it, and `cloud` to the vault's cloud."
                 ),
             ),
         }
@@ -145,8 +145,8 @@ impl Question<'_> {
     fn not_of_a_vault(&self, answer: &Answer) -> Refused {
         let (what, host, status) = (&self.what, &self.vault.host, answer.status.as_u16());
         Refused::failed(
-            format!("{what}: the answer of {host} (status {status}) is none that a key vault gives"),
-            "Is something between here and there that answers in its place, such as a proxy?",
+            format!("{what}: the response of {host} (status {status}) is not that of a key vault"),
+            "Check whether something in between, such as a proxy, answers instead.",
         )
     }
 
@@ -162,13 +162,13 @@ impl Question<'_> {
     }
 }
 
-/// The code of a refusal, and its inner one; nothing when the answer is no refusal of a vault's.
+/// The code of a refusal, and its inner one; nothing if the response is not a refusal of a vault.
 fn code(answer: &Answer) -> Option<(String, String)> {
     let body: Body = serde_json::from_slice(&answer.body).ok()?;
     Some((body.error.code, body.error.innererror.map(|inner| inner.code).unwrap_or_default()))
 }
 
-/// Whether a code is one, and may be shown.
+/// Whether a text is a code, and may be shown.
 pub(super) fn is_word(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.chars().all(|c| c.is_ascii_alphanumeric())
 }
@@ -183,7 +183,7 @@ fn tenant(challenge: &str) -> Option<&str> {
     good.then_some(tenant)
 }
 
-/// The vault's own clock, so that it does not matter how far ours is off.
+/// The vault's own clock, so that the accuracy of ours does not matter.
 fn answered_at(answer: &Answer) -> SystemTime {
     let date =
         answer.headers.get(DATE).and_then(|header| httpdate::parse_http_date(header.to_str().ok()?).ok());

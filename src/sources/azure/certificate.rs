@@ -1,4 +1,4 @@
-//! The certificate of an application, and the statements that it signs in place of a secret (learn.microsoft.com,
+//! The certificate of an application, and the assertions that it signs instead of using a secret (learn.microsoft.com,
 //! "Microsoft identity platform application authentication certificate credentials").
 
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use super::login::Application;
 use crate::secret::SecretValue;
 
-/// How long a statement is good, in seconds.
+/// How long an assertion is valid, in seconds.
 const LIFETIME: u64 = 300;
 
 /// A certificate with its key. It has no `Debug`.
@@ -32,18 +32,18 @@ impl Certificate {
     /// # Errors
     /// What is wrong with it, as the end of a sentence.
     pub(super) fn read(pem: &SecretValue) -> Result<Self, &'static str> {
-        let certificate = CertificateDer::from_pem_slice(pem.expose())
-            .map_err(|_| "holds no certificate that can be read")?;
-        let key =
-            PrivateKeyDer::from_pem_slice(pem.expose()).map_err(|_| "holds no key without a passphrase")?;
-        let key = any_supported_type(&key).map_err(|_| "holds a key that cannot be used")?;
+        let certificate =
+            CertificateDer::from_pem_slice(pem.expose()).map_err(|_| "contains no readable certificate")?;
+        let key = PrivateKeyDer::from_pem_slice(pem.expose())
+            .map_err(|_| "contains no key without a passphrase")?;
+        let key = any_supported_type(&key).map_err(|_| "contains a key that cannot be used")?;
         if key.choose_scheme(&[SignatureScheme::RSA_PSS_SHA256]).is_none() {
-            return Err("holds a key of another kind than RSA, which Entra does not take");
+            return Err("contains a key that is not an RSA key, which Entra does not accept");
         }
         Ok(Self { thumbprint: BASE64URL_NOPAD.encode(&Sha256::digest(&certificate)), key })
     }
 
-    /// A statement, signed now, that whoever shows it is the application. `endpoint` is whom it is for.
+    /// An assertion, signed now, that its bearer is the application. `endpoint` is its audience.
     pub(super) fn assertion(&self, application: &Application, endpoint: &str) -> Option<SecretValue> {
         let header = json!({"alg": "PS256", "typ": "JWT", "x5t#S256": self.thumbprint});
         let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs();

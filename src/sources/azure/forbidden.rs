@@ -1,4 +1,4 @@
-//! What a vault forbids, told apart by the inner code of its refusal (learn.microsoft.com, "Azure Key Vault REST API
+//! What a vault forbids, by the inner code of its refusal (learn.microsoft.com, "Azure Key Vault REST API
 //! error codes"), with the command that allows it.
 
 use super::answer::{Question, is_word};
@@ -13,17 +13,17 @@ impl Question<'_> {
         let action = if self.name.is_some() { "read it" } else { "list secrets" };
         match inner {
             "ForbiddenByRbac" => Refused::denied(
-                format!("{what}: {who} has no role in {host} that lets it {action}"),
-                format!("Assign the role; it counts after some minutes:\n{}", self.role()),
+                format!("{what}: {who} has no role in {host} that allows it to {action}"),
+                format!("Assign the role; it takes effect after some minutes:\n{}", self.role()),
             ),
             "AccessDenied" | "ForbiddenByPolicy" => Refused::denied(
-                format!("{what}: no access policy of {host} lets {who} {action}"),
-                format!("Set one:\n{}", self.policy()),
+                format!("{what}: no access policy of {host} allows {who} to {action}"),
+                format!("Add one:\n{}", self.policy()),
             ),
             "ForbiddenByFirewall" => Refused::denied(
-                format!("{what}: the firewall of {host} does not let this machine's address in"),
+                format!("{what}: the firewall of {host} does not allow this machine's address"),
                 format!(
-                    "Let it in: `az keyvault network-rule add --name {} --ip-address ADDRESS`. The addresses of GitHub's own runners change with every job: use a self-hosted runner in the vault's network.",
+                    "Allow it: `az keyvault network-rule add --name {} --ip-address ADDRESS`. The addresses of GitHub's own runners change with every job: use a self-hosted runner in the vault's network.",
                     self.vault.name
                 ),
             ),
@@ -34,14 +34,14 @@ impl Question<'_> {
             "SecretDisabled" => self.disabled(),
             _ => {
                 let code = if is_word(inner) { inner } else { "Forbidden" };
-                let fact = format!("{what}: {host} does not let {who} {action} (403 {code})");
+                let fact = format!("{what}: {host} does not allow {who} to {action} (403 {code})");
                 let (role, policy) = (self.role(), self.policy());
                 Refused::denied(fact, format!("With roles:\n{role}\nWith access policies:\n{policy}"))
             }
         }
     }
 
-    /// The command for a vault with roles: for the one secret, or for the vault, which alone can be listed.
+    /// The command for a vault with roles: for the secret, or for a list, which needs a role for the whole vault.
     fn role(&self) -> String {
         let (vault, principal) = (&self.vault.name, self.login.principal());
         let below = self.name.map(|name| format!("/secrets/{name}")).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Which secrets a vault has, page by page.
+//! Lists the secrets of a vault, page by page.
 
 use std::collections::BTreeSet;
 
@@ -24,14 +24,14 @@ struct Entry {
 }
 
 impl Azure {
-    /// The names that start with `prefix`. The service has no filter, so that all are listed: 25 a page.
+    /// The names that start with `prefix`. The service has no filter, so all are listed: 25 per page.
     pub(super) async fn names(&self, prefix: &str) -> Result<Vec<String>, Refused> {
         let what = format!("{}:{prefix}*", self.id);
         if let Some(fault) = Some(prefix).filter(|prefix| !prefix.is_empty()).and_then(name::fault) {
-            let fact = format!("{what}: no secret's name starts so: {fault}");
+            let fact = format!("{what}: not a valid prefix of secret names: {fault}");
             return Err(Refused::failed(
                 fact,
-                "Correct the reference: names are letters, digits and hyphens.",
+                "Correct the reference: names consist of letters, digits and hyphens.",
             ));
         }
         let question = Question { vault: &self.vault, login: &self.login, what, name: None };
@@ -62,22 +62,21 @@ fn page(question: &Question, answer: &Answer) -> Result<Page, Refused> {
     serde_json::from_slice(&answer.body).map_err(|_| question.refusal(answer))
 }
 
-/// The name in an id, when it starts with the prefix, which is then written as it was asked for: upper and lower case
-/// are the same to the service.
+/// The name in an ID, if it starts with the prefix, which is then written as requested: the service ignores case.
 fn below(prefix: &str, id: &str) -> Option<String> {
     let name = id.split("/secrets/").nth(1)?.split('/').next()?;
     let start = name.get(..prefix.len())?;
     start.eq_ignore_ascii_case(prefix).then(|| format!("{prefix}{}", &name[prefix.len()..]))
 }
 
-/// The token goes to no other host, and in no circle.
+/// The token is sent to no other host, and no page is read twice.
 fn leads_away(question: &Question) -> Refused {
     Refused::failed(
         format!(
-            "{}: the list of {} goes on at an address that is not its own, or where it was already",
+            "{}: the next page of the list of {} is on another server, or was already read",
             question.what, question.vault.host
         ),
-        "Is something between here and there that answers in its place, such as a proxy? Else name each secret.",
+        "Check whether something in between, such as a proxy, answers instead. Otherwise, declare each secret.",
     )
 }
 

@@ -1,4 +1,4 @@
-//! Who logs in: the one way that the settings and variables tell.
+//! The login method, from the settings and variables.
 
 use std::path::{Path, PathBuf};
 
@@ -20,37 +20,37 @@ pub(super) struct Application {
     pub(super) client: String,
 }
 
-/// A way to log in.
+/// A login method.
 pub(super) enum Login {
     /// As an application with its secret.
     Secret(Application, SecretValue),
     /// As an application with its certificate.
     Certificate(Application, Box<Certificate>),
-    /// As an application that trusts the issuer of the token in a file, which may be renewed while we run.
+    /// As an application that trusts the issuer of the token in a file, which may be renewed during the run.
     TokenFile(Application, PathBuf),
     /// As an application that trusts the workflow.
     Oidc(Application),
-    /// As the machine: by its own identity, or by the one of this client id that it was given.
+    /// As the machine: with its own identity, or with the assigned one that has this client ID.
     ManagedIdentity(Option<String>),
-    /// There is none, and nobody named the source, so that nothing is tried.
+    /// There is none, and nothing names the source, so no login is tried.
     Nothing,
 }
 
-/// What `auth` may say, with what each takes.
+/// The values of `auth`, with their descriptions.
 const WAYS: [(&str, &str); 5] = [
     ("client-secret", "the secret of an application"),
-    ("client-certificate", "the certificate of one"),
+    ("client-certificate", "the certificate of an application"),
     ("federated-token-file", "a token in a file"),
     ("oidc", "the workflow's identity token (`id-token: write`)"),
     ("managed-identity", "the machine's own identity"),
 ];
 
 impl Login {
-    /// The login that is meant. What `auth` says counts; else the one credential that is given; else the workflow, when
-    /// `client-id` and `tenant-id` say as what; else the machine, when the source is named.
+    /// Chooses the login: `auth`, else the only credential that is set, else the workflow, if `client-id` and `tenant-id` are
+    /// set, else the machine, if something names the source.
     ///
     /// # Errors
-    /// `usage` when two credentials are given, when something is missing, or when the certificate cannot be used.
+    /// `usage` if two credentials are set, if something is missing, or if the certificate cannot be used.
     pub(super) fn of(options: &Options, workspace: &Path) -> Result<Self> {
         let way = match options.text("auth") {
             Some(text) => said(options, text)?,
@@ -78,7 +78,7 @@ impl Login {
         })
     }
 
-    /// Who logs in, in a sentence.
+    /// The principal, for messages.
     pub(super) fn who(&self) -> String {
         match (self.application(), self) {
             (Some(application), _) => format!("the application {}", application.client),
@@ -87,7 +87,7 @@ impl Login {
         }
     }
 
-    /// Who logs in, as commands that grant something want it: the client id, or else what is to be put in its place.
+    /// The principal, for commands that grant something: the client ID, or a command that prints it.
     pub(super) fn principal(&self) -> &str {
         match (self.application(), self) {
             (Some(application), _) => &application.client,
@@ -103,7 +103,7 @@ impl Login {
         self.application().is_some() || matches!(self, Self::ManagedIdentity(Some(_)))
     }
 
-    /// The application, when one logs in.
+    /// The application, if one logs in.
     pub(super) fn application(&self) -> Option<&Application> {
         match self {
             Self::Secret(application, _)
@@ -118,11 +118,13 @@ impl Login {
 fn said(options: &Options, text: &str) -> Result<&'static str> {
     WAYS.iter().map(|(way, _)| *way).find(|way| *way == text).ok_or_else(|| {
         let ways: Vec<String> = WAYS.iter().map(|(way, takes)| format!("`{way}` ({takes})")).collect();
-        options.unusable("auth", "is no way to log in").hint(format!("It is one of {}.", ways.join(", ")))
+        options
+            .unusable("auth", "is not a known login method")
+            .hint(format!("Use one of {}.", ways.join(", ")))
     })
 }
 
-/// The credentials that somebody gave, with who gave them.
+/// The credentials that are set, and where.
 fn given(options: &Options) -> Vec<(&'static str, String)> {
     let mut all = Vec::new();
     if options.credential("CLIENT_SECRET").is_some() {
@@ -138,7 +140,7 @@ fn given(options: &Options) -> Vec<(&'static str, String)> {
 
 fn inferred(options: &Options) -> &'static str {
     match (options.text("client-id"), options.text("tenant-id")) {
-        // Whether the workflow may ask for a token shows when it is asked for; the refusal tells what is missing.
+        // Whether the workflow may request a token is found out by requesting it; the refusal says what is missing.
         (Some(_), Some(_)) => "oidc",
         (None, Some(_)) if options.named => "oidc",
         _ if options.named => "managed-identity",
@@ -149,18 +151,18 @@ fn inferred(options: &Options) -> &'static str {
 fn several_given(options: &Options, several: &[(&'static str, String)]) -> Error {
     let given: Vec<&str> = several.iter().map(|(_, said_by)| said_by.as_str()).collect();
     let ways: Vec<String> = several.iter().map(|(way, _)| format!("`auth: {way}`")).collect();
-    let fact = format!("{}: {} logins are given: {}", options.id, several.len(), given.join(", "));
+    let fact = format!("{}: {} logins are configured: {}", options.id, several.len(), given.join(", "));
     Error::new(Code::Usage, fact).hint(format!(
-        "Say below `sources.{}` which one counts ({}), or take the others away.",
+        "Choose one under `sources.{}` ({}), or remove the others.",
         options.id,
         ways.join(", ")
     ))
 }
 
-/// Where the machine's metadata service is.
+/// The address of the machine's metadata service.
 ///
 /// # Errors
-/// `usage` when `metadata-host` is no address.
+/// `usage` if `metadata-host` is not an address.
 pub(super) fn metadata_host(options: &Options) -> Result<String> {
     let Some(text) = options.text("metadata-host") else { return Ok(METADATA_HOST.to_owned()) };
     let is_host =
@@ -169,11 +171,11 @@ pub(super) fn metadata_host(options: &Options) -> Result<String> {
         return Ok(text.trim_end_matches('/').to_owned());
     }
     Err(options
-        .unusable("metadata-host", "is no address of a host")
-        .hint(format!("Write it like `{METADATA_HOST}`, or leave it out.")))
+        .unusable("metadata-host", "is not a valid host address")
+        .hint(format!("Write it like `{METADATA_HOST}`, or remove it.")))
 }
 
-/// The tenant becomes a part of an address: an id, or a domain.
+/// The tenant becomes part of an address: an ID, or a domain.
 fn application(options: &Options, way: &str) -> Result<Application> {
     let needed = |setting: &'static str| {
         let text = options.text(setting).ok_or_else(|| lacks(options, way, &format!("`{setting}`")))?;
@@ -181,7 +183,7 @@ fn application(options: &Options, way: &str) -> Result<Application> {
             return Ok(text.to_owned());
         }
         Err(options
-            .unusable(setting, "is no id")
+            .unusable(setting, "is not a valid ID")
             .hint(format!("A `{setting}` looks like 00000000-0000-0000-0000-000000000000.")))
     };
     Ok(Application { tenant: needed("tenant-id")?, client: needed("client-id")? })
@@ -197,9 +199,9 @@ fn secret(options: &Options) -> Result<SecretValue> {
     }
     Err(Error::new(
         Code::Usage,
-        format!("`{variable}` holds a line break or another control character ({})", secret.shape()),
+        format!("`{variable}` contains a line break or another control character ({})", secret.shape()),
     )
-    .hint("Paste the secret's value alone, without the end of its line."))
+    .hint("Paste only the secret's value, without a line break."))
 }
 
 fn certificate(options: &Options, workspace: &Path) -> Result<Certificate> {
@@ -210,24 +212,24 @@ fn certificate(options: &Options, workspace: &Path) -> Result<Certificate> {
     let pem = SecretValue::new(net::pem(text, workspace, &said_by)?);
     Certificate::read(&pem).map_err(|fact| {
         Error::new(Code::Usage, format!("the file that {said_by} names {fact}")).hint(
-            "It must hold a certificate and its RSA key as PEM, the key without a passphrase. From a PFX file: `openssl pkcs12 -in FILE.pfx -nodes -out FILE.pem`.",
+            "It must contain a certificate and its RSA key as PEM, the key without a passphrase. From a PFX file: `openssl pkcs12 -in FILE.pfx -nodes -out FILE.pem`.",
         )
     })
 }
 
 fn lacks(options: &Options, way: &str, what: &str) -> Error {
     let id = &options.id;
-    let fact = format!("{id}: the login to Azure by `{way}` needs {what}");
+    let fact = format!("{id}: the login to Azure with `{way}` needs {what}");
     Error::new(Code::Usage, fact).hint(match what {
         "`client-id`" => given_by(options, "client-id", "CLIENT_ID"),
         "`tenant-id`" => given_by(options, "tenant-id", "TENANT_ID"),
-        _ => format!("Give it, or let `auth` below `sources.{id}` say another way."),
+        _ => format!("Set it, or set `auth` under `sources.{id}` to another method."),
     })
 }
 
-/// How a setting is given. Inputs are of the source whose id is its kind.
+/// How to set a setting. Inputs are for the source whose id is its kind.
 fn given_by(options: &Options, setting: &str, end: &str) -> String {
     let (id, variable) = (&options.id, options.variable(end));
     let input = if id.as_str() == "azure" { format!("the input `azure-{setting}`, ") } else { String::new() };
-    format!("Give it by {input}{variable}, or `{setting}` below `sources.{id}`.")
+    format!("Set {input}{variable}, or `{setting}` under `sources.{id}`.")
 }

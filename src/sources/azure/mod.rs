@@ -1,8 +1,8 @@
-//! The `azure` source: the secrets of one Azure Key Vault, by its REST interface.
+//! The `azure` source: the secrets of one Azure Key Vault, with its REST API.
 //!
-//! Microsoft's own crates are not used. They ask each vault once without a token before they ask with one, for every
-//! request that runs at that time; they follow a list to whatever host it names, with the token; they read variables of
-//! the process; their certificates need OpenSSL; and their retries know of no deadline.
+//! Microsoft's own crates are not used. They send each request first without a token, until they have one for the vault; they
+//! follow a list to any host that it names, with the token; they read variables of the process; their certificates need
+//! OpenSSL; and their retries have no deadline.
 
 mod answer;
 mod certificate;
@@ -35,7 +35,7 @@ use crate::error::Result;
 use crate::manifest::{Reference, Scope, SourceId};
 use crate::secret::SecretName;
 
-/// The interface's version: the oldest that is current in all clouds.
+/// The API version: the oldest that is current in all clouds.
 const VERSION: &str = "7.4";
 
 /// The source.
@@ -47,14 +47,14 @@ pub struct Azure {
     secret_variable: String,
     network: Arc<Network>,
     identity: Arc<Identity>,
-    /// The login of this run, also when it was refused: it is made once.
+    /// The login of this run, even if it was refused: there is one per run.
     authorization: OnceCell<std::result::Result<HeaderValue, Refused>>,
 }
 
-/// Opens it; `None` when no vault is named. Nothing is asked for yet.
+/// Opens it; `None` if no vault is configured. It makes no request yet.
 ///
 /// # Errors
-/// `usage` when the settings name no vault that there can be, or no one way to log in.
+/// `usage` if the vault in the settings is not valid, or the login is not unique.
 pub(super) fn open(options: Options, opening: &Opening) -> Result<Option<Azure>> {
     let Some(vault) = Vault::of(&options)? else { return Ok(None) };
     Ok(Some(Azure {
@@ -131,7 +131,7 @@ impl Azure {
         }
     }
 
-    /// Asks the vault, with the token from the start: a challenge would cost a round trip.
+    /// Sends a request to the vault, with the token from the start: a challenge would cost a round trip.
     async fn ask(&self, address: &str, what: &str) -> std::result::Result<Answer, Refused> {
         let authorization =
             self.authorization.get_or_init(|| self.log_in()).await.as_ref().map_err(Refused::clone)?;
@@ -156,22 +156,22 @@ impl Azure {
     }
 }
 
-/// A reference to what Key Vault cannot have.
+/// A reference that is not valid in Key Vault.
 fn malformed(reference: &Reference) -> Option<Refused> {
     if let Some(fault) = name::fault(&reference.item) {
         return Some(Refused::failed(
-            format!("{reference}: no secret in Key Vault can have this name: {fault}"),
-            "Correct the reference. Of a conventional name it is the prefix, the environment or the length: give a reference.",
+            format!("{reference}: not a valid secret name in Key Vault: {fault}"),
+            "Correct the reference. In a conventional name, the prefix, the environment or the length is the cause: use an explicit reference.",
         ));
     }
     let version = reference.version.as_deref().filter(|version| !name::is_version(version))?;
     Some(Refused::failed(
         format!(
-            "{reference}: a version in Key Vault has 32 hexadecimal digits, and this one has {}",
+            "{reference}: a version in Key Vault has 32 hexadecimal digits, but this one has {}",
             crate::count::count(version.chars().count(), "character")
         ),
         format!(
-            "Take one of those that `az keyvault secret list-versions --name {} --vault-name VAULT` lists.",
+            "Use one that `az keyvault secret list-versions --name {} --vault-name VAULT` lists.",
             reference.item
         ),
     ))

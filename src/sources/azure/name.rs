@@ -4,16 +4,16 @@
 /// certificates").
 const LONGEST: usize = 127;
 
-/// What is wrong with a text as a secret's name; nothing when it is one.
+/// What is wrong with a text as a secret's name; nothing if it is valid.
 pub(super) fn fault(name: &str) -> Option<String> {
     if name.is_empty() || name.len() > LONGEST {
         return Some(format!(
-            "it has {}, and 1 to {LONGEST} are allowed",
+            "it has {}; 1 to {LONGEST} are allowed",
             crate::count::count(name.chars().count(), "character")
         ));
     }
     let at = name.chars().position(|c| !(c.is_ascii_alphanumeric() || c == '-'))?;
-    Some(format!("its character {} is no letter (A-Z, a-z), digit or hyphen", at + 1))
+    Some(format!("its character {} is not a letter (A-Z, a-z), digit or hyphen", at + 1))
 }
 
 /// Whether a text is a version: 32 hexadecimal digits.
@@ -30,10 +30,10 @@ mod tests {
         for (name, expected) in [
             ("a", None),
             ("A-1-", None),
-            ("", Some("it has 0 characters, and 1 to 127 are allowed")),
-            ("a_b", Some("its character 2 is no letter (A-Z, a-z), digit or hyphen")),
-            ("ab/../c", Some("its character 3 is no letter (A-Z, a-z), digit or hyphen")),
-            ("ä", Some("its character 1 is no letter (A-Z, a-z), digit or hyphen")),
+            ("", Some("it has 0 characters; 1 to 127 are allowed")),
+            ("a_b", Some("its character 2 is not a letter (A-Z, a-z), digit or hyphen")),
+            ("ab/../c", Some("its character 3 is not a letter (A-Z, a-z), digit or hyphen")),
+            ("ä", Some("its character 1 is not a letter (A-Z, a-z), digit or hyphen")),
         ] {
             assert_eq!(fault(name).as_deref(), expected, "{name}");
         }

@@ -1,4 +1,4 @@
-//! Answers in the shapes in which the real service was seen to give them, of several years, and what is made of them.
+//! Responses in the shapes of the real service, recorded over several years, and how they are interpreted.
 
 use std::time::SystemTime;
 
@@ -15,7 +15,7 @@ use crate::sources::net::Answer;
 
 const TENANT: &str = "11111111-2222-3333-4444-555555555555";
 
-/// What is made of an answer to the question for `azure:key`: the value with its version and dates, or the fact.
+/// The interpretation of a response for `azure:key`: the value with its version and dates, or the fact.
 fn told(status: u16, headers: &[(&str, &str)], body: &str) -> String {
     let vault = Vault {
         name: "v".to_owned(),
@@ -106,7 +106,7 @@ fn refusals_are_told_by_their_codes_whatever_their_texts_say() {
     for (code, expected) in [
         (
             "AccessDenied",
-            "denied: azure:key: no access policy of v.vault.azure.net lets the application app read it",
+            "denied: azure:key: no access policy of v.vault.azure.net allows the application app to read it",
         ),
         ("ForbiddenByPolicy", "denied: azure:key: no access policy of v.vault.azure.net"),
         ("ForbiddenByRbac", "denied: azure:key: the application app has no role in v.vault.azure.net"),
@@ -115,29 +115,32 @@ fn refusals_are_told_by_their_codes_whatever_their_texts_say() {
         ("SecretDisabled", "failed: azure:key: the secret is disabled"),
         (
             "SomethingNew",
-            "denied: azure:key: v.vault.azure.net does not let the application app read it (403 SomethingNew)",
+            "denied: azure:key: v.vault.azure.net does not allow the application app to read it (403 SomethingNew)",
         ),
         (
             "canary with blanks",
-            "denied: azure:key: v.vault.azure.net does not let the application app read it (403 Forbidden)",
+            "denied: azure:key: v.vault.azure.net does not allow the application app to read it (403 Forbidden)",
         ),
     ] {
         holds(&told(403, &[], &inner(code)), expected);
     }
     holds(
         &told(403, &[], r#"{"error":{"code":"Forbidden","message":"canary"}}"#),
-        "denied: azure:key: v.vault.azure.net does not let",
+        "denied: azure:key: v.vault.azure.net does not allow",
     );
     let throttled = r#"{"error":{"code":"Throttled","message":"canary","innererror":{"code":"VaultRequestTypeLimitReached"}}}"#;
     holds(
         &told(429, &[("retry-after", "10")], throttled),
-        "failed: azure:key: v.vault.azure.net gets too many requests",
+        "failed: azure:key: v.vault.azure.net is throttling requests",
     );
     holds(
         &told(400, &[], r#"{"error":{"code":"BadParameter","message":"canary"}}"#),
-        "failed: azure:key: v.vault.azure.net refused the question (400 BadParameter)",
+        "failed: azure:key: v.vault.azure.net refused the request (400 BadParameter)",
     );
-    holds(&told(503, &[], "canary"), "failed: azure:key: a fault of v.vault.azure.net (status 503)");
+    holds(
+        &told(503, &[], "canary"),
+        "failed: azure:key: v.vault.azure.net reported an internal error (status 503)",
+    );
 }
 
 #[test]
@@ -149,7 +152,7 @@ fn a_token_that_is_not_taken_tells_the_tenant_of_the_vault() {
         let challenge =
             format!("Bearer authorization=\"{login}/{other}\", resource=\"https://vault.azure.net\"");
         let expected = format!(
-            "denied: azure:key: v.vault.azure.net belongs to the tenant {other}, and the login is one of {TENANT}"
+            "denied: azure:key: v.vault.azure.net belongs to the tenant {other}, but the login belongs to {TENANT}"
         );
         assert_eq!(with(&challenge), expected);
     }
@@ -181,7 +184,7 @@ fn what_is_no_answer_of_a_vault_fails_and_is_not_quoted() {
         (403, "<html>canary</html>"),
     ] {
         let expected = format!(
-            "failed: azure:key: the answer of v.vault.azure.net (status {status}) is none that a key vault gives"
+            "failed: azure:key: the response of v.vault.azure.net (status {status}) is not that of a key vault"
         );
         assert_eq!(told(status, &[], body), expected);
     }

@@ -1,4 +1,4 @@
-//! The access token: asked for once a run, of Entra or of the machine's metadata service.
+//! The access token: requested once a run, from Entra or from the machine's metadata service.
 
 use reqwest::RequestBuilder;
 use reqwest::header::HeaderValue;
@@ -13,20 +13,20 @@ use crate::sources::identity::Identity;
 use crate::sources::net::{self, Answer, Network};
 use crate::sources::{Refused, read_token};
 
-/// What says that an assertion is a signed token (RFC 7523 section 2.2).
+/// The type of an assertion that is a signed token (RFC 7523 section 2.2).
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 /// The metadata service of a virtual machine (learn.microsoft.com, "How to use managed identities to acquire an access
 /// token").
 const METADATA_PATH: &str = "/metadata/identity/oauth2/token";
 const METADATA_VERSION: &str = "2018-02-01";
 
-/// What a login works with.
+/// The input of a login.
 pub(super) struct Start<'a> {
     pub(super) id: &'a str,
     pub(super) vault: &'a Vault,
     pub(super) login: &'a Login,
     pub(super) metadata_host: &'a str,
-    /// The variable that holds the secret of an application.
+    /// The variable with the secret of an application.
     pub(super) secret_variable: &'a str,
     pub(super) network: &'a Network,
     pub(super) identity: &'a Identity,
@@ -38,7 +38,7 @@ struct Token {
 }
 
 impl Start<'_> {
-    /// Logs in and returns the header that says so.
+    /// Logs in and returns the authorization header.
     pub(super) async fn authorization(&self) -> Result<HeaderValue, Refused> {
         let token = match self.login {
             Login::Secret(application, secret) => self.of_entra(application, "client_secret", secret).await?,
@@ -46,7 +46,7 @@ impl Start<'_> {
                 let assertion = certificate.assertion(application, &self.endpoint(application));
                 let unsigned = || {
                     Refused::failed(
-                        format!("{}: the certificate's key signs nothing", self.id),
+                        format!("{}: the certificate's key cannot sign", self.id),
                         "Use another one.",
                     )
                 };
@@ -57,10 +57,7 @@ impl Start<'_> {
                     let reason = crate::error::plain_reason(&error);
                     let fact =
                         format!("{}: the token file {} cannot be read: {reason}", self.id, path.display());
-                    Refused::failed(
-                        fact,
-                        "Correct `federated-token-file`, or let `auth` say another way to log in.",
-                    )
+                    Refused::failed(fact, "Correct `federated-token-file`, or set `auth` to another method.")
                 })?;
                 self.of_entra(application, "client_assertion", &token).await?
             }
@@ -88,7 +85,7 @@ impl Start<'_> {
         format!("https://{}/{}/oauth2/v2.0/token", self.vault.authority, application.tenant)
     }
 
-    /// A token for an application, in exchange for its secret or for a signed token that speaks for it.
+    /// A token for an application, in exchange for its secret or an assertion.
     async fn of_entra(
         &self,
         application: &Application,
@@ -117,14 +114,14 @@ impl Start<'_> {
         Err(entra::refusal(self, application, credential, &answer))
     }
 
-    /// A token for the machine, of the service that only the machine itself reaches.
+    /// A token for the machine, from the service that only the machine itself can reach.
     async fn of_machine(&self, client_id: Option<&str>) -> Result<SecretValue, Refused> {
         let client = self.network.direct().map_err(|error| self.no_client(error))?;
         let mut query = vec![("api-version", METADATA_VERSION), ("resource", &self.vault.resource)];
         query.extend(client_id.map(|id| ("client_id", id)));
         let address = format!("{}{METADATA_PATH}", self.metadata_host);
         let make = || client.get(&address).query(&query).header("Metadata", "true");
-        // It answers 404 and 410 while it starts or is updated, says the same page.
+        // According to the same page, it answers 404 and 410 while it starts or is updated.
         let again =
             |answer: &Answer| net::is_transient(answer) || matches!(answer.status.as_u16(), 404 | 410);
         let answer =
@@ -151,7 +148,7 @@ impl Start<'_> {
 }
 
 fn parsed(answer: &Answer) -> Option<SecretValue> {
-    // What the parser has to say could quote the token.
+    // The parser's message could quote the token.
     let token = serde_json::from_slice::<Token>(&answer.body).ok()?.access_token;
     (!token.is_empty()).then(|| SecretValue::new(token.into_bytes()))
 }

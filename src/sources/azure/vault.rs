@@ -1,17 +1,17 @@
-//! Which vault is meant, in which cloud, and who gives tokens for it. A token goes nowhere else.
+//! The vault, its cloud, and the host that issues tokens for it. A token is sent nowhere else.
 
 use reqwest::Url;
 
 use crate::error::{Code, Error, Result};
 use crate::sources::Options;
 
-/// A cloud of Microsoft's (learn.microsoft.com, "Azure Key Vault DNS suffixes", "National clouds").
+/// A Microsoft cloud (learn.microsoft.com, "Azure Key Vault DNS suffixes", "National clouds").
 struct Cloud {
-    /// Our word for it, and that of the Azure CLI and of `azure/login`.
+    /// Our name for it, and that of the Azure CLI and `azure/login`.
     names: [&'static str; 2],
-    /// How the hosts of its vaults end.
+    /// The suffix of its vaults' hosts.
     suffix: &'static str,
-    /// The hosts of its logins, the one to use first.
+    /// Its login hosts, the preferred one first.
     authorities: &'static [&'static str],
     /// The audience of identity tokens that are exchanged for its own.
     audience: &'static str,
@@ -42,23 +42,23 @@ const PUBLIC: &Cloud = &CLOUDS[0];
 
 /// One vault.
 pub(super) struct Vault {
-    /// Its name, as the Azure CLI takes it.
+    /// Its name, as in the Azure CLI.
     pub(super) name: String,
     /// Its host.
     pub(super) host: String,
-    /// What a token is asked for, `https://vault.azure.net`.
+    /// The resource of a token, `https://vault.azure.net`.
     pub(super) resource: String,
-    /// The host that gives tokens for it.
+    /// The host that issues tokens for it.
     pub(super) authority: String,
     /// The audience of identity tokens that are exchanged for its tokens.
     pub(super) audience: String,
 }
 
 impl Vault {
-    /// The vault that the settings name; `None` when they name none.
+    /// The vault in the settings; `None` if there is none.
     ///
     /// # Errors
-    /// `usage` for an address that is no vault's, and for settings that contradict each other.
+    /// `usage` for an address that is not a vault's, and for settings that contradict each other.
     pub(super) fn of(options: &Options) -> Result<Option<Self>> {
         let suffix = Suffix::wanted(options)?;
         let by_name = options.text("vault-name").map(|name| name_is_one(options, name)).transpose()?;
@@ -70,8 +70,8 @@ impl Vault {
             (Some((name, end)), Some(other)) if name == other => (name, matching(options, &end, suffix)?),
             (Some(_), Some(_)) => {
                 let (url, name) = (options.said_by("vault-url"), options.said_by("vault-name"));
-                let fact = format!("{url} and {name} name two vaults");
-                return Err(Error::new(Code::Usage, fact).hint("Give one of the two."));
+                let fact = format!("{url} and {name} are two different vaults");
+                return Err(Error::new(Code::Usage, fact).hint("Set only one of the two."));
             }
         };
         let audience = options.text("audience").unwrap_or(suffix.cloud().unwrap_or(PUBLIC).audience);
@@ -84,12 +84,12 @@ impl Vault {
         }))
     }
 
-    /// The address of what is below the vault. The segments must need no escapes.
+    /// An address in the vault. The segments must not need escapes.
     pub(super) fn url(&self, path: &str) -> String {
         format!("https://{}/{path}", self.host)
     }
 
-    /// Whether an address that the vault gave leads to the vault itself. It writes the port that is meant anyway.
+    /// Whether an address from the vault is of the vault itself. It includes the default port.
     pub(super) fn is_own(&self, url: &Url) -> bool {
         url.scheme() == "https"
             && url.host_str() == Some(&self.host)
@@ -97,22 +97,22 @@ impl Vault {
     }
 }
 
-/// How the host of a vault ends.
+/// The suffix of a vault's host.
 enum Suffix {
-    /// As those of a cloud that we know.
+    /// That of a known cloud.
     Of(&'static Cloud),
-    /// As `vault-suffix` says.
+    /// The one in `vault-suffix`.
     Own(String),
 }
 
 impl Suffix {
-    /// What `cloud` or `vault-suffix` says.
+    /// The suffix from `cloud` or `vault-suffix`.
     fn wanted(options: &Options) -> Result<Option<Self>> {
         let cloud = options.text("cloud").map(|text| {
             let known = |cloud: &&Cloud| cloud.names.iter().any(|name| name.eq_ignore_ascii_case(text));
             CLOUDS.iter().find(known).map(Self::Of).ok_or_else(|| {
-                options.unusable("cloud", "is no cloud that we know")
-                    .hint("It is `public`, `china` or `usgov`; of others, `vault-suffix` and `authority-host` tell where they are.")
+                options.unusable("cloud", "is not a known cloud")
+                    .hint("Use `public`, `china` or `usgov`. For another cloud, set `vault-suffix` and `authority-host`.")
             })
         });
         let own = options.text("vault-suffix").map(|text| {
@@ -121,15 +121,18 @@ impl Suffix {
                 Ok(Self::Own(text))
             } else {
                 Err(options
-                    .unusable("vault-suffix", "is no end of a host's name")
-                    .hint("Write what follows the vault's name and its dot, e.g. `vault.azure.net`."))
+                    .unusable("vault-suffix", "is not a valid host name suffix")
+                    .hint("Write what follows the vault's name and the dot, e.g. `vault.azure.net`."))
             }
         });
         match (cloud, own) {
             (Some(_), Some(_)) => {
                 let (cloud, own) = (options.said_by("cloud"), options.said_by("vault-suffix"));
-                Err(Error::new(Code::Usage, format!("{cloud} and {own} both say how the vault's host ends"))
-                    .hint("Give one of the two."))
+                Err(Error::new(
+                    Code::Usage,
+                    format!("{cloud} and {own} both set the suffix of the vault's host"),
+                )
+                .hint("Set only one of the two."))
             }
             (cloud, own) => cloud.or(own).transpose(),
         }
@@ -150,7 +153,7 @@ impl Suffix {
     }
 }
 
-/// The name and the end of the host that `vault-url` has.
+/// The name and the suffix of the host in `vault-url`.
 fn parsed(options: &Options, text: &str) -> Result<(String, String)> {
     let wrong = |what: &str| {
         options
@@ -158,34 +161,38 @@ fn parsed(options: &Options, text: &str) -> Result<(String, String)> {
             .hint("Write the address that the portal shows as \"Vault URI\": `https://NAME.vault.azure.net`.")
     };
     let Ok(url) = Url::parse(text) else {
-        return Err(wrong(if text.contains("://") { "is no address" } else { "has no `https://` in front" }));
+        return Err(wrong(if text.contains("://") {
+            "is not a valid address"
+        } else {
+            "does not start with `https://`"
+        }));
     };
     match url.scheme() {
         "https" => {}
         "http" => {
-            return Err(wrong("starts with `http://`, and a token would cross the network for all to read"));
+            return Err(wrong("starts with `http://`, which would send the token in clear text"));
         }
         _ => return Err(wrong("does not start with `https://`")),
     }
     if url.path().starts_with("/secrets") {
         return Err(options.unusable("vault-url", "is the address of a secret").hint(format!(
-            "Leave out what follows the host; the secret's name belongs into a reference, `{}:NAME`.",
+            "Remove what follows the host; write the secret's name in a reference, `{}:NAME`.",
             options.id
         )));
     }
     let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none() && url.port().is_none();
     if !bare || !url.username().is_empty() || url.password().is_some() {
-        return Err(wrong("holds more than `https://` and a host"));
+        return Err(wrong("contains more than `https://` and a host"));
     }
     let host = url.host_str().unwrap_or_default().trim_end_matches('.');
-    let (name, end) = host.split_once('.').ok_or_else(|| wrong("names no vault"))?;
+    let (name, end) = host.split_once('.').ok_or_else(|| wrong("contains no vault name"))?;
     if !is_vault_name(name) {
-        return Err(wrong("names no vault"));
+        return Err(wrong("contains no vault name"));
     }
     Ok((name.to_owned(), end.to_owned()))
 }
 
-/// Holds the end of the host that `vault-url` has against the clouds: a token must not be sent to just any host.
+/// Compares the suffix of the host in `vault-url` with the clouds: a token must not be sent to an arbitrary host.
 fn matching(options: &Options, end: &str, wanted: Option<Suffix>) -> Result<Suffix> {
     let actual = CLOUDS.iter().find(|cloud| cloud.suffix == end);
     match (wanted, actual) {
@@ -194,58 +201,55 @@ fn matching(options: &Options, end: &str, wanted: Option<Suffix>) -> Result<Suff
         (Some(Suffix::Of(wanted)), Some(actual)) => {
             let (said_by, cloud) = (options.said_by("vault-url"), options.said_by("cloud"));
             let [wanted, actual] = [wanted, actual].map(|cloud| cloud.names[0]);
-            let fact = format!("{said_by} is a vault of the cloud `{actual}`, and {cloud} says `{wanted}`");
+            let fact = format!("{said_by} is a vault of the cloud `{actual}`, but {cloud} is `{wanted}`");
             Err(Error::new(Code::Usage, fact).hint(format!(
-                "Correct the address, or say `cloud: {actual}` (or nothing: the address tells)."
+                "Correct the address, or set `cloud: {actual}` (or remove it: the address is enough)."
             )))
         }
         (Some(Suffix::Own(_)), _) => {
-            let fact = format!("does not end as {} says", options.said_by("vault-suffix"));
+            let fact = format!("does not end with the suffix in {}", options.said_by("vault-suffix"));
             Err(options.unusable("vault-url", &fact).hint("Correct one of the two."))
         }
         (_, None) => Err(foreign(options, end)),
     }
 }
 
-/// Why a host is no vault's.
+/// Why a host is not a vault's.
 fn foreign(options: &Options, end: &str) -> Error {
     if end.starts_with("managedhsm.") {
         return options
-            .unusable("vault-url", "is a managed HSM, which holds keys and no secrets")
-            .hint("Name a key vault: `https://NAME.vault.azure.net`.");
+            .unusable("vault-url", "is a managed HSM, which stores keys but no secrets")
+            .hint("Use a key vault: `https://NAME.vault.azure.net`.");
     }
     if end.split('.').any(|part| part == "privatelink" || part == "vaultcore") {
         return options.unusable("vault-url", "is the internal name of a private endpoint")
-            .hint("Write `https://NAME.vault.azure.net` with a private endpoint too: the private DNS zone leads there.");
+            .hint("Use `https://NAME.vault.azure.net` with a private endpoint, too: the private DNS zone resolves it.");
     }
     let known: Vec<String> = CLOUDS.iter().map(|cloud| format!("`.{}`", cloud.suffix)).collect();
-    let fact =
-        "is no key vault's, and a token would be sent to whoever answers there: its host ends in none of";
-    options.unusable("vault-url", &format!("{fact} {}", known.join(", "))).hint(
-        "Correct the address. For a cloud with other names, say so by `vault-suffix` and `authority-host`.",
-    )
+    let fact = "is not the address of a key vault, and the token would be sent to an unknown server: its host does not end with one of";
+    options
+        .unusable("vault-url", &format!("{fact} {}", known.join(", ")))
+        .hint("Correct the address. For another cloud, set `vault-suffix` and `authority-host`.")
 }
 
-/// The host of the logins: the cloud's own, unless `authority-host` names another one.
+/// The login host: the cloud's own, unless `authority-host` sets another one.
 fn authority(options: &Options, suffix: &Suffix) -> Result<String> {
     let Some(text) = options.text("authority-host") else {
         return match suffix.cloud() {
             Some(cloud) => Ok(cloud.authorities[0].to_owned()),
             None => Err(Error::new(
                 Code::Usage,
-                format!("{} needs `authority-host` beside it", options.said_by("vault-suffix")),
+                format!("{} also needs `authority-host`", options.said_by("vault-suffix")),
             )
-            .hint(
-                "Name the host of that cloud's logins, which stands in place of `login.microsoftonline.com`.",
-            )),
+            .hint("Set it to that cloud's login host, the equivalent of `login.microsoftonline.com`.")),
         };
     };
-    // Microsoft's own libraries take it with and without `https://`.
+    // Microsoft's own libraries accept it with and without `https://`.
     let host = text.strip_prefix("https://").unwrap_or(text).trim_end_matches('/').to_ascii_lowercase();
     if !is_host(&host) {
         return Err(options
-            .unusable("authority-host", "is no host that is reached by `https://`")
-            .hint("Write the host alone, e.g. `login.microsoftonline.com`."));
+            .unusable("authority-host", "is not a valid host for `https://`")
+            .hint("Write only the host, e.g. `login.microsoftonline.com`."));
     }
     let its_cloud = CLOUDS.iter().find(|cloud| cloud.authorities.contains(&host.as_str()));
     if its_cloud.is_none() && options.is_in_manifest("authority-host") {
@@ -256,16 +260,16 @@ fn authority(options: &Options, suffix: &Suffix) -> Result<String> {
     {
         let [own, its] = [own, its].map(|cloud| cloud.names[0]);
         let fact = format!(
-            "the vault is in the cloud `{own}`, and {} is of `{its}`",
+            "the vault is in the cloud `{own}`, but {} belongs to `{its}`",
             options.said_by("authority-host")
         );
-        return Err(Error::new(Code::Usage, fact).hint("Leave `authority-host` out, or correct the vault."));
+        return Err(Error::new(Code::Usage, fact).hint("Remove `authority-host`, or correct the vault."));
     }
     Ok(host)
 }
 
-/// Who gives tokens gets the application's secret: a manifest names nobody for that whom neither Microsoft nor the variables
-/// know that the secret came with.
+/// The login host gets the application's secret: a manifest cannot set one that is neither Microsoft's nor in the variables
+/// with which the secret came.
 fn refuse_stranger(options: &Options, host: &str) -> Result<()> {
     let variable = options.variable("AUTHORITY_HOST");
     let known = options.environment().text(&variable).map(|text| {
@@ -278,10 +282,10 @@ fn refuse_stranger(options: &Options, host: &str) -> Result<()> {
     }
     Err(Error::new(
         Code::Usage,
-        format!("{} is no host of Microsoft's, and would get the secret in `{}`", options.said_by("authority-host"), options.variable("CLIENT_SECRET")),
+        format!("{} is not a Microsoft host, but would get the secret in `{}`", options.said_by("authority-host"), options.variable("CLIENT_SECRET")),
     )
     .hint(format!(
-        "Where it is meant to, say so beside the secret: give `{variable}` the same host in the step's `env:`. Otherwise give the source an id of its own, and with that a secret of its own."
+        "If that is intended, set `{variable}` to the same host in the step's `env:`. Otherwise, give the source its own id, and so its own secret."
     )))
 }
 
@@ -289,8 +293,8 @@ fn name_is_one(options: &Options, name: &str) -> Result<String> {
     if is_vault_name(name) {
         return Ok(name.to_ascii_lowercase());
     }
-    Err(options.unusable("vault-name", "is no vault's name").hint(
-        "A vault's name is 3 to 24 letters, digits and single hyphens. An address belongs into `vault-url`.",
+    Err(options.unusable("vault-name", "is not a valid vault name").hint(
+        "A vault name consists of 3 to 24 letters, digits and single hyphens. For an address, use `vault-url`.",
     ))
 }
 

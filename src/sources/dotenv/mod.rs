@@ -1,5 +1,5 @@
-//! The `dotenv` source: `.env` files, read as Docker Compose reads them, but with every `$` left as it is, except in
-//! `${NAME}` of an earlier line.
+//! The `dotenv` source: `.env` files, read like Docker Compose does, but with every `$` literal, except in `${NAME}` of an
+//! earlier line.
 
 pub mod parse;
 
@@ -22,7 +22,7 @@ use crate::secret::{SecretName, SecretValue};
 use crate::settings::Settings;
 use crate::tracked;
 
-/// The file that is read when `env-file` names none.
+/// The file that is read if `env-file` is not set.
 pub const DEFAULT_FILE: &str = ".env";
 
 /// The source: all its files, read once.
@@ -42,8 +42,8 @@ struct Entry {
     changed: Option<SystemTime>,
 }
 
-/// Opens it: the files of `env-file`, else `.env` of the project directory when it is there (`None` when it is not).
-/// A file that is named and not there, or that Compose would reject, is an error.
+/// Opens it: the files of `env-file`, else `.env` of the project directory if it exists (else `None`). A file in
+/// `env-file` that does not exist, or that Compose would reject, is an error.
 pub fn open(id: &SourceId, settings: &Settings, around: &Surroundings) -> Result<Option<Dotenv>> {
     let mut this = Dotenv {
         id: id.clone(),
@@ -56,7 +56,7 @@ pub fn open(id: &SourceId, settings: &Settings, around: &Surroundings) -> Result
     };
     if settings.env_files.is_empty() {
         let path = around.project.join(DEFAULT_FILE);
-        // Compose passes over a directory of this name, too: Python's virtual environments have it.
+        // Compose ignores a directory of this name, too: Python's virtual environments have it.
         if !path.exists() || path.is_dir() {
             return Ok(None);
         }
@@ -68,7 +68,7 @@ pub fn open(id: &SourceId, settings: &Settings, around: &Surroundings) -> Result
     Ok(Some(this))
 }
 
-/// The file's bytes, with what the file system says of it.
+/// The file's bytes, and its metadata.
 fn load(path: &Path) -> std::io::Result<Contents> {
     files::read(path, LARGEST_VALUES)
 }
@@ -78,11 +78,11 @@ fn unreadable_file(shown: &str, path: &Path, error: &std::io::Error) -> Error {
         .hint(format!("Make {} a file that this user can read, or correct `env-file`.", path.display()))
 }
 
-/// What the `.env` file of a directory says, for the few variables by which it steers Compose. Nothing when there is none,
-/// when it may not be read, or when Compose would not understand it either: who asks for its secrets is told.
+/// The content of a directory's `.env` file, for the few variables that configure Compose. Empty if there is none, if it is
+/// not readable, or if Compose would reject it, too: reading its secrets reports that.
 ///
 /// # Errors
-/// It is there, and something that nobody should read, such as a pipe: Compose would do so next.
+/// It exists but must not be read, such as a pipe: Compose would read it next.
 pub fn default_file(directory: &Path) -> Result<BTreeMap<String, SecretValue>> {
     let path = directory.join(DEFAULT_FILE);
     let contents = match load(&path) {
@@ -130,15 +130,15 @@ impl Source for Dotenv {
             text: format!("{file} {doubt}"),
             remedy: Some(doubt.remedy().to_owned()),
         });
-        // Who can read a file is of no matter when none of the secrets stands in it.
+        // The permissions of a file do not matter if no secret is in it.
         let in_use = asked.iter().any(|item| self.entries.contains_key(&item.name));
         self.remarks.iter().filter(|_| in_use).cloned().chain(doubts).collect()
     }
 }
 
 impl Dotenv {
-    /// A value that holds `${KEY}` of a line before it, with that line's value in its place, as Compose composes it. Every
-    /// other dollar sign is a part of the value. `None` when there is nothing to compose.
+    /// A value with `${KEY}` replaced by the value of an earlier line, like Compose does. Every other dollar sign is literal.
+    /// `None` if there is nothing to replace.
     fn composed(&self, value: &[u8]) -> Option<SecretValue> {
         let text = std::str::from_utf8(value).ok()?;
         let mut rest = text;
@@ -150,7 +150,7 @@ impl Dotenv {
             let name = behind[2..].split_once('}').map(|(name, _)| name);
             if let Some((name, entry)) = name.and_then(|name| Some((name, self.entries.get(name)?))) {
                 bytes.extend_from_slice(entry.value.expose());
-                // Lines that hold each other many times would grow without end.
+                // Lines that refer to each other many times would grow without limit.
                 if bytes.len() as u64 > LARGEST_VALUES {
                     return None;
                 }
@@ -185,7 +185,7 @@ impl Dotenv {
             }
             self.entries.insert(entry.key, Entry { value, place, changed });
         }
-        // A bare `NAME` is how Compose is told to inherit; that it has no value here is no fault of the file.
+        // A bare `NAME` makes Compose inherit the variable; that it has no value here is not a problem of the file.
         let is_composed = |doubt: &Warning| composed.iter().any(|key| doubt.is_about(key));
         let doubts = parsed.warnings.into_iter().filter(|doubt| match doubt.kind {
             WarningKind::Bare => false,
@@ -195,13 +195,15 @@ impl Dotenv {
         self.doubts.extend(doubts.map(|doubt| (shown.clone(), doubt)));
         if mode & 0o077 != 0 {
             self.remarks.push(Remark {
-                text: format!("{shown} may be read by others on this machine (mode {:o})", mode & 0o777),
+                text: format!("{shown} is readable by other users of this machine (mode {:o})", mode & 0o777),
                 remedy: Some(format!("chmod 600 {shown}")),
             });
         }
         if tracked::is_tracked(&path) == Some(true) {
             self.remarks.push(Remark {
-                text: format!("{shown} is tracked by git: everyone with the repository has its secrets"),
+                text: format!(
+                    "{shown} is tracked by git: everyone with access to the repository can read its secrets"
+                ),
                 remedy: Some(format!(
                     "git rm --cached {shown}, add it to .gitignore, and rotate what is in it."
                 )),
@@ -225,7 +227,7 @@ impl Dotenv {
             };
         }
         match self.entries.get(name) {
-            // An empty entry is how templates of `.env` files look.
+            // An empty entry is common in templates of `.env` files.
             Some(entry) if !entry.value.is_empty() => Reply::Found(Found {
                 value: entry.value.clone(),
                 place: entry.place.clone(),

@@ -1,4 +1,4 @@
-//! How much servers may send: a limit for each answer, and one for all answers of a run together.
+//! Limits on what servers may send: for each response, and for all responses of a run together.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,12 +8,12 @@ use zeroize::Zeroizing;
 use super::Failure;
 use crate::files::Gathered;
 
-/// No store has a reply that is longer.
+/// No store has a larger response.
 pub const MAX_BODY: usize = 16 * 1024 * 1024;
-/// What all stores may send in one run: a thousand secrets of the size that AWS allows are a quarter of it.
+/// What all stores may send in one run: four times a thousand secrets of AWS's maximum size.
 pub(super) const MAX_BODIES: usize = 256 * 1024 * 1024;
 
-/// The room that is left for answers in this run. Clones share it.
+/// What is left for responses in this run. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Room(Arc<AtomicUsize>);
 
@@ -29,7 +29,7 @@ impl Room {
     }
 }
 
-/// The body of one answer while it comes.
+/// The body of a response while it is received.
 pub struct Body<'r> {
     room: &'r Room,
     bytes: Gathered,
@@ -44,7 +44,7 @@ impl<'r> Body<'r> {
     /// Adds a piece.
     ///
     /// # Errors
-    /// The answer, or all of them together, are longer than any store's.
+    /// The response, or all of them together, are larger than any store's.
     pub fn add(&mut self, piece: &[u8]) -> Result<(), Failure> {
         if !self.bytes.add(piece) {
             return Err(Failure::TooLong);

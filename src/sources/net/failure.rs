@@ -1,4 +1,4 @@
-//! Why no answer came, as a person can act on it. Told by the types of errors, never by their texts.
+//! Why there is no response, with a remedy. Determined by the types of errors, never by their texts.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -7,29 +7,29 @@ use std::time::Duration;
 use super::body::{MAX_BODIES, MAX_BODY};
 use crate::sources::Refusal;
 
-/// Why no answer came.
+/// Why there is no response.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Failure {
-    /// The server did not accept a connection; the reason as the system gives it.
+    /// The server did not accept a connection; with the system's reason.
     Connect(String),
-    /// The two sides could not agree on TLS, or we don't trust the server; the reason as the TLS library gives it.
+    /// The TLS handshake failed, or the server is not trusted; with the TLS library's reason.
     Tls(String),
     /// The server accepted a connection and was silent for too long.
     Silent,
-    /// The connection ended before the answer did.
+    /// The connection ended before the response was complete.
     CutOff,
-    /// The time that all sources have together was over.
+    /// The deadline of all sources was reached.
     Deadline(Duration),
-    /// The answer is longer than any that a store gives.
+    /// The response is larger than that of any store.
     TooLong,
-    /// All answers of this run together are longer than those of any number of secrets.
+    /// All responses of this run together are larger than those of any number of secrets.
     TooMuch,
     /// The request cannot be made: the address or a header is malformed.
     Malformed,
 }
 
 impl Failure {
-    /// What a client's error says.
+    /// The failure behind a client's error.
     pub(super) fn of(error: &reqwest::Error) -> Self {
         if let Some(reason) = cause::<rustls::Error>(error) {
             return Self::Tls(reason.to_string());
@@ -47,26 +47,26 @@ impl Failure {
         Self::CutOff
     }
 
-    /// Whether another attempt may go better.
+    /// Whether another attempt may succeed.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Connect(_) | Self::Silent | Self::CutOff)
     }
 
-    /// The failure with what was asked, and a remedy. `server` is a host, as the user wrote it.
+    /// The failure of the request `what`, with a remedy. `server` is a host, as the user wrote it.
     pub fn refusal(&self, what: &str, server: &str) -> Refusal {
         let remedy = match self {
             Self::Connect(_) => format!(
-                "Is {server} right, does it run, and can this machine reach it? A proxy is named by HTTPS_PROXY, what goes past it by NO_PROXY."
+                "Check that {server} is correct and running, and that this machine can reach it. Set a proxy in HTTPS_PROXY, and hosts that bypass it in NO_PROXY."
             ),
             Self::Tls(_) => format!(
-                "Name the authority that signed the certificate of {server} by `ca-certificates`, and use the name that the certificate has."
+                "Add the CA that signed the certificate of {server} to `ca-certificates`, and use the host name in the certificate."
             ),
             Self::Silent | Self::CutOff => {
-                format!("Look at {server} and what stands before it, and run this again.")
+                format!("Check {server} and any proxy in front of it, and run this again.")
             }
-            Self::Deadline(_) => "Look at the store, or give it more time with `timeout`.".to_owned(),
+            Self::Deadline(_) => "Check the store, or increase `timeout`.".to_owned(),
             Self::TooLong | Self::TooMuch | Self::Malformed => {
-                format!("Is {server} the store that was meant?")
+                format!("Check that {server} is the right store.")
             }
         };
         Refusal { fact: format!("{what}: {self}"), remedy }
@@ -81,7 +81,11 @@ impl fmt::Display for Failure {
             Self::Silent => f.write_str("the server accepted the connection and did not answer"),
             Self::CutOff => f.write_str("the connection ended in the middle of the answer"),
             Self::Deadline(time) => {
-                write!(f, "no answer within the {} that all sources have", humantime::format_duration(*time))
+                write!(
+                    f,
+                    "no answer within the timeout of {} for all sources",
+                    humantime::format_duration(*time)
+                )
             }
             Self::TooLong => write!(f, "the answer is longer than {} MiB", MAX_BODY >> 20),
             Self::TooMuch => write!(f, "all answers together are longer than {} MiB", MAX_BODIES >> 20),
@@ -107,7 +111,7 @@ pub(in crate::sources) fn causes<'e>(
     std::iter::successors(Some(error), |error| inner(*error))
 }
 
-/// The error inside an error. What one of the system wraps is not its source: it passes its source off as its own.
+/// The error inside an error. An error that a system error wraps is not its source: it returns that error's own source.
 fn inner<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e (dyn StdError + 'static)> {
     match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
         Some(inner) => Some(inner),

@@ -1,16 +1,16 @@
-//! Credentials as headers, which no log shows.
+//! Credentials as headers that are never logged.
 
 use reqwest::header::HeaderValue;
 use zeroize::Zeroizing;
 
 use crate::secret::SecretValue;
 
-/// The header `Authorization` of who bears a token (RFC 6750 section 2.1); `None` when the token can stand in no header.
+/// The header `Authorization` with a bearer token (RFC 6750 section 2.1); `None` if the token cannot be in a header.
 pub fn bearer(token: &SecretValue) -> Option<HeaderValue> {
     sensitive(&Zeroizing::new([b"Bearer ", token.expose()].concat()))
 }
 
-/// A credential that is a header by itself; `None` when it can stand in none.
+/// A credential that is a header by itself; `None` if it cannot be in a header.
 pub fn credential(credential: &SecretValue) -> Option<HeaderValue> {
     sensitive(credential.expose())
 }

@@ -1,5 +1,5 @@
 //! One policy for everything that goes over the network: time limits, retries, proxies, trust, user agent, and how many
-//! requests run at once. Sources make requests; how they are sent is decided here.
+//! requests run at once. Sources make requests; this module decides how they are sent.
 
 mod body;
 mod failure;
@@ -30,28 +30,28 @@ use crate::count::count;
 use crate::error::{Code, Error, Result};
 use crate::settings::{Environment, Settings};
 
-/// How long a connection may take to stand, TLS included.
+/// How long connecting may take, including TLS.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// The same for a service of this machine alone.
+/// The same for a service of this machine.
 pub const NEAR_CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a server may be silent before an attempt is given up.
 pub const READ_TIMEOUT: Duration = Duration::from_secs(10);
-/// How often a request is made at most.
+/// The maximum number of attempts of a request.
 pub const ATTEMPTS: u32 = 4;
-/// The longest wait before the second attempt; it doubles with each further one. What is waited is a random part of it.
+/// The longest wait before the second attempt; it doubles with each further one. The actual wait is a random part of it.
 pub const FIRST_WAIT: Duration = Duration::from_millis(250);
-/// The longest wait before any attempt that the server asks nothing about.
+/// The longest wait before any attempt, unless the server asks for more.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// How many requests of one source run at the same time.
 pub const CONCURRENCY: usize = 64;
-/// What servers are told about us.
+/// The user agent.
 pub const USER_AGENT: &str = concat!("claude-secrets/", env!("CARGO_PKG_VERSION"));
 
 /// The policy of one run, with its deadline.
 pub struct Network {
     deadline: Instant,
     timeout: Duration,
-    /// PEM certificates that are trusted besides the platform's.
+    /// PEM certificates that are trusted in addition to the platform's.
     certificates: Option<Vec<u8>>,
     proxies: Proxies,
     plain: OnceLock<Client>,
@@ -69,7 +69,7 @@ pub struct Proxies {
     pub except: Option<String>,
 }
 
-/// A server's whole answer. It has no `Debug`: the body may hold a value.
+/// A server's complete response. It has no `Debug`, because the body may contain a value.
 pub struct Answer {
     /// The status.
     pub status: StatusCode,
@@ -83,7 +83,7 @@ impl Network {
     /// The policy of a run. `timeout` begins now.
     ///
     /// # Errors
-    /// `usage` when `ca-certificates` cannot be read or holds no certificate, or a proxy's address is none.
+    /// `usage` if `ca-certificates` cannot be read or contains no certificate, or a proxy address is not valid.
     pub fn new(settings: &Settings) -> Result<Self> {
         // The TLS library has one set of algorithms for the process; a second call changes nothing.
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -100,17 +100,17 @@ impl Network {
         })
     }
 
-    /// When all sources together must have answered.
+    /// The deadline of all sources together.
     pub fn deadline(&self) -> Instant {
         self.deadline
     }
 
-    /// How long the sources have altogether.
+    /// The time limit of all sources together.
     pub fn timeout(&self) -> Duration {
         self.timeout
     }
 
-    /// How much servers may still send, for clients that are not made here.
+    /// How much servers may still send, for clients that are created elsewhere.
     pub fn room(&self) -> Room {
         self.room.clone()
     }
@@ -120,12 +120,12 @@ impl Network {
         self.certificates.as_deref()
     }
 
-    /// The proxies, for clients that are not made here.
+    /// The proxies, for clients that are created elsewhere.
     pub fn proxies(&self) -> &Proxies {
         &self.proxies
     }
 
-    /// The client that most requests go through; made when it is first needed.
+    /// The client for most requests; created when it is first needed.
     pub fn client(&self) -> Result<Client> {
         if let Some(client) = self.plain.get() {
             return Ok(client.clone());
@@ -134,16 +134,16 @@ impl Network {
         Ok(self.plain.get_or_init(|| client).clone())
     }
 
-    /// A client for services of this machine alone, such as a metadata service: past every proxy, and with little
-    /// patience, since what is so near answers at once or is not there.
+    /// A client for services of this machine only, such as a metadata service: without proxies, and with short timeouts,
+    /// because a local service answers at once or does not exist.
     pub fn direct(&self) -> Result<Client> {
         self.made(Client::builder().no_proxy(), &Tls::default(), NEAR_CONNECT_TIMEOUT)
     }
 
-    /// A client with a trust or an identity of its own.
+    /// A client with its own CA certificates or client certificate.
     ///
     /// # Errors
-    /// `usage` when the certificates or the key cannot be used.
+    /// `usage` if the certificates or the key cannot be used.
     pub fn client_with(&self, own: &Tls) -> Result<Client> {
         self.made(self.proxies.on(Client::builder())?, own, CONNECT_TIMEOUT)
     }
@@ -159,7 +159,7 @@ impl Network {
             builder = builder.identity(tls::identity(identity.expose())?);
         }
         builder
-            // A header with a token would follow to wherever the server points.
+            // A redirect would send a header with a token to another server.
             .redirect(redirect::Policy::none())
             .connect_timeout(connect_timeout)
             .read_timeout(READ_TIMEOUT)
@@ -168,11 +168,11 @@ impl Network {
             .map_err(|error| tls::unusable(&error))
     }
 
-    /// Sends a request, again where that may help: when no answer came, and when `again` says so of one
-    /// ([`is_transient`], mostly). `Retry-After` is honoured as far as the deadline lets.
+    /// Sends a request, and retries if that may help: without a response, or if `again` says so for one ([`is_transient`],
+    /// usually). `Retry-After` is honoured as far as the deadline allows.
     ///
     /// # Errors
-    /// Why no answer came. An answer with a bad status is an answer.
+    /// Why there is no response. A response with an error status is a response.
     pub async fn send(
         &self,
         make: impl Fn() -> RequestBuilder,
@@ -181,10 +181,10 @@ impl Network {
         self.send_by(self.deadline, make, again).await
     }
 
-    /// As [`Network::send`], with a time limit of its own: for what is to be tidied up also when the sources' time is over.
+    /// As [`Network::send`], with its own time limit: for clean-up after the sources' deadline.
     ///
     /// # Errors
-    /// Why no answer came.
+    /// Why there is no response.
     pub async fn send_by(
         &self,
         deadline: Instant,
@@ -250,22 +250,22 @@ impl Network {
     }
 }
 
-/// Many requests of one source on their way.
+/// Many requests of one source in progress.
 pub type Each<F> = Collect<Buffered<stream::Iter<std::vec::IntoIter<F>>>, Vec<<F as Future>::Output>>;
 
-/// Runs many requests of one source, at most [`CONCURRENCY`] at a time, and returns what they gave in the same order.
+/// Runs many requests of one source, at most [`CONCURRENCY`] at a time, and returns their results in the same order.
 /// (Its type does not hold the iterator: the compiler cannot tell that one over borrowed items may cross threads.)
 pub fn each<F: Future>(requests: impl IntoIterator<Item = F>) -> Each<F> {
     stream::iter(requests.into_iter().collect::<Vec<_>>()).buffered(CONCURRENCY).collect()
 }
 
-/// Whether an answer may be another one a moment later: throttled, not consistent yet (412, Vault), or a fault of the
+/// Whether a response may be different a moment later: throttled, not consistent yet (412, Vault), or an error of the
 /// server (RFC 9110 sections 15.5 and 15.6, RFC 6585 section 4).
 pub fn is_transient(answer: &Answer) -> bool {
     matches!(answer.status.as_u16(), 408 | 412 | 429 | 500 | 502 | 503 | 504)
 }
 
-/// Whether an address is one of this machine: what is sent there crosses no network.
+/// Whether an address is of this machine: what is sent there does not cross a network.
 pub fn is_this_machine(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
@@ -281,7 +281,7 @@ impl Proxies {
             Url::parse(&with_scheme).map(|_| Some(with_scheme)).map_err(|_| {
                 Error::new(
                     Code::Usage,
-                    format!("{name} is no address of a proxy ({})", count(text.len(), "character")),
+                    format!("{name} is not a valid proxy address ({})", count(text.len(), "character")),
                 )
                 .hint(format!("Write it as `http://host:port`, or unset {name}."))
             })
@@ -295,11 +295,11 @@ impl Proxies {
 
     fn on(&self, builder: ClientBuilder) -> Result<ClientBuilder> {
         let unusable = |_| {
-            Error::new(Code::Usage, "a proxy's address cannot be used")
+            Error::new(Code::Usage, "a proxy address cannot be used")
                 .hint("Write it as `http://host:port`; SOCKS is not supported.")
         };
         let except = || self.except.as_deref().and_then(NoProxy::from_string);
-        // What the library would read from the process by itself is what Settings has read.
+        // The same variables that the library would read from the process itself.
         let mut builder = builder.no_proxy();
         if let Some(url) = &self.https {
             builder = builder.proxy(Proxy::https(url).map_err(unusable)?.no_proxy(except()));

@@ -1,4 +1,4 @@
-//! When a request is made again, and how long we wait before.
+//! When a request is retried, and how long to wait before that.
 
 use std::time::{Duration, SystemTime};
 
@@ -8,16 +8,16 @@ use tokio::time::Instant;
 
 use super::{ATTEMPTS, Answer, FIRST_WAIT, Failure, LONGEST_WAIT};
 
-/// How an attempt ended that was not good.
+/// The result of a failed attempt.
 pub(super) enum Try {
-    /// An answer that may be another one a moment later.
+    /// A response that may be different a moment later.
     Answer(Answer),
-    /// No answer.
+    /// No response.
     Failure(Failure),
 }
 
 /// The waits before the attempts after the first: a random part of a time that doubles ("full jitter"), so that many
-/// clients that failed together don't come back together.
+/// clients that failed together do not retry together.
 pub(super) fn waits() -> impl Iterator<Item = Duration> + Send + Sync + Unpin {
     ExponentialBuilder::default()
         .with_min_delay(FIRST_WAIT)
@@ -28,7 +28,7 @@ pub(super) fn waits() -> impl Iterator<Item = Duration> + Send + Sync + Unpin {
 }
 
 fn random_part() -> f64 {
-    // Without randomness every client would wait the longest time: slower, and not wrong.
+    // Without randomness, every client waits the longest time, which is slower but correct.
     getrandom::u32().map_or(1.0, |number| f64::from(number) / f64::from(u32::MAX))
 }
 

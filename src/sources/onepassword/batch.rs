@@ -1,8 +1,8 @@
-//! Reads many references through `op` in few processes: one when all is well. Requests are counted by 1Password, and each
-//! process takes a second.
+//! Reads many references through `op` in few processes: one, if there are no errors. 1Password limits the number of
+//! requests, and each process takes a second.
 //!
-//! `op inject` fails as a whole at the first reference that is wrong. What is missing is then looked for in the lists of
-//! the vaults, one process for each vault and all references at once; what is left is asked for again.
+//! `op inject` fails as a whole at the first reference that is wrong. Missing items are then looked up in the lists of
+//! the vaults, one process for each vault and all references at once; the rest is read again.
 
 use std::collections::BTreeMap;
 
@@ -17,10 +17,10 @@ use crate::arguments::Arguments;
 use crate::secret::SecretValue;
 use crate::sources::{Found, Refusal, Refused, Reply};
 
-/// How often the references are asked for, each time without those that were found to be wrong. Each time all the others
-/// are counted again.
+/// How often the references are read, each time without those that were found to be wrong. Each time, all the others count
+/// as requests again.
 const ROUNDS: usize = 6;
-/// What stands in `op inject`'s output for bytes that are no UTF-8.
+/// The replacement for bytes that are not UTF-8 in the output of `op inject`.
 const REPLACEMENT: &[u8] = "\u{fffd}".as_bytes();
 
 /// Answers every reference, in the same order.
@@ -37,13 +37,13 @@ pub(super) async fn read(op: &Op, wanted: &[SecretReference]) -> Vec<Reply> {
 /// The titles and ids of a vault's items, without archived ones; `None`: there is no such vault, or it is not shared.
 ///
 /// # Errors
-/// Why they are not known.
+/// Why they are unknown.
 pub(super) async fn titles(op: &Op, vault: &str) -> Result<Option<Vec<(String, String)>>, Refused> {
     let items = list(op, vault, &[]).await?;
     Ok(items.map(|items| items.into_iter().map(|item| (item.title, item.id)).collect()))
 }
 
-/// An item as `op item list` has it.
+/// An item in the output of `op item list`.
 #[derive(Deserialize)]
 struct Listed {
     id: String,
@@ -63,9 +63,9 @@ struct Website {
 struct Reading<'a> {
     op: &'a Op,
     wanted: &'a [SecretReference],
-    /// What is answered so far, by the place among the wanted.
+    /// The replies so far, by the index of the reference.
     replies: BTreeMap<usize, Reply>,
-    /// The vaults that were looked into, by the name in references; `None`: there is no such vault for us.
+    /// The vaults that were listed, by the name in references; `None`: there is no such vault, or it is not shared.
     vaults: BTreeMap<String, Option<Vec<Listed>>>,
 }
 
@@ -76,7 +76,7 @@ impl Reading<'_> {
                 self.replies.insert(index, unsupported(reference, c));
             }
         }
-        // `inject` leaves bytes out that are no text; what asks for a file's content gets a process of its own.
+        // `inject` omits bytes that are not text; references to a file's content get their own process.
         let content = Query::Attribute("content".to_owned());
         let alone = self.open().into_iter().filter(|index| self.wanted[*index].query == content);
         let mut alone: Vec<usize> = alone.collect();
@@ -87,12 +87,13 @@ impl Reading<'_> {
         Ok(())
     }
 
-    /// What is not answered yet.
+    /// The references without a reply.
     fn open(&self) -> Vec<usize> {
         (0..self.wanted.len()).filter(|index| !self.replies.contains_key(index)).collect()
     }
 
-    /// Asks for all that is open at once, but for `alone`, until all is answered. What turns out to be no text goes there.
+    /// Reads all open references at once, except those in `alone`, until all have a reply. Those that are not text are added to
+    /// `alone`.
     async fn together(&mut self, alone: &mut Vec<usize>) -> Result<(), Refused> {
         for _ in 0..ROUNDS {
             let open: Vec<usize> = self.open().into_iter().filter(|index| !alone.contains(index)).collect();
@@ -123,8 +124,8 @@ impl Reading<'_> {
             }
         }
         Err(Refused::failed(
-            format!("it was not asked for any more: {ROUNDS} other references are wrong"),
-            "Correct those first: each one costs another reading of all.",
+            format!("it was not read, because {ROUNDS} other references are wrong"),
+            "Correct those first: each one makes it necessary to read all again.",
         ))
     }
 
@@ -145,7 +146,7 @@ impl Reading<'_> {
         Ok(())
     }
 
-    /// Answers those of the open references that a message shows to be wrong.
+    /// Replies to the open references that are wrong according to a message.
     async fn take_out(&mut self, message: &Message, open: &[usize]) -> Result<(), Refused> {
         let about_items = matches!(message.kind, Kind::Vault | Kind::Item | Kind::Ambiguous);
         if about_items {
@@ -195,7 +196,7 @@ impl Reading<'_> {
         Ok(())
     }
 
-    /// What the list of its vault says of a reference; `None` when `op` may well have it.
+    /// The reply for a reference according to its vault's list; `None` if `op` may have it.
     fn by_list(&self, reference: &SecretReference) -> Option<Reply> {
         let Some(items) = self.vaults.get(&reference.vault.to_lowercase())? else {
             return Some(no_such_vault(reference));
@@ -204,7 +205,7 @@ impl Reading<'_> {
         let all: Vec<&Listed> = items.iter().filter(called).collect();
         let active: Vec<&Listed> = all.iter().filter(|item| item.state.is_none()).copied().collect();
         if all.is_empty() {
-            // `op` finds logins by the domain of their website as well.
+            // `op` also finds logins by the domain of their website.
             let domain = reference.item.to_lowercase();
             let is_site =
                 |item: &Listed| item.urls.iter().any(|url| url.href.to_lowercase().contains(&domain));
@@ -221,7 +222,7 @@ impl Reading<'_> {
         let found = Found {
             value,
             place: self.wanted[index].text.clone(),
-            // `op inject` tells neither.
+            // `op inject` reports neither.
             version: None,
             changed: None,
             expires: None,
@@ -244,27 +245,30 @@ async fn list(op: &Op, vault: &str, more: &[&'static str]) -> Result<Option<Vec<
 fn parse(output: &Zeroizing<Vec<u8>>) -> Result<Vec<Listed>, Refused> {
     // An empty vault is an empty list. Nothing at all may be anything, and an item is never absent for that.
     serde_json::from_slice(output).map_err(|_| {
-        Refused::failed("`op item list` printed no list of items", "`op update` brings the newest version.")
+        Refused::failed("`op item list` printed no list of items", "`op update` installs the newest version.")
     })
 }
 
-/// The reply for a name that `op` cannot take.
+/// The reply for a name that `op` does not accept.
 fn unsupported(reference: &SecretReference, c: char) -> Reply {
-    let mut remedy = "Write the id in place of the name: `op item list --vault VAULT` and `op item get ITEM --format json` show ids.".to_owned();
+    let mut remedy = "Use the ID instead of the name: `op item list --vault VAULT` and `op item get ITEM --format json` show IDs.".to_owned();
     if c == '#' {
-        remedy += " A member of a value that is a JSON object is named by `onepassword:op://…#member`.";
+        remedy += " To select a field of a JSON value, write `onepassword:op://…#field`.";
     }
     debug_assert!(!is_supported(c), "only such characters are refused");
-    Reply::Failed(Refusal::new(format!("{}: `op` takes no `{c}` in a reference", reference.text), remedy))
+    Reply::Failed(Refusal::new(
+        format!("{}: `op` does not accept `{c}` in a reference", reference.text),
+        remedy,
+    ))
 }
 
 fn no_template() -> Refused {
     Refused::failed(
-        "what `op inject` printed is not the template that it was given",
-        "`op update` brings the newest version.",
+        "the output of `op inject` does not match its template",
+        "`op update` installs the newest version.",
     )
 }
 
 fn no_randomness() -> Refused {
-    Refused::failed("the system gives no random bytes", "Run this again.")
+    Refused::failed("the system provides no random bytes", "Run this again.")
 }

@@ -1,5 +1,5 @@
-//! Runs 1Password's command line, `op`: with nothing of our environment but what it needs, and within the time that the
-//! sources have.
+//! Runs the 1Password CLI, `op`: with only those variables of our environment that it needs, and within the deadline of the
+//! sources.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -28,13 +28,13 @@ use crate::sources::{Options, Refusal, Refused};
 
 /// The version with service accounts (1Password's documentation, "Use service accounts with 1Password CLI").
 const OLDEST: (u32, u32) = (2, 18);
-/// No store has a reply that is longer.
+/// No store has a larger response.
 const MAX_OUTPUT: usize = net::MAX_BODY;
-/// What of its messages is kept.
+/// How much of its messages is kept.
 const MAX_ERRORS: usize = 64 * 1024;
-/// How to get the program where it can be installed.
-const INSTALL_OP: &str = "Install 1Password's command line 2.18 or newer (https://developer.1password.com/docs/cli/get-started), or name it by `op-path`.";
-/// Variables that name proxies and trusted certificates: for every way of signing in.
+/// How to get the program if it can be installed.
+const INSTALL_OP: &str = "Install the 1Password CLI 2.18 or newer (https://developer.1password.com/docs/cli/get-started), or set `op-path` to it.";
+/// Variables for proxies and trusted certificates: for every sign-in method.
 const NETWORK: &[&str] = &[
     "HTTPS_PROXY",
     "HTTP_PROXY",
@@ -47,14 +47,14 @@ const NETWORK: &[&str] = &[
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",
 ];
-/// Variables by which `op` finds the 1Password app and its own settings.
+/// Variables with which `op` finds the 1Password app and its own settings.
 const DESKTOP: &[&str] = &["HOME", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR", "OP_BIOMETRIC_UNLOCK_ENABLED"];
 
-/// Who `op` signs in as.
+/// The sign-in method of `op`.
 pub(super) enum Login {
-    /// A service account, by its token.
+    /// A service account, with its token.
     ServiceAccount(SecretValue),
-    /// Who is signed in to this account on this machine.
+    /// The user who is signed in to this account on this machine.
     Desktop(String),
 }
 
@@ -63,13 +63,13 @@ pub(super) struct Op {
     login: Login,
     /// The variable of the token, for messages.
     token_variable: String,
-    /// What `op-path` names.
+    /// The path in `op-path`.
     named: Option<PathBuf>,
-    /// Who said `op-path`.
+    /// Where `op-path` was set.
     named_by: String,
     variables: Environment,
     network: Arc<Network>,
-    /// Where `op` keeps its settings while this lives: nothing of the user's own is read or written.
+    /// The temporary directory for the settings of `op`: nothing of the user's own is read or written.
     private: OnceCell<TempDir>,
 }
 
@@ -85,9 +85,9 @@ impl Op {
 
 /// How a run of the program ended.
 pub(super) enum Ended {
-    /// Well, with its output.
+    /// With success and its output.
     Well(Zeroizing<Vec<u8>>),
-    /// Otherwise, with what it said.
+    /// With an error and its message.
     Badly(Message),
 }
 
@@ -108,17 +108,17 @@ impl Op {
     /// Runs it with these arguments, and `template` on its standard input.
     ///
     /// # Errors
-    /// Why it says nothing about any item: it is not there, too old, out of time, or nobody may read anything.
+    /// Why it cannot read any item: it is missing, too old, timed out, or not allowed to read anything.
     pub(super) async fn run(&self, arguments: Arguments, template: Option<&str>) -> Result<Ended, Refused> {
         let (status, output, errors) = self.ended(arguments, template).await.map_err(Refused::Failed)?;
-        // Before 2.32.1 it ended well after faults of the server, and printed nothing but a message.
+        // Before 2.32.1 it succeeded after server errors, and printed only a message.
         if status.success() && (!output.is_empty() || errors.trim().is_empty()) {
             return Ok(Ended::Well(output));
         }
         Ok(Ended::Badly(Message::parse(&errors)))
     }
 
-    /// Why nothing is answered, given a message that is about no reference. Asks for the version when that may be it.
+    /// Why there are no replies, given a message that is not about a reference. Checks the version if that may be the reason.
     pub(super) async fn refused(&self, message: &Message) -> Refused {
         if message.is_unknown()
             && let Some(refusal) = self.too_old().await
@@ -135,7 +135,7 @@ impl Op {
         let mut parts = text.split('.').map(str::parse::<u32>);
         let version = (parts.next()?.ok()?, parts.next()?.ok()?);
         (status.success() && version < OLDEST).then(|| {
-            Refusal::new(format!("`op` is version {text}, and 2.18 or newer is needed"), self.get_op())
+            Refusal::new(format!("`op` is version {text}, but 2.18 or newer is required"), self.get_op())
         })
     }
 
@@ -164,7 +164,7 @@ impl Op {
             .args(arguments.into_vec())
             .env_clear()
             .envs(self.environment().await?)
-            // A pipe, as `op inject` demands: it takes nothing from a socket or a redirected file.
+            // A pipe, as `op inject` requires: it does not read a socket or a redirected file.
             .stdin(if has_input { Stdio::piped() } else { Stdio::null() })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -172,7 +172,7 @@ impl Op {
         Ok(command)
     }
 
-    /// Only what is named here reaches the program.
+    /// Only these variables reach the program.
     async fn environment(&self) -> Result<Vec<(&'static str, OsString)>, Refusal> {
         let given = |names: &'static [&'static str]| {
             let bytes =
@@ -199,12 +199,12 @@ impl Op {
         Ok(all)
     }
 
-    /// A directory of our own, readable by us alone, with the certificates that `ca-certificates` adds.
+    /// Our own directory, which only we can read, with the certificates that `ca-certificates` adds.
     async fn private(&self) -> Result<&Path, Refusal> {
         let make = || async {
             let directory = tempfile::Builder::new().prefix("claude-secrets-op-").tempdir()?;
             if let Some(pem) = self.network.certificates() {
-                // One that is not there is passed over by every program.
+                // Every program ignores one that does not exist.
                 let platform = self.variables.text("SSL_CERT_FILE").map(PathBuf::from);
                 let platform = platform.and_then(|path| files::read(&path, LARGEST_VALUES).ok());
                 let platform = platform.as_ref().map(|contents| contents.value.expose());
@@ -217,16 +217,16 @@ impl Op {
         let directory: std::io::Result<&TempDir> = self.private.get_or_try_init(make).await;
         directory.map(TempDir::path).map_err(|error| {
             Refusal::new(
-                format!("there is no place for `op` to work in: {}", plain_reason(&error)),
-                "Let this user write to the directory for temporary files (TMPDIR).",
+                format!("cannot create a working directory for `op`: {}", plain_reason(&error)),
+                "Give this user write access to the directory for temporary files (TMPDIR).",
             )
         })
     }
 
-    /// The program: what `op-path` names, else the first `op` on the PATH.
+    /// The program: the one in `op-path`, else the first `op` in the PATH.
     fn program(&self) -> Result<PathBuf, Refusal> {
         if let Some(path) = &self.named {
-            let fact = || format!("{} names no program: {}", self.named_by, path.display());
+            let fact = || format!("{} is not a program: {}", self.named_by, path.display());
             return is_program(path).then(|| path.clone()).ok_or_else(|| Refusal::new(fact(), self.get_op()));
         }
         let path = self.variables.value("PATH").map(|value| OsStr::from_bytes(value.expose()).to_owned());
@@ -235,7 +235,7 @@ impl Op {
             .filter(|folder| folder.is_absolute())
             .map(|folder| folder.join("op"))
             .find(|path| is_program(path))
-            .ok_or_else(|| Refusal::new("1Password's command line `op` is not on the PATH", self.get_op()))
+            .ok_or_else(|| Refusal::new("the 1Password CLI `op` is not in the PATH", self.get_op()))
     }
 
     /// How to get the program: as a step of a workflow the action with it, whose name the runner gives as
@@ -245,7 +245,7 @@ impl Op {
         let Some(action) = said("GITHUB_ACTION_REPOSITORY") else { return INSTALL_OP.to_owned() };
         let reference = said("GITHUB_ACTION_REF").unwrap_or("v1");
         format!(
-            "The action's image has no `op`, which is 1Password's and not ours to hand out. For a service account, put the action that has it in place of this one, with the same inputs:\nuses: {action}/with-op@{reference}\nOr name an `op` of the workspace by `op-path`, or read by a Connect server, which needs none."
+            "The action's image does not include `op`, which we may not redistribute. For a service account, use the variant of the action that includes it, with the same inputs:\nuses: {action}/with-op@{reference}\nOr set `op-path` to an `op` in the workspace, or use a Connect server, which does not need it."
         )
     }
 }
@@ -269,7 +269,7 @@ async fn talk(child: &mut Child, template: Option<&str>) -> std::io::Result<Talk
     };
     let write = async {
         if let (Some(mut input), Some(text)) = (input, template) {
-            // One that ends early says why by itself.
+            // A program that ends early reports the reason itself.
             let _ = input.write_all(text.as_bytes()).await;
         }
         Ok(())

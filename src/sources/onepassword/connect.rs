@@ -1,5 +1,5 @@
-//! Reads through a Connect server's REST API: vaults and items by name or id. Each list is asked for once a run, and so is
-//! each item (1Password's documentation, "Connect server API reference").
+//! Reads through a Connect server's REST API: vaults and items by name or id. Each list and each item is requested once a
+//! run (1Password's documentation, "Connect server API reference").
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -17,7 +17,7 @@ use super::refusal::{is_called, no_such_vault, several_items};
 use crate::sources::net::{self, Answer, Network};
 use crate::sources::{Found, Refusal, Refused, Reply};
 
-/// A Connect server, and what it has told in this run.
+/// A Connect server, and its responses in this run.
 pub(super) struct Connect {
     host: Url,
     bearer: HeaderValue,
@@ -30,7 +30,7 @@ pub(super) struct Connect {
     items: Once<(String, String), Result<Item, Trouble>>,
 }
 
-/// A vault that the token may read.
+/// A vault that the token can read.
 #[derive(Deserialize)]
 struct Vault {
     id: String,
@@ -48,21 +48,21 @@ struct Listed {
     state: Option<String>,
 }
 
-/// Why a request gave nothing of use.
+/// Why a request failed.
 enum Trouble {
     /// There is no such thing (404).
     NotThere,
     /// Not with this token (403).
     NotShared,
-    /// Nothing at all is to be had.
+    /// Nothing can be read.
     Stop(Refused),
 }
 
-/// Answers that are asked for once, by what was asked for.
+/// Cached responses, by request.
 struct Once<K, V>(Mutex<BTreeMap<K, Arc<OnceCell<Arc<V>>>>>);
 
 impl Connect {
-    /// The server at this address. Nothing is asked for yet.
+    /// The server at this address. It makes no request yet.
     pub(super) fn new(host: Url, bearer: HeaderValue, token_variable: String, network: Arc<Network>) -> Self {
         Self {
             host,
@@ -85,7 +85,7 @@ impl Connect {
     /// for it.
     ///
     /// # Errors
-    /// Why they are not known.
+    /// Why they are unknown.
     pub(super) async fn titles(&self, vault: &str) -> Result<Option<Vec<(String, String)>>, Refused> {
         let client = self.client()?;
         let vaults = self.vaults(&client).await;
@@ -150,7 +150,7 @@ impl Connect {
         vault: &Vault,
     ) -> Result<String, Reply> {
         let name = &reference.item;
-        // An id needs no list; and what looks like one may be a title all the same.
+        // An ID needs no list; but a text that looks like one may be a title.
         if is_id(name) && self.item(client, &vault.id, name).await.is_ok() {
             return Ok(name.clone());
         }
@@ -187,8 +187,8 @@ impl Connect {
         let answer = self.ask(client, path).await?;
         serde_json::from_slice(&answer.body).map_err(|_| {
             Trouble::Stop(Refused::failed(
-                format!("what {} answered is no Connect server's", self.server()),
-                "Is the address of the Connect server right (`connect-host`)?",
+                format!("the response of {} is not that of a Connect server", self.server()),
+                "Check the address of the Connect server (`connect-host`).",
             ))
         })
     }
@@ -210,14 +210,14 @@ impl Connect {
         match answer.status.as_u16() {
             200 => Ok(answer),
             401 => Err(Trouble::Stop(Refused::denied(
-                format!("the Connect server does not take {} (401)", self.token_variable),
-                "Give it a token that is valid and of this server: `op connect token create NAME --server SERVER --vault VAULT,r`.",
+                format!("the Connect server does not accept {} (401)", self.token_variable),
+                "Use a valid token of this server: `op connect token create NAME --server SERVER --vault VAULT,r`.",
             ))),
             403 => Err(Trouble::NotShared),
             404 if path.len() > 1 => Err(Trouble::NotThere),
             status => Err(Trouble::Stop(Refused::failed(
                 format!("the Connect server {} answered with status {status}", self.server()),
-                "Look at the server and what stands before it (`/health` tells its state), or correct `connect-host`.",
+                "Check the server (`/health` shows its state) and any proxy in front of it, or correct `connect-host`.",
             ))),
         }
     }
@@ -227,7 +227,7 @@ impl Connect {
             Trouble::Stop(refused) => refused.clone(),
             Trouble::NotThere | Trouble::NotShared => Refused::denied(
                 format!("the Connect server {} shows no vaults to this token", self.server()),
-                "Give it a token of this server: `op connect token create NAME --server SERVER --vault VAULT,r`.",
+                "Use a token of this server: `op connect token create NAME --server SERVER --vault VAULT,r`.",
             ),
         }
     }
@@ -259,21 +259,21 @@ impl<K: Ord, V> Once<K, V> {
         Self(Mutex::new(BTreeMap::new()))
     }
 
-    /// The answer for a key. `ask` runs when nobody asked before.
+    /// The response for a key. `ask` only runs for the first request.
     async fn get(&self, key: K, ask: impl Future<Output = V>) -> Arc<V> {
         let cell = self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default().clone();
         cell.get_or_init(|| async { Arc::new(ask.await) }).await.clone()
     }
 }
 
-/// What a trouble with a reference's vault, item or file means.
+/// The reply for an error with a reference's vault, item or file.
 fn refused(trouble: &Trouble, reference: &SecretReference) -> Reply {
     match trouble {
         Trouble::Stop(refused) => refused.clone().about(&reference.text).reply(),
         Trouble::NotShared => no_such_vault(reference),
         // It was in a list a moment ago.
         Trouble::NotThere => Reply::Failed(Refusal::new(
-            format!("{}: it went while it was read", reference.text),
+            format!("{}: it was deleted while it was being read", reference.text),
             "Run this again.",
         )),
     }
@@ -287,7 +287,7 @@ fn is_id(text: &str) -> bool {
 fn archived(reference: &SecretReference) -> Reply {
     Reply::Failed(Refusal::new(
         format!("{}: the item is archived", reference.text),
-        "Restore it in 1Password, or take the reference out of the manifest.",
+        "Restore it in 1Password, or remove the reference from the manifest.",
     ))
 }
 
@@ -298,6 +298,6 @@ fn several_vaults(reference: &SecretReference, vaults: &[Vault]) -> Reply {
     let first = ids.first().copied().unwrap_or_default();
     Reply::Failed(Refusal::new(
         format!("{text}: {} vaults are called `{vault}`: {}", ids.len(), ids.join(", ")),
-        format!("Write the id of the one that is meant: `op://{first}/{item}/{}`.", reference.field_path()),
+        format!("Use the ID of the right one: `op://{first}/{item}/{}`.", reference.field_path()),
     ))
 }

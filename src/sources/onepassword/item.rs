@@ -1,4 +1,4 @@
-//! An item as a Connect server has it, and what a reference picks out of it.
+//! An item of a Connect server, and what a reference selects from it.
 
 use std::time::SystemTime;
 
@@ -9,7 +9,7 @@ use super::refusal::{is_called, no_such_field};
 use crate::secret::SecretValue;
 use crate::sources::{Refusal, Reply};
 
-/// An item with its fields. It has no `Debug`: it holds values.
+/// An item with its fields. It has no `Debug`, because it contains values.
 #[derive(Deserialize)]
 pub(super) struct Item {
     pub(super) version: Option<u64>,
@@ -58,7 +58,7 @@ struct File {
     section: Option<SectionId>,
 }
 
-/// A text that may be secret.
+/// A string that may be secret.
 struct Text(SecretValue);
 
 impl<'de> Deserialize<'de> for Text {
@@ -67,29 +67,29 @@ impl<'de> Deserialize<'de> for Text {
     }
 }
 
-/// What a reference picks out of an item.
+/// What a reference selects from an item.
 pub(super) enum Picked {
     /// A value.
     Value(SecretValue),
     /// The content of the file with this id.
     File(String),
-    /// Nothing: the reply says why.
+    /// Nothing, with the reply.
     Nothing(Reply),
 }
 
-/// A field or a file that a name may mean.
+/// A field or a file that a name may refer to.
 enum Part<'a> {
     Field(&'a Field),
     File(&'a File),
 }
 
 impl Item {
-    /// When it was changed last.
+    /// When it was last changed.
     pub(super) fn changed(&self) -> Option<SystemTime> {
         humantime::parse_rfc3339_weak(self.updated_at.as_deref()?).ok()
     }
 
-    /// Picks what a reference names.
+    /// Selects what a reference names.
     pub(super) fn pick(&self, reference: &SecretReference) -> Picked {
         let named: Vec<Part> = self
             .parts()
@@ -112,13 +112,13 @@ impl Item {
         self.fields.iter().map(Part::Field).chain(self.files.iter().map(Part::File))
     }
 
-    /// Whether a part is in the section that a reference names, if it names one.
+    /// Whether a part is in the section of a reference, if it has one.
     fn is_in(&self, part: &Part, reference: &SecretReference) -> bool {
         let Some(wanted) = &reference.section else { return true };
         part.section().is_some_and(|id| is_called(wanted, id, self.label(id)))
     }
 
-    /// The one that is meant: by its id, else the one in no section where there are others in sections.
+    /// Chooses one: by its ID, else the one without a section if the others have sections.
     fn only<'p>(&self, named: &'p [Part<'p>], reference: &SecretReference) -> Option<&'p Part<'p>> {
         let single = |which: &dyn Fn(&Part) -> bool| {
             let mut found = named.iter().filter(|part| which(part));
@@ -135,16 +135,16 @@ impl Item {
         let first = named.first().map(|part| self.unmistakable(part)).unwrap_or_default();
         Reply::Failed(Refusal::new(
             format!("{text}: the item has several fields `{field}`: {}", places.join(", ")),
-            format!("Name the section, or write the field's id: `op://{vault}/{item}/{first}`."),
+            format!("Add the section, or use the field's ID: `op://{vault}/{item}/{first}`."),
         ))
     }
 
-    /// The names of all that can be asked for, never values.
+    /// The names of all parts, never values.
     fn names(&self) -> Vec<String> {
         self.parts().map(|part| self.path(&part)).collect()
     }
 
-    /// A part as a reference names it: `section/field`.
+    /// A part as in a reference: `section/field`.
     fn path(&self, part: &Part) -> String {
         match part.section().map(|id| self.label(id)).filter(|label| !label.is_empty()) {
             Some(section) => format!("{section}/{}", part.name()),
@@ -152,7 +152,7 @@ impl Item {
         }
     }
 
-    /// A part by its section where that has a name, else by its id.
+    /// A part by its section if that has a name, else by its ID.
     fn unmistakable(&self, part: &Part) -> String {
         let path = self.path(part);
         if path.contains('/') { path } else { part.id().to_owned() }
@@ -197,23 +197,23 @@ impl Field {
     fn pick(&self, reference: &SecretReference) -> Picked {
         let text = |text: &str| Picked::Value(SecretValue::new(text.as_bytes().to_vec()));
         let value = |value: &Option<Text>| {
-            // What is empty is left out of the answer.
+            // Empty attributes are not in the response.
             Picked::Value(value.as_ref().map_or_else(|| SecretValue::new(Vec::new()), |text| text.0.clone()))
         };
         match &reference.query {
             Query::None => value(&self.value),
             Query::SshFormat(_) => nothing(
                 reference,
-                "a Connect server gives SSH keys as PKCS#8 only",
-                "Leave `?ssh-format=…` out, or read it with a service account.",
+                "a Connect server returns SSH keys only as PKCS#8",
+                "Remove `?ssh-format=…`, or read it with a service account.",
             ),
             Query::Attribute(name) => match name.as_str() {
                 "value" => value(&self.value),
                 "otp" if self.totp.is_some() => value(&self.totp),
                 "otp" => nothing(
                     reference,
-                    "the field holds no one-time password",
-                    "Name the field with the one-time password, or leave `?attribute=otp` out.",
+                    "the field contains no one-time password",
+                    "Use the field with the one-time password, or remove `?attribute=otp`.",
                 ),
                 "id" => text(&self.id),
                 "label" | "title" => text(&self.label),
@@ -237,7 +237,7 @@ impl File {
                 _ => unknown_attribute(reference, "content, id, name"),
             },
             Query::SshFormat(_) => {
-                nothing(reference, "an attached file has no other format", "Leave `?ssh-format=…` out.")
+                nothing(reference, "an attached file has no other format", "Remove `?ssh-format=…`.")
             }
         }
     }

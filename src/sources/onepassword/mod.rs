@@ -1,4 +1,4 @@
-//! 1Password, in one of two ways: the command line `op` with a service account (or with who is signed in on this machine),
+//! 1Password, in one of two ways: the command line `op` with a service account (or the account that is signed in on this machine),
 //! or a Connect server. A reference is 1Password's own: `op://vault/item/[section/]field`.
 
 mod batch;
@@ -37,11 +37,11 @@ enum Way {
     Connect(Connect),
 }
 
-/// Opens the source when something configures it: a Connect server with its token, the token of a service account, or,
-/// outside of GitHub Actions, an account that is named for who is signed in.
+/// Opens the source if it is configured: a Connect server with its token, the token of a service account, or, outside of
+/// GitHub Actions, an account that is signed in.
 ///
 /// # Errors
-/// `usage` when half of a Connect server is given, or something that cannot be an address, a token or a vault's name.
+/// `usage` if a Connect server is configured only in part, or if an address, a token or a vault's name is not valid.
 pub(super) fn open(options: Options, opening: &Opening) -> Result<Option<Onepassword>> {
     let connect = connect_server(&options)?;
     let service_account = token(&options, "SERVICE_ACCOUNT_TOKEN")?.cloned();
@@ -81,7 +81,7 @@ impl Source for Onepassword {
         conventional::onepassword(&self.id, self.vault.as_deref(), name, scope)
     }
 
-    /// Requests of a service account are counted; a Connect server answers from what it keeps itself.
+    /// Requests of a service account are metered; a Connect server answers from its cache.
     fn is_metered(&self) -> bool {
         matches!(self.way, Way::Program(_))
     }
@@ -101,7 +101,7 @@ impl Source for Onepassword {
         parsed.into_iter().filter_map(reply).collect()
     }
 
-    /// The items of a vault, `op://vault/*`, or those whose titles begin so; of each the field `credential`.
+    /// The items of a vault, `op://vault/*`, or those with a prefix of their titles; of each the field `credential`.
     async fn list(&self, prefix: &str) -> Listing {
         let parts = prefix.strip_prefix("op://").and_then(|rest| rest.split_once('/'));
         let Some((vault, start)) = parts.filter(|(vault, start)| !vault.is_empty() && !start.contains('/'))
@@ -153,7 +153,7 @@ impl Source for Onepassword {
 }
 
 impl Onepassword {
-    /// An item as a part of a reference: its title, or its id where the title cannot be written in one.
+    /// An item as a part of a reference: its title, or its ID if the title cannot be in a reference.
     fn part(&self, title: String, id: String) -> String {
         let fits = match &self.way {
             Way::Program(_) => title.chars().all(is_supported),
@@ -163,30 +163,30 @@ impl Onepassword {
     }
 }
 
-/// The Connect server's address and its token, when both are given.
+/// The Connect server's address and its token, if both are set.
 fn connect_server(options: &Options) -> Result<Option<(Url, HeaderValue)>> {
     let variable = options.variable("CONNECT_TOKEN");
     match (options.text("connect-host"), token(options, "CONNECT_TOKEN")?) {
         (None, None) => Ok(None),
         (Some(_), None) => Err(Error::new(
             Code::Usage,
-            format!("{} names a Connect server, and {variable} is not set", options.said_by("connect-host")),
+            format!("{} is set to a Connect server, but {variable} is not set", options.said_by("connect-host")),
         )
-        .hint(format!("Give its token in the step's `env:` as {variable}, or take the server's address away."))),
+        .hint(format!("Set {variable} to its token in the step's `env:`, or remove the server's address."))),
         (None, Some(_)) => Err(Error::new(
             Code::Usage,
-            format!("{variable} is set, and no Connect server is named"),
+            format!("{variable} is set, but no Connect server is configured"),
         )
         .hint(format!(
-            "Give its address: `{}`, or `sources: {{ {}: {{ connect-host: https://… }} }}`; or take {variable} away.",
+            "Set its address: `{}`, or `sources: {{ {}: {{ connect-host: https://… }} }}`; or remove {variable}.",
             options.variable("CONNECT_HOST"),
             options.id
         ))),
         (Some(text), Some(token)) => {
             let host = address(text).ok_or_else(|| {
                 options
-                    .unusable("connect-host", "is no address of a Connect server")
-                    .hint("Write it as `https://connect.example.com`, with the port where it has one.")
+                    .unusable("connect-host", "is not a valid address of a Connect server")
+                    .hint("Write it as `https://connect.example.com`, with its port if it has one.")
             })?;
             let origin = |text: &str| address(text).map(|url| url.origin());
             let example = "`other-team: { kind: onepassword, connect-host: … }` and `OTHER_TEAM_CONNECT_TOKEN`";
@@ -199,7 +199,7 @@ fn connect_server(options: &Options) -> Result<Option<(Url, HeaderValue)>> {
     }
 }
 
-/// An address with a scheme and a host and nothing that has no place there. The API's own `/v1` is taken off.
+/// An address with only a scheme, a host and a path. The API's own `/v1` is removed.
 fn address(text: &str) -> Option<Url> {
     let mut url = Url::parse(text).ok()?;
     let is_plain = url.username().is_empty()
@@ -215,7 +215,7 @@ fn address(text: &str) -> Option<Url> {
     Some(url)
 }
 
-/// A token, which is one word.
+/// A token, which is a single word.
 fn token<'o>(options: &'o Options, end: &str) -> Result<Option<&'o SecretValue>> {
     let Some(token) = options.credential(end) else { return Ok(None) };
     if token.expose().iter().all(u8::is_ascii_graphic) {
@@ -227,12 +227,15 @@ fn token<'o>(options: &'o Options, end: &str) -> Result<Option<&'o SecretValue>>
 fn unusable(variable: &str, token: &SecretValue) -> Error {
     Error::new(
         Code::Usage,
-        format!("{variable} is no token: it holds a blank, a line end or the like ({})", token.shape()),
+        format!(
+            "{variable} is not a valid token: it contains a space, a newline or the like ({})",
+            token.shape()
+        ),
     )
-    .hint("Give the token alone, as 1Password shows it; `printf %s` writes no line end.")
+    .hint("Store only the token, as 1Password shows it; `printf %s` adds no newline.")
 }
 
-/// The account of who is signed in on this machine: only where somebody names it, and never on a runner, where nobody is.
+/// The account that is signed in on this machine: only if it is configured, and never on a runner, which has none.
 fn desktop_account(options: &Options, opening: &Opening) -> Option<String> {
     let account = options.text("account").filter(|account| !account.is_empty())?;
     (options.named && !opening.settings.platform.actions).then(|| account.to_owned())
@@ -244,19 +247,22 @@ fn vault_name(vault: &str, options: &Options) -> Result<String> {
     }
     Err(Error::new(
         Code::Usage,
-        format!("{} is no name of a vault: it is empty, or holds a `/` or `?`", options.said_by("vault")),
+        format!(
+            "{} is not a valid vault name: it is empty, or contains a `/` or `?`",
+            options.said_by("vault")
+        ),
     )
-    .hint("Write the vault's name alone, or its id (`op vault list`)."))
+    .hint("Use only the vault's name, or its ID (`op vault list`)."))
 }
 
-/// 1Password's own rule (its documentation, "Use service accounts with 1Password CLI"), said aloud.
+/// A warning with 1Password's own rule (its documentation, "Use service accounts with 1Password CLI").
 fn both(options: &Options) -> Remark {
     let (server, account) = (options.said_by("connect-host"), options.variable("SERVICE_ACCOUNT_TOKEN"));
     Remark {
         text: format!(
-            "{}: the Connect server that {server} names is asked, and {account} is not used, as in 1Password's own tools",
+            "{}: using the Connect server of {server} and ignoring {account}, like 1Password's own tools",
             options.id
         ),
-        remedy: Some(format!("Give one of the two: take away {account}, or the server and its token.")),
+        remedy: Some(format!("Set only one of the two: remove {account}, or the server and its token.")),
     }
 }

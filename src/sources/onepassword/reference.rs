@@ -7,7 +7,7 @@ use crate::sources::Refusal;
 /// How every reference starts.
 const START: &str = "op://";
 
-/// Where in 1Password a value is kept.
+/// The place of a value in 1Password.
 #[derive(Clone)]
 pub(super) struct SecretReference {
     /// The reference as it was written.
@@ -20,11 +20,11 @@ pub(super) struct SecretReference {
     pub(super) section: Option<String>,
     /// The field's label or id, or a file's name or id.
     pub(super) field: String,
-    /// What of the field is wanted.
+    /// The requested part of the field.
     pub(super) query: Query,
 }
 
-/// What of a field is wanted.
+/// The requested part of a field.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) enum Query {
     /// Its value.
@@ -39,12 +39,12 @@ impl SecretReference {
     /// Takes a text and returns what it refers to.
     ///
     /// # Errors
-    /// What is wrong with it, and how it is written right.
+    /// What is wrong with it, and how to correct it.
     pub(super) fn parse(text: &str) -> Result<Self, Refusal> {
         let refused = |fact: &str, remedy: &str| Err(Refusal::new(format!("{text}: {fact}"), remedy));
         let Some(whole) = text.strip_prefix(START) else {
             return refused(
-                "it is no reference of 1Password",
+                "it is not a 1Password reference",
                 "Write it as `op://vault/item/field` or `op://vault/item/section/field`.",
             );
         };
@@ -55,8 +55,8 @@ impl SecretReference {
             [vault, item, section, field] => (vault, item, Some(section), field),
             _ => {
                 return refused(
-                    &format!("it has {} and not three or four", count(parts.len(), "part")),
-                    "Write it as `op://vault/item/field` or `op://vault/item/section/field`. A name that holds a `/` is written as its id (`op item list --vault VAULT`, `op item get ITEM --format json`).",
+                    &format!("it has {} instead of three or four", count(parts.len(), "part")),
+                    "Write it as `op://vault/item/field` or `op://vault/item/section/field`. For a name that contains a `/`, use its ID (`op item list --vault VAULT`, `op item get ITEM --format json`).",
                 );
             }
         };
@@ -68,7 +68,7 @@ impl SecretReference {
         }
         let Some(query) = Query::parse(query) else {
             return refused(
-                "what follows the `?` is unknown",
+                "the query after the `?` is unknown",
                 "It may be `?attribute=otp`, `?attribute=content`, another attribute, or `?ssh-format=openssh`.",
             );
         };
@@ -82,14 +82,14 @@ impl SecretReference {
         })
     }
 
-    /// The first character that `op` takes in no reference. It takes letters and digits of ASCII, `-`, `_`, `.` and the
-    /// blank; a template with anything else fails as a whole.
+    /// The first character that `op` does not accept in a reference. It accepts ASCII letters and digits, `-`, `_`, `.` and the
+    /// space; a template with anything else fails as a whole.
     pub(super) fn unsupported(&self) -> Option<char> {
         let path = self.text.strip_prefix(START).unwrap_or_default().split('?').next().unwrap_or_default();
         path.chars().find(|c| !is_supported(*c) && *c != '/')
     }
 
-    /// The field as messages name it: with its section.
+    /// The field for messages: with its section.
     pub(super) fn field_path(&self) -> String {
         self.section
             .as_ref()
@@ -112,12 +112,12 @@ impl Query {
     }
 }
 
-/// Whether `op` takes a character in a name.
+/// Whether `op` accepts a character in a name.
 pub(super) fn is_supported(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ' ')
 }
 
-/// Whether two names are the same to 1Password.
+/// Whether two names are the same for 1Password.
 pub(super) fn same(one: &str, other: &str) -> bool {
     one == other || one.to_lowercase() == other.to_lowercase()
 }
@@ -149,13 +149,13 @@ mod tests {
             ("op://v/i/one-time password?attribute=otp", "v | i | - | one-time password attribute otp"),
             ("op://v/i/f?attr=otp", "v | i | - | f attribute otp"),
             ("op://v/i/private key?ssh-format=openssh", "v | i | - | private key ssh openssh"),
-            ("op://v/i", "op://v/i: it has 2 parts and not three or four"),
-            ("op://v/i/s/f/x", "op://v/i/s/f/x: it has 5 parts and not three or four"),
+            ("op://v/i", "op://v/i: it has 2 parts instead of three or four"),
+            ("op://v/i/s/f/x", "op://v/i/s/f/x: it has 5 parts instead of three or four"),
             ("op://v//f", "op://v//f: a part of it is empty"),
             ("op://v/i/ ", "op://v/i/ : a part of it is empty"),
-            ("v/i/f", "v/i/f: it is no reference of 1Password"),
-            ("op://v/i/f?x=y", "op://v/i/f?x=y: what follows the `?` is unknown"),
-            ("op://v/i/f?attribute=", "op://v/i/f?attribute=: what follows the `?` is unknown"),
+            ("v/i/f", "v/i/f: it is not a 1Password reference"),
+            ("op://v/i/f?x=y", "op://v/i/f?x=y: the query after the `?` is unknown"),
+            ("op://v/i/f?attribute=", "op://v/i/f?attribute=: the query after the `?` is unknown"),
         ] {
             assert_eq!(parts(text), expected, "{text}");
         }

@@ -1,8 +1,8 @@
-//! What `op` says when it fails. It has one exit status for nearly everything and no code, so that this is the one place
-//! where texts are told apart; tests/onepassword/op-says.txt has the recordings that it is held to.
+//! The error messages of `op`. It has one exit status for nearly everything and no codes, so this is the only place where
+//! messages are interpreted; tests/onepassword/op-says.txt has recordings to test that.
 //!
-//! A text decides nothing alone that would let a lower source win: what `op` calls missing is looked for in the vault's
-//! list before it is called absent (see `batch`).
+//! A message alone never lets a source of lower priority win: what `op` reports as missing is looked up in the vault's list
+//! before it counts as absent (see `batch`).
 
 use super::reference::{SecretReference, same};
 use crate::sources::{Refusal, Refused, Reply};
@@ -13,14 +13,14 @@ const LONGEST_QUOTE: usize = 200;
 /// A message of `op`, without its time stamp.
 pub(super) struct Message {
     text: String,
-    /// What it means.
+    /// Its meaning.
     pub(super) kind: Kind,
 }
 
-/// What a message means.
+/// The meaning of a message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Kind {
-    /// A vault is not there, or not shared with who asks: `op` does not tell which.
+    /// A vault does not exist, or is not shared with this login: `op` does not distinguish the two.
     Vault,
     /// An item is not found.
     Item,
@@ -30,7 +30,7 @@ pub(super) enum Kind {
     Field,
     /// A reference is malformed.
     Reference,
-    /// The token is none.
+    /// The token is not valid.
     Token,
     /// The service account was deleted.
     Deleted,
@@ -48,7 +48,7 @@ pub(super) enum Kind {
     Other,
 }
 
-/// Parts of messages and what they mean, the first one that is found counts.
+/// Parts of messages and their meanings; the first match counts.
 const KINDS: &[(&str, Kind)] = &[
     ("(429)", Kind::Limited),
     ("Service Account Deleted", Kind::Deleted),
@@ -76,11 +76,11 @@ const KINDS: &[(&str, Kind)] = &[
 ];
 
 impl Message {
-    /// Takes what `op` wrote to its standard error.
+    /// Takes the standard error of `op`.
     pub(super) fn parse(errors: &str) -> Self {
         let kind =
             KINDS.iter().find(|(part, _)| errors.contains(part)).map_or(Kind::Other, |(_, kind)| *kind);
-        // What stands before the mark is advice for people at a terminal.
+        // The text before the mark is advice for interactive use.
         let marked = errors.rfind("[ERROR]").map_or(errors, |at| &errors[at + "[ERROR]".len()..]);
         let text = marked.trim_start();
         let text = without_time(text).unwrap_or(text).trim();
@@ -107,7 +107,7 @@ impl Message {
             || !phrases.is_empty() && self.says(&format!("could not read secret '{text}'"))
     }
 
-    /// Whether it says that some item lacks the field of this reference.
+    /// Whether it says that an item does not have the field of this reference.
     pub(super) fn names_field_of(&self, reference: &SecretReference) -> bool {
         self.kind == Kind::Field && self.says(&without_field(reference))
     }
@@ -121,7 +121,7 @@ impl Message {
         matches!(self.kind, Kind::UnknownCommand | Kind::Other)
     }
 
-    /// When the limit is over, as `op` says it: "58 minutes".
+    /// When the limit ends, as `op` reports it: "58 minutes".
     fn retry(&self) -> Option<&str> {
         let (_, rest) = self.text.split_once("retry in ")?;
         let words = rest.split_inclusive(' ').take(2).map(str::len).sum();
@@ -139,23 +139,23 @@ impl Message {
         quote
     }
 
-    /// Why nothing is answered, when the message is about no reference. `token` is the variable of the service account's
-    /// token, when there is one.
+    /// Why there are no replies, if the message is not about a reference. `token` is the variable of the service account's
+    /// token, if there is one.
     pub(super) fn refused(&self, token: Option<&str>) -> Refused {
         let account = "`op service-account create NAME --vault VAULT:read_items` prints a new one";
         let variable = token.unwrap_or("OP_SERVICE_ACCOUNT_TOKEN");
         match self.kind {
             Kind::Token => Refused::denied(
-                format!("1Password does not take {variable}: it is no token of a service account"),
+                format!("1Password does not accept {variable}: it is not a service account token"),
                 format!("Copy the whole token, which starts with `ops_`; {account}."),
             ),
             Kind::Deleted => Refused::denied(
                 format!("the service account of {variable} was deleted"),
-                format!("Put the token of another one there; {account}."),
+                format!("Use the token of another one; {account}."),
             ),
             Kind::SignedOut => Refused::denied(
                 "`op` is not signed in to 1Password",
-                "Give it a service account by OP_SERVICE_ACCOUNT_TOKEN; on your own machine unlock the 1Password app, with its integration for the command line turned on.",
+                "Set OP_SERVICE_ACCOUNT_TOKEN. On your own machine, unlock the 1Password app and turn on its CLI integration.",
             ),
             Kind::Firewall => Refused::denied(
                 "1Password's firewall blocks the address of this machine",
@@ -167,17 +167,17 @@ impl Message {
             ),
             Kind::Limited => Refused::Failed(self.limited()),
             _ => Refused::failed(
-                format!("`op` failed and said: {}", self.quote()),
-                "Run `op read` with this reference on your own machine to see more; `op update` brings the newest version.",
+                format!("`op` failed: {}", self.quote()),
+                "Run `op read` with this reference on your own machine to see more; `op update` installs the newest version.",
             ),
         }
     }
 
     fn limited(&self) -> Refusal {
-        let when = self.retry().map_or_else(String::new, |time| format!("; it may be asked again in {time}"));
+        let when = self.retry().map_or_else(String::new, |time| format!("; retry in {time}"));
         Refusal::new(
-            format!("the limit of requests of this service account is reached{when}"),
-            "1Password counts reads by the hour (1,000 a token, 10,000 in 1Password Business) and by the day (all tokens of an account together): `op service-account ratelimit` shows them. Write ids in place of names, which takes fewer requests, or use a Connect server, which has no such limit.",
+            format!("the rate limit of this service account is reached{when}"),
+            "1Password limits reads per hour (1,000 per token, 10,000 in 1Password Business) and per day (all tokens of an account together): `op service-account ratelimit` shows them. Use IDs instead of names, which needs fewer requests, or a Connect server, which has no such limit.",
         )
     }
 }
@@ -187,14 +187,12 @@ pub(super) fn no_such_vault(reference: &SecretReference) -> Reply {
     Reply::Denied(hidden_vault(&reference.text, &reference.vault))
 }
 
-/// The refusal for a vault that 1Password does not show. Whether there is none, or it is not shared, is not told.
+/// The refusal for a vault that 1Password does not show. It does not distinguish a missing vault from one that is not shared.
 pub(super) fn hidden_vault(asked: &str, vault: &str) -> Refusal {
     Refusal::new(
+        format!("{asked}: no vault `{vault}` found: it does not exist, or is not shared with this login"),
         format!(
-            "{asked}: 1Password shows no vault `{vault}`: there is none, or it is not shared with who asks"
-        ),
-        format!(
-            "Share it: `op service-account create NAME --vault '{vault}:read_items'`, or `op connect token create NAME --server SERVER --vault '{vault},r'`. `op vault list` shows those that are."
+            "Share it: `op service-account create NAME --vault '{vault}:read_items'`, or `op connect token create NAME --server SERVER --vault '{vault},r'`. `op vault list` shows the shared vaults."
         ),
     )
 }
@@ -205,17 +203,17 @@ pub(super) fn several_items(reference: &SecretReference, ids: &[String]) -> Repl
     let first = ids.first().map_or("ID", String::as_str);
     Reply::Failed(Refusal::new(
         format!("{text}: {} items of the vault `{vault}` are called `{item}`: {}", ids.len(), ids.join(", ")),
-        format!("Write the id of the one that is meant: `op://{vault}/{first}/{}`.", reference.field_path()),
+        format!("Use the ID of the right one: `op://{vault}/{first}/{}`.", reference.field_path()),
     ))
 }
 
-/// The reply for a field that the item does not have; `fields` are those that it has, when they are known.
+/// The reply for a field that the item does not have; `fields` are those that it has, if they are known.
 pub(super) fn no_such_field(reference: &SecretReference, fields: Option<&[String]>) -> Reply {
     let SecretReference { text, vault, item, .. } = reference;
     let path = reference.field_path();
     let known = match fields {
         None => String::new(),
-        Some([]) => "; it has none".to_owned(),
+        Some([]) => "; it has no fields".to_owned(),
         Some(fields) => format!("; the fields are: {}", fields.join(", ")),
     };
     Reply::Failed(Refusal::new(
@@ -317,7 +315,7 @@ mod tests {
         else {
             panic!("it is unknown")
         };
-        assert_eq!(refusal.fact, "`op` failed and said: something[1m new");
+        assert_eq!(refusal.fact, "`op` failed: something[1m new");
         let long = Message::parse(&"x".repeat(1000)).quote();
         assert_eq!(long.len(), LONGEST_QUOTE);
     }

@@ -1,5 +1,5 @@
-//! Many references in one `op inject`: a template of references between separators that nobody can guess, and the values
-//! that are cut out of what comes back. A value may hold line ends, braces, or what looks like a reference.
+//! Many references in one `op inject`: a template of references between random separators, and the values in the output.
+//! A value may contain newlines, braces, or text that looks like a reference.
 
 use data_encoding::HEXLOWER;
 use zeroize::Zeroizing;
@@ -7,16 +7,16 @@ use zeroize::Zeroizing;
 use super::reference::SecretReference;
 use crate::secret::SecretValue;
 
-/// A template. It holds references, and no value.
+/// A template. It contains references, and no values.
 pub(super) struct Template {
     /// The text for `op inject`.
     pub(super) text: String,
-    /// What stands before and after each reference.
+    /// The separator before and after each reference.
     marks: Vec<(String, String)>,
 }
 
 impl Template {
-    /// Takes references that `op` supports and returns a template of them; `None` when the system gives no random bytes.
+    /// Takes references that `op` supports and returns a template of them; `None` if the system provides no random bytes.
     pub(super) fn new(references: &[&SecretReference]) -> Option<Self> {
         let mut nonce = [0; 16];
         getrandom::fill(&mut nonce).ok()?;
@@ -24,7 +24,7 @@ impl Template {
     }
 
     fn with(references: &[&SecretReference], nonce: &str) -> Self {
-        // No `$`, no brace, no control character: `op` replaces variables, and leaves control characters out.
+        // No `$`, no brace, no control character: `op` replaces variables, and omits control characters.
         let mark = |index: usize, side: &str| format!("[{nonce}.{index}.{side}]");
         let marks: Vec<_> =
             (0..references.len()).map(|index| (mark(index, "from"), mark(index, "to"))).collect();
@@ -35,7 +35,7 @@ impl Template {
         Self { text, marks }
     }
 
-    /// Takes what `op inject` printed and returns the value of each reference; `None` when it is not this template.
+    /// Takes the output of `op inject` and returns the value of each reference; `None` if it does not match this template.
     pub(super) fn values(&self, output: &Zeroizing<Vec<u8>>) -> Option<Vec<SecretValue>> {
         let mut rest: &[u8] = output;
         let mut values = Vec::with_capacity(self.marks.len());
@@ -45,7 +45,7 @@ impl Template {
             values.push(SecretValue::new(rest[..end].to_vec()));
             rest = rest[end + to.len()..].strip_prefix(b"\n")?;
         }
-        // `op` ends its output with a line end of its own.
+        // `op` adds a newline at the end of its output.
         matches!(rest, b"" | b"\n").then_some(values)
     }
 }

@@ -14,7 +14,7 @@ pub(super) fn policy(needs: &Needs<'_>) -> Policy {
         "Action": "secretsmanager:GetSecretValue",
         "Resource": resources(needs),
     })];
-    // Neither action knows a resource: what a batch hands out is decided by the statement above.
+    // Neither action has a resource: the statement above decides what a batch returns.
     if needs.batch {
         statements.push(everywhere("ReadManyAtOnce", "secretsmanager:BatchGetSecretValue"));
     }
@@ -22,11 +22,11 @@ pub(super) fn policy(needs: &Needs<'_>) -> Policy {
         statements.push(everywhere("ListForImports", "secretsmanager:ListSecrets"));
     }
     let title = if needs.batch {
-        "IAM policy for who logs in (--without-batch prints a narrower one, with a request for each secret). Secrets under a \
-         key of your own need kms:Decrypt on that key as well"
+        "IAM policy for the login (--without-batch prints a narrower one, with one request per secret). Secrets encrypted with your \
+         own key also need kms:Decrypt on that key"
     } else {
-        "IAM policy for who logs in, without batches: each secret is a request. Secrets under a key of your own need \
-         kms:Decrypt on that key as well"
+        "IAM policy for the login, without batches: one request per secret. Secrets encrypted with your own key also need \
+         kms:Decrypt on that key"
     };
     needs.policy(title, format!("{:#}", json!({ "Version": "2012-10-17", "Statement": statements })))
 }
@@ -35,10 +35,10 @@ fn everywhere(sid: &str, action: &str) -> Value {
     json!({ "Sid": sid, "Effect": "Allow", "Action": action, "Resource": "*" })
 }
 
-/// The ARNs. A secret's ARN ends in six characters of AWS's own, which `??????` stands for.
+/// The ARNs. A secret's ARN ends with six random characters, which `??????` matches.
 fn resources(needs: &Needs<'_>) -> Vec<String> {
     let named = needs.references.iter().flat_map(|reference| match reference.item.as_str() {
-        // Whether its end is there, nobody can tell: `my-secret` ends in six characters as well.
+        // Whether it includes that suffix is ambiguous: `my-secret` ends with six characters as well.
         arn if arn.starts_with("arn:") => vec![arn.to_owned(), format!("{arn}-??????")],
         name => vec![format!("{}{name}-??????", start(needs))],
     });
@@ -46,13 +46,13 @@ fn resources(needs: &Needs<'_>) -> Vec<String> {
         Some(prefix) => format!("{}{prefix}*", start(needs)),
         None => format!("{}{}-??????", start(needs), import.item),
     });
-    // The whole prefix: what is not there is then absent, and not denied.
+    // The whole prefix: what does not exist is then absent, not denied.
     let usual = needs.conventional().next();
     let usual = usual.map(|_| format!("{}{}/*", start(needs), conventional::path(&needs.manifest.scope)));
     distinct(named.chain(imported).chain(usual).collect())
 }
 
-/// What every ARN of this account and region starts with; what is not known is `*`.
+/// The prefix of every ARN in this account and region; `*` for what is not known.
 fn start(needs: &Needs<'_>) -> String {
     let region = needs.options.text("region").unwrap_or("*");
     let role = needs.options.text("role-arn").unwrap_or_default();

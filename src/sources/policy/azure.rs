@@ -6,10 +6,10 @@ use std::fmt::Write as _;
 use super::{Needs, Policy, distinct};
 use crate::sources::conventional;
 
-/// The built-in role that reads values, and nothing else.
+/// The built-in role that can only read values.
 const ROLE: &str = "Key Vault Secrets User";
 
-/// A command for each secret, or one for the vault where an import lists what it has.
+/// A command for each secret, or one for the vault if there is an import, which lists it.
 pub(super) fn policy(needs: &Needs<'_>) -> Policy {
     let scope = |name: &str| format!("\"$VAULT_ID/secrets/{name}\"");
     let named = needs.references.iter().map(|reference| scope(&reference.item));

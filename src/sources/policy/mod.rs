@@ -1,4 +1,4 @@
-//! The least that each store must allow for what a manifest declares, as text to paste. No store is asked.
+//! The minimum permissions in each store for the secrets of a manifest, as text to paste. No store is asked.
 
 mod aws;
 mod azure;
@@ -13,32 +13,32 @@ use crate::manifest::{Manifest, Reference, SourceId};
 use crate::secret::SecretName;
 use crate::settings::Settings;
 
-/// What one store must allow.
+/// The permissions in one store.
 pub struct Policy {
     /// The source.
     pub id: SourceId,
-    /// What the text is, and where it belongs.
+    /// What the text is, and where it is used.
     pub title: String,
     /// The text.
     pub text: String,
 }
 
-/// What a policy is made for.
+/// What a policy is for.
 struct Needs<'a> {
     options: &'a Options,
     manifest: &'a Manifest,
-    /// Whether many secrets shall be read with one request, where a store asks for a permission for that.
+    /// Whether batches are allowed, in a store that needs a permission for them.
     batch: bool,
-    /// What the manifest's references name, without imports.
+    /// The items in the manifest's references, without imports.
     references: Vec<&'a Reference>,
     /// Imports of this source.
     imports: Vec<&'a Reference>,
 }
 
-/// The policies for every store that the manifest, an input or `sources` names, or for `only` that one.
+/// The policies for every store that the manifest, an input or `sources` names, or for `only`.
 ///
 /// # Errors
-/// `source-unknown` when there is no such store.
+/// `source-unknown` if there is no such store.
 pub fn policies(
     settings: &Settings,
     manifest: &Manifest,
@@ -53,18 +53,18 @@ pub fn policies(
             stores.push((kind, options));
         }
     }
-    // Where nobody names a store, those count of which variables speak.
+    // If nothing names a store, those that are configured by variables count.
     let is_any_named = stores.iter().any(|(_, options)| options.named);
     stores.retain(|(kind, options)| if is_any_named { options.named } else { options.is_spoken_of(kind) });
     let all: Vec<Policy> =
         stores.iter().filter_map(|(kind, options)| of(kind, &Needs::new(options, manifest, batch))).collect();
     if all.is_empty() {
         let fact = match only {
-            Some(_) => "there is no store of this name that has policies",
-            None => "no store is named that has policies",
+            Some(_) => "no store of this name has policies",
+            None => "no store with policies is configured",
         };
         return Err(Error::new(Code::SourceUnknown, fact).hint(
-            "Name one: `claude-secrets policy aws` (or vault, azure, onepassword), or put it into the manifest's `sources`.",
+            "Use `claude-secrets policy aws` (or vault, azure, onepassword), or add a store to the manifest's `sources`.",
         ));
     }
     Ok(all)
@@ -93,7 +93,7 @@ impl<'a> Needs<'a> {
         }
     }
 
-    /// The secrets that are looked for at their conventional places.
+    /// The secrets that are looked up at their conventional places.
     fn conventional(&self) -> impl Iterator<Item = &SecretName> {
         self.manifest.secrets.iter().filter(|secret| secret.is_conventional()).map(|secret| &secret.name)
     }

@@ -3,8 +3,8 @@
 use super::{Needs, Policy, distinct};
 use crate::sources::conventional;
 
-/// One command: a service account, or a token of the Connect server where one is named, that reads the items of the vaults
-/// that are named, and no others.
+/// One command: for a service account, or for a token of the Connect server if one is configured, that can read the items
+/// of the vaults in the references, and no others.
 pub(super) fn policy(needs: &Needs<'_>) -> Policy {
     let vault_of =
         |item: &str| item.strip_prefix("op://").and_then(|path| path.split('/').next()).map(str::to_owned);

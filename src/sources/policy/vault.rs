@@ -17,7 +17,7 @@ pub(super) fn policy(needs: &Needs<'_>) -> Policy {
     let mut text = String::new();
     if engine == Engine::Unknown {
         text += "# For mounts of the key/value engine, version 2. In version 1, paths have no `data/` and no `metadata/`.\n\
-                 # Of other mounts than the configured one every form is here that there may be: keep the one that the mount has.\n";
+                 # For other mounts than the configured one, every possible form is listed: keep the one that the mount has.\n";
     }
     for (path, capability) in rules(needs, mount, engine) {
         let _ = writeln!(text, "{}", rule(&path, capability));
@@ -25,7 +25,7 @@ pub(super) fn policy(needs: &Needs<'_>) -> Policy {
     needs.policy("policy (HCL) for the role or token that logs in", text)
 }
 
-/// What is known of the mounts' engine.
+/// What is known about the mounts' engine.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Engine {
     One,
@@ -41,20 +41,20 @@ fn rules(needs: &Needs<'_>, mount: &str, engine: Engine) -> Vec<(String, &'stati
         read.extend(forms(&import.item, "data"));
         if import.field.is_none() {
             list.extend(forms(&import.item, "metadata"));
-            // `folder/k*` is found in the list of the folder, which is a path of its own.
+            // `folder/k*` is found in the list of the folder, which is a separate path.
             let folder = import.item.rsplit_once('/').filter(|(_, start)| *start != "*");
             list.extend(folder.iter().flat_map(|(folder, _)| forms(&format!("{folder}/"), "metadata")));
         }
     }
     if needs.conventional().next().is_some() {
-        // The whole prefix: what is not there is then absent, and not denied.
+        // The whole prefix: what does not exist is then absent, not denied.
         read.extend(forms(&format!("{mount}/{}/*", conventional::path(&needs.manifest.scope)), "data"));
     }
     let read = distinct(read).into_iter().map(|path| (path, "read"));
     read.chain(distinct(list).into_iter().map(|path| (path, "list"))).collect()
 }
 
-/// The paths of an item. In an engine of version 2 `data` or `metadata` stands between the mount and the item. A mount
+/// The paths of an item. In an engine of version 2, `data` or `metadata` is between the mount and the item. A mount
 /// that is not the configured one may have any number of parts, and need not be such an engine.
 fn paths(item: &str, mount: &str, part: &str, engine: Engine) -> Vec<String> {
     if engine == Engine::One {

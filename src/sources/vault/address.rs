@@ -1,4 +1,4 @@
-//! The server's address: what may stand there, and the addresses of its API below it.
+//! The server's address: its format, and the addresses of its API.
 
 use reqwest::Url;
 
@@ -16,10 +16,10 @@ pub(super) struct Address {
 }
 
 impl Address {
-    /// Takes what stands in `addr`: `https://host[:port]`, perhaps with a path where a proxy keeps the server.
+    /// Takes the text of `addr`: `https://host[:port]`, with a path if the server is behind a proxy.
     ///
     /// # Errors
-    /// `usage`, with who said it and what an address is like; of the text itself only its length.
+    /// `usage`, with the setting and the format of an address; of the text itself only its length.
     pub(super) fn parse(text: &str, said_by: &str) -> Result<Self> {
         let wrong = |what: &str| {
             Error::new(
@@ -29,20 +29,20 @@ impl Address {
             .hint("Write the server's address with its scheme: `https://vault.example.com:8200`.")
         };
         if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
-            return Err(wrong("holds a blank or a control character"));
+            return Err(wrong("contains a space or a control character"));
         }
         let parsed = Url::parse(text);
         let mut base = match parsed {
             Ok(url) if matches!(url.scheme(), "http" | "https") && text.contains("://") => url,
-            _ => return Err(wrong("is no address that starts with `https://` or `http://`")),
+            _ => return Err(wrong("is not an address that starts with `https://` or `http://`")),
         };
         if !base.username().is_empty() || base.password().is_some() {
-            return Err(wrong("holds a user or a password, which Vault does not take there"));
+            return Err(wrong("contains a user or a password, which Vault does not accept there"));
         }
         if base.query().is_some() || base.fragment().is_some() {
-            return Err(wrong("holds a `?` or `#`, and so is no address of a server"));
+            return Err(wrong("contains a `?` or `#`, so it is not a server address"));
         }
-        // The API's own part may be there by habit; an empty end only says that a slash was written.
+        // The API's own prefix may be included; an empty last part is a trailing slash.
         let mut kept: Vec<String> =
             base.path().split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect();
         if kept.first().is_some_and(|part| part == "ui") {
@@ -63,7 +63,7 @@ impl Address {
         url
     }
 
-    /// The server, for people: scheme, host and port.
+    /// The server, for messages: scheme, host and port.
     pub(super) fn server(&self) -> String {
         server(&self.base)
     }
@@ -94,7 +94,7 @@ impl Address {
     }
 }
 
-/// The server of an address, for people.
+/// The server of an address, for messages.
 pub(super) fn server(url: &Url) -> String {
     url.origin().ascii_serialization()
 }
@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn what_is_no_address_is_told_without_its_text() {
-        let scheme = "`VAULT_ADDR` is no address that starts with `https://` or `http://`";
+        let scheme = "`VAULT_ADDR` is not an address that starts with `https://` or `http://`";
         for (text, expected) in [
             ("canary.example:8200", scheme),
             ("canary", scheme),
@@ -136,13 +136,13 @@ mod tests {
             ("unix:///run/canary.sock", scheme),
             ("https://", scheme),
             ("https://canary.example:99999", scheme),
-            ("https://canary example", "`VAULT_ADDR` holds a blank or a control character"),
-            ("https://canary\n.example", "`VAULT_ADDR` holds a blank or a control character"),
+            ("https://canary example", "`VAULT_ADDR` contains a space or a control character"),
+            ("https://canary\n.example", "`VAULT_ADDR` contains a space or a control character"),
             (
                 "https://u:canary@v",
-                "`VAULT_ADDR` holds a user or a password, which Vault does not take there",
+                "`VAULT_ADDR` contains a user or a password, which Vault does not accept there",
             ),
-            ("https://v?token=canary", "`VAULT_ADDR` holds a `?` or `#`, and so is no address of a server"),
+            ("https://v?token=canary", "`VAULT_ADDR` contains a `?` or `#`, so it is not a server address"),
             ("https://v/ui/vault/secrets", "`VAULT_ADDR` is an address of the web interface"),
         ] {
             assert_eq!(

@@ -1,4 +1,4 @@
-//! From references to answers: where each item is, each read once, and what was refused explained at the end.
+//! Answers references: finds each item's place, reads each item once, and explains refusals at the end.
 
 use std::collections::BTreeMap;
 use std::sync::{MutexGuard, PoisonError};
@@ -12,7 +12,7 @@ use super::path;
 use super::read::{At, Outcome, Reader, Target};
 use crate::sources::{Item, Refused, Reply, net};
 
-/// An item, as its reference has it.
+/// An item, as in its reference.
 struct Asked<'a> {
     what: String,
     path: &'a str,
@@ -90,7 +90,7 @@ impl Vault {
         let path = format!("{}/*", path.trim_end_matches('/'));
         let forbidden = Forbidden { what: what.to_owned(), path, capability: "list", mount };
         let mut reasons = explain(&[forbidden], &self.transport, session).await;
-        reasons.pop().unwrap_or_else(|| Refused::denied(what, "Grant it by a policy."))
+        reasons.pop().unwrap_or_else(|| Refused::denied(what, "Allow it in a policy."))
     }
 
     fn asked<'a>(&self, item: &'a Item) -> Result<Asked<'a>, Refused> {
@@ -101,15 +101,15 @@ impl Vault {
             Some(Ok(number)) if number > 0 => Some(number),
             Some(_) => {
                 return Err(Refused::failed(
-                    format!("{what}: a version is a number from 1 on"),
-                    "Correct the part after `@`, or leave it out for the newest.",
+                    format!("{what}: a version must be a positive number"),
+                    "Correct the part after `@`, or remove it to get the newest version.",
                 ));
             }
         };
         Ok(Asked { what, path, version })
     }
 
-    /// Where an item is.
+    /// The place of an item.
     fn target(&self, asked: Asked, place: Place) -> Result<(Target, Place), Refused> {
         let place = match (place, self.kv_version) {
             (Place::Nowhere(refused), _) => return Err(refused),
@@ -124,11 +124,11 @@ impl Vault {
         };
         let Some(item) = path::below(asked.path, mount) else {
             return Err(Refused::failed(
-                format!("{}: that is a mount, and no item of it", asked.what),
+                format!("{}: that is a mount, not an item in it", asked.what),
                 format!("Add the item's path: `{mount}/claude-bot/anthropic`."),
             ));
         };
-        // By habit, as the API has it.
+        // Written like in the API.
         let habit =
             item.strip_prefix("data/").filter(|_| !matches!(engine, Some(Engine::Kv1 | Engine::Other)));
         let at =
@@ -136,13 +136,13 @@ impl Vault {
         Ok((Target { what: asked.what, at }, place))
     }
 
-    /// The mount of a path, where the server does not tell: the one that is set, else the first part.
+    /// The mount of a path, if the server does not report it: the setting, else the first part.
     fn guess<'p>(&'p self, path: &'p str) -> &'p str {
         let own = path::below(path, &self.mount).map(|_| self.mount.as_str());
         own.unwrap_or_else(|| path::head(path, 1))
     }
 
-    /// Reads everything that was not read before, and then asks why what was refused was refused.
+    /// Reads everything that was not read before, and then finds out the reasons of refusals.
     async fn read_new(&self, targets: &[&(Target, Place)], session: &Session) {
         let mut new: BTreeMap<&At, &(Target, Place)> = BTreeMap::new();
         {
@@ -175,7 +175,7 @@ impl Vault {
         let engine = match place {
             Place::Set(mount) => return reader.read_as_set(target, mount.engine).await,
             Place::Known(mount) => Some(mount.engine),
-            // Another item may have told meanwhile.
+            // Another item may have told it meanwhile.
             _ => self.mounts.known(&target.at.mount).map(|mount| mount.engine),
         };
         if let Some(engine) = engine {

@@ -1,34 +1,35 @@
-//! Why the server refuses a path. Its 403 means all of: the token is not valid (any more), it has no right there, there is
-//! no such mount.
+//! Why the server refuses a path. Its 403 can mean that the token is not valid (any more), that it has no permission there,
+//! or that there is no such mount.
 
 use super::login::Session;
 use super::mounts;
 use super::refusal::rule;
 use super::transport::Transport;
+use crate::count::count;
 use crate::sources::Refused;
 
 /// A path that was refused.
 pub(super) struct Forbidden {
-    /// The reference, for people.
+    /// The reference, for messages.
     pub(super) what: String,
     /// The path below the API's address.
     pub(super) path: String,
     /// What the policy must allow.
     pub(super) capability: &'static str,
-    /// The mount, where the server told it to this token before.
+    /// The mount, if the server reported it to this token before.
     pub(super) mount: Option<String>,
 }
 
-/// What is known of the token.
+/// The state of the token.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Token {
     Good,
-    /// It was good, and is not any more.
+    /// It was valid, but is not any more.
     Ended,
     Untold,
 }
 
-/// Finds out why, with one more question that uses up nothing, when everything else has been asked.
+/// Finds out why, with one more request that does not count as a use, after all other requests.
 pub(super) async fn explain(all: &[Forbidden], transport: &Transport, session: &Session) -> Vec<Refused> {
     if all.is_empty() {
         return Vec::new();
@@ -56,22 +57,22 @@ impl Forbidden {
         let from = &session.from;
         match (token, mount) {
             (Token::Good, Some(_)) => Refused::denied(
-                format!("{what}: the token of {from} may not {capability} it"),
-                format!("Grant it by a policy of the token or its role:\n{grant}"),
+                format!("{what}: the token of {from} is not allowed to {capability} it"),
+                format!("Allow it in a policy of the token or its role:\n{grant}"),
             ),
             (Token::Good, None) => Refused::denied(
                 format!(
-                    "{what}: nothing is mounted there, or the token of {from} has no right below it (the server answers both alike)"
+                    "{what}: nothing is mounted there, or the token of {from} has no permission below it (the server's answer is the same)"
                 ),
-                format!("Correct the mount in the reference, or grant it by a policy:\n{grant}"),
+                format!("Correct the mount in the reference, or allow it in a policy:\n{grant}"),
             ),
             (Token::Ended, _) => Refused::denied(format!("{what}: {}", ended(session)), remedy(session)),
             (Token::Untold, _) => Refused::denied(
                 format!(
-                    "{what}: the token of {from} is not valid, or has no right there (the server answers both alike)"
+                    "{what}: the token of {from} is not valid, or has no permission there (the server's answer is the same)"
                 ),
                 format!(
-                    "Look at it with `vault token lookup`. When it is valid, grant it by a policy:\n{grant}"
+                    "Check it with `vault token lookup`. If it is valid, allow the path in a policy:\n{grant}"
                 ),
             ),
         }
@@ -83,19 +84,20 @@ fn ended(session: &Session) -> String {
     match session.uses {
         Some(uses) => {
             format!(
-                "the token of {from} was good for {uses} requests, or for too short a time, and this run needs more"
+                "the token of {from} allows only {} or expires too early, and this run needs more",
+                count(usize::try_from(uses).unwrap_or(usize::MAX), "request")
             )
         }
         None => format!(
-            "the token of {from} ended in the middle of the run: it has expired, was revoked, or was good for a few requests only"
+            "the token of {from} became invalid during the run: it expired, was revoked, or allowed only a few requests"
         ),
     }
 }
 
 fn remedy(session: &Session) -> &'static str {
     if session.is_own {
-        "Raise `token_num_uses` (0: no limit) or `token_ttl` of the role: one request for each item."
+        "Increase `token_num_uses` (0: no limit) or `token_ttl` of the role: each item needs one request."
     } else {
-        "Give a token that is good for one request for each item, or let the run log in by a role (`auth`)."
+        "Use a token that allows one request per item, or log in with a role (`auth`)."
     }
 }

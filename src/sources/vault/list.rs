@@ -1,4 +1,4 @@
-//! Which items lie below a prefix: folder by folder, as the key/value engine lists them.
+//! Lists the items below a prefix: folder by folder, like the key/value engine.
 
 use serde_json::Value;
 use vaultrs::api::kv1::requests::ListSecretRequest;
@@ -10,9 +10,9 @@ use super::refusal::{fault, no_vault, nowhere};
 use super::transport::{Question, Trouble};
 use crate::sources::{Refused, net};
 
-/// How many items a prefix may stand for.
+/// How many items a prefix may match.
 const MOST_ITEMS: usize = 1000;
-/// How deep folders may lie in each other.
+/// How deep folders may be nested.
 const MOST_LEVELS: usize = 10;
 
 /// Why there is no list.
@@ -31,7 +31,7 @@ impl From<Refused> for NoList {
 }
 
 impl Reader<'_> {
-    /// The items of a mount that start with `start`, as paths below the mount. `what` is the reference, for people.
+    /// The items of a mount that start with `start`, as paths below the mount. `what` is the reference, for messages.
     pub(super) async fn items_below(
         &self,
         what: &str,
@@ -48,7 +48,7 @@ impl Reader<'_> {
                 for name in names? {
                     let path = if folder.is_empty() { name } else { format!("{folder}/{name}") };
                     match path.strip_suffix('/') {
-                        // A folder may hold such items, or be the one that a longer prefix names.
+                        // A folder may contain such items, or be the one in a longer prefix.
                         Some(inner) if path.starts_with(start) || start.starts_with(&path) => {
                             next.push(inner.to_owned());
                         }
@@ -75,8 +75,8 @@ impl Reader<'_> {
             Engine::Kv1 => Question::of(&ListSecretRequest { mount: path, path: folder }),
             Engine::Other => {
                 return Err(Refused::failed(
-                    format!("{what}: `{path}` is no key/value engine, and what it makes cannot be listed"),
-                    "Name each secret: `NAME = source:path#field`.",
+                    format!("{what}: `{path}` is not a key/value engine, so its secrets cannot be listed"),
+                    "Declare each secret: `NAME = source:path#field`.",
                 )
                 .into());
             }
@@ -101,6 +101,6 @@ impl Reader<'_> {
 fn too_many(what: &str, found: &str) -> Refused {
     Refused::failed(
         format!("{what}: there are {found} below it"),
-        "Name a longer prefix, or each secret by itself.",
+        "Use a longer prefix, or declare each secret.",
     )
 }

@@ -1,4 +1,4 @@
-//! The login: from credentials to a token, and back to nothing when the run has read all.
+//! The login: gets a token for credentials, and revokes it when the run has read everything.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
@@ -18,27 +18,27 @@ use crate::secret::SecretValue;
 use crate::sources::identity::{self, Identity};
 use crate::sources::{Refused, read_token, subject};
 
-/// How long giving the token back may take.
+/// How long revoking the token may take.
 const REVOCATION: Duration = Duration::from_secs(3);
 
 /// A token to read with. It has no `Debug`.
 pub(super) struct Session {
     pub(super) token: SecretValue,
-    /// Where the token is from, for people: a variable, or a login.
+    /// Where the token is from, for messages: a variable, or a login.
     pub(super) from: String,
-    /// Whether it was made for this run.
+    /// Whether it was created for this run.
     pub(super) is_own: bool,
-    /// How many requests it is good for, where that is known and limited.
+    /// How many requests it allows, if that is known and limited.
     pub(super) uses: Option<u64>,
-    /// When it ends, where that is known.
+    /// When it expires, if that is known.
     pub(super) ends: Option<SystemTime>,
-    /// Whether the server can take it back (a batch token ends by itself).
+    /// Whether it can be revoked (a batch token cannot).
     revocable: bool,
-    /// Whether credentials were made with it that live as long as it does.
+    /// Whether credentials were created with it that expire with it.
     leased: AtomicBool,
 }
 
-/// What a login works with, besides its credentials.
+/// The input of a login besides its credentials.
 pub(super) struct Start<'a> {
     pub(super) id: &'a str,
     pub(super) transport: &'a Transport,
@@ -46,10 +46,10 @@ pub(super) struct Start<'a> {
 }
 
 impl Login {
-    /// Logs in; a token that was given is taken as it is, and not asked about: it may be good for few requests.
+    /// Logs in. A configured token is used as it is, without a lookup: it may allow only a few requests.
     ///
     /// # Errors
-    /// `Denied` when the server refuses the login, `Failed` when it could not be asked.
+    /// `Denied` if the server refuses the login, `Failed` if it could not be asked.
     pub(super) async fn log_in(&self, start: &Start<'_>) -> Result<Session, Refused> {
         let role = |role: &Option<String>| role.clone();
         match &self.method {
@@ -95,7 +95,7 @@ impl Login {
                             token_file.display(),
                             plain_reason(&error)
                         ),
-                        "Name its file by `kubernetes-token-file`; on a runner in a pod, mount it into the action's container.",
+                        "Set `kubernetes-token-file` to its path; on a runner in a pod, mount it into the action's container.",
                     )
                 })?;
                 let request = LoginWithKubernetesRequest {
@@ -131,8 +131,8 @@ impl Login {
     fn session(&self, mut said: Said, what: &str) -> Result<Session, Refused> {
         if said.get("/auth/mfa_requirement").is_some() {
             return Err(Refused::denied(
-                format!("{what} wants a second factor"),
-                "A run has nobody to ask. Log in by a method without one: `jwt` or `approle`.",
+                format!("{what} requires a second factor"),
+                "A run cannot provide one. Use a method without it: `jwt` or `approle`.",
             ));
         }
         let lasts = said.number("/auth/lease_duration").filter(|seconds| *seconds > 0);
@@ -140,8 +140,8 @@ impl Login {
         let revocable = said.text("/auth/token_type") != Some("batch");
         let token = said.take_secret("/auth/client_token").ok_or_else(|| {
             Refused::failed(
-                format!("{what}: the answer holds no token"),
-                "Is it Vault's own API that answers there?",
+                format!("{what}: the response contains no token"),
+                "Check that Vault's own API answers there.",
             )
         })?;
         let ends = lasts.and_then(|seconds| SystemTime::now().checked_add(Duration::from_secs(seconds)));
@@ -170,24 +170,24 @@ impl Session {
         }
     }
 
-    /// Notes that credentials were made with this token, which end with it.
+    /// Notes that credentials were created with this token, which expire with it.
     pub(super) fn has_leased(&self) {
         self.leased.store(true, Ordering::Relaxed);
     }
 
-    /// Gives the token back that was made for this run. One that was given is not ours to end, a batch token cannot be
-    /// ended, and one with leases is needed by what they are for.
+    /// Revokes the token that was created for this run. A configured one is not revoked, a batch token cannot be revoked, and
+    /// one with leases is still needed for them.
     pub(super) async fn end(&self, transport: &Transport) {
         if !self.is_own || !self.revocable || self.leased.load(Ordering::Relaxed) {
             return;
         }
         let Ok(question) = Question::of(&RevokeTokenSelfRequest {}) else { return };
-        // What goes wrong here leaves a token that ends by itself.
+        // A failure here leaves a token that expires by itself.
         transport.tell_at_the_end(&question, &self.token, REVOCATION).await;
     }
 }
 
-/// The secret id for which a wrapping token stands. The server hands it out once.
+/// The secret ID behind a wrapping token. The server returns it once.
 async fn unwrapped(wrapped: &SecretValue, start: &Start<'_>) -> Result<SecretValue, Refused> {
     let what = format!("{}: the wrapped secret id", start.id);
     let trouble = |trouble: Trouble| trouble.refused(&what, start.transport);
@@ -197,19 +197,19 @@ async fn unwrapped(wrapped: &SecretValue, start: &Start<'_>) -> Result<SecretVal
         _ if !said.is_json() => Err(no_vault(&what, &said, start.transport)),
         _ if said.is_good() => said.take_secret("/data/secret_id").ok_or_else(|| {
             Refused::failed(
-                format!("{what}: what was wrapped is no secret id of an AppRole"),
-                "Make it with `vault write -wrap-ttl=5m -f auth/approle/role/ROLE/secret-id`.",
+                format!("{what}: the wrapped value is not a secret ID of an AppRole"),
+                "Create it with `vault write -wrap-ttl=5m -f auth/approle/role/ROLE/secret-id`.",
             )
         }),
         400 | 403 if question.was_repeated() => Err(Refused::failed(
             format!(
-                "{what} is not valid any more: the first request for it got no answer, and may have used it up"
+                "{what} is no longer valid: the first request for it got no response, and may have consumed it"
             ),
-            "Make a new one, and run this again.",
+            "Create a new one, and run this again.",
         )),
         400 | 403 => Err(Refused::denied(
-            format!("{what} is not valid any more: it has expired, or somebody has used it before this run"),
-            "Make a new one. If nobody of yours has used it, somebody else has: revoke that secret id.",
+            format!("{what} is no longer valid: it has expired, or was already used before this run"),
+            "Create a new one. If none of your own runs used it, someone else did: revoke that secret ID.",
         )),
         404 => Err(nowhere(&what, question.path(), start.transport)),
         _ => Err(fault(&what, &said, start.transport).await),
@@ -220,29 +220,29 @@ async fn unwrapped(wrapped: &SecretValue, start: &Start<'_>) -> Result<SecretVal
 async fn of_workflow(audience: Option<&str>, start: &Start<'_>) -> Result<SecretValue, Refused> {
     let Some(audience) = audience else {
         return Err(Refused::failed(
-            format!("{}: it is not known which audience the workflow's identity token is for", start.id),
-            "Say it by `jwt-audience`: what `bound_audiences` of the role has.",
+            format!("{}: no audience configured for the workflow's identity token", start.id),
+            "Set `jwt-audience` to the role's `bound_audiences`.",
         ));
     };
     start.identity.token(audience).await.map_err(|refusal| Refused::Failed(refusal.about(start.id)))
 }
 
-/// A login that the server refused, with its own words where they say more than the status.
+/// A login that the server refused, with its own words if they say more than the status.
 fn refused(what: &str, said: &Said, sent: &[&SecretValue], claims: Option<&str>, repeated: bool) -> Refused {
     let words = said.words(sent).map(|words| format!(" (`{words}`)")).unwrap_or_default();
     let mut remedy = match claims {
         Some(claims) => format!(
-            "Compare the role's `bound_audiences`, `bound_subject` and `bound_claims` with what the token says: {claims}. Is `role` the role's name, and `auth-mount` where the method is mounted?"
+            "Compare the role's `bound_audiences`, `bound_subject` and `bound_claims` with the token's claims: {claims}. Check that `role` is the role's name, and that `auth-mount` is where the method is mounted."
         ),
-        None => "Are the credentials valid (not expired, not used up), and is `auth-mount` where the method is mounted?".to_owned(),
+        None => "Check that the credentials are valid (not expired, not used up), and that `auth-mount` is where the method is mounted.".to_owned(),
     };
     if repeated {
-        remedy += " The first request got no answer; what is good for one login may have been used up by it.";
+        remedy += " The first request got no response; it may have consumed a single-use login.";
     }
     Refused::denied(format!("{what} was refused{words}"), remedy)
 }
 
-/// What a token says of its bearer, for comparison with a role; none of it is secret.
+/// A token's claims, for comparison with a role; none of them is secret.
 fn claims(token: &SecretValue) -> String {
     let claims = identity::claims(token);
     let said: Vec<String> = ["iss", "aud", "sub", "repository_id", "environment"]
@@ -250,13 +250,13 @@ fn claims(token: &SecretValue) -> String {
         .filter_map(|name| Some(format!("{name} = {}", claims.get(name)?)))
         .collect();
     if said.is_empty() {
-        return "nothing, since it is no JWT".to_owned();
+        return "none, because it is not a JWT".to_owned();
     }
     let compare = subject::other_form_said(token).map(|said| format!(". {}", said.trim_end_matches('.')));
     said.join(", ") + &compare.unwrap_or_default()
 }
 
-/// A credential as the text that a request holds; it was looked at before.
+/// A credential as text for a request; it has been validated.
 fn plain(secret: &SecretValue) -> String {
     String::from_utf8_lossy(secret.expose()).into_owned()
 }
@@ -274,6 +274,6 @@ mod tests {
             format!("e30.{}.canary", part(r#"{"aud":"a","sub":"repo:o/r","jti":"canary","iss":"i"}"#));
         let told = claims(&SecretValue::new(token.into_bytes()));
         assert_eq!(told, r#"iss = "i", aud = "a", sub = "repo:o/r""#);
-        assert_eq!(claims(&SecretValue::new(b"canary".to_vec())), "nothing, since it is no JWT");
+        assert_eq!(claims(&SecretValue::new(b"canary".to_vec())), "none, because it is not a JWT");
     }
 }

@@ -1,4 +1,4 @@
-//! Which login is meant: what `auth` says, else what is given. No request is made here.
+//! Chooses the auth method: the setting `auth`, else the credentials that are set. It makes no requests.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -9,19 +9,19 @@ use crate::files::{self, LARGEST_SETTINGS};
 use crate::secret::SecretValue;
 use crate::sources::Options;
 
-/// Where Kubernetes puts the token of a pod's service account.
+/// The path of the token of a pod's service account in Kubernetes.
 const POD_TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
-/// Where `vault login` keeps its token, in the user's home.
+/// Where `vault login` stores its token, in the user's home.
 const TOKEN_FILE: &str = ".vault-token";
 
 /// How to log in.
 pub(super) struct Login {
     pub(super) method: Method,
-    /// Where the method is mounted, below `auth/`.
+    /// The mount of the method, below `auth/`.
     pub(super) mount: String,
 }
 
-/// The way of a login, with its credentials.
+/// An auth method, with its credentials.
 pub(super) enum Method {
     Token { value: SecretValue, said_by: String },
     AppRole { role_id: SecretValue, secret_id: SecretId },
@@ -32,10 +32,10 @@ pub(super) enum Method {
 
 /// The second half of an `AppRole`.
 pub(super) enum SecretId {
-    /// The role wants none.
+    /// The role does not need one.
     None,
     Plain(SecretValue),
-    /// A token for which the server gives it, once.
+    /// A token in exchange for which the server returns it, once.
     Wrapped(SecretValue),
 }
 
@@ -73,11 +73,11 @@ impl Login {
 
 /// What surrounds the choice.
 pub(super) struct Around<'a> {
-    /// Whether the workflow may ask for tokens of its own.
+    /// Whether the workflow may request identity tokens.
     pub(super) has_identity: bool,
     /// Whether this runs under GitHub Actions.
     pub(super) actions: bool,
-    /// Where relative paths start from.
+    /// The base of relative paths.
     pub(super) workspace: &'a Path,
     pub(super) address: &'a Address,
 }
@@ -105,11 +105,11 @@ impl Kind {
     }
 }
 
-/// The login that `options` mean; `None` when nothing speaks of one and nobody names the source.
+/// Chooses the login from `options`; `None` if nothing configures one and nothing names the source.
 ///
 /// # Errors
-/// `usage` for an unknown `auth`, two logins at once, or a login of which a part is missing or malformed;
-/// `source-unknown` when there is nothing to log in with, with the lines to add.
+/// `usage` for an unknown `auth`, two logins at once, or a login with a missing or malformed part; `source-unknown` if no
+/// login is configured, with the lines to add.
 pub(super) fn choose(options: &Options, around: &Around) -> Result<Option<Login>> {
     let given = given(options, around);
     let kind = match (options.text("auth"), given.as_slice()) {
@@ -146,13 +146,13 @@ pub(super) fn choose(options: &Options, around: &Around) -> Result<Option<Login>
     Ok(Some(Login { method, mount: mount.to_owned() }))
 }
 
-/// Every login of which something is given, and what that is.
+/// Every login that is at least partly configured, and where.
 fn given(options: &Options, around: &Around) -> Vec<(Kind, String)> {
     let variable = |end: &str| options.credential(end).map(|_| format!("`{}`", options.variable(end)));
     let setting = |name: &str| options.text(name).map(|_| options.said_by(name));
     let pod = setting("kubernetes-token-file");
     let workflow = || {
-        // A role without an identity is still meant for the workflow's: the permission is what lacks.
+        // A role without an identity is still for the workflow's: only the permission is missing.
         let role = setting("role").filter(|_| around.has_identity || around.actions)?;
         Some(format!("{role} with the workflow's identity"))
     };
@@ -179,14 +179,15 @@ fn named(text: &str, options: &Options) -> Result<Kind> {
         return Ok(*kind);
     }
     let names: Vec<String> = KINDS.iter().map(|(_, name)| format!("`{name}`")).collect();
-    let error = options.unusable("auth", "names no method of login that is known here");
+    let error = options.unusable("auth", "is not a supported auth method");
     Err(match text {
-        "oidc" | "github-oidc" => error
-            .hint("The workflow's identity token is `jwt`; a mount of another name is said by `auth-mount`."),
-        "ldap" | "okta" | "radius" => {
-            error.hint(format!("It logs in as `userpass` does: `auth: userpass` and `auth-mount: {text}`."))
+        "oidc" | "github-oidc" => {
+            error.hint("For the workflow's identity token, use `jwt`; for another mount, set `auth-mount`.")
         }
-        _ => error.hint(format!("It is one of {}.", names.join(", "))),
+        "ldap" | "okta" | "radius" => {
+            error.hint(format!("It works like `userpass`: set `auth: userpass` and `auth-mount: {text}`."))
+        }
+        _ => error.hint(format!("Use one of {}.", names.join(", "))),
     })
 }
 
@@ -201,15 +202,15 @@ fn token(options: &Options, around: &Around) -> Result<Method> {
         Error::new(Code::Usage, format!("~/{TOKEN_FILE} cannot be read: {}", plain_reason(&error)))
             .hint("Log in again (`vault login`), or remove it.")
     })?;
-    // Editors end a file with a line break.
+    // Editors add a newline at the end of a file.
     let said_by = format!("`~/{TOKEN_FILE}`");
     let token = contents.value.expose().trim_ascii_end().to_vec();
     let value = clean(SecretValue::new(token), &said_by)?;
     Ok(Method::Token { value, said_by })
 }
 
-/// The token that `vault login` left. It belongs to the server of `VAULT_ADDR` and to the person at this machine: no
-/// workflow takes it, and no server gets it that a manifest names.
+/// The token that `vault login` stored. It belongs to the server of `VAULT_ADDR` and to this machine's user: it is not used
+/// in a workflow, or for a server from a manifest.
 fn token_file(options: &Options, around: &Around) -> Option<PathBuf> {
     let address = options.environment().text("VAULT_ADDR")?;
     let own = options.variable("ADDR") == "VAULT_ADDR" && around.address.is_also(address.trim());
@@ -228,9 +229,9 @@ fn approle(options: &Options) -> Result<Method> {
             let (plain, wrapped) = (options.variable("SECRET_ID"), options.variable("WRAPPED_SECRET_ID"));
             return Err(Error::new(
                 Code::Usage,
-                format!("{}: both `{plain}` and `{wrapped}` are given", options.id),
+                format!("{}: both `{plain}` and `{wrapped}` are set", options.id),
             )
-            .hint("Leave one of them out."));
+            .hint("Remove one of them."));
         }
     };
     Ok(Method::AppRole { role_id, secret_id })
@@ -238,14 +239,16 @@ fn approle(options: &Options) -> Result<Method> {
 
 fn username(options: &Options) -> Result<String> {
     let name = options.text("username").ok_or_else(|| lacks(options, Kind::Userpass, "username"))?;
-    // It becomes a part of the request's path.
+    // It becomes part of the request's path.
     if name.contains('/') || matches!(name, "" | "." | "..") {
-        return Err(options.unusable("username", "is no user name").hint("A user name has no slash."));
+        return Err(options
+            .unusable("username", "is not a valid user name")
+            .hint("A user name contains no slash."));
     }
     Ok(name.to_owned())
 }
 
-/// The audience of the workflow's token: GitHub's own where none is named (docs.github.com, "`OpenID` Connect
+/// The audience of the workflow's token: GitHub's default if none is set (docs.github.com, "`OpenID` Connect
 /// reference": the address of the repository's owner).
 fn audience(options: &Options) -> Option<String> {
     if let Some(named) = options.text("jwt-audience") {
@@ -256,7 +259,7 @@ fn audience(options: &Options) -> Option<String> {
     Some(format!("{}/{owner}", server.trim_end_matches('/')))
 }
 
-/// A credential that can be one.
+/// A valid credential.
 fn credential(options: &Options, end: &str) -> Result<Option<SecretValue>> {
     let Some(value) = options.credential(end).cloned() else { return Ok(None) };
     if end == "PASSWORD" {
@@ -265,7 +268,7 @@ fn credential(options: &Options, end: &str) -> Result<Option<SecretValue>> {
     clean(value, &format!("`{}`", options.variable(end))).map(Some)
 }
 
-/// A token or id: what goes into a header, and has neither blanks nor line breaks.
+/// A token or ID: it can be in a header, and has no spaces or line breaks.
 fn clean(value: SecretValue, said_by: &str) -> Result<SecretValue> {
     let bytes = value.expose();
     let Some(at) = bytes.iter().position(|byte| !byte.is_ascii_graphic()) else {
@@ -273,16 +276,16 @@ fn clean(value: SecretValue, said_by: &str) -> Result<SecretValue> {
     };
     let what = match bytes[at] {
         b'\n' | b'\r' => "a line break",
-        b' ' | b'\t' => "a blank",
-        _ => "something that is no ASCII letter, digit or sign",
+        b' ' | b'\t' => "a space",
+        _ => "a character that is not printable ASCII",
     };
-    Err(malformed(said_by, &format!("holds {what} at character {}", at + 1), &value))
+    Err(malformed(said_by, &format!("contains {what} at character {}", at + 1), &value))
 }
 
 /// A password: any text.
 fn text(value: SecretValue, said_by: &str) -> Result<SecretValue> {
     if std::str::from_utf8(value.expose()).is_err() {
-        return Err(malformed(said_by, "is no text", &value));
+        return Err(malformed(said_by, "is not text", &value));
     }
     Ok(value)
 }
@@ -292,7 +295,7 @@ fn malformed(said_by: &str, what: &str, value: &SecretValue) -> Error {
         .hint("Store it again as it was printed, without a line break at its end (`printf %s`, not `echo`).")
 }
 
-/// Credentials that are variables belong to the server that the variables name.
+/// Credentials in variables belong to the server in the variables.
 fn belongs_here(options: &Options, address: &Address, method: &Method) -> Result<()> {
     if matches!(method, Method::Jwt { token: Jwt::OfWorkflow(_), .. } | Method::Kubernetes { .. }) {
         return Ok(());
@@ -304,33 +307,36 @@ fn belongs_here(options: &Options, address: &Address, method: &Method) -> Result
 fn lacks(options: &Options, kind: Kind, what: &str) -> Error {
     Error::new(
         Code::Usage,
-        format!("{}: a login by `{}` needs `{what}`, which is not given", options.id, kind.name()),
+        format!("{}: the auth method `{}` needs `{what}`, which is not set", options.id, kind.name()),
     )
-    .hint(format!("Give `{what}`, or say by `auth` which other login is meant."))
+    .hint(format!("Set `{what}`, or choose another method with `auth`."))
 }
 
 fn ambiguous(options: &Options, several: &[(Kind, String)]) -> Error {
     let each: Vec<String> =
-        several.iter().map(|(kind, said)| format!("`{}` by {said}", kind.name())).collect();
-    Error::new(Code::Usage, format!("{}: more than one login is given: {}", options.id, each.join(" and ")))
-        .hint(format!(
-            "Take one of them out, or say which one is meant: `sources: {{ {}: {{ auth: {} }} }}`.",
-            options.id,
-            several.first().map_or("", |(kind, _)| kind.name())
-        ))
+        several.iter().map(|(kind, said)| format!("`{}` from {said}", kind.name())).collect();
+    Error::new(
+        Code::Usage,
+        format!("{}: more than one login is configured: {}", options.id, each.join(" and ")),
+    )
+    .hint(format!(
+        "Remove one of them, or choose one: `sources: {{ {}: {{ auth: {} }} }}`.",
+        options.id,
+        several.first().map_or("", |(kind, _)| kind.name())
+    ))
 }
 
 fn nothing(options: &Options) -> Error {
     let id = &options.id;
     let (token, role_id, secret_id) =
         (options.variable("TOKEN"), options.variable("ROLE_ID"), options.variable("SECRET_ID"));
-    Error::new(Code::SourceUnknown, format!("{id}: there is nothing to log in with"))
+    Error::new(Code::SourceUnknown, format!("{id}: no login configured"))
         .hint(format!(
-            "By the workflow's identity, without a stored secret:\npermissions:\n  id-token: write\n  contents: read\nand the role in the manifest: `sources: {{ {id}: {{ role: … }} }}`{}",
-            if id.as_str() == "vault" { ", or `vault-role: …` below `with:`." } else { "." }
+            "With the workflow's identity, without a stored secret:\npermissions:\n  id-token: write\n  contents: read\nand the role in the manifest: `sources: {{ {id}: {{ role: … }} }}`{}",
+            if id.as_str() == "vault" { ", or `vault-role: …` under `with:`." } else { "." }
         ))
         .hint(format!(
-            "Or a login in the step's `env:`: `{token}`, or `{role_id}` and `{secret_id}`. docs/sources/vault.md has all of them."
+            "Or a login in the step's `env:`: `{token}`, or `{role_id}` and `{secret_id}`. docs/sources/vault.md lists all methods."
         ))
 }
 
@@ -344,6 +350,6 @@ impl fmt::Display for Login {
             Method::Userpass { .. } => Kind::Userpass,
             Method::Kubernetes { .. } => Kind::Kubernetes,
         };
-        write!(f, "the login by `{}` at `auth/{}`", kind.name(), self.mount)
+        write!(f, "the login with `{}` at `auth/{}`", kind.name(), self.mount)
     }
 }

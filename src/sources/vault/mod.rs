@@ -1,4 +1,4 @@
-//! The `vault` source: `HashiCorp` Vault and `OpenBao`, whose interfaces are the same as far as they are used here.
+//! The `vault` source: `HashiCorp` Vault and `OpenBao`, whose APIs are the same as far as they are used here.
 
 mod address;
 mod ask;
@@ -38,7 +38,7 @@ pub struct Vault {
     id: SourceId,
     /// The mount of conventional references.
     mount: String,
-    /// What `kv-version` says, for where the server does not.
+    /// The setting `kv-version`, if the server does not report it.
     kv_version: Option<Engine>,
     login: Login,
     transport: Transport,
@@ -46,11 +46,11 @@ pub struct Vault {
     remarks: Vec<Remark>,
     mounts: Mounts,
     session: Mutex<State>,
-    /// What was read: an import and a reference that mean one item get one answer, and one lease.
+    /// What was read: an import and a reference to the same item share one response, and one lease.
     answers: std::sync::Mutex<BTreeMap<At, Outcome>>,
 }
 
-/// How far the login is.
+/// The state of the login.
 enum State {
     Out,
     In(Arc<Session>),
@@ -104,7 +104,7 @@ impl Source for Vault {
 }
 
 impl Vault {
-    /// The token to read with. The first who asks logs in.
+    /// The token to read with. The first caller logs in.
     async fn session(&self) -> Result<Arc<Session>, Refused> {
         let mut state = self.session.lock().await;
         let logged_in = match &*state {

@@ -1,7 +1,8 @@
-//! What is mounted where: asked once for each mount, in a way that needs no right to list mounts and uses up no token.
+//! What is mounted where: requested once for each mount, in a way that needs no permission to list mounts and does not count
+//! as a use of the token.
 //!
-//! `sys/internal/ui/mounts/PATH` tells the mount of a path to everyone who may do anything below it, and to nobody else
-//! (it is what Vault's own client asks before `vault kv get`).
+//! `sys/internal/ui/mounts/PATH` reports the mount of a path to every token that has any permission below it (Vault's own
+//! client uses it for `vault kv get`).
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -12,7 +13,7 @@ use super::refusal::{fault, no_vault, nowhere};
 use super::transport::{Question, Said, Transport, Trouble};
 use crate::sources::{Refused, net};
 
-/// What answers at a path.
+/// The engine at a path.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Engine {
     /// The key/value engine without versions.
@@ -31,25 +32,25 @@ pub(super) struct Mount {
     pub(super) engine: Engine,
 }
 
-/// Where a path leads.
+/// The mount of a path.
 #[derive(Clone)]
 pub(super) enum Place {
     Known(Mount),
-    /// The server does not say, and `kv-version` does.
+    /// The server does not report it, but `kv-version` is set.
     Set(Mount),
-    /// The server does not say: there is no such mount, or no right below it. Vault answers both alike.
+    /// The server does not report it: there is no such mount, or no permission below it. Vault's answer is the same.
     Untold,
     Nowhere(Refused),
 }
 
-/// The mounts that are known.
+/// The known mounts.
 #[derive(Default)]
 pub(super) struct Mounts {
     known: Mutex<Vec<Mount>>,
 }
 
 impl Mounts {
-    /// Where each path leads, in the same order.
+    /// The mount of each path, in the same order.
     pub(super) async fn of(
         &self,
         id: &str,
@@ -60,8 +61,8 @@ impl Mounts {
         let mut places: Vec<Option<Place>> =
             paths.iter().map(|path| self.known(path).map(Place::Known)).collect();
         let mut depth = 1;
-        // One question for all paths with the same first part; where that was not the mount of them all, one for all
-        // with the same two parts, and so on. No mount lies below another.
+        // One request for all paths with the same first part; if that is not the mount of them all, one for all
+        // with the same two parts, and so on. Mounts are never nested.
         while places.iter().any(Option::is_none) {
             let mut asked: BTreeMap<&str, usize> = BTreeMap::new();
             for (at, path) in paths.iter().enumerate().filter(|(at, _)| places[*at].is_none()) {
@@ -82,7 +83,7 @@ impl Mounts {
                 }
             }
             for (place, path) in places.iter_mut().zip(paths).filter(|(place, _)| place.is_none()) {
-                // What is wrong with the server is wrong for every path that it has not told of.
+                // A problem with the server affects every path that it has not reported yet.
                 *place = self.known(path).map(Place::Known).or_else(|| wrong.clone());
             }
             depth += 1;
@@ -90,7 +91,7 @@ impl Mounts {
         places.into_iter().map(|place| place.unwrap_or(Place::Untold)).collect()
     }
 
-    /// Keeps what was found out about a mount.
+    /// Remembers a mount.
     pub(super) fn remember(&self, mount: Mount) {
         let mut known = self.lock();
         if !known.contains(&mount) {
@@ -98,7 +99,7 @@ impl Mounts {
         }
     }
 
-    /// The mount of a path, when it was found out before.
+    /// The mount of a path, if it is known.
     pub(super) fn known(&self, path: &str) -> Option<Mount> {
         self.lock().iter().find(|mount| holds(mount, path)).cloned()
     }
@@ -108,7 +109,7 @@ impl Mounts {
     }
 }
 
-/// Whether a token is still good for a mount that it was good for before; also a question that uses up nothing.
+/// Whether a token is still valid for a mount that it was valid for before; this does not count as a use, either.
 pub(super) async fn is_open(mount: &str, transport: &Transport, session: &Session) -> Option<bool> {
     let question = question(mount);
     let said = transport.ask_plainly(&question, Some(&session.token)).await.ok()?;
@@ -127,7 +128,7 @@ fn question(path: &str) -> Question {
     Question::get(format!("sys/internal/ui/mounts/{path}"))
 }
 
-/// The mount of a path; `None` where the server does not tell.
+/// The mount of a path; `None` if the server does not report it.
 async fn one(
     id: &str,
     path: &str,
@@ -142,7 +143,7 @@ async fn one(
             None => Err(no_vault(id, &said, transport)),
         },
         404 if transport.namespace().is_some() && said.is_json() => Err(nowhere(id, path, transport)),
-        // A proxy that keeps `sys/` from clients answers so as well.
+        // A proxy that blocks `sys/` has the same response.
         403..=405 => Ok(None),
         _ => Err(fault(id, &said, transport).await),
     }
@@ -152,7 +153,7 @@ fn mount(said: &Said) -> Option<Mount> {
     let path = said.text("/data/path")?.trim_matches('/').to_owned();
     let engine = match (said.text("/data/type")?, said.text("/data/options/version")) {
         ("kv", Some("2")) => Engine::Kv2,
-        // `generic` is what the first version was called.
+        // `generic` is the old name of version 1.
         ("kv" | "generic", _) => Engine::Kv1,
         _ => Engine::Other,
     };

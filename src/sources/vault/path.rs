@@ -1,41 +1,41 @@
-//! The path of an item, as references have it.
+//! The path of an item in references.
 
 use crate::sources::Refused;
 
-/// Takes the item of a reference and returns its path: mount and item, without a slash at either end. A `v1/` in front
-/// is the API's, and is passed over; a mount of that name is reached by `v1/v1/`.
+/// Takes the item of a reference and returns its path: mount and item, without a slash at either end. A leading `v1/`
+/// is the API's, and is ignored; for a mount of that name, write `v1/v1/`.
 ///
 /// # Errors
-/// A sentence for what cannot be a path.
+/// What is wrong with the path.
 pub(super) fn parse<'a>(reference: &str, item: &'a str) -> Result<&'a str, Refused> {
     let path = written(item);
     let wrong = |what: &str, remedy: &str| Err(Refused::failed(format!("{reference}: {what}"), remedy));
     if path.is_empty() {
-        return wrong("there is no path", "Write the mount and the item: `secret/claude-bot/anthropic`.");
+        return wrong("the path is missing", "Write the mount and the item: `secret/claude-bot/anthropic`.");
     }
     if path.ends_with('/') {
         return wrong(
-            "it ends in a slash, which is a folder of items",
-            "Name the item, without a slash at the end; everything in a folder is `folder/*`.",
+            "it ends with a slash, which means a folder",
+            "Write the item without a slash at the end. To import everything in a folder, use `folder/*`.",
         );
     }
     if path == "sys" || path.starts_with("sys/") {
         return wrong(
-            "`sys/` is the server's own, and holds no secrets",
-            "Name the mount of a secrets engine.",
+            "`sys/` is for the server itself, and contains no secrets",
+            "Use the mount of a secrets engine.",
         );
     }
     folder(reference, path)?;
     Ok(path)
 }
 
-/// A path without what people write in front of it: a slash, and the API's `v1/`.
+/// A path without common prefixes: a slash, and the API's `v1/`.
 pub(in crate::sources) fn written(item: &str) -> &str {
     let path = item.strip_prefix('/').unwrap_or(item);
     path.strip_prefix("v1/").unwrap_or(path)
 }
 
-/// As [`parse`], for what items' paths start with: a folder, or a part of a name.
+/// As [`parse`], for a prefix of items' paths: a folder, or a part of a name.
 pub(super) fn parse_prefix<'a>(reference: &str, prefix: &'a str) -> Result<&'a str, Refused> {
     let path = written(prefix);
     folder(reference, path.strip_suffix('/').unwrap_or(path))?;
@@ -43,7 +43,7 @@ pub(super) fn parse_prefix<'a>(reference: &str, prefix: &'a str) -> Result<&'a s
 }
 
 fn folder(reference: &str, path: &str) -> Result<(), Refused> {
-    // The server would take these away, and answer with what lies elsewhere.
+    // The server would normalise these, and return another item.
     if path.split('/').any(|part| matches!(part, "" | "." | "..")) {
         return Err(Refused::failed(
             format!("{reference}: a part of its path is empty, `.` or `..`"),
@@ -58,7 +58,7 @@ pub(super) fn head(path: &str, count: usize) -> &str {
     path.match_indices('/').nth(count.saturating_sub(1)).map_or(path, |(at, _)| &path[..at])
 }
 
-/// What of a path lies below a mount; `None` when it does not.
+/// The part of a path below a mount; `None` if it is not below it.
 pub(in crate::sources) fn below<'a>(path: &'a str, mount: &str) -> Option<&'a str> {
     path.strip_prefix(mount)?.strip_prefix('/')
 }

@@ -1,4 +1,4 @@
-//! Reading one item: of the key/value engine with versions or without, or of another engine by its path.
+//! Reads one item: from the key/value engine with or without versions, or from another engine by its path.
 
 use std::time::{Duration, SystemTime};
 
@@ -14,7 +14,7 @@ use crate::secret::SecretValue;
 use crate::sources::field::wipe;
 use crate::sources::{Found, Refused};
 
-/// Where an item is, however its reference is written.
+/// The place of an item, regardless of how its reference is written.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct At {
     /// The mount's path.
@@ -24,32 +24,32 @@ pub(super) struct At {
     pub(super) version: Option<u64>,
 }
 
-/// An item to be read.
+/// An item to read.
 pub(super) struct Target {
-    /// Its reference, for people.
+    /// Its reference, for messages.
     pub(super) what: String,
     pub(super) at: At,
 }
 
-/// What came of reading an item.
+/// The result of reading an item.
 #[derive(Clone)]
 pub(super) enum Outcome {
     Found(Found),
     Absent,
-    /// The server refuses this path; why, is found out when everything was read.
+    /// The server refuses this path; the reason is found out after all items were read.
     Forbidden {
         path: String,
     },
     Refused(Refused),
 }
 
-/// What reads with one token from one server.
+/// Reads from one server with one token.
 pub(super) struct Reader<'a> {
     pub(super) transport: &'a Transport,
     pub(super) session: &'a Session,
 }
 
-/// What a path said, read as one version of the key/value engine.
+/// The response for a path, interpreted as one version of the key/value engine.
 struct Shape {
     said: Said,
     path: String,
@@ -65,8 +65,8 @@ impl Reader<'_> {
         done.unwrap_or_else(Outcome::Refused)
     }
 
-    /// Reads an item of a mount whose engine is only said to be this one. Without versions, a path with `data/` in it is
-    /// just another item, and what is not there is no absence of the one that was meant.
+    /// Reads an item of a mount whose engine is only known from `kv-version`. Without versions, a path with `data/` in it is
+    /// just another item, and its absence does not mean that the requested item is absent.
     pub(super) async fn read_as_set(&self, target: &Target, engine: Engine) -> Outcome {
         let outcome = self.read(target, engine).await;
         if !matches!((&outcome, engine), (Outcome::Absent, Engine::Kv2)) {
@@ -74,15 +74,15 @@ impl Reader<'_> {
         }
         match self.ask_plain(target).await {
             Ok(Shape { said, .. }) if said.is_good() => Outcome::Refused(Refused::failed(
-                format!("{}: the mount `{}` keeps no versions", target.what, target.at.mount),
-                "Say `kv-version: 1`, or leave it out.",
+                format!("{}: the mount `{}` does not keep versions", target.what, target.at.mount),
+                "Set `kv-version: 1`, or remove it.",
             )),
             _ => outcome,
         }
     }
 
-    /// Reads an item where the server does not tell the engine: by the shape of what it says. What was found out about
-    /// the mount comes along.
+    /// Reads an item if the server does not report the engine: by the shape of the response. Also returns what was found out
+    /// about the mount.
     pub(super) async fn read_by_shape(&self, target: &Target) -> (Outcome, Option<Mount>) {
         self.shaped(target).await.unwrap_or_else(|refused| (Outcome::Refused(refused), None))
     }
@@ -101,7 +101,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A version was named that is not there: whether there is the item tells one mistake from another.
+    /// The requested version does not exist: whether the item exists distinguishes two mistakes.
     async fn without_version(&self, target: &Target, version: u64) -> Result<Outcome, Refused> {
         let Shape { said, .. } = self.ask_versioned(target, None).await?;
         if said.is_nothing_there() {
@@ -111,7 +111,7 @@ impl Reader<'_> {
         let newest = newest.map(|newest| format!("; the newest is {newest}")).unwrap_or_default();
         Err(Refused::failed(
             format!("{}: there is no version {version}{newest}", target.what),
-            "Correct the part after `@`, or leave it out for the newest. (Old versions go when there are more than `max_versions`.)",
+            "Correct the part after `@`, or remove it to get the newest version. (Vault deletes old versions beyond `max_versions`.)",
         ))
     }
 
@@ -126,15 +126,15 @@ impl Reader<'_> {
             404 if said.is_nothing_there() => Ok(Outcome::Absent),
             404 if is_of_other_version(&said) => Err(Refused::failed(
                 format!("{}: the mount `{}` keeps versions", target.what, target.at.mount),
-                "Say `kv-version: 2`, or leave it out.",
+                "Set `kv-version: 2`, or remove it.",
             )),
             404 => Err(nowhere(&target.what, &path, self.transport)),
             400 | 405 if engine == Engine::Other => Err(Refused::failed(
                 format!(
-                    "{}: the engine at `{}` does not hand that out (status {})",
+                    "{}: the engine at `{}` does not return that (status {})",
                     target.what, target.at.mount, said.status
                 ),
-                "Only what is read by a path (`vault read`) can be a secret here: is this its path, is it configured?",
+                "Only paths that `vault read` can read are supported: check the path, and that the engine is configured.",
             )),
             _ => Err(fault(&target.what, &said, self.transport).await),
         }
@@ -160,10 +160,10 @@ impl Reader<'_> {
             // It may be there in the one version of the engine or not be there in the other.
             (404, 403) => Err(Refused::failed(
                 format!(
-                    "{}: it cannot be told whether the mount `{}` keeps versions",
+                    "{}: cannot determine whether the mount `{}` keeps versions",
                     target.what, target.at.mount
                 ),
-                "Say it by `kv-version: 2` or `kv-version: 1`. (Does something before the server keep `sys/internal/ui/mounts` from clients?)",
+                "Set `kv-version: 2` or `kv-version: 1`. (Something in front of the server may block `sys/internal/ui/mounts`.)",
             )),
             (404, 404) => Err(nowhere(&target.what, &one.path, self.transport)),
             _ => Err(fault(&target.what, &two.said, self.transport).await),
@@ -191,7 +191,7 @@ impl Reader<'_> {
         Ok(Shape { said, path: question.path().to_owned() })
     }
 
-    /// A version of an item: its data, or what became of it.
+    /// A version of an item: its data, or that it was deleted.
     fn version(&self, target: &Target, mut said: Said) -> Outcome {
         let number = said.number("/data/metadata/version");
         let changed = said.text("/data/metadata/created_time").and_then(time);
@@ -213,7 +213,7 @@ impl Reader<'_> {
         }
     }
 
-    /// What a path without versions holds.
+    /// The content of a path without versions.
     fn content(&self, target: &Target, mut said: Said) -> Outcome {
         // The first version of the key/value engine names a time and gives no lease.
         let leased = said.text("/lease_id").is_some();
@@ -225,7 +225,7 @@ impl Reader<'_> {
             self.session.has_leased();
         }
         let lease = lasts.and_then(|seconds| SystemTime::now().checked_add(Duration::from_secs(seconds)));
-        // What was made with a token ends with it.
+        // What was created with a token expires with it.
         let ends = self.session.ends.filter(|_| leased);
         let expires = lease.into_iter().chain(ends).min();
         Outcome::Found(Found { value, place: target.at.place(None), version: None, changed: None, expires })
@@ -242,7 +242,7 @@ impl At {
 }
 
 impl Said {
-    /// An object of the answer as JSON text, taken out of it.
+    /// An object of the response as JSON text, taken out of it.
     fn take_object(&mut self, pointer: &str) -> Option<SecretValue> {
         let mut value = self.take(pointer).filter(Value::is_object)?;
         let text = serde_json::to_vec(&value);
@@ -251,20 +251,19 @@ impl Said {
     }
 }
 
-/// What a mount with versions says to a path without `data/`: nothing, and a warning.
+/// The response of a mount with versions for a path without `data/`: nothing, and a warning.
 fn is_of_other_version(said: &Said) -> bool {
     said.status == 404 && said.get("/errors").is_none() && said.get("/data").is_none()
 }
 
 fn without_versions(target: &Target) -> Refused {
     Refused::failed(
-        format!("{}: the mount `{}` keeps no versions", target.what, target.at.mount),
-        "Leave out the part after `@`, or keep the secret in a key/value engine of version 2.",
+        format!("{}: the mount `{}` does not keep versions", target.what, target.at.mount),
+        "Remove the part after `@`, or store the secret in a key/value engine of version 2.",
     )
 }
 
-/// Somebody took this version away: it is not the same as never having been there, and what another source has may be what
-/// was to be replaced.
+/// This version was deleted, which is not the same as absent: another source may have the value that was replaced.
 fn gone(target: &Target, version: Option<u64>, deleted: Option<SystemTime>) -> Refused {
     let Target { what, at: At { mount, item, .. } } = target;
     let number = version.map(|version| version.to_string()).unwrap_or_default();
@@ -273,13 +272,13 @@ fn gone(target: &Target, version: Option<u64>, deleted: Option<SystemTime>) -> R
         Some(at) => Refused::failed(
             format!("{what}: version {number} was deleted on {}", humantime::format_rfc3339_seconds(at)),
             format!(
-                "Bring it back: `vault kv undelete -mount={mount} -versions={number} '{item}'`. When it is gone for good, remove what is left of it: {remove}."
+                "Restore it: `vault kv undelete -mount={mount} -versions={number} '{item}'`. If it should stay deleted, remove its metadata: {remove}."
             ),
         ),
         None => Refused::failed(
             format!("{what}: version {number} was destroyed"),
             format!(
-                "Write a new one: `vault kv put -mount={mount} '{item}' value=-`. When it is gone for good, remove what is left of it: {remove}."
+                "Write a new version: `vault kv put -mount={mount} '{item}' value=-`. If it should stay deleted, remove its metadata: {remove}."
             ),
         ),
     }

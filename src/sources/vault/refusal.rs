@@ -1,9 +1,9 @@
-//! Why there is no value, as a person can act on it: decided by status and the shape of an answer, never by its words.
+//! Why there is no value, with a remedy: decided by the status and the shape of a response, never by its words.
 
 use super::transport::{Said, Transport};
 use crate::sources::Refused;
 
-/// What a server says of itself, when it cannot do its work.
+/// A server's state in which it cannot serve requests.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Health {
     Uninitialised,
@@ -14,7 +14,7 @@ pub(super) enum Health {
 }
 
 impl Health {
-    /// What `sys/health` says (developer.hashicorp.com/vault/api-docs/system/health).
+    /// The response of `sys/health` (developer.hashicorp.com/vault/api-docs/system/health).
     pub(super) fn of(said: &Said) -> Option<Self> {
         let is = |name: &str| said.get(name).and_then(serde_json::Value::as_bool);
         Some(if !is("/initialized")? {
@@ -31,7 +31,7 @@ impl Health {
     }
 }
 
-/// A status that is no answer to the question `what`: what the server says of itself, else the status.
+/// An error status for the request `what`: the server's state, else the status.
 pub(super) async fn fault(what: &str, said: &Said, transport: &Transport) -> Refused {
     let server = transport.server();
     if !said.is_json() {
@@ -41,48 +41,48 @@ pub(super) async fn fault(what: &str, said: &Said, transport: &Transport) -> Ref
     let (state, remedy) = match health {
         Some(Health::Uninitialised) => (
             "is not initialised: it is a new server, without keys and secrets",
-            "Is it the right server? Otherwise set it up with `vault operator init`.",
+            "Check that it is the right server. If so, initialise it with `vault operator init`.",
         ),
         Some(Health::Sealed) => (
-            "is sealed: nobody can read from it",
-            "Unseal it with `vault operator unseal`, or look in its log why it does not unseal itself.",
+            "is sealed",
+            "Unseal it with `vault operator unseal`, or check in its log why auto-unseal failed.",
         ),
         Some(Health::Standby) => (
-            "is a standby node, and does not reach the active one",
-            "Name the address of the whole cluster by `addr`, or look at the cluster's state: `vault operator members`.",
+            "is a standby node that cannot reach the active one",
+            "Set `addr` to the address of the whole cluster, or check the cluster's state: `vault operator members`.",
         ),
         Some(Health::Secondary) => (
-            "is a secondary for disaster recovery, which hands out nothing",
-            "Name the address of the primary cluster by `addr`.",
+            "is a disaster recovery secondary, which serves no secrets",
+            "Set `addr` to the address of the primary cluster.",
         ),
         _ if said.status == 429 => {
-            ("refuses so many requests (429)", "Raise the rate limit quota of the path, or run this later.")
+            ("is rate limiting requests (429)", "Raise the rate limit quota of the path, or run this later.")
         }
         _ => {
             return Refused::failed(
                 format!("{what}: {server} answered with status {}", said.status),
-                "Look into the server's log for this request.",
+                "Check the server's log for this request.",
             );
         }
     };
     Refused::failed(format!("{what}: {server} {state}"), remedy)
 }
 
-/// An answer that no Vault gives.
+/// A response that is not from Vault.
 pub(super) fn no_vault(what: &str, said: &Said, transport: &Transport) -> Refused {
     let server = transport.server();
     let remedy = if transport.is_plain() {
-        "Does the server speak TLS? Then its address starts with `https://`. Or it is another server."
+        "If the server uses TLS, its address must start with `https://`. Otherwise, check that it is the right server."
     } else {
-        "Is it another server's address, or does a proxy before it answer?"
+        "Check that the address is the server's, and whether a proxy in front of it answers."
     };
     Refused::failed(
-        format!("{what}: {server} answered with status {} and not as Vault does", said.status),
+        format!("{what}: {server} answered with status {}, but not like Vault", said.status),
         remedy,
     )
 }
 
-/// The namespace is not there, or nothing is mounted at a path: a status 404 with errors in it.
+/// The namespace does not exist, or nothing is mounted at a path: a status 404 with errors in it.
 pub(super) fn nowhere(what: &str, path: &str, transport: &Transport) -> Refused {
     let server = transport.server();
     match transport.namespace() {
@@ -92,7 +92,7 @@ pub(super) fn nowhere(what: &str, path: &str, transport: &Transport) -> Refused 
         ),
         None => Refused::failed(
             format!("{what}: {server} has nothing mounted for `{path}`"),
-            "Correct the mount, which is the first part of the reference; in a namespace, name that by `namespace`.",
+            "Correct the mount, which is the first part of the reference. If it is in a namespace, set `namespace`.",
         ),
     }
 }

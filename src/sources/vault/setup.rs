@@ -1,4 +1,4 @@
-//! Opens the source: from what is said of it to a way to its server and a login. No request is made here.
+//! Opens the source: from its settings to a server and a login. It makes no requests.
 
 use std::path::Path;
 
@@ -18,22 +18,19 @@ use crate::sources::{Opening, Options, Remark};
 
 /// The mount of conventional references, and of Vault's own examples.
 pub(in crate::sources) const MOUNT: &str = "secret";
-/// What Vault's own client reads and this source does not, with what stands for it here.
+/// Variables of Vault's own client that this source ignores, with the alternative.
 const UNREAD: &[(&str, &str)] = &[
-    (
-        "SKIP_VERIFY",
-        "TLS is always checked. Name the authority of the server's certificate by `ca-certificates`.",
-    ),
-    ("CAPATH", "Name one file by `ca-certificates`; it may hold several certificates."),
-    ("TLS_SERVER_NAME", "Name the server in `addr` as its certificate does."),
-    ("PROXY_ADDR", "A proxy is named by HTTPS_PROXY, what goes past it by NO_PROXY."),
-    ("HTTP_PROXY", "A proxy is named by HTTPS_PROXY, what goes past it by NO_PROXY."),
+    ("SKIP_VERIFY", "TLS certificates are always verified. Add the server's CA to `ca-certificates`."),
+    ("CAPATH", "Set `ca-certificates` to one file; it can contain several certificates."),
+    ("TLS_SERVER_NAME", "Use the server name of the certificate in `addr`."),
+    ("PROXY_ADDR", "Set a proxy in HTTPS_PROXY, and hosts that bypass it in NO_PROXY."),
+    ("HTTP_PROXY", "Set a proxy in HTTPS_PROXY, and hosts that bypass it in NO_PROXY."),
 ];
 
-/// Opens it; `None` when there is no address, or when only variables speak of a server and none of a login.
+/// Opens it; `None` if there is no address, or if only variables set a server and none sets a login.
 ///
 /// # Errors
-/// What is wrong with a setting or a credential, with who said it.
+/// What is wrong with a setting or a credential, and where it was set.
 pub(in crate::sources) fn open(options: Options, opening: &Opening) -> Result<Option<Vault>> {
     let Some(addr) = options.text("addr") else { return Ok(None) };
     let address = Address::parse(addr, &options.said_by("addr"))?;
@@ -69,7 +66,7 @@ fn mount(options: &Options) -> Result<String> {
     let mount = options.text("mount").unwrap_or(MOUNT).trim_matches('/');
     if mount.split('/').any(|part| matches!(part, "" | "." | "..")) {
         return Err(options
-            .unusable("mount", "is no path of a mount")
+            .unusable("mount", "is not a valid mount path")
             .hint("Write it as `secret` or `team/kv`."));
     }
     Ok(mount.to_owned())
@@ -82,7 +79,7 @@ fn kv_version(options: &Options) -> Result<Option<Engine>> {
         Some("2") => Ok(Some(Engine::Kv2)),
         Some(_) => Err(options
             .unusable("kv-version", "is neither 1 nor 2")
-            .hint("Write `1` or `2`, or leave it out: most servers tell it.")),
+            .hint("Set `1` or `2`, or remove it: most servers report it.")),
     }
 }
 
@@ -97,13 +94,13 @@ fn namespace(options: &Options) -> Result<Option<HeaderValue>> {
         _ => Err(options
             .unusable(
                 "namespace",
-                "is no namespace: it holds a blank, a line break or a letter outside of ASCII",
+                "is not a valid namespace: it contains a space, a line break or a non-ASCII letter",
             )
             .hint("Write it as `team-a` or `org/team-a`.")),
     }
 }
 
-/// A client with what TLS is told of this server alone; `None` when that is nothing.
+/// A client with the TLS settings of this server; `None` if there are none.
 fn client(options: &Options, network: &Network, workspace: &Path) -> Result<Option<Client>> {
     let read = |setting: &str, read: fn(&str, &Path, &str) -> Result<Vec<u8>>| {
         let text = options.text(setting);
@@ -126,18 +123,17 @@ fn client(options: &Options, network: &Network, workspace: &Path) -> Result<Opti
 }
 
 fn half(options: &Options, given: &str, other: &str) -> Error {
-    let fact = format!("{} is given, and `{other}` is not", options.said_by(given));
-    Error::new(Code::Usage, fact)
-        .hint(format!("Give `{other}` as well: the one is of no use without the other."))
+    let fact = format!("{} is set, but `{other}` is not", options.said_by(given));
+    Error::new(Code::Usage, fact).hint(format!("Set `{other}` as well."))
 }
 
-/// What is worth a warning about the settings.
+/// The warnings about the settings.
 fn remarks(options: &Options, address: &Address) -> Vec<Remark> {
     let unread = UNREAD.iter().filter_map(|(end, remedy)| {
         let name = options.variable(end);
         let text = options.environment().text(&name)?;
         let off = matches!(text.to_ascii_lowercase().as_str(), "0" | "f" | "false");
-        (!off).then(|| Remark { text: format!("{name} is not read"), remedy: Some((*remedy).to_owned()) })
+        (!off).then(|| Remark { text: format!("{name} is ignored"), remedy: Some((*remedy).to_owned()) })
     });
     let in_clear = address.is_plain() && address.is_elsewhere();
     let plain = in_clear.then(|| Remark::in_clear(&options.id, &address.server(), "addr"));

@@ -1,7 +1,7 @@
-//! Questions to the server and what it says: the requests of `vaultrs`, sent by the one network policy of the run.
+//! Requests to the server and its responses: the requests of `vaultrs`, sent with the network policy of the run.
 //!
-//! `vaultrs` knows method, path and body of a request. Its own client would follow redirects with the token, stop the
-//! program at a malformed address or header, and put answers into its errors (vaultrs 0.8, rustify 0.7).
+//! `vaultrs` knows method, path and body of a request. Its own client would follow redirects with the token, panic
+//! for a malformed address or header, and put responses into its errors (vaultrs 0.8, rustify 0.7).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -25,13 +25,13 @@ use crate::sources::{Refusal, Refused};
 
 const TOKEN: HeaderName = HeaderName::from_static("x-vault-token");
 const NAMESPACE: HeaderName = HeaderName::from_static("x-vault-namespace");
-/// Agents and proxies of Vault may refuse what lacks it, as a browser's requests do.
+/// Vault's agents and proxies may refuse requests without it, to protect from browsers.
 const REQUEST: HeaderName = HeaderName::from_static("x-vault-request");
 
-/// The way to one server.
+/// The connection to one server.
 pub(super) struct Transport {
     network: Arc<Network>,
-    /// The client that has a trust or an identity of its own.
+    /// The client with its own CA certificates or client certificate.
     own: Option<Client>,
     address: Address,
     namespace: Option<HeaderValue>,
@@ -44,32 +44,32 @@ pub(super) struct Question {
     path: String,
     query: Option<String>,
     body: Option<Zeroizing<Vec<u8>>>,
-    /// Whether it is about the server itself, which no namespace but the root answers.
+    /// Whether it is about the server itself, which only the root namespace answers.
     of_server: bool,
     /// How often it was sent.
     sent: AtomicU32,
 }
 
-/// What the server said. It has no `Debug`: it may hold a value. What is left of it is wiped when it is dropped.
+/// A response of the server. It has no `Debug`, because it may contain a value; it is wiped when it is dropped.
 pub(super) struct Said {
     /// The status.
     pub(super) status: u16,
     json: Option<Value>,
 }
 
-/// Why there is nothing that the server said.
+/// Why there is no response of the server.
 #[derive(Clone)]
 pub(super) enum Trouble {
-    /// No answer came.
+    /// There was no response.
     Network(Failure),
-    /// It points to another server, which must not get the token; holds that server's address.
+    /// It redirects to another server, which must not get the token; holds that server's address.
     SentOn(String),
-    /// No request can be made.
+    /// The request cannot be made.
     NoClient(Refusal),
 }
 
 impl Transport {
-    /// The way to a server. `own` is a client with a trust or an identity of its own.
+    /// The connection to a server. `own` is a client with its own CA certificates or client certificate.
     pub(super) fn new(
         network: Arc<Network>,
         own: Option<Client>,
@@ -89,17 +89,17 @@ impl Transport {
         self.address.server()
     }
 
-    /// Whether it is reached by plain `http://`.
+    /// Whether its address is plain `http://`.
     pub(super) fn is_plain(&self) -> bool {
         self.address.is_plain()
     }
 
-    /// The namespace that every request names.
+    /// The namespace of every request.
     pub(super) fn namespace(&self) -> Option<&str> {
         self.namespace.as_ref().and_then(|name| name.to_str().ok())
     }
 
-    /// Asks, again where that may help.
+    /// Sends a request, and retries if that may help.
     pub(super) async fn ask(
         &self,
         question: &Question,
@@ -108,7 +108,7 @@ impl Transport {
         self.send(question, token, net::is_transient, self.network.deadline()).await
     }
 
-    /// Asks, and takes any answer as it is.
+    /// Sends a request, and returns any response as it is.
     pub(super) async fn ask_plainly(
         &self,
         question: &Question,
@@ -117,17 +117,17 @@ impl Transport {
         self.send(question, token, |_| false, self.network.deadline()).await
     }
 
-    /// Tells the server something at the end, also when the time of the sources is over; it has a time of its own for that.
+    /// Sends a last request, even after the deadline of the sources; it has its own time limit.
     pub(super) async fn tell_at_the_end(&self, question: &Question, token: &SecretValue, limit: Duration) {
-        // What goes wrong here is nothing that anybody could do something about.
+        // Nothing can be done about a failure here.
         let _ = self.send(question, Some(token), |_| false, Instant::now() + limit).await;
     }
 
-    /// How the server is, as it says itself, asked once; `None` when it does not say.
+    /// The server's own state, requested once; `None` if it does not report it.
     pub(super) async fn health(&self) -> Option<Health> {
         let ask = || async {
             let question = Question { of_server: true, ..Question::get("sys/health") };
-            // Its status is no success in most states that are asked for.
+            // Its status is an error in most of the relevant states.
             self.ask_plainly(&question, None).await.ok().and_then(|said| Health::of(&said))
         };
         *self.health.get_or_init(ask).await
@@ -152,7 +152,7 @@ impl Transport {
             let make = || self.request(&client, question, &url, token.as_ref());
             let answer = self.network.send_by(deadline, make, &again).await.map_err(Trouble::Network)?;
             let Some(next) = redirect(&answer, &url) else { return Ok(Said::of(&answer)) };
-            // A proxy may send on to another path of the same server, once; a standby node names the active one.
+            // A proxy may redirect to another path of the same server, once; a standby node redirects to the active one.
             if sent_on > 0 || !self.address.is_server_of(&next) {
                 return Err(Trouble::SentOn(address::server(&next)));
             }
@@ -184,26 +184,26 @@ impl Transport {
 }
 
 impl Question {
-    /// What `vaultrs` would send for an endpoint.
+    /// The request of `vaultrs` for an endpoint.
     pub(super) fn of(endpoint: &impl Endpoint) -> Result<Self, Trouble> {
-        // The reason could quote what it failed at.
+        // The error could quote its input.
         let malformed = |_| Trouble::Network(Failure::Malformed);
         let body = endpoint.body().map_err(malformed)?.filter(|body| !body.is_empty());
         let mut query = endpoint.query().map_err(malformed)?.filter(|query| !query.is_empty());
         let method = match endpoint.method() {
-            // As Vault's own client does it: some proxies know no such method.
+            // Like Vault's own client: some proxies do not support that method.
             RequestMethod::LIST => {
                 query = Some("list=true".to_owned());
                 Method::GET
             }
             other => other.into(),
         };
-        // Some endpoints have a slash or even a tab in front.
+        // Some endpoints start with a slash or even a tab.
         let path = endpoint.path().trim().trim_matches('/').to_owned();
         Ok(Self { method, query, body: body.map(Zeroizing::new), ..Self::get(path) })
     }
 
-    /// The reading of a path for which `vaultrs` has no endpoint.
+    /// Reads a path for which `vaultrs` has no endpoint.
     pub(super) fn get(path: impl Into<String>) -> Self {
         Self {
             method: Method::GET,
@@ -232,37 +232,37 @@ impl Said {
         Self { status: answer.status.as_u16(), json }
     }
 
-    /// Whether the request was granted.
+    /// Whether the request succeeded.
     pub(super) fn is_good(&self) -> bool {
         (200..300).contains(&self.status)
     }
 
-    /// Whether it is an answer of Vault's kind, a JSON object.
+    /// Whether it looks like a response of Vault, a JSON object.
     pub(super) fn is_json(&self) -> bool {
         self.json.is_some()
     }
 
-    /// A part of the answer, by a JSON pointer; `None` also for a null.
+    /// A part of the response, by a JSON pointer; `None` also for null.
     pub(super) fn get(&self, pointer: &str) -> Option<&Value> {
         self.json.as_ref()?.pointer(pointer).filter(|value| !value.is_null())
     }
 
-    /// A text of the answer that is not empty.
+    /// A string of the response that is not empty.
     pub(super) fn text(&self, pointer: &str) -> Option<&str> {
         self.get(pointer)?.as_str().filter(|text| !text.is_empty())
     }
 
-    /// A number of the answer.
+    /// A number of the response.
     pub(super) fn number(&self, pointer: &str) -> Option<u64> {
         self.get(pointer)?.as_u64()
     }
 
-    /// A part of the answer, taken out of it; whoever takes it wipes it.
+    /// A part of the response, taken out of it; the caller must wipe it.
     pub(super) fn take(&mut self, pointer: &str) -> Option<Value> {
         self.json.as_mut()?.pointer_mut(pointer).map(Value::take)
     }
 
-    /// A text of the answer, taken out of it.
+    /// A string of the response, taken out of it.
     pub(super) fn take_secret(&mut self, pointer: &str) -> Option<SecretValue> {
         match self.take(pointer)? {
             Value::String(text) if !text.is_empty() => Some(SecretValue::new(text.into_bytes())),
@@ -270,13 +270,13 @@ impl Said {
         }
     }
 
-    /// What Vault says when there is nothing at a path: an empty list of errors, and nothing else.
+    /// Whether it is Vault's response for a path without anything: an empty list of errors, and nothing else.
     pub(super) fn is_nothing_there(&self) -> bool {
         let no_errors = self.get("/errors").and_then(Value::as_array).is_some_and(Vec::is_empty);
         self.status == 404 && no_errors && self.get("/data").is_none()
     }
 
-    /// Vault's words on a refused login, when they hold none of `secrets`; nothing else is ever repeated of an answer.
+    /// Vault's message about a refused login, if it contains none of `secrets`; nothing else of a response is ever repeated.
     pub(super) fn words(&self, secrets: &[&SecretValue]) -> Option<String> {
         let text = self.text("/errors/0")?;
         let holds = |secret: &&SecretValue| {
@@ -298,17 +298,15 @@ impl Drop for Said {
 }
 
 impl Trouble {
-    /// The trouble as an answer about `what`.
+    /// The error as a reply about `what`.
     pub(super) fn refused(self, what: &str, transport: &Transport) -> Refused {
         let server = transport.server();
         Refused::Failed(match self {
             Self::Network(failure) => failure.refusal(&format!("{what}: {server}"), &server),
             Self::SentOn(other) => Refusal::new(
+                format!("{what}: {server} redirects to {other}, and a token is not sent to another server"),
                 format!(
-                    "{what}: {server} sends its clients on to {other}, and a token is not sent to another server"
-                ),
-                format!(
-                    "If {other} is the server (the active node of a cluster, say), name that by `addr`; better, name the address of the whole cluster."
+                    "If {other} is the right server (for example, the active node of a cluster), set `addr` to it, or better, to the address of the whole cluster."
                 ),
             ),
             Self::NoClient(refusal) => refusal.about(what),
@@ -316,7 +314,7 @@ impl Trouble {
     }
 }
 
-/// Where an answer points to, when it does.
+/// The target of a redirect, if the response is one.
 fn redirect(answer: &Answer, from: &Url) -> Option<Url> {
     let location = answer.headers.get(LOCATION).filter(|_| answer.status.is_redirection())?;
     from.join(location.to_str().ok()?).ok()

@@ -1,4 +1,4 @@
-//! Where in a dotenv file the reader stands: lines, blanks, keys and the raw extent of values.
+//! The position in a dotenv file: lines, spaces, keys and the raw extent of values.
 
 use super::problem::{ErrorKind, ParseError};
 
@@ -16,7 +16,7 @@ pub(super) struct Place {
 /// What ended a key.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum KeyEnd {
-    /// `=` or `:`, behind which the value stands.
+    /// `=` or `:`, followed by the value.
     Separator,
     /// The end of its line: a bare key.
     Line,

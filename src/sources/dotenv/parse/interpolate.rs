@@ -10,8 +10,8 @@ pub(super) const BUDGET: usize = 16 * 1024 * 1024;
 /// How deep `${A:-${B:-…}}` may nest.
 const DEPTH: usize = 64;
 
-/// Whether Compose would read this text as something else than itself. `escaped` is the number of `$$` in it that were
-/// written as `\$` and so stand for one dollar in any reading.
+/// Whether Compose would change this text. `escaped` is the number of `$$` in it that were
+/// written as `\$` and so mean one dollar in any case.
 pub(super) fn would_change(text: &[u8], escaped: usize) -> bool {
     let mut pairs = 0;
     let mut at = 0;
@@ -95,7 +95,7 @@ impl<'a> Expander<'a> {
         Ok(out)
     }
 
-    /// A variable of which nothing says what to do when it is not set.
+    /// A variable without an alternative if it is not set.
     fn value_or_unset(&mut self, name: &str) -> Result<Zeroizing<Vec<u8>>, ErrorKind> {
         let value = self.value(name)?;
         self.unset |= value.is_none();

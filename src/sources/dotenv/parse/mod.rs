@@ -1,7 +1,7 @@
 //! The dotenv language as Docker Compose reads it: bytes in, entries out.
 //!
 //! The rules are those of Docker Compose v2.40 (compose-go v2.9.1); `tests/dotenv_against_compose.rs` compares the two on
-//! the same files. Where we read something else than Compose, on purpose:
+//! the same files. Intended differences from Compose:
 //!
 //! - `$` stays a `$` under [`Interpolation::Literal`], and a warning says which entries Compose would have changed.
 //! - A bare `KEY` inherits from the environment in Compose. Under [`Interpolation::Literal`] it is absent, with a warning.
@@ -10,7 +10,7 @@
 //! - [`Interpolation::Compose`] limits nesting to 64 levels and what a file can grow to to 16 MiB.
 //! - Compose wants a letter or number (Unicode L or N) in a key, we also take what Unicode merely calls alphabetic.
 //!
-//! No error and no warning holds any part of a value.
+//! No error or warning contains any part of a value.
 
 mod cursor;
 mod interpolate;
@@ -25,15 +25,15 @@ use cursor::{Cursor, KeyEnd, Place};
 use interpolate::Expander;
 pub use problem::{ErrorKind, ParseError, Warning, WarningKind};
 
-/// What a variable's name stands for outside of the file; `None` when it is not set.
+/// The value of a variable outside of the file; `None` if it is not set.
 pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<Zeroizing<Vec<u8>>>;
 
 /// What a `$` in an unquoted or double-quoted value means.
 #[derive(Clone, Copy)]
 pub enum Interpolation<'a> {
-    /// Itself. Secrets are full of dollars: to Compose, `p$w0rd` is `p` and an unset variable.
+    /// A literal `$`. Secrets often contain dollars: for Compose, `p$w0rd` is `p` and an unset variable.
     Literal,
-    /// What Compose makes of it, `${X:-default}` and its kin included. The lookup wins over earlier lines of the file, as in
+    /// The same as in Compose, including `${X:-default}` and the like. The lookup wins over earlier lines of the file, as in
     /// Compose, and is what a bare `KEY` inherits from.
     Compose(Lookup<'a>),
 }
@@ -53,8 +53,8 @@ pub enum Quoting {
 
 /// One variable of the file. Holds a value, so it has no `Debug`.
 pub struct Entry {
-    /// The name as in the file. Nothing says that it can be printed: a value that spills over several lines without quotes
-    /// can look like a key.
+    /// The name as in the file. It is not always safe to print: a value of several lines without quotes can look
+    /// like a key.
     pub key: String,
     /// The value's bytes, wiped when dropped.
     pub value: Zeroizing<Vec<u8>>,
@@ -66,9 +66,9 @@ pub struct Entry {
 
 /// A whole file, read. Holds values, so it has no `Debug`.
 pub struct Parsed {
-    /// One entry a key, in the order in which the keys first appear; of keys that come twice, the last value.
+    /// One entry per key, in the order in which the keys first appear; of duplicate keys, the last value.
     pub entries: Vec<Entry>,
-    /// What is legal but likely not meant, in the order of the file.
+    /// What is legal but probably not intended, in the order of the file.
     pub warnings: Vec<Warning>,
 }
 
@@ -130,9 +130,9 @@ struct Reader<'a> {
     mode: Interpolation<'a>,
     entries: Entries,
     warnings: Vec<Warning>,
-    /// The line on which the last quoted value ended: whatever else stands there was hardly meant to be an entry.
+    /// The line on which the last quoted value ended: other text on it was probably not intended as an entry.
     quote_ended: Option<usize>,
-    /// How many bytes interpolation may still make.
+    /// How many bytes interpolation may still produce.
     budget: usize,
 }
 
@@ -177,7 +177,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// What a bare key stands for. Without a value it leaves an earlier entry of that key as it is, as in Compose.
+    /// The value of a bare key. Without a value it leaves an earlier entry of that key as it is, as in Compose.
     fn inherited(&self, key: &str) -> Option<Value> {
         match self.mode {
             Interpolation::Compose(lookup) if !key.is_empty() => {
@@ -187,7 +187,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Reads the value after the separator and its blanks.
+    /// Reads the value after the separator and its spaces.
     fn value(&mut self, key: &str) -> Result<Value, ParseError> {
         let start = self.cursor.place();
         let (quote, quoting) = match self.cursor.peek() {

@@ -1,4 +1,4 @@
-//! What is wrong or doubtful in a dotenv file: a place and a kind, never a part of the file's text but a plain key.
+//! Errors and warnings about a dotenv file: a place and a kind, never a part of the file's text other than a plain key.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ pub struct ParseError {
     pub line: usize,
     /// In characters, from 1.
     pub column: usize,
-    /// The key whose value is at fault, when it is a plain variable name.
+    /// The key of the value with the error, if it is a plain variable name.
     pub key: Option<String>,
     /// What it is.
     pub kind: ErrorKind,
@@ -18,15 +18,15 @@ pub struct ParseError {
 /// The kinds of [`ParseError`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ErrorKind {
-    /// Something that cannot stand in a key.
+    /// A character that is not allowed in a key.
     UnexpectedCharacter,
-    /// A blank within a key.
+    /// A space within a key.
     SpaceInKey,
     /// An `export` at the end of the file.
     NothingAfterExport,
     /// A quote that is opened and never closed.
     UnterminatedQuote,
-    /// `${` that starts no well-formed reference (only under `Interpolation::Compose`).
+    /// `${` that does not start a well-formed reference (only under `Interpolation::Compose`).
     InvalidReference,
     /// `${X:?…}` of a variable that is not set (only under `Interpolation::Compose`).
     RequiredVariable,
@@ -36,7 +36,7 @@ pub enum ErrorKind {
     TooLarge,
 }
 
-/// Something legal that is likely not meant.
+/// Something legal that is probably not intended.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Warning {
     /// The line of the key, from 1.
@@ -55,9 +55,9 @@ pub enum WarningKind {
     Bare,
     /// A line with a value and without a key.
     NoKey,
-    /// The key was there before, in the line given; this value counts.
+    /// The key was already set, in the given line; this value is used.
     Duplicate {
-        /// The line of the value that no longer counts, from 1.
+        /// The line of the value that is not used, from 1.
         first: usize,
     },
     /// Something other than a comment follows the closing quote, and was read as another entry.
@@ -82,7 +82,7 @@ impl ParseError {
                 "close the quote; a quote inside the value is written with a backslash before it"
             }
             ErrorKind::InvalidReference | ErrorKind::RequiredVariable => {
-                "put the value in single quotes, where `$` means itself"
+                "put the value in single quotes, where `$` is literal"
             }
             ErrorKind::TooDeep | ErrorKind::TooLarge => "write the value out instead of referring to others",
         }
@@ -115,13 +115,13 @@ impl Warning {
         Self { line, kind, key: key.map(str::to_owned) }
     }
 
-    /// The key, where it can be printed: a plain variable name that has a value.
+    /// The key, if it can be printed: a plain variable name that has a value.
     pub fn key(&self) -> Option<&str> {
         self.key.as_deref().filter(|key| self.kind != WarningKind::Bare && is_plain(key))
     }
 
-    /// Whether this is about the secret of this name, so that a key that cannot be printed can still be told by someone who
-    /// knows the name.
+    /// Whether this is about the secret of this name, so that a key that cannot be printed can be identified if the name
+    /// is known.
     pub fn is_about(&self, name: &str) -> bool {
         self.key.as_deref() == Some(name)
     }
@@ -136,7 +136,7 @@ impl Warning {
                 "write `NAME=value`, or remove the line; a value of several lines needs quotes"
             }
             WarningKind::NoKey => "write the key before the `=`, or remove the line",
-            WarningKind::Duplicate { .. } => "remove the line that is not meant",
+            WarningKind::Duplicate { .. } => "remove one of the two lines",
             WarningKind::TextAfterQuote => {
                 "start a new line after the closing quote; a quote inside the value is written with a backslash before it"
             }
@@ -155,12 +155,12 @@ impl fmt::Display for Warning {
         }
         match self.kind {
             WarningKind::WouldInterpolate => f.write_str(
-                ": the value was taken as it stands, but holds a `$` that Docker Compose would interpolate",
+                ": the value was used as it is, but contains a `$` that Docker Compose would interpolate",
             ),
-            WarningKind::Bare => f.write_str(": a key without a value, so the line is left out"),
-            WarningKind::NoKey => f.write_str(": no key, so the line is left out"),
+            WarningKind::Bare => f.write_str(": a key without a value, so the line is ignored"),
+            WarningKind::NoKey => f.write_str(": no key, so the line is ignored"),
             WarningKind::Duplicate { first } => {
-                write!(f, ": the key was already set on line {first}; this one counts")
+                write!(f, ": the key was already set on line {first}; this one is used")
             }
             WarningKind::TextAfterQuote => {
                 f.write_str(": text after a closing quote was read as another entry")
@@ -177,7 +177,7 @@ impl fmt::Debug for Warning {
     }
 }
 
-/// Whether a key is a plain variable name of ordinary length. Others may be anything, a stray line of a value included.
+/// Whether a key is a plain variable name of ordinary length. Others may be anything, including a line of a value.
 fn is_plain(key: &str) -> bool {
     let mut bytes = key.bytes();
     key.len() <= 128

@@ -1,8 +1,8 @@
-//! What stands between quotes, and the escapes in it.
+//! Quoted values, and the escapes in them.
 
 use zeroize::Zeroizing;
 
-/// The value of what stands between single quotes: only `\'` is an escape.
+/// The value of text in single quotes: only `\'` is an escape.
 pub(super) fn single(raw: &[u8]) -> Zeroizing<Vec<u8>> {
     let mut value = Zeroizing::new(Vec::with_capacity(raw.len()));
     let mut rest = raw;
@@ -24,7 +24,7 @@ pub(super) fn single(raw: &[u8]) -> Zeroizing<Vec<u8>> {
     value
 }
 
-/// The value of what stands between double quotes, with `dollar` (at most two bytes) for `\$`. Escapes that Compose does not
+/// The value of text in double quotes, with `dollar` (at most two bytes) for `\$`. Escapes that Compose does not
 /// know stay as they are, backslash included.
 pub(super) fn double(raw: &[u8], dollar: &[u8]) -> Zeroizing<Vec<u8>> {
     // No escape is longer than its source, so nothing is ever moved, leaving an unwiped copy behind.

@@ -45,7 +45,7 @@ fn of_keys_that_come_twice_the_last_value_counts_and_a_warning_names_both_lines(
     assert_eq!(parsed.get("A").map(|entry| (entry.value.as_slice(), entry.line)), Some((&b"3"[..], 3)));
     assert_eq!(
         parsed.warnings[0].to_string(),
-        "line 3 (A): the key was already set on line 1; this one counts"
+        "line 3 (A): the key was already set on line 1; this one is used"
     );
 }
 
