@@ -1,4 +1,4 @@
-//! Mounts and builds of a project's own that lead to where secrets lie: refused, hidden, or done another way.
+//! Mounts and builds of a project's own that lead to where secrets lie: refused, or done another way.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // clippy.toml allows it in test functions, and the rest here serves these
 #![allow(unreachable_pub, dead_code)] // the support files serve several test programs
@@ -73,24 +73,57 @@ fn a_mount_that_leads_to_the_secrets_files_is_refused_however_it_is_written() {
 }
 
 #[test]
-fn what_is_mounted_above_the_secrets_files_does_not_show_them() {
+fn where_a_service_mounts_what_is_above_the_secrets_files_there_are_none() {
     let scene = Scene::new("exposed-above");
     let here = scene.project().display().to_string();
     std::os::unix::fs::symlink(".", scene.project().join("link")).unwrap();
+    let peer = format!("{}-peer", scene.name);
+    let label = format!("claude-secrets.project={}", scene.name);
+    let mount = format!("{here}:/given");
+    let image = scene::service_image();
+    docker([
+        "run", "--detach", "--name", &peer, "--label", &label, "--volume", &mount, &image, "sleep", "3000",
+    ]);
     for (other, top) in [
-        ("volumes: ['./link:/given']", String::new()),
+        ("volumes: ['.:/given']", String::new()),
+        ("volumes: ['./link:/given:ro']", String::new()),
         (
             "volumes: ['store:/given']",
             format!("volumes: {{ store: {{ driver_opts: {{ type: none, device: '{here}', o: bind }} }} }}"),
         ),
+        (&*format!("volumes_from: ['container:{peer}']"), String::new()),
     ] {
         project(&scene, other, &top);
-        for _ in 0..2 {
-            deploy(&scene, &["--delivery", "file"], 0);
-            assert!(inside(&scene, "other", &["ls", "/given"]).contains("compose.yaml"), "{other}");
-            assert_eq!(inside(&scene, "other", &["ls", "-A", "/given/data/secrets"]), "", "{other}");
-        }
+        let said = deploy(&scene, &["--delivery", "file"], 5);
+        assert!(said.contains("service other mounts") && said.contains(&here), "{other}: {said}");
+        assert!(said.contains("Mount a directory that does not hold data/secrets"), "{other}: {said}");
+        let said = deploy(&scene, &[], 0);
+        assert!(said.contains("delivery by volume: service other mounts"), "{other}: {said}");
+        assert!(inside(&scene, "other", &["ls", "/given"]).contains("compose.yaml"), "{other}");
+        assert_eq!(inside(&scene, "other", &["grep", "-rlsF", VALUE, "/given"]), "", "{other}");
     }
+}
+
+#[test]
+fn files_of_an_earlier_delivery_are_gone_before_a_service_that_could_see_them_starts() {
+    let scene = Scene::new("exposed-earlier");
+    project(&scene, "labels: {}", "");
+    deploy(&scene, &["--delivery", "file"], 0);
+    let looks = "command: [sh, -c, 'cat /given/data/secrets/key >/tmp/seen; exec sleep 3000']";
+    scene.compose(&format!(
+        "services:\n  web:\n{SLEEPS}    environment: [KEY]\n  other:\n    image: IMAGE\n    init: true\n    \
+         volumes: ['.:/given']\n    {looks}\n"
+    ));
+    let said = deploy(&scene, &[], 0);
+    assert!(said.contains("removed data/secrets/key: the secrets are in volumes now"), "{said}");
+    assert_eq!(inside(&scene, "other", &["cat", "/tmp/seen"]), "");
+    // So are those of somebody who wrote them since, although nothing else is to be done.
+    let said = run(&scene, "create-files", &[], 0);
+    assert!(said.contains("service other mounts"), "{said}");
+    assert!(scene.project().join("data/secrets/key").exists());
+    let said = deploy(&scene, &[], 0);
+    assert!(said.contains("nothing is restarted") && said.contains("removed data/secrets/key"), "{said}");
+    assert!(!scene.project().join("data/secrets").exists());
 }
 
 #[test]
@@ -157,4 +190,15 @@ fn files_in_a_build_context_are_worth_a_warning_where_only_files_are_written() {
     built(&scene);
     let said = run(&scene, "create-files", &[], 0);
     assert!(said.contains("the build context of service other holds data/secrets"), "{said}");
+}
+
+#[test]
+fn a_mount_above_the_secrets_files_is_worth_a_warning_where_only_files_are_written() {
+    let scene = Scene::new("exposed-warned");
+    project(&scene, "volumes: ['./:/given']", "");
+    for mode in ["create-files", "create-compose"] {
+        let said = run(&scene, mode, &[], 0);
+        assert!(said.contains("warning: service other mounts"), "{mode}: {said}");
+        assert!(said.contains("set `secrets-dir` to one that is not mounted"), "{mode}: {said}");
+    }
 }
