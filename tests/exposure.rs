@@ -170,8 +170,14 @@ fn no_build_copies_secrets_into_an_image() {
         scene.write("changed", "so that the image is built again");
     }
     let said = deploy(&scene, &["--delivery", "file"], 5);
-    assert!(said.contains("Add the line `data/secrets`"), "{said}");
+    assert!(said.contains("Add the lines `data/secrets` and `data/.secrets.claude-secrets.*.tmp`"), "{said}");
+    // Neither may what a killed run leaves beside the files get into the image.
     scene.write(".dockerignore", "*.log\ndata/secrets\n");
+    let said = deploy(&scene, &[], 0);
+    assert!(said.contains("delivery by volume: the build of service other"), "{said}");
+    let said = deploy(&scene, &["--delivery", "file"], 5);
+    assert!(said.contains("Add the line `data/.secrets.claude-secrets.*.tmp`"), "{said}");
+    scene.write(".dockerignore", "*.log\ndata/secrets\ndata/.secrets.claude-secrets.*.tmp\n");
     for _ in 0..2 {
         let said = deploy(&scene, &[], 0);
         assert!(said.contains("delivery by file"), "{said}");
@@ -182,6 +188,19 @@ fn no_build_copies_secrets_into_an_image() {
     scene.write(".dockerignore", "*.log\n");
     let said = deploy(&scene, &[], 5);
     assert!(said.contains("of an earlier deployment"), "{said}");
+}
+
+#[test]
+fn what_a_killed_run_left_is_gone_before_an_image_is_built() {
+    let scene = Scene::new("exposed-killed");
+    built(&scene);
+    let left = "data/.secrets.claude-secrets.0123456789abcdef.tmp";
+    let index = "{ \"version\": 1, \"staged\": true, \"files\": [\"key\"] }";
+    scene.write(&format!("{left}/.claude-secrets.json"), index);
+    scene.write(&format!("{left}/key"), VALUE);
+    deploy(&scene, &[], 0);
+    assert!(!scene.project().join(left).exists());
+    assert_eq!(inside(&scene, "other", &["grep", "-rlsF", VALUE, "/app"]), "");
 }
 
 #[test]

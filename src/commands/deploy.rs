@@ -47,6 +47,7 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
     let declared_secrets = resolution.declared();
     reporting::deployment_notes(run);
 
+    tidy_up(run, &prepared).await?;
     let before = present_images(run, &mut prepared, &tools).await?;
     let images = images(run, &prepared, &secrets, &tools, before.clone()).await?;
     let containers = std::mem::take(&mut prepared.containers);
@@ -78,6 +79,15 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
         return deployment.refresh(run, &planned).await;
     }
     deployment.deploy(run, planned).await
+}
+
+/// Finishes or undoes what a killed run left beside the secrets directory, before a build could copy it.
+async fn tidy_up(run: &Run, prepared: &Prepared) -> Result<()> {
+    if prepared.secrets_dir.has_leftovers()? {
+        let _lock = project_lock(run, prepared).await?;
+        prepared.secrets_dir.recover()?;
+    }
+    Ok(())
 }
 
 /// The images that the engine has.

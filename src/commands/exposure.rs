@@ -31,7 +31,8 @@ pub(super) fn choose(
     let deploys = matches!(settings.mode, Mode::Deploy | Mode::Validate) && !settings.offline;
     let by_files = choice.kind == Kind::File && settings.delivery == DeliveryChoice::File;
     let mut errors = Vec::new();
-    if deploys && !taking.is_empty() && (by_files || place.is_filled()) {
+    let is_there = place.is_filled() && taking.iter().any(|one| one.directory);
+    if deploys && !taking.is_empty() && (by_files || is_there) {
         errors.push(refused(settings, &taking, by_files));
     }
     if deploys && !shown.is_empty() && by_files {
@@ -101,7 +102,12 @@ fn copies(settings: &Settings, one: &TakesIn) -> String {
 }
 
 fn remedy(one: &TakesIn) -> String {
-    format!("Add the line `{}` to {}.", one.line, one.ignore_file.display())
+    let lines: Vec<String> = one.lines.iter().map(|line| format!("`{line}`")).collect();
+    let lines = match lines.as_slice() {
+        [line] => format!("the line {line}"),
+        more => format!("the lines {}", more.join(" and ")),
+    };
+    format!("Add {lines} to {}.", one.ignore_file.display())
 }
 
 fn refused(settings: &Settings, taking: &[TakesIn], by_files: bool) -> Error {

@@ -12,7 +12,7 @@ use super::index::{GITIGNORE, INDEX, Index, UNFINISHED, has_our_gitignore, is_se
 use super::place::Place;
 use super::revision::Content;
 use super::staging::{DIRECTORY_MODE, NewSet, Site, stage};
-use super::swap::{publish, recover, remove_ours};
+use super::swap::{has_leftovers, publish, recover, remove_ours};
 use crate::error::{Code, Error, Problem};
 use crate::files::{self, LARGEST_VALUES};
 use crate::secret::SecretValue;
@@ -212,6 +212,22 @@ impl SecretsDir {
             let _ = self.place.remove_parents(&made); // those that are empty: they were made for nothing
         }
         written.map(|()| difference)
+    }
+
+    /// Whether a run that was killed, or one that runs now, has a new set half made beside the directory.
+    ///
+    /// # Errors
+    /// `NotWritable` when the directory around cannot be read.
+    pub fn has_leftovers(&self) -> Result<bool, Error> {
+        self.place.parent()?.map_or(Ok(false), |parent| has_leftovers(&self.site(&parent)))
+    }
+
+    /// Finishes or undoes what a killed run left. [`write`](Self::write) and [`remove`](Self::remove) do so by themselves.
+    ///
+    /// # Errors
+    /// As those of [`write`](Self::write).
+    pub fn recover(&self) -> Result<(), Error> {
+        self.place.parent()?.map_or(Ok(()), |parent| recover(&self.site(&parent)))
     }
 
     /// Removes what is ours (for `down`), then the directories that we made and that are empty; what others put there

@@ -53,10 +53,15 @@ pub(super) fn staging_name(name: &OsStr) -> Result<OsString, Error> {
     let mut random = [0u8; 8];
     getrandom::fill(&mut random)
         .map_err(|_| Error::new(Code::Internal, "the system gives no random bytes"))?;
+    Ok(staging_name_with(name, &format!("{:016x}", u64::from_ne_bytes(random))))
+}
+
+/// Such a name with this in place of what is random; with `*`, the pattern of all of them.
+pub(super) fn staging_name_with(name: &OsStr, random: &str) -> OsString {
     let mut staged = OsString::from(".");
     staged.push(name);
-    staged.push(format!(".claude-secrets.{:016x}.tmp", u64::from_ne_bytes(random)));
-    Ok(staged)
+    staged.push(format!(".claude-secrets.{random}.tmp"));
+    staged
 }
 
 /// Whether [`staging_name`] gave this name for a file or directory of the given name.
