@@ -221,3 +221,18 @@ fn a_mount_above_the_secrets_files_is_worth_a_warning_where_only_files_are_writt
         assert!(said.contains("set `secrets-dir` to one that is not mounted"), "{mode}: {said}");
     }
 }
+
+#[test]
+fn two_projects_of_one_checkout_do_not_share_a_secrets_directory() {
+    let scene = Scene::new("exposed-staging");
+    scene.compose(&format!("services:\n  web:\n{SLEEPS}    environment: [KEY]\n"));
+    deploy(&scene, &["--delivery", "file"], 0);
+    let other = format!("{}-other", scene.name);
+    let said = deploy(&scene, &["--delivery", "file", "--project-name", &other], 5);
+    assert!(said.contains(&format!("has the files of the project {}", scene.name)), "{said}");
+    assert!(said.contains(&format!("`secrets-dir: data/secrets-{other}`")), "{said}");
+    assert_eq!(inside(&scene, "web", &["cat", "/run/secrets/key"]), VALUE);
+    let said = run(&scene, "down", &["--project-name", &other], 0);
+    assert!(said.contains("and stays"), "{said}");
+    assert!(scene.project().join("data/secrets/key").exists());
+}

@@ -83,7 +83,7 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
 
 /// Finishes or undoes what a killed run left beside the secrets directory, before a build could copy it.
 async fn tidy_up(run: &Run, prepared: &Prepared) -> Result<()> {
-    if prepared.secrets_dir.has_leftovers()? {
+    if prepared.secrets_dir.has_leftovers()? && prepared.secrets_dir.of_another()?.is_none() {
         let _lock = project_lock(run, prepared).await?;
         prepared.secrets_dir.recover()?;
     }
@@ -144,7 +144,8 @@ impl Deployment<'_> {
         let by_files = self.prepared.choice.kind == Kind::File;
         // With delivery `volume` nothing is wanted, and what lies there is left of other runs.
         let wanted = if by_files { planned.files.as_slice() } else { &[] };
-        let files = !self.prepared.secrets_dir.compare(wanted)?.is_empty();
+        let files = (by_files || self.prepared.secrets_dir.of_another()?.is_none())
+            && !self.prepared.secrets_dir.compare(wanted)?.is_empty();
         if files || planned.override_text.is_some() {
             let _lock = project_lock(run, self.prepared).await?;
             self.write_files(run, planned)?;
@@ -321,7 +322,7 @@ impl Deployment<'_> {
             let done = self.prepared.secrets_dir.write(&planned.files)?;
             let written = done.new.len() + done.changed.len();
             run.console.line(&written_files(written, done.unchanged.len()));
-        } else {
+        } else if self.prepared.secrets_dir.of_another()?.is_none() {
             for path in self.prepared.secrets_dir.remove()? {
                 run.console.line(&format!("removed {}: the secrets are in volumes now", path.display()));
             }

@@ -112,6 +112,7 @@ pub(super) async fn prepare(
         gather::hide_composed(run, resolution, &access);
     }
     project.stand_ins = in_clear::stand_ins(&access);
+    let secrets_dir = secrets_dir.of_project(&project.model.name);
     let starts_workers = access.services.iter().filter(|(_, own)| own.workers.is_some());
     let secrets_dir =
         starts_workers.map(|(service, _)| workers::directory(service)).fold(secrets_dir, SecretsDir::mounted);

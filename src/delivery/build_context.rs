@@ -92,7 +92,8 @@ impl Context<'_> {
         };
         let text = self.text(place);
         // Which builder it is decides which of the two files counts, so both must leave the secrets out.
-        let own = self.dockerfile.and_then(|name| read(place, &self.path.join(format!("{name}{IGNORE_FILE}"))));
+        let own =
+            self.dockerfile.and_then(|name| read(place, &self.path.join(format!("{name}{IGNORE_FILE}"))));
         let ignore = read(place, &self.path.join(IGNORE_FILE));
         let is_out = |path: &Path| {
             ignore.as_ref().is_some_and(|text| is_left_out(text, path))

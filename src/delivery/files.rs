@@ -82,6 +82,7 @@ impl Difference {
 /// [`ProjectLock`](super::ProjectLock) around [`write`](Self::write) and [`remove`](Self::remove).
 pub struct SecretsDir {
     place: Place,
+    project: Option<String>,
     mounted: BTreeSet<PathBuf>,
     pub(super) exchange: bool,
 }
@@ -95,6 +96,7 @@ impl SecretsDir {
     pub fn open(project: &Path, dir: &Path) -> Result<Self, Error> {
         Ok(Self {
             place: Place::open("secrets-dir", project, dir)?,
+            project: None,
             mounted: BTreeSet::new(),
             exchange: true,
         })
@@ -103,6 +105,41 @@ impl SecretsDir {
     /// Where it is: the project directory as given, and the path below it.
     pub fn path(&self) -> PathBuf {
         self.place.path()
+    }
+
+    /// Says which Compose project the files are of: those of another one are neither replaced nor removed then.
+    #[must_use]
+    pub fn of_project(mut self, name: &str) -> Self {
+        self.project = Some(name.to_owned());
+        self
+    }
+
+    /// The other project whose files are in the directory; `None` where they are of this one, or there are none.
+    ///
+    /// # Errors
+    /// As those of [`compare`](Self::compare).
+    pub fn of_another(&self) -> Result<Option<String>, Error> {
+        let Some(parent) = self.place.parent()? else { return Ok(None) };
+        let Some(live) = self.site(&parent).live()? else { return Ok(None) };
+        Ok(Index::read(&live)?.filter(|index| !self.may_have(index)).map(|index| index.project))
+    }
+
+    /// Whether files with this index are of this project. A list without a name is one of an earlier version, which is
+    /// taken over.
+    fn may_have(&self, index: &Index) -> bool {
+        self.project.as_ref().is_none_or(|own| index.project.is_empty() || *own == index.project)
+    }
+
+    fn refuse_another(&self) -> Result<(), Error> {
+        let Some(other) = self.of_another()? else { return Ok(()) };
+        let own = self.project.as_deref().unwrap_or_default();
+        let directory = self.place.relative().display().to_string();
+        Err(Error::new(
+            Code::PathUnsafe,
+            format!("`secrets-dir` {directory} has the files of the project {other}, and this one is {own}"),
+        )
+        .hint(format!("Give each project a directory of its own: `secrets-dir: {directory}-{own}`."))
+        .hint(format!("If {other} was renamed to {own}, delete the directory {}.", self.path().display())))
     }
 
     /// Says that a container mounts this sub-directory whole: it gets mode 0755 instead of 0700, so that a container's
@@ -117,9 +154,11 @@ impl SecretsDir {
     ///
     /// # Errors
     /// `DeliveryFailed` when files that are not ours stand where wanted ones shall be (all of them are named), or the list
-    /// of our files cannot be used; `PathUnsafe`, `NotWritable` when the directory cannot be read.
+    /// of our files cannot be used; `PathUnsafe` when the files are of another project; `NotWritable` when the directory
+    /// cannot be read.
     pub fn compare(&self, wanted: &[SecretFile]) -> Result<Difference, Error> {
         check(wanted)?;
+        self.refuse_another()?;
         let absent =
             || Difference { new: sorted(wanted.iter().map(|f| f.path.clone())), ..Difference::default() };
         let Some(parent) = self.place.parent()? else {
@@ -153,6 +192,7 @@ impl SecretsDir {
         difference.upkeep = match found {
             Some(_) => {
                 index.staged
+                    || self.project.as_ref().is_some_and(|own| *own != index.project)
                     || index.files != names
                     || self.needs_upkeep(&self.site(&parent), &live, &index)?
             }
@@ -199,9 +239,7 @@ impl SecretsDir {
     /// the old set is still there then, and nothing half-written.
     pub fn write(&self, wanted: &[SecretFile]) -> Result<Difference, Error> {
         check(wanted)?;
-        if let Some(parent) = self.place.parent()? {
-            recover(&self.site(&parent))?;
-        }
+        self.recover()?;
         let difference = self.compare(wanted)?;
         if difference.is_empty() {
             return Ok(difference);
@@ -227,6 +265,7 @@ impl SecretsDir {
     /// # Errors
     /// As those of [`write`](Self::write).
     pub fn recover(&self) -> Result<(), Error> {
+        self.refuse_another()?;
         self.place.parent()?.map_or(Ok(()), |parent| recover(&self.site(&parent)))
     }
 
@@ -235,12 +274,14 @@ impl SecretsDir {
     /// that they are gone.
     ///
     /// # Errors
-    /// `RemovalIncomplete` when something is still there; `NotWritable`.
+    /// `RemovalIncomplete` when something is still there; `PathUnsafe` when the files are of another project;
+    /// `NotWritable`.
     pub fn remove(&self) -> Result<Vec<PathBuf>, Error> {
         let Some(parent) = self.place.parent()? else {
             return Ok(Vec::new());
         };
-        recover(&self.site(&parent))?;
+        self.recover()?;
+        self.refuse_another()?;
         let Some(live) = self.site(&parent).live()? else {
             return Ok(Vec::new());
         };
@@ -288,7 +329,8 @@ impl SecretsDir {
             None => Index { made: vec![self.place.relative()], ..Index::default() },
         };
         let made = index.made.iter().chain(parents).cloned().collect();
-        let set = NewSet { wanted, unchanged: &difference.unchanged, made };
+        let project = self.project.clone().unwrap_or(index.project.clone());
+        let set = NewSet { wanted, unchanged: &difference.unchanged, made, project };
         // What is mounted there (a tmpfs, to keep values off the disk) shall hold the staged files too.
         let around = live.as_ref().filter(|live| live.is_mount_point()).unwrap_or(site.parent);
         let staged = stage(site, around, live.as_ref().map(|live| (live, &index)), &set)?;

@@ -158,6 +158,7 @@ fn bring_up_to_date(
     index.files.extend(new.files.iter().cloned());
     index.directories.extend(new.directories.iter().cloned());
     index.made.clone_from(&new.made);
+    index.project.clone_from(&new.project);
     index.write(original, site.owner)?;
 
     remove_ours(original, old.files.difference(&new.files), &old)?;

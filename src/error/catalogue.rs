@@ -233,6 +233,7 @@ pub fn of(code: Code) -> Entry {
                 "`secrets-dir` or `override-file` leads out of the project.",
                 "Git tracks the file that is to be written.",
                 "There is a symbolic link where a file belongs.",
+                "Another Compose project has its secrets in the same `secrets-dir`.",
             ],
             "sh",
             "git rm --cached docker-compose.secrets.yml",
