@@ -236,3 +236,30 @@ fn two_projects_of_one_checkout_do_not_share_a_secrets_directory() {
     assert!(said.contains("and stays"), "{said}");
     assert!(scene.project().join("data/secrets/key").exists());
 }
+
+#[test]
+fn nothing_is_written_into_gits_directory_or_where_something_else_belongs() {
+    let scene = Scene::new("exposed-places");
+    scene.compose(&format!("services:\n  web:\n{SLEEPS}    environment: [KEY]\n"));
+    scene.write(".git/hooks/README", "git's own");
+    let before = scene.tree();
+    for (words, says) in [
+        (["--secrets-dir", ".git"], "git's own directory"),
+        (["--secrets-dir", "module/.git/secrets"], "git's own directory"),
+        (["--override-file", ".git/hooks/pre-push"], "git's own directory"),
+        (["--report-file", ".git/hooks/pre-commit"], "git's own directory"),
+        (["--sarif-file", ".GIT/findings.sarif"], "git's own directory"),
+        (["--report-file", "docker-compose.secrets.yml"], "is the same place as `report-file`"),
+        (["--report-file", "claude-secrets.yml"], "is the same place as the manifest"),
+        (["--sarif-file", "./.env"], "is the same place as the project's `.env`"),
+        (["--report-file", "data/secrets/report.json"], "holds `report-file`"),
+        (["--override-file", "data/secrets/override.yml"], "holds `override-file`"),
+        (["--secrets-dir", "docker-compose.secrets.yml/secrets"], "is in `override-file`"),
+        (["--secrets-dir", "compose.yaml"], "is the same place as a Compose file"),
+        (["--env-file", "data/secrets/env"], "holds an `env-file`"),
+    ] {
+        let said = deploy(&scene, &words, 5);
+        assert!(said.contains(says) && said.contains("path-unsafe"), "{words:?}: {said}");
+        assert!(scene.tree() == before, "{words:?}");
+    }
+}
