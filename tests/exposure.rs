@@ -1,4 +1,4 @@
-//! Mounts and builds of a project's own that lead to where secrets lie: refused, hidden, or done another way.
+//! Mounts and builds of a project's own that lead to where secrets lie: refused, or done another way.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // clippy.toml allows it in test functions, and the rest here serves these
 #![allow(unreachable_pub, dead_code)] // the support files serve several test programs
@@ -73,24 +73,57 @@ fn a_mount_that_leads_to_the_secrets_files_is_refused_however_it_is_written() {
 }
 
 #[test]
-fn what_is_mounted_above_the_secrets_files_does_not_show_them() {
+fn where_a_service_mounts_what_is_above_the_secrets_files_there_are_none() {
     let scene = Scene::new("exposed-above");
     let here = scene.project().display().to_string();
     std::os::unix::fs::symlink(".", scene.project().join("link")).unwrap();
+    let peer = format!("{}-peer", scene.name);
+    let label = format!("claude-secrets.project={}", scene.name);
+    let mount = format!("{here}:/given");
+    let image = scene::service_image();
+    docker([
+        "run", "--detach", "--name", &peer, "--label", &label, "--volume", &mount, &image, "sleep", "3000",
+    ]);
     for (other, top) in [
-        ("volumes: ['./link:/given']", String::new()),
+        ("volumes: ['.:/given']", String::new()),
+        ("volumes: ['./link:/given:ro']", String::new()),
         (
             "volumes: ['store:/given']",
             format!("volumes: {{ store: {{ driver_opts: {{ type: none, device: '{here}', o: bind }} }} }}"),
         ),
+        (&*format!("volumes_from: ['container:{peer}']"), String::new()),
     ] {
         project(&scene, other, &top);
-        for _ in 0..2 {
-            deploy(&scene, &["--delivery", "file"], 0);
-            assert!(inside(&scene, "other", &["ls", "/given"]).contains("compose.yaml"), "{other}");
-            assert_eq!(inside(&scene, "other", &["ls", "-A", "/given/data/secrets"]), "", "{other}");
-        }
+        let said = deploy(&scene, &["--delivery", "file"], 5);
+        assert!(said.contains("service other mounts") && said.contains(&here), "{other}: {said}");
+        assert!(said.contains("Mount a directory that does not hold data/secrets"), "{other}: {said}");
+        let said = deploy(&scene, &[], 0);
+        assert!(said.contains("delivery by volume: service other mounts"), "{other}: {said}");
+        assert!(inside(&scene, "other", &["ls", "/given"]).contains("compose.yaml"), "{other}");
+        assert_eq!(inside(&scene, "other", &["grep", "-rlsF", VALUE, "/given"]), "", "{other}");
     }
+}
+
+#[test]
+fn files_of_an_earlier_delivery_are_gone_before_a_service_that_could_see_them_starts() {
+    let scene = Scene::new("exposed-earlier");
+    project(&scene, "labels: {}", "");
+    deploy(&scene, &["--delivery", "file"], 0);
+    let looks = "command: [sh, -c, 'cat /given/data/secrets/key >/tmp/seen; exec sleep 3000']";
+    scene.compose(&format!(
+        "services:\n  web:\n{SLEEPS}    environment: [KEY]\n  other:\n    image: IMAGE\n    init: true\n    \
+         volumes: ['.:/given']\n    {looks}\n"
+    ));
+    let said = deploy(&scene, &[], 0);
+    assert!(said.contains("removed data/secrets/key: the secrets are in volumes now"), "{said}");
+    assert_eq!(inside(&scene, "other", &["cat", "/tmp/seen"]), "");
+    // So are those of somebody who wrote them since, although nothing else is to be done.
+    let said = run(&scene, "create-files", &[], 0);
+    assert!(said.contains("service other mounts"), "{said}");
+    assert!(scene.project().join("data/secrets/key").exists());
+    let said = deploy(&scene, &[], 0);
+    assert!(said.contains("nothing is restarted") && said.contains("removed data/secrets/key"), "{said}");
+    assert!(!scene.project().join("data/secrets").exists());
 }
 
 #[test]
@@ -137,8 +170,14 @@ fn no_build_copies_secrets_into_an_image() {
         scene.write("changed", "so that the image is built again");
     }
     let said = deploy(&scene, &["--delivery", "file"], 5);
-    assert!(said.contains("Add the line `data/secrets`"), "{said}");
+    assert!(said.contains("Add the lines `data/secrets` and `data/.secrets.claude-secrets.*.tmp`"), "{said}");
+    // Neither may what a killed run leaves beside the files get into the image.
     scene.write(".dockerignore", "*.log\ndata/secrets\n");
+    let said = deploy(&scene, &[], 0);
+    assert!(said.contains("delivery by volume: the build of service other"), "{said}");
+    let said = deploy(&scene, &["--delivery", "file"], 5);
+    assert!(said.contains("Add the line `data/.secrets.claude-secrets.*.tmp`"), "{said}");
+    scene.write(".dockerignore", "*.log\ndata/secrets\ndata/.secrets.claude-secrets.*.tmp\n");
     for _ in 0..2 {
         let said = deploy(&scene, &[], 0);
         assert!(said.contains("delivery by file"), "{said}");
@@ -152,9 +191,75 @@ fn no_build_copies_secrets_into_an_image() {
 }
 
 #[test]
+fn what_a_killed_run_left_is_gone_before_an_image_is_built() {
+    let scene = Scene::new("exposed-killed");
+    built(&scene);
+    let left = "data/.secrets.claude-secrets.0123456789abcdef.tmp";
+    let index = "{ \"version\": 1, \"staged\": true, \"files\": [\"key\"] }";
+    scene.write(&format!("{left}/.claude-secrets.json"), index);
+    scene.write(&format!("{left}/key"), VALUE);
+    deploy(&scene, &[], 0);
+    assert!(!scene.project().join(left).exists());
+    assert_eq!(inside(&scene, "other", &["grep", "-rlsF", VALUE, "/app"]), "");
+}
+
+#[test]
 fn files_in_a_build_context_are_worth_a_warning_where_only_files_are_written() {
     let scene = Scene::new("exposed-files");
     built(&scene);
     let said = run(&scene, "create-files", &[], 0);
     assert!(said.contains("the build context of service other holds data/secrets"), "{said}");
+}
+
+#[test]
+fn a_mount_above_the_secrets_files_is_worth_a_warning_where_only_files_are_written() {
+    let scene = Scene::new("exposed-warned");
+    project(&scene, "volumes: ['./:/given']", "");
+    for mode in ["create-files", "create-compose"] {
+        let said = run(&scene, mode, &[], 0);
+        assert!(said.contains("warning: service other mounts"), "{mode}: {said}");
+        assert!(said.contains("set `secrets-dir` to one that is not mounted"), "{mode}: {said}");
+    }
+}
+
+#[test]
+fn two_projects_of_one_checkout_do_not_share_a_secrets_directory() {
+    let scene = Scene::new("exposed-staging");
+    scene.compose(&format!("services:\n  web:\n{SLEEPS}    environment: [KEY]\n"));
+    deploy(&scene, &["--delivery", "file"], 0);
+    let other = format!("{}-other", scene.name);
+    let said = deploy(&scene, &["--delivery", "file", "--project-name", &other], 5);
+    assert!(said.contains(&format!("has the files of the project {}", scene.name)), "{said}");
+    assert!(said.contains(&format!("`secrets-dir: data/secrets-{other}`")), "{said}");
+    assert_eq!(inside(&scene, "web", &["cat", "/run/secrets/key"]), VALUE);
+    let said = run(&scene, "down", &["--project-name", &other], 0);
+    assert!(said.contains("and stays"), "{said}");
+    assert!(scene.project().join("data/secrets/key").exists());
+}
+
+#[test]
+fn nothing_is_written_into_gits_directory_or_where_something_else_belongs() {
+    let scene = Scene::new("exposed-places");
+    scene.compose(&format!("services:\n  web:\n{SLEEPS}    environment: [KEY]\n"));
+    scene.write(".git/hooks/README", "git's own");
+    let before = scene.tree();
+    for (words, says) in [
+        (["--secrets-dir", ".git"], "git's own directory"),
+        (["--secrets-dir", "module/.git/secrets"], "git's own directory"),
+        (["--override-file", ".git/hooks/pre-push"], "git's own directory"),
+        (["--report-file", ".git/hooks/pre-commit"], "git's own directory"),
+        (["--sarif-file", ".GIT/findings.sarif"], "git's own directory"),
+        (["--report-file", "docker-compose.secrets.yml"], "is the same place as `report-file`"),
+        (["--report-file", "claude-secrets.yml"], "is the same place as the manifest"),
+        (["--sarif-file", "./.env"], "is the same place as the project's `.env`"),
+        (["--report-file", "data/secrets/report.json"], "holds `report-file`"),
+        (["--override-file", "data/secrets/override.yml"], "holds `override-file`"),
+        (["--secrets-dir", "docker-compose.secrets.yml/secrets"], "is in `override-file`"),
+        (["--secrets-dir", "compose.yaml"], "is the same place as a Compose file"),
+        (["--env-file", "data/secrets/env"], "holds an `env-file`"),
+    ] {
+        let said = deploy(&scene, &words, 5);
+        assert!(said.contains(says) && said.contains("path-unsafe"), "{words:?}: {said}");
+        assert!(scene.tree() == before, "{words:?}");
+    }
 }

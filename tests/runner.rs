@@ -379,7 +379,7 @@ fn masks_are_not_printed_where_the_log_driver_ships_them_off_the_machine() {
 fn our_own_mounts_are_found_in_the_network_of_another_container() {
     for delivery in DELIVERIES {
         let workspace = Workspace::new();
-        workspace.compose("services: { web: { image: IMAGE, command: SLEEP, environment: [ API_KEY ], volumes: [ './:/here' ] } }");
+        workspace.compose("services: { web: { image: IMAGE, command: SLEEP, environment: [ API_KEY ], volumes: [ './docker-compose.yml:/here/docker-compose.yml' ] } }");
         let label = format!("claude-secrets.project={}", workspace.project);
         let peer = ["run", "--detach", "--label", &label, &support::service_image(), "sleep", "9999"];
         let peer = workspace.engine.text(&peer);

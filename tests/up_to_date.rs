@@ -154,7 +154,7 @@ fn a_service_is_recreated_when_a_file_that_its_definition_names_has_other_conten
     let scene = Scene::new("same-files");
     scene.compose(&format!(
         "services:\n  config:\n{SLEEPS}    configs: [conf]\n  own:\n{SLEEPS}    environment: {{ KEY: }}\n    \
-         secrets: [own]\n  bind:\n{SLEEPS}    volumes: ['./bind.txt:/bind.txt', './data:/data']\n  read:\n{SLEEPS}    \
+         secrets: [own]\n  bind:\n{SLEEPS}    volumes: ['./bind.txt:/bind.txt', './kept:/data']\n  read:\n{SLEEPS}    \
          environment: {{ KEY: }}\n    volumes: ['./read.txt:/read.txt:ro']\n  vary:\n{SLEEPS}    configs: [vary]\n\
          configs:\n  conf: {{ file: ./conf.txt }}\n  vary: {{ environment: VARY }}\nsecrets:\n  own: {{ file: ./own.txt }}\n"
     ));
@@ -162,7 +162,7 @@ fn a_service_is_recreated_when_a_file_that_its_definition_names_has_other_conten
         for name in ["conf", "own", "bind", "read"] {
             scene.write(&format!("{name}.txt"), "first");
         }
-        scene.write("data/file", "of the service");
+        scene.write("kept/file", "of the service");
         scene.write(".env", "VARY=first\n");
         let words = ["--delivery", delivery, "--wait=false"];
         deploy(&scene, &words);
@@ -172,7 +172,7 @@ fn a_service_is_recreated_when_a_file_that_its_definition_names_has_other_conten
             ("bind.txt", Some("bind")),
             ("read.txt", Some("read")),
             (".env", Some("vary")),
-            ("data/file", None),
+            ("kept/file", None),
         ] {
             let before = scene.containers();
             scene.write(file, "VARY=second\n");

@@ -47,6 +47,7 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
     let declared_secrets = resolution.declared();
     reporting::deployment_notes(run);
 
+    tidy_up(run, &prepared).await?;
     let before = present_images(run, &mut prepared, &tools).await?;
     let images = images(run, &prepared, &secrets, &tools, before.clone()).await?;
     let containers = std::mem::take(&mut prepared.containers);
@@ -78,6 +79,15 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
         return deployment.refresh(run, &planned).await;
     }
     deployment.deploy(run, planned).await
+}
+
+/// Finishes or undoes what a killed run left beside the secrets directory, before a build could copy it.
+async fn tidy_up(run: &Run, prepared: &Prepared) -> Result<()> {
+    if prepared.secrets_dir.has_leftovers()? && prepared.secrets_dir.of_another()?.is_none() {
+        let _lock = project_lock(run, prepared).await?;
+        prepared.secrets_dir.recover()?;
+    }
+    Ok(())
 }
 
 /// The images that the engine has.
@@ -131,8 +141,11 @@ impl Deployment<'_> {
     /// All services are up to date. What a checkout wiped from the workspace is written again; no container notices.
     async fn refresh(&self, run: &mut Run, planned: &Planned) -> Result<Outcome> {
         run.begin_stage("Delivery");
-        let files = self.prepared.choice.kind == Kind::File
-            && !self.prepared.secrets_dir.compare(&planned.files)?.is_empty();
+        let by_files = self.prepared.choice.kind == Kind::File;
+        // With delivery `volume` nothing is wanted, and what lies there is left of other runs.
+        let wanted = if by_files { planned.files.as_slice() } else { &[] };
+        let files = (by_files || self.prepared.secrets_dir.of_another()?.is_none())
+            && !self.prepared.secrets_dir.compare(wanted)?.is_empty();
         if files || planned.override_text.is_some() {
             let _lock = project_lock(run, self.prepared).await?;
             self.write_files(run, planned)?;
@@ -204,6 +217,7 @@ impl Deployment<'_> {
             run.console.line(&format!("{service}: {}", why.text()));
         }
         let written = match self.write_volumes(run, &planned).await {
+            // Nothing that is started may see files of an earlier delivery.
             Ok(()) => self.write_files(run, &planned),
             Err(error) => Err(error),
         };
@@ -266,7 +280,7 @@ impl Deployment<'_> {
         Ok(Outcome::Deployed)
     }
 
-    /// Removes what the delivery no longer uses: older volumes, and files of a delivery by files before this one.
+    /// Removes what the delivery no longer uses: older volumes.
     async fn tidy(&self, run: &mut Run, planned: &Planned) -> Result<()> {
         let project = &self.prepared.project.model.name;
         for volume in
@@ -279,11 +293,6 @@ impl Deployment<'_> {
             let now = engine::containers(self.tools, project).await?;
             let release = &self.prepared.release;
             release::remove_old(self.tools, project, release, &[&planned.containers, &now]).await?;
-        }
-        if self.prepared.choice.kind == Kind::Volume {
-            for path in self.prepared.secrets_dir.remove()? {
-                run.console.line(&format!("removed {}: the secrets are in volumes now", path.display()));
-            }
         }
         Ok(())
     }
@@ -306,12 +315,17 @@ impl Deployment<'_> {
         .await
     }
 
-    /// Files and override; with delivery `volume` the override alone.
+    /// Files and override; with delivery `volume` the override alone, and files of a delivery by files before this one
+    /// are removed.
     fn write_files(&self, run: &mut Run, planned: &Planned) -> Result<()> {
         if self.prepared.choice.kind == Kind::File {
             let done = self.prepared.secrets_dir.write(&planned.files)?;
             let written = done.new.len() + done.changed.len();
             run.console.line(&written_files(written, done.unchanged.len()));
+        } else if self.prepared.secrets_dir.of_another()?.is_none() {
+            for path in self.prepared.secrets_dir.remove()? {
+                run.console.line(&format!("removed {}: the secrets are in volumes now", path.display()));
+            }
         }
         if let Some(text) = &planned.override_text
             && self.prepared.override_file.write(text.as_bytes(), 0o644)?

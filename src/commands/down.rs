@@ -18,7 +18,7 @@ use crate::report::Outcome;
 pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
     // What cannot be removed must be told before anything is.
     let Named { host, tools, directory, name, call } = named(run, "taken down").await?;
-    let secrets_dir = SecretsDir::open(&directory, &run.settings.secrets_dir)?;
+    let secrets_dir = SecretsDir::open(&directory, &run.settings.secrets_dir)?.of_project(&name);
     let override_file = ProjectFile::open(&directory, &run.settings.override_file)?;
 
     run.begin_stage("Down");
@@ -43,8 +43,13 @@ async fn take_down(
 ) -> Result<Outcome> {
     up::down(call).await?;
     remove_from_engine(tools, name).await?;
-    for path in secrets_dir.remove()? {
-        run.console.line(&format!("removed {}", path.display()));
+    if let Some(other) = secrets_dir.of_another()? {
+        let directory = run.settings.secrets_dir.display();
+        run.console.line(&format!("{directory} has the files of the project {other} and stays"));
+    } else {
+        for path in secrets_dir.remove()? {
+            run.console.line(&format!("removed {}", path.display()));
+        }
     }
     if override_file.read()?.is_some_and(|bytes| OverrideFile::is_ours(&bytes)) {
         override_file.remove()?;

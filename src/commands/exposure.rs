@@ -1,12 +1,10 @@
 //! What the project's own mounts and builds would expose: other services' secrets, to a service that mounts the place where
 //! they lie; all of them, to an image whose build context holds their files.
 
-use std::collections::BTreeMap;
-
 use super::Run;
 use crate::delivery::build_context::{TakesIn, taking_in};
 use crate::delivery::choose::{Choice, Kind};
-use crate::delivery::reach::{self, SecretsPlace};
+use crate::delivery::reach::{self, SecretsPlace, ShownTo};
 use crate::docker::command::Tools;
 use crate::docker::engine::{self, Container};
 use crate::docker::inspection::{self, Used};
@@ -15,30 +13,84 @@ use crate::docker::socket::Socket;
 use crate::error::{Code, Error, Problem, Result};
 use crate::settings::{DeliveryChoice, Mode, Settings};
 
-/// The delivery that exposes nothing to a build: volumes in place of files, where the user left the choice.
+/// The delivery that exposes nothing to a build or by a mount: volumes in place of files, where the user left the choice.
+/// `containers` are those that `volumes_from` names.
 ///
 /// # Errors
-/// [`Code::DeliveryFailed`] where a build would copy files with secrets that are asked for, or lie there already.
-pub(super) fn choose(run: &mut Run, model: &Model, choice: Choice, place: &SecretsPlace) -> Result<Choice> {
-    let taking = taking_in(model, place);
-    let Some(first) = taking.first() else { return Ok(choice) };
+/// [`Code::DeliveryFailed`] where files are asked for that a build would copy or another service would see, and where a
+/// build would copy those that lie there already. [`Code::SecretNotGranted`] for a mount of the files themselves.
+pub(super) fn choose(
+    run: &mut Run,
+    model: &Model,
+    choice: Choice,
+    place: &SecretsPlace,
+    containers: &[(String, Container)],
+) -> Result<Choice> {
+    let (taking, shown) = (taking_in(model, place), place.shown_to(model, containers));
     let settings = &run.settings;
     let deploys = matches!(settings.mode, Mode::Deploy | Mode::Validate) && !settings.offline;
     let by_files = choice.kind == Kind::File && settings.delivery == DeliveryChoice::File;
-    if deploys && (by_files || place.is_filled()) {
-        return Err(refused(settings, &taking, by_files));
+    let mut errors = Vec::new();
+    let is_there = place.is_filled() && taking.iter().any(|one| one.directory);
+    if deploys && !taking.is_empty() && (by_files || is_there) {
+        errors.push(refused(settings, &taking, by_files));
     }
-    if deploys && choice.kind == Kind::File {
-        let reason =
-            format!("the build of service {} would copy files with secrets into its image", first.service);
-        return Ok(Choice { kind: Kind::Volume, reason });
+    if deploys && !shown.is_empty() && by_files {
+        errors.push(refused_mounts(settings, &shown));
+    }
+    let choice = if deploys && choice.kind == Kind::File {
+        let build = taking.first().map(|first| {
+            format!("the build of service {} would copy files with secrets into its image", first.service)
+        });
+        let mount = || {
+            let first = shown.first()?;
+            let ShownTo { service, what, .. } = first;
+            Some(format!("service {service} mounts {what} and would see the files of all services in it"))
+        };
+        build.or_else(mount).map_or(choice, |reason| Choice { kind: Kind::Volume, reason })
+    } else {
+        choice
+    };
+    if choice.kind == Kind::File || place.is_filled() {
+        errors.extend(place.refuse_inside(model).err());
+    }
+    if let Some(error) = Error::together(errors) {
+        return Err(error);
     }
     if choice.kind == Kind::File {
         for one in &taking {
             run.warn(copies(&run.settings, one), Some(remedy(one)));
         }
+        for one in &shown {
+            run.warn(shows(&run.settings, one), Some(narrower(&run.settings)));
+        }
     }
     Ok(choice)
+}
+
+fn shows(settings: &Settings, one: &ShownTo) -> String {
+    let ShownTo { service, what, source } = one;
+    let (directory, source) = (settings.secrets_dir.display(), source.display());
+    format!(
+        "service {service} mounts {what} ({source}), which holds {directory}: it can read the files of all services"
+    )
+}
+
+fn narrower(settings: &Settings) -> String {
+    let directory = settings.secrets_dir.display();
+    format!(
+        "Mount a directory that does not hold {directory}, or set `secrets-dir` to one that is not mounted."
+    )
+}
+
+fn refused_mounts(settings: &Settings, shown: &[ShownTo]) -> Error {
+    let problems =
+        shown.iter().map(|one| Problem::new(shows(settings, one)).remedy(narrower(settings))).collect();
+    Error::new(Code::DeliveryFailed, "services would see the files of other services' secrets")
+        .problems(problems)
+        .hint(
+            "Or leave `delivery` out: with delivery `volume` there are no files with secrets in the project.",
+        )
 }
 
 fn copies(settings: &Settings, one: &TakesIn) -> String {
@@ -50,7 +102,12 @@ fn copies(settings: &Settings, one: &TakesIn) -> String {
 }
 
 fn remedy(one: &TakesIn) -> String {
-    format!("Add the line `{}` to {}.", one.line, one.ignore_file.display())
+    let lines: Vec<String> = one.lines.iter().map(|line| format!("`{line}`")).collect();
+    let lines = match lines.as_slice() {
+        [line] => format!("the line {line}"),
+        more => format!("the lines {}", more.join(" and ")),
+    };
+    format!("Add {lines} to {}.", one.ignore_file.display())
 }
 
 fn refused(settings: &Settings, taking: &[TakesIn], by_files: bool) -> Error {
@@ -65,29 +122,17 @@ fn refused(settings: &Settings, taking: &[TakesIn], by_files: bool) -> Error {
     }
 }
 
-/// The places in containers where the secrets directory is to be hidden, by service.
-///
-/// # Errors
-/// [`Code::SecretNotGranted`] for each mount that hands a service files that are not its own.
-pub(super) fn covers(model: &Model, place: &SecretsPlace) -> Result<BTreeMap<String, Vec<String>>> {
-    let mut covers = BTreeMap::new();
-    let mut errors = Vec::new();
-    for service in model.services.values() {
-        match place.seen_in(model, service) {
-            Ok(seen) => drop(covers.insert(service.name.clone(), seen)),
-            Err(error) => errors.push(error),
-        }
-    }
-    Error::together(errors).map_or(Ok(covers), Err)
-}
-
 /// Refuses volumes with secrets that the project mounts by itself.
 ///
 /// # Errors
 /// [`Code::SecretNotGranted`], and those of the engine.
-pub(super) async fn check_volumes(model: &Model, place: &SecretsPlace<'_>, tools: &Tools) -> Result<()> {
+pub(super) async fn check_volumes(
+    model: &Model,
+    place: &SecretsPlace<'_>,
+    containers: &[(String, Container)],
+    tools: &Tools,
+) -> Result<()> {
     let mut names = reach::volumes(model);
-    let containers = named_containers(model, tools).await?;
     let mounts = containers.iter().flat_map(|(_, container)| container.mounts());
     names.extend(mounts.filter(|(kind, _, _)| *kind == "volume").map(|(_, name, _)| name.to_owned()));
     if names.is_empty() {
@@ -95,11 +140,14 @@ pub(super) async fn check_volumes(model: &Model, place: &SecretsPlace<'_>, tools
     }
     let socket = Socket::of(tools).await;
     let inspected = inspection::inspect_used(tools, socket.as_ref(), Used::Volume, &names).await?;
-    reach::refuse_volumes(model, &inspected, &containers, place)
+    reach::refuse_volumes(model, &inspected, containers, place)
 }
 
 /// The containers that `volumes_from` names, each with the service that takes their mounts.
-async fn named_containers(model: &Model, tools: &Tools) -> Result<Vec<(String, Container)>> {
+///
+/// # Errors
+/// Those of the engine.
+pub(super) async fn named_containers(model: &Model, tools: &Tools) -> Result<Vec<(String, Container)>> {
     let mut all = Vec::new();
     for service in model.services.values() {
         let found = engine::inspect(tools, &service.volumes_from_containers).await?;

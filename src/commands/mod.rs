@@ -17,6 +17,7 @@ mod named;
 mod offline;
 mod overriding;
 mod own_files;
+mod places;
 mod planning;
 mod policy;
 mod project;

@@ -143,8 +143,6 @@ impl Overriding<'_> {
                 }
                 own.own_configs = own_configs(service, access);
             }
-            own.mounts
-                .extend(self.prepared.covers.get(name).into_iter().flatten().cloned().map(Mount::Cover));
             own.labels = self.parts.labels.get(name).cloned().unwrap_or_default();
             self.project_files(service, &mut own);
             all.services.insert(name.clone(), own);

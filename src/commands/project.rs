@@ -48,8 +48,6 @@ pub(super) struct Prepared {
     pub(super) images: Images,
     /// What the last deployment left, where that was noted.
     pub(super) record: Option<Record>,
-    /// Places in containers where the secrets directory is hidden, by service.
-    pub(super) covers: BTreeMap<String, Vec<String>>,
     /// The project's own secrets that move into a service's volume.
     pub(super) own: BTreeMap<String, Vec<OwnSecret>>,
     /// Declared secrets that have no value.
@@ -114,17 +112,18 @@ pub(super) async fn prepare(
         gather::hide_composed(run, resolution, &access);
     }
     project.stand_ins = in_clear::stand_ins(&access);
+    let secrets_dir = secrets_dir.of_project(&project.model.name);
     let starts_workers = access.services.iter().filter(|(_, own)| own.workers.is_some());
     let secrets_dir =
         starts_workers.map(|(service, _)| workers::directory(service)).fold(secrets_dir, SecretsDir::mounted);
     let host_secrets_dir = project.directory.join(&run.settings.secrets_dir);
     let below = run.settings.secrets_dir.clone();
     let place = SecretsPlace::new(host, directory, &below, host_secrets_dir.as_path());
-    let choice = exposure::choose(run, &project.model, choice, &place)?;
-    let covers =
-        if choice.kind == Kind::File { exposure::covers(&project.model, &place)? } else { BTreeMap::new() };
+    let named =
+        if has_engine { exposure::named_containers(&project.model, tools).await? } else { Vec::new() };
+    let choice = exposure::choose(run, &project.model, choice, &place, &named)?;
     if has_engine {
-        exposure::check_volumes(&project.model, &place, tools).await?;
+        exposure::check_volumes(&project.model, &place, &named, tools).await?;
     }
     let own = if choice.kind == Kind::Volume && has_engine {
         own_files::read(&project, &access, tools, host).await?
@@ -170,7 +169,6 @@ pub(super) async fn prepare(
         images,
         record,
         mounted,
-        covers: uncopied(covers, &release),
         own,
         absent: absent.iter().map(|secret| secret.name.clone()).collect(),
         emptied: BTreeMap::new(),

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use super::Run;
 use super::deploy::by_service;
 use super::planning::Planned;
 use super::project::Prepared;
+use super::{Run, places};
 use crate::access::{Form, ServiceAccess};
 use crate::console::Console;
 use crate::delivery::report_file::{self, ReportFile};
@@ -342,6 +342,7 @@ fn annotate(console: &Console, level: Level, message: &Message) {
 /// # Errors
 /// `path-unsafe` when the user named a place where none may be written.
 pub(super) fn open_files(run: &mut Run) -> Result<()> {
+    places::check(&run.settings)?;
     let Settings { platform, workspace, report_file: named, .. } = &run.settings;
     let outside: Vec<&Path> = platform.temporary.as_deref().into_iter().collect();
     let outside = if platform.actions { Some(outside.as_slice()) } else { None };

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::dockerfile::copies_from;
 use super::reach::{Leads, SecretsPlace};
+use super::staging::staging_name_with;
 use crate::docker::model::Model;
 use crate::files::{self, LARGEST_SETTINGS};
 
@@ -19,8 +20,10 @@ pub struct TakesIn {
     pub service: String,
     /// The `.dockerignore` that should leave them out, as the host sees it.
     pub ignore_file: PathBuf,
-    /// The line to add to it.
-    pub line: String,
+    /// The lines to add to it.
+    pub lines: Vec<String>,
+    /// Whether the directory itself is taken in, and not only a set that is being made beside it.
+    pub directory: bool,
 }
 
 /// The services whose build contexts take in the secrets' files.
@@ -29,10 +32,15 @@ pub fn taking_in(model: &Model, place: &SecretsPlace) -> Vec<TakesIn> {
     let definition = |name: &str| model.resolved().get("services")?.get(name)?.get("build");
     built
         .filter_map(|service| {
-            let (context, line) = contexts(definition(&service.name)?)
+            let found: Vec<_> = contexts(definition(&service.name)?)
                 .into_iter()
-                .find_map(|context| context.takes_in(place).map(|line| (context, line)))?;
-            Some(TakesIn { service: service.name.clone(), ignore_file: context.path.join(IGNORE_FILE), line })
+                .map(|context| (context.path.join(IGNORE_FILE), context.takes_in(place)))
+                .filter(|(_, taken)| !taken.is_empty())
+                .collect();
+            let directory = found.iter().any(|(_, taken)| taken.iter().any(|one| one.directory));
+            let (ignore_file, taken) = found.into_iter().next()?;
+            let lines = taken.into_iter().map(|one| one.line).collect();
+            Some(TakesIn { service: service.name.clone(), ignore_file, lines, directory })
         })
         .collect()
 }
@@ -75,23 +83,52 @@ impl Context<'_> {
         if is_absent { Some(String::new()) } else { read(place, &self.path.join(name)) }
     }
 
-    /// The line that its ignore file lacks; `None` when the secrets are not in it, or are left out.
-    fn takes_in(&self, place: &SecretsPlace) -> Option<String> {
+    /// What of the secrets it takes in, and its ignore file does not leave out.
+    fn takes_in(&self, place: &SecretsPlace) -> Vec<Taken> {
         let below = match place.leads(self.path) {
-            Leads::Elsewhere => return None,
+            Leads::Elsewhere => return Vec::new(),
             Leads::Inside => PathBuf::new(),
             Leads::Above(below) => below,
         };
-        if self.text(place).is_some_and(|text| !copies_from(&text, &below)) {
-            return None;
-        }
+        let text = self.text(place);
         // Which builder it is decides which of the two files counts, so both must leave the secrets out.
-        let ignored = |path: &Path| read(place, path).map(|text| is_left_out(&text, &below));
-        let own = self.dockerfile.and_then(|name| ignored(&self.path.join(format!("{name}{IGNORE_FILE}"))));
-        let is_out = ignored(&self.path.join(IGNORE_FILE)) == Some(true) && own != Some(false);
-        (!is_out)
-            .then(|| if below.as_os_str().is_empty() { "*".to_owned() } else { below.display().to_string() })
+        let own =
+            self.dockerfile.and_then(|name| read(place, &self.path.join(format!("{name}{IGNORE_FILE}"))));
+        let ignore = read(place, &self.path.join(IGNORE_FILE));
+        let is_out = |path: &Path| {
+            ignore.as_ref().is_some_and(|text| is_left_out(text, path))
+                && own.as_ref().is_none_or(|text| is_left_out(text, path))
+        };
+        let parts = parts(&below).into_iter();
+        parts
+            .filter(|(path, _)| text.as_ref().is_none_or(|text| copies_from(text, path)) && !is_out(path))
+            .map(|(_, taken)| taken)
+            .collect()
     }
+}
+
+/// Something that a build would copy.
+struct Taken {
+    /// The line that leaves it out.
+    line: String,
+    /// Whether it is the secrets directory itself.
+    directory: bool,
+}
+
+/// The directories with secrets in a build context, which has the secrets directory at this path: that directory, and
+/// the one beside it in which a run makes a new set. A run that is killed leaves it there.
+fn parts(below: &Path) -> Vec<(PathBuf, Taken)> {
+    let Some(name) = below.file_name() else {
+        return vec![(below.to_owned(), Taken { line: "*".to_owned(), directory: true })];
+    };
+    let line = below.display().to_string();
+    // Stands for each of their names: only a wildcard matches it.
+    let staged = below.with_file_name(staging_name_with(name, &"\u{1}".repeat(16)));
+    let pattern = below.with_file_name(staging_name_with(name, "*")).display().to_string();
+    vec![
+        (below.to_owned(), Taken { line, directory: true }),
+        (staged, Taken { line: pattern, directory: false }),
+    ]
 }
 
 /// A text file of the host; `None` when it cannot be read here.
@@ -167,6 +204,24 @@ mod tests {
             ("!data\ndata", true),
         ] {
             assert_eq!(is_left_out(text, Path::new("data/secrets")), out, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_set_that_is_being_made_is_left_out_by_a_line_of_its_own() {
+        for (text, out) in [
+            ("data/secrets", [true, false]),
+            ("data", [true, true]),
+            ("data/secrets\ndata/.secrets.claude-secrets.*.tmp", [true, true]),
+            ("data/secrets\n**/*.tmp", [true, true]),
+            ("data/secrets\ndata/.secrets.claude-secrets.0*", [true, false]),
+            ("data\n!data/.secrets*", [true, false]),
+        ] {
+            let parts = parts(Path::new("data/secrets"));
+            let found: Vec<bool> = parts.iter().map(|(path, _)| is_left_out(text, path)).collect();
+            assert_eq!(found, out, "{text:?}");
+            let all: Vec<_> = parts.iter().map(|(_, taken)| taken.line.as_str()).collect();
+            assert!(parts.iter().all(|(path, _)| is_left_out(&all.join("\n"), path)));
         }
     }
 }

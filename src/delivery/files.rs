@@ -12,7 +12,7 @@ use super::index::{GITIGNORE, INDEX, Index, UNFINISHED, has_our_gitignore, is_se
 use super::place::Place;
 use super::revision::Content;
 use super::staging::{DIRECTORY_MODE, NewSet, Site, stage};
-use super::swap::{publish, recover, remove_ours};
+use super::swap::{has_leftovers, publish, recover, remove_ours};
 use crate::error::{Code, Error, Problem};
 use crate::files::{self, LARGEST_VALUES};
 use crate::secret::SecretValue;
@@ -82,6 +82,7 @@ impl Difference {
 /// [`ProjectLock`](super::ProjectLock) around [`write`](Self::write) and [`remove`](Self::remove).
 pub struct SecretsDir {
     place: Place,
+    project: Option<String>,
     mounted: BTreeSet<PathBuf>,
     pub(super) exchange: bool,
 }
@@ -95,6 +96,7 @@ impl SecretsDir {
     pub fn open(project: &Path, dir: &Path) -> Result<Self, Error> {
         Ok(Self {
             place: Place::open("secrets-dir", project, dir)?,
+            project: None,
             mounted: BTreeSet::new(),
             exchange: true,
         })
@@ -103,6 +105,41 @@ impl SecretsDir {
     /// Where it is: the project directory as given, and the path below it.
     pub fn path(&self) -> PathBuf {
         self.place.path()
+    }
+
+    /// Says which Compose project the files are of: those of another one are neither replaced nor removed then.
+    #[must_use]
+    pub fn of_project(mut self, name: &str) -> Self {
+        self.project = Some(name.to_owned());
+        self
+    }
+
+    /// The other project whose files are in the directory; `None` where they are of this one, or there are none.
+    ///
+    /// # Errors
+    /// As those of [`compare`](Self::compare).
+    pub fn of_another(&self) -> Result<Option<String>, Error> {
+        let Some(parent) = self.place.parent()? else { return Ok(None) };
+        let Some(live) = self.site(&parent).live()? else { return Ok(None) };
+        Ok(Index::read(&live)?.filter(|index| !self.may_have(index)).map(|index| index.project))
+    }
+
+    /// Whether files with this index are of this project. A list without a name is one of an earlier version, which is
+    /// taken over.
+    fn may_have(&self, index: &Index) -> bool {
+        self.project.as_ref().is_none_or(|own| index.project.is_empty() || *own == index.project)
+    }
+
+    fn refuse_another(&self) -> Result<(), Error> {
+        let Some(other) = self.of_another()? else { return Ok(()) };
+        let own = self.project.as_deref().unwrap_or_default();
+        let directory = self.place.relative().display().to_string();
+        Err(Error::new(
+            Code::PathUnsafe,
+            format!("`secrets-dir` {directory} has the files of the project {other}, and this one is {own}"),
+        )
+        .hint(format!("Give each project a directory of its own: `secrets-dir: {directory}-{own}`."))
+        .hint(format!("If {other} was renamed to {own}, delete the directory {}.", self.path().display())))
     }
 
     /// Marks a sub-directory that a container mounts as a whole: it gets mode 0755 instead of 0700, so that a container's
@@ -117,9 +154,10 @@ impl SecretsDir {
     ///
     /// # Errors
     /// `DeliveryFailed` if files that are not ours are in the place of wanted ones (all of them are named), or the list of
-    /// our files cannot be used; `PathUnsafe`, `NotWritable` if the directory cannot be read.
+    /// our files cannot be used; `PathUnsafe` if the files are of another project; `NotWritable` if the directory cannot be read.
     pub fn compare(&self, wanted: &[SecretFile]) -> Result<Difference, Error> {
         check(wanted)?;
+        self.refuse_another()?;
         let absent =
             || Difference { new: sorted(wanted.iter().map(|f| f.path.clone())), ..Difference::default() };
         let Some(parent) = self.place.parent()? else {
@@ -152,6 +190,7 @@ impl SecretsDir {
         difference.upkeep = match found {
             Some(_) => {
                 index.staged
+                    || self.project.as_ref().is_some_and(|own| *own != index.project)
                     || index.files != names
                     || self.needs_upkeep(&self.site(&parent), &live, &index)?
             }
@@ -198,9 +237,7 @@ impl SecretsDir {
     /// the old set is still there then, and nothing half-written.
     pub fn write(&self, wanted: &[SecretFile]) -> Result<Difference, Error> {
         check(wanted)?;
-        if let Some(parent) = self.place.parent()? {
-            recover(&self.site(&parent))?;
-        }
+        self.recover()?;
         let difference = self.compare(wanted)?;
         if difference.is_empty() {
             return Ok(difference);
@@ -213,16 +250,34 @@ impl SecretsDir {
         written.map(|()| difference)
     }
 
+    /// Whether a run that was killed, or one that runs now, has a new set half made beside the directory.
+    ///
+    /// # Errors
+    /// `NotWritable` when the directory around cannot be read.
+    pub fn has_leftovers(&self) -> Result<bool, Error> {
+        self.place.parent()?.map_or(Ok(false), |parent| has_leftovers(&self.site(&parent)))
+    }
+
+    /// Finishes or undoes what a killed run left. [`write`](Self::write) and [`remove`](Self::remove) do so by themselves.
+    ///
+    /// # Errors
+    /// As those of [`write`](Self::write).
+    pub fn recover(&self) -> Result<(), Error> {
+        self.refuse_another()?;
+        self.place.parent()?.map_or(Ok(()), |parent| recover(&self.site(&parent)))
+    }
+
     /// Removes our files (for `down`), then the empty directories that we made; files of others are kept. Returns the removed
     /// files and directories as paths from the project directory, sorted, after checking that they are gone.
     ///
     /// # Errors
-    /// `RemovalIncomplete` if something still exists; `NotWritable`.
+    /// `RemovalIncomplete` if something still exists; `PathUnsafe` if the files are of another project; `NotWritable`.
     pub fn remove(&self) -> Result<Vec<PathBuf>, Error> {
         let Some(parent) = self.place.parent()? else {
             return Ok(Vec::new());
         };
-        recover(&self.site(&parent))?;
+        self.recover()?;
+        self.refuse_another()?;
         let Some(live) = self.site(&parent).live()? else {
             return Ok(Vec::new());
         };
@@ -270,7 +325,8 @@ impl SecretsDir {
             None => Index { made: vec![self.place.relative()], ..Index::default() },
         };
         let made = index.made.iter().chain(parents).cloned().collect();
-        let set = NewSet { wanted, unchanged: &difference.unchanged, made };
+        let project = self.project.clone().unwrap_or(index.project.clone());
+        let set = NewSet { wanted, unchanged: &difference.unchanged, made, project };
         // If something is mounted there (a tmpfs, to keep values off the disk), the staged files must be in it, too.
         let around = live.as_ref().filter(|live| live.is_mount_point()).unwrap_or(site.parent);
         let staged = stage(site, around, live.as_ref().map(|live| (live, &index)), &set)?;

@@ -28,6 +28,8 @@ const VERSION: u32 = 1;
 #[serde(default)]
 pub(super) struct Index {
     pub(super) version: u32,
+    /// The name of the Compose project that the files are of; empty where an earlier version did not note it.
+    pub(super) project: String,
     /// The directory is a copy made for a swap (see `swap`), to be replaced by the original or removed.
     pub(super) staged: bool,
     /// The secret files: `name` or `service/name`.

@@ -67,8 +67,6 @@ pub enum Mount {
         /// Where it is in the container.
         target: String,
     },
-    /// An empty directory that hides what is below it.
-    Cover(String),
 }
 
 /// The variables of a service in the override.
@@ -279,9 +277,6 @@ impl Mount {
             Self::Data { source, target } => json!({
                 "type": "bind", "source": literal(source), "target": literal(target),
                 "bind": { "create_host_path": false },
-            }),
-            Self::Cover(target) => json!({
-                "type": "tmpfs", "target": literal(target), "tmpfs": { "size": 4096, "mode": 0 },
             }),
         }
     }

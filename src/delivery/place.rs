@@ -41,6 +41,7 @@ impl Place {
     ) -> Result<Self, Error> {
         let directory = open_project(project)?;
         let mut names = below(input, what, project, given)?;
+        refuse_git(input, given, names.iter().map(OsString::as_os_str))?;
         let name = names.pop().ok_or_else(|| Error::new(Code::Internal, "a place without a name"))?;
         let stat = directory.stat().at("look at", project)?;
         let owner = (stat.st_uid, stat.st_gid);
@@ -188,6 +189,19 @@ impl Place {
         ))
         .hint(format!("Or set `{}` to a path that git does not track.", self.input)))
     }
+}
+
+/// Refuses a place in git's own directory: what is there configures git, or is run by it.
+pub(super) fn refuse_git<'a>(
+    input: &str,
+    given: &Path,
+    mut names: impl Iterator<Item = &'a OsStr>,
+) -> Result<(), Error> {
+    if !names.any(|name| name.eq_ignore_ascii_case(".git")) {
+        return Ok(());
+    }
+    Err(Error::new(Code::PathUnsafe, format!("`{input}` {} is in git's own directory", given.display()))
+        .hint(format!("Set `{input}` to a path outside of `.git`.")))
 }
 
 /// Opens the project directory.

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::index::INDEX;
+use super::staging::is_staging_name;
 use super::volume::{LAUNCHER, PROJECT, SERVICE};
 use crate::docker::engine::Container;
 use crate::docker::host_mounts::{self, By};
@@ -33,8 +34,17 @@ struct Mounted {
     what: String,
     /// The path on the host.
     source: PathBuf,
-    /// Where it is in the container.
-    target: String,
+}
+
+/// A mount by which a service sees the secrets' files.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ShownTo {
+    /// The service.
+    pub service: String,
+    /// What the Compose file calls the mount.
+    pub what: String,
+    /// The directory of the Docker host that it mounts.
+    pub source: PathBuf,
 }
 
 /// Where a path leads, compared with the secrets' directory.
@@ -80,35 +90,65 @@ impl<'a> SecretsPlace<'a> {
         here.or_else(|| source.strip_prefix(self.on_host).ok()).map(Path::to_owned)
     }
 
-    /// The places in a service's containers where the secrets directory would be seen by a mount of what is above it.
+    /// Refuses mounts of the directory itself or of something in it.
     ///
     /// # Errors
-    /// [`Code::SecretNotGranted`] for a mount of the directory itself or of something in it.
-    pub fn seen_in(&self, model: &Model, service: &Service) -> Result<Vec<String>> {
-        let (mut seen, mut problems) = (Vec::new(), Vec::new());
-        for mounted in mounted(model, service) {
-            match self.leads(&mounted.source) {
-                Leads::Elsewhere => {}
-                Leads::Above(below) => {
-                    seen.push(Path::new(&mounted.target).join(below).display().to_string());
+    /// [`Code::SecretNotGranted`] for each.
+    pub fn refuse_inside(&self, model: &Model) -> Result<()> {
+        let mut problems = Vec::new();
+        for service in model.services.values() {
+            for mounted in mounted(model, service) {
+                if self.leads(&mounted.source) == Leads::Inside {
+                    problems.push(Problem::new(format!(
+                        "service {} mounts {}, which leads to {} in the secrets directory",
+                        service.name,
+                        mounted.what,
+                        mounted.source.display()
+                    )));
                 }
-                Leads::Inside => problems.push(Problem::new(format!(
-                    "service {} mounts {}, which leads to {} in the secrets directory",
-                    service.name,
-                    mounted.what,
-                    mounted.source.display()
-                ))),
             }
         }
-        if problems.is_empty() { Ok(seen) } else { Err(refused(problems)) }
+        if problems.is_empty() { Ok(()) } else { Err(refused(problems)) }
+    }
+
+    /// The mounts of what is above the directory: whoever has one sees the files, whatever is mounted over them, since
+    /// the next checkout can put another directory in that place. `containers` are those that `volumes_from` names, each
+    /// with the service that takes its mounts; one that takes those of a service is found by that service's own.
+    pub fn shown_to(&self, model: &Model, containers: &[(String, Container)]) -> Vec<ShownTo> {
+        let mut all = Vec::new();
+        let is_above = |source: &Path| matches!(self.leads(source), Leads::Above(_));
+        for service in model.services.values() {
+            let above = mounted(model, service).into_iter().filter(|mounted| is_above(&mounted.source));
+            all.extend(above.map(|mounted| ShownTo {
+                service: service.name.clone(),
+                what: mounted.what,
+                source: mounted.source,
+            }));
+        }
+        for (service, container) in containers {
+            let above = container.mounts().into_iter().map(|(_, source, _)| Path::new(source));
+            all.extend(above.filter(|source| is_above(source)).map(|source| ShownTo {
+                service: service.clone(),
+                what: format!("`volumes_from` the container {}", container.name),
+                source: source.to_owned(),
+            }));
+        }
+        all
     }
 }
 
 fn compare(path: &Path, secrets: &Path) -> Leads {
-    if path.starts_with(secrets) {
+    if path.starts_with(secrets) || is_staged_for(path, secrets) {
         return Leads::Inside;
     }
     secrets.strip_prefix(path).map_or(Leads::Elsewhere, |below| Leads::Above(below.to_owned()))
+}
+
+/// Whether a path is in a directory in which a new set of the secrets' files is made, or was by a run that was killed.
+fn is_staged_for(path: &Path, secrets: &Path) -> bool {
+    let (Some(parent), Some(name)) = (secrets.parent(), secrets.file_name()) else { return false };
+    let beside = path.strip_prefix(parent).ok().and_then(|rest| rest.components().next());
+    beside.is_some_and(|first| is_staging_name(first.as_os_str(), name))
 }
 
 /// What a service mounts of the host, also by volumes that are directories of it.
@@ -120,13 +160,11 @@ fn mounted(model: &Model, service: &Service) -> Vec<Mounted> {
             By::Secret(name) => format!("the Compose secret {name}"),
         },
         source: mount.source.into(),
-        target: mount.target,
     });
     let volumes = service.mounts.iter().filter(|mount| mount.kind == "volume").flat_map(|mount| {
         model.volume_directories(&mount.source).into_iter().map(|directory| Mounted {
             what: format!("the volume {}", mount.source),
             source: directory.into(),
-            target: mount.target.clone(),
         })
     });
     files.chain(volumes).collect()
@@ -196,4 +234,24 @@ fn refused(problems: Vec<Problem>) -> Error {
     Error::new(Code::SecretNotGranted, "services would get secrets that they are not granted")
         .problems(problems)
         .hint("Grant the secret to the service instead: it is then at /run/secrets. Take the mount out of the Compose file.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_that_is_being_made_beside_the_directory_is_part_of_it() {
+        let secrets = Path::new("/project/data/secrets");
+        for (path, leads) in [
+            ("/project/data/secrets/key", Leads::Inside),
+            ("/project/data/.secrets.claude-secrets.0123456789abcdef.tmp", Leads::Inside),
+            ("/project/data/.secrets.claude-secrets.0123456789abcdef.tmp/key", Leads::Inside),
+            ("/project/data/.secrets.claude-secrets.tmp", Leads::Elsewhere),
+            ("/project/.secrets.claude-secrets.0123456789abcdef.tmp", Leads::Elsewhere),
+            ("/project/data", Leads::Above("secrets".into())),
+        ] {
+            assert_eq!(compare(Path::new(path), secrets), leads, "{path}");
+        }
+    }
 }

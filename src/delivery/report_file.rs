@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::ProjectFile;
+use super::place::refuse_git;
 use crate::error::{Code, Error};
 
 /// What a report is written as.
@@ -82,6 +83,7 @@ impl ReportFile {
                     )
                     .hint("Name a file of the workspace, or leave the input out: the output `report` says where it is then."));
                 }
+                refuse_git(input, path, directory.iter())?;
                 ProjectFile::below(input, "its directory", &directory, &name)?
             }
         };

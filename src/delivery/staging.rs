@@ -53,10 +53,15 @@ pub(super) fn staging_name(name: &OsStr) -> Result<OsString, Error> {
     let mut random = [0u8; 8];
     getrandom::fill(&mut random)
         .map_err(|_| Error::new(Code::Internal, "the system gives no random bytes"))?;
+    Ok(staging_name_with(name, &format!("{:016x}", u64::from_ne_bytes(random))))
+}
+
+/// Such a name with this in place of what is random; with `*`, the pattern of all of them.
+pub(super) fn staging_name_with(name: &OsStr, random: &str) -> OsString {
     let mut staged = OsString::from(".");
     staged.push(name);
-    staged.push(format!(".claude-secrets.{:016x}.tmp", u64::from_ne_bytes(random)));
-    Ok(staged)
+    staged.push(format!(".claude-secrets.{random}.tmp"));
+    staged
 }
 
 /// Whether [`staging_name`] gave this name for a file or directory of the given name.
@@ -85,6 +90,8 @@ pub(super) struct NewSet<'a> {
     pub(super) unchanged: &'a [PathBuf],
     /// The directories that we have made, for the index.
     pub(super) made: Vec<PathBuf>,
+    /// The name of the project that it is of, for the index.
+    pub(super) project: String,
 }
 
 /// Stages a new set in `around`. `live` is the secrets directory with its index. On an error nothing is left of it.
@@ -98,7 +105,8 @@ pub(super) fn stage<'a>(
     let shown = around.path_of(&hidden);
     let (directory, _) = around.child_or_new(&hidden, DIRECTORY_MODE).at("make the directory", &shown)?;
     let files = set.wanted.iter().map(|f| f.path.clone()).collect();
-    let mut index = Index { staged: true, files, made: set.made.clone(), ..Index::default() };
+    let (made, project) = (set.made.clone(), set.project.clone());
+    let mut index = Index { staged: true, project, files, made, ..Index::default() };
     let filled = match live {
         Some((live, old)) => fill_beside(site, &directory, &mut index, live, old),
         None => fill(site, &directory, &mut index),

@@ -79,6 +79,18 @@ fn swap_back(
     clear(staged.around, &staged.hidden, Some(original))
 }
 
+/// Whether there is something beside the secrets directory, or in it where it is a mount point, that [`recover`] may know.
+pub(super) fn has_leftovers(site: &Site<'_>) -> Result<bool, Error> {
+    let within = site.live()?.filter(Directory::is_mount_point);
+    for around in [Some(site.parent), within.as_ref()].into_iter().flatten() {
+        let names = around.entries().at("list", around.path())?;
+        if names.iter().any(|name| is_staging_name(name, site.name)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Finishes or undoes what a killed run left beside the secrets directory. Touches nothing but hidden directories of ours,
 /// known by their name and the index in them; what in these is not ours goes back to its place.
 pub(super) fn recover(site: &Site<'_>) -> Result<(), Error> {
@@ -146,6 +158,7 @@ fn bring_up_to_date(
     index.files.extend(new.files.iter().cloned());
     index.directories.extend(new.directories.iter().cloned());
     index.made.clone_from(&new.made);
+    index.project.clone_from(&new.project);
     index.write(original, site.owner)?;
 
     remove_ours(original, old.files.difference(&new.files), &old)?;

@@ -236,6 +236,7 @@ pub fn of(code: Code) -> Entry {
                 "`secrets-dir` or `override-file` is outside the project.",
                 "Git tracks the file to be written.",
                 "There is a symbolic link in place of a file.",
+                "Another Compose project has its secrets in the same `secrets-dir`.",
             ],
             "sh",
             "git rm --cached docker-compose.secrets.yml",

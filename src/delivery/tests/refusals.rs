@@ -180,3 +180,34 @@ fn names_that_are_no_secret_files_are_refused() {
     );
     assert!(tree(project.path()).is_empty());
 }
+
+#[test]
+fn the_files_of_another_project_are_neither_replaced_nor_removed() {
+    let project = project();
+    let of = |name: &str| secrets(&project).of_project(name);
+    of("production").write(&[file("key", "of production")]).unwrap();
+    let before = tree(project.path());
+    for result in [
+        of("staging").compare(&[file("key", "of staging")]).map(|_| ()),
+        of("staging").write(&[file("key", "of staging")]).map(|_| ()),
+        of("staging").recover(),
+        of("staging").remove().map(|_| ()),
+    ] {
+        refused(result, Code::PathUnsafe, &["production", "staging", "`secrets-dir: data/secrets-staging`"]);
+    }
+    assert_eq!(of("staging").of_another().unwrap().as_deref(), Some("production"));
+    assert_eq!(tree(project.path()), before);
+    assert_eq!(fs::read(project.path().join("data/secrets/key")).unwrap(), b"of production");
+    assert!(of("production").write(&[file("key", "of production")]).unwrap().is_empty());
+    assert!(!of("production").remove().unwrap().is_empty());
+}
+
+#[test]
+fn files_whose_list_names_no_project_are_taken_over() {
+    let project = project();
+    secrets(&project).write(&[file("key", "1")]).unwrap();
+    let of = |name: &str| secrets(&project).of_project(name);
+    assert!(of("first").write(&[file("key", "1")]).unwrap().upkeep);
+    assert!(of("first").write(&[file("key", "1")]).unwrap().is_empty());
+    refused(of("second").remove(), Code::PathUnsafe, &["first"]);
+}
