@@ -222,15 +222,6 @@ async fn release_of(
     Ok(release)
 }
 
-/// The covers that are needed: what was copied has none of our files in it, and no room to mount anything.
-fn uncopied(mut covers: BTreeMap<String, Vec<String>>, release: &Release) -> BTreeMap<String, Vec<String>> {
-    for (service, places) in &mut covers {
-        let copied = release.of_service(service);
-        places.retain(|place| !copied.iter().any(|placed| Path::new(place).starts_with(&placed.target)));
-    }
-    covers
-}
-
 /// What a run itself writes into the project.
 fn own_output(settings: &Settings) -> Vec<PathBuf> {
     let files = [settings.report_file.as_ref(), settings.sarif_file.as_ref()];
