@@ -13,6 +13,8 @@ pub mod error;
 pub mod files;
 pub mod github;
 pub mod harden;
+#[cfg(test)]
+mod computed;
 mod ignored;
 pub mod init;
 pub mod interrupt;
