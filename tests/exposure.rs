@@ -263,3 +263,17 @@ fn nothing_is_written_into_gits_directory_or_where_something_else_belongs() {
         assert!(scene.tree() == before, "{words:?}");
     }
 }
+
+#[test]
+fn the_former_secrets_directory_is_removed_when_another_one_is_set() {
+    let scene = Scene::new("exposed-former");
+    project(&scene, "labels: {}", "");
+    let former = scene.project().join("data/secrets");
+    deploy(&scene, &["--delivery", "file"], 0);
+    let said = deploy(&scene, &["--delivery", "file", "--secrets-dir", "private"], 0);
+    assert!(said.contains("removed data/secrets/key: `secrets-dir` is another one now"), "{said}");
+    assert!(!former.exists() && scene.project().join("private/key").exists());
+    assert_eq!(inside(&scene, "web", &["cat", "/run/secrets/key"]), VALUE);
+    run(&scene, "down", &[], 0);
+    assert!(!scene.project().join("private").exists(), "`down` knows it, too");
+}

@@ -316,8 +316,15 @@ impl Deployment<'_> {
     }
 
     /// Files and override; with delivery `volume` the override alone, and files of a delivery by files before this one
-    /// are removed.
+    /// are removed. So are those of a `secrets-dir` before this one.
     fn write_files(&self, run: &mut Run, planned: &Planned) -> Result<()> {
+        if let Some(former) = &self.prepared.former_dir
+            && former.of_another()?.is_none()
+        {
+            for path in former.remove()? {
+                run.console.line(&format!("removed {}: `secrets-dir` is another one now", path.display()));
+            }
+        }
         if self.prepared.choice.kind == Kind::File {
             let done = self.prepared.secrets_dir.write(&planned.files)?;
             let written = done.new.len() + done.changed.len();

@@ -5,7 +5,7 @@ use super::deploy::{LOCK_WAIT, lock_directory};
 use super::named::{Named, named};
 use crate::delivery::override_file::OverrideFile;
 use crate::delivery::volume::PROJECT;
-use crate::delivery::{ProjectFile, SecretsDir};
+use crate::delivery::{ProjectFile, SecretsDir, record};
 use crate::docker::command::{Call, Tools};
 use crate::docker::empty_image;
 use crate::docker::engine;
@@ -19,13 +19,17 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
     // What cannot be removed must be told before anything is.
     let Named { host, tools, directory, name, call } = named(run, "taken down").await?;
     let secrets_dir = SecretsDir::open(&directory, &run.settings.secrets_dir)?.of_project(&name);
+    // What is noted only helps: a directory that it does not tell stays, as one that was never ours.
+    let record = record::read(&tools, &name).await.unwrap_or_default();
+    let former = record.and_then(|record| record.former_dir(&directory, &secrets_dir.relative(), &name));
+    let secrets_dirs: Vec<SecretsDir> = [secrets_dir].into_iter().chain(former).collect();
     let override_file = ProjectFile::open(&directory, &run.settings.override_file)?;
 
     run.begin_stage("Down");
     let _lock = lock_directory(run, &directory).await?;
     let holder = Holder::me(host.own_id.as_deref());
     let lock = EngineLock::take(&tools, &name, &holder, LOCK_WAIT).await?;
-    let result = take_down(run, &tools, &name, call, &secrets_dir, &override_file).await;
+    let result = take_down(run, &tools, &name, call, &secrets_dirs, &override_file).await;
     lock.release(&tools).await;
     if result.is_ok() {
         empty_image::remove_with_the_last_project(&tools).await?;
@@ -38,15 +42,18 @@ async fn take_down(
     tools: &Tools,
     name: &str,
     call: Call,
-    secrets_dir: &SecretsDir,
+    secrets_dirs: &[SecretsDir],
     override_file: &ProjectFile,
 ) -> Result<Outcome> {
     up::down(call).await?;
     remove_from_engine(tools, name).await?;
-    if let Some(other) = secrets_dir.of_another()? {
-        let directory = run.settings.secrets_dir.display();
-        run.console.line(&format!("{directory} has the files of the project {other} and stays"));
-    } else {
+    for secrets_dir in secrets_dirs {
+        if let Some(other) = secrets_dir.of_another()? {
+            let directory = secrets_dir.relative();
+            let directory = directory.display();
+            run.console.line(&format!("{directory} has the files of the project {other} and stays"));
+            continue;
+        }
         for path in secrets_dir.remove()? {
             run.console.line(&format!("removed {}", path.display()));
         }

@@ -30,14 +30,6 @@ pub(super) fn choose(
     let settings = &run.settings;
     let deploys = matches!(settings.mode, Mode::Deploy | Mode::Validate) && !settings.offline;
     let by_files = choice.kind == Kind::File && settings.delivery == DeliveryChoice::File;
-    let mut errors = Vec::new();
-    let is_there = place.is_filled() && taking.iter().any(|one| one.directory);
-    if deploys && !taking.is_empty() && (by_files || is_there) {
-        errors.push(refused(settings, &taking, by_files));
-    }
-    if deploys && !shown.is_empty() && by_files {
-        errors.push(refused_mounts(settings, &shown));
-    }
     let choice = if deploys && choice.kind == Kind::File {
         let build = taking.first().map(|first| {
             format!("the build of service {} would copy files with secrets into its image", first.service)
@@ -51,8 +43,16 @@ pub(super) fn choose(
     } else {
         choice
     };
-    if choice.kind == Kind::File || place.is_filled() {
+    let mut errors = Vec::new();
+    if by_files || choice.kind == Kind::File || place.is_filled() {
         errors.extend(place.refuse_inside(model).err());
+    }
+    let is_there = place.is_filled() && taking.iter().any(|one| one.directory);
+    if deploys && !taking.is_empty() && (by_files || is_there) {
+        errors.push(refused(settings, &taking, by_files));
+    }
+    if deploys && !shown.is_empty() && by_files {
+        errors.push(refused_mounts(settings, &shown));
     }
     if let Some(error) = Error::together(errors) {
         return Err(error);

@@ -35,6 +35,8 @@ pub(super) struct Prepared {
     pub(super) access: Access,
     pub(super) choice: Choice,
     pub(super) secrets_dir: SecretsDir,
+    /// The secrets directory of the last deployment, where that was another one.
+    pub(super) former_dir: Option<SecretsDir>,
     pub(super) override_file: ProjectFile,
     /// The profiles that this run starts.
     pub(super) profiles: Vec<String>,
@@ -113,6 +115,9 @@ pub(super) async fn prepare(
     }
     project.stand_ins = in_clear::stand_ins(&access);
     let secrets_dir = secrets_dir.of_project(&project.model.name);
+    let former_dir = record
+        .as_ref()
+        .and_then(|record| record.former_dir(directory, &secrets_dir.relative(), &project.model.name));
     let starts_workers = access.services.iter().filter(|(_, own)| own.workers.is_some());
     let secrets_dir =
         starts_workers.map(|(service, _)| workers::directory(service)).fold(secrets_dir, SecretsDir::mounted);
@@ -161,6 +166,7 @@ pub(super) async fn prepare(
         access,
         choice,
         secrets_dir,
+        former_dir,
         override_file,
         profiles: declared.profiles.clone(),
         host_secrets_dir,

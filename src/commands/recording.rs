@@ -82,6 +82,7 @@ fn of(basis: Basis) -> Record {
     });
     Record {
         delivery: prepared.choice.kind.name().to_owned(),
+        secrets_dir: (prepared.choice.kind == Kind::File).then(|| prepared.secrets_dir.relative()),
         secrets: secrets.collect(),
         services: services.collect::<BTreeMap<_, _>>(),
         ..Record::default()

@@ -107,6 +107,11 @@ impl SecretsDir {
         self.place.path()
     }
 
+    /// Where it is, from the project directory.
+    pub fn relative(&self) -> PathBuf {
+        self.place.relative()
+    }
+
     /// Says which Compose project the files are of: those of another one are neither replaced nor removed then.
     #[must_use]
     pub fn of_project(mut self, name: &str) -> Self {

@@ -4,9 +4,11 @@
 //! that a secret comes from another store. Who may inspect volumes reads it, as who may inspect containers reads their labels.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::SecretsDir;
 use super::volume::{PROJECT, REVISION};
 use crate::docker::command::Tools;
 use crate::docker::engine::{self, Container, State};
@@ -38,6 +40,8 @@ pub struct Record {
     pub services: BTreeMap<String, Left>,
     /// The volumes that they mounted, with the time at which each was made.
     pub volumes: BTreeMap<String, String>,
+    /// The secrets directory, from the project directory, for delivery `file`.
+    pub secrets_dir: Option<PathBuf>,
     /// A slow digest of the secret files, for delivery `file`.
     pub files: Option<String>,
 }
@@ -117,6 +121,13 @@ pub fn networks(container: &Container) -> Vec<String> {
 }
 
 impl Record {
+    /// The secrets directory that the deployment used, where it is another one than `now`; `None` also where it cannot be
+    /// opened. `directory` is the project directory, `now` is below it, `name` is the project's.
+    pub fn former_dir(&self, directory: &Path, now: &Path, name: &str) -> Option<SecretsDir> {
+        let path = self.secrets_dir.as_deref().filter(|path| *path != now)?;
+        SecretsDir::open(directory, path).ok().map(|former| former.of_project(name))
+    }
+
     /// Whether the two tell of the same state, whenever they were written.
     pub fn is_like(&self, other: &Self) -> bool {
         let bare = |record: &Self| Self {
