@@ -5,6 +5,8 @@ pub mod access;
 pub mod arguments;
 pub mod cli;
 pub mod commands;
+#[cfg(test)]
+mod computed;
 pub mod console;
 pub mod count;
 pub mod delivery;
@@ -13,8 +15,6 @@ pub mod error;
 pub mod files;
 pub mod github;
 pub mod harden;
-#[cfg(test)]
-mod computed;
 mod ignored;
 pub mod init;
 pub mod interrupt;

@@ -150,6 +150,39 @@ fn a_volume_with_secrets_is_not_mounted_by_another_service() {
     }
 }
 
+#[test]
+fn the_volume_of_the_launcher_is_mounted_by_no_service_on_its_own_also_before_it_is_there() {
+    let scene = Scene::new("exposed-launcher");
+    let name = format!("{}_claude-secrets-exec-1", scene.name);
+    let by_name = format!("volumes: {{ store: {{ name: '{name}' }} }}");
+    for _ in 0..2 {
+        for (other, top) in [
+            ("volumes: ['store:/given']", by_name.as_str()),
+            ("volumes: ['claude-secrets-exec-1:/given']", "volumes: { claude-secrets-exec-1: {} }"),
+        ] {
+            project(&scene, other, top);
+            let said = deploy(&scene, &["--delivery", "volume"], 2);
+            assert!(
+                said.contains(&format!("service other mounts the volume {name}, which holds the launcher")),
+                "{said}"
+            );
+        }
+        project(&scene, "labels: {}", "");
+        deploy(&scene, &["--delivery", "volume"], 0);
+    }
+}
+
+#[test]
+fn a_secret_in_a_key_of_the_project_is_refused() {
+    let scene = Scene::new("exposed-key");
+    for other in ["labels: ['k.${KEY}=x']", "environment: ['${KEY}=x']"] {
+        project(&scene, other, "");
+        let said = deploy(&scene, &[], 2);
+        assert!(said.contains("the declared secret KEY is interpolated into it"), "{other}: {said}");
+        assert!(scene.containers().is_empty());
+    }
+}
+
 /// A project whose service `other` is built from the whole project directory.
 fn built(scene: &Scene) {
     scene.compose(&format!(

@@ -261,6 +261,31 @@ fn what_the_manifest_wants_in_clear_is_shown_at_its_own_variables_alone_and_said
 }
 
 #[test]
+fn what_is_in_clear_for_one_service_is_read_by_no_other_one_by_its_name() {
+    let variable = "CLAUDE_SECRETS_ENV_web_to_KEY";
+    for (other, top, env_file) in [
+        ("secrets: [x]", format!("secrets: {{ x: {{ environment: {variable} }} }}"), String::new()),
+        ("configs: [x]", format!("configs: {{ x: {{ environment: {variable} }} }}"), String::new()),
+        (&*format!("labels: ['${{{variable}}}=x']"), String::new(), String::new()),
+        ("secrets: [x]", "secrets: { x: { environment: P } }".to_owned(), format!("P=${{{variable}}}\n")),
+    ] {
+        let scene = Scene::new("forms-named");
+        scene.write(
+            "claude-secrets.yml",
+            "secrets: { KEY: }\nservices: { web: { secrets: [KEY], deliver: env } }\n",
+        );
+        scene.write(".env", env_file);
+        scene.compose(&format!(
+            "services:\n  web:\n{SLEEPS}    environment: [KEY]\n  other:\n{SLEEPS}    {other}\n{top}\n"
+        ));
+        let said =
+            run(&scene, &["deploy", "--delivery", "file"], &[("KEY", "key-of-the-web-alone")], 2).stderr;
+        assert!(said.contains("names variables of CLAUDE_SECRETS_"), "{other} {top}: {said}");
+        assert!(scene.containers().is_empty(), "{other} {top}");
+    }
+}
+
+#[test]
 fn a_program_that_ends_without_a_variable_that_we_took_away_is_told_of_with_the_line_that_gives_it_back() {
     let manifest = "secrets: { KEY: , PW: }\nservices:\n  web: { secrets: [KEY, PW], variables: { KEY: { deliver: file } } }\n";
     for delivery in DELIVERIES {

@@ -131,6 +131,77 @@ fn a_registry_an_image_and_a_context_that_are_called_like_options_are_names() {
     assert!(names_are_names(&spy, &["--help"]) >= 1);
 }
 
+/// What a command prints in a service's only container.
+fn inside(scene: &Scene, service: &str, words: &[&str]) -> String {
+    let id = scene.containers()[service].0.clone();
+    docker(["exec", &id].into_iter().chain(words.iter().copied()))
+}
+
+#[test]
+fn no_name_that_we_put_into_the_project_is_one_that_it_has() {
+    let sleeps = "image: IMAGE, init: true, command: [sleep, '3000']";
+    for delivery in ["file", "volume"] {
+        let scene = Scene::new("names-own");
+        let manifest = "secrets: { KEY: , OTHER: , THREE: { file: { name: web--x } } }\n\
+                        services: { web: [KEY, OTHER], exec: [OTHER], three: [THREE] }\n";
+        scene.write("claude-secrets.yml", manifest);
+        scene.compose(&format!(
+            "services:\n  web: {{ {sleeps}, environment: [KEY], secrets: [{{ source: other, target: x }}] }}\n  \
+             exec: {{ {sleeps}, environment: [OTHER] }}\n  three: {{ {sleeps} }}\n  \
+             evil: {{ {sleeps}, secrets: [key], volumes: ['claude-secrets-web:/data'] }}\n\
+             secrets: {{ key: {{ environment: PUBLIC }}, other: {{ environment: OTHER }} }}\n\
+             volumes: {{ claude-secrets-web: {{}} }}\n"
+        ));
+        let deploy = || {
+            let mut command = scene.cli(["deploy", "--delivery", delivery]);
+            let values =
+                [("KEY", "key-of-the-web"), ("OTHER", "other-of-a-test"), ("THREE", "three-of-a-test")];
+            command.envs(values).env("PUBLIC", "text-for-everyone");
+            done(command).expect(0).stderr
+        };
+        deploy();
+        assert_eq!(inside(&scene, "evil", &["cat", "/run/secrets/key"]), "text-for-everyone", "{delivery}");
+        assert_eq!(inside(&scene, "evil", &["ls", "-A", "/data"]), "", "{delivery}");
+        assert_eq!(inside(&scene, "web", &["cat", "/run/secrets/key"]), "key-of-the-web", "{delivery}");
+        assert_eq!(inside(&scene, "web", &["cat", "/run/secrets/x"]), "other-of-a-test", "{delivery}");
+        assert_eq!(inside(&scene, "three", &["ls", "/run/secrets"]), "web--x\n", "{delivery}");
+        assert_eq!(inside(&scene, "three", &["cat", "/run/secrets/web--x"]), "three-of-a-test", "{delivery}");
+        for service in ["web", "exec"] {
+            assert_eq!(inside(&scene, service, &["ls", "/run/claude-secrets"]), "exec\n", "{delivery}");
+        }
+        let said = deploy();
+        assert!(said.contains("all services are up to date"), "{delivery}: {said}");
+    }
+}
+
+#[test]
+fn files_at_places_that_look_alike_are_delivered_each_to_its_own() {
+    for delivery in ["file", "volume"] {
+        let scene = Scene::new("names-alike");
+        let manifest = "secrets: { KEY: { file: { name: claude-secrets-exec } }, OTHER: }\nservices: { web: [KEY, OTHER] }\n";
+        scene.write("claude-secrets.yml", manifest);
+        scene.write("own", "text-of-the-project");
+        scene.compose(
+            "services:\n  web:\n    image: IMAGE\n    init: true\n    command: [sleep, '3000']\n    environment: [KEY]\n    configs:\n    \
+             - { source: one, target: /etc/a-b }\n    - { source: two, target: /etc/a/b }\n    \
+             secrets: [{ source: own, target: ../x }, { source: own, target: sub/../y }]\n\
+             configs: { one: { environment: KEY }, two: { environment: OTHER } }\nsecrets: { own: { file: ./own } }\n",
+        );
+        let mut command = scene.cli(["deploy", "--delivery", delivery]);
+        command.envs([("KEY", "key-of-the-web"), ("OTHER", "other-of-a-test")]);
+        done(command).expect(0);
+        for (path, text) in [
+            ("/etc/a-b", "key-of-the-web"),
+            ("/etc/a/b", "other-of-a-test"),
+            ("/run/secrets/claude-secrets-exec", "key-of-the-web"),
+            ("/run/x", "text-of-the-project"),
+            ("/run/secrets/y", "text-of-the-project"),
+        ] {
+            assert_eq!(inside(&scene, "web", &["cat", path]), text, "{delivery}: {path}");
+        }
+    }
+}
+
 /// Programs are started in two places that take names and words by different ways, and in one that takes no names.
 #[test]
 fn programs_are_started_by_the_callers_that_know_names_from_words() {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::variables_of;
 use crate::docker::model::{Model, OwnDefinition};
 use crate::docker::placeholder::{Text, variables_in};
-use crate::docker::service::{OwnFile, Service};
+use crate::docker::service::{OwnFile, Service, plain_target};
 use crate::manifest::Secret;
 use crate::secret::SecretName;
 
@@ -285,10 +285,11 @@ impl Asks {
 
     /// A file that a variable names at a place below `/run/secrets`.
     fn file_at(&mut self, file: &str, secret: &Secret) {
+        let file = plain_target(file, "/run/secrets");
         if !self.files.iter().any(|asked| asked.target == file) {
             self.files.push(AskedFile {
                 secret: secret.name.clone(),
-                target: file.to_owned(),
+                target: file,
                 uid: None,
                 gid: None,
                 mode: None,

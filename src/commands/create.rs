@@ -64,7 +64,7 @@ pub(super) async fn files(run: &mut Run) -> Result<Outcome> {
         )?;
         let labels = planning::labels(run, &prepared, &plans, &paths, &revisions)?;
         let none = BTreeMap::new();
-        let stamp = planning::stamp(run, &labels, &none);
+        let stamp = planning::stamp(run, &labels, &none, &overriding::keys(&prepared, &plans, &paths));
         let parts = Parts { plans: &plans, paths: &paths, volumes: &none, labels: &labels, images: &images };
         let text =
             overriding::checked(run, &mut prepared, parts, &declared_secrets, &tools, &stamp).await?.text;

@@ -18,7 +18,7 @@ use crate::delivery::choose::Kind;
 use crate::delivery::in_clear;
 use crate::delivery::launch;
 use crate::delivery::override_file::TARGET;
-use crate::delivery::plan::{PlannedFile, Reader, ServicePlan, plain_name};
+use crate::delivery::plan::{PlannedFile, Reader, ServicePlan, names_in_volume};
 use crate::delivery::volume::{self, NewVolume, VolumeFile};
 use crate::delivery::workers;
 use crate::docker::command::Tools;
@@ -382,12 +382,11 @@ impl Deployment<'_> {
             if found.volume.is_some() {
                 continue;
             }
-            let names: Vec<String> = plan.files.iter().map(name_in_volume).collect();
+            let names = names_in_volume(&plan.files);
             let files: Vec<VolumeFile> = plan
                 .files
                 .iter()
-                .zip(&names)
-                .map(|(file, name)| volume_file(file, name, plan.reader))
+                .filter_map(|file| Some(volume_file(file, names.get(file.file.as_str())?, plan.reader)))
                 .collect();
             let held = files.iter().map(|file| (file.name, file.mode, file.uid, file.gid, file.value));
             let sum = found.revision.beside(&volume::sum_of(held))?;
@@ -402,11 +401,6 @@ impl Deployment<'_> {
         }
         Ok(())
     }
-}
-
-/// A file's name in its service's volume: as below `/run/secrets`, and one word for a place that is elsewhere.
-fn name_in_volume(file: &PlannedFile) -> String {
-    if file.file.starts_with('/') { plain_name(&file.file) } else { file.file.clone() }
 }
 
 fn volume_file<'a>(file: &'a PlannedFile, name: &'a str, reader: Reader) -> VolumeFile<'a> {

@@ -13,6 +13,8 @@ mod former;
 mod gather;
 mod github;
 mod init;
+mod keys;
+mod merged;
 mod named;
 mod offline;
 mod overriding;

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::Run;
+use super::keys::{Keys, kept, not_planned};
+use super::merged::check_mounts;
 use super::planning::{Labels, uses_launcher};
 use super::project::Prepared;
 use crate::access::{Entry, Owners, ServiceAccess};
@@ -11,7 +13,7 @@ use crate::delivery::choose::Kind;
 use crate::delivery::in_clear::STAND_IN;
 use crate::delivery::launch::{self, Launch};
 use crate::delivery::override_file::{Mount, OverrideFile, ServiceOverride, TARGET, Variables, literal};
-use crate::delivery::plan::{Available, Basis, ServicePlan, Users, lay_out, plain_name, plan};
+use crate::delivery::plan::{Available, Basis, ServicePlan, Users, lay_out, names_in_volume, plan};
 use crate::delivery::workers;
 use crate::docker::command::Tools;
 use crate::docker::engine;
@@ -65,6 +67,9 @@ pub(super) async fn checked(
         merged = prepared.project.merged(tools, With::Input(&all.to_yaml(stamp))).await?;
     }
     check(run, prepared, secrets, &merged)?;
+    let ours =
+        parts.volumes.values().cloned().chain([launcher_volume(&prepared.project.model.name)]).collect();
+    check_mounts(&merged, &prepared.project.model, &all, &prepared.access, &ours)?;
     prepared.engine.check(&all)?;
     Ok(Made { text: all.to_yaml(stamp), incomplete })
 }
@@ -104,12 +109,23 @@ pub(super) fn text(run: &Run, prepared: &Prepared, parts: Parts<'_>, stamp: &str
 }
 
 fn file(run: &Run, prepared: &Prepared, parts: Parts<'_>) -> (OverrideFile, Vec<String>) {
-    Overriding { prepared, parts, secrets_dir: &run.settings.secrets_dir }.file()
+    let keys = keys(prepared, parts.plans, parts.paths);
+    Overriding { prepared, parts, keys, secrets_dir: &run.settings.secrets_dir }.file()
+}
+
+/// The keys of the override file.
+pub(super) fn keys(
+    prepared: &Prepared,
+    plans: &BTreeMap<String, ServicePlan>,
+    paths: &BTreeMap<(String, String), PathBuf>,
+) -> Keys {
+    Keys::new(prepared.choice.kind, &prepared.project.model, &prepared.access, plans, paths)
 }
 
 struct Overriding<'a> {
     prepared: &'a Prepared,
     parts: Parts<'a>,
+    keys: Keys,
     /// Relative to the project directory.
     secrets_dir: &'a Path,
 }
@@ -191,7 +207,7 @@ impl Overriding<'_> {
     fn launcher(&self, all: &mut OverrideFile) -> Mount {
         match self.prepared.choice.kind {
             Kind::Volume => {
-                let key = launch::FILE.to_owned();
+                let key = self.keys.launcher();
                 all.volumes.insert(key.clone(), launcher_volume(&self.prepared.project.model.name));
                 Mount::Volume { key, target: launch::DIRECTORY.to_owned() }
             }
@@ -210,18 +226,15 @@ impl Overriding<'_> {
         own: &mut ServiceOverride,
         all: &mut OverrideFile,
     ) {
-        let key = format!("claude-secrets-{}", service.name);
+        let Some(key) = self.keys.volume(&service.name).cloned() else { return };
         all.volumes.insert(key.clone(), volume.to_owned());
         own.mounts.push(Mount::Volume { key, target: TARGET.to_owned() });
         // A place outside of the volume's: the engine's machine has the volume's file at a path of its own.
-        own.mounts.extend(plan.files.iter().filter(|file| file.file.starts_with('/')).map(|file| {
+        let names = names_in_volume(&plan.files);
+        own.mounts.extend(names.into_iter().filter(|(file, _)| file.starts_with('/')).map(|(file, name)| {
             Mount::File {
-                source: format!(
-                    "{}/volumes/{volume}/_data/{}",
-                    self.prepared.engine.data_directory,
-                    plain_name(&file.file)
-                ),
-                target: file.file.clone(),
+                source: format!("{}/volumes/{volume}/_data/{name}", self.prepared.engine.data_directory),
+                target: file.to_owned(),
             }
         }));
         if !service.secrets.is_empty() {
@@ -242,8 +255,7 @@ impl Overriding<'_> {
             let Some(path) = self.parts.paths.get(&(name.clone(), file.file.clone())) else {
                 continue;
             };
-            let shared = path.components().count() == 1;
-            let key = if shared { file.file.clone() } else { format!("{name}--{}", plain_name(&file.file)) };
+            let Some(key) = self.keys.secret(path).cloned() else { continue };
             let defined = self.prepared.project.model.own_file("secrets", &key).is_some();
             let text = format!("./{}/{}", self.secrets_dir.display(), path.display());
             all.secrets.insert(key.clone(), (text, defined));
@@ -254,11 +266,7 @@ impl Overriding<'_> {
             };
             own.secrets.push((key, target));
         }
-        // Two entries with one target are kept side by side unless they are written alike.
-        let rest: Vec<OwnFile> = not_planned(&service.secrets, plan)
-            .into_iter()
-            .filter(|secret| !access.taken.contains(&Entry::Secret(secret.source.clone())))
-            .collect();
+        let rest = kept(service, Some(access), Some(plan));
         if rest.len() < service.secrets.len() {
             own.own_secrets = Some(rest);
         }
@@ -267,7 +275,7 @@ impl Overriding<'_> {
 
 /// The name of a project's volume that holds the launcher.
 pub(super) fn launcher_volume(project: &str) -> String {
-    format!("{project}_{}-{}", launch::FILE, launch::VERSION)
+    launch::volume(project)
 }
 
 /// What must be known of the engine's machine.
@@ -340,14 +348,6 @@ fn own_configs(service: &Service, access: &ServiceAccess) -> Option<Vec<OwnFile>
     let taken = |config: &&OwnFile| access.taken.contains(&Entry::Config(config.source.clone()));
     let any = service.configs.iter().any(|config| taken(&config));
     any.then(|| service.configs.iter().filter(|config| !taken(config)).cloned().collect())
-}
-
-/// Those of a service's own secrets that are at no place of the plan.
-fn not_planned(own: &[OwnFile], plan: &ServicePlan) -> Vec<OwnFile> {
-    let planned = |target: &str| {
-        plan.files.iter().any(|file| target.strip_prefix("/run/secrets/").unwrap_or(target) == file.file)
-    };
-    own.iter().filter(|secret| !planned(&secret.target)).cloned().collect()
 }
 
 /// Services of which a variable that the override repeats word for word reads differently there, since the words are

@@ -7,7 +7,8 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::Run;
-use super::overriding::Parts;
+use super::keys::Keys;
+use super::overriding::{Parts, keys};
 use super::project::Prepared;
 use crate::access::{Form, ServiceAccess};
 use crate::delivery::SecretFile;
@@ -129,7 +130,7 @@ pub(super) async fn plan_delivery(
     let stale = with_providers(&project.model, &started, stale);
     let others = project.model.services.keys().filter(|name| !started.contains(*name)).cloned();
     let outdated = standing::outdated(others, &revisions, &containers);
-    let stamp = stamp(run, &labels, &volumes);
+    let stamp = stamp(run, &labels, &volumes, &keys(prepared, &plans, &paths));
     Ok(Planned {
         plans,
         files,
@@ -182,6 +183,7 @@ pub(super) fn labels(
     // A service without a container or a volume, now and after this run, has nothing to remember a label by: each run
     // would give it a new one, and the override file a new text.
     let model = &prepared.project.model;
+    let keys = keys(prepared, plans, paths);
     let started = model.started_by(&run.settings.compose.services);
     let remembered = |(name, found): &(&String, &ServiceRevision)| {
         let in_volume = prepared.choice.kind == Kind::Volume && plans.contains_key(*name);
@@ -201,6 +203,9 @@ pub(super) fn labels(
         let mut how = json!([prepared.choice.kind.name(), place, how]);
         if let (Some(list), Some(handed_on)) = (how.as_array_mut(), handed_on(prepared, name, revisions)) {
             list.push(handed_on);
+        }
+        if let Some(list) = how.as_array_mut() {
+            list.extend(keys.remembered(name));
         }
         let copied = prepared.release.of_service(name);
         if let Some(list) = how.as_array_mut().filter(|_| !copied.is_empty()) {
@@ -263,8 +268,9 @@ fn files(prepared: &Prepared, plan: Option<&ServicePlan>, service: &str) -> Opti
 }
 
 /// A digest of everything that the override file is made from: labels and names, no values.
-pub(super) fn stamp(run: &Run, labels: &Labels, volumes: &BTreeMap<String, String>) -> String {
-    let all = json!([env!("CARGO_PKG_VERSION"), run.settings.secrets_dir, labels, volumes]).to_string();
+pub(super) fn stamp(run: &Run, labels: &Labels, volumes: &BTreeMap<String, String>, keys: &Keys) -> String {
+    let (version, keys) = (env!("CARGO_PKG_VERSION"), keys.all_contested());
+    let all = json!([version, run.settings.secrets_dir, labels, volumes, keys]).to_string();
     data_encoding::BASE64URL_NOPAD.encode(&Sha256::digest(all)[..16])
 }
 
@@ -334,8 +340,7 @@ fn volume_names(
         .keys()
         .filter_map(|service| {
             let found = revisions.get(service)?;
-            let named = workers::in_volume_name(service);
-            let fresh = || format!("{project}_secrets_{named}_{}", found.revision.short());
+            let fresh = || workers::volume_name(project, service, &found.revision.short());
             Some((service.clone(), found.volume.clone().unwrap_or_else(fresh)))
         })
         .collect()

@@ -95,6 +95,17 @@ pub fn path() -> PathBuf {
     PathBuf::from(FILE)
 }
 
+/// The name of a project's volume that holds the launcher.
+pub fn volume(project: &str) -> String {
+    format!("{project}_{FILE}-{VERSION}")
+}
+
+/// Whether a name is that of a volume with a launcher, of any project and any version.
+pub fn is_volume(name: &str) -> bool {
+    let version = name.rsplit_once(FILE).and_then(|(_, rest)| rest.strip_prefix('-'));
+    version.is_some_and(|version| !version.is_empty() && version.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
 fn launcher() -> [String; 2] {
     [interface::PATH.to_owned(), "--".to_owned()]
 }

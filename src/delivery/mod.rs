@@ -6,6 +6,7 @@ pub mod build_context;
 pub mod choose;
 pub mod in_clear;
 pub mod launch;
+pub mod names;
 pub mod override_file;
 pub mod plan;
 pub mod reach;

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use super::choose::Kind;
 use super::files::SecretFile;
 use super::in_clear;
+use super::index::{GITIGNORE, INDEX, UNFINISHED};
 use super::launch;
+use super::names::free;
 use super::revision::Content;
 use super::workers;
 use crate::access::{Access, ServiceAccess};
@@ -223,6 +225,38 @@ fn check_variables(service: &str, own: &ServiceAccess, files: &[PlannedFile]) ->
     Err(Error::new(Code::SecretInvalid, "some secrets cannot be variables").problems(problems))
 }
 
+/// The names of a service's files in a directory of its own, which has no directories: each as it would be called alone,
+/// and no two the same.
+fn names_in_directory(files: &[PlannedFile]) -> BTreeMap<&str, String> {
+    let mut sorted: Vec<&PlannedFile> = files.iter().collect();
+    sorted.sort_by(|a, b| b.shared.cmp(&a.shared).then_with(|| a.file.cmp(&b.file)));
+    let wishes = sorted.iter().map(|file| (file.file.as_str(), plain_name(&file.file))).collect();
+    free(wishes, &BTreeSet::from(NO_FILES.map(str::to_owned)))
+}
+
+/// The names of a service's files in its volume: as below `/run/secrets`, and one word for a place that is elsewhere.
+pub fn names_in_volume(files: &[PlannedFile]) -> BTreeMap<&str, String> {
+    let (elsewhere, below): (Vec<&PlannedFile>, Vec<&PlannedFile>) =
+        files.iter().partition(|file| file.file.starts_with('/'));
+    let first = |file: &&PlannedFile| file.file.split('/').next().unwrap_or_default().to_owned();
+    let mut taken: BTreeSet<String> = below.iter().map(first).collect();
+    taken.extend(NO_FILES.map(str::to_owned));
+    let mut wishes: Vec<(&str, String)> =
+        elsewhere.iter().map(|file| (file.file.as_str(), plain_name(&file.file))).collect();
+    wishes.sort();
+    let mut names = free(wishes, &taken);
+    names.extend(below.iter().map(|file| (file.file.as_str(), file.file.clone())));
+    names
+}
+
+/// Names that no file of a service has in a directory: those of our bookkeeping, and those that are directories.
+const NO_FILES: [&str; 6] = [INDEX, UNFINISHED, GITIGNORE, "", ".", ".."];
+
+/// The name of a shared file in the secrets directory, where the launcher is, too.
+fn name_of_shared(file: &str) -> String {
+    if file == launch::FILE { format!("{file}_") } else { file.to_owned() }
+}
+
 /// A plain file name for a place in a container, as its file is called where files have no directories.
 pub fn plain_name(file: &str) -> String {
     file.trim_start_matches('/').replace('/', "-")
@@ -261,16 +295,20 @@ pub fn lay_out(
         }
     }
     let own: BTreeMap<&str, String> = {
-        let mut taken: BTreeSet<String> = by_file.keys().map(|file| (*file).to_owned()).collect();
+        let mut taken: BTreeSet<String> = by_file.keys().map(|file| name_of_shared(file)).collect();
         taken.insert(launch::FILE.to_owned());
         plans.keys().map(|service| (service.as_str(), directory_of(service, &mut taken))).collect()
     };
+    let names: BTreeMap<&str, BTreeMap<&str, String>> =
+        plans.iter().map(|(service, plan)| (service.as_str(), names_in_directory(&plan.files))).collect();
+    let name_of = |service: &str, file: &str| names.get(service).and_then(|names| names.get(file).cloned());
     let mut files = Vec::new();
     let mut paths = BTreeMap::new();
     for (service, plan) in plans {
         let reader = if root { plan.reader } else { Reader::Unknown };
         for file in plan.files.iter().filter(|file| !file.shared) {
-            let path = PathBuf::from(&own[service.as_str()]).join(plain_name(&file.file));
+            let name = name_of(service, &file.file).unwrap_or_default();
+            let path = PathBuf::from(&own[service.as_str()]).join(name);
             let (owner, mode) = file.permissions(reader, 0o600);
             let owner = owner.filter(|_| root);
             files.push(SecretFile { path: path.clone(), value: file.value.clone(), mode, owner });
@@ -282,7 +320,8 @@ pub fn lay_out(
         for (index, (service, planned, reader)) in users.iter().enumerate() {
             let suits = *reader == shared || *reader == Reader::Anyone || shared == Reader::Unknown;
             let directory = own.get(service).map(PathBuf::from).filter(|_| !suits).unwrap_or_default();
-            let path = directory.join(file);
+            let copy = || name_of(service, file).unwrap_or_default();
+            let path = if suits { PathBuf::from(name_of_shared(file)) } else { directory.join(copy()) };
             let reader = if suits { shared } else { *reader };
             if index == 0 || !suits {
                 let (owner, mode) = planned.permissions(reader, 0o600);
@@ -292,7 +331,7 @@ pub fn lay_out(
             paths.insert(((*service).to_owned(), file.to_owned()), path);
         }
         // The first user may be one that has a copy of its own; the shared file must be there all the same.
-        let shared_path = PathBuf::from(file);
+        let shared_path = PathBuf::from(name_of_shared(file));
         if !files.iter().any(|written| written.path == shared_path)
             && let Some((_, planned, _)) = users.first()
         {
@@ -319,7 +358,10 @@ fn directory_of(service: &str, taken: &mut BTreeSet<String>) -> String {
 }
 
 /// The directory of a service, or of the set of its workers, unless that is taken.
-pub(super) fn directory_name(service: &str) -> String {
+fn directory_name(service: &str) -> String {
+    if workers::is_set(service) {
+        return workers::directory(workers::service_of(service)).display().to_string();
+    }
     if service.starts_with('.') { format!("_{service}") } else { service.to_owned() }
 }
 
@@ -469,6 +511,52 @@ mod tests {
         }
         let paths: BTreeSet<_> = files.iter().map(|(path, ..)| path).collect();
         assert_eq!(paths.len(), files.len());
+    }
+
+    fn file(file: &str, shared: bool) -> PlannedFile {
+        PlannedFile {
+            name: None,
+            file: file.into(),
+            value: SecretValue::new(b"v".to_vec()),
+            spec: FileSpec::default(),
+            shared,
+        }
+    }
+
+    #[test]
+    fn each_file_has_a_place_of_its_own_whatever_it_is_called() {
+        let names =
+            ["/etc/a-b", "/etc/a/b", "etc-a-b", "/.gitignore", "/.claude-secrets.json", "sub/x", "/sub"];
+        let mut files: Vec<PlannedFile> = names.map(|name| file(name, false)).into();
+        files.push(file(launch::FILE, true));
+        files.push(file("sub-x", true));
+        let in_volume = names_in_volume(&files);
+        assert_eq!(
+            (&*in_volume["sub/x"], &*in_volume["/sub"], &*in_volume["etc-a-b"]),
+            ("sub/x", "sub_", "etc-a-b")
+        );
+        let distinct: BTreeSet<&String> = in_volume.values().collect();
+        assert_eq!(distinct.len(), files.len());
+        let plan = |files: Vec<PlannedFile>, reader| ServicePlan {
+            files,
+            reader,
+            content: Content::default(),
+            user: None,
+        };
+        let other = plan(vec![file("sub-x", true)], Reader::User(7, 7));
+        let plans = BTreeMap::from([
+            ("web".to_owned(), plan(files, Reader::User(8, 8))),
+            ("other".to_owned(), other),
+        ]);
+        let (files, paths) = lay_out(&plans, true);
+        let written: BTreeSet<String> = files.iter().map(|file| file.path.display().to_string()).collect();
+        assert_eq!(written.len(), files.len(), "{written:?}");
+        assert!(
+            !written.contains(launch::FILE) && written.iter().all(|path| is_secret_path(Path::new(path)))
+        );
+        let used: BTreeSet<String> = paths.values().map(|path| path.display().to_string()).collect();
+        assert!(used.is_subset(&written) && used.len() == paths.len(), "{used:?}");
+        assert_eq!(paths[&("web".to_owned(), "/etc/a-b".to_owned())], Path::new("web/etc-a-b"));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::index::INDEX;
+use super::launch;
 use super::staging::is_staging_name;
 use super::volume::{LAUNCHER, PROJECT, SERVICE};
 use crate::docker::engine::Container;
@@ -189,11 +190,16 @@ pub fn refuse_volumes(
     place: &SecretsPlace,
 ) -> Result<()> {
     let holds = |name: &str| {
+        // It may not be there yet, and is made by this run then.
+        if launch::is_volume(name) {
+            return Some("the launcher, which services run with their secrets".to_owned());
+        }
         let volume =
             inspected.iter().find(|volume| volume.get("Name").and_then(Value::as_str) == Some(name))?;
         let label = |label: &str| volume.get("Labels")?.get(label)?.as_str();
-        let project = label(PROJECT).filter(|_| label(LAUNCHER).is_none())?;
+        let project = label(PROJECT)?;
         Some(match label(SERVICE) {
+            _ if label(LAUNCHER).is_some() => format!("the launcher of the project {project}"),
             Some(service) => format!("the secrets of service {service} of the project {project}"),
             None => format!("secrets of the project {project}"),
         })
@@ -238,7 +244,44 @@ fn refused(problems: Vec<Problem>) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    #[test]
+    fn no_volume_of_ours_is_mounted_by_its_name_also_where_it_is_not_there_yet() {
+        let host = HostPaths::without_engine();
+        let place = SecretsPlace::new(
+            &host,
+            Path::new("/p"),
+            Path::new("data/secrets"),
+            Path::new("/p/data/secrets"),
+        );
+        let labelled = |labels: &Value| json!({"Name": "v", "Labels": labels});
+        let said = |name: &str, inspected: &[Value]| {
+            let model = json!({
+                "name": "p",
+                "services": {"evil": {"volumes": [{"type": "volume", "source": "k", "target": "/l"}]}},
+                "volumes": {"k": {"name": name}},
+            });
+            let model = Model::new(model, &BTreeSet::new()).ok().unwrap();
+            let refused = refuse_volumes(&model, inspected, &[], &place);
+            refused.err().map(|error| error.to_string()).unwrap_or_default()
+        };
+        for name in ["p_claude-secrets-exec-1", "other_claude-secrets-exec-12"] {
+            assert!(said(name, &[]).contains(&format!("mounts the volume {name}, which holds the launcher")));
+        }
+        for labels in [
+            json!({"claude-secrets.project": "p", "claude-secrets.launcher": "1"}),
+            json!({"claude-secrets.project": "p", "claude-secrets.service": "web"}),
+            json!({"claude-secrets.project": "p"}),
+        ] {
+            assert!(said("v", &[labelled(&labels)]).contains("mounts the volume v, which holds"), "{labels}");
+        }
+        for name in ["v", "p_claude-secrets-exec-x", "claude-secrets-exec-", "p_data"] {
+            assert_eq!(said(name, &[labelled(&json!({"x": "y"}))]), "", "{name}");
+        }
+    }
 
     #[test]
     fn a_set_that_is_being_made_beside_the_directory_is_part_of_it() {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::choose::Kind;
-use super::plan::{Available, PlannedFile, Reader, ServicePlan, content, directory_name};
+use super::plan::{Available, PlannedFile, Reader, ServicePlan, content};
 use crate::access::ServiceAccess;
 use crate::manifest::FileSpec;
 use crate::secret::SecretName;
@@ -37,12 +37,17 @@ pub fn service_of(name: &str) -> &str {
 
 /// The set's directory in the secrets directory.
 pub fn directory(service: &str) -> PathBuf {
-    PathBuf::from(directory_name(&set_of(service)))
+    let set = set_of(service);
+    // No service's name begins with `+` either, so that this is no other set's directory.
+    PathBuf::from(if set.starts_with('.') { format!("+{set}") } else { set })
 }
 
-/// The name of the set for a volume, where `+` cannot be.
-pub fn in_volume_name(name: &str) -> String {
-    name.replace(SUFFIX, "_workers")
+/// The name of a new volume for a service or a set, whose revision is `short`. The name of a volume has no `+`.
+pub fn volume_name(project: &str, name: &str, short: &str) -> String {
+    match name.strip_suffix(SUFFIX) {
+        Some(service) => format!("{project}_workers_{service}_{short}"),
+        None => format!("{project}_secrets_{name}_{short}"),
+    }
 }
 
 /// The set of a service's workers; `None` when it starts none, or has nothing to hand on.
@@ -128,8 +133,15 @@ mod tests {
     #[test]
     fn a_set_has_a_name_that_is_no_services() {
         assert_eq!(directory("bot"), PathBuf::from("bot+workers"));
-        assert_eq!(directory(".bot"), PathBuf::from("_.bot+workers"));
+        assert_eq!(directory(".bot"), PathBuf::from("+.bot+workers"));
         assert!(is_set(&set_of("bot")) && !is_set("bot_workers"));
-        assert_eq!(in_volume_name(&set_of("bot")), "bot_workers");
+        let names = [".bot", "_.bot", "bot", "bot_workers", "workers_bot"];
+        let sets = names.map(set_of);
+        let all = names.iter().copied().chain(sets.iter().map(String::as_str));
+        let volumes: std::collections::BTreeSet<String> =
+            all.map(|name| volume_name("p", name, "1")).collect();
+        assert_eq!(volumes.len(), 2 * names.len(), "{volumes:?}");
+        let directories: std::collections::BTreeSet<PathBuf> = names.map(directory).into();
+        assert_eq!(directories.len(), names.len(), "{directories:?}");
     }
 }

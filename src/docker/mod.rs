@@ -17,6 +17,7 @@ pub mod logins;
 pub mod model;
 pub mod mounted_files;
 mod named_files;
+mod own_names;
 pub(crate) mod place;
 pub mod placeholder;
 pub mod project;

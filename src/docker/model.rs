@@ -194,6 +194,37 @@ impl Model {
     pub fn texts(value: &Value, visit: &mut dyn FnMut(&str, &str)) {
         walk(value, &mut String::new(), visit);
     }
+
+    /// Every key of a model's objects, with the path of its object. Compose makes keys of a list's words (`labels`,
+    /// `environment`), which it interpolates.
+    pub fn keys(value: &Value, visit: &mut dyn FnMut(&str, &str)) {
+        walk_keys(value, &mut String::new(), visit);
+    }
+}
+
+fn walk_keys(value: &Value, path: &mut String, visit: &mut dyn FnMut(&str, &str)) {
+    let length = path.len();
+    match value {
+        Value::Object(map) => {
+            for (key, value) in map {
+                visit(path, key);
+                if length > 0 {
+                    path.push('.');
+                }
+                path.push_str(key);
+                walk_keys(value, path, visit);
+                path.truncate(length);
+            }
+        }
+        Value::Array(list) => {
+            for (index, value) in list.iter().enumerate() {
+                path.push_str(&format!("[{index}]"));
+                walk_keys(value, path, visit);
+                path.truncate(length);
+            }
+        }
+        _ => {}
+    }
 }
 
 fn walk(value: &Value, path: &mut String, visit: &mut dyn FnMut(&str, &str)) {

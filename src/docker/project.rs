@@ -11,7 +11,8 @@ use super::discovery::ComposeFiles;
 use super::engine;
 use super::host_paths::{HostPath, HostPaths};
 use super::model::Model;
-use super::place::Place;
+use super::own_names;
+use super::place::{Place, service_of};
 use super::placeholder::variables_in;
 use super::said::Said;
 use crate::delivery::in_clear::STAND_IN;
@@ -34,6 +35,8 @@ pub struct Project {
     /// nothing is started.
     pub stand_ins: BTreeMap<String, String>,
     written: bool,
+    /// What `COMPOSE_ENV_FILES` names.
+    env_files: Vec<PathBuf>,
     /// What is known of the files that Compose reads.
     said: Arc<Said>,
     /// The Compose files on the Docker host, in the order in which Compose merges them.
@@ -66,8 +69,9 @@ impl Project {
         let host_files = files.files.iter().map(|file| host_file(host, file)).collect::<Result<Vec<_>>>()?;
         let env_files =
             tools.variable("COMPOSE_ENV_FILES").and_then(|list| list.to_str()).unwrap_or_default();
-        let env_files = env_files.split(',').filter(|path| !path.is_empty()).map(PathBuf::from).collect();
-        let said = Said::of(&files, env_files);
+        let env_files: Vec<PathBuf> =
+            env_files.split(',').filter(|path| !path.is_empty()).map(PathBuf::from).collect();
+        let said = Said::of(&files, env_files.clone());
         let mut this = Self {
             model: Model::empty(),
             files,
@@ -75,6 +79,7 @@ impl Project {
             unset: BTreeSet::new(),
             stand_ins: BTreeMap::new(),
             written: false,
+            env_files,
             said,
             host_files,
             name: settings.name.clone(),
@@ -85,6 +90,7 @@ impl Project {
             return Err(rejected(tools, &answer.stderr, &this.files).await);
         }
         let resolved = answer.json().ok_or_else(no_json)?;
+        own_names::check(&resolved)?;
         this.unset.clone_from(&answer.unset);
         let active = active_services(&resolved, profiles);
         this.model = Model::new(resolved, &active).map_err(|_| no_json())?;
@@ -98,6 +104,9 @@ impl Project {
     /// Reads the project once more, as it is written: the override file repeats variables word for word. Does nothing
     /// when that is known already.
     pub async fn read_as_written(&mut self, tools: &Tools) -> Result<()> {
+        if !self.stand_ins.is_empty() {
+            own_names::check_files(&self.files, &self.env_files)?;
+        }
         if self.written {
             return Ok(());
         }
@@ -107,6 +116,7 @@ impl Project {
             return Err(rejected(tools, &answer.stderr, &self.files).await);
         }
         let plain = answer.json().ok_or_else(no_json)?;
+        own_names::check(&plain)?;
         // Only names that stand in the Compose files are no parts of values.
         self.unset.retain(|name| names_variable(&plain, name));
         self.model.add_written(&plain);
@@ -183,6 +193,7 @@ pub fn check_own(model: &Model, search: &Search) -> Result<()> {
             problems.extend(placeholders(path, text));
         }
     });
+    problems.extend(in_keys(model.resolved(), "", model, &[Place::Nothing, Place::Extension, Place::Build]));
     let found = search.document(model.resolved(), &Places::model());
     // Variables and configs that hold values in clear are delivered like those that hold placeholders.
     let is_shown = |found: &&Finding| {
@@ -201,6 +212,8 @@ pub fn check_builds(model: &Model, services: &[&str], search: &Search) -> Result
             let path = format!("services.{service}.build.{path}");
             problems.extend(placeholders(&path, text));
         });
+        let build = format!("services.{service}.build.");
+        problems.extend(in_keys(definition.unwrap_or(&serde_json::Value::Null), &build, model, &[]));
     }
     let found = search.document(model.resolved(), &Places::model());
     let is_built = |found: &&Finding| {
@@ -246,6 +259,14 @@ pub fn check_merged(
             problems.extend(placeholders(path, text));
         }
     });
+    Model::keys(merged, &mut |path, key| {
+        if key.contains(STAND_IN) {
+            problems.push(Problem::new(format!(
+                "{path} would hold a value that a service has by `deliver: env`"
+            )));
+        }
+    });
+    problems.extend(in_keys(merged, "", model, &[Place::Nothing, Place::Extension, Place::Build]));
     // A variable that still has a value is told of already.
     let told = |found: &Finding| {
         found.is_at(VARIABLES) && found.steps.get(3).is_some_and(|name| names.contains(name))
@@ -266,6 +287,25 @@ const VARIABLES: &[&str] = &["services", "*", "environment"];
 /// A step of a JSON pointer (RFC 6901).
 fn pointer_step(name: &str) -> String {
     name.replace('~', "~0").replace('/', "~1")
+}
+
+/// The placeholders in the keys of a part of a model that lies at `above`, but for those at `unseen` places: no value can be
+/// delivered to a key, not even to one of a variable.
+fn in_keys(part: &serde_json::Value, above: &str, model: &Model, unseen: &[Place]) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    Model::keys(part, &mut |path, key| {
+        let path = format!("{above}{path}");
+        if variables_in(key).is_empty() {
+            return;
+        }
+        let whole = format!("{path}.{key}");
+        let service = service_of(&whole, model).and_then(|name| model.services.get(name));
+        let is_off = above.is_empty() && service.is_some_and(|service| !service.active);
+        if !is_off && !unseen.contains(&Place::of(&whole, model)) {
+            problems.extend(placeholders(&path, key));
+        }
+    });
+    problems
 }
 
 fn placeholders(path: &str, text: &str) -> Vec<Problem> {
@@ -392,6 +432,8 @@ mod tests {
             "job": {"command": ["--key", "s3cret", placeholder("OK")]},
             "shown": {"environment": {"LEFT": "stand-in"}},
             "taken": {"labels": {"by": format!("x{STAND_IN}")}},
+            "keys": {"labels": {format!("k.{}", placeholder("PW")): "x"}},
+            "named": {"annotations": {format!("k.{STAND_IN}"): "x"}},
         });
         let stands = |service: &str, variable: &str, text: &str| {
             (service, variable, text) == ("shown", "LEFT", "stand-in")
@@ -408,6 +450,8 @@ mod tests {
             "services.job.command[1]",
             "KEY",
             "environment.LEFT",
+            "services.keys.labels: the declared secret PW",
+            "services.named.annotations would hold a value",
         ] {
             assert!(text.contains(part), "{part} in {text}");
         }
@@ -450,6 +494,8 @@ mod tests {
             json!({"labels": {"x-owner": larger}}),
             json!({"x-own": "s3cret"}),
             json!({"hostname": larger}),
+            json!({"labels": {larger.as_str(): "x"}}),
+            json!({"environment": {larger.as_str(): "x"}}),
             json!({"command": ["s3cret"]}),
             json!({"post_start": [{"user": larger}]}),
         ] {
@@ -468,5 +514,7 @@ mod tests {
         assert!(check_builds(&model, &["job"], &Search::new(&in_clear)).is_ok());
         let text = check_builds(&model, &["web"], &Search::new(&in_clear)).err().unwrap().to_string();
         assert!(text.contains("services.web.build.args.T") && text.contains("--mount=type=secret"), "{text}");
+        let model = super::tests::model(&json!({"web": {"build": {"args": {placeholder("TOKEN"): "x"}}}}));
+        assert!(check_builds(&model, &["web"], &Search::new(&in_clear)).is_err());
     }
 }

@@ -106,6 +106,36 @@ pub struct Service {
 /// The keys of a service that hold hooks: lists of programs that Compose runs in its container.
 pub const HOOKS: &[&str] = &["post_start", "pre_stop"];
 
+impl OwnFile {
+    /// The same, whose target has no `.`, `..` or empty step: it is another name of a place in a container, where relative
+    /// targets are below `directory`.
+    fn below(self, directory: &str) -> Self {
+        Self { target: plain_target(&self.target, directory), ..self }
+    }
+}
+
+/// A place in a container without `.`, `..` and empty steps, as the engine takes it. One that is relative to `directory`
+/// stays so where it leads below it.
+pub(crate) fn plain_target(target: &str, directory: &str) -> String {
+    let is_odd = |step: &str| matches!(step, "" | "." | "..");
+    let steps = target.strip_prefix('/').unwrap_or(target);
+    if !steps.split('/').any(is_odd) {
+        return target.to_owned();
+    }
+    let whole = if target.starts_with('/') { target.to_owned() } else { format!("{directory}/{target}") };
+    let mut plain: Vec<&str> = Vec::new();
+    for step in whole.split('/') {
+        match step {
+            "" | "." => {}
+            ".." => drop(plain.pop()),
+            step => plain.push(step),
+        }
+    }
+    let plain = format!("/{}", plain.join("/"));
+    let below = plain.strip_prefix(directory).and_then(|rest| rest.strip_prefix('/'));
+    below.filter(|_| !target.starts_with('/') && directory != "/").map_or(plain.clone(), str::to_owned)
+}
+
 impl Written {
     /// Takes what `docker compose config --no-interpolate` prints of a service.
     pub fn new(definition: &Value) -> Self {
@@ -169,8 +199,8 @@ pub(super) fn read(project: &str, name: &str, resolved: &Value, active: bool) ->
             .filter(|(_, hooks)| !hooks.is_empty())
             .collect(),
         written: Written::default(),
-        secrets: list("secrets").iter().filter_map(own_file).collect(),
-        configs: list("configs").iter().filter_map(own_file).collect(),
+        secrets: list("secrets").iter().filter_map(own_file).map(|own| own.below("/run/secrets")).collect(),
+        configs: list("configs").iter().filter_map(own_file).map(|own| own.below("/")).collect(),
         mounts,
         volumes_from: volumes_from(resolved),
         volumes_from_containers: volumes_from_containers(resolved),
@@ -295,4 +325,28 @@ fn referred(definition: &Value) -> Vec<(&'static str, String)> {
 
 pub(super) fn keys(value: Option<&Value>) -> impl Iterator<Item = String> + '_ {
     value.and_then(Value::as_object).into_iter().flat_map(|map| map.keys().cloned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plain_target;
+
+    #[test]
+    fn a_target_is_the_place_that_the_engine_makes_of_it() {
+        for (target, plain) in [
+            ("x", "x"),
+            ("sub/x", "sub/x"),
+            ("/etc/x", "/etc/x"),
+            ("../x", "/run/x"),
+            ("sub/../y", "y"),
+            ("./y", "y"),
+            ("sub//y", "sub/y"),
+            ("../../../x", "/x"),
+            ("/etc/../x", "/x"),
+            ("../secrets/x", "x"),
+        ] {
+            assert_eq!(plain_target(target, "/run/secrets"), plain, "{target}");
+        }
+        assert_eq!(plain_target("a/../b", "/"), "/b");
+    }
 }

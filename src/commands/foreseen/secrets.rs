@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::former::Files;
 use super::Basis;
-use crate::delivery::plan::plain_name;
+use crate::delivery::plan::names_in_volume;
 use crate::delivery::record::Delivered;
 use crate::delivery::volume::REVISION;
 use crate::docker::engine::Container;
@@ -206,7 +206,11 @@ impl Secrets<'_> {
         let (Some(files), Some(wanted)) = (self.former.get(service), wanted) else {
             return if had == Some(false) { Value::Gained } else { Value::Unknown };
         };
-        match files.get(&wanted.file).or_else(|| files.get(&plain_name(&wanted.file))) {
+        let in_volume = planned
+            .plans
+            .get(service)
+            .and_then(|plan| names_in_volume(&plan.files).get(wanted.file.as_str()).cloned());
+        match files.get(&wanted.file).or_else(|| files.get(&in_volume?)) {
             Some(value) if *value == wanted.value => Value::Same,
             Some(_) => Value::Other,
             None if had == Some(true) => Value::Unknown,
