@@ -115,7 +115,6 @@ fn is_given(given: &ServiceOverride, mount: &OwnMount) -> bool {
         Mount::File { source, target } | Mount::Data { source, target } => {
             mount.kind == "bind" && leads_to(Some(&mount.source), source) && literal(target) == mount.target
         }
-        Mount::Cover(target) => mount.kind == "tmpfs" && literal(target) == mount.target,
     })
 }
 
