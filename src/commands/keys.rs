@@ -90,7 +90,7 @@ impl Keys {
                 users.push((service, path));
             }
         }
-        let wished: BTreeMap<&String, Option<&SecretName>> =
+        let by_key: BTreeMap<&String, Option<&SecretName>> =
             wishes.values().map(|(wish, name)| (wish, name.as_ref())).collect();
         let mut taken = BTreeSet::new();
         let mut contested: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
@@ -100,12 +100,12 @@ impl Keys {
             // A build may have what it is granted, and nothing else by that key.
             let granted = |key: &&String| {
                 own.and_then(|own| own.build.get(*key))
-                    .is_some_and(|name| wished.get(key) == Some(&Some(name)))
+                    .is_some_and(|name| by_key.get(key) == Some(&Some(name)))
             };
             let built = service.build_secrets.iter().filter(|key| !granted(key)).cloned();
             let keys: BTreeSet<String> = kept.into_iter().map(|own| own.source).chain(built).collect();
             let here: BTreeSet<String> =
-                keys.iter().filter(|key| wished.contains_key(key)).cloned().collect();
+                keys.iter().filter(|key| by_key.contains_key(key)).cloned().collect();
             if !here.is_empty() {
                 contested.insert(service.name.clone(), here);
             }
@@ -141,10 +141,12 @@ impl Keys {
         let as_wished: BTreeMap<_, _> = wishes.iter().cloned().collect();
         let volumes = free(wishes, &taken);
         for (service, key) in volumes.iter().filter(|(service, key)| as_wished.get(service) != Some(key)) {
-            let uses = |own: &ServiceAccess| !own.at_start().is_empty() || !own.arguments.is_empty();
+            let needs_it = |own: &ServiceAccess| !own.at_start().is_empty() || !own.arguments.is_empty();
             let users: Vec<&String> = match service {
                 Some(service) => vec![service],
-                None => access.services.iter().filter(|(_, own)| uses(own)).map(|(name, _)| name).collect(),
+                None => {
+                    access.services.iter().filter(|(_, own)| needs_it(own)).map(|(name, _)| name).collect()
+                }
             };
             for user in users {
                 contested.entry(user.clone()).or_default().insert(key.clone());

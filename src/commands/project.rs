@@ -91,7 +91,8 @@ pub(super) async fn prepare(
     let choice = endpoint.and_then(|endpoint| choose(&run.settings, endpoint.as_deref()));
     let secrets_dir = SecretsDir::open(directory, &run.settings.secrets_dir);
     let places = both(both(choice, secrets_dir), override_file(&run.settings, directory));
-    let (mut project, standing) = match load(run, declared, tools, host).await {
+    let (mut project, Standing { containers, images, record }) = match load(run, declared, tools, host).await
+    {
         Ok(loaded) => loaded,
         Err(error) => {
             run.wrong.extend(places.err());
@@ -109,7 +110,6 @@ pub(super) async fn prepare(
     let has_engine = host.is_some();
     let alone = HostPaths::without_engine();
     let host = host.unwrap_or(&alone);
-    let Standing { containers, images, record } = standing;
     if let Some(resolution) = resolution {
         gather::hide_composed(run, resolution, &access);
     }

@@ -6,13 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 /// earlier thing has it. The outcome depends on nothing else, and no two things have one name. A name that another thing
 /// wishes for is given to no third one.
 pub fn free<K: Ord>(wishes: Vec<(K, String)>, taken: &BTreeSet<String>) -> BTreeMap<K, String> {
-    let wished: BTreeSet<String> = wishes.iter().map(|(_, wish)| wish.clone()).collect();
+    let preferred: BTreeSet<String> = wishes.iter().map(|(_, wish)| wish.clone()).collect();
     let mut used = taken.clone();
     let mut all = BTreeMap::new();
     for (thing, wish) in wishes {
         let mut name = wish;
         if used.contains(&name) {
-            while used.contains(&name) || wished.contains(&name) {
+            while used.contains(&name) || preferred.contains(&name) {
                 name.push('_');
             }
         }

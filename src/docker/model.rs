@@ -1,6 +1,7 @@
 //! The Compose project as Compose itself sees it: read from `docker compose config`, kept in memory, never printed.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
 use serde_json::Value;
 
@@ -218,7 +219,7 @@ fn walk_keys(value: &Value, path: &mut String, visit: &mut dyn FnMut(&str, &str)
         }
         Value::Array(list) => {
             for (index, value) in list.iter().enumerate() {
-                path.push_str(&format!("[{index}]"));
+                let _ = write!(path, "[{index}]");
                 walk_keys(value, path, visit);
                 path.truncate(length);
             }
