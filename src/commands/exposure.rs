@@ -13,13 +13,32 @@ use crate::docker::socket::Socket;
 use crate::error::{Code, Error, Problem, Result};
 use crate::settings::{DeliveryChoice, Mode, Settings};
 
+/// Judges the project's mounts and builds, and chooses the delivery that exposes nothing. `tools` are `None` where there is
+/// no engine.
+///
+/// # Errors
+/// [`Code::DeliveryFailed`], [`Code::SecretNotGranted`], and those of the engine.
+pub(super) async fn judge(
+    run: &mut Run,
+    model: &Model,
+    choice: Choice,
+    place: &SecretsPlace<'_>,
+    tools: Option<&Tools>,
+) -> Result<Choice> {
+    let Some(tools) = tools else { return choose(run, model, choice, place, &[]) };
+    let containers = named_containers(model, tools).await?;
+    let choice = choose(run, model, choice, place, &containers)?;
+    check_volumes(model, place, &containers, tools).await?;
+    Ok(choice)
+}
+
 /// The delivery that exposes nothing to a build or by a mount: volumes in place of files, where the user left the choice.
 /// `containers` are those that `volumes_from` names.
 ///
 /// # Errors
 /// [`Code::DeliveryFailed`] where files are asked for that a build would copy or another service would see, and where a
 /// build would copy those that lie there already. [`Code::SecretNotGranted`] for a mount of the files themselves.
-pub(super) fn choose(
+fn choose(
     run: &mut Run,
     model: &Model,
     choice: Choice,
@@ -126,7 +145,7 @@ fn refused(settings: &Settings, taking: &[TakesIn], by_files: bool) -> Error {
 ///
 /// # Errors
 /// [`Code::SecretNotGranted`], and those of the engine.
-pub(super) async fn check_volumes(
+async fn check_volumes(
     model: &Model,
     place: &SecretsPlace<'_>,
     containers: &[(String, Container)],
@@ -147,7 +166,7 @@ pub(super) async fn check_volumes(
 ///
 /// # Errors
 /// Those of the engine.
-pub(super) async fn named_containers(model: &Model, tools: &Tools) -> Result<Vec<(String, Container)>> {
+async fn named_containers(model: &Model, tools: &Tools) -> Result<Vec<(String, Container)>> {
     let mut all = Vec::new();
     for service in model.services.values() {
         let found = engine::inspect(tools, &service.volumes_from_containers).await?;

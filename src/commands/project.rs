@@ -122,14 +122,8 @@ pub(super) async fn prepare(
     let secrets_dir =
         starts_workers.map(|(service, _)| workers::directory(service)).fold(secrets_dir, SecretsDir::mounted);
     let host_secrets_dir = project.directory.join(&run.settings.secrets_dir);
-    let below = run.settings.secrets_dir.clone();
-    let place = SecretsPlace::new(host, directory, &below, host_secrets_dir.as_path());
-    let named =
-        if has_engine { exposure::named_containers(&project.model, tools).await? } else { Vec::new() };
-    let choice = exposure::choose(run, &project.model, choice, &place, &named)?;
-    if has_engine {
-        exposure::check_volumes(&project.model, &place, &named, tools).await?;
-    }
+    let place = SecretsPlace::new(host, directory, &run.settings.secrets_dir, host_secrets_dir.as_path());
+    let choice = exposure::judge(run, &project.model, choice, &place, has_engine.then_some(tools)).await?;
     let own = if choice.kind == Kind::Volume && has_engine {
         own_files::read(&project, &access, tools, host).await?
     } else {
