@@ -137,6 +137,10 @@ impl Deployment<'_> {
             let _lock = project_lock(run, self.prepared).await?;
             self.write_files(run, planned)?;
         }
+        if self.prepared.leftover.is_there {
+            let _lock = project_lock(run, self.prepared).await?;
+            self.remove_files(run)?;
+        }
         run.console.line("all services are up to date; nothing is restarted");
         reporting::services(run, self.prepared, planned, self.images, &planned.containers);
         if run.settings.compose.wait && !health::all_well(&planned.containers, &planned.started) {
@@ -231,6 +235,10 @@ impl Deployment<'_> {
         } else {
             let values = in_clear::values(&self.prepared.access, &planned.plans);
             let tools = in_clear::given_to(self.tools, &values);
+            // No container that starts now may see them.
+            if self.prepared.leftover.shown {
+                self.remove_files(run)?;
+            }
             up::up(&tools, project, &self.prepared.host_override, &run.settings.compose, &scope).await
         };
         let after = engine::containers(&self.tools.uninterrupted(), &project.model.name).await?;
@@ -281,9 +289,15 @@ impl Deployment<'_> {
             release::remove_old(self.tools, project, release, &[&planned.containers, &now]).await?;
         }
         if self.prepared.choice.kind == Kind::Volume {
-            for path in self.prepared.secrets_dir.remove()? {
-                run.console.line(&format!("removed {}: the secrets are in volumes now", path.display()));
-            }
+            self.remove_files(run)?;
+        }
+        Ok(())
+    }
+
+    /// Removes files of a delivery by files before this one.
+    fn remove_files(&self, run: &Run) -> Result<()> {
+        for path in self.prepared.secrets_dir.remove()? {
+            run.console.line(&format!("removed {}: the secrets are in volumes now", path.display()));
         }
         Ok(())
     }
