@@ -79,6 +79,8 @@ impl Context<'_> {
     fn takes_in(&self, place: &SecretsPlace) -> Option<String> {
         let below = match place.leads(self.path) {
             Leads::Elsewhere => return None,
+            // One of `additional_contexts` that lies there is refused like a mount: see `host_mounts::read_for`.
+            Leads::Inside if self.dockerfile.is_none() && self.inline.is_none() => return None,
             Leads::Inside => PathBuf::new(),
             Leads::Above(below) => below,
         };
