@@ -14,6 +14,7 @@ use crate::delivery::reach::{self, SecretsPlace};
 use crate::docker::command::Tools;
 use crate::docker::discovery::ComposeFiles;
 use crate::docker::engine::{self, Container};
+use crate::docker::host_paths::HostPaths;
 use crate::docker::inspection::{self, Used};
 use crate::docker::model::Model;
 use crate::docker::named_files;
@@ -77,8 +78,11 @@ fn refused(settings: &Settings, taking: &[TakesIn], by_files: bool) -> Error {
 /// variables and labels.
 ///
 /// # Errors
-/// [`Code::SecretNotGranted`] for each.
-pub(super) fn refuse_named(files: &ComposeFiles, place: &SecretsPlace, tools: &Tools) -> Result<()> {
+/// [`Code::SecretNotGranted`] for each, with what was noted before.
+pub(super) fn refuse_named(run: &mut Run, files: &ComposeFiles, tools: &Tools) -> Result<()> {
+    let alone = HostPaths::without_engine();
+    let below = run.settings.secrets_dir.clone();
+    let place = SecretsPlace::new(&alone, &files.directory, &below, &below);
     if !place.is_filled() {
         return Ok(());
     }
@@ -94,14 +98,18 @@ pub(super) fn refuse_named(files: &ComposeFiles, place: &SecretsPlace, tools: &T
         let parsed = parse(line.as_bytes(), Interpolation::Compose(&known)).ok()?;
         String::from_utf8(parsed.get("PATH_OF_A_FILE")?.value.to_vec()).ok()
     };
-    place.refuse_named(&named_files::named(files, &expand))
+    if let Err(error) = place.refuse_named(&named_files::named(files, &expand)) {
+        run.wrong.push(error);
+        run.check_wrong()?;
+    }
+    Ok(())
 }
 
 /// The places in containers where the secrets directory is to be hidden, by service.
 ///
 /// # Errors
 /// [`Code::SecretNotGranted`] for each mount that hands a service files that are not its own.
-pub(super) fn covers(model: &Model, place: &SecretsPlace) -> Result<BTreeMap<String, Vec<String>>> {
+fn covers(model: &Model, place: &SecretsPlace) -> Result<BTreeMap<String, Vec<String>>> {
     let mut covers = BTreeMap::new();
     let mut errors = Vec::new();
     for service in model.services.values() {
@@ -131,11 +139,12 @@ pub(super) async fn learn_containers(model: &mut Model, tools: &Tools) -> Result
     Ok(())
 }
 
-/// Asks the engine for volumes, so that those that are directories of its machine are known.
+/// Asks the engine, where there is one, for volumes, so that those that are directories of its machine are known.
 ///
 /// # Errors
 /// Those of the engine.
-pub(super) async fn learn_mounts(model: &mut Model, tools: &Tools) -> Result<Mounts> {
+pub(super) async fn learn_mounts(model: &mut Model, tools: Option<&Tools>) -> Result<Mounts> {
+    let Some(tools) = tools else { return Ok(Mounts::default()) };
     let mut names = reach::volumes(model);
     let containers = named_containers(model, tools).await?;
     let mounts = containers.iter().flat_map(|(_, container)| container.mounts());
@@ -149,18 +158,36 @@ pub(super) async fn learn_mounts(model: &mut Model, tools: &Tools) -> Result<Mou
     Ok(Mounts { volumes, containers })
 }
 
-/// Refuses volumes with secrets that the project mounts by itself. `has_files` tells that there are files in the secrets
-/// directory, or will be.
+/// Files that a delivery by files before this one left.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Leftover {
+    /// Whether there are any.
+    pub(super) is_there: bool,
+    /// Whether a service mounts a directory above them, and so would see them.
+    pub(super) shown: bool,
+}
+
+/// Looks at what services reach of the secrets' files and volumes: returns the places in containers where the directory is
+/// to be hidden, by service, and what of an earlier delivery is there.
 ///
 /// # Errors
-/// [`Code::SecretNotGranted`].
-pub(super) fn check_volumes(
+/// [`Code::SecretNotGranted`] for each way to secrets that are not granted.
+pub(super) fn check(
     model: &Model,
+    delivery: Kind,
     place: &SecretsPlace,
     mounts: &Mounts,
-    has_files: bool,
-) -> Result<()> {
-    reach::refuse_volumes(model, &mounts.volumes, &mounts.containers, place, has_files)
+) -> Result<(BTreeMap<String, Vec<String>>, Leftover)> {
+    let by_files = delivery == Kind::File;
+    let is_there = !by_files && place.is_filled();
+    let has_files = by_files || is_there;
+    let mut covers = if has_files { covers(model, place)? } else { BTreeMap::new() };
+    let shown = is_there && covers.values().any(|seen| !seen.is_empty());
+    if is_there {
+        covers.clear();
+    }
+    reach::refuse_volumes(model, &mounts.volumes, &mounts.containers, place, has_files)?;
+    Ok((covers, Leftover { is_there, shown }))
 }
 
 /// The containers that `volumes_from` names, each with the service that takes their mounts.

@@ -51,7 +51,7 @@ pub(super) struct Prepared {
     /// Places in containers where the secrets directory is hidden, by service.
     pub(super) covers: BTreeMap<String, Vec<String>>,
     /// Files of ours that are there though the delivery is by volumes.
-    pub(super) leftover: Leftover,
+    pub(super) leftover: exposure::Leftover,
     /// The project's own secrets that move into a service's volume.
     pub(super) own: BTreeMap<String, Vec<OwnSecret>>,
     /// Declared secrets that have no value.
@@ -66,15 +66,6 @@ pub(super) struct Prepared {
     pub(super) engine: EngineSide,
     /// What is in the files that the services' definitions name, by service.
     pub(super) mounted: BTreeMap<String, Vec<Mounted>>,
-}
-
-/// Files that a delivery by files before this one left.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Leftover {
-    /// Whether there are any.
-    pub(super) is_there: bool,
-    /// Whether a service mounts a directory above them, and so would see them.
-    pub(super) shown: bool,
 }
 
 /// Reads the project and decides. `secrets` are those that are to be handed out; with a resolution, those that have a value,
@@ -102,15 +93,7 @@ pub(super) async fn prepare(
     let choice = endpoint.and_then(|endpoint| choose(&run.settings, endpoint.as_deref()));
     let secrets_dir = SecretsDir::open(directory, &run.settings.secrets_dir);
     let places = both(both(choice, secrets_dir), override_file(&run.settings, directory));
-    {
-        let alone = HostPaths::without_engine();
-        let below = &run.settings.secrets_dir;
-        let place = SecretsPlace::new(&alone, directory, below, below);
-        if let Err(error) = exposure::refuse_named(&declared.files, &place, tools) {
-            run.wrong.push(error);
-            run.check_wrong()?;
-        }
-    }
+    exposure::refuse_named(run, &declared.files, tools)?;
     let (mut project, standing) = match load(run, declared, tools, host).await {
         Ok(loaded) => loaded,
         Err(error) => {
@@ -121,10 +104,6 @@ pub(super) async fn prepare(
             return Err(error);
         }
     };
-    if host.is_some() {
-        let learned = exposure::learn_containers(&mut project.model, tools).await;
-        run.note(learned);
-    }
     let access = decide(run, declared, secrets, &absent, &project);
     warn_of_unset(run, &project);
     let (((choice, secrets_dir), override_file), access) = both(places, access)?;
@@ -141,25 +120,12 @@ pub(super) async fn prepare(
     let starts_workers = access.services.iter().filter(|(_, own)| own.workers.is_some());
     let secrets_dir =
         starts_workers.map(|(service, _)| workers::directory(service)).fold(secrets_dir, SecretsDir::mounted);
-    let mounts = if has_engine {
-        exposure::learn_mounts(&mut project.model, tools).await?
-    } else {
-        exposure::Mounts::default()
-    };
+    let mounts = exposure::learn_mounts(&mut project.model, has_engine.then_some(tools)).await?;
     let host_secrets_dir = project.directory.join(&run.settings.secrets_dir);
     let below = run.settings.secrets_dir.clone();
     let place = SecretsPlace::new(host, directory, &below, host_secrets_dir.as_path());
     let choice = exposure::choose(run, &project.model, choice, &place)?;
-    let by_files = choice.kind == Kind::File;
-    let left_over = !by_files && place.is_filled();
-    let mut covers =
-        if by_files || left_over { exposure::covers(&project.model, &place)? } else { BTreeMap::new() };
-    let shown = left_over && covers.values().any(|seen| !seen.is_empty());
-    if !by_files {
-        covers.clear();
-    }
-    let leftover = Leftover { is_there: left_over, shown };
-    exposure::check_volumes(&project.model, &place, &mounts, by_files || left_over)?;
+    let (covers, leftover) = exposure::check(&project.model, choice.kind, &place, &mounts)?;
     let own = if choice.kind == Kind::Volume && has_engine {
         own_files::read(&project, &access, tools, host).await?
     } else {
@@ -377,7 +343,11 @@ async fn load(
     let here = host.unwrap_or(&alone);
     let load = Project::load(tools, &settings.compose, declared.files.clone(), here, &declared.profiles);
     if host.is_none() || !matches!(settings.mode, Mode::Deploy | Mode::Validate) {
-        return Ok((load.await?, Standing::default()));
+        let mut project = load.await?;
+        if host.is_some() {
+            run.note(exposure::learn_containers(&mut project.model, tools).await);
+        }
+        return Ok((project, Standing::default()));
     }
     let directory = here.to_host(&declared.files.directory)?;
     let likely = likely_name(settings.compose.name.as_deref().or(declared.name.as_deref()), &directory);
@@ -389,7 +359,9 @@ async fn load(
         found = standing(tools, &project.model.name).await;
     }
     let found = run.note(found).unwrap_or_default();
-    Ok((project?, found))
+    let mut project = project?;
+    run.note(exposure::learn_containers(&mut project.model, tools).await);
+    Ok((project, found))
 }
 
 async fn standing(tools: &Tools, name: &str) -> Result<Standing> {
