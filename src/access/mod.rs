@@ -392,10 +392,10 @@ fn handed_on(model: &Model, access: &Access) -> Vec<Problem> {
 /// Services that can read another one's secrets since each sees the other's processes: a process reaches the files of
 /// another one of its user by `/proc/PID/root` (proc(5)). People share processes on purpose, so that is worth a warning.
 fn seen_through_processes(model: &Model, access: &Access) -> Vec<(String, String)> {
-    let next = |name: &String| model.services.get(name).and_then(|other| other.processes_of.clone());
+    let next = |name: &String| model.services.get(name).map(|other| other.processes_of.clone());
     let mut warnings = Vec::new();
     for service in model.services.values() {
-        for other in followed(service.processes_of.as_slice(), |name| next(name).into_iter().collect()) {
+        for other in followed(&service.processes_of, |name| next(name).unwrap_or_default()) {
             for (one, two) in [(&service.name, &other), (&other, &service.name)] {
                 let Some(more) = access.more_than(one, two) else { continue };
                 warnings.push((

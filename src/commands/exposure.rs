@@ -1,34 +1,41 @@
 //! What the project's own mounts and builds would expose: other services' secrets, to a service that mounts the place where
 //! they lie; all of them, to an image whose build context holds their files.
 
+use std::os::unix::ffi::OsStrExt;
+
+use serde_json::Value;
+use zeroize::Zeroizing;
+
 use super::Run;
 use crate::delivery::build_context::{TakesIn, taking_in};
 use crate::delivery::choose::{Choice, Kind};
 use crate::delivery::reach::{self, SecretsPlace, ShownTo};
 use crate::docker::command::Tools;
+use crate::docker::discovery::ComposeFiles;
 use crate::docker::engine::{self, Container};
+use crate::docker::host_paths::HostPaths;
 use crate::docker::inspection::{self, Used};
 use crate::docker::model::Model;
+use crate::docker::named_files;
 use crate::docker::socket::Socket;
 use crate::error::{Code, Error, Problem, Result};
+use crate::files::{self, LARGEST_VALUES};
 use crate::settings::{DeliveryChoice, Mode, Settings};
+use crate::sources::dotenv::parse::{Interpolation, parse};
 
-/// Judges the project's mounts and builds, and chooses the delivery that exposes nothing. `tools` are `None` where there is
-/// no engine.
+/// Judges the project's mounts and builds, and chooses the delivery that exposes nothing.
 ///
 /// # Errors
-/// [`Code::DeliveryFailed`], [`Code::SecretNotGranted`], and those of the engine.
-pub(super) async fn judge(
+/// [`Code::DeliveryFailed`], [`Code::SecretNotGranted`].
+pub(super) fn judge(
     run: &mut Run,
     model: &Model,
     choice: Choice,
-    place: &SecretsPlace<'_>,
-    tools: Option<&Tools>,
+    place: &SecretsPlace,
+    mounts: &Mounts,
 ) -> Result<Choice> {
-    let Some(tools) = tools else { return choose(run, model, choice, place, &[]) };
-    let containers = named_containers(model, tools).await?;
-    let choice = choose(run, model, choice, place, &containers)?;
-    check_volumes(model, place, &containers, tools).await?;
+    let choice = choose(run, model, choice, place, &mounts.containers)?;
+    reach::refuse_volumes(model, &mounts.volumes, &mounts.containers, place)?;
     Ok(choice)
 }
 
@@ -141,25 +148,72 @@ fn refused(settings: &Settings, taking: &[TakesIn], by_files: bool) -> Error {
     }
 }
 
-/// Refuses volumes with secrets that the project mounts by itself.
+/// Refuses files of ours that Compose itself would read, before it does: it may quote them, and what is in them becomes
+/// variables and labels.
 ///
 /// # Errors
-/// [`Code::SecretNotGranted`], and those of the engine.
-async fn check_volumes(
-    model: &Model,
-    place: &SecretsPlace<'_>,
-    containers: &[(String, Container)],
-    tools: &Tools,
-) -> Result<()> {
+/// [`Code::SecretNotGranted`] for each, with what was noted before.
+pub(super) fn refuse_named(run: &mut Run, files: &ComposeFiles, tools: &Tools) -> Result<()> {
+    let alone = HostPaths::without_engine();
+    let below = run.settings.secrets_dir.clone();
+    let place = SecretsPlace::new(&alone, &files.directory, &below, &below);
+    if !place.is_filled() {
+        return Ok(());
+    }
+    let env_file = files::read(&files.directory.join(".env"), LARGEST_VALUES).ok();
+    let given = |name: &str| Some(Zeroizing::new(tools.variable(name)?.as_bytes().to_vec()));
+    let of_project = |name: &str| {
+        let text = env_file.as_ref()?.value.expose();
+        Some(Zeroizing::new(parse(text, Interpolation::Compose(&given)).ok()?.get(name)?.value.to_vec()))
+    };
+    let known = |name: &str| given(name).or_else(|| of_project(name));
+    let expand = |path: &str| {
+        let line = format!("PATH_OF_A_FILE=\"{path}\"");
+        let parsed = parse(line.as_bytes(), Interpolation::Compose(&known)).ok()?;
+        String::from_utf8(parsed.get("PATH_OF_A_FILE")?.value.to_vec()).ok()
+    };
+    if let Err(error) = place.refuse_named(&named_files::named(files, &expand)) {
+        run.wrong.push(error);
+        run.check_wrong()?;
+    }
+    Ok(())
+}
+
+/// What the engine has of the volumes that services mount, and of containers whose mounts they take.
+#[derive(Default)]
+pub(super) struct Mounts {
+    volumes: Vec<Value>,
+    /// The containers that `volumes_from` names, each with the service that takes their mounts.
+    containers: Vec<(String, Container)>,
+}
+
+/// Asks the engine for the containers that services name, so that those of the project's services count as these.
+///
+/// # Errors
+/// Those of the engine.
+pub(super) async fn learn_containers(model: &mut Model, tools: &Tools) -> Result<()> {
+    let containers = engine::inspect(tools, &model.named_containers()).await?;
+    model.learn_containers(&containers);
+    Ok(())
+}
+
+/// Asks the engine, where there is one, for volumes, so that those that are directories of its machine are known.
+///
+/// # Errors
+/// Those of the engine.
+pub(super) async fn learn_mounts(model: &mut Model, tools: Option<&Tools>) -> Result<Mounts> {
+    let Some(tools) = tools else { return Ok(Mounts::default()) };
     let mut names = reach::volumes(model);
+    let containers = named_containers(model, tools).await?;
     let mounts = containers.iter().flat_map(|(_, container)| container.mounts());
     names.extend(mounts.filter(|(kind, _, _)| *kind == "volume").map(|(_, name, _)| name.to_owned()));
     if names.is_empty() {
-        return Ok(());
+        return Ok(Mounts { volumes: Vec::new(), containers });
     }
     let socket = Socket::of(tools).await;
-    let inspected = inspection::inspect_used(tools, socket.as_ref(), Used::Volume, &names).await?;
-    reach::refuse_volumes(model, &inspected, containers, place)
+    let volumes = inspection::inspect_used(tools, socket.as_ref(), Used::Volume, &names).await?;
+    model.learn_volumes(&volumes);
+    Ok(Mounts { volumes, containers })
 }
 
 /// The containers that `volumes_from` names, each with the service that takes their mounts.

@@ -91,6 +91,7 @@ pub(super) async fn prepare(
     let choice = endpoint.and_then(|endpoint| choose(&run.settings, endpoint.as_deref()));
     let secrets_dir = SecretsDir::open(directory, &run.settings.secrets_dir);
     let places = both(both(choice, secrets_dir), override_file(&run.settings, directory));
+    exposure::refuse_named(run, &declared.files, tools)?;
     let (mut project, Standing { containers, images, record }) = match load(run, declared, tools, host).await
     {
         Ok(loaded) => loaded,
@@ -121,9 +122,11 @@ pub(super) async fn prepare(
     let starts_workers = access.services.iter().filter(|(_, own)| own.workers.is_some());
     let secrets_dir =
         starts_workers.map(|(service, _)| workers::directory(service)).fold(secrets_dir, SecretsDir::mounted);
+    let mounts = exposure::learn_mounts(&mut project.model, has_engine.then_some(tools)).await?;
     let host_secrets_dir = project.directory.join(&run.settings.secrets_dir);
-    let place = SecretsPlace::new(host, directory, &run.settings.secrets_dir, host_secrets_dir.as_path());
-    let choice = exposure::judge(run, &project.model, choice, &place, has_engine.then_some(tools)).await?;
+    let below = run.settings.secrets_dir.clone();
+    let place = SecretsPlace::new(host, directory, &below, host_secrets_dir.as_path());
+    let choice = exposure::judge(run, &project.model, choice, &place, &mounts)?;
     let own = if choice.kind == Kind::Volume && has_engine {
         own_files::read(&project, &access, tools, host).await?
     } else {
@@ -340,7 +343,11 @@ async fn load(
     let here = host.unwrap_or(&alone);
     let load = Project::load(tools, &settings.compose, declared.files.clone(), here, &declared.profiles);
     if host.is_none() || !matches!(settings.mode, Mode::Deploy | Mode::Validate) {
-        return Ok((load.await?, Standing::default()));
+        let mut project = load.await?;
+        if host.is_some() {
+            run.note(exposure::learn_containers(&mut project.model, tools).await);
+        }
+        return Ok((project, Standing::default()));
     }
     let directory = here.to_host(&declared.files.directory)?;
     let likely = likely_name(settings.compose.name.as_deref().or(declared.name.as_deref()), &directory);
@@ -352,7 +359,9 @@ async fn load(
         found = standing(tools, &project.model.name).await;
     }
     let found = run.note(found).unwrap_or_default();
-    Ok((project?, found))
+    let mut project = project?;
+    run.note(exposure::learn_containers(&mut project.model, tools).await);
+    Ok((project, found))
 }
 
 async fn standing(tools: &Tools, name: &str) -> Result<Standing> {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::Run;
 use super::gather::Declared;
@@ -52,7 +52,7 @@ impl Proof<'_> {
             report: &run.report,
             granted: self.granted(),
             inputs: self.inputs.to_vec(),
-            own: self.own(run, &secrets_dir),
+            own: self.own(&run.settings.secrets_dir, &secrets_dir),
             outdated: &self.planned.outdated,
             in_clear: in_clear::values(&self.prepared.access, &self.planned.plans),
         };
@@ -67,9 +67,8 @@ impl Proof<'_> {
     }
 
     /// What the containers may mount of the secrets.
-    fn own<'a>(&'a self, run: &Run, secrets_dir: &'a HostPath) -> Own<'a> {
+    fn own<'a>(&'a self, below: &'a Path, secrets_dir: &'a HostPath) -> Own<'a> {
         let project = &self.prepared.project;
-        let below = &run.settings.secrets_dir;
         let services = project.model.services.keys();
         let mut files: BTreeMap<String, BTreeSet<PathBuf>> =
             services.map(|service| (service.clone(), BTreeSet::from([launch::path()]))).collect();

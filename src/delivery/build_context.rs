@@ -87,6 +87,8 @@ impl Context<'_> {
     fn takes_in(&self, place: &SecretsPlace) -> Vec<Taken> {
         let below = match place.leads(self.path) {
             Leads::Elsewhere => return Vec::new(),
+            // One of `additional_contexts` that lies there is refused like a mount: see `host_mounts::read_for`.
+            Leads::Inside if self.dockerfile.is_none() && self.inline.is_none() => return Vec::new(),
             Leads::Inside => PathBuf::new(),
             Leads::Above(below) => below,
         };

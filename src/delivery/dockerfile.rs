@@ -10,26 +10,107 @@ use super::build_context::{matches, may_be_in};
 /// Whether the instructions copy something of a directory of the context
 /// (<https://docs.docker.com/reference/dockerfile/>).
 pub(super) fn copies_from(dockerfile: &str, directory: &Path) -> bool {
-    let joined = dockerfile.replace("\\\r\n", " ").replace("\\\n", " ").replace("`\n", " ");
-    joined.lines().map(str::trim).any(|line| {
-        let mut words = line.split_whitespace().peekable();
-        words.next_if(|word| word.eq_ignore_ascii_case("ONBUILD"));
-        let Some(instruction) = words.next() else { return false };
-        let mut flags = Vec::new();
-        while let Some(flag) = words.next_if(|word| word.starts_with("--")) {
-            flags.push(flag);
-        }
-        let rest: Vec<&str> = words.collect();
-        match instruction.to_ascii_uppercase().as_str() {
-            "COPY" | "ADD" => {
-                let from_elsewhere = flags.iter().any(|flag| flag.starts_with("--from="));
-                !from_elsewhere
-                    && sources(&rest).is_none_or(|all| all.iter().any(|one| takes(one, directory)))
+    let text = dockerfile.trim_start_matches('\u{feff}');
+    let directives = Directives::of(text);
+    // What is in a here-document is no instruction, but where one ends is not known for sure.
+    directives.other_syntax
+        || [false, true].into_iter().any(|skips| {
+            instructions(text, directives.escape, skips).iter().any(|line| takes_from(line, directory))
+        })
+}
+
+/// What the comments at the beginning say of how the rest is read.
+struct Directives {
+    /// What continues a line at its end.
+    escape: char,
+    /// Whether another program than Docker's own reads the file.
+    other_syntax: bool,
+}
+
+impl Directives {
+    fn of(text: &str) -> Self {
+        let mut this = Self { escape: '\\', other_syntax: false };
+        for line in text.lines() {
+            let Some((name, value)) = line.trim().strip_prefix('#').and_then(|line| line.split_once('='))
+            else {
+                break;
+            };
+            let value = value.trim();
+            match name.trim().to_ascii_lowercase().as_str() {
+                "escape" => this.escape = value.chars().next().unwrap_or('\\'),
+                "syntax" => {
+                    let image = value.strip_prefix("docker.io/").unwrap_or(value);
+                    this.other_syntax = !image.starts_with("docker/dockerfile");
+                }
+                _ => {}
             }
-            "RUN" => flags.iter().any(|flag| mounts_context(flag)),
-            _ => false,
         }
-    })
+        this
+    }
+}
+
+/// The instructions, each in one line: without comments and empty lines, also where they are inside of one.
+fn instructions(text: &str, escape: char, skips_documents: bool) -> Vec<String> {
+    let (mut all, mut current) = (Vec::new(), String::new());
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        let shown = line.trim();
+        if shown.is_empty() || shown.starts_with('#') {
+            continue;
+        }
+        if let Some(part) = line.trim_end().strip_suffix(escape) {
+            current.push_str(part);
+            continue;
+        }
+        current.push_str(line);
+        if skips_documents {
+            for end in documents(&current) {
+                let mut rest = lines.clone();
+                if rest.any(|line| line.trim_start_matches('\t') == end) {
+                    lines = rest;
+                }
+            }
+        }
+        all.push(std::mem::take(&mut current));
+    }
+    all.push(current);
+    all
+}
+
+/// The words that end the here-documents of an instruction: `<<EOF`, `<<-"EOF"`, `3<<EOF`.
+fn documents(instruction: &str) -> Vec<String> {
+    let words = instruction.split_whitespace().filter_map(|word| {
+        let (_, end) = word.split_once("<<")?;
+        let end = end.trim_start_matches('-').trim_matches(['"', '\'']);
+        (!end.is_empty()).then(|| end.to_owned())
+    });
+    words.collect()
+}
+
+fn takes_from(instruction: &str, directory: &Path) -> bool {
+    let mut words = instruction.split_whitespace().peekable();
+    words.next_if(|word| word.eq_ignore_ascii_case("ONBUILD"));
+    let Some(name) = words.next() else { return false };
+    let mut flags = Vec::new();
+    while let Some(flag) = words.next_if(|word| word.trim_start_matches(['"', '\'', '\\']).starts_with("--"))
+    {
+        flags.push(flag.replace(['"', '\'', '\\'], ""));
+    }
+    let rest: Vec<&str> = words.collect();
+    match name.to_ascii_uppercase().as_str() {
+        "COPY" | "ADD" => {
+            let is_elsewhere = |flag: &String| flag.strip_prefix("--from=").is_some_and(is_another_place);
+            !flags.iter().any(is_elsewhere)
+                && sources(&rest).is_none_or(|all| all.iter().any(|one| takes(one, directory)))
+        }
+        "RUN" => flags.iter().any(|flag| mounts_context(flag)),
+        _ => false,
+    }
+}
+
+/// Whether what `from` names is a stage or an image: nothing is the context, and a variable may be nothing.
+fn is_another_place(from: &str) -> bool {
+    !from.is_empty() && !from.starts_with('$')
 }
 
 /// What is copied: everything but the last word; `None` when that is not understood.
@@ -60,8 +141,14 @@ fn takes(source: &str, directory: &Path) -> bool {
 /// `--mount` takes the context unless it says another type or another place.
 fn mounts_context(flag: &str) -> bool {
     let Some(options) = flag.strip_prefix("--mount=") else { return false };
-    let has = |wanted: &str| options.split(',').any(|option| option.starts_with(wanted));
-    !has("from=") && (!has("type=") || has("type=bind"))
+    let value = |wanted: &str| {
+        // Of an option that is said twice the last one counts.
+        let pairs = options.split(',').filter_map(|option| option.split_once('='));
+        let mut values = pairs.filter(|(name, _)| name.trim().eq_ignore_ascii_case(wanted));
+        values.next_back().map(|(_, value)| value.trim().to_ascii_lowercase())
+    };
+    let is_other = matches!(value("type").as_deref(), Some("cache" | "secret" | "ssh" | "tmpfs"));
+    !is_other && !value("from").is_some_and(|from| is_another_place(&from))
 }
 
 #[cfg(test)]
@@ -94,6 +181,25 @@ mod tests {
             ("FROM x\nRUN --mount=target=/src make\n", true),
             ("FROM x\nRUN --mount=type=bind,from=build,target=/src make\n", false),
             ("# COPY . .\nFROM x\n", false),
+            ("FROM x\nCOPY \\\n  # the whole project\n\n  . /app\n", true),
+            ("FROM x\nCOP\\\nY . /app\n", true),
+            ("FROM x\nRUN echo `date`\nCOPY . /app\n", true),
+            ("FROM x\nRUN echo x \\\n  add --no-cache curl\n", false),
+            ("#escape = `\nFROM x\nCOPY `\r\n  . /app\r\n", true),
+            ("# escape=`\nFROM x\nRUN x \\\nCOPY . /app\n", true),
+            ("# syntax=docker/dockerfile:1\nFROM x\nCOPY src /src\n", false),
+            ("# syntax=example/other\nFROM x\n", true),
+            ("FROM x\nCOPY --from= . /app\n", true),
+            ("FROM x\nCOPY --from=\"\" . /app\n", true),
+            ("FROM x\nRUN --mount=type=BIND,target=/src make\n", true),
+            ("FROM x\nRUN --mount=\"type=bind,target=/src\" make\n", true),
+            ("FROM x\nRUN --mount=from=,target=/src make\n", true),
+            ("FROM x\nRUN --mount=from=$NOTHING,target=/src make\n", true),
+            ("FROM x\nRUN --mount=Type=Cache,target=/c make\n", false),
+            ("FROM x\nRUN --mount=type=cache,target=/c --mount=type=bind,target=/s make\n", true),
+            ("FROM x\nRUN --mount=type=secret,id=k,target=/c make\n", false),
+            ("FROM x\nRUN <<'#E'\nx \\\n#E\nCOPY . /app\n", true),
+            ("FROM x\nCOPY <<E . /d/\nhi\nE\n", true),
         ] {
             assert_eq!(copies_from(text, Path::new("data/secrets")), copies, "{text:?}");
         }

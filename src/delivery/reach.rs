@@ -25,6 +25,8 @@ pub struct SecretsPlace<'a> {
     host: &'a HostPaths,
     /// The path on the Docker host.
     on_host: &'a Path,
+    /// The path below the project directory.
+    below: &'a Path,
     /// The path here, links resolved.
     here: PathBuf,
 }
@@ -61,9 +63,9 @@ pub enum Leads {
 
 impl<'a> SecretsPlace<'a> {
     /// Takes the project directory as this process sees it, the secrets directory in it, and its path on the host.
-    pub fn new(host: &'a HostPaths, project: &Path, below: &Path, on_host: &'a Path) -> Self {
+    pub fn new(host: &'a HostPaths, project: &Path, below: &'a Path, on_host: &'a Path) -> Self {
         let project = project.canonicalize().unwrap_or_else(|_| project.to_owned());
-        Self { host, on_host, here: project.join(below) }
+        Self { host, on_host, below, here: project.join(below) }
     }
 
     /// Whether there are files of ours in the directory.
@@ -108,6 +110,7 @@ impl<'a> SecretsPlace<'a> {
                     )));
                 }
             }
+            problems.extend(self.read_into(model, service));
         }
         if problems.is_empty() { Ok(()) } else { Err(refused(problems)) }
     }
@@ -127,14 +130,57 @@ impl<'a> SecretsPlace<'a> {
             }));
         }
         for (service, container) in containers {
-            let above = container.mounts().into_iter().map(|(_, source, _)| Path::new(source));
-            all.extend(above.filter(|source| is_above(source)).map(|source| ShownTo {
+            let sources = container.mounts().into_iter().flat_map(|(kind, source, _)| match kind {
+                "volume" => model.directories_there(source),
+                _ => vec![source],
+            });
+            all.extend(sources.map(Path::new).filter(|source| is_above(source)).map(|source| ShownTo {
                 service: service.clone(),
                 what: format!("`volumes_from` the container {}", container.name),
                 source: source.to_owned(),
             }));
         }
         all
+    }
+
+    /// What is read for a service, by Compose or by a build, of the directory's files.
+    fn read_into(&self, model: &Model, service: &Service) -> Vec<Problem> {
+        let mut project = self.on_host;
+        // The secrets directory lies below the project's, by as many steps as its path there has.
+        for _ in self.below.components() {
+            project = project.parent().unwrap_or(project);
+        }
+        let read = host_mounts::read_for(model, service, project).into_iter();
+        read.filter(|one| self.leads(&one.path) == Leads::Inside)
+            .map(|one| {
+                Problem::new(format!(
+                    "service {}: {} leads to {} in the secrets directory",
+                    service.name,
+                    one.what,
+                    one.path.display()
+                ))
+            })
+            .collect()
+    }
+
+    /// Refuses files of ours that a Compose file names to be read by Compose itself: those that `named` has, as this
+    /// process sees them.
+    ///
+    /// # Errors
+    /// [`Code::SecretNotGranted`] for each.
+    pub fn refuse_named(&self, named: &BTreeSet<PathBuf>) -> Result<()> {
+        let inside = |path: &&PathBuf| path.canonicalize().is_ok_and(|real| real.starts_with(&self.here));
+        let problems: Vec<Problem> = named
+            .iter()
+            .filter(inside)
+            .map(|path| {
+                Problem::new(format!(
+                    "a Compose file reads {}, which is in the secrets directory",
+                    path.display()
+                ))
+            })
+            .collect();
+        if problems.is_empty() { Ok(()) } else { Err(refused(problems)) }
     }
 }
 
@@ -178,8 +224,8 @@ pub fn volumes(model: &Model) -> BTreeSet<String> {
 }
 
 /// Refuses volumes of ours, this project's or another one's, that services mount by their own Compose files, also by
-/// `volumes_from` a container. `inspected` are the project's volumes as the engine knows them, `containers` those that
-/// `volumes_from` names.
+/// `volumes_from` a container, and what such a container mounts of the directory with the files. `inspected` are the
+/// project's volumes as the engine knows them, `containers` those that `volumes_from` names.
 ///
 /// # Errors
 /// [`Code::SecretNotGranted`] for each.
@@ -189,6 +235,8 @@ pub fn refuse_volumes(
     containers: &[(String, Container)],
     place: &SecretsPlace,
 ) -> Result<()> {
+    // Where one sees what is above the files, there are none: see `shown_to`.
+    let shows_files = |directory: &str| place.leads(Path::new(directory)) == Leads::Inside;
     let holds = |name: &str| {
         // It may not be there yet, and is made by this run then.
         if launch::is_volume(name) {
@@ -219,11 +267,11 @@ pub fn refuse_volumes(
     for (service, container) in containers {
         for (kind, source, target) in container.mounts() {
             let held = match kind {
-                "volume" => holds(source),
-                _ if place.leads(Path::new(source)) == Leads::Inside => {
-                    Some("secrets of this project".to_owned())
-                }
-                _ => None,
+                "volume" => holds(source).or_else(|| {
+                    let mut directories = model.directories_there(source).into_iter();
+                    directories.any(shows_files).then(|| "secrets of this project".to_owned())
+                }),
+                _ => shows_files(source).then(|| "secrets of this project".to_owned()),
             };
             problems.extend(held.map(|held| {
                 Problem::new(format!(

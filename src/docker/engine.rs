@@ -64,7 +64,7 @@ pub struct Volume {
 }
 
 impl Container {
-    fn from(raw: Value) -> Option<Self> {
+    pub(super) fn from(raw: Value) -> Option<Self> {
         let id = raw.get("Id")?.as_str()?.to_owned();
         let name = raw.get("Name")?.as_str()?.trim_start_matches('/').to_owned();
         let mut this = Self { id, name, service: String::new(), raw };

@@ -2,6 +2,7 @@
 
 mod child_limits;
 pub mod command;
+mod container_names;
 pub mod discovery;
 pub mod empty_image;
 pub mod engine;
@@ -16,7 +17,7 @@ pub mod lock;
 pub mod logins;
 pub mod model;
 pub mod mounted_files;
-mod named_files;
+pub mod named_files;
 mod own_names;
 pub(crate) mod place;
 pub mod placeholder;

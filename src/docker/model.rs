@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
+use super::container_names;
+use super::engine::Container;
 use super::service::{self, Service, Written, keys, variables};
 
 /// The project.
@@ -14,6 +16,8 @@ pub struct Model {
     /// The services of all profiles, by name.
     pub services: BTreeMap<String, Service>,
     resolved: Value,
+    /// The options of volumes that the engine has, by their names there.
+    volumes_there: BTreeMap<String, Value>,
 }
 
 /// What one of the project's own secrets or configs is made from.
@@ -43,14 +47,37 @@ impl Model {
     pub fn new(resolved: Value, active: &BTreeSet<String>) -> Result<Self, NotAModel> {
         let name = resolved.get("name").and_then(Value::as_str).ok_or(NotAModel)?.to_owned();
         let services = resolved.get("services").and_then(Value::as_object);
-        let services = services
+        let mut services: BTreeMap<String, Service> = services
             .into_iter()
             .flatten()
             .map(|(service, definition)| {
                 (service.clone(), service::read(&name, service, definition, active.contains(service)))
             })
             .collect();
-        Ok(Self { name, services, resolved })
+        container_names::resolve(&name, &mut services, &resolved);
+        Ok(Self { name, services, resolved, volumes_there: BTreeMap::new() })
+    }
+
+    /// The containers that services name, by `volumes_from` or `pid`, as the Compose file has them.
+    pub fn named_containers(&self) -> Vec<String> {
+        let named = |service: &Service| {
+            [service.volumes_from_containers.clone(), service.processes_of_containers.clone()].concat()
+        };
+        self.services.values().flat_map(named).collect()
+    }
+
+    /// Takes what the engine has of the containers of [`Self::named_containers`]: one of a service of this project is
+    /// that service.
+    pub fn learn_containers(&mut self, containers: &[Container]) {
+        container_names::resolve_there(&self.name, &mut self.services, containers);
+    }
+
+    /// Takes what the engine has of volumes: one that is there already is what it was made as, whatever the Compose
+    /// file says of it.
+    pub fn learn_volumes(&mut self, inspected: &[Value]) {
+        let entry =
+            |volume: &Value| Some((volume.get("Name")?.as_str()?.to_owned(), volume.get("Options")?.clone()));
+        self.volumes_there.extend(inspected.iter().filter_map(entry));
     }
 
     /// Adds what the Compose files say word for word: the answer of the same call with `--no-interpolate`.
@@ -77,7 +104,12 @@ impl Model {
 
     /// A model without anything, before the first answer is there.
     pub(super) fn empty() -> Self {
-        Self { name: String::new(), services: BTreeMap::new(), resolved: Value::Null }
+        Self {
+            name: String::new(),
+            services: BTreeMap::new(),
+            resolved: Value::Null,
+            volumes_there: BTreeMap::new(),
+        }
     }
 
     /// What the project says of one of its own `secrets` or `configs` (the section).
@@ -99,18 +131,21 @@ impl Model {
         name.unwrap_or(key).to_owned()
     }
 
-    /// The directories of the Docker host that a volume mounts, by the options of the `local` driver: the `device` of a
-    /// bind mount, and what an option such as `lowerdir` names. Takes its key in the project's `volumes`.
+    /// The directories of the Docker host that a volume mounts, by its options in the Compose file and, where it is there
+    /// already, in the engine. Takes its key in the project's `volumes`.
     pub fn volume_directories(&self, key: &str) -> Vec<&str> {
-        let options = self.resolved.get("volumes").and_then(|all| all.get(key)?.get("driver_opts"));
-        let option = |name: &str| options.and_then(|all| all.get(name)?.as_str()).unwrap_or_default();
-        // A device of another machine is `:/path`, `host:/path` or `//host/path`.
-        let device = Some(option("device")).filter(|device| !device.starts_with("//"));
-        let named = option("o")
-            .split(',')
-            .filter_map(|one| Some(one.split_once('=')?.1))
-            .flat_map(|value| value.split(':'));
-        device.into_iter().chain(named).filter(|path| path.starts_with('/')).collect()
+        let declared = self.resolved.get("volumes").and_then(|all| all.get(key)?.get("driver_opts"));
+        let mut all = declared.map(directories).unwrap_or_default();
+        let there = self.directories_there(&self.volume_name(key));
+        all.extend(
+            there.into_iter().filter(|path| declared.is_none_or(|own| !directories(own).contains(path))),
+        );
+        all
+    }
+
+    /// The same of a volume that the engine has, by its name there.
+    pub fn directories_there(&self, name: &str) -> Vec<&str> {
+        self.volumes_there.get(name).map(directories).unwrap_or_default()
     }
 
     /// Everything that makes the service's container what it is, as one text: when it changes, Compose recreates the
@@ -226,6 +261,22 @@ fn walk_keys(value: &Value, path: &mut String, visit: &mut dyn FnMut(&str, &str)
         }
         _ => {}
     }
+}
+
+/// The directories that the options of a volume name: the `device` of the `local` driver's bind mount, what its options
+/// such as `lowerdir` name, and any path that another driver is given.
+fn directories(options: &Value) -> Vec<&str> {
+    let all = options.as_object().into_iter().flatten();
+    let texts = all.filter_map(|(name, value)| Some((name.as_str(), value.as_str()?)));
+    let paths = texts.flat_map(|(name, text)| -> Vec<&str> {
+        if name != "o" {
+            // A device of another machine is `:/path`, `host:/path` or `//host/path`.
+            return Some(text).filter(|path| !path.starts_with("//")).into_iter().collect();
+        }
+        let values = text.split(',').filter_map(|one| Some(one.split_once('=')?.1));
+        values.flat_map(|value| value.split(':')).collect()
+    });
+    paths.filter(|path| path.starts_with('/')).collect()
 }
 
 fn walk(value: &Value, path: &mut String, visit: &mut dyn FnMut(&str, &str)) {

@@ -1,11 +1,13 @@
 //! Files that Compose reads because a Compose file names them. Of a pipe it would wait for the end, of a device it would read
 //! until the memory is full, and what the kernel tells of processes holds what nobody granted.
 
+use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::discovery::ComposeFiles;
 use super::includes::{Document, directory_of, included_env_files, list, texts, walk};
 use crate::error::{Code, Error, Result};
 use crate::files::{self, LARGEST_VALUES};
@@ -30,6 +32,28 @@ pub(super) fn check(project_directory: &Path, compose_files: &[PathBuf]) -> Resu
         more.iter().try_for_each(|path| check_one(path))?;
         Ok(more)
     })
+}
+
+/// All that these Compose files name there, each as Compose may get to it. `expand` puts variables into a path.
+pub fn named(files: &ComposeFiles, expand: &dyn Fn(&str) -> Option<String>) -> BTreeSet<PathBuf> {
+    let mut all: BTreeSet<PathBuf> = files.files.iter().cloned().collect();
+    all.extend(included_env_files(&files.files));
+    let Ok(()) = walk(&files.files, LARGEST_VALUES, |file, document| {
+        let directories = [files.directory.as_path(), directory_of(file)];
+        let places = |path: &str| {
+            let path = if path.contains('$') { expand(path) } else { Some(path.to_owned()) };
+            path.into_iter()
+                .flat_map(|path| directories.map(|directory| directory.join(&path)))
+                .collect::<Vec<_>>()
+        };
+        let Document::Read(document) = document else { return Ok(Vec::new()) };
+        let named = Named::by(document);
+        all.extend(named.data.into_iter().flat_map(places));
+        let more: Vec<PathBuf> = named.compose_files.into_iter().flat_map(places).collect();
+        all.extend(more.iter().cloned());
+        Ok::<_, std::convert::Infallible>(more)
+    });
+    all
 }
 
 /// What a Compose file names, by what it is.
@@ -98,6 +122,24 @@ mod tests {
         write("a/c.yaml", &two("../compose.yaml", "../b/c.yaml"));
         write("b/c.yaml", &two("../compose.yaml", "../a/c.yaml"));
         assert!(check(root.path(), &[root.path().join("compose.yaml")]).is_ok());
+    }
+
+    #[test]
+    fn what_compose_files_name_is_known_with_variables_and_by_way_of_others() {
+        let root = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(root.path().join(name), text).unwrap();
+        write(
+            "compose.yaml",
+            "include: [{path: more.yaml, env_file: i}]\nservices: {x: {extends: {file: base.yaml, service: x}}}\n",
+        );
+        write("more.yaml", "services: {y: {label_file: [l]}}\n");
+        write("base.yaml", "services: {x: {env_file: ['${D}/e', {path: f}]}}\n");
+        let files =
+            ComposeFiles { directory: root.path().to_owned(), files: vec![root.path().join("compose.yaml")] };
+        let all = named(&files, &|path| Some(path.replace("${D}", "there")));
+        let names: Vec<_> = all.iter().map(|path| path.strip_prefix(root.path()).unwrap()).collect();
+        let names: Vec<_> = names.iter().map(|path| path.to_str().unwrap()).collect();
+        assert_eq!(names, ["base.yaml", "compose.yaml", "f", "i", "l", "more.yaml", "there/e"]);
     }
 
     #[test]

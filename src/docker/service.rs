@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::container_names::CONTAINER;
+
 /// A secret or config that a service has by its own Compose file.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct OwnFile {
@@ -78,12 +80,14 @@ pub struct Service {
     pub configs: Vec<OwnFile>,
     /// `volumes` and `tmpfs`.
     pub mounts: Vec<OwnMount>,
-    /// `volumes_from`: services whose mounts it has, too.
+    /// `volumes_from`: services whose mounts it has, too, also where a container of theirs is named.
     pub volumes_from: Vec<String>,
     /// `volumes_from: container:…`: containers whose mounts it has, too, by name or id.
     pub volumes_from_containers: Vec<String>,
-    /// `pid: service:…`: the service whose processes it sees, as that one sees its own.
-    pub processes_of: Option<String>,
+    /// `pid: service:…`: the services whose processes it sees, as they see its own, also where a container is named.
+    pub processes_of: Vec<String>,
+    /// `pid: container:…`: the containers whose processes it sees, by name or id.
+    pub processes_of_containers: Vec<String>,
     /// The type of the provider that manages it (`provider`): a program of somebody else, asked by Compose. Such a service
     /// has no image and no container.
     pub provider: Option<String>,
@@ -204,7 +208,8 @@ pub(super) fn read(project: &str, name: &str, resolved: &Value, active: bool) ->
         mounts,
         volumes_from: volumes_from(resolved),
         volumes_from_containers: volumes_from_containers(resolved),
-        processes_of: service_named(resolved, "pid"),
+        processes_of: service_named(resolved, "pid").into_iter().collect(),
+        processes_of_containers: text("pid").strip_prefix(CONTAINER).map(str::to_owned).into_iter().collect(),
         provider: provider.map(str::to_owned),
         depends_on: keys(resolved.get("depends_on")).collect(),
         profiles: list("profiles").iter().filter_map(|name| Some(name.as_str()?.to_owned())).collect(),
@@ -275,9 +280,6 @@ fn volumes_from(definition: &Value) -> Vec<String> {
 fn volumes_from_containers(definition: &Value) -> Vec<String> {
     sources_of_volumes(definition).filter_map(|name| name.strip_prefix(CONTAINER)).map(without_mode).collect()
 }
-
-/// How `volumes_from` names a container that is none of the project's services.
-const CONTAINER: &str = "container:";
 
 fn sources_of_volumes(definition: &Value) -> impl Iterator<Item = &str> {
     definition.get("volumes_from").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
