@@ -12,6 +12,7 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 use crate::access::{Access, Entry};
+use crate::delivery::choose::Kind;
 use crate::delivery::plan::OwnSecret;
 use crate::docker::command::Tools;
 use crate::docker::host_directory;
@@ -29,14 +30,16 @@ use crate::sources::dotenv::parse::{Interpolation, parse};
 
 const SECRETS: &str = "/run/secrets";
 
-/// Reads what moves, by service. Errors: [`Code::DeliveryFailed`] for what cannot be read, or is mounted where the volume
-/// goes.
+/// Reads what moves, by service: nothing with delivery `file`, and without an engine, where `tools` are `None`. Errors:
+/// [`Code::DeliveryFailed`] for what cannot be read, or is mounted where the volume goes.
 pub(super) async fn read(
+    delivery: Kind,
     project: &Project,
     access: &Access,
-    tools: &Tools,
+    tools: Option<&Tools>,
     host: &HostPaths,
 ) -> Result<BTreeMap<String, Vec<OwnSecret>>> {
+    let Some(tools) = tools.filter(|_| delivery == Kind::Volume) else { return Ok(BTreeMap::new()) };
     let reader = Reader { project, tools, host };
     let mut all = BTreeMap::new();
     for (name, own) in &access.services {

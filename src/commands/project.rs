@@ -127,11 +127,8 @@ pub(super) async fn prepare(
     let below = run.settings.secrets_dir.clone();
     let place = SecretsPlace::new(host, directory, &below, host_secrets_dir.as_path());
     let choice = exposure::judge(run, &project.model, choice, &place, &mounts)?;
-    let own = if choice.kind == Kind::Volume && has_engine {
-        own_files::read(&project, &access, tools, host).await?
-    } else {
-        BTreeMap::new()
-    };
+    let engine = has_engine.then_some(tools);
+    let own = own_files::read(choice.kind, &project, &access, engine, host).await?;
     let seen = release::Project {
         model: &project.model,
         directory,

@@ -118,7 +118,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::computed::computed;
+    use crate::computed::Computed;
     use crate::mask::builder::{LONGEST_COMMAND, MOST_COMMANDS};
     use crate::mask::{Redactor, structural};
 
@@ -249,13 +249,13 @@ mod tests {
             ("same", vec![b'a'; 1 << 20]),
             ("fields", fields.into_bytes()),
         ] {
-            let start = computed();
+            let start = Computed::start();
             let plan = plan(&value);
-            let planned = computed() - start;
+            let planned = start.elapsed();
             let redactor = Redactor::new(&plan);
-            let built = computed() - start;
+            let built = start.elapsed();
             let redacted = redactor.redact_line(&value);
-            let all = computed() - start;
+            let all = start.elapsed();
             println!(
                 "{kind}: {} patterns, {} bytes, planned {planned:?}, built {built:?}, redacted {all:?}",
                 plan.len(),
