@@ -49,6 +49,23 @@ fn a_service_without_replicas_changes_nothing_from_run_to_run() {
 }
 
 #[test]
+fn a_file_outside_of_run_secrets_changes_nothing_from_run_to_run() {
+    let scene = Scene::new("same-absolute");
+    scene.compose(&format!(
+        "services:\n  web:\n{SLEEPS}    configs: [{{ source: app, target: /etc/app.conf }}]\n\
+         configs: {{ app: {{ content: 'key=${{KEY}}' }} }}\n"
+    ));
+    for delivery in ["file", "volume"] {
+        deploy(&scene, &["--delivery", delivery]);
+        assert_eq!(inside(&scene, "web", &["cat", "/etc/app.conf"]), format!("key={VALUE}"), "{delivery}");
+        let containers = scene.containers();
+        let said = deploy(&scene, &["--delivery", delivery]);
+        assert!(said.stderr.contains("all services are up to date"), "{delivery}: {}", said.stderr);
+        assert_eq!(scene.containers(), containers, "{delivery}");
+    }
+}
+
+#[test]
 fn a_one_shot_of_the_first_deployment_is_created_and_not_recreated() {
     let scene = Scene::new("same-first");
     scene.compose(&format!(

@@ -259,12 +259,7 @@ impl Overriding<'_> {
             let defined = self.prepared.project.model.own_file("secrets", &key).is_some();
             let text = format!("./{}/{}", self.secrets_dir.display(), path.display());
             all.secrets.insert(key.clone(), (text, defined));
-            let target = if file.file.starts_with('/') {
-                file.file.clone()
-            } else {
-                format!("{TARGET}/{}", file.file)
-            };
-            own.secrets.push((key, target));
+            own.secrets.push((key, file.target()));
         }
         let rest = kept(service, Some(access), Some(plan));
         if rest.len() < service.secrets.len() {

@@ -10,7 +10,6 @@ use super::planning::Planned;
 use super::project::Prepared;
 use crate::access::{ServiceAccess, variables_of};
 use crate::delivery::choose::Kind;
-use crate::delivery::override_file::TARGET;
 use crate::delivery::reach::SecretsPlace;
 use crate::delivery::{in_clear, launch};
 use crate::docker::command::Tools;
@@ -84,11 +83,7 @@ impl Proof<'_> {
         let Planned { plans, paths, files, .. } = self.planned;
         let of_service = |(service, plan): (&String, &crate::delivery::plan::ServicePlan)| {
             let of_file = |file: &crate::delivery::plan::PlannedFile| {
-                let target = if file.file.starts_with('/') {
-                    file.file.clone()
-                } else {
-                    format!("{TARGET}/{}", file.file)
-                };
+                let target = file.target();
                 if self.prepared.choice.kind == Kind::Volume {
                     let (owner, mode) = file.permissions(plan.reader, 0o400);
                     let (uid, gid) = owner.unwrap_or((0, 0));

@@ -9,6 +9,7 @@ use super::in_clear;
 use super::index::{GITIGNORE, INDEX, UNFINISHED};
 use super::launch;
 use super::names::free;
+use super::override_file::TARGET;
 use super::revision::Content;
 use super::workers;
 use crate::access::{Access, ServiceAccess};
@@ -263,6 +264,11 @@ pub fn plain_name(file: &str) -> String {
 }
 
 impl PlannedFile {
+    /// Where it is in the service's containers.
+    pub fn target(&self) -> String {
+        if self.file.starts_with('/') { self.file.clone() } else { format!("{TARGET}/{}", self.file) }
+    }
+
     /// Owner and mode for a reader: the manifest's word first, else the reader alone may read it.
     pub fn permissions(&self, reader: Reader, mode: u32) -> (Option<(u32, u32)>, u32) {
         let (owner, mode) = match reader {

@@ -267,7 +267,6 @@ fn differs(wanted: &Wanted, container: &Container, images: &Images) -> Option<Wh
     let mounted: BTreeMap<String, String> = container
         .mounts()
         .into_iter()
-        .filter(|(_, _, target)| *target == TARGET || target.starts_with("/run/secrets/"))
         .map(|(_, source, target)| (target.to_owned(), source.to_owned()))
         .collect();
     if wanted.mounts.iter().any(|(target, source)| mounted.get(target) != Some(source)) {
@@ -328,7 +327,7 @@ pub fn mounts(
             .iter()
             .filter_map(|file| {
                 let path = paths.get(&(service.to_owned(), file.file.clone()))?;
-                Some((format!("{TARGET}/{}", file.file), secrets_dir.join(path).to_string()))
+                Some((file.target(), secrets_dir.join(path).to_string()))
             })
             .collect(),
     }
