@@ -120,7 +120,7 @@ const ROWS: &[Row] = &[
     },
     Row {
         what: "a file that is not ours in the override's place hides nothing",
-        words: &["--secrets", "API_KEY", "--override-file", "claude-secrets.yml"],
+        words: &["--secrets", "API_KEY", "--override-file", "notes.yml"],
         manifest: "secrets: { STRAY: {} }\n",
         variables: &[("STRAY", CANARY)],
         status: 3,
@@ -172,6 +172,7 @@ fn try_row(mode: &str, row: &Row) {
     if !row.manifest.is_empty() {
         scene.write("claude-secrets.yml", row.manifest);
     }
+    scene.write("notes.yml", "of: somebody else\n");
     let before = scene.tree();
     let mut command = scene.cli([mode, "--report-file", "report.json"].iter().chain(row.words));
     command.envs(row.variables.iter().copied());
