@@ -106,8 +106,11 @@ fn annotations_and_sarif_point_at_the_manifests_line() {
     assert_eq!((&place["region"]["startLine"], &place["region"]["startColumn"]), (&4.into(), &18.into()));
     // The next run replaces it, and nothing that it did not write.
     offline(&scene, &["--sarif-file", "out.sarif"], &[]).expect(2);
+    scene.write("notes.txt", "of somebody else");
+    let done = offline(&scene, &["--sarif-file", "notes.txt"], &[]).expect(5);
+    assert!(done.stderr.contains("notes.txt is there and is no report"), "{}", done.stderr);
     let done = offline(&scene, &["--sarif-file", "compose.yaml"], &[]).expect(5);
-    assert!(done.stderr.contains("compose.yaml is there and is no report"), "{}", done.stderr);
+    assert!(done.stderr.contains("is the same place as a Compose file"), "{}", done.stderr);
 }
 
 #[test]

@@ -92,7 +92,11 @@ pub async fn prove(tools: &Tools, console: &Console, subject: &Subject<'_>) -> R
         Problem::new(fact)
             .remedy("Delete the file, or add it to .gitignore; rotate the secret if it was committed.")
     }));
-    let current = subject.containers.iter().filter(|c| !subject.outdated.contains(&c.service));
+    // A container of a service that the project no longer has mounts what was granted to that.
+    let is_current = |container: &&&Container| {
+        subject.own.files.contains_key(&container.service) && !subject.outdated.contains(&container.service)
+    };
+    let current = subject.containers.iter().filter(is_current);
     let foreign = current.flat_map(|container| mounts::foreign(&subject.own, container, &answers.volumes));
     searched.leaks.extend(foreign.map(|fact| {
         Problem::new(fact).remedy(
