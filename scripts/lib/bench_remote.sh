@@ -4,6 +4,8 @@
 
 # shellcheck source=scripts/lib/ssh.sh
 . "${BASH_SOURCE[0]%/*}/ssh.sh"
+# shellcheck source=scripts/lib/wait.sh
+. "${BASH_SOURCE[0]%/*}/wait.sh"
 
 bench_remote_round_trip=${BENCH_ROUND_TRIP:-20}
 bench_remote_processes=()
@@ -18,7 +20,7 @@ bench_remote() {
     bench_remote_server "$folder" "$port"
     python3 "$PROJECT/scripts/lib/delay.py" "$link" "$port" "$bench_remote_round_trip" &
     bench_remote_processes+=($!)
-    bench_remote_wait "$link" "the slow link"
+    wait_for_port "$link" "the slow link"
     cat >"$folder/project/docker-compose.yml" <<YAML
 name: cs-bench-remote
 services:
@@ -77,17 +79,7 @@ CONFIG
     [ "$(id -u)" != 0 ] || mkdir -p /run/sshd
     /usr/sbin/sshd -D -f "$folder/sshd_config" -E "$folder/sshd.log" &
     bench_remote_processes+=($!)
-    bench_remote_wait "$port" "the SSH server"
-}
-
-# bench_remote_wait PORT WHAT: until WHAT listens.
-bench_remote_wait() {
-    local waited=0
-    until (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; do
-        sleep 0.1
-        waited=$((waited + 1))
-        [ "$waited" -lt 300 ] || fail "$2 does not listen"
-    done
+    wait_for_port "$port" "the SSH server"
 }
 
 # bench_remote_ours FOLDER PROGRAM PORT: writes the program FOLDER/ours, which deploys with a new value of one secret.

@@ -4,6 +4,8 @@
 
 # shellcheck source=scripts/lib/peers.sh
 . "${BASH_SOURCE[0]%/*}/peers.sh"
+# shellcheck source=scripts/lib/wait.sh
+. "${BASH_SOURCE[0]%/*}/wait.sh"
 
 bench_ports_bao=28200
 bench_ports_aws=28300
@@ -45,19 +47,10 @@ bench_background() {
     bench_pids+=("$!")
 }
 
-bench_wait_for() {
-    local port=$1 waited=0
-    until (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do
-        sleep 0.1
-        waited=$((waited + 1))
-        [ "$waited" -lt 300 ] || fail "nobody listens at port $port"
-    done
-}
-
 bench_start_bao() {
     bench_background "$1/bao.log" "$CLAUDE_SECRETS_BAO" server -dev -dev-root-token-id=bench \
         "-dev-listen-address=127.0.0.1:$bench_ports_bao" -dev-no-store-token
-    bench_wait_for "$bench_ports_bao"
+    wait_for_port "$bench_ports_bao" "OpenBao"
     local number
     for number in $(seq 200); do
         [ "$number" = 1 ] || printf 'next\n'
@@ -70,7 +63,7 @@ bench_start_bao() {
 
 bench_start_aws() {
     GATEWAY_PORT=$bench_ports_aws bench_background "$1/aws.log" "$CLAUDE_SECRETS_MINISTACK"
-    bench_wait_for "$bench_ports_aws"
+    wait_for_port "$bench_ports_aws" "ministack"
     local number
     for number in $(seq 200); do
         bench_aws_call "$bench_ports_aws" CreateSecret \
@@ -81,7 +74,7 @@ bench_start_aws() {
 bench_start_azure() {
     bench_background "$1/azure.log" "$CLAUDE_SECRETS_AZURE_PYTHON" "$PROJECT/tests/support/peers/azure/standin.py" \
         "$bench_ports_azure" "$1"
-    bench_wait_for "$bench_ports_azure"
+    wait_for_port "$bench_ports_azure" "the stand-in of Azure"
     local control=http://127.0.0.1:$bench_ports_azure/control number
     curl -s -f -d '{"name":"kv-tests"}' "$control/vault" >/dev/null
     for number in $(seq 200); do
@@ -109,7 +102,7 @@ bench_store() {
             bench_ports_delayed=$((bench_ports_delayed + 1))
             port=$bench_ports_delayed
             bench_background "$directory/delay.log" python3 "$PROJECT/scripts/lib/delay.py" "$port" "$upstream" "$delay"
-            bench_wait_for "$port"
+            wait_for_port "$port" "the slow link"
         fi
         for count in 1 20 200; do
             bench_project_of "$directory" "$store" "$count"
