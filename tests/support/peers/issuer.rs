@@ -5,10 +5,8 @@
 //! Tokens are signed with ES256 where GitHub's are with RS256: the library that makes keys here makes no RSA ones.
 
 use std::collections::VecDeque;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use data_encoding::BASE64URL_NOPAD;
@@ -16,6 +14,7 @@ use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 use serde_json::{Map, Value, json};
 
+use super::listening::{Listening, Port};
 use super::wire::Wire;
 
 /// GitHub's own name as an issuer.
@@ -36,7 +35,7 @@ pub struct Issuer {
     /// Where it listens.
     pub address: SocketAddr,
     shared: Arc<Shared>,
-    server: Option<JoinHandle<()>>,
+    _server: Listening,
 }
 
 struct Shared {
@@ -47,7 +46,6 @@ struct Shared {
     claims: Mutex<Map<String, Value>>,
     asked: Mutex<Vec<String>>,
     refusals: Mutex<VecDeque<u16>>,
-    stopped: AtomicBool,
 }
 
 impl Issuer {
@@ -62,8 +60,8 @@ impl Issuer {
     }
 
     fn start_as(name: Option<&str>) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let address = listener.local_addr().unwrap();
+        let port = Port::take();
+        let address = port.address;
         let random = SystemRandom::new();
         let algorithm = &ECDSA_P256_SHA256_FIXED_SIGNING;
         let document = EcdsaKeyPair::generate_pkcs8(algorithm, &random).unwrap();
@@ -75,19 +73,10 @@ impl Issuer {
             claims: Mutex::new(claims_of_a_job()),
             asked: Mutex::default(),
             refusals: Mutex::default(),
-            stopped: AtomicBool::new(false),
         });
         let serving = shared.clone();
-        let server = std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                if serving.stopped.load(Ordering::Relaxed) {
-                    return;
-                }
-                let serving = serving.clone();
-                std::thread::spawn(move || stream.map(|stream| serving.answer(stream)));
-            }
-        });
-        Self { address, shared, server: Some(server) }
+        let server = port.serve(move |stream| serving.answer(stream));
+        Self { address, shared, _server: server }
     }
 
     /// Its name: the `iss` of its tokens.
@@ -123,15 +112,6 @@ impl Issuer {
     /// Answers the next `times` requests for a token with this status.
     pub fn refuse(&self, times: usize, status: u16) {
         self.shared.refusals.lock().unwrap().extend(std::iter::repeat_n(status, times));
-    }
-}
-
-impl Drop for Issuer {
-    fn drop(&mut self) {
-        self.shared.stopped.store(true, Ordering::Relaxed);
-        // Wakes the thread that waits for a connection.
-        let _ = TcpStream::connect(self.address);
-        let _ = self.server.take().map(JoinHandle::join);
     }
 }
 

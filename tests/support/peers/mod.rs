@@ -18,6 +18,7 @@ pub mod gate;
 pub mod github;
 pub mod issuer;
 pub mod listeners;
+mod listening;
 pub mod onepassword;
 pub mod proxy;
 pub mod tunnel;

@@ -2,15 +2,15 @@
 //! tokens, deployments, comments. Prism holds it against GitHub's description.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
+use super::super::listening::{Listening, Port};
 use super::super::wire::{Wire, data};
 use super::shapes::{self, DATE, OWNER};
 
@@ -19,7 +19,7 @@ pub struct Standin {
     /// Where it listens.
     pub address: SocketAddr,
     shared: Arc<Shared>,
-    server: Option<JoinHandle<()>>,
+    _server: Listening,
 }
 
 /// A repository of one test.
@@ -36,7 +36,6 @@ struct Shared {
     repositories: Mutex<BTreeMap<String, Kept>>,
     tokens: Mutex<BTreeMap<String, Who>>,
     next: AtomicU64,
-    stopped: AtomicBool,
 }
 
 #[derive(Default)]
@@ -58,25 +57,15 @@ struct Who {
 impl Standin {
     /// Starts one that has nothing.
     pub fn start() -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let address = listener.local_addr().unwrap();
+        let port = Port::take();
         let shared = Arc::new(Shared {
             repositories: Mutex::default(),
             tokens: Mutex::default(),
             next: AtomicU64::new(1000),
-            stopped: AtomicBool::new(false),
         });
         let serving = shared.clone();
-        let server = std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                if serving.stopped.load(Ordering::Relaxed) {
-                    return;
-                }
-                let serving = serving.clone();
-                std::thread::spawn(move || stream.map(|stream| serving.serve(stream)));
-            }
-        });
-        Self { address, shared, server: Some(server) }
+        let server = port.serve(move |stream| serving.serve(stream));
+        Self { address: server.address, shared, _server: server }
     }
 
     /// A new repository.
@@ -102,15 +91,6 @@ impl Standin {
         let who = Who { login: login.to_owned(), kind, permissions };
         self.shared.tokens.lock().unwrap().insert(token.clone(), who);
         Token(token)
-    }
-}
-
-impl Drop for Standin {
-    fn drop(&mut self) {
-        self.shared.stopped.store(true, Ordering::Relaxed);
-        // Wakes the thread that waits for a connection.
-        let _ = TcpStream::connect(self.address);
-        let _ = self.server.take().map(JoinHandle::join);
     }
 }
 
