@@ -121,6 +121,12 @@ fn files_of_an_earlier_delivery_are_gone_before_a_service_that_could_see_them_st
     let said = run(&scene, "create-files", &[], 0);
     assert!(said.contains("service other mounts"), "{said}");
     assert!(scene.project().join("data/secrets/key").exists());
+    // Until then the service sees them.
+    let said = run(&scene, "validate", &[], 7);
+    assert!(
+        said.contains("- file data/secrets/key:") && said.contains("with the secrets directory"),
+        "{said}"
+    );
     let said = deploy(&scene, &[], 0);
     assert!(said.contains("nothing is restarted") && said.contains("removed data/secrets/key"), "{said}");
     assert!(!scene.project().join("data/secrets").exists());
@@ -403,6 +409,11 @@ fn two_projects_of_one_checkout_do_not_share_a_secrets_directory() {
     let said = run(&scene, "down", &["--project-name", &other], 0);
     assert!(said.contains("and stays"), "{said}");
     assert!(scene.project().join("data/secrets/key").exists());
+    // By volumes nothing of the directory is wanted, and nothing of it is changed.
+    let said = deploy(&scene, &["--delivery", "volume", "--project-name", &other], 0);
+    assert!(!said.contains("data/secrets/key"), "{said}");
+    assert!(scene.project().join("data/secrets/key").exists());
+    run(&scene, "down", &["--project-name", &other], 0);
 }
 
 #[test]

@@ -55,8 +55,8 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
     reporting::outdated(run, &prepared, &planned);
     run.check_strict()?;
     at_github::begin(run).await?;
-    let stands = foreseen::stands(run, &prepared, &planned);
-    if !stands || !planning::override_is_current(&prepared, &planned)? {
+    let is_up_to_date = foreseen::is_up_to_date(run, &prepared, &planned);
+    if !is_up_to_date || !planning::override_is_current(&prepared, &planned)? {
         engine::check_versions(&tools).await?;
         let parts = planned.parts(&images);
         let made =
@@ -75,7 +75,7 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
         inputs: &inputs,
     };
     deployment.foresee(run, &planned).await?;
-    if stands {
+    if is_up_to_date {
         return deployment.refresh(run, &planned).await;
     }
     deployment.deploy(run, planned).await
@@ -141,12 +141,7 @@ impl Deployment<'_> {
     /// All services are up to date. What a checkout wiped from the workspace is written again; no container notices.
     async fn refresh(&self, run: &mut Run, planned: &Planned) -> Result<Outcome> {
         run.begin_stage("Delivery");
-        let by_files = self.prepared.choice.kind == Kind::File;
-        // With delivery `volume` nothing is wanted, and what lies there is left of other runs.
-        let wanted = if by_files { planned.files.as_slice() } else { &[] };
-        let files = (by_files || self.prepared.secrets_dir.of_another()?.is_none())
-            && !self.prepared.secrets_dir.compare(wanted)?.is_empty();
-        if files || planned.override_text.is_some() {
+        if !self.prepared.difference(&planned.files)?.is_empty() || planned.override_text.is_some() {
             let _lock = project_lock(run, self.prepared).await?;
             self.write_files(run, planned)?;
         }
@@ -318,10 +313,8 @@ impl Deployment<'_> {
     /// Files and override; with delivery `volume` the override alone, and files of a delivery by files before this one
     /// are removed. So are those of a `secrets-dir` before this one.
     fn write_files(&self, run: &mut Run, planned: &Planned) -> Result<()> {
-        if let Some(former) = &self.prepared.former_dir
-            && former.of_another()?.is_none()
-        {
-            for path in former.remove()? {
+        if let Some(former) = &self.prepared.former_dir {
+            for path in former.remove_own()? {
                 run.console.line(&format!("removed {}: `secrets-dir` is another one now", path.display()));
             }
         }
@@ -329,8 +322,8 @@ impl Deployment<'_> {
             let done = self.prepared.secrets_dir.write(&planned.files)?;
             let written = done.new.len() + done.changed.len();
             run.console.line(&written_files(written, done.unchanged.len()));
-        } else if self.prepared.secrets_dir.of_another()?.is_none() {
-            for path in self.prepared.secrets_dir.remove()? {
+        } else {
+            for path in self.prepared.secrets_dir.remove_own()? {
                 run.console.line(&format!("removed {}: the secrets are in volumes now", path.display()));
             }
         }

@@ -13,7 +13,7 @@ use crate::delivery::override_file::OverrideFile;
 use crate::delivery::plan::OwnSecret;
 use crate::delivery::reach::SecretsPlace;
 use crate::delivery::record::{self, Record};
-use crate::delivery::{ProjectFile, SecretsDir, in_clear, workers};
+use crate::delivery::{Difference, ProjectFile, SecretFile, SecretsDir, in_clear, workers};
 use crate::docker::command::Tools;
 use crate::docker::engine::{self, Container};
 use crate::docker::host_paths::{HostPath, HostPaths};
@@ -64,6 +64,18 @@ pub(super) struct Prepared {
     pub(super) engine: EngineSide,
     /// What is in the files that the services' definitions name, by service.
     pub(super) mounted: BTreeMap<String, Vec<Mounted>>,
+}
+
+impl Prepared {
+    /// What a delivery of these files changes in the secrets directory: with delivery `volume` nothing is wanted there, and
+    /// files of a delivery by files before it are removed, unless they are another project's.
+    pub(super) fn difference(&self, files: &[SecretFile]) -> Result<Difference> {
+        match self.choice.kind {
+            Kind::File => self.secrets_dir.compare(files),
+            Kind::Volume if self.secrets_dir.of_another()?.is_some() => Ok(Difference::default()),
+            Kind::Volume => self.secrets_dir.compare(&[]),
+        }
+    }
 }
 
 /// Reads the project and decides. `secrets` are those that are to be handed out; with a resolution, those that have a value,

@@ -272,6 +272,14 @@ impl SecretsDir {
         self.place.parent()?.map_or(Ok(()), |parent| recover(&self.site(&parent)))
     }
 
+    /// As [`remove`](Self::remove), but leaves another project's files alone, and returns nothing then.
+    ///
+    /// # Errors
+    /// As those of [`remove`](Self::remove).
+    pub fn remove_own(&self) -> Result<Vec<PathBuf>, Error> {
+        if self.of_another()?.is_some() { Ok(Vec::new()) } else { self.remove() }
+    }
+
     /// Removes our files (for `down`), then the empty directories that we made; files of others are kept. Returns the removed
     /// files and directories as paths from the project directory, sorted, after checking that they are gone.
     ///

@@ -1,5 +1,5 @@
-//! What a deployment would change, as the report holds it: made of what shall be ([`Planned`]) and what the engine tells of what
-//! is. What nothing tells is called uncertain.
+//! What a deployment would change, for the report: the difference between what is planned ([`Planned`]) and what the engine has.
+//! What cannot be told is called uncertain.
 
 mod secrets;
 
@@ -71,8 +71,8 @@ pub(super) async fn plan(run: &Run, basis: Basis<'_>) -> Result<Plan> {
     .told())
 }
 
-/// Whether everything stands as it shall, so that a deployment goes no further than to its files.
-pub(super) fn stands(run: &Run, prepared: &Prepared, planned: &Planned) -> bool {
+/// Whether all services are up to date, so that a deployment writes files at most.
+pub(super) fn is_up_to_date(run: &Run, prepared: &Prepared, planned: &Planned) -> bool {
     let known = &prepared.project.model.services;
     let has_orphans = || planned.containers.iter().any(|container| !known.contains_key(&container.service));
     planned.stale.is_empty() && !(run.settings.compose.remove_orphans && has_orphans())
@@ -155,15 +155,8 @@ fn images(run: &Run, basis: Basis) -> Vec<PlannedImage> {
 
 fn files(run: &Run, basis: Basis) -> Result<Vec<PlannedFile>> {
     let Basis { prepared, planned, text, .. } = basis;
-    let stands = stands(run, prepared, planned);
     let mut rows = Vec::new();
-    let difference = match prepared.choice.kind {
-        Kind::File => Some(prepared.secrets_dir.compare(&planned.files)?),
-        // Files of a delivery by files before this one.
-        Kind::Volume if !stands => Some(prepared.secrets_dir.compare(&[])?),
-        Kind::Volume => None,
-    };
-    let difference = difference.unwrap_or_default();
+    let difference = prepared.difference(&planned.files)?;
     let open = if difference.changed.is_empty() { BTreeSet::new() } else { of_unknown_owners(basis)? };
     for (change, paths) in [
         (FileChange::Write, &difference.new),
@@ -178,7 +171,9 @@ fn files(run: &Run, basis: Basis) -> Result<Vec<PlannedFile>> {
     }
     let there = prepared.override_file.read()?;
     let is_current = planning::override_is_current(prepared, planned)?;
-    let is_same = is_current && (stands || text.is_none_or(|text| there.as_deref() == Some(text.as_bytes())));
+    let is_up_to_date = is_up_to_date(run, prepared, planned);
+    let is_same =
+        is_current && (is_up_to_date || text.is_none_or(|text| there.as_deref() == Some(text.as_bytes())));
     if !is_same {
         rows.push(PlannedFile {
             path: run.settings.override_file.display().to_string(),
@@ -214,7 +209,7 @@ fn of_unknown_owners(basis: Basis) -> Result<BTreeSet<PathBuf>> {
 /// Volumes that are made or removed, where `made` are the services with new containers.
 async fn volumes(run: &Run, basis: Basis<'_>, made: &BTreeSet<&str>) -> Result<Vec<PlannedVolume>> {
     let Basis { prepared, planned, tools, .. } = basis;
-    if stands(run, prepared, planned) {
+    if is_up_to_date(run, prepared, planned) {
         return Ok(Vec::new());
     }
     let project = &prepared.project.model.name;

@@ -26,7 +26,7 @@ enum Value {
 /// What is told of the secrets.
 pub(super) struct Secrets<'a> {
     pub(super) basis: Basis<'a>,
-    /// What services have now whose secrets are not what they shall be.
+    /// What the services have now whose secrets are not up to date.
     pub(super) former: &'a BTreeMap<String, Files>,
 }
 
@@ -185,7 +185,7 @@ impl Secrets<'_> {
         values.into_iter().map(complete).collect()
     }
 
-    /// What becomes of a secret in a service that shall have it.
+    /// What becomes of a secret in a service that is granted it.
     fn value_in(&self, service: &String, resolved: &Resolved) -> Value {
         let Basis { prepared, planned, .. } = self.basis;
         let name = resolved.secret.name.as_str();
