@@ -150,12 +150,12 @@ mod tests {
 
     #[test]
     fn what_a_container_has_in_a_directory_is_moved_by_one_command() {
-        let all = [container("/work/shop/my data")];
+        let all = [container("/srv/shop/my data")];
         let old = of("x", &all, "db", "/var/lib/db/").unwrap();
         let volume = |server| Volume { name: "shop_data_data", project: "shop", server };
         let told = old.to_volume("data", &volume("ssh://u@h:2222"), true);
         let remedy = told.remedy.unwrap();
-        let command = "ssh -p 2222 u@h \"docker stop shop-db-1 && docker run --rm -v '/work/shop/my data':/from:ro --mount type=volume,source=shop_data_data,target=/to,volume-label=claude-secrets.data-of=shop busybox cp -a /from/. /to\"";
+        let command = "ssh -p 2222 u@h \"docker stop shop-db-1 && docker run --rm -v '/srv/shop/my data':/from:ro --mount type=volume,source=shop_data_data,target=/to,volume-label=claude-secrets.data-of=shop busybox cp -a /from/. /to\"";
         assert!(remedy.contains(command) && remedy.contains("git add --force data"), "{remedy}");
         let told = old.to_volume("data", &volume("unix:///var/run/docker.sock"), false);
         assert!(told.remedy.unwrap().starts_with("Move data once: docker stop shop-db-1 && "));
