@@ -155,8 +155,7 @@ fn refused(settings: &Settings, taking: &[TakesIn], by_files: bool) -> Error {
 /// [`Code::SecretNotGranted`] for each, with what was noted before.
 pub(super) fn refuse_named(run: &mut Run, files: &ComposeFiles, tools: &Tools) -> Result<()> {
     let alone = HostPaths::without_engine();
-    let below = run.settings.secrets_dir.clone();
-    let place = SecretsPlace::new(&alone, &files.directory, &below, &below);
+    let place = SecretsPlace::new(&alone, &files.directory, &files.directory, &run.settings.secrets_dir);
     if !place.is_filled() {
         return Ok(());
     }

@@ -136,8 +136,7 @@ pub(super) async fn prepare(
         starts_workers.map(|(service, _)| workers::directory(service)).fold(secrets_dir, SecretsDir::mounted);
     let mounts = exposure::learn_mounts(&mut project.model, has_engine.then_some(tools)).await?;
     let host_secrets_dir = project.directory.join(&run.settings.secrets_dir);
-    let below = run.settings.secrets_dir.clone();
-    let place = SecretsPlace::new(host, directory, &below, host_secrets_dir.as_path());
+    let place = SecretsPlace::new(host, directory, project.directory.as_path(), &run.settings.secrets_dir);
     let choice = exposure::judge(run, &project.model, choice, &place, &mounts)?;
     let engine = has_engine.then_some(tools);
     let own = own_files::read(choice.kind, &project, &access, engine, host).await?;

@@ -14,7 +14,7 @@ use crate::delivery::reach::SecretsPlace;
 use crate::delivery::{in_clear, launch};
 use crate::docker::command::Tools;
 use crate::docker::engine::Container;
-use crate::docker::host_paths::{HostPath, HostPaths};
+use crate::docker::host_paths::HostPaths;
 use crate::docker::images::Images;
 use crate::error::Result;
 use crate::proof::mounts::Own;
@@ -41,7 +41,6 @@ impl Proof<'_> {
         let (replaced, containers) = containers.iter().partition(stale);
         let bytes = self.prepared.override_file.read()?;
         let path = self.prepared.override_file.path();
-        let secrets_dir = self.prepared.project.directory.join(&run.settings.secrets_dir);
         let subject = Subject {
             project: &self.prepared.project,
             containers,
@@ -51,7 +50,7 @@ impl Proof<'_> {
             report: &run.report,
             granted: self.granted(),
             inputs: self.inputs.to_vec(),
-            own: self.own(&run.settings.secrets_dir, &secrets_dir),
+            own: self.own(&run.settings.secrets_dir),
             outdated: &self.planned.outdated,
             in_clear: in_clear::values(&self.prepared.access, &self.planned.plans),
         };
@@ -66,7 +65,7 @@ impl Proof<'_> {
     }
 
     /// What the containers may mount of the secrets.
-    fn own<'a>(&'a self, below: &'a Path, secrets_dir: &'a HostPath) -> Own<'a> {
+    fn own(&self, below: &Path) -> Own<'_> {
         let project = &self.prepared.project;
         let services = project.model.services.keys();
         let mut files: BTreeMap<String, BTreeSet<PathBuf>> =
@@ -74,7 +73,8 @@ impl Proof<'_> {
         for ((service, _), path) in &self.planned.paths {
             files.entry(service.clone()).or_default().insert(path.clone());
         }
-        let place = SecretsPlace::new(self.host, &project.files.directory, below, secrets_dir.as_path());
+        let place =
+            SecretsPlace::new(self.host, &project.files.directory, project.directory.as_path(), below);
         Own { project: &project.model.name, place, files }
     }
 

@@ -24,9 +24,9 @@ pub struct SecretsPlace<'a> {
     /// How paths of the host are read here.
     host: &'a HostPaths,
     /// The path on the Docker host.
-    on_host: &'a Path,
-    /// The path below the project directory.
-    below: &'a Path,
+    on_host: PathBuf,
+    /// The project directory's path there.
+    project_on_host: PathBuf,
     /// The path here, links resolved.
     here: PathBuf,
 }
@@ -62,10 +62,15 @@ pub enum Leads {
 }
 
 impl<'a> SecretsPlace<'a> {
-    /// Takes the project directory as this process sees it, the secrets directory in it, and its path on the host.
-    pub fn new(host: &'a HostPaths, project: &Path, below: &'a Path, on_host: &'a Path) -> Self {
+    /// Takes the project directory as this process sees it and as the Docker host does, and the secrets directory in it.
+    pub fn new(host: &'a HostPaths, project: &Path, project_on_host: &Path, below: &Path) -> Self {
         let project = project.canonicalize().unwrap_or_else(|_| project.to_owned());
-        Self { host, on_host, below, here: project.join(below) }
+        Self {
+            host,
+            on_host: project_on_host.join(below),
+            project_on_host: project_on_host.to_owned(),
+            here: project.join(below),
+        }
     }
 
     /// Whether there are files of ours in the directory.
@@ -81,7 +86,7 @@ impl<'a> SecretsPlace<'a> {
     /// Where a path of the host leads.
     pub fn leads(&self, source: &Path) -> Leads {
         match self.host.leads_to(source).map(|real| compare(&real, &self.here)) {
-            None | Some(Leads::Elsewhere) => compare(source, self.on_host),
+            None | Some(Leads::Elsewhere) => compare(source, &self.on_host),
             Some(found) => found,
         }
     }
@@ -90,7 +95,7 @@ impl<'a> SecretsPlace<'a> {
     pub fn within(&self, source: &Path) -> Option<PathBuf> {
         let here = self.host.leads_to(source);
         let here = here.as_deref().and_then(|real| real.strip_prefix(&self.here).ok());
-        here.or_else(|| source.strip_prefix(self.on_host).ok()).map(Path::to_owned)
+        here.or_else(|| source.strip_prefix(&self.on_host).ok()).map(Path::to_owned)
     }
 
     /// Refuses mounts of the directory itself or of something in it.
@@ -145,12 +150,7 @@ impl<'a> SecretsPlace<'a> {
 
     /// What is read for a service, by Compose or by a build, of the directory's files.
     fn read_into(&self, model: &Model, service: &Service) -> Vec<Problem> {
-        let mut project = self.on_host;
-        // The secrets directory lies below the project's, by as many steps as its path there has.
-        for _ in self.below.components() {
-            project = project.parent().unwrap_or(project);
-        }
-        let read = host_mounts::read_for(model, service, project).into_iter();
+        let read = host_mounts::read_for(model, service, &self.project_on_host).into_iter();
         read.filter(|one| self.leads(&one.path) == Leads::Inside)
             .map(|one| {
                 Problem::new(format!(
@@ -299,12 +299,7 @@ mod tests {
     #[test]
     fn no_volume_of_ours_is_mounted_by_its_name_also_where_it_is_not_there_yet() {
         let host = HostPaths::without_engine();
-        let place = SecretsPlace::new(
-            &host,
-            Path::new("/p"),
-            Path::new("data/secrets"),
-            Path::new("/p/data/secrets"),
-        );
+        let place = SecretsPlace::new(&host, Path::new("/p"), Path::new("/p"), Path::new("data/secrets"));
         let labelled = |labels: &Value| json!({"Name": "v", "Labels": labels});
         let said = |name: &str, inspected: &[Value]| {
             let model = json!({

@@ -108,7 +108,7 @@ mod tests {
             raw: json!({ "Mounts": mounts }),
         };
         let host = HostPaths::without_engine();
-        let place = SecretsPlace::new(&host, &here, Path::new("data/secrets"), &secrets);
+        let place = SecretsPlace::new(&host, &here, &here, Path::new("data/secrets"));
         let files = BTreeMap::from([("web".to_owned(), BTreeSet::from([PathBuf::from("api_key")]))]);
         let own = Own { project: "shop", place, files };
         foreign(&own, &container, &[serde_json::from_str(&volume).unwrap()])
