@@ -110,12 +110,12 @@ fn whoever_does_not_sign_is_told_with_the_remedy() {
     fails(
         signed.call(&host, "vault:ssh-client-signer/sign/other"),
         "source-denied",
-        &["may not update it", "path \"ssh-client-signer/sign/other\"", "capabilities = [\"update\"]"],
+        &["is not allowed to update it", "path \"ssh-client-signer/sign/other\"", "capabilities = [\"update\"]"],
     );
     fails(
         signed.call(&host, "vault:no-such-mount/sign/deploy"),
         "source-denied",
-        &["nothing is mounted there, or the token of `VAULT_TOKEN` has no right below it"],
+        &["nothing is mounted there, or the token of `VAULT_TOKEN` has no permission below it"],
     );
     signed.bao.policy("deploy", &[("ssh-client-signer/sign/*", "update")]);
     fails(
