@@ -44,10 +44,10 @@ release_notes_below() {
 }
 
 # release_pin IMAGE@DIGEST SOURCE: commits what users of the release get, with the image by its digest in place of the
-# Dockerfile and the address of the repository, and tags that commit: vX.Y.Z, which stays, and vX, which moves. Prints the
-# commit. Pushes nothing.
+# Dockerfile, the address of the repository, and the addresses of the schemas, and tags that commit: vX.Y.Z, which stays, and
+# vX, which moves. Prints the commit. Pushes nothing.
 release_pin() {
-    local image=$1 source=$2 version
+    local image=$1 source=$2 version schema
     [[ $image =~ ^[^[:space:]]+@sha256:[0-9a-f]{64}$ ]] || fail "'$image' names no image by its digest"
     version=$(release_version)
     sed -i "s|^  image: Dockerfile\$|  image: docker://$image|" action.yml
@@ -55,7 +55,11 @@ release_pin() {
     grep -qxF "  image: docker://$image" action.yml || fail "action.yml has no line '  image: Dockerfile'"
     grep -qxF "FROM $image" with-op/Dockerfile || fail "with-op/Dockerfile has no line 'FROM claude-secrets-action:dev'"
     sed -i "s|^version.workspace = true\$|&\nrepository = \"$source\"|" Cargo.toml
-    git commit --quiet --message "Release $version" -- action.yml with-op/Dockerfile Cargo.toml
+    for schema in docs/*.schema.json; do
+        sed -i "1a\\  \"\$id\": \"$source/raw/v$version/$schema\"," "$schema"
+        grep -qF "\"\$id\": \"$source/raw/v$version/$schema\"" "$schema" || fail "$schema has got no address"
+    done
+    git commit --quiet --message "Release $version" -- action.yml with-op/Dockerfile Cargo.toml docs/*.schema.json
     git tag --annotate --message "Version $version" "v$version"
     git tag --force --annotate --message "Version $version" "v${version%%.*}" >/dev/null
     git rev-parse HEAD
