@@ -25,7 +25,9 @@ fn doctor(scene: &Scene, variables: &[(&str, &str)]) -> Command {
 #[test]
 fn everything_is_told_on_one_screen() {
     let scene = Scene::new("doctor");
-    scene.compose("services:\n  web:\n    image: IMAGE\n    environment: { KEY: }\n");
+    scene.compose(
+        "services:\n  web:\n    image: IMAGE\n    environment: { KEY: }\n  proxy: { image: '${FROM:-ghcr.io}/traefik:3', profiles: [x] }\n",
+    );
     scene.write("claude-secrets.yml", "secrets: { KEY: }\n");
     scene.write(".env", "KEY=canary-in-env\n");
     let said = String::from_utf8(done(doctor(&scene, &[])).expect(0).stdout).unwrap();
@@ -37,6 +39,7 @@ fn everything_is_told_on_one_screen() {
         "1 secret declared",
         ".env",
         "hosts",
+        "docker.io, ghcr.io",
     ] {
         assert!(said.contains(told), "{told} in\n{said}");
     }
@@ -108,6 +111,9 @@ fn what_is_wrong_is_told_in_its_row_and_the_rest_all_the_same() {
     let said = String::from_utf8(done(doctor(&scene, &[("DOCKER_HOST", &host)])).expect(0).stdout).unwrap();
     assert!(said.contains("it is not there") && said.contains("it does not answer"), "{said}");
     assert!(said.contains("manifest-invalid") && said.contains("compose.yaml"), "{said}");
+    scene.compose("services: { web: { image: 'IMAGE${TAG:?}' } }\n");
+    let rejected = String::from_utf8(done(doctor(&scene, &[])).expect(0).stdout).unwrap();
+    assert!(rejected.contains("unknown ones of the images"), "{rejected}");
     assert!(!said.contains("canary"), "{said}");
     let empty = Scene::new("doctor");
     let said = String::from_utf8(done(doctor(&empty, &[])).expect(0).stdout).unwrap();

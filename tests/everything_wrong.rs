@@ -22,6 +22,7 @@ struct Row {
     what: &'static str,
     compose: &'static str,
     manifest: &'static str,
+    dotenv: &'static str,
     words: &'static [&'static str],
     variables: &'static [(&'static str, &'static str)],
     status: i32,
@@ -37,6 +38,7 @@ const NOTHING: Row = Row {
     what: "",
     compose: GOOD,
     manifest: "",
+    dotenv: "",
     words: &[],
     variables: &[],
     status: 0,
@@ -148,6 +150,101 @@ const ROWS: &[Row] = &[
         not_told: &["was not found"],
         ..NOTHING
     },
+    Row {
+        what: "a file that `NAME_FILE` names and that is not there hides no unknown service",
+        manifest: "secrets: { API_KEY: , OTHER: }\nservices: { wbe: [OTHER] }\n",
+        variables: &[("API_KEY_FILE", "/nowhere/key")],
+        status: 3,
+        codes: &["secrets-missing", "service-unknown"],
+        told: &["API_KEY_FILE", "OTHER was not found", "the service wbe, which"],
+        ..NOTHING
+    },
+    Row {
+        what: "a line of `.env` that cannot be read hides neither services nor places",
+        dotenv: "API_KEY='unfinished\n",
+        words: &["--secrets", "API_KEY\nOTHER", "--services", "bd", "--secrets-dir", "../elsewhere"],
+        status: 4,
+        codes: &["source-failed", "path-unsafe", "service-unknown"],
+        told: &[".env", "the service bd, which", "`secrets-dir` ../elsewhere"],
+        not_told: &["API_KEY was not found", "unfinished"],
+        ..NOTHING
+    },
+    Row {
+        what: "a value that is no base64, a missing secret and one without a service",
+        manifest: "secrets:\n  API_KEY: { encoding: base64 }\n  OTHER:\n  STRAY:\nservices: { db: [OTHER] }\n",
+        variables: &[("API_KEY", "canary-Zq7!"), ("STRAY", CANARY)],
+        status: 3,
+        codes: &["secrets-missing", "secret-without-service"],
+        told: &["base64", "OTHER was not found", "STRAY: no service names it"],
+        ..NOTHING
+    },
+    Row {
+        what: "a template whose part is missing, beside a variable of a service that takes no declared secret",
+        manifest: "secrets:\n  PASSWORD:\n  API_KEY: { template: 'postgres://app:{PASSWORD|urlencode}@db/app' }\nservices:\n  web: { variables: { REDIS_PASSWORD: CACHE } }\n",
+        status: 3,
+        codes: &["secrets-missing"],
+        told: &["PASSWORD was not found", "CACHE"],
+        ..NOTHING
+    },
+    Row {
+        what: "a secret that an image is built with, another in a port, and one that is missing",
+        compose: "services:\n  web:\n    build: { context: ., args: { TOKEN: '${API_KEY}' } }\n    ports: ['${OTHER}:80']\n    environment: { GONE: '${GONE}' }\n",
+        words: &["--secrets", "API_KEY\nOTHER\nGONE"],
+        variables: &[("API_KEY", CANARY), ("OTHER", CANARY)],
+        status: 3,
+        codes: &["secrets-missing", "secret-in-larger-value"],
+        told: &["GONE was not found", "services.web.build.args.TOKEN", "services.web.ports"],
+        ..NOTHING
+    },
+    Row {
+        what: "a Compose file that is not there, and a secret that is missing",
+        words: &["--secrets", "API_KEY", "--compose-files", "compose.yaml gone.yml"],
+        status: 3,
+        codes: &["secrets-missing", "compose-file-missing"],
+        told: &["API_KEY was not found", "gone.yml"],
+        ..NOTHING
+    },
+    Row {
+        what: "an env file that a service names and that is not there, and a secret that is missing",
+        compose: "services:\n  web:\n    image: IMAGE\n    env_file: gone.env\n    environment: { API_KEY: '${API_KEY}' }\n",
+        words: &["--secrets", "API_KEY"],
+        status: 3,
+        codes: &["secrets-missing", "compose-file-invalid"],
+        told: &["API_KEY was not found", "gone.env"],
+        ..NOTHING
+    },
+    Row {
+        what: "inputs that cannot be understood are told together",
+        words: &["--secrets", "API_KEY", "--timeout", "soon", "--on-missing", "wran", "--delivery", "fiel"],
+        variables: &[("API_KEY", CANARY)],
+        status: 2,
+        codes: &["usage"],
+        told: &["did you mean `warn`?", "did you mean `file`?", "timeout"],
+        ..NOTHING
+    },
+    Row {
+        what: "a pattern that is none, a name that Docker reads itself, and a secret that is missing",
+        manifest: "secrets:\n  API_KEY: { matches: '(' }\n  DOCKER_HOST:\n  OTHER:\n",
+        status: 2,
+        codes: &["manifest-invalid", "secrets-missing"],
+        told: &["matches", "DOCKER_HOST", "OTHER was not found"],
+        ..NOTHING
+    },
+    Row {
+        what: "two logins to one store hide no unknown service and nothing of the manifest",
+        manifest: "secrets: { API_KEY: 'vault:secret/bot#key' }\nservices: { wbe: [API_KEY], web: [OTHRE] }\n",
+        variables: &[
+            ("VAULT_ADDR", "http://127.0.0.1:1"),
+            ("VAULT_ROLE_ID", "role"),
+            ("VAULT_SECRET_ID", CANARY),
+            ("VAULT_USERNAME", "bot"),
+            ("VAULT_PASSWORD", CANARY),
+        ],
+        status: 2,
+        codes: &["manifest-invalid", "service-unknown"],
+        told: &["VAULT_ROLE_ID", "the service wbe, which"],
+        ..NOTHING
+    },
 ];
 
 #[test]
@@ -171,6 +268,9 @@ fn try_row(mode: &str, row: &Row) {
     scene.compose(row.compose);
     if !row.manifest.is_empty() {
         scene.write("claude-secrets.yml", row.manifest);
+    }
+    if !row.dotenv.is_empty() {
+        scene.write(".env", row.dotenv);
     }
     scene.write("notes.yml", "of: somebody else\n");
     let before = scene.tree();

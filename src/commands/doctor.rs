@@ -14,6 +14,7 @@ use crate::console::Console;
 use crate::docker::command::Tools;
 use crate::docker::discovery::ComposeFiles;
 use crate::docker::engine;
+use crate::docker::images;
 use crate::error::Error;
 use crate::interrupt::Interrupt;
 use crate::manifest::{Manifest, Reading};
@@ -68,6 +69,9 @@ pub async fn doctor(settings: &Settings, console: &Arc<Console>, interrupt: &Int
             known = known.declaring(settings, &manifest);
         }
         Err(error) => page.row("manifest", &in_short(&error)),
+    }
+    if !files.files.is_empty() {
+        page.row("registries", &registries(settings, &files, &tools).await);
     }
     let redactor = Redactor::new(&known.plan([]));
     let lines = page
@@ -190,6 +194,28 @@ fn stores(page: &mut Page, settings: &Settings, manifest: &Manifest, directory: 
     if !proxies.is_empty() {
         page.row("proxies", &format!("set: {}", proxies.join(", ")));
     }
+}
+
+/// The registries that the engine pulls from: those of the services' images, and those of `registries`.
+async fn registries(settings: &Settings, files: &ComposeFiles, tools: &Tools) -> String {
+    let mut call = tools.compose(&[]).option("--project-directory", &files.directory);
+    for file in &files.files {
+        call = call.option("--file", file);
+    }
+    let answer = call.words(&["--profile=*", "config", "--format=json"]).output().await;
+    let model = answer.ok().filter(|answer| answer.success).and_then(|answer| answer.json());
+    let logins = settings.registries.iter().map(|login| login.host.as_str());
+    let Some(model) = model else {
+        let logins: Vec<&str> = logins.collect();
+        let with = if logins.is_empty() { String::new() } else { format!("{}, and ", logins.join(", ")) };
+        return format!("{with}unknown ones of the images: `validate` says why Compose cannot read the project");
+    };
+    let services = model.get("services").and_then(Value::as_object).into_iter().flatten();
+    let pulled = services.filter(|(_, service)| service.get("build").is_none());
+    let images = pulled.filter_map(|(_, service)| service.get("image").and_then(Value::as_str));
+    let hosts: BTreeSet<&str> = images.map(images::registry).chain(logins).collect();
+    let hosts: Vec<&str> = hosts.into_iter().collect();
+    if hosts.is_empty() { "none; builds pull what their Dockerfiles name".to_owned() } else { hosts.join(", ") }
 }
 
 /// An address without the user, the password and the path in it.

@@ -57,6 +57,13 @@ pub fn missing<'a>(
     (build, pull)
 }
 
+/// The registry that an image is pulled from: what is before the first `/`, where that can be a host, else Docker Hub
+/// (github.com/distribution/reference, `splitDockerDomain`).
+pub fn registry(image: &str) -> &str {
+    let is_host = |part: &&str| part.contains(['.', ':']) || *part == "localhost" || part.chars().any(char::is_uppercase);
+    image.split_once('/').map(|(first, _)| first).filter(is_host).unwrap_or("docker.io")
+}
+
 /// Pulls and builds what the services need, as `pull` and `build` say, and returns all their images. Nothing that runs
 /// is touched. `images` is what [`present`] found; builds get `secrets` as Compose's own build secrets.
 pub async fn ensure(
@@ -237,6 +244,19 @@ fn unavailable(services: &[&str], what: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_registry_is_told_as_docker_reads_an_images_name() {
+        for (image, host) in [
+            ("debian", "docker.io"),
+            ("grafana/grafana:12", "docker.io"),
+            ("ghcr.io/a/b@sha256:00", "ghcr.io"),
+            ("localhost/a", "localhost"),
+            ("10.0.0.1:5000/a", "10.0.0.1:5000"),
+        ] {
+            assert_eq!(registry(image), host);
+        }
+    }
 
     #[test]
     fn users_are_found_by_their_name() {
