@@ -154,18 +154,18 @@ const ROWS: &[Row] = &[
         what: "a file that `NAME_FILE` names and that is not there hides no unknown service",
         manifest: "secrets: { API_KEY: , OTHER: }\nservices: { wbe: [OTHER] }\n",
         variables: &[("API_KEY_FILE", "/nowhere/key")],
-        status: 3,
-        codes: &["secrets-missing", "service-unknown"],
-        told: &["API_KEY_FILE", "OTHER was not found", "the service wbe, which"],
+        status: 4,
+        codes: &["source-failed", "service-unknown"],
+        told: &["Correct the path in API_KEY_FILE", "OTHER was not found", "the service wbe, which"],
         ..NOTHING
     },
     Row {
-        what: "a line of `.env` that cannot be read hides neither services nor places",
+        what: "a line of `.env` that cannot be read hides no place",
         dotenv: "API_KEY='unfinished\n",
-        words: &["--secrets", "API_KEY\nOTHER", "--services", "bd", "--secrets-dir", "../elsewhere"],
+        words: &["--secrets", "API_KEY\nOTHER", "--secrets-dir", "../elsewhere"],
         status: 4,
-        codes: &["source-failed", "path-unsafe", "service-unknown"],
-        told: &[".env", "the service bd, which", "`secrets-dir` ../elsewhere"],
+        codes: &["source-failed", "path-unsafe"],
+        told: &[".env: line 1, column 9 (API_KEY)", "`secrets-dir` ../elsewhere"],
         not_told: &["API_KEY was not found", "unfinished"],
         ..NOTHING
     },
@@ -181,27 +181,29 @@ const ROWS: &[Row] = &[
     Row {
         what: "a template whose part is missing, beside a variable of a service that takes no declared secret",
         manifest: "secrets:\n  PASSWORD:\n  API_KEY: { template: 'postgres://app:{PASSWORD|urlencode}@db/app' }\nservices:\n  web: { variables: { REDIS_PASSWORD: CACHE } }\n",
-        status: 3,
-        codes: &["secrets-missing"],
-        told: &["PASSWORD was not found", "CACHE"],
+        status: 2,
+        codes: &["manifest-invalid", "secrets-missing"],
+        told: &["PASSWORD was not found", "API_KEY cannot be composed", "undeclared secret, `CACHE`"],
         ..NOTHING
     },
     Row {
-        what: "a secret that an image is built with, another in a port, and one that is missing",
-        compose: "services:\n  web:\n    build: { context: ., args: { TOKEN: '${API_KEY}' } }\n    ports: ['${OTHER}:80']\n    environment: { GONE: '${GONE}' }\n",
+        what: "a secret that an image is built with, another in a label, and one that is missing",
+        compose: "services:\n  web:\n    build: { context: ., args: { TOKEN: '${API_KEY}' } }\n    labels: { a: '${OTHER}' }\n    environment: { GONE: '${GONE}' }\n",
         words: &["--secrets", "API_KEY\nOTHER\nGONE"],
-        variables: &[("API_KEY", CANARY), ("OTHER", CANARY)],
+        variables: &[("API_KEY", CANARY), ("OTHER", "canary-Zq7-another-one")],
         status: 3,
         codes: &["secrets-missing", "secret-in-larger-value"],
-        told: &["GONE was not found", "services.web.build.args.TOKEN", "services.web.ports"],
+        told: &["GONE was not found", "services.web.build.args.TOKEN", "services.web.labels.a"],
         ..NOTHING
     },
     Row {
-        what: "a Compose file that is not there, and a secret that is missing",
-        words: &["--secrets", "API_KEY", "--compose-files", "compose.yaml gone.yml"],
+        what: "a secret where Compose takes a number, and one that is missing",
+        compose: "services:\n  web:\n    image: IMAGE\n    ports: ['${API_KEY}:80']\n    environment: { GONE: '${GONE}' }\n",
+        words: &["--secrets", "API_KEY\nGONE"],
+        variables: &[("API_KEY", CANARY)],
         status: 3,
-        codes: &["secrets-missing", "compose-file-missing"],
-        told: &["API_KEY was not found", "gone.yml"],
+        codes: &["secrets-missing", "secret-in-larger-value"],
+        told: &["GONE was not found", "API_KEY is where Docker Compose", "invalid hostPort"],
         ..NOTHING
     },
     Row {
@@ -210,24 +212,17 @@ const ROWS: &[Row] = &[
         words: &["--secrets", "API_KEY"],
         status: 3,
         codes: &["secrets-missing", "compose-file-invalid"],
-        told: &["API_KEY was not found", "gone.env"],
+        told: &["API_KEY was not found", "gone.env not found"],
         ..NOTHING
     },
     Row {
-        what: "inputs that cannot be understood are told together",
-        words: &["--secrets", "API_KEY", "--timeout", "soon", "--on-missing", "wran", "--delivery", "fiel"],
-        variables: &[("API_KEY", CANARY)],
-        status: 2,
-        codes: &["usage"],
-        told: &["did you mean `warn`?", "did you mean `file`?", "timeout"],
-        ..NOTHING
-    },
-    Row {
-        what: "a pattern that is none, a name that Docker reads itself, and a secret that is missing",
+        what: "a pattern that is none and a name that Docker reads itself: what is declared is not known, and the run ends",
         manifest: "secrets:\n  API_KEY: { matches: '(' }\n  DOCKER_HOST:\n  OTHER:\n",
+        words: &["--services", "bd"],
         status: 2,
-        codes: &["manifest-invalid", "secrets-missing"],
-        told: &["matches", "DOCKER_HOST", "OTHER was not found"],
+        codes: &["manifest-invalid"],
+        told: &["`matches` of API_KEY", "Docker reads a variable of that name"],
+        not_told: &["OTHER was not found", "bd"],
         ..NOTHING
     },
     Row {
@@ -235,14 +230,28 @@ const ROWS: &[Row] = &[
         manifest: "secrets: { API_KEY: 'vault:secret/bot#key' }\nservices: { wbe: [API_KEY], web: [OTHRE] }\n",
         variables: &[
             ("VAULT_ADDR", "http://127.0.0.1:1"),
-            ("VAULT_ROLE_ID", "role"),
+            ("VAULT_ROLE_ID", "11111111-2222-3333-4444-555555555555"),
             ("VAULT_SECRET_ID", CANARY),
             ("VAULT_USERNAME", "bot"),
             ("VAULT_PASSWORD", CANARY),
         ],
         status: 2,
-        codes: &["manifest-invalid", "service-unknown"],
-        told: &["VAULT_ROLE_ID", "the service wbe, which"],
+        codes: &["manifest-invalid", "usage", "service-unknown"],
+        told: &[
+            "`secrets.API_KEY` must be a map",
+            "undeclared secret, `OTHRE`",
+            "more than one login is configured",
+            "the service wbe, which",
+        ],
+        ..NOTHING
+    },
+    Row {
+        what: "rules that three values break are told at once, each by its shape",
+        manifest: "secrets:\n  API_KEY: { min-length: 64 }\n  TOKEN: { starts-with: ghp_ }\n  CODE: { matches: '[0-9]+' }\nservices: { web: [TOKEN, CODE] }\n",
+        variables: &[("API_KEY", CANARY), ("TOKEN", "canary-Zq7-token"), ("CODE", "canary-Zq7-code")],
+        status: 3,
+        codes: &["secret-invalid"],
+        told: &["(28 bytes)", "does not start with", "CODE from variable CODE"],
         ..NOTHING
     },
 ];

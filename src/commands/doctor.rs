@@ -208,14 +208,20 @@ async fn registries(settings: &Settings, files: &ComposeFiles, tools: &Tools) ->
     let Some(model) = model else {
         let logins: Vec<&str> = logins.collect();
         let with = if logins.is_empty() { String::new() } else { format!("{}, and ", logins.join(", ")) };
-        return format!("{with}unknown ones of the images: `validate` says why Compose cannot read the project");
+        return format!(
+            "{with}unknown ones of the images: `validate` says why Compose cannot read the project"
+        );
     };
     let services = model.get("services").and_then(Value::as_object).into_iter().flatten();
     let pulled = services.filter(|(_, service)| service.get("build").is_none());
     let images = pulled.filter_map(|(_, service)| service.get("image").and_then(Value::as_str));
     let hosts: BTreeSet<&str> = images.map(images::registry).chain(logins).collect();
     let hosts: Vec<&str> = hosts.into_iter().collect();
-    if hosts.is_empty() { "none; builds pull what their Dockerfiles name".to_owned() } else { hosts.join(", ") }
+    if hosts.is_empty() {
+        "none; builds pull what their Dockerfiles name".to_owned()
+    } else {
+        hosts.join(", ")
+    }
 }
 
 /// An address without the user, the password and the path in it.

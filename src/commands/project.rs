@@ -17,9 +17,9 @@ use crate::delivery::{Difference, ProjectFile, SecretFile, SecretsDir, in_clear,
 use crate::docker::command::Tools;
 use crate::docker::engine::{self, Container};
 use crate::docker::host_paths::{HostPath, HostPaths};
-use crate::docker::images::Images;
+use crate::docker::images::{self, Images};
 use crate::docker::mounted_files::{self, Mounted};
-use crate::docker::project::{Project, check_own, likely_name};
+use crate::docker::project::{Project, check_builds, check_own, likely_name};
 use crate::error::{Code, Error, Result, both};
 use crate::manifest::Secret;
 use crate::release::{self, Release};
@@ -116,6 +116,8 @@ pub(super) async fn prepare(
         }
     };
     let access = decide(run, declared, secrets, &absent, &project);
+    let builds = given_to_builds(run, &project, tools, &images, host.is_some()).await;
+    let access = both(access, builds).map(|(access, ())| access);
     warn_of_unset(run, &project);
     let (((choice, secrets_dir), override_file), access) = both(places, access)?;
     tell(run, &access);
@@ -326,6 +328,30 @@ fn decide(
         },
     );
     both(both(own, named), access).map(|(_, access)| access)
+}
+
+/// Checks what images are built with that a deployment would build. The engine is asked which images it lacks only where
+/// a build would be given a secret.
+async fn given_to_builds(
+    run: &Run,
+    project: &Project,
+    tools: &Tools,
+    known: &Images,
+    has_engine: bool,
+) -> Result<()> {
+    let settings = &run.settings;
+    if !has_engine || !matches!(settings.mode, Mode::Deploy | Mode::Validate) {
+        return Ok(());
+    }
+    let secrets_in = |text: &str| run.console.secrets_in(text.as_bytes());
+    let check = |services: &[&str]| check_builds(&project.model, services, &project.search(&secrets_in));
+    let all = project.model.services.values().filter(|service| service.build);
+    if check(&all.map(|service| service.name.as_str()).collect::<Vec<_>>()).is_ok() {
+        return Ok(());
+    }
+    let services = project.model.started_by(&settings.compose.services);
+    let present = images::present(tools, project, &services, known.clone()).await?;
+    check(&images::missing(project, &settings.compose, &services, &present).0)
 }
 
 /// What the engine has of a project.

@@ -16,6 +16,7 @@ use tokio_util::io::{InspectReader, InspectWriter};
 use zeroize::Zeroizing;
 
 use super::child_limits::{MOST_MEMORY, MOST_SILENCE, Moves, is_out_of_memory, limit_memory};
+use super::placeholder;
 use super::said::{Said, unset_variables};
 use crate::arguments::Arguments;
 use crate::console::{Console, Edit};
@@ -76,6 +77,8 @@ pub struct Output {
     /// The variables that Compose says are not set. Names of variables of env files may be among them, which are parts
     /// of values: they must not be printed.
     pub unset: BTreeSet<String>,
+    /// The declared secrets whose stand-ins are in what Compose says.
+    pub secrets: BTreeSet<String>,
 }
 
 impl Tools {
@@ -227,7 +230,9 @@ impl Call {
             Some(said) => (said.rejection(&text), unset_variables(&String::from_utf8_lossy(&stderr))),
             None => (text.into_owned(), BTreeSet::new()),
         };
-        Ok(Output { success: status.success(), stdout, stderr: text.trim_end().to_owned(), unset })
+        let words = String::from_utf8_lossy(&stderr);
+        let secrets = placeholder::variables_in(&words).into_iter().map(str::to_owned).collect();
+        Ok(Output { success: status.success(), stdout, stderr: text.trim_end().to_owned(), unset, secrets })
     }
 
     /// Runs the program, prints both of its streams on the one stream of ours as they come, and returns whether it
@@ -327,7 +332,13 @@ impl Output {
     /// What is left of a program that was stopped: a failure with its reason.
     fn stopped(why: &str) -> Self {
         let stderr = format!("it was stopped, {why}");
-        Self { success: false, stdout: Input::default(), stderr, unset: BTreeSet::new() }
+        Self {
+            success: false,
+            stdout: Input::default(),
+            stderr,
+            unset: BTreeSet::new(),
+            secrets: BTreeSet::new(),
+        }
     }
 
     /// The standard output as text.

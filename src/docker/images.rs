@@ -60,7 +60,9 @@ pub fn missing<'a>(
 /// The registry that an image is pulled from: what is before the first `/`, where that can be a host, else Docker Hub
 /// (github.com/distribution/reference, `splitDockerDomain`).
 pub fn registry(image: &str) -> &str {
-    let is_host = |part: &&str| part.contains(['.', ':']) || *part == "localhost" || part.chars().any(char::is_uppercase);
+    let is_host = |part: &&str| {
+        part.contains(['.', ':']) || *part == "localhost" || part.chars().any(char::is_uppercase)
+    };
     image.split_once('/').map(|(first, _)| first).filter(is_host).unwrap_or("docker.io")
 }
 

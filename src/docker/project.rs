@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use super::command::{Call, Tools};
+use super::command::{Call, Output, Tools};
 use super::discovery::ComposeFiles;
 use super::engine;
 use super::host_paths::{HostPath, HostPaths};
@@ -87,7 +87,7 @@ impl Project {
         let call = this.call(tools, With::NoOverride, &["*".to_owned()]).words(&["config", "--format=json"]);
         let answer = call.output().await?;
         if !answer.success {
-            return Err(rejected(tools, &answer.stderr, &this.files).await);
+            return Err(rejected(tools, &answer, &this.files).await);
         }
         let resolved = answer.json().ok_or_else(no_json)?;
         own_names::check(&resolved)?;
@@ -113,7 +113,7 @@ impl Project {
         let call = self.call(tools, With::NoOverride, &["*".to_owned()]);
         let answer = call.words(&["config", "--format=json", "--no-interpolate"]).output().await?;
         if !answer.success {
-            return Err(rejected(tools, &answer.stderr, &self.files).await);
+            return Err(rejected(tools, &answer, &self.files).await);
         }
         let plain = answer.json().ok_or_else(no_json)?;
         own_names::check(&plain)?;
@@ -162,7 +162,7 @@ impl Project {
         let call = self.call(tools, with, &["*".to_owned()]).words(&["config", "--format=json"]);
         let answer = call.output().await?;
         if !answer.success {
-            return Err(rejected(tools, &answer.stderr, &self.files).await);
+            return Err(rejected(tools, &answer, &self.files).await);
         }
         answer.json().ok_or_else(no_json)
     }
@@ -385,14 +385,26 @@ fn no_json() -> Error {
 }
 
 /// What is said when Compose does not take the project; a Compose that is missing or too old must not put the blame on it.
-async fn rejected(tools: &Tools, stderr: &str, files: &ComposeFiles) -> Error {
+async fn rejected(tools: &Tools, answer: &Output, files: &ComposeFiles) -> Error {
     match engine::compose_version(tools).await {
-        Ok(version) => rejected_by(&version, stderr, files),
+        Ok(version) => rejected_by(&version, &answer.stderr, &answer.secrets, files),
         Err(error) => error,
     }
 }
 
-fn rejected_by(version: &str, stderr: &str, files: &ComposeFiles) -> Error {
+fn rejected_by(version: &str, stderr: &str, secrets: &BTreeSet<String>, files: &ComposeFiles) -> Error {
+    if !secrets.is_empty() {
+        let names: Vec<&str> = secrets.iter().map(String::as_str).collect();
+        let names = names.join(" and ");
+        return Error::new(
+            Code::SecretInLargerValue,
+            format!("{names} is where Docker Compose {version} takes no such text, a port for example:\n{stderr}"),
+        )
+        .hint(format!(
+            "`docker inspect` would show it there. Use another variable there, and {names} as a variable of a service or an \
+             argument of its command; if it is no secret, say `sensitive: false` in the manifest."
+        ));
+    }
     // Compose does not name the file in most of its messages.
     let names: Vec<String> = files.files.iter().map(|file| file.display().to_string()).collect();
     Error::new(
@@ -466,12 +478,22 @@ mod tests {
     #[test]
     fn what_compose_rejects_need_not_be_rejected_by_hand() {
         let files = ComposeFiles { directory: "/p".into(), files: vec!["/p/compose.yaml".into()] };
-        let error = rejected_by("2.40.3", "required variable TAG is missing a value", &files);
+        let error =
+            rejected_by("2.40.3", "required variable TAG is missing a value", &BTreeSet::new(), &files);
         assert!(error.fact.starts_with("Docker Compose 2.40.3 rejects"), "{error}");
         assert!(error.fact.contains("/p/compose.yaml") && error.fact.contains("TAG"), "{error}");
         // By hand it has other variables, so that it may well show something else.
         assert!(!error.hints.concat().contains("docker compose config"), "{error}");
         assert!(error.hints.concat().contains("stand-ins for the declared secrets"), "{error}");
+    }
+
+    #[test]
+    fn a_secret_where_compose_takes_none_is_named() {
+        let files = ComposeFiles { directory: "/p".into(), files: vec!["/p/compose.yaml".into()] };
+        let secrets = BTreeSet::from(["PORT".to_owned()]);
+        let error = rejected_by("2.40.3", "invalid hostPort: ***", &secrets, &files);
+        assert_eq!(error.code, Code::SecretInLargerValue);
+        assert!(error.fact.starts_with("PORT is where") && error.fact.contains("hostPort"), "{error}");
     }
 
     #[test]

@@ -110,7 +110,11 @@ fn whoever_does_not_sign_is_told_with_the_remedy() {
     fails(
         signed.call(&host, "vault:ssh-client-signer/sign/other"),
         "source-denied",
-        &["is not allowed to update it", "path \"ssh-client-signer/sign/other\"", "capabilities = [\"update\"]"],
+        &[
+            "is not allowed to update it",
+            "path \"ssh-client-signer/sign/other\"",
+            "capabilities = [\"update\"]",
+        ],
     );
     fails(
         signed.call(&host, "vault:no-such-mount/sign/deploy"),
