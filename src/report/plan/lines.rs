@@ -30,12 +30,12 @@ pub fn lines(plan: &Plan, tense: Tense) -> Vec<String> {
     section(
         &mut all,
         plan.images.iter().map(|image| {
-            let verb = image.action.token();
+            let verb = image.action.in_words(tense);
             let again = if image.is_there { " again" } else { "" };
             format!("+ image {}: {verb}{again} for {}", image.name, list(&image.services, MOST_NAMES))
         }),
     );
-    section(&mut all, plan.volumes.iter().map(volume));
+    section(&mut all, plan.volumes.iter().map(|one| volume(one, tense)));
     section(
         &mut all,
         plan.files.iter().map(|file| {
@@ -44,7 +44,7 @@ pub fn lines(plan: &Plan, tense: Tense) -> Vec<String> {
                 super::FileChange::Replace => '~',
                 super::FileChange::Remove => '-',
             };
-            format!("{mark} file {}: {}", file.path, file_in_words(file))
+            format!("{mark} file {}: {}", file.path, file_in_words(file, tense))
         }),
     );
     all.push(summary(plan, tense));
@@ -179,17 +179,17 @@ pub(super) fn service_in_words(service: &PlannedService, tense: Tense) -> String
 }
 
 /// What becomes of a file, in words.
-pub(super) fn file_in_words(file: &PlannedFile) -> String {
+pub(super) fn file_in_words(file: &PlannedFile, tense: Tense) -> String {
     if file.is_certain {
-        return file.change.to_string();
+        return file.change.in_words(tense).to_owned();
     }
-    format!("perhaps {}: its owner hangs on an image that is not here yet", file.change)
+    format!("perhaps {}: its owner depends on an image that is not here yet", file.change.in_words(tense))
 }
 
-fn volume(volume: &PlannedVolume) -> String {
+fn volume(volume: &PlannedVolume, tense: Tense) -> String {
     let mark = if volume.change == super::VolumeChange::Create { '+' } else { '-' };
     let about = volume_in_words(volume);
-    format!("{mark} volume {about}: {}", volume.change)
+    format!("{mark} volume {about}: {}", volume.change.in_words(tense))
 }
 
 /// Which volume it is, in words.

@@ -49,14 +49,15 @@ pub fn markdown(plan: &Plan, tense: Tense) -> String {
     ));
     let images = plan.images.iter().map(|image| {
         let again = if image.is_there { " again" } else { "" };
-        format!("| image {} | {}{again} |", code(&image.name), image.action)
+        format!("| image {} | {}{again} |", code(&image.name), image.action.in_words(tense))
     });
-    let volumes = plan
-        .volumes
+    let volumes = plan.volumes.iter().map(|volume| {
+        format!("| volume {} | {} |", text(&volume_in_words(volume)), volume.change.in_words(tense))
+    });
+    let files = plan
+        .files
         .iter()
-        .map(|volume| format!("| volume {} | {} |", text(&volume_in_words(volume)), volume.change));
-    let files =
-        plan.files.iter().map(|file| format!("| file {} | {} |", code(&file.path), file_in_words(file)));
+        .map(|file| format!("| file {} | {} |", code(&file.path), file_in_words(file, tense)));
     sections.extend(table("| Image, volume, file | What happens |", images.chain(volumes).chain(files)));
     sections.join("\n\n")
 }

@@ -256,6 +256,27 @@ impl PlannedService {
     }
 }
 
+/// `in_words`: an action as it is to be done, or as it was done.
+macro_rules! in_words {
+    ($($kind:ident { $($variant:ident = $done:literal),* })*) => {$(
+        impl $kind {
+            /// The action in words, as it is to be done or as it was done.
+            pub fn in_words(self, tense: Tense) -> &'static str {
+                match (tense, self) {
+                    (Tense::Would, _) => self.token(),
+                    $((Tense::Did, Self::$variant) => $done,)*
+                }
+            }
+        }
+    )*};
+}
+
+in_words! {
+    FileChange { Write = "written", Replace = "replaced", Remove = "removed" }
+    VolumeChange { Create = "created", Remove = "removed" }
+    ImageAction { Pull = "pulled", Build = "built" }
+}
+
 impl Origin {
     /// The origin in words: `vault:secret/web#key (version 3)`.
     pub fn in_words(&self) -> String {
