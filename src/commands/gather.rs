@@ -22,7 +22,7 @@ use crate::mask::Plan;
 use crate::remote::Address;
 use crate::report::{Message, PlaceRow};
 use crate::reserved;
-use crate::resolve::{self, Resolution, resolve};
+use crate::resolve::{self, Asked, Resolution, resolve};
 use crate::secret::SecretValue;
 use crate::sensitive::{Sensitive, StandIns};
 use crate::settings::{Environment, Settings};
@@ -267,7 +267,7 @@ pub(super) fn hide_composed(run: &Run, resolution: &Resolution, access: &Access)
 
 /// Asks the sources what imports mean, and then for every secret.
 async fn ask(run: &mut Run, declared: &mut Declared, opened: &[Box<dyn Source>]) -> Result<Resolution> {
-    import(run, declared, opened).await?;
+    let imports = import(run, declared, opened).await?;
     let mut manifest = declared.manifest.clone();
     // What is composed of an unsound secret is unsound, and so is what is composed of that.
     let mut unsound = declared.soundness.unsound.clone();
@@ -283,6 +283,7 @@ async fn ask(run: &mut Run, declared: &mut Declared, opened: &[Box<dyn Source>])
     }
     let resolving = resolve(manifest, opened, &run.settings);
     let mut resolution = run.interrupt.or(resolving).await?;
+    resolution.add_asked(imports);
     if run.settings.source.is_some() {
         resolution.secrets.iter_mut().for_each(|resolved| resolved.is_open |= resolved.value.is_none());
     }
@@ -322,10 +323,10 @@ pub(super) async fn open(
     sources::open(settings, manifest, &around)
 }
 
-/// Puts what the imports find among the declared secrets.
-async fn import(run: &mut Run, declared: &mut Declared, opened: &[Box<dyn Source>]) -> Result<()> {
+/// Puts what the imports find among the declared secrets. Returns what that took of the sources.
+async fn import(run: &mut Run, declared: &mut Declared, opened: &[Box<dyn Source>]) -> Result<Vec<Asked>> {
     if declared.manifest.imports.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let before = declared.manifest.secrets.len();
     let importing = resolve::import(declared.manifest.clone(), opened, &run.settings);
@@ -338,7 +339,7 @@ async fn import(run: &mut Run, declared: &mut Declared, opened: &[Box<dyn Source
     for warning in imported.warnings {
         run.warn(warning.text, warning.remedy);
     }
-    Ok(())
+    Ok(imported.asked)
 }
 
 /// The names of what is imported, for a mode that asks for no values.
@@ -354,7 +355,7 @@ pub(super) async fn imported(
     let opened = open(&run.settings, &declared.manifest, &declared.files.directory, early, host).await?;
     let done = import(run, declared, &opened).await;
     resolve::close(&opened).await;
-    done
+    done.map(|_| ())
 }
 
 /// Docker's programs for the rest of the run: with the step's variables, without any secret, and with a placeholder for

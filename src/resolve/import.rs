@@ -4,17 +4,17 @@
 //! `vault:secret/bot/*`, `db/password` is `DB_PASSWORD`. A declared secret of that name is not changed.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 
-use super::{GRACE, Warning, late};
+use super::{Asked, GRACE, Warning, late};
 use crate::error::{Code, Error, Problem, Result};
 use crate::manifest::{Manifest, Place, Reference, Secret};
 use crate::secret::SecretName;
 use crate::settings::Settings;
 use crate::sources::field::names;
-use crate::sources::{Item, Listing, Refusal, Reply, Source};
+use crate::sources::{Item, Listing, Refusal, Reply, Source, counted};
 
 /// The result of an import: for each secret the text its name is made from, and its reference.
 enum Found {
@@ -32,6 +32,8 @@ pub struct Imported {
     pub warnings: Vec<Warning>,
     /// Whether an import was skipped, as the user's settings allow (`on-source-error: next`).
     pub degraded: bool,
+    /// What the imports took of each source.
+    pub asked: Vec<Asked>,
 }
 
 /// Takes a manifest and returns it with a secret for everything that its imports find.
@@ -46,7 +48,7 @@ pub async fn import(
 ) -> Result<Imported> {
     let mut degraded = false;
     let asked = manifest.imports.iter().map(|import| find(import, sources, settings.timeout));
-    let all = join_all(asked).await;
+    let (all, asked): (Vec<Found>, Vec<Asked>) = join_all(asked).await.into_iter().unzip();
     let mut warnings = Vec::new();
     let mut problems = Vec::new();
     let mut secrets: BTreeMap<SecretName, Reference> = BTreeMap::new();
@@ -88,10 +90,18 @@ pub async fn import(
     if manifest.secrets.is_empty() {
         return Err(Error::new(Code::ManifestMissing, "no secrets are declared, and the imports found none"));
     }
-    Ok(Imported { manifest, warnings, degraded })
+    Ok(Imported { manifest, warnings, degraded, asked })
 }
 
-async fn find(import: &Reference, sources: &[Box<dyn Source>], timeout: Duration) -> Found {
+/// What an import means, and what that took.
+async fn find(import: &Reference, sources: &[Box<dyn Source>], timeout: Duration) -> (Found, Asked) {
+    let start = Instant::now();
+    let (found, calls) = counted(look(import, sources, timeout)).await;
+    let asked = Asked { source: import.source.clone(), items: 0, found: 0, calls, time: start.elapsed() };
+    (found, asked)
+}
+
+async fn look(import: &Reference, sources: &[Box<dyn Source>], timeout: Duration) -> Found {
     let Some(source) = sources.iter().find(|source| *source.id() == import.source) else {
         return Found::Failed(Refusal::new(
             format!("the source {} is not configured, or not in `sources`", import.source),

@@ -105,6 +105,21 @@ pub struct Asked {
     pub time: Duration,
 }
 
+impl Resolution {
+    /// Adds what was asked of sources before: what imports took.
+    pub fn add_asked(&mut self, before: Vec<Asked>) {
+        for more in before {
+            match self.asked.iter_mut().find(|asked| asked.source == more.source) {
+                Some(asked) => {
+                    asked.calls += more.calls;
+                    asked.time += more.time;
+                }
+                None => self.asked.push(more),
+            }
+        }
+    }
+}
+
 /// Something worth saying, with its remedy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Warning {

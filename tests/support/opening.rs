@@ -54,7 +54,11 @@ pub async fn resolve(
     sources: &[Box<dyn Source>],
 ) -> Result<Resolution> {
     match resolve::import(manifest, sources, settings).await {
-        Ok(imported) => Ok(resolve::resolve(imported.manifest, sources, settings).await),
+        Ok(imported) => {
+            let mut resolution = resolve::resolve(imported.manifest, sources, settings).await;
+            resolution.add_asked(imported.asked);
+            Ok(resolution)
+        }
         Err(error) => {
             resolve::close(sources).await;
             Err(error)

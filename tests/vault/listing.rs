@@ -65,6 +65,18 @@ async fn every_field_of_an_item_is_read_with_one_request() {
 }
 
 #[tokio::test]
+async fn what_an_import_takes_is_counted_with_what_its_secrets_take() {
+    let bao = Bao::start();
+    bao.put("bot/one", &json!({ "value": "canary" }));
+    bao.put("bot/folder/two", &json!({ "value": "canary" }));
+    let proxy = crate::peers::proxy::Proxy::before(bao.address());
+    let case = Case::as_root(&bao).setting("addr", &proxy.url()).import("vault:secret/bot/*");
+    let ended = case.done().await.unwrap();
+    let [asked] = &ended.resolution.asked[..] else { panic!("{:?}", ended.resolution.asked) };
+    assert_eq!((asked.items, asked.found, asked.calls as usize), (2, 2, proxy.seen().len()));
+}
+
+#[tokio::test]
 async fn what_may_not_be_listed_names_the_right_that_lacks() {
     let bao = Bao::start();
     bao.put("bot/one", &json!({ "value": "canary" }));
