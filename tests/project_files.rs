@@ -119,6 +119,27 @@ fn data_of_a_deployment_before_is_never_left_behind_in_silence() {
 }
 
 #[test]
+fn what_is_mounted_inside_of_a_directory_of_the_checkout_is_there() {
+    let workspace = Workspace::new();
+    workspace.compose(
+        "services:\n  web:\n    image: IMAGE\n    command: SLEEP\n    stop_signal: SIGKILL\n    environment: [ KEY ]\n    \
+         volumes: [ './src:/app', '/app/node_modules', './history:/app/history', './one.ini:/app/conf/one.ini:ro' ]\n    \
+         tmpfs: [ '/app/tmp' ]\n",
+    );
+    workspace.write("src/main", "first").write("src/node_modules/x", "local").write("one.ini", "one");
+    workspace.write(".gitignore", "node_modules/\n");
+    workspace.commit();
+    deploy(&workspace).succeed();
+    assert_eq!(sees(&workspace, "web", "/app/main").as_deref(), Some("first"));
+    assert_eq!(sees(&workspace, "web", "/app/conf/one.ini").as_deref(), Some("one"));
+    let web = workspace.container("web");
+    workspace.engine.text(&["exec", &web, "sh", "-c", "touch /app/node_modules/y /app/history/y /app/tmp/y"]);
+    assert!(!workspace.engine.run(&["exec", &web, "touch", "/app/y"]).success, "it cannot be written to");
+    workspace.step().input("mode", "down").input("secrets", "KEY").succeed();
+    workspace.engine.text(&["volume", "rm", &format!("{}_data_history", workspace.project)]);
+}
+
+#[test]
 fn a_hosted_runner_mounts_the_checkout_itself() {
     let workspace = checkout();
     deploy(&workspace).env("RUNNER_ENVIRONMENT", "github-hosted").succeed();

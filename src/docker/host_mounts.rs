@@ -60,6 +60,23 @@ pub fn of_service<'m>(model: &'m Model, service: &'m Service) -> Vec<HostMount<'
     binds.chain(configs).chain(secrets).collect()
 }
 
+/// Everything that a service mounts at an absolute path of its containers: of the host, volumes, temporary file systems; each
+/// with the path of the host that is mounted there, if it is one.
+pub fn targets<'m>(model: &'m Model, service: &'m Service) -> Vec<(PathBuf, Option<&'m str>)> {
+    let of_host = of_service(model, service).into_iter().map(|mount| (mount.target, Some(mount.source)));
+    let others = service.mounts.iter().filter(|mount| mount.kind != "bind");
+    let others = others.map(|mount| (mount.target.clone(), None));
+    let definition = model.resolved().get("services").and_then(|all| all.get(&service.name));
+    let temporary =
+        definition.and_then(|own| own.get("tmpfs")).and_then(Value::as_array).into_iter().flatten();
+    let temporary = temporary.filter_map(Value::as_str).map(|text| {
+        let path = text.split(':').next().unwrap_or_default();
+        (path.to_owned(), None)
+    });
+    let all = of_host.chain(others).chain(temporary);
+    all.map(|(target, source)| (PathBuf::from(target), source)).collect()
+}
+
 /// A path of the Docker host, or of the machine that Compose runs on, that is read for a service without being mounted.
 pub struct ReadFor {
     /// What the Compose file has for it.

@@ -4,6 +4,7 @@
 
 mod git;
 mod moving;
+mod nested;
 mod store;
 mod tree;
 
@@ -12,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use self::git::Git;
 use self::moving::Volume;
+use self::nested::Nested;
 pub use self::store::{create, missing, old, remove_old, states};
 use self::tree::{Archive, Tree};
 use crate::access::{Access, Entry};
@@ -75,6 +77,15 @@ pub struct Project<'a> {
     pub own_files: Vec<PathBuf>,
 }
 
+impl Project<'_> {
+    /// A path of the host as this process sees it, where it is in the project directory.
+    fn here(&self, source: &Path) -> PathBuf {
+        source
+            .strip_prefix(self.on_host)
+            .map_or_else(|_| source.to_owned(), |below| self.directory.join(below))
+    }
+}
+
 impl Release {
     /// Looks through everything that the services mount of the checkout.
     ///
@@ -98,6 +109,7 @@ impl Release {
             )
             .hint("Check the repository out anew.")
         })?;
+        let nested = Nested::of(project, &all);
         let mut this = Self::default();
         let mut problems = BTreeMap::new();
         let mut seen: BTreeMap<PathBuf, (String, bool)> = BTreeMap::new();
@@ -113,7 +125,9 @@ impl Release {
             };
             if !seen.contains_key(&here) {
                 let shown = here.strip_prefix(&directory).unwrap_or(&here).display().to_string();
-                match this.take(&mut git, project, &here, &shown, room) {
+                let none = Nested::default();
+                let nested = nested.get(&wanted.source).unwrap_or(&none);
+                match this.take(&mut git, project, &here, nested, &shown, room) {
                     Ok(Found { path, read_only, has_content }) => {
                         let volume = path.split('/').next().unwrap_or_default().to_owned();
                         let to = Volume { name: &volume, project: &project.model.name, server };
@@ -207,11 +221,12 @@ impl Release {
         git: &mut Git,
         project: &Project,
         here: &Path,
+        nested: &Nested,
         shown: &str,
         room: u64,
     ) -> Result<Found, (String, String)> {
         let name = &project.model.name;
-        Ok(match tree::look(git, here, room)? {
+        Ok(match tree::look(git, here, nested, room)? {
             Tree::Release(archive) => {
                 let volume = format!("{name}_files_{}", archive.digest);
                 let path = format!("{volume}/_data/{}", archive.path);

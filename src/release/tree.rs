@@ -1,7 +1,7 @@
 //! One file or directory of the checkout that a service mounts: what of it belongs to the release, as an archive with a name
 //! that tells its content.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
@@ -11,6 +11,7 @@ use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use super::git::Git;
+use super::nested::Nested;
 use crate::files;
 
 /// The name of a directory in its archive.
@@ -38,8 +39,8 @@ pub(super) struct Archive {
     pub(super) count: usize,
 }
 
-/// Looks at what is at an absolute path. An error is what is wrong, to be put behind the path's name, and a remedy.
-pub(super) fn look(git: &mut Git, path: &Path, room: u64) -> Result<Tree, (String, String)> {
+/// Looks at what is at an absolute path, in which this is mounted. An error is what is wrong, to be put behind the path's name, and a remedy.
+pub(super) fn look(git: &mut Git, path: &Path, nested: &Nested, room: u64) -> Result<Tree, (String, String)> {
     let real = match path.canonicalize() {
         Ok(real) => real,
         Err(_) if fs::symlink_metadata(path).is_ok() => {
@@ -72,7 +73,9 @@ pub(super) fn look(git: &mut Git, path: &Path, room: u64) -> Result<Tree, (Strin
     is_taken &= git.takes(&real, meta.is_dir());
     let mut walk = Walk {
         git,
+        hidden: nested.hidden.iter().map(|place| Path::new(DIRECTORY).join(place)).collect(),
         tar: tar::Builder::new(Vec::new()),
+        entries: BTreeMap::new(),
         count: 0,
         ignored: Vec::new(),
         only_keepers: true,
@@ -84,6 +87,10 @@ pub(super) fn look(git: &mut Git, path: &Path, room: u64) -> Result<Tree, (Strin
     } else {
         walk.file(&real, &name, is_taken)
     };
+    let walked = walked.and_then(|()| {
+        let places = nested.places.iter().filter(|_| meta.is_dir());
+        places.into_iter().try_for_each(|(place, is_directory)| walk.place(place, *is_directory))
+    });
     let Walk { tar, count, ignored, only_keepers, .. } = walk;
     git.leave(start);
     walked?;
@@ -115,7 +122,11 @@ fn unreadable() -> (String, String) {
 
 struct Walk<'a> {
     git: &'a mut Git,
+    /// What nobody sees: something is mounted there.
+    hidden: BTreeSet<PathBuf>,
     tar: tar::Builder<Vec<u8>>,
+    /// What is in the archive so far; whether it is a directory.
+    entries: BTreeMap<PathBuf, bool>,
     count: usize,
     /// Files that are there and belong to no release.
     ignored: Vec<PathBuf>,
@@ -129,8 +140,7 @@ type Walked = Result<(), (String, String)>;
 impl Walk<'_> {
     fn directory(&mut self, path: &Path, name: &Path, is_taken: bool) -> Walked {
         let meta = fs::symlink_metadata(path).map_err(|_| unreadable())?;
-        let mut header = header(tar::EntryType::Directory, meta.mode(), 0);
-        self.tar.append_data(&mut header, name, std::io::empty()).map_err(|_| unreadable())?;
+        self.empty(name, meta.mode(), true)?;
         let before = self.git.enter(path);
         let entries = fs::read_dir(path).map_err(|_| unreadable())?;
         let entries: BTreeSet<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
@@ -142,6 +152,9 @@ impl Walk<'_> {
             let meta = fs::symlink_metadata(&entry).map_err(|_| unreadable())?;
             let is_taken = is_taken && self.git.takes(&entry, meta.is_dir());
             let name = name.join(last);
+            if self.hidden.contains(&name) {
+                continue;
+            }
             if meta.is_dir() {
                 self.directory(&entry, &name, is_taken)?;
             } else {
@@ -152,11 +165,36 @@ impl Walk<'_> {
         Ok(())
     }
 
+    /// Makes a place for what is mounted there, and the directories above it.
+    fn place(&mut self, below: &Path, is_directory: bool) -> Walked {
+        let whole = Path::new(DIRECTORY).join(below);
+        let mut above: Vec<&Path> = whole.ancestors().collect();
+        above.reverse();
+        for name in above.into_iter().filter(|name| *name != Path::new("")) {
+            match self.entries.get(name) {
+                Some(true) => {}
+                // A link leads on, and nobody knows where to.
+                Some(false) => return Ok(()),
+                None => self.empty(name, 0o755, is_directory || name != whole)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// A directory as such, or an empty file.
+    fn empty(&mut self, name: &Path, mode: u32, is_directory: bool) -> Walked {
+        let kind = if is_directory { tar::EntryType::Directory } else { tar::EntryType::Regular };
+        let mut header = header(kind, mode, 0);
+        self.entries.insert(name.to_owned(), is_directory);
+        self.tar.append_data(&mut header, name, std::io::empty()).map_err(|_| unreadable())
+    }
+
     fn file(&mut self, path: &Path, name: &Path, is_taken: bool) -> Walked {
         if !is_taken {
             self.ignored.push(path.to_owned());
             return Ok(());
         }
+        self.entries.insert(name.to_owned(), false);
         let meta = fs::symlink_metadata(path).map_err(|_| unreadable())?;
         self.only_keepers &=
             KEEPERS.iter().any(|keeper| Path::new(keeper) == Path::new(path.file_name().unwrap_or_default()));
@@ -223,7 +261,12 @@ mod tests {
 
     fn looked(top: &Path, path: &str) -> Result<Tree, (String, String)> {
         let top = top.canonicalize().unwrap();
-        look(&mut Git::of(&top, vec![top.join("conf/ours.yml")]).unwrap(), &top.join(path), 1 << 20)
+        looked_with(&top, path, &Nested::default())
+    }
+
+    fn looked_with(top: &Path, path: &str, nested: &Nested) -> Result<Tree, (String, String)> {
+        let top = top.canonicalize().unwrap();
+        look(&mut Git::of(&top, vec![top.join("conf/ours.yml")]).unwrap(), &top.join(path), nested, 1 << 20)
     }
 
     fn names(archive: &Archive) -> Vec<String> {
@@ -269,6 +312,28 @@ mod tests {
             "{what}: {remedy}"
         );
         assert!(looked(top.path(), "local.ini").err().unwrap().0.contains("is ignored by git"));
+    }
+
+    #[test]
+    fn what_is_mounted_inside_has_a_place_and_hides_what_is_there() {
+        let top = checkout(&["app/main.js", "app/conf/a"], "node_modules/\n");
+        fs::create_dir_all(top.path().join("app/node_modules/x")).unwrap();
+        fs::write(top.path().join("app/node_modules/x/index.js"), "x").unwrap();
+        let places = [("node_modules", true), ("var/log", true), ("conf/b", false), ("conf/a/x", true)];
+        let places: BTreeMap<PathBuf, bool> = places.map(|(path, is)| (path.into(), is)).into();
+        let hidden = BTreeSet::from(["node_modules".into(), "var/log".into()]);
+        let Ok(Tree::Release(archive)) = looked_with(top.path(), "app", &Nested { places, hidden }) else {
+            panic!()
+        };
+        let mut found = names(&archive);
+        found.sort();
+        let expected =
+            ["d", "d/conf", "d/conf/a", "d/conf/b", "d/main.js", "d/node_modules", "d/var", "d/var/log"];
+        assert_eq!(found, expected);
+        // Who does not mount something there would see what git ignores.
+        let places = BTreeMap::from([("node_modules".into(), true)]);
+        let shown = Nested { places, hidden: BTreeSet::new() };
+        assert!(looked_with(top.path(), "app", &shown).is_err());
     }
 
     #[test]
