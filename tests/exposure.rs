@@ -48,6 +48,8 @@ fn a_mount_that_leads_to_the_secrets_files_is_refused_however_it_is_written() {
     deploy(&scene, &["--delivery", "file"], 0);
     std::os::unix::fs::symlink("data/secrets", scene.project().join("link")).unwrap();
     std::os::unix::fs::symlink("link/key", scene.project().join("twice")).unwrap();
+    std::os::unix::fs::symlink("data/secrets", scene.project().join("l$k")).unwrap();
+    let escaped = format!("lowerdir={here}/data/\\secrets:/tmp");
     let options = |device: &str, o: &str, kind: &str| {
         format!("volumes: {{ store: {{ driver_opts: {{ type: {kind}, device: '{device}', o: '{o}' }} }} }}")
     };
@@ -64,6 +66,10 @@ fn a_mount_that_leads_to_the_secrets_files_is_refused_however_it_is_written() {
             "volumes: ['store:/given']",
             options("overlay", &format!("lowerdir={here}/data/secrets:/tmp"), "overlay"),
         ),
+        ("volumes: ['store:/given']", options("overlay", &escaped, "overlay")),
+        ("volumes: ['./l$$k:/given']", String::new()),
+        ("volumes: ['store:/given']", options(&format!("{here}/l$$k"), "bind", "none")),
+        ("configs: [mine]", "configs: { mine: { file: './l$$k/key' } }".to_owned()),
     ] {
         project(&scene, other, &top);
         let said = deploy(&scene, &["--delivery", "file"], 2);

@@ -140,6 +140,73 @@ fn what_is_mounted_inside_of_a_directory_of_the_checkout_is_there() {
 }
 
 #[test]
+fn no_two_directories_share_their_data() {
+    let workspace = Workspace::new();
+    let compose = |more: &str| {
+        format!(
+            "services:\n  web: {{ image: IMAGE, command: SLEEP, stop_signal: SIGKILL, environment: [ KEY ], volumes: [ './data/pg:/d' ] }}\n  \
+             plain: {{ image: IMAGE, command: SLEEP, stop_signal: SIGKILL, volumes: [ './data-pg:/d', './conf$$d:/c' ] }}\n{more}"
+        )
+    };
+    workspace.compose(&compose("")).write("conf$d/a", "conf");
+    workspace.commit();
+    deploy(&workspace).succeed();
+    workspace.engine.text(&["exec", &workspace.container("web"), "touch", "/d/table"]);
+    assert_eq!(workspace.engine.text(&["exec", &workspace.container("plain"), "ls", "/d"]).trim(), "");
+    assert_eq!(sees(&workspace, "plain", "/c/a").as_deref(), Some("conf"), "a name with a dollar sign");
+
+    workspace.compose(&compose(
+        "  db: { image: IMAGE, command: SLEEP, stop_signal: SIGKILL, volumes: [ 'data_pg:/d' , './pg:/e' ] }\nvolumes: { data_pg: }\n",
+    ));
+    let refused = deploy(&workspace).fail(5, "project-files");
+    assert!(refused.log.contains("which is the project's own volume data_pg"), "{}", refused.log);
+    let foreign = format!("{}_data_mine", workspace.project);
+    workspace.engine.text(&["volume", "create", &foreign]);
+    workspace.compose(&compose("").replace("./data-pg", "./mine"));
+    let refused = deploy(&workspace).fail(5, "project-files");
+    assert!(refused.log.contains("was not made for the data in mine"), "{}", refused.log);
+    workspace.step().input("mode", "down").input("secrets", "KEY").succeed();
+    let label = format!("claude-secrets.data-of={}", workspace.project);
+    for volume in workspace.engine.volumes(&label).iter().chain([&foreign]) {
+        workspace.engine.text(&["volume", "rm", volume]);
+    }
+}
+
+#[test]
+fn a_path_with_two_dots_leads_where_it_leads_for_the_action_too() {
+    let workspace = Workspace::new();
+    let here = workspace.path().display().to_string();
+    let (above, name) = here.rsplit_once('/').unwrap();
+    let around = format!("{above}/../{}/{name}", above.rsplit_once('/').unwrap().1);
+    let compose = |other: &str, top: &str| {
+        format!(
+            "services:\n  web: {{ image: IMAGE, command: SLEEP, stop_signal: SIGKILL, environment: [ KEY ] }}\n  \
+             other: {{ image: IMAGE, command: SLEEP, stop_signal: SIGKILL, {other} }}\n{top}"
+        )
+    };
+    workspace.compose(&compose("labels: {}", ""));
+    workspace.commit();
+    deploy(&workspace).input("delivery", "file").succeed();
+    let device = format!(
+        "volumes: {{ store: {{ driver_opts: {{ type: none, o: bind, device: '{around}/data/secrets' }} }} }}"
+    );
+    let config = format!("configs: {{ mine: {{ file: '{around}/data/secrets/key' }} }}");
+    for (other, top) in [
+        (format!("volumes: [ '{around}/data/secrets:/v' ]"), ""),
+        ("volumes: [ 'store:/v' ]".to_owned(), device.as_str()),
+        ("configs: [ mine ]".to_owned(), config.as_str()),
+    ] {
+        workspace.compose(&compose(&other, top));
+        let refused = deploy(&workspace).input("delivery", "file").fail(2, "secret-not-granted");
+        assert!(refused.log.contains("service other mounts"), "{other}: {}", refused.log);
+    }
+    workspace.write("Dockerfile", "FROM scratch\nCOPY . /app\n");
+    workspace.compose(&compose(&format!("build: '{around}'"), ""));
+    let refused = deploy(&workspace).input("delivery", "file").fail(5, "delivery-failed");
+    assert!(refused.log.contains("build context of service other"), "{}", refused.log);
+}
+
+#[test]
 fn a_hosted_runner_mounts_the_checkout_itself() {
     let workspace = checkout();
     deploy(&workspace).env("RUNNER_ENVIRONMENT", "github-hosted").succeed();

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use crate::access::Access;
-use crate::delivery::override_file::{Mount, OverrideFile, ServiceOverride, literal};
+use crate::delivery::override_file::{Mount, OverrideFile, ServiceOverride};
 use crate::docker::model::Model;
 use crate::docker::service::{OwnFile, OwnMount, Service};
 use crate::error::{Code, Error, Problem, Result};
@@ -84,11 +84,9 @@ impl Merged<'_> {
 
     /// Whether the override gives a service this secret, and the file behind it is the one of the override.
     fn is_given(&self, given: &ServiceOverride, secret: &OwnFile) -> bool {
-        let is_listed = given
-            .secrets
-            .iter()
-            .any(|(key, target)| *key == secret.source && literal(target) == secret.target);
-        let file = self.there.resolved().get("secrets").and_then(|all| all.get(&secret.source)?.get("file"));
+        let is_listed =
+            given.secrets.iter().any(|(key, target)| *key == secret.source && *target == secret.target);
+        let file = self.there.plain().get("secrets").and_then(|all| all.get(&secret.source)?.get("file"));
         let is_file = |(path, _): &(String, bool)| leads_to(file.and_then(Value::as_str), path);
         is_listed && self.all.secrets.get(&secret.source).is_some_and(is_file)
     }
@@ -110,17 +108,16 @@ impl Merged<'_> {
 fn is_given(given: &ServiceOverride, mount: &OwnMount) -> bool {
     given.mounts.iter().any(|ours| match ours {
         Mount::Volume { key, target } => {
-            mount.kind == "volume" && *key == mount.source && literal(target) == mount.target
+            mount.kind == "volume" && *key == mount.source && *target == mount.target
         }
         Mount::File { source, target } | Mount::Data { source, target } => {
-            mount.kind == "bind" && leads_to(Some(&mount.source), source) && literal(target) == mount.target
+            mount.kind == "bind" && leads_to(Some(&mount.source), source) && *target == mount.target
         }
     })
 }
 
 /// Whether a path of the merged model, which is absolute, is one of the override file.
 fn leads_to(path: Option<&str>, ours: &str) -> bool {
-    let ours = literal(ours);
     path.is_some_and(|path| match ours.strip_prefix("./") {
         Some(below) => path.strip_suffix(below).is_some_and(|before| before.ends_with('/')),
         None => path == ours,

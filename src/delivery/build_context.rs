@@ -12,6 +12,7 @@ use super::reach::{Leads, SecretsPlace};
 use super::staging::staging_name_with;
 use crate::docker::model::Model;
 use crate::files::{self, LARGEST_SETTINGS};
+use crate::settings::clean;
 
 /// A build context that takes in the secrets' files.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -29,7 +30,7 @@ pub struct TakesIn {
 /// The services whose build contexts take in the secrets' files.
 pub fn taking_in(model: &Model, place: &SecretsPlace) -> Vec<TakesIn> {
     let built = model.services.values().filter(|service| service.build);
-    let definition = |name: &str| model.resolved().get("services")?.get(name)?.get("build");
+    let definition = |name: &str| model.plain().get("services")?.get(name)?.get("build");
     built
         .filter_map(|service| {
             let found: Vec<_> = contexts(definition(&service.name)?)
@@ -103,9 +104,41 @@ impl Context<'_> {
         };
         let parts = parts(&below).into_iter();
         parts
-            .filter(|(path, _)| text.as_ref().is_none_or(|text| copies_from(text, path)) && !is_out(path))
+            .filter(|(path, _)| {
+                let leads_there = |source: &str| self.leads_there(place, source);
+                text.as_ref().is_none_or(|text| copies_from(text, path, &leads_there)) && !is_out(path)
+            })
             .map(|(_, taken)| taken)
             .collect()
+    }
+}
+
+/// No more places than this are looked at for one source of a `COPY`.
+const MOST_PLACES: usize = 10_000;
+
+impl Context<'_> {
+    /// Whether a source of a `COPY`, a path or a pattern, leads by a link to the secrets' files or above them: a builder follows
+    /// it. So it counts if there are too many places to look at.
+    fn leads_there(&self, place: &SecretsPlace, source: &str) -> bool {
+        let mut found = vec![self.path.to_owned()];
+        for step in source.split('/').filter(|step| !matches!(*step, "" | ".")) {
+            if !step.contains(['*', '?', '[', '\\']) {
+                found.iter_mut().for_each(|path| path.push(step));
+                continue;
+            }
+            let here = found.iter().filter_map(|path| Some((path, place.read_at(path)?)));
+            let below = here.filter_map(|(path, here)| Some((path, std::fs::read_dir(here).ok()?)));
+            let names = below.flat_map(|(path, entries)| {
+                let names = entries.flatten().map(|entry| entry.file_name());
+                names.filter(|name| matches(step, Path::new(name))).map(|name| path.join(name))
+            });
+            let next: Vec<PathBuf> = names.take(MOST_PLACES + 1).collect();
+            if next.len() > MOST_PLACES {
+                return true;
+            }
+            found = next;
+        }
+        found.iter().any(|path| place.leads(path) != Leads::Elsewhere)
     }
 }
 
@@ -149,29 +182,38 @@ fn is_left_out(text: &str, directory: &Path) -> bool {
     let mut out = false;
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
         let (kept, pattern) = line.strip_prefix('!').map_or((false, line), |rest| (true, rest.trim()));
-        let pattern = pattern.trim_start_matches("./").trim_matches('/');
-        if file.ancestors().any(|path| matches(pattern, path)) {
+        let pattern = plain_pattern(pattern);
+        if file.ancestors().any(|path| matches(&pattern, path)) {
             out = !kept;
-        } else if kept && may_be_in(pattern, directory) {
+        } else if kept && may_be_in(&pattern, directory) {
             out = false;
         }
     }
     out
 }
 
-pub(super) fn matches(pattern: &str, path: &Path) -> bool {
-    wildmatch(pattern.into(), path.as_os_str().as_encoded_bytes().into(), Mode::NO_MATCH_SLASH_LITERAL)
+/// A pattern as Docker reads it (github.com/moby/patternmatcher, `ignorefile.ReadAll`): without `.`, `..` and empty steps, and
+/// without a slash at the beginning. The slash alone stays one, and means nothing.
+pub(super) fn plain_pattern(pattern: &str) -> String {
+    let plain = clean(Path::new(pattern)).display().to_string();
+    plain.strip_prefix('/').filter(|rest| !rest.is_empty()).map_or(plain.clone(), str::to_owned)
 }
 
-/// Whether a pattern may match some file in the directory.
+pub(super) fn matches(pattern: &str, path: &Path) -> bool {
+    // Nothing is the directory itself, which no line of an ignore file means.
+    !path.as_os_str().is_empty()
+        && wildmatch(pattern.into(), path.as_os_str().as_encoded_bytes().into(), Mode::NO_MATCH_SLASH_LITERAL)
+}
+
+/// Whether a pattern may match something in the directory, at any depth, or what is above it.
 pub(super) fn may_be_in(pattern: &str, directory: &Path) -> bool {
     if let Some((before, _)) = pattern.split_once("**") {
         let plain = before.split(['*', '?', '[', '\\']).next().unwrap_or_default();
         let directory = directory.display().to_string();
         return directory.starts_with(plain) || plain.starts_with(&directory);
     }
-    let (above, _) = pattern.rsplit_once('/').unwrap_or(("", pattern));
-    matches(above, directory)
+    !pattern.is_empty()
+        && pattern.split('/').zip(directory).all(|(step, name)| matches(step, Path::new(name)))
 }
 
 #[cfg(test)]
@@ -204,6 +246,17 @@ mod tests {
             ("data/secrets/a*", false),
             ("data/secrets/?", false),
             ("!data\ndata", true),
+            ("/", false),
+            ("/*", true),
+            (".", false),
+            ("*\n!src/../data", false),
+            ("data\n!/data/../data/secrets", false),
+            ("data\n!data/./secrets", false),
+            ("data\n!data//secrets/key", false),
+            ("data\n!d*/secrets/a/t", false),
+            ("x/../data", true),
+            ("/../data", true),
+            ("*\n!d*/other/a", true),
         ] {
             assert_eq!(is_left_out(text, Path::new("data/secrets")), out, "{text:?}");
         }

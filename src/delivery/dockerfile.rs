@@ -5,17 +5,18 @@
 
 use std::path::Path;
 
-use super::build_context::{matches, may_be_in};
+use super::build_context::{may_be_in, plain_pattern};
 
 /// Whether the instructions copy something of a directory of the context
-/// (<https://docs.docker.com/reference/dockerfile/>).
-pub(super) fn copies_from(dockerfile: &str, directory: &Path) -> bool {
+/// (<https://docs.docker.com/reference/dockerfile/>). `leads_there` says whether a source does so by a link.
+pub(super) fn copies_from(dockerfile: &str, directory: &Path, leads_there: &dyn Fn(&str) -> bool) -> bool {
+    let takes = |source: &str| takes(source, directory, leads_there);
     let text = dockerfile.trim_start_matches('\u{feff}');
     let directives = Directives::of(text);
     // What is in a here-document is no instruction, but where one ends is not known for sure.
     directives.other_syntax
         || [false, true].into_iter().any(|skips| {
-            instructions(text, directives.escape, skips).iter().any(|line| takes_from(line, directory))
+            instructions(text, directives.escape, skips).iter().any(|line| takes_from(line, &takes))
         })
 }
 
@@ -87,7 +88,7 @@ fn documents(instruction: &str) -> Vec<String> {
     words.collect()
 }
 
-fn takes_from(instruction: &str, directory: &Path) -> bool {
+fn takes_from(instruction: &str, takes: &dyn Fn(&str) -> bool) -> bool {
     let mut words = instruction.split_whitespace().peekable();
     words.next_if(|word| word.eq_ignore_ascii_case("ONBUILD"));
     let Some(name) = words.next() else { return false };
@@ -101,7 +102,7 @@ fn takes_from(instruction: &str, directory: &Path) -> bool {
         "COPY" | "ADD" => {
             let is_elsewhere = |flag: &String| flag.strip_prefix("--from=").is_some_and(is_another_place);
             !flags.iter().any(is_elsewhere)
-                && sources(&rest).is_none_or(|all| all.iter().any(|one| takes(one, directory)))
+                && sources(&rest).is_none_or(|all| all.iter().any(|one| takes(one)))
         }
         "RUN" => flags.iter().any(|flag| mounts_context(flag)),
         _ => false,
@@ -124,18 +125,17 @@ fn sources(words: &[&str]) -> Option<Vec<String>> {
     Some(all)
 }
 
-fn takes(source: &str, directory: &Path) -> bool {
+fn takes(source: &str, directory: &Path, leads_there: &dyn Fn(&str) -> bool) -> bool {
     if source.starts_with("<<") || source.contains("://") {
         return false;
     }
-    let pattern = source.trim_matches('"').trim_start_matches("./").trim_matches('/');
-    let everything = matches!(pattern, "" | ".");
-    everything
+    let written = source.trim_matches('"');
+    let pattern = plain_pattern(written);
+    matches!(pattern.as_str(), "" | "." | "/")
         || pattern.contains(['$', '\'', '"'])
-        || pattern.split('/').any(|step| step == "..")
-        || directory.ancestors().any(|path| matches(pattern, path))
-        || Path::new(pattern).starts_with(directory)
-        || may_be_in(pattern, directory)
+        || written.split('/').any(|step| step == "..")
+        || may_be_in(&pattern, directory)
+        || leads_there(&pattern)
 }
 
 /// `--mount` takes the context unless it says another type or another place.
@@ -200,8 +200,15 @@ mod tests {
             ("FROM x\nRUN --mount=type=secret,id=k,target=/c make\n", false),
             ("FROM x\nRUN <<'#E'\nx \\\n#E\nCOPY . /app\n", true),
             ("FROM x\nCOPY <<E . /d/\nhi\nE\n", true),
+            ("FROM x\nCOPY data/./* /app/\n", true),
+            ("FROM x\nCOPY data//* /app/\n", true),
+            ("FROM x\nCOPY /data /app/\n", true),
+            ("FROM x\nCOPY d*/secrets/a/t /k\n", true),
+            ("FROM x\nCOPY d*/other/a/t /k\n", false),
+            ("FROM x\nCOPY link /k\n", true),
         ] {
-            assert_eq!(copies_from(text, Path::new("data/secrets")), copies, "{text:?}");
+            let is_link = |source: &str| source == "link";
+            assert_eq!(copies_from(text, Path::new("data/secrets"), &is_link), copies, "{text:?}");
         }
     }
 }

@@ -80,11 +80,19 @@ impl<'a> SecretsPlace<'a> {
 
     /// Where a path of the host is read here.
     pub fn read_at(&self, path: &Path) -> Option<PathBuf> {
-        self.host.here(path)
+        self.host.readings(path).iter().find_map(|path| self.host.here(path))
     }
 
-    /// Where a path of the host leads.
+    /// Where a path of the host leads; of two ways to read it, the one that comes closer.
     pub fn leads(&self, source: &Path) -> Leads {
+        let readings = self.host.readings(source);
+        let mut found: Vec<Leads> = readings.iter().map(|path| self.leads_as(path)).collect();
+        let closest = found.iter().position(|leads| *leads == Leads::Inside);
+        let closest = closest.or_else(|| found.iter().position(|leads| *leads != Leads::Elsewhere));
+        closest.map_or(Leads::Elsewhere, |at| found.swap_remove(at))
+    }
+
+    fn leads_as(&self, source: &Path) -> Leads {
         match self.host.leads_to(source).map(|real| compare(&real, &self.here)) {
             None | Some(Leads::Elsewhere) => compare(source, &self.on_host),
             Some(found) => found,
@@ -93,9 +101,12 @@ impl<'a> SecretsPlace<'a> {
 
     /// The path in the directory that a path of the host leads to.
     pub fn within(&self, source: &Path) -> Option<PathBuf> {
-        let here = self.host.leads_to(source);
-        let here = here.as_deref().and_then(|real| real.strip_prefix(&self.here).ok());
-        here.or_else(|| source.strip_prefix(&self.on_host).ok()).map(Path::to_owned)
+        let as_read = |source: &PathBuf| {
+            let here = self.host.leads_to(source);
+            let here = here.as_deref().and_then(|real| real.strip_prefix(&self.here).ok());
+            here.or_else(|| source.strip_prefix(&self.on_host).ok()).map(Path::to_owned)
+        };
+        self.host.readings(source).iter().find_map(as_read)
     }
 
     /// Refuses mounts of the directory itself or of something in it.
@@ -137,12 +148,12 @@ impl<'a> SecretsPlace<'a> {
         for (service, container) in containers {
             let sources = container.mounts().into_iter().flat_map(|(kind, source, _)| match kind {
                 "volume" => model.directories_there(source),
-                _ => vec![source],
+                _ => vec![source.to_owned()],
             });
-            all.extend(sources.map(Path::new).filter(|source| is_above(source)).map(|source| ShownTo {
+            all.extend(sources.map(PathBuf::from).filter(|source| is_above(source)).map(|source| ShownTo {
                 service: service.clone(),
                 what: format!("`volumes_from` the container {}", container.name),
-                source: source.to_owned(),
+                source,
             }));
         }
         all
@@ -269,7 +280,7 @@ pub fn refuse_volumes(
             let held = match kind {
                 "volume" => holds(source).or_else(|| {
                     let mut directories = model.directories_there(source).into_iter();
-                    directories.any(shows_files).then(|| "secrets of this project".to_owned())
+                    directories.any(|one| shows_files(&one)).then(|| "secrets of this project".to_owned())
                 }),
                 _ => shows_files(source).then(|| "secrets of this project".to_owned()),
             };

@@ -66,14 +66,7 @@ pub fn targets<'m>(model: &'m Model, service: &'m Service) -> Vec<(PathBuf, Opti
     let of_host = of_service(model, service).into_iter().map(|mount| (mount.target, Some(mount.source)));
     let others = service.mounts.iter().filter(|mount| mount.kind != "bind");
     let others = others.map(|mount| (mount.target.clone(), None));
-    let definition = model.resolved().get("services").and_then(|all| all.get(&service.name));
-    let temporary =
-        definition.and_then(|own| own.get("tmpfs")).and_then(Value::as_array).into_iter().flatten();
-    let temporary = temporary.filter_map(Value::as_str).map(|text| {
-        let path = text.split(':').next().unwrap_or_default();
-        (path.to_owned(), None)
-    });
-    let all = of_host.chain(others).chain(temporary);
+    let all = of_host.chain(others);
     all.map(|(target, source)| (PathBuf::from(target), source)).collect()
 }
 
@@ -89,7 +82,7 @@ pub struct ReadFor {
 /// counts, and for what Compose resolves by itself before it prints the model (`env_file`, `label_file`, `extends`,
 /// `include`): that is for [`super::named_files`]. `directory` is the project's.
 pub fn read_for(model: &Model, service: &Service, directory: &Path) -> Vec<ReadFor> {
-    let definition = model.resolved().get("services").and_then(|all| all.get(&service.name));
+    let definition = model.plain().get("services").and_then(|all| all.get(&service.name));
     let Some(definition) = definition else { return Vec::new() };
     let mut all = Vec::new();
     let mut add = |what: String, path: &str, from: &Path| all.push(ReadFor { what, path: from.join(path) });

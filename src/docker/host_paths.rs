@@ -5,13 +5,13 @@
 //! host paths throughout. Never is a path passed on unmapped: the daemon would create an empty directory there.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use super::command::Tools;
 use super::engine::{self, Container};
 use crate::error::{Code, Error, Result};
 use crate::files;
-use crate::settings::Platform;
+use crate::settings::{Platform, clean};
 
 /// So many links that lead to nothing yet are followed: as many as the kernel follows.
 const MOST_LINKS: usize = 40;
@@ -95,6 +95,33 @@ impl HostPaths {
             .iter()
             .find_map(|(ours, host)| here.strip_prefix(ours).ok().map(|rest| HostPath(joined(host, rest))))
             .ok_or_else(|| not_mapped(here, self.own_id.is_some()))
+    }
+
+    /// The paths without `..` that a path of the host may be: as the kernel follows it, as far as its links can be seen
+    /// here, and as Docker shortens it before the kernel sees it.
+    pub fn readings(&self, host: &Path) -> Vec<PathBuf> {
+        if !host.components().any(|step| step == Component::ParentDir) {
+            return vec![host.to_owned()];
+        }
+        if host.is_relative() {
+            return vec![clean(host)];
+        }
+        let mut followed = PathBuf::from("/");
+        for step in host.components() {
+            match step {
+                Component::ParentDir => {
+                    if let Some(real) = self.here(&followed).and_then(|here| self.to_host(&here).ok()) {
+                        followed = real.0;
+                    }
+                    followed.pop();
+                }
+                Component::Normal(name) => followed.push(name),
+                _ => {}
+            }
+        }
+        let mut all = vec![followed, clean(host)];
+        all.dedup();
+        all
     }
 
     /// Where a path of the host is read here, links resolved; `None` when it leads to nothing that is mounted here.
@@ -387,6 +414,31 @@ mod tests {
         assert_eq!(paths.to_host(Path::new("/github/workspace/a b")).unwrap().to_string(), "/home/r/w/a b");
         assert_eq!(paths.to_host(Path::new("/github/workspace")).unwrap().to_string(), "/home/r/w");
         assert_eq!(paths.to_host(Path::new("/tmp/x")).err().unwrap().code, Code::WorkspaceNotOnHost);
+    }
+
+    #[test]
+    fn a_path_with_two_dots_is_read_as_the_kernel_and_as_docker_do() {
+        let here = tempfile::tempdir().unwrap();
+        let work = here.path().canonicalize().unwrap();
+        std::fs::create_dir_all(work.join("a/b")).unwrap();
+        std::os::unix::fs::symlink("a/b", work.join("link")).unwrap();
+        let paths = HostPaths {
+            mounts: Some(vec![(work, "/host/r".into())]),
+            log_driver: None,
+            own_id: None,
+            own_image: None,
+        };
+        for (path, readings) in [
+            ("/host/r/x", &["/host/r/x"][..]),
+            ("/host/../host/r/x", &["/host/r/x"]),
+            ("/host/r/link/../x", &["/host/r/a/x", "/host/r/x"]),
+            ("/host/r/a/b/../x", &["/host/r/a/x"]),
+            ("/../host/r", &["/host/r"]),
+        ] {
+            let found: Vec<String> =
+                paths.readings(Path::new(path)).iter().map(|path| path.display().to_string()).collect();
+            assert_eq!(found, readings, "{path}");
+        }
     }
 
     #[test]

@@ -16,6 +16,8 @@ pub struct Model {
     /// The services of all profiles, by name.
     pub services: BTreeMap<String, Service>,
     resolved: Value,
+    /// The same with each text as it is: Compose doubles dollar signs in what it prints.
+    plain: Value,
     /// The options of volumes that the engine has, by their names there.
     volumes_there: BTreeMap<String, Value>,
 }
@@ -27,7 +29,7 @@ pub enum OwnDefinition<'m> {
     File(&'m str),
     /// `environment`: a variable that Compose sees.
     Variable(&'m str),
-    /// `content`, interpolated.
+    /// `content`, interpolated, with each dollar sign doubled.
     Content(&'m str),
     /// `external`, with this name.
     External(&'m str),
@@ -42,20 +44,29 @@ impl Model {
         &self.resolved
     }
 
+    /// The same with each text as it is, for what is a path or a name of a file. (In [`Self::resolved`] each dollar sign is
+    /// doubled.)
+    pub fn plain(&self) -> &Value {
+        &self.plain
+    }
+
     /// Makes the model from the answer of `docker compose config --format json` with all profiles. `active` names the
     /// services that the chosen profiles start.
     pub fn new(resolved: Value, active: &BTreeSet<String>) -> Result<Self, NotAModel> {
         let name = resolved.get("name").and_then(Value::as_str).ok_or(NotAModel)?.to_owned();
+        let mut plain = resolved.clone();
+        halve_dollars(&mut plain);
         let services = resolved.get("services").and_then(Value::as_object);
         let mut services: BTreeMap<String, Service> = services
             .into_iter()
             .flatten()
             .map(|(service, definition)| {
-                (service.clone(), service::read(&name, service, definition, active.contains(service)))
+                let plain = plain.get("services").and_then(|all| all.get(service)).unwrap_or(definition);
+                (service.clone(), service::read(&name, service, definition, plain, active.contains(service)))
             })
             .collect();
         container_names::resolve(&name, &mut services, &resolved);
-        Ok(Self { name, services, resolved, volumes_there: BTreeMap::new() })
+        Ok(Self { name, services, resolved, plain, volumes_there: BTreeMap::new() })
     }
 
     /// The containers that services name, by `volumes_from` or `pid`, as the Compose file has them.
@@ -108,13 +119,14 @@ impl Model {
             name: String::new(),
             services: BTreeMap::new(),
             resolved: Value::Null,
+            plain: Value::Null,
             volumes_there: BTreeMap::new(),
         }
     }
 
     /// What the project says of one of its own `secrets` or `configs` (the section).
     pub fn own_file<'m>(&'m self, section: &str, source: &'m str) -> Option<OwnDefinition<'m>> {
-        let definition = self.resolved.get(section)?.get(source)?;
+        let definition = self.plain.get(section)?.get(source)?;
         let text = |key: &str| definition.get(key).and_then(Value::as_str);
         if definition.get("external").and_then(Value::as_bool) == Some(true) {
             return Some(OwnDefinition::External(text("name").unwrap_or(source)));
@@ -122,7 +134,10 @@ impl Model {
         text("file")
             .map(OwnDefinition::File)
             .or_else(|| text("environment").map(OwnDefinition::Variable))
-            .or_else(|| text("content").map(OwnDefinition::Content))
+            .or_else(|| {
+                let content = self.resolved.get(section)?.get(source)?.get("content")?;
+                content.as_str().map(OwnDefinition::Content)
+            })
     }
 
     /// The name that the engine knows a volume by. Takes its key in the project's `volumes`.
@@ -133,18 +148,16 @@ impl Model {
 
     /// The directories of the Docker host that a volume mounts, by its options in the Compose file and, where it is there
     /// already, in the engine. Takes its key in the project's `volumes`.
-    pub fn volume_directories(&self, key: &str) -> Vec<&str> {
-        let declared = self.resolved.get("volumes").and_then(|all| all.get(key)?.get("driver_opts"));
+    pub fn volume_directories(&self, key: &str) -> Vec<String> {
+        let declared = self.plain.get("volumes").and_then(|all| all.get(key)?.get("driver_opts"));
         let mut all = declared.map(directories).unwrap_or_default();
         let there = self.directories_there(&self.volume_name(key));
-        all.extend(
-            there.into_iter().filter(|path| declared.is_none_or(|own| !directories(own).contains(path))),
-        );
+        all.extend(there.into_iter().filter(|path| !all.contains(path)).collect::<Vec<_>>());
         all
     }
 
     /// The same of a volume that the engine has, by its name there.
-    pub fn directories_there(&self, name: &str) -> Vec<&str> {
+    pub fn directories_there(&self, name: &str) -> Vec<String> {
         self.volumes_there.get(name).map(directories).unwrap_or_default()
     }
 
@@ -265,18 +278,49 @@ fn walk_keys(value: &Value, path: &mut String, visit: &mut dyn FnMut(&str, &str)
 
 /// The directories that the options of a volume name: the `device` of the `local` driver's bind mount, what its options
 /// such as `lowerdir` name, and any path that another driver is given.
-fn directories(options: &Value) -> Vec<&str> {
+pub fn directories(options: &Value) -> Vec<String> {
     let all = options.as_object().into_iter().flatten();
     let texts = all.filter_map(|(name, value)| Some((name.as_str(), value.as_str()?)));
-    let paths = texts.flat_map(|(name, text)| -> Vec<&str> {
+    let paths = texts.flat_map(|(name, text)| -> Vec<String> {
         if name != "o" {
             // A device of another machine is `:/path`, `host:/path` or `//host/path`.
-            return Some(text).filter(|path| !path.starts_with("//")).into_iter().collect();
+            return Some(text.to_owned()).filter(|path| !path.starts_with("//")).into_iter().collect();
         }
-        let values = text.split(',').filter_map(|one| Some(one.split_once('=')?.1));
-        values.flat_map(|value| value.split(':')).collect()
+        [false, true].into_iter().flat_map(|escapes| mount_options(text, escapes)).collect()
     });
-    paths.filter(|path| path.starts_with('/')).collect()
+    let mut found: Vec<String> = Vec::new();
+    for path in paths.filter(|path| path.starts_with('/')) {
+        if !found.contains(&path) {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// The values of mount options, each part that colons divide on its own. Of `overlay` the kernel takes a backslash for an
+/// escape (docs.kernel.org/filesystems/overlayfs.html), of others it does not.
+fn mount_options(text: &str, escapes: bool) -> Vec<String> {
+    let (mut all, mut part) = (Vec::new(), String::new());
+    let mut letters = text.chars();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '\\' if escapes => part.extend(letters.next()),
+            ',' | ':' | '=' => all.push(std::mem::take(&mut part)),
+            _ => part.push(letter),
+        }
+    }
+    all.push(part);
+    all
+}
+
+/// Undoes the doubling of dollar signs in every text.
+fn halve_dollars(value: &mut Value) {
+    match value {
+        Value::String(text) if text.contains("$$") => *text = text.replace("$$", "$"),
+        Value::Array(list) => list.iter_mut().for_each(halve_dollars),
+        Value::Object(map) => map.values_mut().for_each(halve_dollars),
+        _ => {}
+    }
 }
 
 fn walk(value: &Value, path: &mut String, visit: &mut dyn FnMut(&str, &str)) {
@@ -361,6 +405,42 @@ mod tests {
         let model = with("1");
         assert_eq!(model.providers_of(["web", "other"]).into_iter().collect::<Vec<_>>(), ["base", "db"]);
         assert!(model.services["db"].replicas == 0 && model.services["web"].replicas == 1);
+    }
+
+    #[test]
+    fn paths_are_as_they_are_and_not_with_doubled_dollars() {
+        let model = model(json!({
+            "name": "p",
+            "services": {"web": {
+                "volumes": [{"type": "bind", "source": "/p/l$$k", "target": "/a$$b"}],
+                "configs": [{"source": "c", "target": "/c$$d"}],
+                "command": ["$$HOME"],
+            }},
+            "configs": {"c": {"file": "/p/c$$d"}, "text": {"content": "x$$y"}},
+            "volumes": {"v": {"driver_opts": {"type": "none", "o": "bind", "device": "/p/s$$t"}}},
+        }));
+        let web = &model.services["web"];
+        assert_eq!((web.mounts[0].source.as_str(), web.mounts[0].target.as_str()), ("/p/l$k", "/a$b"));
+        assert_eq!(web.configs[0].target, "/c$d");
+        assert!(matches!(model.own_file("configs", "c"), Some(OwnDefinition::File("/p/c$d"))));
+        assert!(matches!(model.own_file("configs", "text"), Some(OwnDefinition::Content("x$$y"))));
+        assert_eq!(model.volume_directories("v"), ["/p/s$t"]);
+        // What is no path stays as Compose prints it.
+        assert_eq!(web.command, ["$$HOME"]);
+    }
+
+    #[test]
+    fn directories_of_volumes_are_found_however_their_options_are_written() {
+        for (options, found) in [
+            (json!({"type": "none", "o": "bind", "device": "/a"}), vec!["/a"]),
+            (json!({"type": "nfs", "o": "addr=10.0.0.1,rw", "device": ":/share"}), vec![]),
+            (json!({"o": "lowerdir=/a:/b,upperdir=/c"}), vec!["/a", "/b", "/c"]),
+            (json!({"o": r"lowerdir=/a/\secrets:/b"}), vec![r"/a/\secrets", "/b", "/a/secrets"]),
+            (json!({"o": r"lowerdir=/a\:b"}), vec![r"/a\", "/a:b"]),
+            (json!({"o": r"lowerdir=/a\,b"}), vec![r"/a\", "/a,b"]),
+        ] {
+            assert_eq!(directories(&options), found, "{options}");
+        }
     }
 
     #[test]

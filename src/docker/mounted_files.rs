@@ -43,13 +43,11 @@ pub struct Around<'a> {
 /// file) is left out: the definition itself has its path.
 pub fn of_services(model: &Model, around: &Around) -> BTreeMap<String, Vec<Mounted>> {
     let mut known = BTreeMap::new();
-    let services = model.resolved().get("services").and_then(Value::as_object);
+    let services = model.plain().get("services").and_then(Value::as_object);
     services
         .into_iter()
         .flatten()
-        .map(|(name, definition)| {
-            (name.clone(), of_service(model.resolved(), definition, around, &mut known))
-        })
+        .map(|(name, definition)| (name.clone(), of_service(model.plain(), definition, around, &mut known)))
         .filter(|(_, mounted): &(_, Vec<Mounted>)| !mounted.is_empty())
         .collect()
 }

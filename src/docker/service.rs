@@ -153,8 +153,8 @@ impl Written {
     }
 }
 
-/// Reads a service as `docker compose config` prints it, interpolated.
-pub(super) fn read(project: &str, name: &str, resolved: &Value, active: bool) -> Service {
+/// Reads a service as `docker compose config` prints it, interpolated; `plain` is the same without doubled dollar signs.
+pub(super) fn read(project: &str, name: &str, resolved: &Value, plain: &Value, active: bool) -> Service {
     let text = |key: &str| resolved.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
     let build = resolved.get("build").is_some_and(|build| !build.is_null());
     let image = match text("image") {
@@ -162,8 +162,9 @@ pub(super) fn read(project: &str, name: &str, resolved: &Value, active: bool) ->
         image => image,
     };
     let list = |key: &str| resolved.get(key).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    let mut mounts: Vec<OwnMount> = list("volumes").iter().filter_map(own_mount).collect();
-    mounts.extend(list("tmpfs").iter().filter_map(Value::as_str).map(|target| OwnMount {
+    let paths = |key: &str| plain.get(key).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let mut mounts: Vec<OwnMount> = paths("volumes").iter().filter_map(own_mount).collect();
+    mounts.extend(paths("tmpfs").iter().filter_map(Value::as_str).map(|target| OwnMount {
         kind: "tmpfs".to_owned(),
         source: String::new(),
         target: target.split(':').next().unwrap_or(target).to_owned(),
@@ -203,8 +204,8 @@ pub(super) fn read(project: &str, name: &str, resolved: &Value, active: bool) ->
             .filter(|(_, hooks)| !hooks.is_empty())
             .collect(),
         written: Written::default(),
-        secrets: list("secrets").iter().filter_map(own_file).map(|own| own.below("/run/secrets")).collect(),
-        configs: list("configs").iter().filter_map(own_file).map(|own| own.below("/")).collect(),
+        secrets: paths("secrets").iter().filter_map(own_file).map(|own| own.below("/run/secrets")).collect(),
+        configs: paths("configs").iter().filter_map(own_file).map(|own| own.below("/")).collect(),
         mounts,
         volumes_from: volumes_from(resolved),
         volumes_from_containers: volumes_from_containers(resolved),

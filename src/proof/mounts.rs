@@ -9,6 +9,7 @@ use crate::delivery::reach::{Leads, SecretsPlace};
 use crate::delivery::volume::{LAUNCHER, PROJECT, SERVICE};
 use crate::delivery::workers;
 use crate::docker::engine::Container;
+use crate::docker::model::directories;
 
 /// Whose secrets a container may mount.
 pub struct Own<'a> {
@@ -51,8 +52,9 @@ impl Own<'_> {
                 format!("the volume {name} with the secrets of service {service} of the project {project}")
             });
         }
-        let device = volume.get("Options")?.get("device")?.as_str()?;
-        self.in_directory(container, Path::new(device), target, &BTreeSet::new())
+        let directories = directories(volume.get("Options")?);
+        let mut judged = directories.iter().map(Path::new);
+        judged.find_map(|directory| self.in_directory(container, directory, target, &BTreeSet::new()))
     }
 
     fn in_directory(

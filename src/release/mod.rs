@@ -11,6 +11,10 @@ mod tree;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use data_encoding::HEXLOWER;
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
 use self::git::Git;
 use self::moving::Volume;
 use self::nested::Nested;
@@ -22,6 +26,7 @@ use crate::docker::engine::Container;
 use crate::docker::host_mounts::{self, By};
 use crate::docker::model::Model;
 use crate::error::{Code, Error, Problem, Result};
+use crate::settings::clean;
 
 /// So much is copied for one project (bytes).
 const MOST: u64 = 256 << 20;
@@ -78,6 +83,12 @@ pub struct Project<'a> {
 }
 
 impl Project<'_> {
+    /// The key of the project's volume that the engine knows by this name.
+    fn volume_with(&self, name: &str) -> Option<&str> {
+        let all = self.model.plain().get("volumes").and_then(Value::as_object).into_iter().flatten();
+        all.map(|(key, _)| key.as_str()).find(|key| self.model.volume_name(key) == name)
+    }
+
     /// A path of the host as this process sees it, where it is in the project directory.
     fn here(&self, source: &Path) -> PathBuf {
         source
@@ -234,14 +245,31 @@ impl Release {
                 Found { path, read_only: true, has_content: false }
             }
             Tree::State { has_content } => {
-                let plain: String =
-                    shown.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
-                let volume = format!("{name}_data_{}", plain.trim_matches('-'));
+                let volume = data_volume(name, shown);
+                if let Some(key) = project.volume_with(&volume) {
+                    return Err((
+                        format!(
+                            "is data that the volume {volume} would hold, which is the project's own volume {key}"
+                        ),
+                        format!("Give the volume {key} another `name`, or mount another directory."),
+                    ));
+                }
                 self.states.insert(volume.clone(), shown.to_owned());
                 Found { path: format!("{volume}/_data"), read_only: false, has_content }
             }
         })
     }
+}
+
+/// The volume for the data at a path of the checkout. Two paths have two volumes.
+fn data_volume(project: &str, path: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if !path.is_empty() && path.chars().all(is_plain) {
+        return format!("{project}_data_{path}");
+    }
+    let plain: String = path.chars().map(|c| if is_plain(c) { c } else { '-' }).collect();
+    let digest = HEXLOWER.encode(&Sha256::digest(path)[..6]);
+    format!("{project}_data_{}_{digest}", plain.trim_matches('-'))
 }
 
 /// Where something is, below the engine's directory of volumes.
@@ -282,10 +310,28 @@ fn wanted(project: &Project) -> Vec<(String, Wanted)> {
                 }
                 By::Config(_) | By::Secret(_) => continue,
             };
-            let (source, read_only) = (mount.source.into(), mount.read_only);
+            let (source, read_only) = (clean(Path::new(mount.source)), mount.read_only);
             let wanted = Wanted { instead, source, target: mount.target, read_only };
             all.push((service.name.clone(), wanted));
         }
     }
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::data_volume;
+
+    #[test]
+    fn no_two_paths_share_a_volume() {
+        assert_eq!(data_volume("p", "data"), "p_data_data");
+        assert_eq!(data_volume("p", "my_data"), "p_data_my_data");
+        let paths = ["data/pg", "data-pg", "data pg", "data//pg", "data_pg", "", ".", "/", "-"];
+        let names: BTreeSet<String> = paths.iter().map(|path| data_volume("p", path)).collect();
+        assert_eq!(names.len(), paths.len(), "{names:?}");
+        let is_taken = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
+        assert!(names.iter().all(|name| name.chars().all(is_taken)), "{names:?}");
+    }
 }

@@ -6,12 +6,14 @@ use super::Release;
 use crate::delivery::volume::{self, PROJECT};
 use crate::docker::command::Tools;
 use crate::docker::engine::{self, Container, Volume};
-use crate::error::{Code, Result};
+use crate::error::{Code, Error, Result};
 
 /// Label of volumes with files of a release.
 const FILES: &str = "claude-secrets.release";
 /// Label of volumes with services' data: the Compose project. They are not ours to remove.
 pub(super) const STATE: &str = "claude-secrets.data-of";
+/// Label of the same: the path in the checkout.
+pub(super) const STATE_PATH: &str = "claude-secrets.data-at";
 
 /// Makes what is not there yet. Call it under the lock.
 pub async fn create(tools: &Tools, project: &str, release: &Release) -> Result<Vec<String>> {
@@ -26,11 +28,16 @@ pub async fn create(tools: &Tools, project: &str, release: &Release) -> Result<V
             }
         }
     }
-    for name in release.states.keys() {
-        if !is_there(tools, name).await? {
+    let names: Vec<String> = release.states.keys().cloned().collect();
+    let there = engine::volumes_named(tools, &names).await?;
+    for (name, path) in &release.states {
+        if let Some(volume) = there.iter().find(|volume| volume.name == *name) {
+            check_data(volume, project, path)?;
+        } else {
             tools
                 .docker(&["volume", "create"])
                 .option("--label", format!("{STATE}={project}"))
+                .option("--label", format!("{STATE_PATH}={path}"))
                 .names([name])
                 .output()
                 .await?
@@ -39,6 +46,19 @@ pub async fn create(tools: &Tools, project: &str, release: &Release) -> Result<V
         }
     }
     Ok(made)
+}
+
+/// Checks that a volume which is there already was made for the data at this path: a service would get another one's.
+fn check_data(volume: &Volume, project: &str, path: &str) -> Result<()> {
+    let is = |label: &str, value: &str| volume.labels.get(label).is_none_or(|there| there == value);
+    if volume.labels.contains_key(STATE) && is(STATE, project) && is(STATE_PATH, path) {
+        return Ok(());
+    }
+    Err(Error::new(
+        Code::ProjectFiles,
+        format!("the volume {} is there, and was not made for the data in {path}", volume.name),
+    )
+    .hint("Mount another directory, or move what is in the volume and remove it."))
 }
 
 /// Removes the volumes of releases that nothing mounts: neither what runs now nor what ran before this deployment.

@@ -490,6 +490,8 @@ pub fn clean(path: &Path) -> PathBuf {
             Component::ParentDir if matches!(clean.components().next_back(), Some(Component::Normal(_))) => {
                 clean.pop();
             }
+            // Above the root there is the root.
+            Component::ParentDir if matches!(clean.components().next_back(), Some(Component::RootDir)) => {}
             other => clean.push(other),
         }
     }
@@ -546,7 +548,7 @@ mod tests {
 
     #[test]
     fn paths_are_written_as_compose_writes_them() {
-        for (path, expected) in [("/a/./b/../c", "/a/c"), ("/../a", "/../a"), ("a/..", ""), ("./x", "x")] {
+        for (path, expected) in [("/a/./b/../c", "/a/c"), ("/../a", "/a"), ("a/..", ""), ("./x", "x")] {
             assert_eq!(clean(Path::new(path)), Path::new(expected), "{path}");
         }
         assert_eq!(
