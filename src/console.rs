@@ -107,7 +107,7 @@ pub struct Foreign<'a> {
 }
 
 /// Changes a line of a child before it is printed, or leaves it out.
-pub type Edit = Box<dyn Fn(&str) -> Option<String>>;
+pub type Edit = Box<dyn Fn(&str) -> Option<String> + Send>;
 
 /// One pipe of a child: what is redacted of it and not yet printed, up to the end of its line.
 struct Pipe {

@@ -23,6 +23,9 @@ mod scene;
 mod signed;
 #[path = "remote/site.rs"]
 mod site;
+#[allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "the file serves several test programs")]
+#[path = "support/spy.rs"]
+mod spy;
 mod support;
 #[path = "remote/ways.rs"]
 mod ways;

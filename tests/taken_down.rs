@@ -4,10 +4,17 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // clippy.toml allows it in test functions, and the rest here serves these
 #![allow(unreachable_pub, dead_code)] // the support files serve several test programs
 
+#[path = "support/between.rs"]
+mod between;
 #[path = "support/scene.rs"]
 mod scene;
 
-use scene::{Done, Scene, docker, done, path_with, write_script};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use between::Between;
+use scene::{Done, Scene, docker, done};
 
 const VALUE: &str = "canary-that-goes-down";
 const SLEEPS: &str = "    image: IMAGE\n    init: true\n    command: [sleep, '3000']\n";
@@ -16,25 +23,24 @@ const SLEEPS: &str = "    image: IMAGE\n    init: true\n    command: [sleep, '30
 #[track_caller]
 fn run(scene: &Scene, words: &[&str], code: i32) -> Done {
     let mut command = scene.cli(words);
-    command.env("KEY", VALUE).env("PATH", path_with(&scene.beside("bin")));
+    command.env("KEY", VALUE);
     done(command).expect(code)
 }
 
-/// Puts a program before a Docker one that writes down how it is called.
-fn listening(scene: &Scene) -> impl Fn() -> String {
-    let calls = scene.beside("calls");
-    let real = docker_itself();
-    write_script(
-        &scene.beside("bin/docker"),
-        &format!("echo \"$@\" >> {}\nexec {real} \"$@\"", calls.display()),
-    );
-    move || std::fs::read_to_string(&calls).unwrap_or_default()
+/// The same by a socket of the test's own.
+#[track_caller]
+fn run_at(scene: &Scene, between: &Between, words: &[&str], code: i32) -> Done {
+    let mut command = scene.cli(words);
+    command.env("KEY", VALUE).env("DOCKER_HOST", between.host());
+    done(command).expect(code)
 }
 
-fn docker_itself() -> String {
-    let path = std::env::var_os("PATH").unwrap();
-    let found = std::env::split_paths(&path).map(|directory| directory.join("docker")).find(|p| p.is_file());
-    found.unwrap().display().to_string()
+/// Whether this program, and not Compose, asks for a container.
+fn is_create(asked: &str) -> bool {
+    let first = asked.lines().next().unwrap_or_default();
+    first.contains("/containers/create")
+        && asked.contains("claude-secrets.")
+        && !asked.contains("com.docker.compose")
 }
 
 #[test]
@@ -61,18 +67,18 @@ fn down_works_with_a_manifest_that_is_wrong() {
 #[test]
 fn locks_and_volumes_are_made_with_an_image_of_ours_alone() {
     let scene = Scene::new("down-image");
-    let calls = listening(&scene);
+    let between = Between::at(&scene.beside("engine.sock"), |_| None);
     scene.compose(&format!(
         "services:\n  web:\n{SLEEPS}    environment: {{ KEY: }}\n  idle:\n    image: down-image-is-not-there\n    \
          environment: {{ KEY: }}\n    profiles: [never]\n"
     ));
-    run(&scene, &["deploy", "--secrets", "KEY", "--delivery", "volume", "--wait=false"], 0);
-    run(&scene, &["down"], 0);
-    let calls = calls();
-    let creates: Vec<_> = calls.lines().filter(|line| line.starts_with("create ")).collect();
+    run_at(&scene, &between, &["deploy", "--secrets", "KEY", "--delivery", "volume", "--wait=false"], 0);
+    run_at(&scene, &between, &["down"], 0);
+    let asked = between.asked();
+    let creates: Vec<_> = asked.iter().filter(|asked| is_create(asked)).collect();
     // Two locks and two volumes, more when another run has just removed the image.
-    assert!(creates.len() >= 4, "{calls}");
-    assert!(creates.iter().all(|line| line.ends_with(" claude-secrets-empty:1")), "{calls}");
+    assert!(creates.len() >= 4, "{asked:?}");
+    assert!(creates.iter().all(|asked| asked.contains(r#""Image":"claude-secrets-empty:1""#)), "{asked:?}");
     assert!(
         docker(["ps", "-aq", "--filter", &format!("label=claude-secrets.project={}", scene.name)]).is_empty()
     );
@@ -83,18 +89,18 @@ fn an_image_of_ours_that_others_remove_and_make_meanwhile_stops_no_run() {
     let scene = Scene::new("down-race");
     scene.compose(&format!("services:\n  web:\n{SLEEPS}    environment: {{ KEY: }}\n"));
     // What the engine says when the image goes between two questions and is there again at the second.
-    let (missed, real) = (scene.beside("missed"), docker_itself());
-    let missed = missed.display();
-    write_script(
-        &scene.beside("bin/docker"),
-        &format!(
-            "if [ \"$1\" = create ] && [ ! -e {missed} ]; then\n  touch {missed}\n  tar -cf - -T /dev/null | {real} import - \
-             claude-secrets-empty:1 >/dev/null\n  echo 'Error response from daemon: No such image: claude-secrets-empty:1' \
-             >&2\n  exit 1\nfi\nexec {real} \"$@\""
-        ),
-    );
-    run(&scene, &["deploy", "--secrets", "KEY", "--wait=false"], 0);
-    assert!(scene.beside("missed").exists());
+    let missed = Arc::new(AtomicBool::new(false));
+    let once = missed.clone();
+    let between = Between::at(&scene.beside("engine.sock"), move |asked| {
+        if !is_create(asked) || once.swap(true, Ordering::SeqCst) {
+            return None;
+        }
+        let import = "tar -cf - -T /dev/null | docker import - claude-secrets-empty:1";
+        assert!(Command::new("sh").args(["-c", import]).output().unwrap().status.success());
+        Some((404, r#"{"message":"No such image: claude-secrets-empty:1"}"#.to_owned()))
+    });
+    run_at(&scene, &between, &["deploy", "--secrets", "KEY", "--wait=false"], 0);
+    assert!(missed.load(Ordering::SeqCst));
 }
 
 #[test]

@@ -31,6 +31,7 @@ use crate::docker::logins::Logins;
 use crate::docker::project::check_builds;
 use crate::docker::readers::{self, Readers};
 use crate::docker::up::{self, Scope};
+use crate::docker::volumes;
 use crate::error::{Error, Result};
 use crate::manifest::Secret;
 use crate::release;
@@ -223,10 +224,9 @@ impl Deployment<'_> {
             };
             let new = planned.volumes.iter().filter(new).map(|(_, name)| name.clone());
             let launcher = overriding::launcher_volume(&self.prepared.project.model.name);
-            for name in new.chain([launcher]) {
-                let tools = self.tools.uninterrupted();
-                tools.docker(&["volume", "rm", "--force"]).names([name]).output().await?;
-            }
+            let unused: Vec<String> = new.chain([launcher]).collect();
+            // What cannot be removed now is removed by a later deployment.
+            let _ = volumes::remove(&self.tools.uninterrupted(), &unused).await;
             return Err(error);
         }
         run.interrupt.check()?;

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::gather;
 use crate::console::Console;
+use crate::docker::api;
 use crate::docker::command::Tools;
 use crate::docker::discovery::ComposeFiles;
 use crate::docker::engine;
@@ -102,7 +103,7 @@ async fn engine(page: &mut Page, settings: &Settings, tools: &Tools) {
         page.row("endpoint", &format!("{host}, by `docker-host`; it is not contacted here"));
         return;
     }
-    let endpoint = match engine::endpoint(tools).await {
+    let endpoint = match engine::endpoint(tools) {
         Ok(endpoint) => endpoint,
         Err(error) => {
             page.row("endpoint", &in_short(&error));
@@ -118,17 +119,14 @@ async fn engine(page: &mut Page, settings: &Settings, tools: &Tools) {
         // It may have a user in it.
         None => page.row("endpoint", &bare(endpoint.as_deref().unwrap_or_default())),
     }
-    let answer = tools.docker(&["version", "--format={{json .Server}}"]).output().await;
-    let server = answer.ok().and_then(|answer| answer.json()).filter(|server| !server.is_null());
-    let Some(server) = server else {
+    let Ok(server) = api::version(tools).await else {
         page.row("engine", "it does not answer");
         return;
     };
     let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).unwrap_or("?").to_owned();
-    let (version, api) = (text(&server, "Version"), text(&server, "ApiVersion"));
-    page.row("engine", &format!("{version}, API {api}, {}/{}", text(&server, "Os"), text(&server, "Arch")));
-    let answer = tools.docker(&["info", "--format={{json .}}"]).output().await;
-    let Some(info) = answer.ok().and_then(|answer| answer.json()) else { return };
+    let (version, api) = (text(server, "Version"), text(server, "ApiVersion"));
+    page.row("engine", &format!("{version}, API {api}, {}/{}", text(server, "Os"), text(server, "Arch")));
+    let Ok(info) = engine::info(tools).await else { return };
     let list = info.get("SecurityOptions").and_then(Value::as_array).into_iter().flatten();
     let options: Vec<&str> = list.filter_map(Value::as_str).collect();
     let mut words = vec![

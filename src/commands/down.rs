@@ -7,10 +7,12 @@ use crate::delivery::override_file::OverrideFile;
 use crate::delivery::volume::PROJECT;
 use crate::delivery::{ProjectFile, SecretsDir, record};
 use crate::docker::command::{Call, Tools};
+use crate::docker::containers;
 use crate::docker::empty_image;
 use crate::docker::engine;
 use crate::docker::lock::{EngineLock, HOLDER, Holder};
 use crate::docker::up;
+use crate::docker::volumes;
 use crate::error::{Code, Error, Problem, Result};
 use crate::release;
 use crate::report::Outcome;
@@ -81,14 +83,11 @@ async fn take_down(
 async fn remove_from_engine(tools: &Tools, project: &str) -> Result<()> {
     let label = format!("{PROJECT}={project}");
     for container in engine::with_label(tools, &label).await?.iter().filter(|c| c.label(HOLDER).is_none()) {
-        tools.docker(&["rm", "--force", "--volumes"]).names([&container.id]).output().await?;
+        containers::remove(tools, &container.id).await?;
     }
-    let volumes: Vec<String> =
+    let ours: Vec<String> =
         engine::volumes(tools, &label).await?.into_iter().map(|volume| volume.name).collect();
-    if !volumes.is_empty() {
-        tools.docker(&["volume", "rm"]).names(&volumes).output().await?;
-    }
-    Ok(())
+    volumes::remove(tools, &ours).await
 }
 
 async fn left_over(tools: &Tools, project: &str) -> Result<Vec<Problem>> {

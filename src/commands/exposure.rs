@@ -17,7 +17,6 @@ use crate::docker::host_paths::HostPaths;
 use crate::docker::inspection::{self, Used};
 use crate::docker::model::Model;
 use crate::docker::named_files;
-use crate::docker::socket::Socket;
 use crate::error::{Code, Error, Problem, Result};
 use crate::files::{self, LARGEST_VALUES};
 use crate::settings::{DeliveryChoice, Mode, Settings};
@@ -209,8 +208,7 @@ pub(super) async fn learn_mounts(model: &mut Model, tools: Option<&Tools>) -> Re
     if names.is_empty() {
         return Ok(Mounts { volumes: Vec::new(), containers });
     }
-    let socket = Socket::of(tools).await;
-    let volumes = inspection::inspect_used(tools, socket.as_ref(), Used::Volume, &names).await?;
+    let volumes = inspection::inspect_used(tools, Used::Volume, &names).await?;
     model.learn_volumes(&volumes);
     Ok(Mounts { volumes, containers })
 }

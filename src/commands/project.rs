@@ -95,7 +95,7 @@ pub(super) async fn prepare(
     let absent: Vec<&Secret> = resolution.into_iter().flat_map(Resolution::absent).collect();
     let endpoint = match &run.remote {
         Some(remote) => Ok(Some(remote.address().to_string())),
-        None if host.is_some() => engine::endpoint(tools).await,
+        None if host.is_some() => engine::endpoint(tools),
         None => Ok(None),
     };
     let directory = &declared.files.directory;

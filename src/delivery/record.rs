@@ -12,6 +12,7 @@ use super::SecretsDir;
 use super::volume::{PROJECT, REVISION};
 use crate::docker::command::Tools;
 use crate::docker::engine::{self, Container, State};
+use crate::docker::volumes;
 use crate::error::{Code, Result};
 
 /// Label of the volume: the record as JSON.
@@ -170,9 +171,8 @@ pub fn volume_of(project: &str) -> String {
 
 /// What the last deployment of a project left; `None` where no record is there, or none that this program understands.
 pub async fn read(tools: &Tools, project: &str) -> Result<Option<Record>> {
-    let answer = tools.docker(&["volume", "inspect"]).names([volume_of(project)]).output().await?;
-    let text =
-        answer.json().and_then(|all| Some(all.get(0)?.get("Labels")?.get(RECORD)?.as_str()?.to_owned()));
+    let volume = engine::volume(tools, &volume_of(project)).await?;
+    let text = volume.and_then(|volume| Some(volume.get("Labels")?.get(RECORD)?.as_str()?.to_owned()));
     let record = text.and_then(|text| serde_json::from_str::<Record>(&text).ok());
     Ok(record.filter(|record| record.version == VERSION))
 }
@@ -188,15 +188,9 @@ pub async fn write(
     is_secret: &dyn Fn(&str) -> bool,
 ) -> Result<bool> {
     let name = volume_of(project);
-    // One that is not there is as good as removed.
-    tools.docker(&["volume", "rm"]).names([&name]).output().await?;
+    volumes::remove(tools, &[&name]).await?;
     let Some(text) = record.text(is_secret) else { return Ok(false) };
-    tools
-        .docker(&["volume", "create"])
-        .option("--label", format!("{PROJECT}={project}"))
-        .option("--label", format!("{RECORD}={text}"))
-        .names([&name])
-        .output()
+    volumes::create(tools, &name, &[(PROJECT, project), (RECORD, &text)])
         .await?
         .or_fail(Code::DeliveryFailed, "cannot note what this deployment left")?;
     Ok(true)

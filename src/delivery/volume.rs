@@ -5,10 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use zeroize::Zeroizing;
 
+use super::override_file::TARGET;
 use super::revision::Content;
 use crate::docker::command::Tools;
-use crate::docker::empty_image;
+use crate::docker::containers::{self, Mount, NeverStarted};
 use crate::docker::engine::{self, Volume};
+use crate::docker::{empty_image, volumes};
 use crate::error::{Code, Error, Result};
 use crate::secret::SecretValue;
 
@@ -58,7 +60,7 @@ pub async fn create(tools: &Tools, new: &NewVolume<'_>) -> Result<()> {
     fill(tools, new.name, new.project, &labels, archive(new.files)?).await
 }
 
-/// The same with an archive of what is to be in it, as `docker cp -` takes it; `labels` are all that the volume gets.
+/// The same with an archive of what is to be in it, as the engine takes it; `labels` are all that the volume gets.
 pub async fn fill(
     tools: &Tools,
     name: &str,
@@ -67,32 +69,17 @@ pub async fn fill(
     archive: Zeroizing<Vec<u8>>,
 ) -> Result<()> {
     let failed = |what: &str| format!("cannot {what} the volume {name}");
-    let labels = labels.iter().map(|(name, value)| format!("volume-label={name}={value}"));
-    let mount = [
-        "type=volume".to_owned(),
-        format!("source={name}"),
-        "target=/run/secrets".to_owned(),
-        "volume-nocopy=true".to_owned(),
-    ];
-    let mount = mount.into_iter().chain(labels).collect::<Vec<_>>().join(",");
-    let (of, fills) = (format!("{PROJECT}={project}"), format!("{FILLS}={name}"));
-    let options = [("--mount", mount.as_str()), ("--label", &of), ("--label", &fills)];
-    let helper =
-        empty_image::create(tools, &options).await?.or_fail(Code::DeliveryFailed, &failed("create"))?;
-    let id = helper.text().trim().to_owned();
-    tools
-        .docker(&["cp"])
-        .names(["-", &format!("{id}:/run/secrets")])
-        .input(archive)
-        .output()
-        .await?
-        .or_fail(Code::DeliveryFailed, &failed("fill"))?;
-    tools
-        .docker(&["rm", "--volumes"])
-        .names([&id])
-        .output()
-        .await?
-        .or_fail(Code::DeliveryFailed, &failed("finish"))?;
+    let helper = NeverStarted {
+        labels: &[(PROJECT, project), (FILLS, name)],
+        mount: Some(Mount::Volume { name, labels, at: TARGET }),
+        ..NeverStarted::default()
+    };
+    let made = empty_image::create(tools, &helper).await?;
+    let id = made.or_fail(Code::DeliveryFailed, &failed("create"))?.id()?;
+    let put = containers::put(tools, &id, TARGET, archive).await?;
+    put.or_fail(Code::DeliveryFailed, &failed("fill"))?;
+    let removed = containers::remove(tools, &id).await?;
+    removed.or_fail(Code::DeliveryFailed, &failed("finish"))?;
     Ok(())
 }
 
@@ -111,8 +98,8 @@ pub async fn complete(tools: &Tools, project: &str) -> Result<Vec<Volume>> {
 pub async fn remove_incomplete(tools: &Tools, project: &str) -> Result<()> {
     for helper in engine::with_label(tools, &format!("{PROJECT}={project}")).await? {
         if let Some(volume) = helper.label(FILLS) {
-            tools.docker(&["rm", "--force", "--volumes"]).names([&helper.id]).output().await?;
-            tools.docker(&["volume", "rm"]).names([volume]).output().await?;
+            containers::remove(tools, &helper.id).await?;
+            volumes::remove(tools, &[volume]).await?;
         }
     }
     Ok(())
@@ -131,7 +118,7 @@ pub async fn remove_old(
         return Ok(Vec::new());
     }
     // One that a stopped container still refers to cannot go yet; the next deployment tries again.
-    tools.docker(&["volume", "rm"]).names(&old).output().await?;
+    volumes::remove(tools, &old).await?;
     let left = engine::volumes(tools, &format!("{PROJECT}={project}")).await?;
     Ok(left.into_iter().map(|volume| volume.name).filter(|name| old.contains(name)).collect())
 }
@@ -178,9 +165,8 @@ pub struct HeldFile {
 /// The files of the volume that a container mounts at `/run/secrets`, whether it runs or not. `None` when the engine does not
 /// hand them out.
 pub async fn held(tools: &Tools, container: &str) -> Result<Option<Vec<HeldFile>>> {
-    let place = format!("{container}:{}", super::override_file::TARGET);
-    let copied = tools.docker(&["cp"]).names([place.as_str(), "-"]).output().await?;
-    Ok(if copied.success { read_archive(&copied.stdout) } else { None })
+    let copied = containers::get(tools, container, TARGET).await?;
+    Ok(if copied.is_success() { read_archive(&copied.body) } else { None })
 }
 
 /// What the digest of [`SUM`] covers.
@@ -198,7 +184,7 @@ pub fn sum_of<'f>(files: impl Iterator<Item = (&'f str, u32, u32, u32, &'f Secre
     content
 }
 
-/// The files of an archive of `/run/secrets`, as `docker cp` makes one: with the directory's own name before theirs.
+/// The files of an archive of `/run/secrets`, as the engine makes one: with the directory's own name before theirs.
 fn read_archive(bytes: &[u8]) -> Option<Vec<HeldFile>> {
     let mut archive = tar::Archive::new(bytes);
     let mut files = Vec::new();
@@ -224,7 +210,7 @@ fn read_archive(bytes: &[u8]) -> Option<Vec<HeldFile>> {
     Some(files)
 }
 
-/// The files as a tar archive that carries owners and modes, as `docker cp -` takes it.
+/// The files as a tar archive that carries owners and modes, as the engine takes it.
 fn archive(files: &[VolumeFile]) -> Result<Zeroizing<Vec<u8>>> {
     // Room for all at once: a buffer that grows would leave copies of the values behind.
     let room: usize = files.iter().map(|file| file.value.expose().len() + 2048).sum();

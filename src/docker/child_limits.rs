@@ -1,4 +1,4 @@
-//! What a program that answers a question may take: time without a sign of life, and memory.
+//! What a program or an engine that answers a question may take: time without a sign of life, room, and memory.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -10,6 +10,10 @@ use tokio::time::Instant;
 /// How long a program whose answer is awaited may neither read nor print anything: an engine that hangs, or a project
 /// that Docker Compose would work on for hours.
 pub(super) const MOST_SILENCE: Duration = Duration::from_mins(2);
+
+/// The most that a program may print, or the engine may answer, where all of it is taken in: a project of hundreds of services
+/// fits many times.
+pub(super) const MOST_OUTPUT: usize = 64 * 1024 * 1024;
 
 /// The most memory (bytes) that Docker Compose may take to read a project; real ones need a twentieth of it. A few lines
 /// can ask for more than a machine has, since variables and anchors multiply.

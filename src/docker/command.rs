@@ -15,7 +15,8 @@ use tokio::process::{Child, Command};
 use tokio_util::io::{InspectReader, InspectWriter};
 use zeroize::Zeroizing;
 
-use super::child_limits::{MOST_MEMORY, MOST_SILENCE, Moves, is_out_of_memory, limit_memory};
+use super::api::Link;
+use super::child_limits::{MOST_MEMORY, MOST_OUTPUT, MOST_SILENCE, Moves, is_out_of_memory, limit_memory};
 use super::placeholder;
 use super::said::{Said, unset_variables};
 use crate::arguments::Arguments;
@@ -28,9 +29,6 @@ use crate::sensitive::ChildVariables;
 /// How long a child may take to end after SIGTERM. The runner kills the action 10 s after its SIGINT (7.5 s to SIGTERM,
 /// 2.5 s to the end of all), so that we must be done in less than 7 s.
 const GRACE: Duration = Duration::from_secs(5);
-
-/// The most that a program may print where all of it is taken in: a project of hundreds of services fits many times.
-const MOST_OUTPUT: usize = 64 * 1024 * 1024;
 
 /// What is kept of a program's messages.
 const MOST_ERRORS: usize = 1024 * 1024;
@@ -50,6 +48,7 @@ pub struct Tools {
     environment: BTreeMap<OsString, OsString>,
     console: Arc<Console>,
     interrupt: Interrupt,
+    link: Arc<Link>,
 }
 
 /// What a program reads on its standard input; it may hold values.
@@ -86,7 +85,7 @@ impl Tools {
     pub fn new(variables: ChildVariables, console: Arc<Console>, interrupt: Interrupt) -> Self {
         let environment = variables.into_map();
         let compose = find_compose(&environment);
-        Self { compose, environment, console, interrupt }
+        Self { compose, environment, console, interrupt, link: Arc::default() }
     }
 
     /// The same programs with one more variable, e.g. a private `DOCKER_CONFIG`.
@@ -104,6 +103,8 @@ impl Tools {
         }
         let mut host = OsString::from("unix://");
         host.push(socket);
+        // What is known of another engine does not hold for this one.
+        self.link = Arc::default();
         self.with_variable("DOCKER_HOST", &host)
     }
 
@@ -122,6 +123,18 @@ impl Tools {
     pub fn socket(&self) -> PathBuf {
         let host = self.variable("DOCKER_HOST").and_then(OsStr::to_str);
         host.and_then(|host| host.strip_prefix("unix://")).unwrap_or("/var/run/docker.sock").into()
+    }
+
+    pub(super) fn link(&self) -> &Link {
+        &self.link
+    }
+
+    pub(super) fn interrupt(&self) -> &Interrupt {
+        &self.interrupt
+    }
+
+    pub(super) fn console(&self) -> &Console {
+        &self.console
     }
 
     /// A call of `docker`, which begins with these words.
@@ -280,6 +293,11 @@ impl Call {
         let tail = foreign.finish();
         let status = child.wait().await.map_err(|error| cannot_run(&error))?;
         Ok(Some((status.success(), tail)))
+    }
+
+    /// Starts the program and leaves its pipes to the caller; it ends when it is dropped.
+    pub(super) fn begin(self) -> Result<Child> {
+        self.start().map(|(child, ..)| child)
     }
 
     fn start(self) -> Result<(Child, Option<Input>, Tools)> {

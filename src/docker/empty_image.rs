@@ -3,7 +3,9 @@
 
 use zeroize::Zeroizing;
 
-use super::command::{Output, Tools};
+use super::api::{Answer, Request};
+use super::command::Tools;
+use super::containers::{self, NeverStarted};
 use super::engine;
 use crate::delivery::volume::REVISION;
 use crate::error::{Code, Error, Result};
@@ -13,23 +15,17 @@ pub const NAME: &str = "claude-secrets-empty:1";
 /// Other projects that go may remove it between our making it and our using it.
 const ATTEMPTS: u32 = 5;
 
-/// Creates a container of it, with these options of `docker create`. The image is made when the engine does not have it. A
-/// status other than 0 is no error here.
-pub async fn create(tools: &Tools, options: &[(&'static str, &str)]) -> Result<Output> {
+/// Creates a container of it. The image is made when the engine does not have it. A failure is no error here.
+pub async fn create(tools: &Tools, new: &NeverStarted<'_>) -> Result<Answer> {
     let mut attempt = 1;
     loop {
-        // Never started; an image without a command needs one all the same.
-        let words =
-            &["create", "--network=none", "--pull=never", "--entrypoint=/claude-secrets-never-started"];
-        let call = tools.docker(words);
-        let call = options.iter().fold(call, |call, (option, value)| call.option(option, value));
-        let made = call.names([NAME]).output().await?;
-        if made.success || attempt == ATTEMPTS {
+        let made = containers::create(tools, NAME, new).await?;
+        if made.is_success() || attempt == ATTEMPTS {
             return Ok(made);
         }
         if !is_there(tools).await? {
             import(tools).await?;
-        } else if !made.stderr.contains(NAME) {
+        } else if !made.message.contains(NAME) {
             // Something else is wrong. An error of the image is over: another run has made it since.
             return Ok(made);
         }
@@ -41,24 +37,25 @@ pub async fn create(tools: &Tools, options: &[(&'static str, &str)]) -> Result<O
 pub async fn remove_with_the_last_project(tools: &Tools) -> Result<()> {
     if engine::with_label(tools, REVISION).await?.is_empty() {
         // The engine refuses while a container is made of it.
-        tools.docker(&["image", "rm"]).names([NAME]).output().await?;
+        Request::delete(&["images", NAME]).send(tools).await?;
     }
     Ok(())
 }
 
 async fn is_there(tools: &Tools) -> Result<bool> {
-    Ok(tools.docker(&["image", "inspect", "--format={{.Id}}"]).names([NAME]).output().await?.success)
+    Ok(Request::get(&["images", NAME, "json"]).send(tools).await?.is_success())
 }
 
 async fn import(tools: &Tools) -> Result<()> {
+    const DOING: &str = "cannot make the empty image that locks and volumes are made with";
     let fault = |_| Error::new(Code::Internal, "the archive of the empty image could not be made");
     let archive = tar::Builder::new(Vec::new()).into_inner().map_err(fault)?;
-    tools
-        .docker(&["import"])
-        .names(["-", NAME])
-        .input(Zeroizing::new(archive))
-        .output()
-        .await?
-        .or_fail(Code::DeliveryFailed, "cannot make the empty image that locks and volumes are made with")?;
-    Ok(())
+    let request = Request::post(&["images", "create"]).query("fromSrc", "-").query("repo", NAME);
+    let answer = request.archive(Zeroizing::new(archive)).send(tools).await?;
+    answer.or_fail(Code::DeliveryFailed, DOING)?;
+    // What goes wrong on the way is in the answer's text; what counts is that the image is there.
+    if is_there(tools).await? {
+        return Ok(());
+    }
+    Err(Error::new(Code::DeliveryFailed, format!("{DOING}: the engine has no image afterwards")))
 }

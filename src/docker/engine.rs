@@ -1,17 +1,15 @@
 //! What the Docker Engine knows: its version, the project's containers, images and volumes.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::api::{self, Request, numbers};
+pub use super::api::{endpoint, unreachable};
 use super::command::Tools;
 use crate::error::{Code, Error, Result};
-use crate::files::{self, LARGEST_SETTINGS};
 
-/// The oldest Engine API that is supported: Docker 20.10.
-const OLDEST_API: (u32, u32) = (1, 41);
 /// The oldest Compose: `!override` and `!reset` work as documented since v2.24.
 const OLDEST_COMPOSE: (u32, u32) = (2, 24);
 
@@ -61,6 +59,18 @@ pub struct Volume {
     pub labels: BTreeMap<String, String>,
     /// When it was made, as the engine writes it (RFC 3339).
     pub created: String,
+}
+
+impl Volume {
+    fn from(told: &Value) -> Option<Self> {
+        let labels = told.get("Labels").and_then(Value::as_object).into_iter().flatten();
+        let text = |(name, text): (&String, &Value)| Some((name.clone(), text.as_str()?.to_owned()));
+        Some(Self {
+            name: told.get("Name")?.as_str()?.to_owned(),
+            labels: labels.filter_map(text).collect(),
+            created: told.get("CreatedAt").and_then(Value::as_str).unwrap_or_default().to_owned(),
+        })
+    }
 }
 
 impl Container {
@@ -140,53 +150,9 @@ pub async fn check_versions(tools: &Tools) -> Result<String> {
     compose
 }
 
-/// Where the engine is that Docker's programs speak to: `DOCKER_HOST`, else what the chosen context says; `None` for the
-/// default socket.
-pub async fn endpoint(tools: &Tools) -> Result<Option<String>> {
-    let variable = |name: &str| tools.variable(name).and_then(|text| text.to_str()).map(str::to_owned);
-    if let Some(host) = variable("DOCKER_HOST") {
-        return Ok(Some(host));
-    }
-    let directory = variable("DOCKER_CONFIG").or_else(|| Some(format!("{}/.docker", variable("HOME")?)));
-    let settings = directory.map(|directory| PathBuf::from(directory).join("config.json"));
-    let settings = settings.and_then(|path| files::read(&path, LARGEST_SETTINGS).ok());
-    let settings: Option<Value> =
-        settings.and_then(|contents| serde_json::from_slice(contents.value.expose()).ok());
-    let chosen = variable("DOCKER_CONTEXT")
-        .or_else(|| Some(settings?.get("currentContext")?.as_str()?.to_owned()))
-        .filter(|context| !context.is_empty() && context != "default");
-    let Some(context) = chosen else { return Ok(None) };
-    let answer = tools
-        .docker(&["context", "inspect", "--format={{.Endpoints.docker.Host}}"])
-        .names([&context])
-        .output()
-        .await?;
-    if answer.success {
-        return Ok(Some(answer.text().trim().to_owned()));
-    }
-    Err(Error::new(
-        Code::EngineUnreachable,
-        format!("the Docker context {context} cannot be read: {}", answer.stderr),
-    )
-    .hint("`docker context ls` shows the contexts; `DOCKER_CONTEXT` chooses one."))
-}
-
 /// Checks that the engine answers and speaks API 1.41 or newer.
 pub async fn check_engine(tools: &Tools) -> Result<()> {
-    let answer = tools.docker(&["version", "--format={{json .Server}}"]).output().await?;
-    let server = answer.json().filter(|server| !server.is_null());
-    let Some(server) = server else {
-        return Err(unreachable(&answer.stderr));
-    };
-    let version = server.get("ApiVersion").and_then(Value::as_str).unwrap_or_default();
-    match numbers(version) {
-        Some(found) if found >= OLDEST_API => Ok(()),
-        _ => Err(Error::new(
-            Code::EngineTooOld,
-            format!("the Docker Engine speaks API {version}, 1.41 or newer is needed"),
-        )
-        .hint("Update the Docker Engine to 20.10 or newer: https://docs.docker.com/engine/install/")),
-    }
+    api::check(tools).await
 }
 
 /// Checks that Compose answers and is v2.24 or newer, and returns its version.
@@ -245,76 +211,56 @@ pub async fn with_label(tools: &Tools, label: &str) -> Result<Vec<Container>> {
 /// Ids of all containers with a label, with the name of the image that each was made from (an id, when the name has moved
 /// on to another image).
 async fn list(tools: &Tools, label: &str) -> Result<Vec<(String, String)>> {
-    let listed = tools
-        .docker(&["ps", "--all", "--no-trunc", "--format={{.ID}} {{.Image}}"])
-        .option("--filter", format!("label={label}"))
-        .output()
-        .await?;
-    if !listed.success {
-        return Err(unreachable(&listed.stderr));
-    }
-    let pair = |line: &str| line.split_once(' ').map(|(id, image)| (id.to_owned(), image.to_owned()));
-    Ok(listed.text().lines().filter_map(pair).collect())
+    let request = Request::get(&["containers", "json"]).query("all", "true");
+    let listed = request.query("filters", &with(label)).send(tools).await?.found()?;
+    let text = |one: &Value, key: &str| Some(one.get(key)?.as_str()?.to_owned());
+    let list = listed.as_ref().and_then(Value::as_array).into_iter().flatten();
+    Ok(list.filter_map(|one| Some((text(one, "Id")?, text(one, "Image")?))).collect())
+}
+
+/// Ids of the containers that run.
+pub async fn running(tools: &Tools) -> Result<Vec<String>> {
+    let listed = Request::get(&["containers", "json"]).send(tools).await?.found()?;
+    let list = listed.as_ref().and_then(Value::as_array).into_iter().flatten();
+    Ok(list.filter_map(|one| Some(one.get("Id")?.as_str()?.to_owned())).collect())
+}
+
+/// The engine's filter for what has a label (`name` or `name=value`).
+fn with(label: &str) -> String {
+    serde_json::json!({ "label": [label] }).to_string()
 }
 
 /// The containers with these ids or names; those that are gone are left out.
 pub async fn inspect(tools: &Tools, ids: &[String]) -> Result<Vec<Container>> {
-    if ids.is_empty() {
-        return Ok(Vec::new());
-    }
-    let answer = tools.docker(&["container", "inspect"]).names(ids).output().await?;
-    let Some(Value::Array(list)) = answer.json() else {
-        return Err(unreachable(&answer.stderr));
-    };
-    Ok(list.into_iter().filter_map(Container::from).collect())
+    let questions = ids
+        .iter()
+        .map(|id| async move { Request::get(&["containers", id, "json"]).send(tools).await?.found() });
+    Ok(api::each(questions).await?.into_iter().flatten().filter_map(Container::from).collect())
 }
 
 /// The volumes with a label (`name` or `name=value`).
 pub async fn volumes(tools: &Tools, label: &str) -> Result<Vec<Volume>> {
-    let filter = format!("label={label}");
-    let answer = tools.docker(&["volume", "ls", "--quiet"]).option("--filter", &filter).output().await?;
-    let names: Vec<String> = answer
-        .or_fail(Code::DeliveryFailed, "cannot list volumes")?
-        .text()
-        .lines()
-        .map(str::to_owned)
-        .collect();
-    volumes_named(tools, &names).await
+    let answer = Request::get(&["volumes"]).query("filters", &with(label)).send(tools).await?;
+    let told = answer.or_fail(Code::DeliveryFailed, "cannot list volumes")?.found()?;
+    let list = told.as_ref().and_then(|told| told.get("Volumes")?.as_array());
+    Ok(list.into_iter().flatten().filter_map(Volume::from).collect())
 }
 
 /// The volumes of these names; those that are not there are left out.
 pub async fn volumes_named(tools: &Tools, names: &[String]) -> Result<Vec<Volume>> {
-    if names.is_empty() {
-        return Ok(Vec::new());
-    }
-    let answer = tools.docker(&["volume", "inspect"]).names(names).output().await?;
-    let Some(Value::Array(list)) = answer.json() else {
-        return Err(Error::new(Code::DeliveryFailed, format!("cannot inspect volumes: {}", answer.stderr)));
-    };
-    Ok(list
-        .iter()
-        .filter_map(|volume| {
-            let labels = volume.get("Labels").and_then(Value::as_object);
-            Some(Volume {
-                name: volume.get("Name")?.as_str()?.to_owned(),
-                labels: labels
-                    .into_iter()
-                    .flatten()
-                    .filter_map(|(name, text)| Some((name.clone(), text.as_str()?.to_owned())))
-                    .collect(),
-                created: volume.get("CreatedAt").and_then(Value::as_str).unwrap_or_default().to_owned(),
-            })
-        })
-        .collect())
+    let questions = names.iter().map(|name| volume(tools, name));
+    Ok(api::each(questions).await?.iter().flatten().filter_map(Volume::from).collect())
+}
+
+/// What the engine says of a volume; `None` when there is none of this name.
+pub async fn volume(tools: &Tools, name: &str) -> Result<Option<Value>> {
+    Request::get(&["volumes", name]).send(tools).await?.found()
 }
 
 /// The architecture of the engine's machine, in Go's words (`amd64`).
 pub async fn architecture(tools: &Tools) -> Result<String> {
-    let answer = tools.docker(&["version", "--format={{.Server.Arch}}"]).output().await?;
-    if !answer.success {
-        return Err(unreachable(&answer.stderr));
-    }
-    Ok(answer.text().trim().to_owned())
+    let version = api::version(tools).await?;
+    Ok(version.get("Arch").and_then(Value::as_str).unwrap_or_default().to_owned())
 }
 
 /// The architecture that this program is for, in the same words.
@@ -326,13 +272,17 @@ pub fn own_architecture() -> &'static str {
     }
 }
 
+/// What the engine says of its machine (`docker info`).
+pub async fn info(tools: &Tools) -> Result<Value> {
+    let told = Request::get(&["info"]).send(tools).await?.found()?;
+    told.ok_or_else(|| unreachable("it says nothing of itself"))
+}
+
 /// Where the engine keeps its data (`DockerRootDir`), on its machine.
 pub async fn data_directory(tools: &Tools) -> Result<String> {
-    let answer = tools.docker(&["info", "--format={{.DockerRootDir}}"]).output().await?;
-    match answer.text().trim() {
-        path if answer.success && path.starts_with('/') => Ok(path.to_owned()),
-        _ => Err(unreachable(&answer.stderr)),
-    }
+    let info = info(tools).await?;
+    let path = info.get("DockerRootDir").and_then(Value::as_str).filter(|path| path.starts_with('/'));
+    path.map(str::to_owned).ok_or_else(|| unreachable("it does not say where its data is"))
 }
 
 /// What an image says of itself. It has no `Debug`: its variables may hold anything.
@@ -352,33 +302,15 @@ pub struct Image {
     pub shell: Vec<String>,
     /// The whole answer.
     pub raw: Arc<Value>,
-    pub(crate) names: Vec<String>,
 }
 
 /// The images of these names that are there, by name.
 pub async fn images(tools: &Tools, names: &[String]) -> Result<BTreeMap<String, Image>> {
-    if names.is_empty() {
-        return Ok(BTreeMap::new());
-    }
-    let answer = tools.docker(&["image", "inspect"]).names(names).output().await?;
-    let Some(Value::Array(list)) = answer.json() else {
-        return Err(unreachable(&answer.stderr));
-    };
-    let found: Vec<Image> = list.into_iter().filter_map(image).collect();
-    // The answer is in the order asked, so that it is complete when it is as long; else names tell which are missing.
-    if found.len() == names.len() {
-        return Ok(names.iter().cloned().zip(found).collect());
-    }
-    Ok(names
+    let questions = names
         .iter()
-        .filter_map(|name| {
-            let wanted = canonical(name);
-            let found = found
-                .iter()
-                .find(|image| image.id == *name || image.names.iter().any(|n| canonical(n) == wanted));
-            Some((name.clone(), found?.clone()))
-        })
-        .collect())
+        .map(|name| async move { Request::get(&["images", name, "json"]).send(tools).await?.found() });
+    let found = names.iter().zip(api::each(questions).await?);
+    Ok(found.filter_map(|(name, raw)| Some((name.clone(), image(raw?)?))).collect())
 }
 
 fn image(raw: Value) -> Option<Image> {
@@ -393,35 +325,8 @@ fn image(raw: Value) -> Option<Image> {
         command: list("/Config/Cmd"),
         healthcheck: list("/Config/Healthcheck/Test"),
         shell: list("/Config/Shell"),
-        names: [list("/RepoTags"), list("/RepoDigests")].concat(),
         raw: Arc::new(raw),
     })
-}
-
-/// An image name with what `docker` leaves out: no default registry and library, and a tag.
-fn canonical(name: &str) -> String {
-    let name = name.strip_prefix("docker.io/").unwrap_or(name);
-    let name = name.strip_prefix("library/").unwrap_or(name);
-    // `name:tag@digest` is looked up by its digest.
-    if let Some((before, digest)) = name.split_once('@') {
-        let untagged =
-            before.rsplit_once(':').filter(|(_, tag)| !tag.contains('/')).map_or(before, |(n, _)| n);
-        return format!("{untagged}@{digest}");
-    }
-    let last = name.rsplit('/').next().unwrap_or(name);
-    if last.contains(':') { name.to_owned() } else { format!("{name}:latest") }
-}
-
-/// The error for an engine that does not answer, by what the client said.
-pub fn unreachable(stderr: &str) -> Error {
-    Error::new(Code::EngineUnreachable, format!("the Docker Engine does not answer: {stderr}")).hint(
-        "Is the engine running, and may this user use its socket? `docker version` on the runner's host tells.",
-    )
-}
-
-fn numbers(version: &str) -> Option<(u32, u32)> {
-    let mut parts = version.trim_start_matches('v').split(['.', '-', '+']);
-    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }
 
 #[cfg(test)]
@@ -430,20 +335,8 @@ mod tests {
 
     #[test]
     fn versions_are_compared_as_numbers() {
-        assert!(numbers("1.41") >= Some(OLDEST_API) && numbers("1.9") < Some(OLDEST_API));
         assert!(numbers("v2.40.3") > Some(OLDEST_COMPOSE) && numbers("2.9.0") < Some(OLDEST_COMPOSE));
         assert!(numbers("5.5.0") > Some(OLDEST_COMPOSE));
         assert_eq!(numbers("dev"), None);
-    }
-
-    #[test]
-    fn image_names_are_compared_as_docker_completes_them() {
-        for (a, b) in [
-            ("debian", "docker.io/library/debian:latest"),
-            ("ghcr.io:443/a/b", "ghcr.io:443/a/b:latest"),
-            ("a/b:1@sha256:00", "a/b@sha256:00"),
-        ] {
-            assert_eq!(canonical(a), canonical(b));
-        }
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::command::Tools;
+use super::containers;
 use super::engine::{self, Container};
 use super::readers::{Readers, Seen};
 pub use super::watched::restarts;
@@ -138,9 +139,11 @@ async fn last_lines(
     };
     console.group(&format!("last lines of {}", container.name));
     // By the engine's own clock: a log driver that keeps lines by name may have some of a container before this one.
-    tools.docker(&["logs", "--tail=20"]).option("--since", made).names([&container.id]).stream().await?;
+    let mut foreign = console.foreign();
+    let shown = containers::show_log(tools, container, Some(made), &mut foreign).await;
+    foreign.finish();
     console.end_group();
-    Ok(())
+    shown
 }
 
 async fn failure(

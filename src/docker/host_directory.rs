@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::command::Tools;
+use super::containers::{self, Mount, NeverStarted};
 use super::empty_image;
 use crate::error::{Code, Error, Result};
 use crate::secret::SecretValue;
@@ -14,23 +15,21 @@ use crate::secret::SecretValue;
 /// [`Code::SourceFailed`], also when the host has no such directory.
 pub async fn read(tools: &Tools, image: &str, directory: &Path) -> Result<BTreeMap<String, SecretValue>> {
     let failed = format!("cannot read {} of the Docker host", directory.display());
-    let source = directory.to_str().filter(|path| !path.contains(',')).ok_or_else(|| {
-        Error::new(Code::SourceFailed, format!("{failed}: its name holds a comma or is not UTF-8"))
-    })?;
-    let mount = format!("type=bind,source={source},target=/read,readonly");
+    let path = directory
+        .to_str()
+        .ok_or_else(|| Error::new(Code::SourceFailed, format!("{failed}: its name is not UTF-8")))?;
+    let new = NeverStarted { mount: Some(Mount::Directory { path, at: "/read" }), ..NeverStarted::default() };
     let created = if image == empty_image::NAME {
-        empty_image::create(tools, &[("--mount", &mount)]).await?
+        empty_image::create(tools, &new).await?
     } else {
-        let call = tools.docker(&["create", "--network=none", "--pull=never", "--entrypoint=/never-started"]);
-        call.option("--mount", mount).names([image]).output().await?
+        containers::create(tools, image, &new).await?
     };
-    let created = created.or_fail(Code::SourceFailed, &failed)?;
-    let id = created.text().trim().to_owned();
-    let copied = tools.docker(&["cp"]).names([&format!("{id}:/read/."), "-"]).output().await;
-    tools.uninterrupted().docker(&["rm", "--volumes"]).names([&id]).output().await?;
+    let id = created.or_fail(Code::SourceFailed, &failed)?.id()?;
+    let copied = containers::get(tools, &id, "/read/.").await;
+    containers::remove(&tools.uninterrupted(), &id).await?;
     let archive = copied?.or_fail(Code::SourceFailed, &failed)?;
     let mut files = BTreeMap::new();
-    let mut entries = tar::Archive::new(&archive.stdout[..]);
+    let mut entries = tar::Archive::new(&archive.body[..]);
     let broken = |_| Error::new(Code::SourceFailed, format!("{failed}: the engine's archive is broken"));
     for entry in entries.entries().map_err(broken)? {
         let mut entry = entry.map_err(broken)?;
@@ -41,7 +40,7 @@ pub async fn read(tools: &Tools, image: &str, directory: &Path) -> Result<BTreeM
             continue;
         };
         // What the header says need not be so.
-        let room = usize::try_from(entry.size()).unwrap_or(usize::MAX).min(archive.stdout.len());
+        let room = usize::try_from(entry.size()).unwrap_or(usize::MAX).min(archive.body.len());
         let mut value = Vec::with_capacity(room);
         std::io::Read::read_to_end(&mut entry, &mut value).map_err(broken)?;
         files.insert(name, SecretValue::new(value));

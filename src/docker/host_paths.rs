@@ -263,12 +263,7 @@ impl Traces {
                 return Ok(Some(container));
             }
         }
-        let running = tools.docker(&["ps", "--quiet", "--no-trunc"]).output().await?;
-        if !running.success {
-            return Err(engine::unreachable(&running.stderr));
-        }
-        let ids: Vec<String> = running.text().lines().map(str::to_owned).collect();
-        let all = engine::inspect(tools, &ids).await?;
+        let all = engine::inspect(tools, &engine::running(tools).await?).await?;
         let mut mine = all.into_iter().filter(|container| self.is_me(container));
         // Two that look alike: better none than the wrong one.
         match (mine.next(), mine.next()) {

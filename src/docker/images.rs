@@ -1,11 +1,14 @@
 //! Images: there before anything is changed, and known by the user that they run as.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::path::PathBuf;
 
 use tempfile::TempDir;
 
 use super::command::Tools;
+use super::containers::{self, NeverStarted};
 use super::engine::{self, Image};
 use super::project::{Project, With};
 use super::service::Service;
@@ -146,26 +149,32 @@ impl BuildSecrets {
 
 /// Who the image's `/etc/passwd` says a user is: `(uid, gid)`. `None` when there is no such file or user.
 pub async fn user_of(tools: &Tools, image: &str, user: &str) -> Result<Option<(u32, u32)>> {
-    let created = tools
-        .docker(&["create", "--network=none", "--pull=never", "--entrypoint=/claude-secrets-never-started"])
-        .names([image])
-        .output()
-        .await?
-        .or_fail(Code::DeliveryFailed, &format!("cannot look into the image {image}"))?;
-    let id = created.text().trim().to_owned();
-    let copied =
-        tools.docker(&["cp", "--follow-link"]).names([&format!("{id}:/etc/passwd"), "-"]).output().await;
-    tools.docker(&["rm", "--volumes"]).names([&id]).output().await?;
-    let copied = copied?;
-    if !copied.success {
-        return Ok(None);
+    let created = containers::create(tools, image, &NeverStarted::default()).await?;
+    let id = created.or_fail(Code::DeliveryFailed, &format!("cannot look into the image {image}"))?.id()?;
+    let text = text_of(tools, &id, "/etc/passwd").await;
+    containers::remove(&tools.uninterrupted(), &id).await?;
+    Ok(text?.and_then(|text| find_user(&text, user)))
+}
+
+/// The text of a file of a container; `None` when there is none. The engine hands out a link as a link.
+async fn text_of(tools: &Tools, id: &str, path: &str) -> Result<Option<String>> {
+    const MOST_LINKS: usize = 8;
+    let mut path = PathBuf::from(path);
+    for _ in 0..=MOST_LINKS {
+        let copied = containers::get(tools, id, &path.to_string_lossy()).await?;
+        if !copied.is_success() {
+            return Ok(None);
+        }
+        let mut archive = tar::Archive::new(&copied.body[..]);
+        let Some(mut entry) = archive.entries().ok().and_then(|mut all| all.next()?.ok()) else { break };
+        let Ok(Some(target)) = entry.link_name().map(|target| target.map(Cow::into_owned)) else {
+            let mut text = String::new();
+            return Ok(std::io::Read::read_to_string(&mut entry, &mut text).ok().map(|_| text));
+        };
+        path.pop();
+        path.push(target);
     }
-    let mut archive = tar::Archive::new(&copied.stdout[..]);
-    let mut text = String::new();
-    for mut entry in archive.entries().into_iter().flatten().flatten() {
-        let _ = std::io::Read::read_to_string(&mut entry, &mut text);
-    }
-    Ok(find_user(&text, user))
+    Ok(None)
 }
 
 /// passwd(5): name, password, uid, gid, …

@@ -1,15 +1,13 @@
-//! What the proof asks the engine: networks, volumes, the layers of images and the processes of containers. On the socket of
-//! an engine of this machine, else by `docker`.
+//! What the proof asks the engine: networks, volumes, the layers of images and the processes of containers.
 
 use std::collections::BTreeSet;
 
-use futures_util::future::join_all;
 use serde_json::Value;
 
+use super::api::{self, Request};
 use super::command::Tools;
-use super::engine::unreachable;
-use super::socket::{Answer, Socket};
-use crate::error::{Code, Error, Result};
+use super::containers;
+use crate::error::Result;
 
 /// The kinds of things that containers use and that are inspected by name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -20,54 +18,24 @@ pub enum Used {
     Volume,
 }
 
-/// What the engine says of these networks or volumes; those that are not there are left out. Without a socket, or without
-/// an answer from it, one call of `docker` asks for all.
-pub async fn inspect_used(
-    tools: &Tools,
-    socket: Option<&Socket>,
-    kind: Used,
-    names: &BTreeSet<String>,
-) -> Result<Vec<Value>> {
-    if names.is_empty() {
-        return Ok(Vec::new());
-    }
-    let (word, place) = match kind {
-        Used::Network => ("network", "networks"),
-        Used::Volume => ("volume", "volumes"),
+/// What the engine says of these networks or volumes; those that are not there are left out.
+pub async fn inspect_used(tools: &Tools, kind: Used, names: &BTreeSet<String>) -> Result<Vec<Value>> {
+    let place = match kind {
+        Used::Network => "networks",
+        Used::Volume => "volumes",
     };
-    if let Some(socket) = socket {
-        let answers = join_all(names.iter().map(|name| socket.get(place, name, ""))).await;
-        if let Some(answers) = answers.into_iter().collect::<Option<Vec<_>>>() {
-            let found = answers.into_iter().filter_map(|answer| match answer {
-                Answer::Found(value) => Some(value),
-                Answer::Absent => None,
-            });
-            return Ok(found.collect());
-        }
-    }
-    let answer = tools.docker(&[word, "inspect"]).names(names).output().await?;
-    match answer.json() {
-        Some(Value::Array(list)) => Ok(list),
-        _ => Err(unreachable(&answer.stderr)),
-    }
+    let questions =
+        names.iter().map(|name| async move { Request::get(&[place, name]).send(tools).await?.found() });
+    Ok(api::each(questions).await?.into_iter().flatten().collect())
 }
 
 /// What the engine says of the layers of an image, by the image's id.
-pub async fn history(tools: &Tools, socket: Option<&Socket>, image: &str) -> Result<Vec<Value>> {
-    if let Some(socket) = socket
-        && let Some(Answer::Found(Value::Array(layers))) = socket.get("images", image, "/history").await
-    {
-        return Ok(layers);
+pub async fn history(tools: &Tools, image: &str) -> Result<Vec<Value>> {
+    let told = Request::get(&["images", image, "history"]).send(tools).await?.found()?;
+    match told {
+        Some(Value::Array(layers)) => Ok(layers),
+        _ => Err(api::unreachable(&format!("it does not tell the layers of {image}"))),
     }
-    let answer =
-        tools.docker(&["history", "--no-trunc", "--format={{json .}}"]).names([image]).output().await?;
-    if !answer.success {
-        return Err(unreachable(&answer.stderr));
-    }
-    let layers = serde_json::Deserializer::from_slice(&answer.stdout).into_iter::<Value>();
-    layers.collect::<std::result::Result<_, _>>().map_err(|_| {
-        Error::new(Code::Internal, format!("`docker history` of {image} printed something that is no JSON"))
-    })
 }
 
 /// A process of a container, as the Docker host sees it.
@@ -87,25 +55,9 @@ pub struct Process {
 
 /// The processes of a container. `None` when the container does not run any more, or when the Docker host has no `ps` that
 /// tells users by number.
-pub async fn processes(
-    tools: &Tools,
-    socket: Option<&Socket>,
-    container: &str,
-) -> Result<Option<Vec<Process>>> {
-    const COLUMNS: &str = "pid,ppid,euid,egid,supgid";
-    if let Some(socket) = socket
-        && let Some(Answer::Found(answer)) =
-            socket.get("containers", container, &format!("/top?ps_args=-eo%20{COLUMNS}")).await
-    {
-        let rows = answer.get("Processes").and_then(Value::as_array).into_iter().flatten();
-        let line = |row: &Value| {
-            let words = row.as_array().into_iter().flatten().filter_map(Value::as_str);
-            process(&words.collect::<Vec<_>>().join(" "))
-        };
-        return Ok(rows.map(line).collect());
-    }
-    let answer = tools.docker(&["top"]).names([container, "-eo", COLUMNS]).output().await?;
-    Ok(answer.success.then(|| answer.text().lines().skip(1).map(process).collect()).flatten())
+pub async fn processes(tools: &Tools, container: &str) -> Result<Option<Vec<Process>>> {
+    let rows = containers::processes(tools, container, "pid,ppid,euid,egid,supgid").await?;
+    Ok(rows.and_then(|rows| rows.iter().map(|row| process(&row.join(" "))).collect()))
 }
 
 fn process(line: &str) -> Option<Process> {

@@ -3,10 +3,13 @@
 
 use std::time::Duration;
 
+use serde_json::json;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
+use super::api::Request;
 use super::command::Tools;
+use super::containers::{self, NeverStarted};
 use super::engine::Container;
 use super::{empty_image, engine};
 use crate::delivery::volume::PROJECT;
@@ -63,17 +66,21 @@ impl EngineLock {
         let start = Instant::now();
         let mut last = None;
         loop {
-            let (of, by) = (format!("{PROJECT}={project}"), format!("{HOLDER}={}", holder.label()));
-            let options = [("--name", name.as_str()), ("--label", &of), ("--label", &by)];
-            let made = empty_image::create(tools, &options).await?;
-            if made.success {
-                let id = made.text().trim().to_owned();
+            let holds = holder.label();
+            let lock = NeverStarted {
+                name: Some(&name),
+                labels: &[(PROJECT, project), (HOLDER, &holds)],
+                ..NeverStarted::default()
+            };
+            let made = empty_image::create(tools, &lock).await?;
+            if made.is_success() {
+                let id = made.id()?;
                 let beating = holder.beats().then(|| tokio::spawn(beat(tools.uninterrupted(), id.clone())));
                 return Ok(Self { id, beating });
             }
             let others = engine::inspect(tools, std::slice::from_ref(&name)).await?;
             let Some(other) = others.first() else {
-                if made.stderr.contains("is already in use") {
+                if made.message.contains("is already in use") {
                     // It was released between the two calls.
                     sleep(POLL).await;
                     continue;
@@ -86,7 +93,7 @@ impl EngineLock {
                 || theirs.ends_with(BEATS) && is_silent(other, &mut last)
             {
                 // By its id: a lock that someone else has taken meanwhile has another one.
-                tools.docker(&["rm", "--volumes"]).names([&other.id]).output().await?;
+                containers::remove(tools, &other.id).await?;
                 continue;
             }
             if start.elapsed() >= wait {
@@ -107,7 +114,7 @@ impl EngineLock {
             beating.abort();
         }
         // Left behind it is taken over by the next run, since its holder is gone.
-        let _ = tools.uninterrupted().docker(&["rm", "--volumes"]).names([&self.id]).output().await;
+        let _ = containers::remove(&tools.uninterrupted(), &self.id).await;
     }
 }
 
@@ -116,8 +123,8 @@ impl EngineLock {
 async fn beat(tools: Tools, id: String) {
     for number in 1_u32.. {
         sleep(BEAT).await;
-        let policy = format!("on-failure:{number}");
-        let _ = tools.docker(&["update"]).option("--restart", policy).names([&id]).output().await;
+        let policy = json!({ "RestartPolicy": { "Name": "on-failure", "MaximumRetryCount": number } });
+        let _ = Request::post(&["containers", &id, "update"]).json(&policy).send(&tools).await;
     }
 }
 
@@ -166,7 +173,6 @@ fn start_time(id: u32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[tokio::test(start_paused = true)]
     async fn a_holder_on_another_machine_is_gone_when_it_gives_no_sign() {

@@ -1,8 +1,10 @@
 //! The Docker side: programs, the engine, the project, its images, deployment and health, paths of the host.
 
+pub mod api;
 mod child_limits;
 pub mod command;
 mod container_names;
+pub mod containers;
 pub mod discovery;
 pub mod empty_image;
 pub mod engine;
@@ -26,6 +28,6 @@ pub mod read_by_compose;
 pub mod readers;
 pub mod said;
 pub mod service;
-pub mod socket;
 pub mod up;
+pub mod volumes;
 mod watched;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::command::Tools;
+use super::containers;
 use super::engine::{Container, Health, State};
 use crate::error::Result;
 
@@ -51,10 +52,9 @@ impl<'a> Seen<'a> {
             return Ok(());
         }
         self.looked.insert(container.id.clone(), Instant::now());
-        // ps(1) of the engine's machine; between two starts there is nothing to look at.
-        let answer = tools.docker(&["top"]).names([&container.id, "-eo", "uid,pid"]).output().await?;
-        if answer.success {
-            self.users.entry(container.id.clone()).or_default().extend(users(answer.text()));
+        // Between two starts there is nothing to look at.
+        if let Some(rows) = containers::processes(tools, &container.id, "uid,pid").await? {
+            self.users.entry(container.id.clone()).or_default().extend(users(&rows));
         }
         Ok(())
     }
@@ -73,8 +73,8 @@ impl<'a> Seen<'a> {
                 readers.entry(service, &user.to_string())
             )));
         }
-        let log = tools.docker(&["logs", "--tail=20"]).names([&container.id]).output().await?;
-        if is_denied(log.text()) || is_denied(&log.stderr) {
+        let log = containers::log(tools, container).await?.unwrap_or_default();
+        if is_denied(&String::from_utf8_lossy(&log)) {
             return Ok(Some(format!(
                 "Its log speaks of a secret file that it may not read; the user {reader} alone can. If its entry point gives \
                  up root, say who reads them (UID is the number of the user that it becomes), in claude-secrets.yml{}",
@@ -103,9 +103,9 @@ impl Reader {
     }
 }
 
-/// The numbers in the first column of what `docker top` prints.
-fn users(text: &str) -> impl Iterator<Item = u32> + '_ {
-    text.lines().skip(1).filter_map(|line| line.split_whitespace().next()?.parse().ok())
+/// The numbers in the first column of a table of processes.
+fn users(rows: &[Vec<String>]) -> impl Iterator<Item = u32> + '_ {
+    rows.iter().filter_map(|row| row.first()?.parse().ok())
 }
 
 /// Whether a program says that a secret may not be read (the words of strerror(3) in the C locale).
@@ -121,11 +121,9 @@ mod tests {
 
     #[test]
     fn users_are_read_from_the_table_of_processes() {
-        assert_eq!(
-            users("UID                 PID\n999                 22189\n0    1\n").collect::<Vec<_>>(),
-            [999, 0]
-        );
-        assert_eq!(users("").count(), 0);
+        let rows = [["999", "22189"], ["0", "1"], ["root", "2"]].map(|row| row.map(str::to_owned).to_vec());
+        assert_eq!(users(&rows).collect::<Vec<_>>(), [999, 0]);
+        assert_eq!(users(&[]).count(), 0);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::command::{Call, Tools};
+use super::containers;
 use super::engine::Container;
 use super::host_paths::HostPath;
 use super::project::{Project, With};
@@ -95,12 +96,10 @@ pub async fn remove_unfinished(tools: &Tools, containers: &[Container]) -> Resul
     if unfinished.is_empty() {
         return Ok(false);
     }
-    tools
-        .docker(&["rm", "--force"])
-        .names(unfinished)
-        .output()
-        .await?
-        .or_fail(Code::DeployFailed, "cannot remove what an earlier run left unfinished")?;
+    for id in unfinished {
+        let removed = containers::remove_of_service(tools, id).await?;
+        removed.or_fail(Code::DeployFailed, "cannot remove what an earlier run left unfinished")?;
+    }
     Ok(true)
 }
 
@@ -123,13 +122,10 @@ pub async fn remove_orphans(
     if orphans.is_empty() {
         return Ok(Vec::new());
     }
-    let ids = orphans.iter().map(|container| &container.id);
-    tools
-        .docker(&["rm", "--force"])
-        .names(ids)
-        .output()
-        .await?
-        .or_fail(Code::DeployFailed, "cannot remove the containers of services that are gone")?;
+    for orphan in &orphans {
+        let removed = containers::remove_of_service(tools, &orphan.id).await?;
+        removed.or_fail(Code::DeployFailed, "cannot remove the containers of services that are gone")?;
+    }
     Ok(orphans.iter().map(|container| container.name.clone()).collect())
 }
 

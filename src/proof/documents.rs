@@ -12,7 +12,6 @@ use crate::docker::command::Tools;
 use crate::docker::engine::{self, Container, Image};
 use crate::docker::inspection::{self, Used};
 use crate::docker::project::With;
-use crate::docker::socket::Socket;
 use crate::error::{Problem, Result};
 use crate::report::{Message, outputs, summary};
 use crate::search::places::Places;
@@ -36,16 +35,11 @@ pub(super) struct Searched {
     pub(super) warnings: Vec<Message>,
 }
 
-/// Asks everything at the same time: networks and volumes in one call each, the layers of each image, and Compose.
+/// Asks everything at the same time: networks, volumes, the layers of each image, and Compose.
 ///
 /// Every text of the merged model is one of the project's own model or of the override. So Compose need not merge them
 /// again, which takes longer than all the rest, as long as neither has a finding.
-pub(super) async fn ask(
-    tools: &Tools,
-    socket: Option<&Socket>,
-    search: &Search<'_>,
-    subject: &Subject<'_>,
-) -> Result<Answers> {
+pub(super) async fn ask(tools: &Tools, search: &Search<'_>, subject: &Subject<'_>) -> Result<Answers> {
     let model = subject.project.model.resolved();
     let all = || subject.containers.iter().chain(&subject.replaced).copied();
     let mut networks = named(model, "networks");
@@ -64,9 +58,9 @@ pub(super) async fn ask(
         })
     };
     let (networks, volumes, images, model) = tokio::try_join!(
-        inspection::inspect_used(tools, socket, Used::Network, &networks),
-        inspection::inspect_used(tools, socket, Used::Volume, &volumes),
-        images(tools, socket, subject),
+        inspection::inspect_used(tools, Used::Network, &networks),
+        inspection::inspect_used(tools, Used::Volume, &volumes),
+        images(tools, subject),
         merged,
     )?;
     Ok(Answers { networks, volumes, images, model })
@@ -226,11 +220,7 @@ fn volumes_of(container: &Container) -> Vec<String> {
 }
 
 /// The images of the services and of their containers, each once, with their layers.
-async fn images(
-    tools: &Tools,
-    socket: Option<&Socket>,
-    subject: &Subject<'_>,
-) -> Result<Vec<(String, Image, Vec<Value>)>> {
+async fn images(tools: &Tools, subject: &Subject<'_>) -> Result<Vec<(String, Image, Vec<Value>)>> {
     let mut by_id: BTreeMap<String, (String, Image)> = BTreeMap::new();
     for (name, image) in subject.images {
         by_id.entry(image.id.clone()).or_insert_with(|| (name.clone(), image.clone()));
@@ -242,7 +232,7 @@ async fn images(
     for (name, image) in engine::images(tools, &missing).await? {
         by_id.insert(image.id.clone(), (name, image));
     }
-    let layers = by_id.keys().map(|id| inspection::history(tools, socket, id));
+    let layers = by_id.keys().map(|id| inspection::history(tools, id));
     let layers = try_join_all(layers).await?;
     Ok(by_id.into_values().zip(layers).map(|((name, image), layers)| (name, image, layers)).collect())
 }

@@ -21,7 +21,6 @@ use crate::docker::host_paths::HostPath;
 use crate::docker::images::Images;
 use crate::docker::inspection;
 use crate::docker::project::Project;
-use crate::docker::socket::Socket;
 use crate::error::{Code, Error, Problem, Result};
 use crate::report::{Message, Report};
 
@@ -65,10 +64,7 @@ pub struct Proved {
 pub async fn prove(tools: &Tools, console: &Console, subject: &Subject<'_>) -> Result<Proved> {
     let secrets_in = |text: &str| console.secrets_in(text.as_bytes());
     let search = subject.project.search(&secrets_in);
-    let socket = Socket::of(tools).await;
-    let socket = socket.as_ref();
-    let (answers, readers) =
-        tokio::join!(ask(tools, socket, &search, subject), readers(tools, socket, subject));
+    let (answers, readers) = tokio::join!(ask(tools, &search, subject), readers(tools, subject));
     let (answers, readers) = (answers?, readers?);
     let mut searched = documents::search(&search, subject, &answers);
     let files = workspace::search(&subject.project.files.directory, &search);
@@ -154,14 +150,13 @@ struct Readers {
 }
 
 /// Asks for the processes of each running container that has restricted files.
-async fn readers(tools: &Tools, socket: Option<&Socket>, subject: &Subject<'_>) -> Result<Readers> {
+async fn readers(tools: &Tools, subject: &Subject<'_>) -> Result<Readers> {
     let none = Vec::new();
     let granted = |container: &Container| subject.granted.get(&container.service).unwrap_or(&none);
     let running = subject.containers.iter().copied().filter(|container| container.pid().is_some());
     let (asked, others): (Vec<&Container>, Vec<&Container>) =
         running.filter(|c| !granted(c).is_empty()).partition(|c| readers::are_restricted(granted(c)));
-    let answers =
-        join_all(asked.iter().map(|container| inspection::processes(tools, socket, &container.id))).await;
+    let answers = join_all(asked.iter().map(|container| inspection::processes(tools, &container.id))).await;
     let mut all = Readers::default();
     let mut read = others.len();
     for (container, processes) in asked.into_iter().zip(answers) {

@@ -6,6 +6,7 @@ use super::Release;
 use crate::delivery::volume::{self, PROJECT};
 use crate::docker::command::Tools;
 use crate::docker::engine::{self, Container, Volume};
+use crate::docker::volumes;
 use crate::error::{Code, Error, Result};
 
 /// Label of volumes with files of a release.
@@ -34,12 +35,7 @@ pub async fn create(tools: &Tools, project: &str, release: &Release) -> Result<V
         if let Some(volume) = there.iter().find(|volume| volume.name == *name) {
             check_data(volume, project, path)?;
         } else {
-            tools
-                .docker(&["volume", "create"])
-                .option("--label", format!("{STATE}={project}"))
-                .option("--label", format!("{STATE_PATH}={path}"))
-                .names([name])
-                .output()
+            volumes::create(tools, name, &[(STATE, project), (STATE_PATH, path)])
                 .await?
                 .or_fail(Code::DeliveryFailed, &format!("cannot create the volume {name}"))?;
             made.push(name.clone());
@@ -70,10 +66,7 @@ pub async fn remove_old(
 ) -> Result<()> {
     let all = engine::volumes(tools, &format!("{PROJECT}={project}")).await?;
     let old = old(&all, release, containers);
-    if !old.is_empty() {
-        tools.docker(&["volume", "rm"]).names(&old).output().await?;
-    }
-    Ok(())
+    volumes::remove(tools, &old).await
 }
 
 /// Those of a project's volumes that [`remove_old`] removes.
@@ -107,5 +100,5 @@ pub async fn states(tools: &Tools, project: &str) -> Result<Vec<String>> {
 
 /// Whether there is a volume of this name.
 pub(super) async fn is_there(tools: &Tools, name: &str) -> Result<bool> {
-    Ok(tools.docker(&["volume", "inspect", "--format={{.Name}}"]).names([name]).output().await?.success)
+    Ok(engine::volume(tools, name).await?.is_some())
 }

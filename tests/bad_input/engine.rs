@@ -4,7 +4,8 @@ use std::os::unix::net::UnixListener;
 use std::process::Command;
 
 use crate::case::{Refusal, again, refuses, running};
-use crate::scene::{Scene, is_root, path_with, write_script};
+use crate::scene::{Scene, is_root, write_script};
+use crate::support::between::Between;
 
 const KEY: &[&str] = &["--secrets", "KEY"];
 
@@ -32,18 +33,43 @@ fn an_engine_that_is_down_is_told_as_that() {
 #[test]
 fn an_engine_that_is_too_old_is_told_with_both_versions() {
     let scene = running();
-    let bin = scene.beside("bin");
-    let real = Command::new("sh").args(["-c", "command -v docker"]).output().unwrap();
-    let real = String::from_utf8(real.stdout).unwrap();
     let answer = r#"{"Platform":{"Name":""},"Version":"19.03.15","ApiVersion":"1.40"}"#;
-    write_script(
-        &bin.join("docker"),
-        &format!("[ \"$1\" = version ] && {{ echo '{answer}'; exit 0; }}\nexec {} \"$@\"", real.trim()),
-    );
+    let old = Between::at(&scene.beside("old.sock"), move |asked| {
+        asked.starts_with("GET /version ").then(|| (200, answer.to_owned()))
+    });
     let mut command = again(&scene, KEY);
-    command.env("PATH", path_with(&bin));
+    command.env("DOCKER_HOST", old.host());
     let wanted = Refusal { status: 6, code: "engine-too-old", names: &["1.40", "1.41"], fix: "20.10" };
     refuses(&scene, command, "the engine is too old", &wanted);
+}
+
+/// Whatever stands in for the engine, or goes wrong on the way to it, is one error.
+#[test]
+fn what_is_no_engine_is_told_as_that() {
+    let scene = running();
+    let listens = |name: &str, answer: (u16, &'static str)| {
+        Between::at(&scene.beside(name), move |_| Some((answer.0, answer.1.to_owned()))).host()
+    };
+    let page = listens("page.sock", (200, "<html>an inner page</html>"));
+    let gone = listens("gone.sock", (502, ""));
+    let short = r#"{"ApiVersion":"1.4"#;
+    let cut = listens("cut.sock", (200, short));
+    for (host, names) in [
+        (page.as_str(), &["page.sock is no Docker Engine"][..]),
+        (&gone, &["gone.sock is no Docker Engine"]),
+        (&cut, &["cut.sock is no Docker Engine"]),
+        ("tcp://127.0.0.1:1", &["tcp://127.0.0.1:1: connection refused"]),
+        ("far", &["names no engine"]),
+    ] {
+        let mut command = again(&scene, KEY);
+        command.env("DOCKER_HOST", host);
+        refuses(&scene, command, host, &Refusal { status: 6, code: "engine-unreachable", names, fix: "" });
+    }
+    let mut command = again(&scene, KEY);
+    command.env_remove("DOCKER_HOST").env("DOCKER_CONTEXT", "of-nobody");
+    let wanted =
+        Refusal { status: 6, code: "engine-unreachable", names: &["context of-nobody"], fix: "context ls" };
+    refuses(&scene, command, "a context that is not there", &wanted);
 }
 
 /// A run for which the machine's Compose plugin is put aside: in a mount name space of its own.

@@ -5,7 +5,8 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::scene::{PROGRAM, Scene, is_root, path_with, write_script};
+use crate::scene::{PROGRAM, Scene, is_root};
+use crate::support::between::Between;
 
 /// A user that is not root and needs no entry in any file.
 const SOMEBODY: u32 = 4242;
@@ -14,9 +15,11 @@ const SOMEBODY: u32 = 4242;
 fn the_running_program_leaves_no_core_and_its_memory_is_closed_to_others_of_its_user() {
     let scene = Scene::new("leaks");
     scene.compose("services:\n  web: { image: IMAGE }\n");
-    let ready = scene.beside("ready");
-    let fake = scene.beside("bin");
-    write_script(&fake.join("docker"), &format!("touch {}; exec sleep 30", ready.display()));
+    // An engine that never answers.
+    let hangs = Between::at(&scene.beside("hangs.sock"), |_| {
+        std::thread::sleep(Duration::from_secs(30));
+        None
+    });
     std::fs::set_permissions(scene.beside(""), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
     std::fs::set_permissions(
         scene.project().join("compose.yaml"),
@@ -30,21 +33,20 @@ fn the_running_program_leaves_no_core_and_its_memory_is_closed_to_others_of_its_
     let mut command = Command::new(program);
     command.args(["validate", "--secrets", "KEY"]);
     let mut command = scene.scrubbed(command);
-    command.env("PATH", path_with(&fake)).env("KEY", "canary-value");
+    command.env("DOCKER_HOST", hangs.host()).env("KEY", "canary-value");
     if is_root() {
         command.uid(SOMEBODY).gid(SOMEBODY);
     }
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let start = Instant::now();
-    while !ready.exists() {
-        assert!(start.elapsed() < Duration::from_secs(20), "it never called docker");
-        assert!(child.try_wait().unwrap().is_none(), "it ended before it called docker");
+    while hangs.asked().is_empty() {
+        assert!(start.elapsed() < Duration::from_secs(20), "it never asked the engine");
+        assert!(child.try_wait().unwrap().is_none(), "it ended before it asked the engine");
         std::thread::sleep(Duration::from_millis(20));
     }
     let proc = format!("/proc/{}", child.id());
     let limits = std::fs::read_to_string(format!("{proc}/limits")).unwrap();
     let owner = std::fs::metadata(format!("{proc}/environ")).unwrap().uid();
-    // SIGTERM, so that it stops its child as well.
     let id = rustix::process::Pid::from_child(&child);
     rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(130));

@@ -3,8 +3,9 @@
 use std::net::TcpListener;
 use std::process::Command;
 
-use crate::scene::{self, done};
+use crate::scene::done;
 use crate::site::{FILES, KEY, OTHER, Remote, read};
+use crate::support::between::Between;
 use crate::support::small_image;
 use crate::support::sshd::{NOBODY, keygen};
 
@@ -103,13 +104,13 @@ fn whatever_is_wrong_on_the_way_is_said_with_its_remedy() {
     remote.fails(files, "delivery-failed", &["`file` cannot reach a remote engine"]);
 }
 
-/// A directory with a `docker` that answers `docker version` by this script, and is the real one for the rest.
-fn answering(remote: &Remote, script: &str) -> String {
-    let programs = remote.scene.beside("programs");
-    let real = Command::new("sh").args(["-c", "command -v docker"]).output().unwrap();
-    let real = String::from_utf8(real.stdout).unwrap();
-    scene::write_script(&programs.join("docker"), &format!("{script}\nexec {} \"$@\"", real.trim()));
-    scene::path_with(&programs)
+/// A server with an engine that says this of itself.
+fn saying(version: &str) -> (Remote, Between, tempfile::TempDir) {
+    let folder = tempfile::Builder::new().prefix("css-").tempdir_in("/var/tmp").unwrap();
+    let (path, version) = (folder.path().join("docker.sock"), version.to_owned());
+    let engine =
+        Between::at(&path, move |asked| asked.starts_with("GET /version ").then(|| (200, version.clone())));
+    (Remote::new("", path.to_str().unwrap()), engine, folder)
 }
 
 #[test]
@@ -137,21 +138,16 @@ fn a_server_without_forwarding_and_without_docker_is_told_what_it_lacks() {
 
 #[test]
 fn an_engine_that_is_too_old_or_of_another_machine_is_told() {
-    let remote = Remote::new("", "");
-    let old = answering(
-        &remote,
-        r#"[ "$1" = version ] && { echo '{"Version":"19.03.15","ApiVersion":"1.40"}'; exit 0; }"#,
+    let (remote, ..) = &saying(r#"{"Version":"19.03.15","ApiVersion":"1.40"}"#);
+    remote.fails(
+        remote.call("deploy"),
+        "engine-too-old",
+        &["speaks API 1.40, 1.41 or newer is needed", "20.10"],
     );
-    let mut command = remote.call("deploy");
-    command.env("PATH", old);
-    remote.fails(command, "engine-too-old", &["speaks API 1.40, 1.41 or newer is needed", "20.10"]);
 
     let other = if cfg!(target_arch = "x86_64") { "arm64" } else { "amd64" };
-    let script =
-        format!("case \"$*\" in 'version --format={{{{.Server.Arch}}}}'*) echo {other}; exit 0;; esac");
-    let path = answering(&remote, &script);
-    let mut command = remote.call("deploy");
-    command.env("PATH", &path);
+    let (remote, ..) = &saying(&format!(r#"{{"Version":"20.10","ApiVersion":"1.41","Arch":"{other}"}}"#));
+    let command = remote.call("deploy");
     let machine = format!("the engine's machine is {other}");
     remote.fails(
         command,
@@ -161,9 +157,7 @@ fn an_engine_that_is_too_old_or_of_another_machine_is_told() {
     assert!(remote.scene.containers().is_empty());
     // What reads files needs no program of ours there.
     remote.scene.write("claude-secrets.yml", FILES);
-    let mut command = remote.call("deploy");
-    command.env("PATH", &path);
-    done(command).expect(0);
+    done(remote.call("deploy")).expect(0);
 }
 
 #[test]

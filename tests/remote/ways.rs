@@ -1,9 +1,8 @@
 //! The ways to a server, and to the engine there.
 
-use std::process::Command;
-
-use crate::scene::{self, done};
+use crate::scene::done;
 use crate::site::{KEY, OTHER, Remote};
+use crate::spy::Spy;
 use crate::support::sshd::Sshd;
 
 #[test]
@@ -37,24 +36,18 @@ fn another_server_may_be_on_the_way_and_a_fingerprint_is_enough() {
 #[test]
 fn the_key_may_be_in_a_source_and_no_child_gets_it() {
     let remote = Remote::new("", "");
-    // Stands for Docker's client, and tells what it is given.
-    let (programs, seen) = (remote.scene.beside("programs"), remote.scene.beside("seen"));
-    let real = Command::new("sh").args(["-c", "command -v docker"]).output().unwrap();
-    let real = String::from_utf8(real.stdout).unwrap();
-    let text = format!("env >>{}\nexec {} \"$@\"", seen.display(), real.trim());
-    scene::write_script(&programs.join("docker"), &text);
-    let path = scene::path_with(&programs);
+    let spy = Spy::new(&remote.scene);
     let key = remote.sshd.text("client");
     let line = key.lines().nth(1).unwrap();
     for (variable, more) in [("DEPLOY_KEY", &["--ssh-key", "env:DEPLOY_KEY"][..]), ("SSH_PRIVATE_KEY", &[])] {
         let mut command = remote.call("validate");
-        command.args(more).env_remove("SSH_PRIVATE_KEY").env(variable, &key).env("PATH", &path);
-        let done = done(command).expect(0);
-        let given = std::fs::read_to_string(&seen).unwrap();
+        command.args(more).env_remove("SSH_PRIVATE_KEY").env(variable, &key);
+        let done = done(spy.behind(&remote.scene, &command)).expect(0);
+        let given: Vec<u8> = spy.started().into_iter().flat_map(|started| started.text).collect();
+        let given = String::from_utf8_lossy(&given);
         assert!(given.contains("DOCKER_HOST=unix:///tmp/claude-secrets-"), "{given}");
         assert!(!given.contains(line) && !done.stderr.contains(line), "{variable}");
         assert!(!given.contains("DOCKER_TLS_VERIFY"));
-        std::fs::remove_file(&seen).unwrap();
     }
     assert_eq!(remote.sshd.logins(), 2);
     let mut value = remote.call("validate");

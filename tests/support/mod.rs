@@ -12,6 +12,7 @@
     reason = "each test program uses its own part, and what fails here fails the test"
 )]
 
+pub mod between;
 pub mod cli;
 pub mod daemon;
 pub mod engine;
