@@ -1,7 +1,7 @@
 //! Logins to registries for the time of a run, which leave no file behind, however the run ends.
 //!
-//! `docker login` checks a password and writes it into a file. That file is taken into memory at once: Docker's programs
-//! find their settings through a link to a file that has no name and is gone with this process and its children.
+//! The engine checks a password (`/auth`). Docker Compose finds it in its settings, through a link to a file that has no name
+//! and is gone with this process and its children.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -10,14 +10,15 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 
+use data_encoding::BASE64;
 use rustix::fs::{FlockOperation, MemfdFlags, Mode, OFlags};
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 use zeroize::{Zeroize, Zeroizing};
 
+use super::api::Request;
 use super::command::Tools;
 use crate::error::{Code, Error, Result};
-use crate::files::{self, LARGEST_SETTINGS};
 use crate::settings::RegistryLogin;
 
 /// What the names of our directories start with.
@@ -25,9 +26,9 @@ const PREFIX: &str = "claude-secrets-login-";
 /// Memory, not a disk, where there is such a place.
 const MEMORY: &str = "/dev/shm";
 const CONFIG: &str = "config.json";
-/// An entry in a login's own settings: with one in it Docker puts the password there, and not into a keychain of the user's,
-/// where it would stay.
-const ENTRY: &str = r#"{"auths":{"claude-secrets.invalid":{}}}"#;
+/// What Docker calls its own registry in its settings, and what users call it.
+const HUB: &str = "https://index.docker.io/v1/";
+const HUB_NAMES: &[&str] = &["docker.io", "index.docker.io", HUB];
 
 /// The logins of a run. Without it they are gone.
 pub struct Logins {
@@ -39,15 +40,29 @@ pub struct Logins {
 }
 
 /// The part of Docker's settings that holds logins.
-#[derive(Default, Deserialize, Serialize)]
+#[derive(Default, Serialize)]
 struct Settings {
-    #[serde(default)]
     auths: BTreeMap<String, Login>,
 }
 
-#[derive(Deserialize, Serialize)]
+#[derive(Serialize)]
 #[serde(transparent)]
 struct Login(BTreeMap<String, String>);
+
+/// What the engine is asked.
+#[derive(Serialize)]
+struct Asked<'a> {
+    username: &'a str,
+    password: &'a str,
+    serveraddress: &'a str,
+}
+
+/// What it answers.
+#[derive(Default, Deserialize)]
+struct Given {
+    #[serde(rename = "IdentityToken", default)]
+    token: String,
+}
 
 impl Drop for Login {
     fn drop(&mut self) {
@@ -56,7 +71,7 @@ impl Drop for Login {
 }
 
 impl Logins {
-    /// Logs in to each registry; passwords go through standard input. `None` when there is none to log in to. Errors:
+    /// Logs in to each registry. `None` when there is none to log in to. Errors:
     /// [`Code::RegistryLoginFailed`].
     pub async fn new(tools: &Tools, registries: &[RegistryLogin]) -> Result<Option<Self>> {
         if registries.is_empty() {
@@ -65,7 +80,7 @@ impl Logins {
         remove_stale();
         let mut all = Settings::default();
         for login in registries {
-            all.auths.extend(log_in(tools, login).await?.auths);
+            all.auths.extend([log_in(tools, login).await?]);
         }
         let bytes = Zeroizing::new(
             serde_json::to_vec(&all)
@@ -93,32 +108,42 @@ impl Logins {
     }
 }
 
-/// Logs in and takes what Docker has written of it. The directory is locked for as long as it is in use.
-async fn log_in(tools: &Tools, login: &RegistryLogin) -> Result<Settings> {
-    let directory = directory()?;
-    let path = directory.path().join(CONFIG);
-    let failed = |error: &std::io::Error| {
-        Error::io(Code::RegistryLoginFailed, "write Docker's settings at", &path, error)
-    };
-    let _lock = lock(directory.path()).map_err(|error| failed(&error))?;
-    std::fs::write(&path, ENTRY).map_err(|error| failed(&error))?;
-    let call = tools
-        .clone()
-        .with_variable("DOCKER_CONFIG", directory.path().as_os_str())
-        .docker(&["login", "--password-stdin"])
-        .option("--username", &login.user)
-        .names([&login.host]);
-    let answer = call.input(login.password.expose().to_vec().into()).output().await?;
-    if !answer.success {
+/// Has the engine check a login, and returns the key and the entry of Docker's settings for it.
+async fn log_in(tools: &Tools, login: &RegistryLogin) -> Result<(String, Login)> {
+    let place = if HUB_NAMES.contains(&login.host.as_str()) { HUB } else { login.host.as_str() };
+    let password = std::str::from_utf8(login.password.expose()).unwrap_or_default();
+    let asked = Asked { username: &login.user, password, serveraddress: place };
+    // Room for all at once, also where each byte is escaped: a buffer that grows would leave copies behind.
+    let room = 6 * (login.user.len() + password.len() + place.len()) + 128;
+    let mut body = Zeroizing::new(Vec::with_capacity(room));
+    serde_json::to_writer(&mut *body, &asked)
+        .map_err(|_| Error::new(Code::Internal, "the login could not be written"))?;
+    let answer = Request::post(&["auth"]).description(body).send(tools).await?;
+    if !answer.is_success() {
         let fact =
-            format!("the registry {} refused the login of {}: {}", login.host, login.user, answer.stderr);
+            format!("the registry {} refused the login of {}: {}", login.host, login.user, answer.message);
         return Err(Error::new(Code::RegistryLoginFailed, fact)
             .hint("Check the user and the token in the input `registries`."));
     }
-    let written = files::read(&path, LARGEST_SETTINGS).map_err(|error| failed(&error))?.value;
-    serde_json::from_slice(written.expose()).map_err(|_| {
-        Error::new(Code::RegistryLoginFailed, format!("docker login to {} wrote no settings", login.host))
-    })
+    // Some registries give a token for the password.
+    let given: Given = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let token = Zeroizing::new(given.token);
+    let password = if token.is_empty() { password } else { "" };
+    let pair = Zeroizing::new(format!("{}:{password}", login.user));
+    let mut entry = BTreeMap::from([("auth".to_owned(), BASE64.encode(pair.as_bytes()))]);
+    if !token.is_empty() {
+        entry.insert("identitytoken".to_owned(), token.to_string());
+    }
+    Ok((key(place), Login(entry)))
+}
+
+/// The name by which Docker's settings know a registry.
+fn key(place: &str) -> String {
+    if place == HUB {
+        return place.to_owned();
+    }
+    let place = place.trim_start_matches("https://").trim_start_matches("http://");
+    place.split('/').next().unwrap_or(place).to_owned()
 }
 
 fn place() -> PathBuf {
@@ -143,8 +168,7 @@ fn lock(directory: &Path) -> std::io::Result<OwnedFd> {
     Ok(opened)
 }
 
-/// Removes what a killed run left, above all one that was killed while Docker wrote a password: directories of this user
-/// that no living run has locked. An empty one may be just being made.
+/// Removes the directories of this user that killed runs left, which no living run has locked. An empty one may be just being made.
 fn remove_stale() {
     let own = rustix::process::geteuid().as_raw();
     for entry in std::fs::read_dir(place()).into_iter().flatten().flatten() {
@@ -154,6 +178,23 @@ fn remove_stale() {
         if is_login && is_own && is_made && lock(&entry.path()).is_ok() {
             // What cannot be removed now is tried again by the next run.
             let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_registry_has_the_name_that_docker_looks_for() {
+        for (place, name) in [
+            (HUB, HUB),
+            ("ghcr.io", "ghcr.io"),
+            ("127.0.0.1:5000", "127.0.0.1:5000"),
+            ("https://example.com/v2/", "example.com"),
+        ] {
+            assert_eq!(key(place), name);
         }
     }
 }

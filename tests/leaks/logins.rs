@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use data_encoding::BASE64;
 
-use crate::scene::{Scene, done, path_with, write_private, write_script};
+use crate::scene::{Scene, done, write_private};
+use crate::support::between::Between;
 
 /// A registry that wants a login and has no image. Returns its address and the requests for manifests, with the login of
 /// each; it answers those after `patience`.
@@ -108,43 +109,34 @@ fn a_login_serves_for_pulling_and_lies_in_no_file_when_the_run_is_killed_meanwhi
     assert_eq!(login.rsplit(' ').next().unwrap(), BASE64.encode(format!("user:{PASSWORD}").as_bytes()));
 }
 
-/// `docker login` behind a script that hangs at the second registry: the first one's password is in no file by then. And
-/// what is left of a run that was killed while Docker wrote goes with the next run.
+/// By an engine that hangs at the second registry: the first one's password is in no file by then.
 #[test]
-fn a_run_that_is_killed_during_a_login_leaves_nothing_that_the_next_one_does_not_remove() {
+fn a_run_that_is_killed_during_a_login_leaves_no_file_with_a_password() {
     const PASSWORD: &str = "canary-of-a-login";
     let scene = Scene::new("leaks");
     let (registry, _) = registry(Duration::ZERO);
-    let (bin, ready) = (scene.beside("bin"), scene.beside("ready"));
-    let docker = Command::new("sh").args(["-c", "command -v docker"]).output().unwrap();
-    let docker = String::from_utf8(docker.stdout).unwrap();
-    // One that writes and then hangs, as if the kill came before the file could be taken.
-    let script = format!(
-        "case \"$*\" in *hangs.invalid*) touch {}; exec sleep 60;; *writes.invalid*) cat > $DOCKER_CONFIG/config.json; touch {}; \
-         exec sleep 60;; esac\nexec {} \"$@\"",
-        ready.display(),
-        ready.display(),
-        docker.trim()
-    );
-    write_script(&bin.join("docker"), &script);
-    let killed_at = |last: &str| {
-        let _ = std::fs::remove_file(&ready);
-        let logins = format!("{registry} user {PASSWORD}\n{last} user {PASSWORD}\n");
-        let mut command = project(&scene, &registry, &logins);
-        let mut child = command.env("PATH", path_with(&bin)).spawn().unwrap();
-        let start = Instant::now();
-        while !ready.exists() {
-            assert!(child.try_wait().unwrap().is_none(), "it ended before it hung");
-            assert!(start.elapsed() < Duration::from_mins(2), "it never logs in to {last}");
-            std::thread::sleep(Duration::from_millis(20));
+    let hangs = |asked: &str| asked.contains("/auth ") && asked.contains("hangs.invalid");
+    let between = Between::at(&scene.beside("engine.sock"), move |asked| {
+        if hangs(asked) {
+            std::thread::sleep(Duration::from_mins(1));
         }
-        child.kill().unwrap();
-        child.wait().unwrap();
-    };
-    killed_at("hangs.invalid");
-    assert_eq!(files_with(PASSWORD, &scene), Vec::<PathBuf>::new(), "after the first login");
-    killed_at("writes.invalid");
-    assert_eq!(files_with(PASSWORD, &scene).len(), 1, "this test shows nothing");
+        None
+    });
+    let logins = format!("{registry} user {PASSWORD}\nhangs.invalid user {PASSWORD}\n");
+    let mut command = project(&scene, &registry, &logins);
+    let mut child = command.env("DOCKER_HOST", between.host()).spawn().unwrap();
+    let start = Instant::now();
+    while !between.asked().iter().any(|asked| hangs(asked)) {
+        assert!(child.try_wait().unwrap().is_none(), "it ended before it hung");
+        assert!(start.elapsed() < Duration::from_mins(2), "it never logs in to the second");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(files_with(PASSWORD, &scene), Vec::<PathBuf>::new(), "while it logs in");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(files_with(PASSWORD, &scene), Vec::<PathBuf>::new(), "after it was killed");
+    let of_the_first = between.asked().into_iter().find(|asked| asked.contains("/auth ")).unwrap();
+    assert!(of_the_first.contains(PASSWORD), "this test shows nothing");
     let end = done(project(&scene, &registry, &format!("{registry} user {PASSWORD}\n"))).expect(6);
     assert!(!end.stderr.contains(PASSWORD), "{}", end.stderr);
     assert_eq!(files_with(PASSWORD, &scene), Vec::<PathBuf>::new(), "after the next run");
