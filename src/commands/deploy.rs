@@ -21,6 +21,7 @@ use crate::delivery::override_file::TARGET;
 use crate::delivery::plan::{PlannedFile, Reader, ServicePlan, names_in_volume};
 use crate::delivery::volume::{self, NewVolume, VolumeFile};
 use crate::delivery::workers;
+use crate::docker::api;
 use crate::docker::command::Tools;
 use crate::docker::engine::{self, Container};
 use crate::docker::health;
@@ -58,7 +59,8 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
     at_github::begin(run).await?;
     let is_up_to_date = foreseen::is_up_to_date(run, &prepared, &planned);
     if !is_up_to_date || !planning::override_is_current(&prepared, &planned)? {
-        engine::check_versions(&tools).await?;
+        let noted = prepared.record.as_ref().and_then(|record| record.compose.as_deref());
+        engine::check_versions(&tools, noted).await?;
         let parts = planned.parts(&images);
         let made =
             overriding::checked(run, &mut prepared, parts, &declared_secrets, &tools, &planned.stamp).await?;
@@ -367,32 +369,41 @@ impl Deployment<'_> {
         let project = &self.prepared.project;
         volume::remove_incomplete(self.tools, &project.model.name).await?;
         self.write_launcher().await?;
-        for (service, name) in &planned.volumes {
-            let (Some(plan), Some(found)) = (planned.plans.get(service), planned.revisions.get(service))
-            else {
-                continue;
-            };
-            if found.volume.is_some() {
-                continue;
-            }
-            let names = names_in_volume(&plan.files);
-            let files: Vec<VolumeFile> = plan
-                .files
-                .iter()
-                .filter_map(|file| Some(volume_file(file, names.get(file.file.as_str())?, plan.reader)))
-                .collect();
-            let held = files.iter().map(|file| (file.name, file.mode, file.uid, file.gid, file.value));
-            let sum = found.revision.beside(&volume::sum_of(held))?;
-            let labels = [
-                (volume::SERVICE, service.as_str()),
-                (volume::REVISION, found.revision.label()),
-                (volume::SUM, sum.as_str()),
-            ];
-            let new = NewVolume { name, project: &project.model.name, labels: &labels, files: &files };
-            volume::create(self.tools, &new).await?;
-            run.console.line(&format!("{service}: {} in the volume {name}", count(files.len(), "secret")));
+        let filled = api::each_to_its_end(
+            planned.volumes.iter().map(|(service, name)| self.fill_volume(planned, service, name)),
+        );
+        let filled: Result<Vec<_>> = filled.await.into_iter().collect();
+        for line in filled?.into_iter().flatten() {
+            run.console.line(&line);
         }
         Ok(())
+    }
+
+    /// Makes the volume of a service, unless it is there. Returns what is to be told of it.
+    async fn fill_volume(&self, planned: &Planned, service: &str, name: &str) -> Result<Option<String>> {
+        let (Some(plan), Some(found)) = (planned.plans.get(service), planned.revisions.get(service)) else {
+            return Ok(None);
+        };
+        if found.volume.is_some() {
+            return Ok(None);
+        }
+        let names = names_in_volume(&plan.files);
+        let files: Vec<VolumeFile> = plan
+            .files
+            .iter()
+            .filter_map(|file| Some(volume_file(file, names.get(file.file.as_str())?, plan.reader)))
+            .collect();
+        let held = files.iter().map(|file| (file.name, file.mode, file.uid, file.gid, file.value));
+        let sum = found.revision.beside(&volume::sum_of(held))?;
+        let labels = [
+            (volume::SERVICE, service),
+            (volume::REVISION, found.revision.label()),
+            (volume::SUM, sum.as_str()),
+        ];
+        let project = &self.prepared.project.model.name;
+        let new = NewVolume { name, project, labels: &labels, files: &files };
+        volume::create(self.tools, &new).await?;
+        Ok(Some(format!("{service}: {} in the volume {name}", count(files.len(), "secret"))))
     }
 }
 

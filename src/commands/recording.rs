@@ -13,7 +13,7 @@ use crate::delivery::choose::Kind;
 use crate::delivery::record::{self, Delivered, Left, Record};
 use crate::delivery::revision::{Revision, Salt};
 use crate::docker::command::Tools;
-use crate::docker::engine::Container;
+use crate::docker::engine::{self, Container};
 use crate::error::Result;
 use crate::resolve::Resolution;
 use crate::secret::SecretName;
@@ -60,7 +60,7 @@ async fn write(run: &Run, basis: Basis<'_>) -> Result<bool> {
 }
 
 fn of(basis: Basis) -> Record {
-    let Basis { prepared, planned, resolution, now, .. } = basis;
+    let Basis { prepared, planned, resolution, tools, now } = basis;
     let secrets = resolution.secrets.iter().filter_map(|resolved| {
         let origin = origin_of(resolved)?;
         let delivered =
@@ -85,6 +85,7 @@ fn of(basis: Basis) -> Record {
         secrets_dir: (prepared.choice.kind == Kind::File).then(|| prepared.secrets_dir.relative()),
         secrets: secrets.collect(),
         services: services.collect::<BTreeMap<_, _>>(),
+        compose: engine::compose_noted(tools).or_else(|| prepared.record.as_ref()?.compose.clone()),
         ..Record::default()
     }
 }

@@ -21,7 +21,8 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
     let secrets: Vec<(&Secret, &SecretValue)> = resolution.available().collect();
     let declared_secrets = resolution.declared();
     reporting::deployment_notes(run);
-    engine::check_versions(&tools).await?;
+    let noted = prepared.record.as_ref().and_then(|record| record.compose.as_deref());
+    engine::check_versions(&tools, noted).await?;
     let services = planning::services_of(run, &prepared);
     let images =
         images::present(&tools, &prepared.project, &services, std::mem::take(&mut prepared.images)).await?;

@@ -21,8 +21,7 @@ const RECORD: &str = "claude-secrets.record";
 /// The version of the format. One that is higher is not read.
 const VERSION: u32 = 1;
 
-/// A longer text is not written: the kernel takes no longer argument of a program (`MAX_ARG_STRLEN`, execve(2)), and `docker`
-/// is given the label as one.
+/// A longer text is not written: whoever lists volumes gets it, every time.
 const LONGEST: usize = 100 * 1024;
 
 /// What a deployment left.
@@ -45,6 +44,8 @@ pub struct Record {
     pub secrets_dir: Option<PathBuf>,
     /// A slow digest of the secret files, for delivery `file`.
     pub files: Option<String>,
+    /// Which Docker Compose it was.
+    pub compose: Option<String>,
 }
 
 /// Where a secret came from.
@@ -136,6 +137,7 @@ impl Record {
             at: String::new(),
             volumes: BTreeMap::new(),
             files: None,
+            compose: None,
             ..record.clone()
         };
         bare(self) == bare(other)
@@ -253,7 +255,9 @@ mod tests {
 
     #[test]
     fn two_records_are_alike_whenever_they_were_written() {
-        let later = Record { at: "2030-01-01T00:00:00Z".into(), files: Some("x.y".into()), ..record() };
+        let compose = Some("2.40.3 1 2.3".into());
+        let later =
+            Record { at: "2030-01-01T00:00:00Z".into(), files: Some("x.y".into()), compose, ..record() };
         assert!(later.is_like(&record()));
         assert!(!Record { delivery: "file".into(), ..record() }.is_like(&record()));
     }

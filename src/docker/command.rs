@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
@@ -135,6 +136,14 @@ impl Tools {
 
     pub(super) fn console(&self) -> &Console {
         &self.console
+    }
+
+    /// By what the program of Docker Compose is known again: its size and the time of its last change. `None` where it is a
+    /// plugin that `docker` looks for.
+    pub(super) fn compose_program(&self) -> Option<String> {
+        let path = self.compose.first().map(Path::new).filter(|path| path.is_absolute())?;
+        let meta = std::fs::metadata(path).ok()?;
+        Some(format!("{} {}.{}", meta.len(), meta.mtime(), meta.mtime_nsec()))
     }
 
     /// A call of `docker`, which begins with these words.

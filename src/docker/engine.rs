@@ -143,11 +143,29 @@ impl Container {
     }
 }
 
-/// Checks that the engine and Compose answer and are new enough. Returns Compose's version, as it prints it.
-pub async fn check_versions(tools: &Tools) -> Result<String> {
+/// Checks that the engine and Compose answer and are new enough. Compose is not asked when it is the one that was `noted`
+/// in the record of an earlier deployment.
+pub async fn check_versions(tools: &Tools, noted: Option<&str>) -> Result<()> {
+    if let Some(noted) = noted.filter(|noted| is_known(tools, noted)) {
+        // Whoever found it first has found the same.
+        let _ = tools.link().compose.set(noted.to_owned());
+        return check_engine(tools).await;
+    }
     let (engine, compose) = tokio::join!(check_engine(tools), compose_version(tools));
     engine?;
-    compose
+    compose.map(|_| ())
+}
+
+/// Whether what was noted is of the program of Compose that is here, and that is new enough.
+fn is_known(tools: &Tools, noted: &str) -> bool {
+    let Some((version, program)) = noted.split_once(' ') else { return false };
+    numbers(version).is_some_and(|version| version >= OLDEST_COMPOSE)
+        && tools.compose_program().as_deref() == Some(program)
+}
+
+/// Which Docker Compose it is, to note in a record; `None` when this run did not look.
+pub fn compose_noted(tools: &Tools) -> Option<String> {
+    tools.link().compose.get().cloned()
 }
 
 /// Checks that the engine answers and speaks API 1.41 or newer.
@@ -163,7 +181,12 @@ pub async fn compose_version(tools: &Tools) -> Result<String> {
     }
     let version = answer.text().trim().trim_start_matches('v').to_owned();
     match numbers(&version) {
-        Some(found) if found >= OLDEST_COMPOSE => Ok(version),
+        Some(found) if found >= OLDEST_COMPOSE => {
+            if let Some(program) = tools.compose_program() {
+                let _ = tools.link().compose.set(format!("{version} {program}"));
+            }
+            Ok(version)
+        }
         _ => Err(Error::new(
             Code::ComposeTooOld,
             format!("Docker Compose is {version}, v2.24 or newer is needed (`!override` works since then)"),

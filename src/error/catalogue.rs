@@ -303,7 +303,8 @@ pub fn of(code: Code) -> Entry {
             &[
                 "The engine is not running.",
                 "This user is not in the group `docker`.",
-                "`DOCKER_HOST` names a machine that does not answer.",
+                "`DOCKER_HOST` names a machine that does not answer, or is no address.",
+                "The Docker context that is chosen does not exist.",
             ],
             "sh",
             "docker version",

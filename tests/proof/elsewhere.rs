@@ -1,4 +1,4 @@
-//! An engine that is not on a socket of this machine: `docker` asks it all, and the same is found.
+//! An engine that is not on a socket of this machine: it is asked all the same, and the same is found.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -47,7 +47,7 @@ fn an_engine_that_is_reached_by_tcp_is_searched_alike() {
     let mut command = project.command("deploy");
     command.env("DOCKER_HOST", format!("tcp://127.0.0.1:{}", port())).arg("--verbose");
     let said = done(command).expect(7);
-    for asked in ["network inspect -- ", "volume inspect -- ", "docker history --no-trunc", "docker top "] {
+    for asked in ["GET /networks/", "GET /volumes/", "/history", "/top"] {
         assert!(said.stderr.contains(asked), "{asked} in {}", said.stderr);
     }
     assert_eq!(project.problems_of(&said, "leak"), facts);

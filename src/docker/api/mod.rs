@@ -41,6 +41,8 @@ const AT_ONCE: usize = 16;
 pub(super) struct Link {
     address: OnceCell<Address>,
     server: OnceCell<Server>,
+    /// Which Docker Compose it is, for the record of a deployment: its version and its program.
+    pub(super) compose: OnceCell<String>,
 }
 
 /// What the engine says of itself.
@@ -75,6 +77,14 @@ where
     F: Future<Output = Result<T>>,
 {
     stream::iter(questions).buffered(AT_ONCE).try_collect().await
+}
+
+/// Does several things at the same time, and each of them to its end, whatever becomes of the others.
+pub async fn each_to_its_end<T, F>(things: impl IntoIterator<Item = F>) -> Vec<Result<T>>
+where
+    F: Future<Output = Result<T>>,
+{
+    stream::iter(things).buffered(AT_ONCE).collect().await
 }
 
 /// The error for an engine that does not answer, by what was seen of it.
