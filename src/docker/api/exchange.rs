@@ -42,7 +42,7 @@ impl Fault {
     /// In words; `what` was asked.
     pub(super) fn text(&self, what: &str) -> String {
         match self {
-            Self::Closed(error) => plain_reason(error).to_lowercase(),
+            Self::Closed(error) => decapitalized(&plain_reason(error)),
             Self::Broken => format!("it closed the connection before the end of its answer to {what}"),
             Self::Foreign => "what answers there does not speak HTTP".to_owned(),
             Self::Silent => format!("it has not answered {what} for {} s", MOST_SILENCE.as_secs()),
@@ -51,6 +51,12 @@ impl Fault {
             Self::Interrupted => "the run was stopped".to_owned(),
         }
     }
+}
+
+/// A sentence of the system as a part of one of ours.
+fn decapitalized(text: &str) -> String {
+    let mut rest = text.chars();
+    rest.next().map(|first| first.to_lowercase().chain(rest).collect()).unwrap_or_default()
 }
 
 impl From<hyper::Error> for Fault {

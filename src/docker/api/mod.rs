@@ -19,7 +19,7 @@ use std::future::Future;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use http::Method;
 use serde_json::Value;
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore};
 
 use self::address::Address;
 pub use self::address::endpoint;
@@ -33,16 +33,23 @@ use crate::error::{Code, Error, Result};
 const OLDEST: (u32, u32) = (1, 41);
 /// The newest one whose answers are known: Docker 28. A newer engine is asked for this form.
 const NEWEST: (u32, u32) = (1, 51);
-/// How many requests are under way at once.
-const AT_ONCE: usize = 16;
+/// How many requests are under way at once: each may be a session of one SSH connection, of which servers allow ten.
+const AT_ONCE: usize = 8;
 
 /// What is known of the engine that a run speaks to. It is found out when it is first needed, and kept.
-#[derive(Default)]
 pub(super) struct Link {
     address: OnceCell<Address>,
     server: OnceCell<Server>,
+    turns: Semaphore,
     /// Which Docker Compose it is, for the record of a deployment: its version and its program.
     pub(super) compose: OnceCell<String>,
+}
+
+impl Default for Link {
+    fn default() -> Self {
+        let (address, server, compose) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
+        Self { address, server, turns: Semaphore::new(AT_ONCE), compose }
+    }
 }
 
 /// What the engine says of itself.
@@ -143,6 +150,8 @@ type Take<'t> = Option<&'t mut (dyn FnMut(&[u8]) + Send)>;
 async fn send(tools: &Tools, prefix: &str, request: Request, take: Take<'_>) -> Result<Answer> {
     let address = address(tools)?;
     let what = request.shown();
+    // It is never closed, so that there is always a turn.
+    let _turn = tools.link().turns.acquire().await;
     tracing::debug!(request = %what, "ask the engine");
     match Box::pin(exchange::exchange(tools, address, prefix, request, take)).await {
         Ok(answer) => Ok(answer),
