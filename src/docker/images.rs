@@ -5,11 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use tempfile::TempDir;
-
 use super::command::Tools;
 use super::containers::{self, NeverStarted};
 use super::engine::{self, Image};
+use super::memory_directory::{MemoryDirectory, place, remove_stale};
 use super::project::{Project, With};
 use super::service::Service;
 use super::up::what_failed;
@@ -109,6 +108,9 @@ pub async fn ensure(
     if missing.is_empty() { Ok(images) } else { Err(unavailable(&missing, "is still not there")) }
 }
 
+/// What the names of directories for build secrets start with.
+const BUILD_PREFIX: &str = "claude-secrets-build-";
+
 /// What builds get as Compose's build secrets, by their keys in the project's `secrets`: files that only this process can
 /// read, for as long as a build takes.
 #[derive(Default)]
@@ -117,7 +119,7 @@ pub struct BuildSecrets(pub BTreeMap<String, SecretValue>);
 /// The files of build secrets, removed when this is dropped, and the override that names them.
 struct BuildFiles {
     override_text: String,
-    _directory: TempDir,
+    _directory: MemoryDirectory,
 }
 
 impl BuildSecrets {
@@ -125,16 +127,14 @@ impl BuildSecrets {
         if self.0.is_empty() {
             return Ok(None);
         }
+        remove_stale(BUILD_PREFIX);
         let failed = |error: &std::io::Error| {
-            Error::io(Code::DeliveryFailed, "write build secrets to", &std::env::temp_dir(), error)
+            Error::io(Code::DeliveryFailed, "write build secrets to", &place(), error)
         };
-        // Both are made for their owner alone (tempfile: 0700 and 0600).
-        let directory = tempfile::Builder::new()
-            .prefix("claude-secrets-build-")
-            .tempdir()
-            .map_err(|error| failed(&error))?;
+        let directory = MemoryDirectory::new(BUILD_PREFIX).map_err(|error| failed(&error))?;
         let mut override_text = "services: {}\nsecrets:\n".to_owned();
         for (key, value) in &self.0 {
+            // Made for its owner alone (tempfile: 0600).
             let mut file =
                 tempfile::NamedTempFile::new_in(directory.path()).map_err(|error| failed(&error))?;
             std::io::Write::write_all(&mut file, value.expose()).map_err(|error| failed(&error))?;

@@ -7,24 +7,21 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write as _;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::fs::{MetadataExt, symlink};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::symlink;
 
 use data_encoding::BASE64;
-use rustix::fs::{FlockOperation, MemfdFlags, Mode, OFlags};
+use rustix::fs::MemfdFlags;
 use serde::{Deserialize, Serialize};
-use tempfile::TempDir;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::api::Request;
 use super::command::Tools;
+use super::memory_directory::{MemoryDirectory, place, remove_stale};
 use crate::error::{Code, Error, Result};
 use crate::settings::RegistryLogin;
 
 /// What the names of our directories start with.
 const PREFIX: &str = "claude-secrets-login-";
-/// Memory, not a disk, where there is such a place.
-const MEMORY: &str = "/dev/shm";
 const CONFIG: &str = "config.json";
 /// What Docker calls its own registry in its settings, and what users call it.
 const HUB: &str = "https://index.docker.io/v1/";
@@ -32,11 +29,9 @@ const HUB_NAMES: &[&str] = &["docker.io", "index.docker.io", HUB];
 
 /// The logins of a run. Without it they are gone.
 pub struct Logins {
-    directory: TempDir,
+    directory: MemoryDirectory,
     /// The settings behind the link in the directory.
     _settings: OwnedFd,
-    /// As long as it is held, the directory is no killed run's.
-    _lock: OwnedFd,
 }
 
 /// The part of Docker's settings that holds logins.
@@ -77,7 +72,7 @@ impl Logins {
         if registries.is_empty() {
             return Ok(None);
         }
-        remove_stale();
+        remove_stale(PREFIX);
         let mut all = Settings::default();
         for login in registries {
             all.auths.extend([log_in(tools, login).await?]);
@@ -96,10 +91,9 @@ impl Logins {
         let mut file = File::from(settings);
         file.write_all(&bytes).map_err(|error| failed(&error))?;
         let directory = directory()?;
-        let lock = lock(directory.path()).map_err(|error| failed(&error))?;
         symlink(format!("/proc/self/fd/{number}"), directory.path().join(CONFIG))
             .map_err(|error| failed(&error))?;
-        Ok(Some(Self { directory, _settings: file.into(), _lock: lock }))
+        Ok(Some(Self { directory, _settings: file.into() }))
     }
 
     /// The tools with these logins.
@@ -146,40 +140,9 @@ fn key(place: &str) -> String {
     place.split('/').next().unwrap_or(place).to_owned()
 }
 
-fn place() -> PathBuf {
-    let memory = Path::new(MEMORY);
-    let writable = rustix::fs::access(memory, rustix::fs::Access::WRITE_OK).is_ok();
-    if writable { memory.to_owned() } else { std::env::temp_dir() }
-}
-
-/// A directory that only this user can read.
-fn directory() -> Result<TempDir> {
-    let place = place();
-    tempfile::Builder::new()
-        .prefix(PREFIX)
-        .tempdir_in(&place)
-        .map_err(|error| Error::io(Code::RegistryLoginFailed, "make a directory in", &place, &error))
-}
-
-fn lock(directory: &Path) -> std::io::Result<OwnedFd> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let opened = rustix::fs::open(directory, flags, Mode::empty())?;
-    rustix::fs::flock(&opened, FlockOperation::NonBlockingLockExclusive)?;
-    Ok(opened)
-}
-
-/// Removes the directories of this user that killed runs left, which no living run has locked. An empty one may be just being made.
-fn remove_stale() {
-    let own = rustix::process::geteuid().as_raw();
-    for entry in std::fs::read_dir(place()).into_iter().flatten().flatten() {
-        let is_login = entry.file_name().to_str().is_some_and(|name| name.starts_with(PREFIX));
-        let is_own = entry.metadata().is_ok_and(|meta| meta.is_dir() && meta.uid() == own);
-        let is_made = entry.path().join(CONFIG).symlink_metadata().is_ok();
-        if is_login && is_own && is_made && lock(&entry.path()).is_ok() {
-            // What cannot be removed now is tried again by the next run.
-            let _ = std::fs::remove_dir_all(entry.path());
-        }
-    }
+fn directory() -> Result<MemoryDirectory> {
+    MemoryDirectory::new(PREFIX)
+        .map_err(|error| Error::io(Code::RegistryLoginFailed, "make a directory in", &place(), &error))
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ pub mod includes;
 pub mod inspection;
 pub mod lock;
 pub mod logins;
+mod memory_directory;
 pub mod model;
 pub mod mounted_files;
 pub mod named_files;
