@@ -364,6 +364,16 @@ fn no_build_copies_secrets_into_an_image() {
         scene.write("changed", "once more");
     }
     assert_eq!(inside(&scene, "other", &["ls", "-A", "/app/data"]), "");
+    // A builder follows a link in the checkout.
+    std::os::unix::fs::symlink("data/secrets", scene.project().join("conf")).unwrap();
+    let dockerfile = std::fs::read_to_string(scene.project().join("Dockerfile")).unwrap();
+    for source in ["conf", "co?f"] {
+        scene.write("Dockerfile", dockerfile.replace("COPY . /app", &format!("COPY {source} /app/")));
+        scene.write(".dockerignore", "*.log\n");
+        let said = deploy(&scene, &["--delivery", "file"], 5);
+        assert!(said.contains("the build context of service other"), "{source}: {said}");
+    }
+    scene.write("Dockerfile", dockerfile);
     // Files that lie there already stay out of the image, too.
     scene.write(".dockerignore", "*.log\n");
     let said = deploy(&scene, &[], 5);

@@ -113,3 +113,38 @@ fn the_error_is_what_the_engine_says_and_no_line_of_progress() {
     assert!(error.contains("docker compose up failed: ") && error.contains("/nonexistent"), "{said}");
     assert!(!error.contains("Container "), "{said}");
 }
+
+#[test]
+fn labels_make_nothing_ours_that_we_did_not_make() {
+    let scene = Scene::new("down-labels");
+    let (name, image) = (scene.name.clone(), scene::service_image());
+    let victim = format!("{name}-victim");
+    docker(["volume", "create", &victim]);
+    // Labels of an image are those of its containers, of this project and of others.
+    let labels = [format!("claude-secrets.project={name}"), format!("claude-secrets.fills={victim}")];
+    docker([
+        "run", "--detach", "--name", &victim, "--label", &labels[0], "--label", &labels[1], &image, "sleep",
+        "3000",
+    ]);
+    docker([
+        "create",
+        "--name",
+        &format!("{victim}-2"),
+        "--label",
+        &labels[0],
+        "--label",
+        &labels[1],
+        &image,
+        "sleep",
+    ]);
+    scene.compose(&format!("services:\n  web:\n{SLEEPS}    environment: [KEY]\n"));
+    run(&scene, &["deploy", "--secrets", "KEY", "--delivery", "volume", "--wait=false"], 0);
+    let mut rotated = scene.cli(["deploy", "--secrets", "KEY", "--delivery", "volume", "--wait=false"]);
+    rotated.env("KEY", "canary-that-is-rotated");
+    done(rotated).expect(0);
+    run(&scene, &["down"], 0);
+    assert_eq!(docker(["inspect", "--format", "{{.State.Status}}", &victim]).trim(), "running");
+    assert_eq!(docker(["volume", "inspect", "--format", "{{.Name}}", &victim]).trim(), victim);
+    docker(["rm", "--force", &victim, &format!("{victim}-2")]);
+    docker(["volume", "rm", &victim]);
+}

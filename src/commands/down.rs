@@ -10,6 +10,7 @@ use crate::docker::command::{Call, Tools};
 use crate::docker::containers;
 use crate::docker::empty_image;
 use crate::docker::engine;
+use crate::docker::helpers;
 use crate::docker::lock::{EngineLock, HOLDER, Holder};
 use crate::docker::up;
 use crate::docker::volumes;
@@ -82,7 +83,7 @@ async fn take_down(
 /// Our volumes, and what a killed run may have left: locks and containers that fill volumes.
 async fn remove_from_engine(tools: &Tools, project: &str) -> Result<()> {
     let label = format!("{PROJECT}={project}");
-    for container in engine::with_label(tools, &label).await?.iter().filter(|c| c.label(HOLDER).is_none()) {
+    for container in helpers::of_project(tools, project).await?.iter().filter(|c| c.label(HOLDER).is_none()) {
         containers::remove(tools, &container.id).await?;
     }
     let ours: Vec<String> =
@@ -94,7 +95,7 @@ async fn left_over(tools: &Tools, project: &str) -> Result<Vec<Problem>> {
     let label = format!("{PROJECT}={project}");
     let (containers, ours, volumes) = tokio::try_join!(
         engine::containers(tools, project),
-        engine::with_label(tools, &label),
+        helpers::of_project(tools, project),
         engine::volumes(tools, &label),
     )?;
     let ours = ours.iter().filter(|container| container.label(HOLDER).is_none());

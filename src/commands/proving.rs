@@ -13,7 +13,7 @@ use crate::delivery::choose::Kind;
 use crate::delivery::reach::SecretsPlace;
 use crate::delivery::{in_clear, launch};
 use crate::docker::command::Tools;
-use crate::docker::engine::Container;
+use crate::docker::engine::{self, Container};
 use crate::docker::host_paths::HostPaths;
 use crate::docker::images::Images;
 use crate::error::Result;
@@ -39,12 +39,15 @@ impl Proof<'_> {
         run.begin_stage("Proof");
         let stale = |container: &&Container| replaced && self.planned.stale.contains_key(&container.service);
         let (replaced, containers) = containers.iter().partition(stale);
+        let name = &self.prepared.project.model.name;
+        let beside = engine::beside_services(self.tools, name).await?;
         let bytes = self.prepared.override_file.read()?;
         let path = self.prepared.override_file.path();
         let subject = Subject {
             project: &self.prepared.project,
             containers,
             replaced,
+            beside,
             images: self.images,
             override_file: bytes.map(|bytes| (path, &self.prepared.host_override, bytes)),
             report: &run.report,

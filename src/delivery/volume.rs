@@ -10,7 +10,7 @@ use super::revision::Content;
 use crate::docker::command::Tools;
 use crate::docker::containers::{self, Mount, NeverStarted};
 use crate::docker::engine::{self, Volume};
-use crate::docker::{empty_image, volumes};
+use crate::docker::{empty_image, helpers, volumes};
 use crate::error::{Code, Error, Result};
 use crate::secret::SecretValue;
 
@@ -86,7 +86,8 @@ pub async fn fill(
 /// Our volumes of a project that are complete: not those that a killed run left half-filled.
 pub async fn complete(tools: &Tools, project: &str) -> Result<Vec<Volume>> {
     let label = format!("{PROJECT}={project}");
-    let (all, helpers) = tokio::try_join!(engine::volumes(tools, &label), engine::with_label(tools, &label))?;
+    let (all, helpers) =
+        tokio::try_join!(engine::volumes(tools, &label), helpers::of_project(tools, project))?;
     let filling: BTreeMap<String, String> = helpers
         .iter()
         .filter_map(|helper| Some((helper.label(FILLS)?.to_owned(), helper.id.clone())))
@@ -96,9 +97,15 @@ pub async fn complete(tools: &Tools, project: &str) -> Result<Vec<Volume>> {
 
 /// Removes what a killed run left: containers that fill volumes, and those volumes. Call it under the lock.
 pub async fn remove_incomplete(tools: &Tools, project: &str) -> Result<()> {
-    for helper in engine::with_label(tools, &format!("{PROJECT}={project}")).await? {
-        if let Some(volume) = helper.label(FILLS) {
-            containers::remove(tools, &helper.id).await?;
+    let helpers = helpers::of_project(tools, project).await?;
+    let filling: Vec<_> = helpers.iter().filter_map(|one| Some((one, one.label(FILLS)?))).collect();
+    if filling.is_empty() {
+        return Ok(());
+    }
+    let ours = engine::volumes(tools, &format!("{PROJECT}={project}")).await?;
+    for (helper, volume) in filling {
+        containers::remove(tools, &helper.id).await?;
+        if ours.iter().any(|own| own.name == volume) {
             volumes::remove(tools, &[volume]).await?;
         }
     }

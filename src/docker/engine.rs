@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::api::{self, Request, numbers};
 pub use super::api::{endpoint, unreachable};
 use super::command::Tools;
+use super::helpers;
 use crate::error::{Code, Error, Result};
 
 /// The oldest Compose: `!override` and `!reset` work as documented since v2.24.
@@ -214,15 +215,25 @@ pub async fn containers_and_images(
     Ok((services_own(containers), images))
 }
 
+/// Containers with the project's label that [`containers`] leaves out: what `docker compose run` started, and what was made
+/// by hand. Our own are not among them.
+pub async fn beside_services(tools: &Tools, project: &str) -> Result<Vec<Container>> {
+    let mut all = with_label(tools, &format!("com.docker.compose.project={project}")).await?;
+    all.retain(|container| !is_of_service(container) && !helpers::is_ours(container));
+    Ok(all)
+}
+
 fn services_own(mut all: Vec<Container>) -> Vec<Container> {
     // What `docker compose run` started belongs to no service. And images that Compose built carry the labels of their
     // project and service on to every container made from them, our locks and helpers too: as Compose does, only those
     // that have the hash of a definition count.
-    all.retain(|container| {
-        container.label("com.docker.compose.oneoff") != Some("True")
-            && container.label("com.docker.compose.config-hash").is_some()
-    });
+    all.retain(is_of_service);
     all
+}
+
+fn is_of_service(container: &Container) -> bool {
+    container.label("com.docker.compose.oneoff") != Some("True")
+        && container.label("com.docker.compose.config-hash").is_some()
 }
 
 /// All containers with a label (`name` or `name=value`), stopped ones too.

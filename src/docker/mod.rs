@@ -9,6 +9,7 @@ pub mod discovery;
 pub mod empty_image;
 pub mod engine;
 pub mod health;
+pub mod helpers;
 pub mod host_directory;
 pub mod host_mounts;
 pub mod host_paths;

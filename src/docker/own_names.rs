@@ -12,7 +12,10 @@ use crate::delivery::in_clear::{PREFIX, RESERVED};
 use crate::error::{Code, Error, Problem, Result};
 use crate::secret::SecretValue;
 
-/// Refuses a model, interpolated or as it is written, that names a variable of ours in any text or key.
+/// What the names of our labels begin with.
+const LABELS: &str = "claude-secrets.";
+
+/// Refuses a model, interpolated or as it is written, that names a variable of ours in any text or key, or has a label of ours.
 ///
 /// # Errors
 /// [`Code::ComposeFileInvalid`] with every place.
@@ -28,7 +31,22 @@ pub(super) fn check(model: &Value) -> Result<()> {
             places.push(path.to_owned());
         }
     });
-    refuse(places)
+    refuse(places)?;
+    let mut labels = Vec::new();
+    Model::keys(model, &mut |path, key| {
+        if path.ends_with("labels") && key.starts_with(LABELS) {
+            labels.push(Problem::new(format!("{path} has the label {key}")));
+        }
+    });
+    if labels.is_empty() {
+        return Ok(());
+    }
+    Err(Error::new(
+        Code::ComposeFileInvalid,
+        format!("the project has labels of {LABELS}…, by which this program knows what it made"),
+    )
+    .problems(labels)
+    .hint("Use labels with other names."))
 }
 
 /// Refuses env files, and whatever else Compose reads beside the Compose files, that name a variable of ours. Takes the
@@ -98,6 +116,14 @@ mod tests {
         ] {
             let said = check(&model).err().unwrap().to_string();
             assert!(said.contains(&format!("{place} names a variable")), "{model}: {said}");
+        }
+        for place in ["services", "volumes"] {
+            let model = json!({ place: { "x": { "labels": { "claude-secrets.project": "y" } } } });
+            let said = check(&model).err().unwrap().to_string();
+            assert!(
+                said.contains(&format!("{place}.x.labels has the label claude-secrets.project")),
+                "{said}"
+            );
         }
         let other =
             json!({"services": {"e": {"labels": ["${MY_CLAUDE_SECRETS_ENV}=x"], "image": "claude-secrets"}}});

@@ -41,11 +41,10 @@ pub(super) struct Searched {
 /// again, which takes longer than all the rest, as long as neither has a finding.
 pub(super) async fn ask(tools: &Tools, search: &Search<'_>, subject: &Subject<'_>) -> Result<Answers> {
     let model = subject.project.model.resolved();
-    let all = || subject.containers.iter().chain(&subject.replaced).copied();
     let mut networks = named(model, "networks");
-    networks.extend(all().flat_map(networks_of));
+    networks.extend(subject.all().flat_map(networks_of));
     let mut volumes = named(model, "volumes");
-    volumes.extend(all().flat_map(volumes_of));
+    volumes.extend(subject.all().flat_map(volumes_of));
     let has_findings = !search.document(model, &Places::model()).is_empty()
         || subject.override_file.as_ref().is_some_and(|(_, _, bytes)| !in_override(search, bytes).is_empty());
     let merged = async {
@@ -72,6 +71,10 @@ pub(super) fn search(search: &Search, subject: &Subject, answers: &Answers) -> S
     for container in &subject.containers {
         let found = in_container(search, container, &subject.in_clear);
         all.leaks.extend(found.into_iter().map(|fact| Problem::new(fact).remedy(IN_CONTAINER)));
+    }
+    for container in &subject.beside {
+        let found = in_container(search, container, &subject.in_clear);
+        all.leaks.extend(found.into_iter().map(|fact| Problem::new(fact).remedy(IN_BESIDE)));
     }
     for container in &subject.replaced {
         let found = in_container(search, container, &subject.in_clear);
@@ -114,6 +117,8 @@ pub(super) fn search(search: &Search, subject: &Subject, answers: &Answers) -> S
 
 const IN_CONTAINER: &str = "It comes from the Compose file or a file that it names, from the image, or from the output \
                             of a health check.";
+const IN_BESIDE: &str = "It is no service's: `docker compose run` started it, or somebody by hand. Remove it. With the override \
+                         file among the Compose files (`--file`), `docker compose run` shows no value.";
 const IN_IMAGE: &str = "Everyone with the image has the value. Use a build secret (`build.secrets`) instead.";
 const IN_MODEL: &str =
     "It is in the Compose file, the override file or a file that they name. Remove it there.";
@@ -225,9 +230,8 @@ async fn images(tools: &Tools, subject: &Subject<'_>) -> Result<Vec<(String, Ima
     for (name, image) in subject.images {
         by_id.entry(image.id.clone()).or_insert_with(|| (name.clone(), image.clone()));
     }
-    let containers = subject.containers.iter().chain(&subject.replaced);
     let missing: BTreeSet<&str> =
-        containers.map(|container| container.image_id()).filter(|id| !by_id.contains_key(*id)).collect();
+        subject.all().map(|container| container.image_id()).filter(|id| !by_id.contains_key(*id)).collect();
     let missing: Vec<String> = missing.into_iter().map(str::to_owned).collect();
     for (name, image) in engine::images(tools, &missing).await? {
         by_id.insert(image.id.clone(), (name, image));

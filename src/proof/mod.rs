@@ -32,6 +32,8 @@ pub struct Subject<'a> {
     pub containers: Vec<&'a Container>,
     /// Containers that the next deployment replaces: what they show is worth a warning.
     pub replaced: Vec<&'a Container>,
+    /// Containers with the project's label that are no service's: what `docker compose run` started, or somebody by hand.
+    pub beside: Vec<Container>,
     /// Images that have already been inspected.
     pub images: &'a Images,
     /// The existing override file: its path here, its path on the Docker host, and its bytes.
@@ -89,10 +91,11 @@ pub async fn prove(tools: &Tools, console: &Console, subject: &Subject<'_>) -> R
             .remedy("Delete the file, or add it to .gitignore; rotate the secret if it was committed.")
     }));
     // A container of a service that the project no longer has mounts what was granted to that.
-    let is_current = |container: &&&Container| {
+    let is_current = |container: &&Container| {
         subject.own.files.contains_key(&container.service) && !subject.outdated.contains(&container.service)
     };
-    let current = subject.containers.iter().filter(is_current);
+    let current = subject.containers.iter().copied().chain(&subject.beside);
+    let current = current.filter(|container| is_current(&container));
     let foreign = current.flat_map(|container| mounts::foreign(&subject.own, container, &answers.volumes));
     searched.leaks.extend(foreign.map(|fact| {
         Problem::new(fact).remedy(
@@ -125,7 +128,7 @@ fn told(subject: &Subject, answers: &Answers, files: &workspace::Status) -> Stri
         _ => format!("{number} {one}s"),
     };
     let mut all = vec![
-        count(subject.containers.len() + subject.replaced.len(), "container"),
+        count(subject.all().count(), "container"),
         count(answers.networks.len(), "network"),
         count(answers.volumes.len(), "volume"),
         count(answers.images.len(), "image"),
@@ -210,6 +213,11 @@ fn remedy(container: &Container, uid: u32, gid: u32) -> String {
 }
 
 impl Subject<'_> {
+    /// Every container.
+    fn all(&self) -> impl Iterator<Item = &Container> {
+        self.containers.iter().chain(&self.replaced).copied().chain(&self.beside)
+    }
+
     /// Whether a file of the repository is one that this run reads secrets from.
     fn reads_from(&self, relative: &Path) -> bool {
         let directory = self.project.files.directory.canonicalize();

@@ -1,6 +1,7 @@
 //! A value on each surface of containers, networks, volumes, of the model, the override and the report.
 
 use crate::matrix::{Project, wait_for_health};
+use crate::scene::{docker, service_image};
 use crate::{DELIVERIES, NUMBER, VALUE};
 
 /// Every surface that can be given a value by hand, as text of a Compose file (`V` is the value, `N` the number, `D` a
@@ -36,6 +37,20 @@ const OF_A_CONTAINER: &[(&str, &[&str])] = &[
 const OF_OTHERS: &str = "networks:\n  backend:\n    labels: { planted: V }\n    driver_opts: { x.planted: V }\n\
                          volumes:\n  backend-data:\n    labels: { planted: V }\n    \
                          driver_opts: { type: tmpfs, device: V, o: size=1m }\n";
+
+#[test]
+fn a_container_that_is_no_services_is_searched_too() {
+    let project = Project::new("volume");
+    let (label, image) = (format!("com.docker.compose.project={}", project.scene.name), service_image());
+    let (name, variable) = (format!("{}-by-hand", project.scene.name), format!("SHOWN={VALUE}"));
+    docker(["create", "--name", &name, "--label", &label, "--env", &variable, &image, "sleep", "3000"]);
+    for mode in ["deploy", "validate"] {
+        let facts = project.leaks(mode);
+        assert!(facts.iter().any(|fact| fact.contains(&name) && fact.contains("Config.Env")), "{facts:#?}");
+    }
+    docker(["rm", "--force", &name]);
+    project.run("validate").expect(0);
+}
 
 #[test]
 fn a_value_on_any_surface_of_what_runs_is_found_in_every_run() {
