@@ -1,23 +1,23 @@
 //! The one output stream: every line of ours and of every child passes here, redacted once the masks are known.
 
-use std::collections::VecDeque;
+mod foreign;
+mod ours;
+
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
 use tracing_subscriber::Layer as _;
 use tracing_subscriber::layer::SubscriberExt as _;
 
-use crate::github::workflow::{self, Annotation, Level, StopCommands};
-use crate::mask::{Plan, Redactor, Stream};
+pub use self::foreign::{Edit, Foreign};
+use self::ours::{Kind, Ours};
+use crate::github::workflow::{self, Annotation, Level};
+use crate::mask::{Plan, Redactor};
 use crate::progress;
 use crate::sensitive::Sensitive;
 use crate::settings::Platform;
+use crate::visible::{of_others, without_command};
 use zeroize::Zeroizing;
-
-/// How many of a child's last lines are kept for an error message.
-const TAIL: usize = 12;
-/// A line that is longer is printed in parts.
-const LONGEST_LINE: usize = 64 * 1024;
 
 /// The stream. Under GitHub Actions it is standard output and speaks workflow commands; elsewhere standard error, so
 /// that standard output stays free for what a command is asked to print.
@@ -30,57 +30,6 @@ pub struct Console {
     debug: bool,
     /// Whether only annotations and the end are printed.
     quiet: bool,
-    /// Whether it is a terminal that may be given colours.
-    has_colours: bool,
-}
-
-/// How a word is shown on a terminal (ECMA-48, "Select graphic rendition").
-#[derive(Clone, Copy)]
-enum Style {
-    Bold,
-    Red,
-    Green,
-    Yellow,
-    Dim,
-}
-
-impl Style {
-    fn on(self, text: &str) -> String {
-        let code = match self {
-            Self::Bold => "1",
-            Self::Dim => "2",
-            Self::Red => "31",
-            Self::Green => "32",
-            Self::Yellow => "33",
-        };
-        format!("\u{1b}[{code}m{text}\u{1b}[0m")
-    }
-}
-
-/// The beginnings of lines that are shown in colour.
-const COLOURED: &[(&str, Style)] = &[
-    ("error:", Style::Red),
-    ("warning:", Style::Yellow),
-    ("failed", Style::Red),
-    ("deployed", Style::Green),
-    ("unchanged", Style::Green),
-    ("validated", Style::Green),
-    ("in-sync", Style::Green),
-    ("created", Style::Green),
-    ("removed:", Style::Green),
-    ("+ ", Style::Green),
-    ("~ ", Style::Yellow),
-    ("- ", Style::Red),
-    ("! ", Style::Yellow),
-    ("more on this:", Style::Dim),
-];
-
-/// A line with its beginning in colour. What is in it already is left as it is.
-fn coloured(line: &str) -> String {
-    match COLOURED.iter().find(|(beginning, _)| line.starts_with(beginning)) {
-        Some((beginning, style)) => format!("{}{}", style.on(beginning), &line[beginning.len()..]),
-        None => line.to_owned(),
-    }
 }
 
 struct State {
@@ -92,27 +41,21 @@ struct State {
     secrets: Option<Redactor>,
     in_group: bool,
     /// What was said before the masks were known. The masks come before anything else, so it has to wait for them.
-    held: Option<Vec<u8>>,
+    held: Option<Vec<Piece>>,
+    /// Whether it is a terminal that may be given colours.
+    has_colours: bool,
 }
 
-/// The output of one child, redacted line by line. Under GitHub Actions it stands between `::stop-commands::` and its
-/// token, so that nothing in it is taken for a workflow command.
-pub struct Foreign<'a> {
-    console: &'a Console,
-    out: Pipe,
-    err: Pipe,
-    stopped: Option<StopCommands>,
-    tail: VecDeque<String>,
-    edit: Option<Edit>,
-}
-
-/// Changes a line of a child before it is printed, or leaves it out.
-pub type Edit = Box<dyn Fn(&str) -> Option<String> + Send>;
-
-/// One pipe of a child: what is redacted of it and not yet printed, up to the end of its line.
-struct Pipe {
-    stream: Stream,
-    line: Vec<u8>,
+/// Something to print. What is secret is taken out first: written out, it might not be recognised.
+enum Piece {
+    /// A text of ours.
+    Ours(Ours),
+    /// Lines that another program printed, redacted by what was known then.
+    Foreign(Vec<u8>),
+    /// The same where the runner could not be told to obey no commands.
+    ForeignUnguarded(Vec<u8>),
+    /// A command for the runner, without text from elsewhere.
+    Command(String),
 }
 
 impl Console {
@@ -129,13 +72,13 @@ impl Console {
     /// The stream into any writer, as for tests.
     pub fn to(out: Box<dyn Write + Send>, platform: &Platform, known: Sensitive) -> Self {
         let (redactor, secrets, held) = (None, None, Some(Vec::new()));
+        let has_colours = platform.terminal.is_some_and(|terminal| terminal.has_colours);
         Self {
-            state: Mutex::new(State { out, known, redactor, secrets, in_group: false, held }),
+            state: Mutex::new(State { out, known, redactor, secrets, in_group: false, held, has_colours }),
             actions: platform.actions,
             tells_masks: platform.actions,
             debug: platform.debug,
             quiet: platform.quiet,
-            has_colours: platform.terminal.is_some_and(|terminal| terminal.has_colours),
         }
     }
 
@@ -150,18 +93,17 @@ impl Console {
     /// then what was said before, and redacts `all` from here on.
     pub fn arm(&self, masks: &Plan, all: &Plan) {
         let mut state = self.state();
-        let held = state.held.take().unwrap_or_default();
+        let held = state.held.take();
         if self.tells_masks {
             for command in masks.workflow_masks().filter_map(workflow::add_mask).map(Zeroizing::new) {
-                state.raw(&command);
+                state.write(&command);
             }
         } else if self.actions {
-            state.raw(b"standard output is a file: the runner is not told what to mask, and nothing secret is written\n");
+            state.write(b"standard output is a file: the runner is not told what to mask, and nothing secret is written\n");
         }
         state.secrets = Some(Redactor::new(masks));
         state.redactor = Some(Redactor::new(all));
-        let held = state.redact(&held);
-        state.raw(&held);
+        state.print_held(held);
     }
 
     /// Takes values that are known later: prints the masks of these (`more`), and redacts `all` from here on.
@@ -169,7 +111,7 @@ impl Console {
         let mut state = self.state();
         if self.tells_masks {
             for command in more.workflow_masks().filter_map(workflow::add_mask).map(Zeroizing::new) {
-                state.raw(&command);
+                state.write(&command);
             }
         }
         state.redactor = Some(Redactor::new(all));
@@ -178,27 +120,20 @@ impl Console {
     /// Prints what has waited for masks that will not come: the mode reads no values, or the run has failed before.
     pub fn release(&self) {
         let mut state = self.state();
-        if let Some(held) = state.held.take() {
-            let held = state.redact(&held);
-            state.raw(&held);
-        }
+        let held = state.held.take();
+        state.print_held(held);
     }
 
-    /// Prints a line, or several; nothing when the run is to be quiet.
+    /// Prints one line; nothing when the run is to be quiet. A line break in it is shown and breaks nothing.
     pub fn line(&self, text: &str) {
         if !self.quiet {
             self.end_line(text);
         }
     }
 
-    /// Prints how a run ended, whether it is to be quiet or not.
+    /// Prints how a run ended, in one line, whether it is to be quiet or not.
     pub fn end_line(&self, text: &str) {
-        if self.has_colours {
-            let lines: Vec<String> = text.lines().map(coloured).collect();
-            self.state().text(&lines.join("\n"));
-        } else {
-            self.state().text(text);
-        }
+        self.state().ours(Kind::Line, text);
     }
 
     /// Opens a group of lines; one that is open is closed.
@@ -208,22 +143,15 @@ impl Console {
             return;
         }
         let mut state = self.state();
-        if self.actions {
-            let safe = state.redact(title.as_bytes());
-            state.raw(workflow::group(&String::from_utf8_lossy(&safe)).as_bytes());
-            state.in_group = true;
-        } else if self.has_colours {
-            state.text(&Style::Bold.on(title));
-        } else {
-            state.text(title);
-        }
+        state.ours(if self.actions { Kind::Group } else { Kind::Heading }, title);
+        state.in_group = self.actions;
     }
 
     /// Closes the group that is open.
     pub fn end_group(&self) {
         let mut state = self.state();
         if std::mem::take(&mut state.in_group) {
-            state.raw(workflow::end_group().as_bytes());
+            state.print(Piece::Command(workflow::end_group()));
         }
     }
 
@@ -234,15 +162,14 @@ impl Console {
 
     /// Prints a message, which under GitHub Actions is an annotation at its line of its file.
     pub fn annotate(&self, annotation: &Annotation) {
-        let mut state = self.state();
-        if self.actions {
-            let safe = state.redact(annotation.message.as_bytes());
-            let safe = Annotation { message: &String::from_utf8_lossy(&safe), ..annotation.clone() };
-            state.raw(safe.to_string().as_bytes());
+        let Annotation { level, message, title, file, line } = *annotation;
+        let kind = if self.actions {
+            let [title, file] = [title, file].map(|text| text.map(str::to_owned));
+            Kind::Annotation { level, title, file, line }
         } else {
-            let text = format!("{}: {}", annotation.level, annotation.message);
-            state.text(&if self.has_colours { coloured(&text) } else { text });
-        }
+            Kind::Message(level)
+        };
+        self.state().ours(kind, message);
     }
 
     /// Prints the program's own trace events on this stream, when details are wanted. Events of libraries are never
@@ -275,18 +202,6 @@ impl Console {
         names.into_iter().map(str::to_owned).collect()
     }
 
-    /// The stream for one child's output.
-    pub fn foreign(&self) -> Foreign<'_> {
-        let mut state = self.state();
-        // Without random numbers commands stay in force: better an odd line than none at all.
-        let stopped = if self.actions && !self.quiet { StopCommands::new().ok() } else { None };
-        if let Some(stopped) = &stopped {
-            state.raw(stopped.begin().as_bytes());
-        }
-        let [out, err] = [(); 2].map(|()| Pipe { stream: state.redactor().stream(), line: Vec::new() });
-        Foreign { console: self, out, err, stopped, tail: VecDeque::new(), edit: None }
-    }
-
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         // A panic while the lock was held leaves a stream that still works.
         self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
@@ -303,95 +218,55 @@ impl State {
         self.redactor().redact_line(bytes).into_owned()
     }
 
-    fn text(&mut self, text: &str) {
-        // What is held is redacted when it is printed, by all that is known then.
-        let mut safe =
-            if self.held.is_some() { text.as_bytes().to_vec() } else { self.redact(text.as_bytes()) };
-        safe.push(b'\n');
-        self.raw(&safe);
+    fn ours(&mut self, kind: Kind, text: &str) {
+        self.print(Piece::Ours(Ours { kind, text: text.to_owned() }));
+    }
+
+    /// Prints something, or keeps it until the masks are known: what is held is redacted by all that is known then.
+    fn print(&mut self, piece: Piece) {
+        let Some(held) = &mut self.held else {
+            let made = self.made(piece);
+            return self.write(&made);
+        };
+        match (held.last_mut(), piece) {
+            (Some(Piece::Foreign(before)), Piece::Foreign(lines))
+            | (Some(Piece::ForeignUnguarded(before)), Piece::ForeignUnguarded(lines)) => before.extend(lines),
+            (_, piece) => held.push(piece),
+        }
+    }
+
+    fn print_held(&mut self, held: Option<Vec<Piece>>) {
+        for piece in held.into_iter().flatten() {
+            // A value of several lines may be in several of them.
+            let piece = match piece {
+                Piece::Foreign(lines) => Piece::Foreign(self.redact(&lines)),
+                Piece::ForeignUnguarded(lines) => Piece::ForeignUnguarded(self.redact(&lines)),
+                piece => piece,
+            };
+            let made = self.made(piece);
+            self.write(&made);
+        }
+    }
+
+    fn made(&mut self, piece: Piece) -> Vec<u8> {
+        let lines = |lines: &[u8], safe: fn(&str) -> String| -> Vec<u8> {
+            let text = String::from_utf8_lossy(lines);
+            text.split_terminator('\n').map(|line| safe(line) + "\n").collect::<String>().into_bytes()
+        };
+        match piece {
+            Piece::Ours(Ours { kind, text }) => {
+                let safe = self.redact(text.as_bytes());
+                Ours::shown(&kind, &String::from_utf8_lossy(&safe), self.has_colours).into_bytes()
+            }
+            Piece::Foreign(text) => lines(&text, of_others),
+            Piece::ForeignUnguarded(text) => lines(&text, |line| without_command(&of_others(line))),
+            Piece::Command(command) => command.into_bytes(),
+        }
     }
 
     /// Writes whole lines at once. A reader that has gone away is no reason to stop a deployment.
-    fn raw(&mut self, lines: &[u8]) {
-        if let Some(held) = &mut self.held {
-            held.extend_from_slice(lines);
-            return;
-        }
+    fn write(&mut self, lines: &[u8]) {
         let _ = progress::aside(|| self.out.write_all(lines).and_then(|()| self.out.flush()));
-    }
-}
-
-impl Foreign<'_> {
-    /// The same stream with every line changed by `edit`, after it was redacted.
-    #[must_use]
-    pub fn edited(mut self, edit: Option<Edit>) -> Self {
-        self.edit = edit;
-        self
-    }
-
-    /// Takes bytes of the child's standard output.
-    pub fn stdout(&mut self, bytes: &[u8]) {
-        let lines = self.out.push(bytes);
-        self.print(lines);
-    }
-
-    /// Takes bytes of the child's standard error.
-    pub fn stderr(&mut self, bytes: &[u8]) {
-        let lines = self.err.push(bytes);
-        self.print(lines);
-    }
-
-    /// Prints what is left and takes commands again; returns the last lines.
-    pub fn finish(mut self) -> Vec<String> {
-        for lines in [self.out.finish(), self.err.finish()] {
-            self.print(lines);
-        }
-        std::mem::take(&mut self.tail).into()
-    }
-
-    fn print(&mut self, lines: Vec<Vec<u8>>) {
-        for mut line in lines {
-            if let Some(edit) = &self.edit {
-                match edit(&String::from_utf8_lossy(&line)) {
-                    Some(edited) => line = edited.into_bytes(),
-                    None => continue,
-                }
-            }
-            if self.tail.len() == TAIL {
-                self.tail.pop_front();
-            }
-            self.tail.push_back(String::from_utf8_lossy(&line).into_owned());
-            line.push(b'\n');
-            if !self.console.quiet {
-                self.console.state().raw(&line);
-            }
-        }
-    }
-}
-
-impl Drop for Foreign<'_> {
-    fn drop(&mut self) {
-        if let Some(stopped) = &self.stopped {
-            self.console.state().raw(stopped.end(true).as_bytes());
-        }
-    }
-}
-
-impl Pipe {
-    /// Redacts a chunk and returns the lines that it completes, without their ends.
-    fn push(&mut self, chunk: &[u8]) -> Vec<Vec<u8>> {
-        self.stream.push(chunk, &mut self.line);
-        let end = self.line.iter().rposition(|byte| matches!(byte, b'\n' | b'\r'));
-        let end =
-            end.map(|end| end + 1).or_else(|| (self.line.len() > LONGEST_LINE).then_some(self.line.len()));
-        let Some(end) = end else { return Vec::new() };
-        let rest = self.line.split_off(end);
-        split(&std::mem::replace(&mut self.line, rest))
-    }
-
-    fn finish(&mut self) -> Vec<Vec<u8>> {
-        self.stream.finish(&mut self.line);
-        split(&std::mem::take(&mut self.line))
     }
 }
 
@@ -414,13 +289,6 @@ fn is_file(stream: &impl std::os::fd::AsFd) -> bool {
     rustix::fs::fstat(stream).is_ok_and(|found| {
         rustix::fs::FileType::from_raw_mode(found.st_mode) == rustix::fs::FileType::RegularFile
     })
-}
-
-fn split(text: &[u8]) -> Vec<Vec<u8>> {
-    text.split(|byte| matches!(byte, b'\n' | b'\r'))
-        .filter(|line| !line.is_empty())
-        .map(<[u8]>::to_vec)
-        .collect()
 }
 
 #[cfg(test)]
@@ -537,5 +405,69 @@ mod tests {
         let lines: Vec<_> = text.lines().skip_while(|line| !line.starts_with("::stop-commands::")).collect();
         let token = lines[0].trim_start_matches("::stop-commands::");
         assert_eq!(lines[1..], ["::error::other", "one *** two", "rest", &format!("::{token}::"), "after"]);
+    }
+
+    #[test]
+    fn no_text_of_ours_begins_a_line_or_a_command_of_its_own_and_none_commands_a_terminal() {
+        let name = "f\n::error::five\r::warning::six\u{1b}[31m\u{202e}";
+        let shown = "f\\n::error::five\\r::warning::six\\u{1b}[31m\\u{202e}";
+        for actions in [true, false] {
+            let text = printed(actions, |console| {
+                console.line(name);
+                console.line("  ::add-mask::x");
+                console.line("##[group]x");
+                console.group(name);
+                console.end_line(name);
+                console.annotate(&Annotation {
+                    file: Some("a\u{1b}.yml"),
+                    ..Annotation::new(Level::Warning, "one\n::error::two\u{1b}[2J\rx\n\u{202e}canary-value")
+                });
+            });
+            let lines: Vec<&str> =
+                text.lines().filter(|line| !line.starts_with("::add-mask::canary")).collect();
+            let group = if actions { format!("::group::{shown}") } else { shown.to_owned() };
+            let message = if actions {
+                vec!["::warning file=a\\u{1b}.yml::one%0A\\::error::two\\u{1b}[2J\\rx%0A\\u{202e}***"]
+            } else {
+                vec!["warning: one", "\\::error::two\\u{1b}[2J\\rx", "\\u{202e}***"]
+            };
+            let expected = [vec![shown, "\\::add-mask::x", "##\\[group]x", &group, shown], message].concat();
+            let lines: Vec<&str> = lines
+                .into_iter()
+                .filter(|line| !line.contains("add-mask::") || line.starts_with('\\'))
+                .collect();
+            assert_eq!(lines, expected, "{actions}");
+        }
+    }
+
+    #[test]
+    fn a_value_with_control_characters_is_redacted_before_they_are_written_out() {
+        let sink = Sink::default();
+        let console = Console::to(Box::new(sink.clone()), &Platform::default(), Sensitive::default());
+        console.warning("early a\u{1b}[31mcanary\u{7}b");
+        let plan = Plan::new([("KEY", "a\u{1b}[31mcanary\u{7}b".as_bytes())]);
+        console.arm(&plan, &plan);
+        console.line("late a\u{1b}[31mcanary\u{7}b");
+        let bytes = sink.0.lock().unwrap().clone();
+        assert_eq!(String::from_utf8(bytes).unwrap(), "warning: early ***\nlate ***\n");
+    }
+
+    #[test]
+    fn what_a_child_prints_commands_no_terminal_whether_it_waits_for_the_masks_or_not() {
+        let sink = Sink::default();
+        let console = Console::to(Box::new(sink.clone()), &Platform::default(), Sensitive::default());
+        let says = |console: &Console| {
+            let mut child = console.foreign();
+            child.stdout(b"\x1b[32mgreen\x1b]0;title\x07 cana\x1b[2Jry\xff\n::error::x\n");
+            child.finish()
+        };
+        says(&console);
+        let plan = Plan::new([("KEY", &b"canary-value"[..])]);
+        console.arm(&plan, &plan);
+        let tail = says(&console);
+        let bytes = sink.0.lock().unwrap().clone();
+        let line = "\u{1b}[32mgreen\\u{1b}]0;title\\u{7} cana\\u{1b}[2Jry\u{fffd}\u{1b}[0m\n::error::x\n";
+        assert_eq!(String::from_utf8(bytes).unwrap(), [line, line].concat());
+        assert!(tail[0].starts_with("green"), "{tail:?}");
     }
 }

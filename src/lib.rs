@@ -36,5 +36,6 @@ pub mod settings;
 pub mod sources;
 pub mod tracked;
 pub mod version;
+pub mod visible;
 pub mod worker;
 mod yaml;

@@ -21,6 +21,7 @@ use claude_secrets::secret::SecretName;
 use claude_secrets::sensitive::Sensitive;
 use claude_secrets::settings::{self, Environment, Given, Settings};
 use claude_secrets::version;
+use claude_secrets::visible::in_lines;
 use claude_secrets::worker::{self, Worker};
 
 fn main() -> ExitCode {
@@ -89,7 +90,7 @@ fn policy(matches: &clap::ArgMatches) -> ExitCode {
     match made {
         Ok((texts, titles)) => {
             complain(&titles);
-            print(&texts)
+            print(&in_lines(&texts))
         }
         Err(error) => refuse(&error),
     }
@@ -122,7 +123,7 @@ fn told(
         runtime(work).unwrap_or_else(|error| Err(Error::new(Code::Internal, format!("{error:#}"))))
     });
     match text {
-        Ok(text) => print(&text),
+        Ok(text) => print(&in_lines(&text)),
         Err(error) => refuse(&error),
     }
 }
@@ -200,7 +201,7 @@ fn refuse(error: &Error) -> ExitCode {
 
 fn complain(text: &str) {
     use std::io::Write;
-    let _ = std::io::stderr().write_all(text.as_bytes());
+    let _ = std::io::stderr().write_all(in_lines(text).as_bytes());
 }
 
 fn print(text: &str) -> ExitCode {

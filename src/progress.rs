@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::visible::is_invisible;
+
 /// How often the mark moves.
 const TICK: Duration = Duration::from_millis(120);
 
@@ -66,7 +68,8 @@ impl Drop for Doing {
 
 /// One line of at most so many characters that can be seen.
 fn shortened(text: &str) -> String {
-    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let line: String =
+        text.chars().map(|c| if c.is_control() || is_invisible(c) { ' ' } else { c }).collect();
     if line.chars().count() <= LONGEST {
         return line;
     }

@@ -89,3 +89,36 @@ fn without_a_terminal_and_under_github_actions_there_is_neither() {
     let sent = on_a_terminal(&scene, "validate", &[("GITHUB_ACTIONS", "true")]);
     assert!(!sent.contains('\u{1b}'), "{sent}");
 }
+
+#[test]
+fn nothing_of_a_manifest_and_nothing_that_a_service_prints_commands_the_terminal() {
+    let scene = Scene::new("terminal-escapes");
+    scene.compose("services:\n  web:\n    image: IMAGE\n    environment: { API_KEY: , OTHER: }\n");
+    scene.write(
+        "claude-secrets.yml",
+        "secrets:\n  API_KEY: { description: \"red \\e[31m back\\rover \\u202Edesrever\" }\n  \
+         OTHER: { description: \"\\e]0;title\\a\" }\n",
+    );
+    let run = |words: &str, variables: &[(&str, &str)]| {
+        let mut command = Command::new("script");
+        let line = format!("exec {PROGRAM} {words}");
+        command.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
+        let mut command = scene.scrubbed(command);
+        command.env("TERM", "xterm").env("SHELL", "/bin/sh").envs(variables.iter().copied());
+        String::from_utf8(done(command).stdout).unwrap()
+    };
+    for actions in [&[][..], &[("GITHUB_ACTIONS", "true")]] {
+        let sent = run("validate", actions);
+        assert!(sent.contains("\\u{1b}[31m back") && sent.contains("\\u{202e}desrever"), "{sent}");
+        assert!(!sent.contains("\u{1b}[31m back") && !sent.contains('\u{202e}'), "{sent:?}");
+        assert!(!sent.contains("\u{1b}]0;"), "{sent:?}");
+    }
+    scene.write("claude-secrets.yml", "secrets: { API_KEY: }\n");
+    scene.compose(
+        "services:\n  web:\n    image: IMAGE\n    environment: { API_KEY: }\n    command: \
+         [sh, -c, \"printf '\\\\033]0;title\\\\007\\\\033[2J\\\\033[31mred\\\\n'; exit 3\"]\n",
+    );
+    let sent = run("deploy", &[("API_KEY", VALUE)]);
+    assert!(sent.contains("\\u{1b}]0;title\\u{7}\\u{1b}[2J\u{1b}[31mred\u{1b}[0m"), "{sent:?}");
+    assert!(!sent.contains("\u{1b}]0;title") && !sent.contains("\u{1b}[2J\u{1b}[31mred"), "{sent:?}");
+}

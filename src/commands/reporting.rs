@@ -300,7 +300,10 @@ pub(super) fn write_to(
     let written = [
         platform.json.then(|| {
             let text = report::json::to_string(report).map_err(|error| error.to_string())?;
-            std::io::stdout().write_all(&console.redacted(text.as_bytes())).map_err(|error| error.to_string())
+            let safe = console.redacted(text.as_bytes());
+            // The runner reads this stream, too, and obeys `##[` anywhere in a line.
+            let safe = String::from_utf8_lossy(&safe).replace("##[", "##\\u005b");
+            std::io::stdout().write_all(safe.as_bytes()).map_err(|error| error.to_string())
         }),
         file.map(|file| {
             let text = report::json::to_string(report).map_err(|error| error.to_string())?;

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::model::{ErrorRow, Message, Outcome, Report, SecretRow, SecretState, ServiceRow, SourceRow};
-use super::text::{duration, list, one_line, shortened, visible};
+use super::text::{duration, list, one_line, shortened};
 use crate::count::count;
+use crate::visible::{visible, without_command};
 
 /// GitHub shows so many errors, and as many warnings, of one step (`_maxIssueCount` in the runner's `ExecutionContext`).
 const MOST_ANNOTATIONS: usize = 10;
@@ -323,13 +324,6 @@ fn names_within(names: &str, most: usize) -> String {
     format!("{}{rest}", shortened(all[0], most.saturating_sub(rest.chars().count())))
 }
 
-/// The line with its marks broken, should it be one that the runner would obey: `::` at its start (blanks before it do
-/// not matter) or the older `##[` anywhere (`ActionCommand.TryParseV2` and `TryParse` in the runner).
-pub(super) fn without_command(line: &str) -> String {
-    let line = line.replace("##[", "##\\[");
-    if line.trim_start().starts_with("::") { format!("\\{}", line.trim_start()) } else { line }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -411,18 +405,6 @@ mod tests {
         ] {
             let report = Report { result, error, degraded, ..Report::default() };
             assert_eq!(sentence(&report), expected);
-        }
-    }
-
-    #[test]
-    fn no_line_is_a_workflow_command() {
-        for (line, safe) in [
-            ("::error::x", "\\::error::x"),
-            ("  ::add-mask::x", "\\::add-mask::x"),
-            ("a ##[group]x", "a ##\\[group]x"),
-            ("a ::error::", "a ::error::"),
-        ] {
-            assert_eq!(without_command(line), safe);
         }
     }
 }

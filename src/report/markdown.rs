@@ -3,7 +3,8 @@
 //! Markdown's own marks are escaped. What GitHub looks for afterwards, in the finished HTML (mentions, issue numbers,
 //! emoji, formulas), no Markdown escape stops; there an element of its own keeps the mark apart from its word.
 
-use super::text::{one_line, visible};
+use super::text::one_line;
+use crate::visible::visible;
 
 /// A name in a code span, safe in a paragraph, a list and a table cell.
 pub(super) fn code(name: &str) -> String {

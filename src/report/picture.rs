@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 
 use super::model::{Report, SecretState};
-use super::text::{shortened, visible};
+use super::text::shortened;
 use crate::count::count;
+use crate::visible::visible;
 
 /// More arrows than this cannot be followed by eye any more.
 const MOST_ARROWS: usize = 60;

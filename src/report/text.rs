@@ -1,18 +1,6 @@
 //! Text from elsewhere made fit for one line of output, and the small phrases that log and summary share.
 
-/// The text with everything that is not seen as itself written out (`\n`, `\u{202e}`): a name can then neither start
-/// a line of its own, where the runner would look for a workflow command, nor reorder what a reader sees
-/// (Unicode TR 36, section 2.5).
-pub(super) fn visible(text: &str) -> String {
-    text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
-        if c.is_control() || is_invisible(c) {
-            out.extend(c.escape_default());
-        } else {
-            out.push(c);
-        }
-        out
-    })
-}
+use crate::visible::visible;
 
 /// The text on one line: line breaks become spaces, other things that cannot be seen are written out.
 pub(super) fn one_line(text: &str) -> String {
@@ -46,21 +34,12 @@ pub(super) fn duration(milliseconds: u64) -> String {
     format!("{}.{} s", milliseconds / 1000, milliseconds % 1000 / 100)
 }
 
-/// Marks that direct, join or hide text and have no picture of their own.
-fn is_invisible(c: char) -> bool {
-    matches!(c,
-        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-        | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn what_cannot_be_seen_is_written_out() {
-        assert_eq!(visible("a\n::error::b\u{202e}\u{1b}[31m"), "a\\n::error::b\\u{202e}\\u{1b}[31m");
-        assert_eq!(visible("Schlüssel 🔑"), "Schlüssel 🔑");
+    fn several_lines_become_one() {
         assert_eq!(one_line("one\n  two\r\n\nthree"), "one two three");
     }
 

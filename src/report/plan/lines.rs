@@ -6,8 +6,8 @@ use super::{
     Plan, PlannedFile, PlannedSecret, PlannedService, PlannedVolume, SecretChange, ServiceAction, Tense,
 };
 use crate::count::count;
-use crate::report::log::without_command;
 use crate::report::text::{list, one_line};
+use crate::visible::without_command;
 
 /// More lines of one kind than this are counted, not printed.
 const MOST: usize = 200;
