@@ -195,3 +195,47 @@ fn a_project_that_was_not_deployed_cannot_be_compared_and_down_forgets_the_note(
     done(scene.cli(["down", "--secrets", "KEY"])).expect(0);
     assert_eq!(code(), "not-deployed");
 }
+
+#[test]
+fn what_somebody_named_by_hand_begins_no_line_and_may_be_a_value() {
+    let scene = project("volume");
+    scene.write(
+        "by-hand.yml",
+        "services: { other: { environment: { \"EV\\n::warning::pwn\": '1', sk-Zk39dkQpw82LmxT: '1', KEY_FILE: x } } }\n",
+    );
+    let files = ["-f", "compose.yaml", "-f", "docker-compose.secrets.yml", "-f", "by-hand.yml"];
+    let up = ["up", "--detach", "--no-deps", "other"];
+    compose(&scene, &[&files[..], &up].concat());
+    // The note of the deployment, with a volume that is none.
+    let note = format!("{}_claude-secrets-record", scene.name);
+    let text =
+        docker(["volume", "inspect", "--format", "{{index .Labels \"claude-secrets.record\"}}", &note]);
+    let mut record: Value = serde_json::from_str(text.trim()).unwrap();
+    record["volumes"]["v\n::error::VOL\u{1b}[31m"] = Value::from("x");
+    docker(["volume", "rm", &note]);
+    docker([
+        "volume",
+        "create",
+        "--label",
+        &format!("claude-secrets.project={}", scene.name),
+        "--label",
+        &format!("claude-secrets.record={record}"),
+        &note,
+    ]);
+    for actions in [false, true] {
+        let mut command = scene.cli(["drift", "--secrets", "KEY"]);
+        if actions {
+            command.env("GITHUB_ACTIONS", "true");
+        }
+        let done = done(command).expect(8);
+        let said = String::from_utf8(done.stdout).unwrap() + &done.stderr;
+        assert!(
+            said.contains("variables that it did not have: ")
+                && said.contains("that the project does not name")
+        );
+        assert!(!said.contains("Zk39dkQ") && !said.contains("pwn"), "{said}");
+        assert!(said.contains("the volume v\\n::error::VOL\\u{1b}[31m is gone"), "{said}");
+        assert!(!said.contains('\u{1b}'), "{said}");
+        assert!(!said.lines().any(|line| line.trim_start().starts_with("::error::VOL")), "{said}");
+    }
+}

@@ -20,7 +20,7 @@ use crate::report::Outcome;
 
 pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
     // What cannot be removed must be told before anything is.
-    let Named { host, tools, directory, name, call } = named(run, "taken down").await?;
+    let Named { host, tools, directory, name, call, .. } = named(run, "taken down").await?;
     let secrets_dir = SecretsDir::open(&directory, &run.settings.secrets_dir)?.of_project(&name);
     // What is noted only helps: a directory that it does not tell stays, as one that was never ours.
     let record = record::read(&tools, &name).await.unwrap_or_default();

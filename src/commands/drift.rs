@@ -14,17 +14,19 @@ use crate::delivery::{Held, SecretsDir};
 use crate::docker::command::Tools;
 use crate::docker::engine::{self, Container, State};
 use crate::docker::host_paths::HostPath;
+use crate::docker::project::Project;
 use crate::error::{Code, Error, Problem, Result};
 use crate::report::{DriftKind, DriftRow, Outcome};
 
 pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
-    let Named { host, tools, directory, name, .. } = named(run, "looked at").await?;
+    let Named { host, tools, directory, name, mut project, declared, .. } = named(run, "looked at").await?;
     run.begin_stage("Drift");
     let (containers, record) =
         tokio::try_join!(engine::containers(&tools, &name), record::read(&tools, &name))?;
     let Some(record) = record else { return Err(not_deployed(&name)) };
     run.console.line(&format!("the last deployment of {name} ended at {}", record.at));
-    let mut rows = of_containers(&record, &containers);
+    let known = known(project.as_mut(), declared, &record, &tools).await?;
+    let mut rows = of_containers(&record, &containers, &known);
     rows.extend(of_volumes(&record, &tools).await?);
     rows.extend(of_secrets(&containers, &tools).await?);
     if record.delivery == "file" {
@@ -78,18 +80,36 @@ fn remedy(kind: DriftKind) -> Option<&'static str> {
     }
 }
 
-/// What is not as it was left with the containers.
-fn of_containers(record: &Record, containers: &[Container]) -> Vec<DriftRow> {
+/// The variables that the project itself names: those of secrets, and those under `environment`. What an env file has may be
+/// a part of a value where it should be a name.
+async fn known(
+    project: Option<&mut Project>,
+    declared: BTreeSet<String>,
+    record: &Record,
+    tools: &Tools,
+) -> Result<BTreeSet<String>> {
+    let mut known = declared;
+    known.extend(record.secrets.keys().cloned());
+    if let Some(project) = project {
+        project.read_as_written(tools).await?;
+        let services = project.model.services.values();
+        known.extend(services.flat_map(|service| service.written.environment.keys().cloned()));
+    }
+    Ok(known)
+}
+
+/// What is not as it was left with the containers. `known` are the variables that the project names.
+fn of_containers(record: &Record, containers: &[Container], known: &BTreeSet<String>) -> Vec<DriftRow> {
     let mut rows = Vec::new();
     let of = |service: &str| -> Vec<&Container> {
         containers.iter().filter(|container| container.service == service).collect()
     };
     for (service, left) in &record.services {
-        rows.extend(of_service(service, left, &of(service)));
+        rows.extend(of_service(service, left, &of(service), known));
     }
-    let known = |container: &&Container| record.services.contains_key(&container.service);
+    let was_there = |container: &&Container| record.services.contains_key(&container.service);
     let added: BTreeSet<&str> =
-        containers.iter().filter(|container| !known(container)).map(|c| c.service.as_str()).collect();
+        containers.iter().filter(|container| !was_there(container)).map(|c| c.service.as_str()).collect();
     rows.extend(added.into_iter().map(|service| {
         row(DriftKind::Added, service, format!("service {service} has a container, and had none"))
     }));
@@ -100,7 +120,24 @@ fn row(kind: DriftKind, service: &str, detail: String) -> DriftRow {
     DriftRow { kind, service: Some(service.to_owned()), detail }
 }
 
-fn of_service(service: &str, left: &Left, now: &[&Container]) -> Vec<DriftRow> {
+/// Names of variables of a container that somebody may have made by hand, where anything may be a name: a value, too. Told
+/// are those that the project has, and that are names by their look; the others are counted.
+fn told(names: &[String], known: &BTreeSet<String>) -> String {
+    let is_name = |name: &str| {
+        !name.starts_with(|c: char| c.is_ascii_digit())
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    };
+    let told: Vec<&str> =
+        names.iter().filter(|name| known.contains(*name) && is_name(name)).map(String::as_str).collect();
+    let others = names.len() - told.len();
+    match (told.join(", "), others) {
+        (told, 0) => told,
+        (told, _) if told.is_empty() => format!("{others} that the project does not name"),
+        (told, _) => format!("{told} and {others} that the project does not name"),
+    }
+}
+
+fn of_service(service: &str, left: &Left, now: &[&Container], known: &BTreeSet<String>) -> Vec<DriftRow> {
     let mut rows = Vec::new();
     let mut tell =
         |kind, detail: String| rows.push(row(kind, service, format!("service {service} {detail}")));
@@ -132,10 +169,10 @@ fn of_service(service: &str, left: &Left, now: &[&Container]) -> Vec<DriftRow> {
         };
         let (more, less) = (only(&now, &left.variables), only(&left.variables, &now));
         if !more.is_empty() {
-            tell(DriftKind::Variables, format!("has variables that it did not have: {}", more.join(", ")));
+            tell(DriftKind::Variables, format!("has variables that it did not have: {}", told(&more, known)));
         }
         if !less.is_empty() {
-            tell(DriftKind::Variables, format!("lacks variables that it had: {}", less.join(", ")));
+            tell(DriftKind::Variables, format!("lacks variables that it had: {}", told(&less, known)));
         }
     }
     let up = kept.iter().filter(|container| record::is_up(container)).count();
@@ -283,7 +320,8 @@ mod tests {
             services: BTreeMap::from([("web".to_owned(), Left::of(&[&left], vec!["KEY".into()]))]),
             ..Record::default()
         };
-        of_containers(&record, now).into_iter().map(|row| (row.kind, row.detail)).collect()
+        let known = BTreeSet::from(["DEBUG".to_owned(), "a b".to_owned()]);
+        of_containers(&record, now, &known).into_iter().map(|row| (row.kind, row.detail)).collect()
     }
 
     #[test]
@@ -315,6 +353,25 @@ mod tests {
         ] {
             let found = kinds(&now);
             assert_eq!(found.iter().map(|(kind, _)| *kind).collect::<Vec<_>>(), expected, "{found:?}");
+        }
+    }
+
+    #[test]
+    fn of_variables_that_were_set_by_hand_only_names_of_the_project_are_told() {
+        for (set, expected) in [
+            (json!(["MODE=x", "PATH=/", "DEBUG=1"]), "DEBUG"),
+            (json!(["MODE=x", "PATH=/", "sk-Zk39dkQpw82LmxT="]), "1 that the project does not name"),
+            (json!(["MODE=x", "PATH=/", "a b=1", "Zk39dkQpw82LmxT=1"]), "2 that the project does not name"),
+            (
+                json!(["MODE=x", "PATH=/", "DEBUG=1", "EV\n::warning::pwn=1"]),
+                "DEBUG and 1 that the project does not name",
+            ),
+        ] {
+            let mut other = container("web", "2", &[REVISION], "running");
+            other.raw["Config"]["Env"] = set;
+            let found = kinds(&[other]);
+            let expected = format!("service web has variables that it did not have: {expected}");
+            assert!(found.contains(&(DriftKind::Variables, expected)), "{found:?}");
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Which project it is, for modes that ask for no value and must do even where the manifest or a Compose file cannot be read.
 
+use std::collections::BTreeSet;
+
 use super::{Run, connecting, gather};
 use crate::docker::command::{Call, Tools};
 use crate::docker::engine;
@@ -18,6 +20,10 @@ pub(super) struct Named {
     pub(super) name: String,
     /// What a call of Compose for it begins with.
     pub(super) call: Call,
+    /// The project itself, where its Compose files can be read.
+    pub(super) project: Option<Project>,
+    /// The names of the secrets, where the manifest can be read.
+    pub(super) declared: BTreeSet<String>,
 }
 
 /// Looks for it. `doing` is what is done with it, for warnings: `taken down`.
@@ -51,18 +57,21 @@ pub(super) async fn named(run: &mut Run, doing: &str) -> Result<Named> {
     engine::check_engine(&tools).await?;
     let told = run.settings.compose.name.clone().or(name);
     let likely = likely_name(told.as_deref(), &host.to_host(&directory)?);
-    let (name, call) = match Project::load(&tools, &run.settings.compose, files, &host, &profiles).await {
-        Ok(project) => {
-            let call = project.call(&tools, With::NoOverride, &["*".to_owned()]);
-            (project.model.name, call)
-        }
-        // What a file needs to be read (`${IMAGE_TAG:?}`) is not needed to find what runs.
-        Err(error) if error.code == Code::ComposeFileInvalid => {
-            run.warn(format!("the project is {doing} by its name {likely}: {}", error.fact), None);
-            (likely.clone(), tools.compose(&[]).option("--project-name", &likely))
-        }
-        Err(error) => return Err(error),
-    };
+    let (name, call, project) =
+        match Project::load(&tools, &run.settings.compose, files, &host, &profiles).await {
+            Ok(project) => {
+                let call = project.call(&tools, With::NoOverride, &["*".to_owned()]);
+                (project.model.name.clone(), call, Some(project))
+            }
+            // What a file needs to be read (`${IMAGE_TAG:?}`) is not needed to find what runs.
+            Err(error) if error.code == Code::ComposeFileInvalid => {
+                run.warn(format!("the project is {doing} by its name {likely}: {}", error.fact), None);
+                (likely.clone(), tools.compose(&[]).option("--project-name", &likely), None)
+            }
+            Err(error) => return Err(error),
+        };
     run.report.project = Some(name.clone());
-    Ok(Named { host, tools, directory, name, call })
+    let declared =
+        known.into_iter().flat_map(|manifest| manifest.secrets).map(|secret| secret.name.to_string());
+    Ok(Named { host, tools, directory, name, call, project, declared: declared.collect() })
 }
