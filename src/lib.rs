@@ -33,6 +33,7 @@ pub mod search;
 pub mod secret;
 pub mod sensitive;
 pub mod settings;
+pub mod shell;
 pub mod sources;
 pub mod tracked;
 pub mod version;

@@ -86,3 +86,63 @@ fn without_a_store_there_is_an_error_that_says_how_to_name_one() {
     let (status, text, _) = printed("secrets: { API_KEY: }\n", &["vault"]);
     assert!(status == 0 && text.contains("secret/data/claude-bot/*"), "{text}");
 }
+
+/// What a shell makes of the printed commands: each word of each command, with `az` and `op` that only print theirs.
+fn words_of(commands: &str) -> String {
+    let script = format!(
+        "az() {{ case $1 in keyvault) printf /vault;; *) printf '<%s>' \"$@\"; echo;; esac; }}\n\
+         op() {{ printf '<%s>' \"$@\"; echo; }}\n{commands}"
+    );
+    let done = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
+    assert!(done.status.success() && done.stderr.is_empty(), "{commands}\n{done:?}");
+    String::from_utf8(done.stdout).unwrap()
+}
+
+#[test]
+fn a_shell_takes_every_name_in_a_printed_command_for_itself() {
+    for name in ["a$(id)", "a`id`", "a\"; id; \"", "a\\", "it's", "$HOME", "plain"] {
+        let quoted = name.replace('\'', "''");
+        let manifest = format!(
+            "secrets:\n  A: {{ from: ['azure:{quoted}'] }}\n  B: {{ from: ['op://{quoted}/item/field'] }}\n\
+             sources: {{ azure: {{ vault-name: '{quoted}', client-id: '{quoted}' }}, onepassword: {{}} }}\n"
+        );
+        let (status, text, said) = printed(&manifest, &["azure"]);
+        assert_eq!(status, 0, "{said}");
+        let words = words_of(&text);
+        assert!(words.contains(&format!("<--scope></vault/secrets/{name}>")), "{text}\n{words}");
+        assert!(words.contains(&format!("<--assignee><{name}>")), "{text}\n{words}");
+        let (status, text, said) = printed(&manifest, &["onepassword"]);
+        assert_eq!(status, 0, "{said}");
+        assert!(words_of(&text).contains(&format!("<--vault><{name}:read_items>")), "{text}");
+    }
+}
+
+#[test]
+fn a_name_is_no_pattern_in_a_policy() {
+    let manifest = "sources: { aws: { region: eu-central-1 } }\nimport: ['aws:t?m/*']\nsecrets:\n  A: { from: ['aws:x*#field'] }\n  \
+                    B: { from: ['aws:$y'] }\n  C: { from: ['aws:arn:aws:secretsmanager:*:1:secret:z'] }\n";
+    let (status, text, said) = printed(manifest, &["aws"]);
+    assert_eq!(status, 0, "{said}");
+    for named in [
+        ":secret:x${*}-??????\"",
+        ":secret:${$}y-??????\"",
+        "\"arn:aws:secretsmanager:${*}:1:secret:z\"",
+        ":secret:t${?}m/*\"",
+    ] {
+        assert!(text.contains(named), "{named}: {text}");
+    }
+    for (store, from, why) in [
+        ("vault", "vault:secret/x*#key", "reads `*`, `+`, `{{` and `${`"),
+        ("vault", "vault:secret/+/x#key", "reads `*`, `+`, `{{` and `${`"),
+        ("vault", "vault:secret/%7B%7Bidentity.entity.id%7D%7D/x#key", "reads `*`, `+`, `{{` and `${`"),
+        ("onepassword", "op://v:write_items/item/field", "begins at a `:` or `,`"),
+        ("onepassword", "op://v,write_items/item/field", "begins at a `:` or `,`"),
+        ("azure", "azure:x/..", "a slash ends the name"),
+        ("aws", "aws:x\u{202e}y", "cannot be seen"),
+    ] {
+        let manifest = format!("secrets: {{ A: {{ from: ['{from}'] }} }}\n");
+        let (status, text, said) = printed(&manifest, &[store]);
+        assert_eq!((status, text.as_str()), (2, ""), "{from}: {said}");
+        assert!(said.contains(why) && said.contains("fix: "), "{from}: {said}");
+    }
+}

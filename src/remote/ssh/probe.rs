@@ -10,6 +10,7 @@ use super::login::Client;
 use super::{fault, status_of};
 use crate::error::Result;
 use crate::remote::address::Server;
+use crate::shell::quoted;
 
 /// How long a command on the server may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -43,19 +44,4 @@ pub(super) async fn by_program(handle: &Handle<Client>, server: &Server) -> Resu
     let command = format!("docker --host unix://{socket} system dial-stdio");
     channel.exec(false, command).await.map_err(|error| fault::Fault::Ssh(error).error(server))?;
     Ok(channel.into_stream())
-}
-
-/// A word for a shell.
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_path_gets_out_of_its_quotes() {
-        assert_eq!(quoted("/a'; reboot; '"), r"'/a'\''; reboot; '\'''");
-    }
 }

@@ -39,23 +39,37 @@ fn everywhere(sid: &str, action: &str) -> Value {
 fn resources(needs: &Needs<'_>) -> Vec<String> {
     let named = needs.references.iter().flat_map(|reference| match reference.item.as_str() {
         // Whether it includes that suffix is ambiguous: `my-secret` ends with six characters as well.
-        arn if arn.starts_with("arn:") => vec![arn.to_owned(), format!("{arn}-??????")],
-        name => vec![format!("{}{name}-??????", start(needs))],
+        arn if arn.starts_with("arn:") => vec![literal(arn), format!("{}-??????", literal(arn))],
+        name => vec![format!("{}{}-??????", start(needs), literal(name))],
     });
     let imported = needs.imports.iter().map(|import| match import.item.strip_suffix('*') {
-        Some(prefix) => format!("{}{prefix}*", start(needs)),
-        None => format!("{}{}-??????", start(needs), import.item),
+        Some(prefix) => format!("{}{}*", start(needs), literal(prefix)),
+        None => format!("{}{}-??????", start(needs), literal(&import.item)),
     });
     // The whole prefix: what does not exist is then absent, not denied.
     let usual = needs.conventional().next();
-    let usual = usual.map(|_| format!("{}{}/*", start(needs), conventional::path(&needs.manifest.scope)));
+    let usual =
+        usual.map(|_| format!("{}{}/*", start(needs), literal(&conventional::path(&needs.manifest.scope))));
     distinct(named.chain(imported).chain(usual).collect())
 }
 
 /// The prefix of every ARN in this account and region; `*` for what is not known.
 fn start(needs: &Needs<'_>) -> String {
-    let region = needs.options.text("region").unwrap_or("*");
+    let region = needs.options.text("region");
     let role = needs.options.text("role-arn").unwrap_or_default();
-    let account = role.split(':').nth(4).filter(|account| !account.is_empty()).unwrap_or("*");
-    format!("arn:{}:secretsmanager:{region}:{account}:secret:", partition(region))
+    let account = role.split(':').nth(4).filter(|account| !account.is_empty());
+    let known = |text: Option<&str>| text.map_or_else(|| "*".to_owned(), literal);
+    let partition = partition(region.unwrap_or("*"));
+    format!("arn:{partition}:secretsmanager:{}:{}:secret:", known(region), known(account))
+}
+
+/// A name in which nothing is a pattern or a variable ("IAM policy elements: variables and tags", "Special characters").
+fn literal(name: &str) -> String {
+    name.chars().fold(String::with_capacity(name.len()), |mut out, c| {
+        match c {
+            '*' | '?' | '$' => out.extend(['$', '{', c, '}']),
+            c => out.push(c),
+        }
+        out
+    })
 }

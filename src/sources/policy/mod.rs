@@ -12,6 +12,7 @@ use crate::error::{Code, Error, Result};
 use crate::manifest::{Manifest, Reference, SourceId};
 use crate::secret::SecretName;
 use crate::settings::Settings;
+use crate::visible::visible;
 
 /// The permissions in one store.
 pub struct Policy {
@@ -38,7 +39,7 @@ struct Needs<'a> {
 /// The policies for every store that the manifest, an input or `sources` names, or for `only`.
 ///
 /// # Errors
-/// `source-unknown` if there is no such store.
+/// `source-unknown` if there is no such store; `reference-invalid` if a name would allow more than it says.
 pub fn policies(
     settings: &Settings,
     manifest: &Manifest,
@@ -56,8 +57,10 @@ pub fn policies(
     // If nothing names a store, those that are configured by variables count.
     let is_any_named = stores.iter().any(|(_, options)| options.named);
     stores.retain(|(kind, options)| if is_any_named { options.named } else { options.is_spoken_of(kind) });
-    let all: Vec<Policy> =
-        stores.iter().filter_map(|(kind, options)| of(kind, &Needs::new(options, manifest, batch))).collect();
+    let made = stores
+        .iter()
+        .filter_map(|(kind, options)| of(kind, &Needs::new(options, manifest, batch)).transpose());
+    let all: Vec<Policy> = made.collect::<Result<_>>()?;
     if all.is_empty() {
         let fact = match only {
             Some(_) => "no store of this name has policies",
@@ -70,14 +73,29 @@ pub fn policies(
     Ok(all)
 }
 
-fn of(kind: &SourceKind, needs: &Needs<'_>) -> Option<Policy> {
-    match kind.name {
-        "aws" => Some(aws::policy(needs)),
-        "vault" => Some(vault::policy(needs)),
-        "azure" => Some(azure::policy(needs)),
-        "onepassword" => Some(onepassword::policy(needs)),
-        _ => None,
+fn of(kind: &SourceKind, needs: &Needs<'_>) -> Result<Option<Policy>> {
+    let policy = match kind.name {
+        "aws" => aws::policy(needs),
+        "vault" => vault::policy(needs)?,
+        "azure" => azure::policy(needs)?,
+        "onepassword" => onepassword::policy(needs)?,
+        _ => return Ok(None),
+    };
+    // A text is pasted: what cannot be seen in it may do something else there.
+    let hidden = policy.text.lines().any(|line| visible(line) != line);
+    if hidden {
+        let fact = format!("a name for the policy of {} contains characters that cannot be seen", policy.id);
+        return Err(Error::new(Code::ReferenceInvalid, fact).hint(
+            "Take them out of the references, the prefix, the environment and the settings of the source.",
+        ));
     }
+    Ok(Some(policy))
+}
+
+/// Refuses a name that would allow more than the one thing it names.
+fn refuse(id: &SourceId, name: &str, why: &str, remedy: &str) -> Error {
+    Error::new(Code::ReferenceInvalid, format!("no policy for {id} names just {}: {why}", visible(name)))
+        .hint(remedy)
 }
 
 impl<'a> Needs<'a> {

@@ -1,11 +1,13 @@
 //! Vault access for 1Password (developer.1password.com, "Manage service accounts" and "Manage Connect servers").
 
-use super::{Needs, Policy, distinct};
+use super::{Needs, Policy, distinct, refuse};
+use crate::error::Result;
+use crate::shell::after;
 use crate::sources::conventional;
 
 /// One command: for a service account, or for a token of the Connect server if one is configured, that can read the items
 /// of the vaults in the references, and no others.
-pub(super) fn policy(needs: &Needs<'_>) -> Policy {
+pub(super) fn policy(needs: &Needs<'_>) -> Result<Policy> {
     let vault_of =
         |item: &str| item.strip_prefix("op://").and_then(|path| path.split('/').next()).map(str::to_owned);
     let all = needs.references.iter().chain(&needs.imports);
@@ -14,19 +16,29 @@ pub(super) fn policy(needs: &Needs<'_>) -> Policy {
     let usual =
         needs.conventional().next().map(|_| conventional::onepassword_vault(setting, &needs.manifest.scope));
     let vaults = distinct(named.chain(usual).collect());
+    // `--vault` takes a vault and what is allowed in it, with these between them.
+    if let Some(vault) = vaults.iter().find(|vault| vault.contains([':', ','])) {
+        return Err(refuse(
+            &needs.options.id,
+            vault,
+            "in the options of `op`, what is allowed in a vault begins at a `:` or `,`",
+            "Write the vault's id in place of its name: `op vault list` prints it.",
+        ));
+    }
     if needs.options.text("connect-host").is_some() {
-        let shares: Vec<String> = vaults.iter().map(|vault| format!("--vault \"{vault},r\"")).collect();
+        let shares: Vec<String> =
+            vaults.iter().map(|vault| format!("--vault {}", after("", &format!("{vault},r")))).collect();
         let text = format!(
             "op connect token create \"claude-secrets\" --server \"$CONNECT_SERVER\" {}\n",
             shares.join(" ")
         );
-        return needs
-            .policy("a token of the Connect server for the vaults it needs (it is printed once)", text);
+        let title = "a token of the Connect server for the vaults it needs (it is printed once)";
+        return Ok(needs.policy(title, text));
     }
-    let shares: Vec<String> = vaults.iter().map(|vault| format!("--vault \"{vault}:read_items\"")).collect();
+    let share = |vault: &String| format!("--vault {}", after("", &format!("{vault}:read_items")));
+    let shares: Vec<String> = vaults.iter().map(share).collect();
     let text = format!("op service-account create \"claude-secrets\" {}\n", shares.join(" "));
-    needs.policy(
-        "a service account with the vaults it needs (it prints its token once; vaults cannot be added later)",
-        text,
-    )
+    let title =
+        "a service account with the vaults it needs (it prints its token once; vaults cannot be added later)";
+    Ok(needs.policy(title, text))
 }

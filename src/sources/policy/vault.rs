@@ -2,18 +2,21 @@
 
 use std::fmt::Write as _;
 
-use super::{Needs, Policy, distinct};
+use super::{Needs, Policy, distinct, refuse};
+use crate::error::{Error, Result};
+use crate::manifest::SourceId;
 use crate::sources::conventional;
 use crate::sources::vault::{MOUNT, below, rule, written};
 
 /// One policy: reading for each item, listing for imports.
-pub(super) fn policy(needs: &Needs<'_>) -> Policy {
+pub(super) fn policy(needs: &Needs<'_>) -> Result<Policy> {
     let engine = match needs.options.text("kv-version") {
         Some("1") => Engine::One,
         Some("2") => Engine::Two,
         _ => Engine::Unknown,
     };
     let mount = needs.options.text("mount").unwrap_or(MOUNT);
+    check(needs, mount)?;
     let mut text = String::new();
     if engine == Engine::Unknown {
         text += "# For mounts of the key/value engine, version 2. In version 1, paths have no `data/` and no `metadata/`.\n\
@@ -22,7 +25,39 @@ pub(super) fn policy(needs: &Needs<'_>) -> Policy {
     for (path, capability) in rules(needs, mount, engine) {
         let _ = writeln!(text, "{}", rule(&path, capability));
     }
-    needs.policy("policy (HCL) for the role or token that logs in", text)
+    Ok(needs.policy("policy (HCL) for the role or token that logs in", text))
+}
+
+/// Refuses paths that a policy reads as patterns ("Policies", "Policy syntax" and "Templated policies"): there is no way to
+/// write them as they are.
+fn check(needs: &Needs<'_>, mount: &str) -> Result<()> {
+    let named = needs.references.iter().map(|reference| reference.item.as_str());
+    let imported = needs.imports.iter().map(|import| match import.field {
+        None => import.item.strip_suffix('*').unwrap_or(&import.item),
+        Some(_) => &import.item,
+    });
+    let usual = needs.conventional().next().map(|_| conventional::path(&needs.manifest.scope));
+    let paths = named.chain(imported).chain([mount]).chain(usual.as_deref());
+    match paths.into_iter().find(|path| is_pattern(path)) {
+        Some(path) => Err(pattern(&needs.options.id, path)),
+        None => Ok(()),
+    }
+}
+
+fn is_pattern(path: &str) -> bool {
+    path.contains('*')
+        || path.contains("{{")
+        || path.contains("${")
+        || path.split('/').any(|part| part == "+")
+}
+
+fn pattern(id: &SourceId, path: &str) -> Error {
+    refuse(
+        id,
+        path,
+        "a policy reads `*`, `+`, `{{` and `${` in a path as a pattern",
+        "Give the item another path. To read everything below a path, import it.",
+    )
 }
 
 /// What is known about the mounts' engine.
