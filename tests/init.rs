@@ -209,3 +209,36 @@ fn a_project_without_anything_secret_has_no_proposal() {
     let said = done(empty.cli(["init"])).expect(2).stderr;
     assert!(said.contains("Compose file"), "{said}");
 }
+
+#[test]
+fn nothing_is_written_or_shown_through_a_link_out_of_the_repository() {
+    let links: [(&str, &str); 4] = [
+        (".github", "elsewhere"),
+        (".github/workflows", "elsewhere"),
+        (".github/workflows/deploy.yml", "elsewhere/deploy.yml"),
+        ("claude-secrets.yml", "elsewhere/claude-secrets.yml"),
+    ];
+    for (link, to) in links {
+        for words in [&["init"][..], &["init", "--write"]] {
+            let scene = Scene::new("init-link");
+            scene.compose("services:\n  web:\n    image: IMAGE\n    environment: { API_KEY: }\n");
+            std::fs::create_dir_all(scene.project().join(".git")).unwrap();
+            let elsewhere = scene.beside("elsewhere");
+            std::fs::create_dir(&elsewhere).unwrap();
+            let at = scene.project().join(link);
+            std::fs::create_dir_all(at.parent().unwrap()).unwrap();
+            std::os::unix::fs::symlink(scene.beside(to), &at).unwrap();
+            let made = done(scene.cli(words)).expect(5);
+            assert!(made.stderr.contains("symbolic link") && made.stderr.contains(link), "{}", made.stderr);
+            assert_eq!(std::fs::read_dir(&elsewhere).unwrap().count(), 0, "{link} {words:?}");
+            // What is there already is not shown, either.
+            std::fs::create_dir_all(elsewhere.join("workflows")).unwrap();
+            for name in ["workflows/deploy.yml", "deploy.yml", "claude-secrets.yml"] {
+                std::fs::write(elsewhere.join(name), "canary: of-somebody-else\n").unwrap();
+            }
+            let made = done(scene.cli(words)).expect(5);
+            let said = String::from_utf8(made.stdout).unwrap() + &made.stderr;
+            assert!(!said.contains("canary") && said.contains("symbolic link"), "{said}");
+        }
+    }
+}

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::{ErrorKind, Write as _};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,10 +12,11 @@ use serde_json::Value;
 use super::gather;
 use crate::console::Console;
 use crate::count::count;
+use crate::delivery::ProjectFile;
 use crate::docker::command::Tools;
 use crate::docker::discovery::ComposeFiles;
 use crate::docker::service::Written;
-use crate::error::{Code, Error, Result, plain_reason};
+use crate::error::{Code, Error, Result};
 use crate::files::{self, LARGEST_VALUES};
 use crate::init::{self, Basis, Proposal};
 use crate::interrupt::Interrupt;
@@ -35,10 +36,20 @@ type Values = BTreeMap<String, SecretValue>;
 
 /// One file of the proposal.
 struct Proposed {
-    path: PathBuf,
+    /// The repository's top, or the project directory where there is none.
+    top: PathBuf,
+    /// The directory that it is reached from, and the path below that.
+    base: PathBuf,
+    below: &'static str,
     /// The path as it is shown.
     shown: String,
     text: String,
+}
+
+impl Proposed {
+    fn path(&self) -> PathBuf {
+        self.base.join(self.below)
+    }
 }
 
 /// Makes the proposal and returns it for standard output. With `write` the files that are not there are written.
@@ -142,12 +153,16 @@ fn proposed(settings: &Settings, files: &ComposeFiles, proposal: &Proposal) -> V
     let mut all = Vec::new();
     if !proposal.secrets.is_empty() {
         all.push(Proposed {
-            path: files.directory.join(manifest::FILE_NAME),
+            top: top.to_owned(),
+            base: files.directory.clone(),
+            below: manifest::FILE_NAME,
             shown: project.join(manifest::FILE_NAME).display().to_string(),
             text: init::manifest(proposal),
         });
         all.push(Proposed {
-            path: top.join(WORKFLOW),
+            top: top.to_owned(),
+            base: top.to_owned(),
+            below: WORKFLOW,
             shown: WORKFLOW.to_owned(),
             text: init::workflow(proposal, project, &named),
         });
@@ -158,7 +173,8 @@ fn proposed(settings: &Settings, files: &ComposeFiles, proposal: &Proposal) -> V
 /// What is done about a file, as a difference to what is there; with `write`, does it.
 fn shown(file: &Proposed, write: bool) -> Result<String> {
     let mut text = String::new();
-    match files::read(&file.path, LARGEST_VALUES) {
+    refuse_outside(file)?;
+    match files::read(&file.path(), LARGEST_VALUES) {
         Ok(contents) => {
             let there = String::from_utf8_lossy(contents.value.expose()).into_owned();
             if there == file.text {
@@ -174,8 +190,13 @@ fn shown(file: &Proposed, write: bool) -> Result<String> {
             );
         }
         Err(error) if error.kind() == ErrorKind::NotFound => {
+            let place = ProjectFile::to_commit(&file.base, Path::new(file.below));
+            let place = place.map_err(|error| match error.code {
+                Code::PathUnsafe => by_a_link(error.fact),
+                _ => error,
+            })?;
             if write {
-                create(&file.path, &file.text)?;
+                place.create(file.text.as_bytes(), 0o644)?;
             }
             let done = if write { "written" } else { "would be written" };
             let _ = writeln!(text, "# {}: {done}\n--- /dev/null\n+++ {}", file.shown, file.shown);
@@ -184,32 +205,24 @@ fn shown(file: &Proposed, write: bool) -> Result<String> {
             }
             text.push('\n');
         }
-        Err(error) => return Err(Error::io(Code::NotWritable, "read", &file.path, &error)),
+        Err(error) => return Err(Error::io(Code::NotWritable, "read", &file.path(), &error)),
     }
     Ok(text)
 }
 
-/// Writes a file that is not there; one that somebody makes meanwhile is left as it is.
-fn create(path: &Path, text: &str) -> Result<()> {
-    let directory = path.parent().unwrap_or(path);
-    let failed = |error: &std::io::Error| Error::io(Code::NotWritable, "write", path, error);
-    std::fs::create_dir_all(directory).map_err(|error| failed(&error))?;
-    let mut file = tempfile::Builder::new()
-        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
-        .tempfile_in(directory)
-        .map_err(|error| failed(&error))?;
-    file.write_all(text.as_bytes())
-        .and_then(|()| file.as_file().sync_all())
-        .map_err(|error| failed(&error))?;
-    file.persist_noclobber(path).map(drop).map_err(|error| match error.error.kind() {
-        ErrorKind::AlreadyExists => {
-            Error::new(Code::NotWritable, format!("{} is there now, and was not overwritten", path.display()))
-        }
-        _ => Error::new(
-            Code::NotWritable,
-            format!("cannot write {}: {}", path.display(), plain_reason(&error.error)),
-        ),
-    })
+/// Refuses a file that is somewhere else than in the repository or in the directory that the user named: it would be shown.
+fn refuse_outside(file: &Proposed) -> Result<()> {
+    let Ok(real) = file.path().canonicalize() else { return Ok(()) };
+    let is_below =
+        |directory: &Path| directory.canonicalize().is_ok_and(|directory| real.starts_with(directory));
+    if is_below(&file.top) || is_below(&file.base) {
+        return Ok(());
+    }
+    Err(by_a_link(format!("{} leads out of the repository by a symbolic link", file.shown)))
+}
+
+fn by_a_link(fact: String) -> Error {
+    Error::new(Code::PathUnsafe, fact).hint("Put a real file or directory in the place of the link.")
 }
 
 /// What is left to do by hand.

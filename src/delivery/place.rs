@@ -39,6 +39,18 @@ impl Place {
         project: &Path,
         given: &Path,
     ) -> Result<Self, Error> {
+        let place = Self::to_commit(input, what, project, given)?;
+        place.refuse_tracked()?;
+        Ok(place)
+    }
+
+    /// The same for a file that is meant to be committed: git may track it.
+    pub(super) fn to_commit(
+        input: &'static str,
+        what: &'static str,
+        project: &Path,
+        given: &Path,
+    ) -> Result<Self, Error> {
         let directory = open_project(project)?;
         let mut names = below(input, what, project, given)?;
         refuse_git(input, given, names.iter().map(OsString::as_os_str))?;
@@ -47,7 +59,6 @@ impl Place {
         let owner = (stat.st_uid, stat.st_gid);
         let place = Self { input, project: directory, parents: names, name, owner };
         place.refuse_links()?;
-        place.refuse_tracked()?;
         Ok(place)
     }
 

@@ -37,6 +37,14 @@ impl ProjectFile {
         Ok(Self { place: Place::below(input, what, directory, path)? })
     }
 
+    /// A file of the repository that is meant to be committed, and that holds no secret values.
+    ///
+    /// # Errors
+    /// `PathUnsafe` when it is or passes through a symbolic link, or lies outside of `directory`.
+    pub fn to_commit(directory: &Path, path: &Path) -> Result<Self, Error> {
+        Ok(Self { place: Place::to_commit("init", "the repository", directory, path)? })
+    }
+
     /// Where the file is: the project directory as given, and the path below it.
     pub fn path(&self) -> PathBuf {
         self.place.path()
@@ -66,11 +74,31 @@ impl ProjectFile {
             return Ok(false);
         }
         let unfinished = staging_name(self.place.name())?;
-        let written = self.write_new(&parent, &unfinished, bytes, mode);
+        let written = self.write_new(&parent, &unfinished, bytes, mode, RenameFlags::empty());
         if written.is_err() {
             let _ = parent.remove_file(&unfinished);
         }
         written.map(|()| true)
+    }
+
+    /// Makes the file, in one step, with exactly the given mode. One that is there, or that somebody makes meanwhile, is left
+    /// as it is.
+    ///
+    /// # Errors
+    /// `DiskFull`, `NotWritable` or `DeliveryFailed`.
+    pub fn create(&self, bytes: &[u8], mode: u32) -> Result<(), Error> {
+        let (parent, _) = self.place.make_parent()?;
+        if parent.stat_of(self.place.name()).at("look at", &self.path())?.is_some() {
+            let fact = format!("{} is there now, and was not overwritten", self.path().display());
+            return Err(Error::new(Code::NotWritable, fact));
+        }
+        self.remove_unfinished(&parent)?;
+        let unfinished = staging_name(self.place.name())?;
+        let written = self.write_new(&parent, &unfinished, bytes, mode, RenameFlags::NOREPLACE);
+        if written.is_err() {
+            let _ = parent.remove_file(&unfinished);
+        }
+        written
     }
 
     /// Removes the file; returns whether there was one.
@@ -106,6 +134,7 @@ impl ProjectFile {
         unfinished: &OsStr,
         bytes: &[u8],
         mode: u32,
+        how: RenameFlags,
     ) -> Result<(), Error> {
         let path = self.path();
         let mut file = parent.create_file(unfinished).at("write", &path)?;
@@ -114,7 +143,7 @@ impl ProjectFile {
         file.write_all(bytes).at("write", &path)?;
         fchmod(&file, Mode::from_raw_mode(mode)).at("set the mode of", &path)?;
         file.sync_all().at("write", &path)?;
-        parent.rename(unfinished, parent, self.place.name(), RenameFlags::empty()).at("write", &path)?;
+        parent.rename(unfinished, parent, self.place.name(), how).at("write", &path)?;
         parent.sync().at("write", parent.path())
     }
 
