@@ -101,3 +101,17 @@ fn a_program_that_gave_up_root_and_cannot_read_its_secret_is_told_of_uid() {
     let said = deploy(&scene, &["--delivery", "volume"], 6);
     assert!(!said.contains("below `services:`"), "it is not told again: {said}");
 }
+
+#[test]
+fn a_run_that_waits_for_no_service_ends_though_one_waits_for_another_for_ever() {
+    let scene = Scene::new("gate-no-wait");
+    scene.compose(&format!(
+        "services:\n  a:\n{SLEEPS}    healthcheck: {{ test: [CMD, 'false'], interval: 1s, start_period: 10h }}\n  b:\n\
+         {SLEEPS}    environment: {{ KEY: }}\n    depends_on: {{ a: {{ condition: service_healthy }} }}\n"
+    ));
+    let start = Instant::now();
+    let said = deploy(&scene, &["--wait=false", "--wait-timeout=4s"], 6);
+    assert!(start.elapsed() < Duration::from_mins(1), "{said}");
+    assert!(said.contains("docker compose up did not end within 4s"), "{said}");
+    assert!(said.contains("others depend on is not ready") && said.contains("`wait-timeout`"), "{said}");
+}

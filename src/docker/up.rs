@@ -39,8 +39,8 @@ pub async fn up(
         Scope::Whole => call.names(&settings.services),
         Scope::Only(names) => call.words(&["--no-deps"]).names(*names),
     };
-    // Compose waits by itself for what others depend on, without an end.
-    let limit = settings.wait.then_some(settings.wait_timeout);
+    // Compose waits by itself for what others depend on, without an end, and also where nobody waits for the services.
+    let limit = Some(settings.wait_timeout);
     let _shown = progress::begin("docker compose up");
     let Some((success, tail)) = call.stream_within(limit).await? else {
         return Err(Error::new(

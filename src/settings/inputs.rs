@@ -214,7 +214,12 @@ pub const INPUTS: &[Input] = &[
         "true",
         "Waits until every service is healthy, or is running and stays up, or has exited with status 0.",
     ),
-    input("wait-timeout", Kind::Text, "120s", "How long to wait for the services."),
+    input(
+        "wait-timeout",
+        Kind::Text,
+        "120s",
+        "How long to wait for the services. Without `wait`: for those that others depend on.",
+    ),
     input(
         "docker-host",
         Kind::Text,
