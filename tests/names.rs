@@ -232,3 +232,22 @@ fn programs_are_started_by_the_callers_that_know_names_from_words() {
     ];
     assert_eq!(found, known);
 }
+
+#[test]
+fn compose_takes_what_is_delivered_at_places_of_every_name() {
+    let scene = Scene::new("names-places");
+    scene.compose(
+        "services:\n  web:\n    image: IMAGE\n    init: true\n    command: [sleep, '3000']\n    stop_signal: SIGKILL\n    \
+         configs:\n      - { source: one, target: '/etc/conf x' }\n      - { source: two, target: '/etc/conf_x' }\n\
+         configs: { one: { content: 'x${KEY}' }, two: { content: 'y${KEY}' } }\n",
+    );
+    for delivery in ["file", "volume"] {
+        let words = ["deploy", "--secrets", "KEY", "--delivery", delivery];
+        run(&scene, None, &words, "canary-in-a-config", 0);
+        let web = &scene.containers()["web"].0;
+        for (place, value) in [("/etc/conf x", "xcanary-in-a-config"), ("/etc/conf_x", "ycanary-in-a-config")]
+        {
+            assert_eq!(docker(["exec", web, "cat", place]), value, "{delivery}");
+        }
+    }
+}

@@ -6,7 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use data_encoding::HEXLOWER;
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 use crate::access::{Access, Entry, ServiceAccess};
 use crate::delivery::choose::Kind;
@@ -81,11 +83,11 @@ impl Keys {
             for file in &plan.files {
                 let Some(path) = paths.get(&(service.clone(), file.file.clone())) else { continue };
                 let in_directory = path.components().count() > 1;
-                let wish = if in_directory {
+                let wish = taken_by_compose(if in_directory {
                     format!("{service}--{}", plain_name(&file.file))
                 } else {
                     file.file.clone()
-                };
+                });
                 wishes.insert((in_directory, path.clone()), (wish, file.name.clone()));
                 users.push((service, path));
             }
@@ -154,6 +156,18 @@ impl Keys {
         }
         Self { secrets: BTreeMap::new(), volumes, contested }
     }
+}
+
+/// A key that Compose takes: letters, digits and `._-` alone (`^[a-zA-Z0-9._-]+$` in its schema). One that has others is
+/// told apart by its digest, so that it is no other one's.
+fn taken_by_compose(key: String) -> String {
+    let is_taken = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if !key.is_empty() && key.chars().all(is_taken) {
+        return key;
+    }
+    let digest = HEXLOWER.encode(&Sha256::digest(&key)[..8]);
+    let plain: String = key.chars().map(|c| if is_taken(c) { c } else { '_' }).collect();
+    format!("{plain}-{digest}")
 }
 
 /// Those of a service's own secrets that it keeps beside what it is given as files.
@@ -263,6 +277,29 @@ mod tests {
         assert_eq!(distinct.len(), 8, "{:?}", keys.secrets);
         assert_eq!(keys.secret(Path::new("a--x")).unwrap(), "a--x");
         assert_eq!(keys.secret(Path::new("a--x_")).unwrap(), "a--x_");
+    }
+
+    #[test]
+    fn compose_takes_the_key_of_every_file_and_those_that_it_took_stay() {
+        let files = [
+            ("/etc/conf x", false),
+            ("/etc/conf_x", false),
+            ("/etc/conf\tx", false),
+            ("/etc/ключ", false),
+            ("/etc/a.b-c", false),
+            ("my key", true),
+            ("my_key", true),
+        ];
+        let plans = plans(&[("a", &files)]);
+        let keys = keys(Kind::File, &model(&json!({"a": {}}), &json!({})), &plans);
+        let distinct: BTreeSet<&String> = keys.secrets.values().collect();
+        assert_eq!(distinct.len(), files.len(), "{:?}", keys.secrets);
+        let is_taken = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+        assert!(distinct.iter().all(|key| key.chars().all(is_taken)), "{distinct:?}");
+        for known in ["a--etc-conf_x", "a--etc-a.b-c", "my_key"] {
+            assert!(distinct.contains(&known.to_owned()), "{known}: {distinct:?}");
+        }
+        assert!(keys.remembered("a").is_none(), "no key is contested for what is written in it");
     }
 
     #[test]
