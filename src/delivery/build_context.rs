@@ -123,7 +123,9 @@ impl Context<'_> {
         let mut found = vec![self.path.to_owned()];
         for step in source.split('/').filter(|step| !matches!(*step, "" | ".")) {
             if !step.contains(['*', '?', '[', '\\']) {
-                found.iter_mut().for_each(|path| path.push(step));
+                for path in &mut found {
+                    path.push(step);
+                }
                 continue;
             }
             let here = found.iter().filter_map(|path| Some((path, place.read_at(path)?)));

@@ -433,9 +433,9 @@ fn missing(program: &OsStr) -> Error {
     }
 }
 
-/// The error for a machine without Docker Compose v2.
+/// The error for a machine without Docker Compose.
 pub fn compose_missing() -> Error {
-    Error::new(Code::ComposeMissing, "Docker Compose v2 was not found").hint(
+    Error::new(Code::ComposeMissing, "Docker Compose was not found").hint(
         "Install the Compose plugin, v2.24 or newer: https://docs.docker.com/compose/install/ (version 1, the \
          Python program `docker-compose`, does not know `!override`).",
     )

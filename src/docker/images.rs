@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
@@ -15,6 +16,11 @@ use super::up::what_failed;
 use crate::error::{Code, Error, Result};
 use crate::secret::SecretValue;
 use crate::settings::{ComposeSettings, Pull};
+
+/// Whether the builder of Compose 5 (`buildx bake`) asks before it reads a file that is neither in a build context nor below
+/// the current directory. Without a terminal it refuses, and Compose gives no leave for the files of build secrets: no build would
+/// get one of ours. What a project's builds may read, we have checked by then.
+const BAKE_ASKS: &str = "BUILDX_BAKE_ENTITLEMENTS_FS";
 
 /// The images of the project that the engine has, by name.
 pub type Images = BTreeMap<String, Image>;
@@ -91,7 +97,11 @@ pub async fn ensure(
         }
         let files = if word == "build" { secrets.write()? } else { None };
         let with = files.as_ref().map_or(With::NoOverride, |files| With::Input(&files.override_text));
-        let call = project.call(tools, with, &["*".to_owned()]);
+        let mut tools = tools.clone();
+        if word == "build" && tools.variable(BAKE_ASKS).is_none() {
+            tools = tools.with_variable(BAKE_ASKS, OsStr::new("0"));
+        }
+        let call = project.call(&tools, with, &["*".to_owned()]);
         let (success, tail) = call.words(&[word]).names(names).stream().await?;
         if !success && word == "build" {
             return Err(not_built(names, &tail));

@@ -20,7 +20,8 @@ use crate::secret::SecretValue;
 /// Words of the messages of Compose, of its libraries and of the engine.
 const WORDS: &str = include_str!("said_words.txt");
 const UNSET: &str = " variable is not set";
-/// What every build in our image is warned of (it has neither program), and nobody can do anything about.
+/// What builds are warned of where a program is missing that they do not need: buildx for Compose v2, and git, which is not in
+/// our image.
 const ABOUT_BUILDS: &[&str] = &[
     "Docker Compose is configured to build using Bake, but buildx isn't installed",
     "current commit information was not captured by the build",

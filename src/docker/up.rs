@@ -73,7 +73,7 @@ pub async fn down(call: Call) -> Result<()> {
 /// containers meanwhile, and no warnings.
 pub(super) fn what_failed(tail: &[String]) -> String {
     let is_warning = |line: &str| line.starts_with("time=") && line.contains(" level=warning ");
-    // Its progress is indented, and what it says of an error is not (Compose v2.24 to v2.40).
+    // Its progress is indented, and what it says of an error is not (Compose v2.24 to v5.6).
     let errors: Vec<&str> = tail
         .iter()
         .map(String::as_str)

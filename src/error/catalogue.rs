@@ -43,7 +43,7 @@ pub fn of(code: Code) -> Entry {
                 "The path is not relative to the workspace.",
             ],
             "yaml",
-            "- uses: actions/checkout@v5\n- uses: org/claude-secrets-action@v1\n  with:\n    project-directory: deploy",
+            "- uses: actions/checkout@v7\n- uses: org/claude-secrets-action@v1\n  with:\n    project-directory: deploy",
         ),
         Code::ManifestInvalid => entry(
             &[

@@ -231,7 +231,7 @@ async fn images(tools: &Tools, subject: &Subject<'_>) -> Result<Vec<(String, Ima
         by_id.entry(image.id.clone()).or_insert_with(|| (name.clone(), image.clone()));
     }
     let missing: BTreeSet<&str> =
-        subject.all().map(|container| container.image_id()).filter(|id| !by_id.contains_key(*id)).collect();
+        subject.all().map(Container::image_id).filter(|id| !by_id.contains_key(*id)).collect();
     let missing: Vec<String> = missing.into_iter().map(str::to_owned).collect();
     for (name, image) in engine::images(tools, &missing).await? {
         by_id.insert(image.id.clone(), (name, image));

@@ -95,7 +95,7 @@ pub async fn prove(tools: &Tools, console: &Console, subject: &Subject<'_>) -> R
         subject.own.files.contains_key(&container.service) && !subject.outdated.contains(&container.service)
     };
     let current = subject.containers.iter().copied().chain(&subject.beside);
-    let current = current.filter(|container| is_current(&container));
+    let current = current.filter(|container| is_current(container));
     let foreign = current.flat_map(|container| mounts::foreign(&subject.own, container, &answers.volumes));
     searched.leaks.extend(foreign.map(|fact| {
         Problem::new(fact).remedy(

@@ -1,4 +1,4 @@
-//! The `$` language of Docker Compose v2.40 in env files: `$X`, `${X}`, `${X:-default}` and its kin, `$$`.
+//! The `$` language of Docker Compose 5 in env files: `$X`, `${X}`, `${X:-default}` and its kin, `$$`.
 
 use zeroize::Zeroizing;
 
@@ -113,13 +113,12 @@ impl<'a> Expander<'a> {
         let Some((operator, colon, text)) = braced.operator else {
             return self.value_or_unset(braced.name);
         };
-        // Compose v2.40 expands the default even when it is not used, so that an error in it counts either way.
-        let default = self.expand_nested(text, depth + 1)?;
+        // Compose v2 expands the text even when it is not used, so that an error in it counts either way.
         let value = self.value(braced.name)?;
         let counts = value.as_ref().is_some_and(|value| !(colon && value.is_empty()));
         match operator {
-            b'+' if counts => Ok(default),
-            b'-' if !counts => Ok(default),
+            b'+' if counts => self.expand_nested(text, depth + 1),
+            b'-' if !counts => self.expand_nested(text, depth + 1),
             b'?' if !counts => Err(ErrorKind::RequiredVariable),
             _ => Ok(value.unwrap_or_default()),
         }

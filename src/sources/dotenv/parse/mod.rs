@@ -1,7 +1,7 @@
 //! The dotenv language as Docker Compose reads it: bytes in, entries out.
 //!
-//! The rules are those of Docker Compose v2.40 (compose-go v2.9.1); `tests/dotenv_against_compose.rs` compares the two on
-//! the same files. Intended differences from Compose:
+//! The rules are those of Docker Compose 2.40 to 5.6 (compose-go v2.9.1 to v2.16.1); `tests/dotenv_against_compose.rs`
+//! compares the two on the same files. Intended differences from Compose:
 //!
 //! - `$` stays a `$` under [`Interpolation::Literal`], and a warning says which entries Compose would have changed.
 //! - A bare `KEY` inherits from the environment in Compose. Under [`Interpolation::Literal`] it is absent, with a warning.
