@@ -149,11 +149,15 @@ impl Sensitive {
         Plan::new(values.into_iter().chain(self.values.iter().map(Known::pair)))
     }
 
-    /// What the runner is told to mask: the values that the sources gave, what is declared, credentials. All else it
-    /// masks by itself.
-    pub fn masks<'a>(&'a self, values: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Plan {
-        let told = |known: &&Known| matches!(known.place, Place::Declared | Place::Credential);
-        Plan::new(values.into_iter().chain(self.values.iter().filter(told).map(Known::pair)))
+    /// What the runner is told to mask, and which strings must not be printed. The first: the values that the sources gave, what
+    /// is declared, credentials. All else it masks by itself.
+    pub fn plans<'a>(&'a self, values: &[(&'a str, &'a [u8])]) -> (Plan, Plan) {
+        let is_told = |known: &Known| matches!(known.place, Place::Declared | Place::Credential);
+        let told = self.values.iter().filter(|known| is_told(known)).map(Known::pair);
+        let masks = Plan::new(values.iter().copied().chain(told));
+        let all =
+            if self.values.iter().all(is_told) { masks.clone() } else { self.plan(values.iter().copied()) };
+        (masks, all)
     }
 
     /// The variables of Docker's programs while nothing is declared yet: only what they need to find the engine.

@@ -205,9 +205,9 @@ pub(super) async fn resolved(
     if let Some(github) = &github {
         github.date(run, declared, &mut resolution);
     }
-    let values = || resolution.values().map(|(name, value)| (name.as_str(), value.expose()));
-    let masks = run.sensitive.masks(values());
-    run.console.arm(&masks, &run.sensitive.plan(values()));
+    let values: Vec<_> = resolution.values().map(|(name, value)| (name.as_str(), value.expose())).collect();
+    let (masks, all) = run.sensitive.plans(&values);
+    run.console.arm(&masks, &all);
     // Credentials are masked for good measure: nothing prints them, and a short one is the store's matter.
     let is_ours = |name: &str| {
         declared.manifest.secrets.iter().any(|secret| secret.name.as_str() == name)

@@ -448,12 +448,11 @@ fn check(wanted: &[SecretFile]) -> Result<(), Error> {
             let fact = format!("{} is not a valid name for a secret file", file.path.display());
             return Err(Error::new(Code::Internal, fact));
         }
-        if !seen.insert(&file.path) {
+        if !seen.insert(file.path.as_path()) {
             return Err(Error::new(Code::Internal, format!("{} is requested twice", file.path.display())));
         }
     }
-    match wanted.iter().filter_map(|f| f.path.parent()).find(|parent| seen.iter().any(|path| path == parent))
-    {
+    match wanted.iter().filter_map(|file| file.path.parent()).find(|parent| seen.contains(parent)) {
         Some(both) => {
             let fact = format!("{} is needed both as a file and as a directory", both.display());
             Err(Error::new(Code::DeliveryFailed, fact).hint("Rename the secret's file or the service."))

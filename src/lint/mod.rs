@@ -5,6 +5,8 @@ mod dates;
 mod known;
 mod text;
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::time::SystemTime;
 
 pub use self::known::begins_as_a_secret;
@@ -111,27 +113,39 @@ pub fn warnings(secrets: &[Resolved], now: SystemTime, in_job: bool) -> Vec<Warn
     all
 }
 
-/// Secrets with the same value from different places, each with the first that has it.
+/// Secrets with the same value from different places, each with the first that has it from another place.
 fn same_values(found: &[(&Resolved, &SecretValue)]) -> Vec<Warning> {
+    // Of each value the first secret, and the first from another place than that.
+    let mut known: HashMap<&[u8], (&Resolved, Option<&Resolved>)> = HashMap::new();
     let mut all = Vec::new();
-    for (at, (resolved, value)) in found.iter().enumerate() {
-        let is_same = |(other, theirs): &&(&Resolved, &SecretValue)| {
-            theirs == value && reference(other) != reference(resolved)
+    for (resolved, value) in found.iter().filter(|(_, value)| value.expose().len() >= NOT_BY_CHANCE) {
+        let other = match known.entry(value.expose()) {
+            Entry::Vacant(entry) => {
+                entry.insert((resolved, None));
+                continue;
+            }
+            Entry::Occupied(mut entry) => {
+                let (first, second) = entry.get_mut();
+                if reference(first) == reference(resolved) {
+                    *second
+                } else {
+                    second.get_or_insert(resolved);
+                    Some(*first)
+                }
+            }
         };
-        let long = value.expose().len() >= NOT_BY_CHANCE;
-        if let Some((other, _)) = found[..at].iter().find(is_same).filter(|_| long) {
-            let (one, name) = (&other.secret.name, &resolved.secret.name);
-            all.push(Warning {
-                place: Some(resolved.secret.place.clone()),
-                ..Warning::new(
-                    format!("{one} and {name} have the same value ({}) [same-value]", value.shape()),
-                    Some(format!(
-                        "Check whether one was pasted in place of the other. If they are the same secret, write `{name} = {}`.",
-                        reference(other).map(ToString::to_string).unwrap_or_default()
-                    )),
-                )
-            });
-        }
+        let Some(other) = other else { continue };
+        let (one, name) = (&other.secret.name, &resolved.secret.name);
+        all.push(Warning {
+            place: Some(resolved.secret.place.clone()),
+            ..Warning::new(
+                format!("{one} and {name} have the same value ({}) [same-value]", value.shape()),
+                Some(format!(
+                    "Check whether one was pasted in place of the other. If they are the same secret, write `{name} = {}`.",
+                    reference(other).map(ToString::to_string).unwrap_or_default()
+                )),
+            )
+        });
     }
     all
 }
