@@ -25,7 +25,7 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
         tokio::try_join!(engine::containers(&tools, &name), record::read(&tools, &name))?;
     let Some(record) = record else { return Err(not_deployed(&name)) };
     run.console.line(&format!("the last deployment of {name} ended at {}", record.at));
-    let known = known(project.as_mut(), declared, &record, &tools).await?;
+    let known = known(project.as_mut(), declared, &record, &containers, &tools).await?;
     let mut rows = of_containers(&record, &containers, &known);
     rows.extend(of_volumes(&record, &tools).await?);
     rows.extend(of_secrets(&containers, &tools).await?);
@@ -86,11 +86,16 @@ async fn known(
     project: Option<&mut Project>,
     declared: BTreeSet<String>,
     record: &Record,
+    containers: &[Container],
     tools: &Tools,
 ) -> Result<BTreeSet<String>> {
     let mut known = declared;
     known.extend(record.secrets.keys().cloned());
-    if let Some(project) = project {
+    // Only of a container that was not left there variables are told.
+    let is_new = |container: &Container| {
+        record.services.get(&container.service).is_some_and(|left| !left.containers.contains(&container.id))
+    };
+    if let Some(project) = project.filter(|_| containers.iter().any(is_new)) {
         project.read_as_written(tools).await?;
         let services = project.model.services.values();
         known.extend(services.flat_map(|service| service.written.environment.keys().cloned()));

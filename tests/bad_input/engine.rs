@@ -142,7 +142,7 @@ fn without_compose_the_error_tells_what_to_install() {
     let wanted = Refusal {
         status: 6,
         code: "compose-missing",
-        names: &["Compose v2"],
+        names: &["Docker Compose was not found"],
         fix: "https://docs.docker.com/compose/install",
     };
     refuses(&scene, without_plugin(&scene, None), "no Compose", &wanted);

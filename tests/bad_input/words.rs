@@ -57,8 +57,15 @@ const ROWS: &[Row] = &[
         wanted: refusal(2, "compose-file-invalid", &["web", "image"], "stand-ins"),
     },
     Row {
-        what: "a service that Compose has a type error in",
+        what: "a secret where Compose takes a number",
         change: |scene| scene.compose(&format!("{GOOD}    ports: ['${{KEY}}:80']\n")),
+        words: KEY,
+        variables: &[],
+        wanted: refusal(2, "secret-in-larger-value", &["KEY", "hostPort"], "sensitive: false"),
+    },
+    Row {
+        what: "a service that Compose has a type error in",
+        change: |scene| scene.compose(&format!("{GOOD}    ports: ['web:80']\n")),
         words: KEY,
         variables: &[],
         wanted: refusal(2, "compose-file-invalid", &["ort"], "stand-ins"),
