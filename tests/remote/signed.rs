@@ -156,7 +156,7 @@ fn whoever_does_not_sign_is_told_with_the_remedy() {
     fails(both, "usage", &["`ssh-key` and `ssh-sign` are both given"]);
     let mut nowhere = signed.call(&host, SIGNED);
     nowhere.env_remove("VAULT_ADDR");
-    fails(nowhere, "source-unknown", &["`vault` is not configured here", "VAULT_ADDR"]);
+    fails(nowhere, "source-unknown", &["`vault` is not configured", "VAULT_ADDR"]);
     assert_eq!(signed.remote.sshd.logins(), 0);
 }
 
