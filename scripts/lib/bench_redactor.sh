@@ -21,7 +21,7 @@ bench_redactor() {
 # The redactor as a program, built like the product.
 bench_redactor_program() {
     cargo bench --locked --quiet --bench redact --no-run --message-format json |
-        python3 -c 'import json,sys; print(*[m["executable"] for m in map(json.loads, sys.stdin) if m.get("executable")])'
+        python3 -c 'import json,sys; print(*[m["executable"] for m in map(json.loads, sys.stdin) if m.get("executable") and m["target"]["name"] == "redact"])'
 }
 
 # bench_redactor_write DIRECTORY with|without: the secrets and the log, the same in every run.
