@@ -37,10 +37,10 @@ impl Proof<'_> {
     /// deployment replaces anyway.
     pub(super) async fn of(&self, run: &mut Run, containers: &[Container], replaced: bool) -> Result<()> {
         run.begin_stage("Proof");
+        let name = &self.prepared.project.model.name;
+        let beside = engine::beside_services(self.tools, name, containers).await?;
         let stale = |container: &&Container| replaced && self.planned.stale.contains_key(&container.service);
         let (replaced, containers) = containers.iter().partition(stale);
-        let name = &self.prepared.project.model.name;
-        let beside = engine::beside_services(self.tools, name).await?;
         let bytes = self.prepared.override_file.read()?;
         let path = self.prepared.override_file.path();
         let subject = Subject {

@@ -12,7 +12,7 @@ const TAIL: usize = 12;
 /// A line that is longer is printed in parts.
 const LONGEST_LINE: usize = 64 * 1024;
 
-/// The output of one child, redacted line by line. Under GitHub Actions it stands between `::stop-commands::` and its
+/// The output of one child, redacted line by line. Under GitHub Actions it is enclosed by `::stop-commands::` and its
 /// token, so that nothing in it is taken for a workflow command.
 pub struct Foreign<'a> {
     console: &'a Console,

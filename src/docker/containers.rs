@@ -105,11 +105,8 @@ pub async fn show_log(
     since: Option<&str>,
     foreign: &mut Foreign<'_>,
 ) -> Result<()> {
-    let request = Request::get(&["containers", &container.id, "logs"]).query("tail", "20");
-    let request = request.query("stdout", "true").query("stderr", "true");
+    let (request, mut frames) = last_lines(container);
     let request = since.and_then(seconds).iter().fold(request, |request, at| request.query("since", at));
-    let has_terminal = container.raw.pointer("/Config/Tty").and_then(Value::as_bool) == Some(true);
-    let mut frames = Frames { has_terminal, ..Frames::default() };
     let mut take = |piece: &[u8]| {
         frames.push(piece, &mut |is_error, bytes| {
             if is_error { foreign.stderr(bytes) } else { foreign.stdout(bytes) }
@@ -124,16 +121,22 @@ pub async fn show_log(
 
 /// The last lines that a container printed, on both of its streams. `None` when the engine does not have them.
 pub async fn log(tools: &Tools, container: &Container) -> Result<Option<Zeroizing<Vec<u8>>>> {
-    let request = Request::get(&["containers", &container.id, "logs"]).query("tail", "20");
-    let answer = request.query("stdout", "true").query("stderr", "true").send(tools).await?;
+    let (request, mut frames) = last_lines(container);
+    let answer = request.send(tools).await?;
     if !answer.is_success() {
         return Ok(None);
     }
-    let has_terminal = container.raw.pointer("/Config/Tty").and_then(Value::as_bool) == Some(true);
     let mut text = Zeroizing::new(Vec::with_capacity(answer.body.len()));
-    let mut frames = Frames { has_terminal, ..Frames::default() };
     frames.push(&answer.body, &mut |_, bytes| text.extend_from_slice(bytes));
     Ok(Some(text))
+}
+
+/// The request for the last lines of a container, and what reads the answer.
+fn last_lines(container: &Container) -> (Request, Frames) {
+    let request = Request::get(&["containers", &container.id, "logs"]).query("tail", "20");
+    let request = request.query("stdout", "true").query("stderr", "true");
+    let has_terminal = container.raw.pointer("/Config/Tty").and_then(Value::as_bool) == Some(true);
+    (request, Frames { has_terminal, ..Frames::default() })
 }
 
 /// A log as the engine sends it: frames, each with its stream and its length before it; without them from a terminal.
@@ -145,7 +148,7 @@ struct Frames {
     is_error: bool,
 }
 
-/// The length of what stands before a frame: stream, three zeros, length (big-endian).
+/// The length of the header of a frame: stream, three zeros, length (big-endian).
 const HEAD: usize = 8;
 
 impl Frames {

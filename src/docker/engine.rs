@@ -216,9 +216,12 @@ pub async fn containers_and_images(
 }
 
 /// Containers with the project's label that [`containers`] leaves out: what `docker compose run` started, and what was made
-/// by hand. Our own are not among them.
-pub async fn beside_services(tools: &Tools, project: &str) -> Result<Vec<Container>> {
-    let mut all = with_label(tools, &format!("com.docker.compose.project={project}")).await?;
+/// by hand. Our own are not among them. `known` are those of services, which are not looked at again.
+pub async fn beside_services(tools: &Tools, project: &str, known: &[Container]) -> Result<Vec<Container>> {
+    let listed = list(tools, &format!("com.docker.compose.project={project}")).await?;
+    let ids = listed.into_iter().map(|(id, _)| id);
+    let others: Vec<String> = ids.filter(|id| !known.iter().any(|container| container.id == *id)).collect();
+    let mut all = inspect(tools, &others).await?;
     all.retain(|container| !is_of_service(container) && !helpers::is_ours(container));
     Ok(all)
 }

@@ -205,6 +205,9 @@ pub fn check_own(model: &Model, search: &Search) -> Result<()> {
 
 /// Checks what these services' builds are given: an argument stays in the image.
 pub fn check_builds(model: &Model, services: &[&str], search: &Search) -> Result<()> {
+    if services.is_empty() {
+        return Ok(());
+    }
     let mut problems = Vec::new();
     for service in services {
         let definition = model.resolved().pointer(&format!("/services/{}/build", pointer_step(service)));

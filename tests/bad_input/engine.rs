@@ -43,7 +43,7 @@ fn an_engine_that_is_too_old_is_told_with_both_versions() {
     refuses(&scene, command, "the engine is too old", &wanted);
 }
 
-/// Whatever stands in for the engine, or goes wrong on the way to it, is one error.
+/// Whatever answers in place of the engine, or goes wrong on the way to it, is one error.
 #[test]
 fn what_is_no_engine_is_told_as_that() {
     let scene = running();

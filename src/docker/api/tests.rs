@@ -16,7 +16,7 @@ use crate::settings::{Environment, Platform};
 /// The version that an engine of today tells.
 const NEW: &str = r#"{"Version":"30.0","ApiVersion":"1.60","MinAPIVersion":"1.44","Arch":"amd64"}"#;
 
-/// What stands in for an engine, and what it was asked.
+/// A stand-in for an engine, and what it was asked.
 struct Engine {
     directory: TempDir,
     asked: Arc<Mutex<Vec<String>>>,
