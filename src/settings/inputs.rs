@@ -66,7 +66,7 @@ pub const INPUTS: &[Input] = &[
         "sources",
         Kind::List,
         "",
-        "Which sources to ask, in which order. Default: all that are configured, in the order docker-secrets, aws, vault, azure, onepassword, dotenv, env.",
+        "Which sources to ask, in which order. Default: all that are configured, in the order docker-secrets, aws, ssm, vault, azure, onepassword, dotenv, env.",
     ),
     input(
         "env-file",
