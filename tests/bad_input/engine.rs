@@ -141,8 +141,8 @@ fn a_compose_that_prints_no_whole_project_is_too_old_and_not_the_project_wrong()
     }
     let scene = running();
     let written = r#"{"name":"x","services":{"web":{"image":"x","environment":["KEY='"$KEY"'"],"env_file":["/x.env"]}}}"#;
-    const VERSIONS: [[&str; 2]; 2] = [["2.24.7", "2.26"], ["2.25.0", "2.26"]];
-    for (names, printed) in VERSIONS.iter().zip([written, "name: x\nservices: {}"]) {
+    let versions: [&'static [&'static str]; 2] = [&["2.24.7", "2.26"], &["2.25.0", "2.26"]];
+    for (names, printed) in versions.into_iter().zip([written, "name: x\nservices: {}"]) {
         let version = names[0];
         let odd = format!(
             "case \" $* \" in *' version '*) echo v{version}; exit 0;; *' config '*) echo '{printed}'; exit 0;; esac\n\
