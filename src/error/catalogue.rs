@@ -353,9 +353,15 @@ pub fn of(code: Code) -> Entry {
             "sh",
             "sudo apt-get install docker-compose-plugin",
         ),
-        Code::ComposeTooOld => {
-            entry(&["The Compose plugin is older than v2.24."], "sh", "docker compose version")
-        }
+        Code::ComposeTooOld => entry(
+            &[
+                "The Compose plugin is older than v2.24.",
+                "It is v2.24.7 or v2.25, whose `docker compose config` leaves out what `env_file` brings, or prints YAML where JSON \
+                 is asked for.",
+            ],
+            "sh",
+            "docker compose version",
+        ),
         Code::RegistryLoginFailed => entry(
             &[
                 "The password is a token without permission to read packages, or has expired.",
