@@ -132,7 +132,7 @@ mod tests {
         let (long, deep) = ("x".repeat(1012), "/x".repeat(16));
         for (name, why) in [
             ("/claude bot/key", "character 8 of the name"),
-            ("/claude-bot/schlüssel", "character 16 of the name"),
+            ("/claude-bot/schlüssel", "character 17 of the name"),
             ("claude-bot/key", "begins with `/`"),
             (long.as_str(), "the name has 1012 characters"),
             (deep.as_str(), "more than 15 levels"),
