@@ -86,15 +86,13 @@ impl Reading<'_> {
     /// What to do if the request itself was refused: Parameter Store refuses all of it if one of its items is not allowed. If
     /// that or a missing permission may be the reason, these items are read one by one.
     fn many_refused(&self, fault: &Fault, wanted: Vec<At<Wanted>>) -> Outcome {
-        match fault.code() {
-            Some("AccessDeniedException" | "AccessDenied" | "InvalidKeyId" | "ValidationException") => {
-                Outcome { replies: Vec::new(), left: wanted }
-            }
-            _ => {
-                let reply = |(at, one): At<Wanted>| (at, of_read(fault, &one, &self.source.setup));
-                Outcome { replies: wanted.into_iter().map(reply).collect(), left: Vec::new() }
-            }
+        const OF_ONE: [&str; 4] =
+            ["AccessDeniedException", "AccessDenied", "InvalidKeyId", "ValidationException"];
+        if fault.code().is_some_and(|code| OF_ONE.contains(&code)) {
+            return Outcome { replies: Vec::new(), left: wanted };
         }
+        let reply = |(at, one): At<Wanted>| (at, of_read(fault, &one, &self.source.setup));
+        Outcome { replies: wanted.into_iter().map(reply).collect(), left: Vec::new() }
     }
 
     /// `GetParameter`.
