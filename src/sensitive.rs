@@ -14,7 +14,7 @@ use crate::mask::Plan;
 use crate::remote;
 use crate::reserved;
 use crate::secret::SecretValue;
-use crate::settings::{Environment, INPUTS, Kind, Settings, holds, input_variable};
+use crate::settings::{Environment, Holding, INPUTS, Kind, Settings, input_variable};
 use crate::sources;
 
 /// From this length on (bytes) a value of `github-secrets` that nothing declares is redacted in all its forms. A shorter one
@@ -26,11 +26,14 @@ const GITHUB_TOKEN: &str = "github-token";
 /// Values that are secret by name or place, and the variables that no child gets. It has no `Debug`: it holds values.
 #[derive(Clone, Default)]
 pub struct Sensitive {
-    values: Vec<Known>,
+    /// `None` is one that was taken out again.
+    values: Vec<Option<Known>>,
+    /// Where in `values` those of a name are, in capitals.
+    places: BTreeMap<String, Vec<usize>>,
     /// Variables that no child gets, whatever they hold.
     hidden: BTreeSet<OsString>,
-    /// The members of `github-secrets`.
-    github: Vec<(String, SecretValue)>,
+    /// The members of `github-secrets`, by their names in capitals.
+    github: BTreeMap<String, Vec<SecretValue>>,
 }
 
 /// What children get in place of values.
@@ -119,13 +122,12 @@ impl Sensitive {
             if !secret.sensitive {
                 names.remove(secret.name.as_str());
                 self.hidden.extend(names.iter().map(Into::into));
-                self.values.retain(|known| !known.name.eq_ignore_ascii_case(secret.name.as_str()));
+                self.take_out(secret.name.as_str());
                 continue;
             }
             for name in &names {
                 self.hidden.insert(name.into());
-                let github = self.github.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name));
-                let mut values: Vec<SecretValue> = github.map(|(_, value)| value.clone()).collect();
+                let mut values = self.github.get(&name.to_ascii_uppercase()).cloned().unwrap_or_default();
                 values.extend(variables.value(name).cloned());
                 values.extend(variables.value(&input_variable(name)).cloned());
                 for value in values {
@@ -146,17 +148,16 @@ impl Sensitive {
 
     /// Which strings must not be printed: these, and the values that the sources gave.
     pub fn plan<'a>(&'a self, values: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Plan {
-        Plan::new(values.into_iter().chain(self.values.iter().map(Known::pair)))
+        Plan::new(values.into_iter().chain(self.known().map(Known::pair)))
     }
 
     /// What the runner is told to mask, and which strings must not be printed. The first: the values that the sources gave, what
     /// is declared, credentials. All else it masks by itself.
     pub fn plans<'a>(&'a self, values: &[(&'a str, &'a [u8])]) -> (Plan, Plan) {
         let is_told = |known: &Known| matches!(known.place, Place::Declared | Place::Credential);
-        let told = self.values.iter().filter(|known| is_told(known)).map(Known::pair);
+        let told = self.known().filter(|known| is_told(known)).map(Known::pair);
         let masks = Plan::new(values.iter().copied().chain(told));
-        let all =
-            if self.values.iter().all(is_told) { masks.clone() } else { self.plan(values.iter().copied()) };
+        let all = if self.known().all(is_told) { masks.clone() } else { self.plan(values.iter().copied()) };
         (masks, all)
     }
 
@@ -173,17 +174,15 @@ impl Sensitive {
         values: &[&SecretValue],
         stand_ins: StandIns,
     ) -> ChildVariables {
-        let withheld = self.values.iter().filter(|known| known.place != Place::Undeclared);
+        let withheld = self.known().filter(|known| known.place != Place::Undeclared);
         let values: Vec<&SecretValue> =
             values.iter().copied().chain(withheld.map(|known| &known.value)).collect();
         let StandIns { variables: mut placeholders, values: composed } = stand_ins;
         // What holds a declared secret beside others is no variable of the project: it is all of them in one text.
-        let left = |text: &str| {
-            let undeclared = self.values.iter().map(|known| &known.value);
-            values.iter().copied().chain(undeclared).any(|value| holds(text.as_bytes(), value.expose()))
-        };
+        let undeclared = self.known().map(|known| &known.value);
+        let left = Holding::new(values.iter().copied().chain(undeclared).map(SecretValue::expose));
         for (name, text) in variables.with_placeholders(&self.hidden, &composed) {
-            if !left(&text) {
+            if !left.is_any_in(text.as_bytes()) {
                 placeholders.entry(name).or_insert(text);
             }
         }
@@ -232,15 +231,31 @@ impl Sensitive {
             if value.expose().len() >= LONG_ENOUGH {
                 self.add(&name, &value, Place::Undeclared);
             }
-            self.github.push((name, value));
+            self.github.entry(name.to_ascii_uppercase()).or_default().push(value);
         }
     }
 
     fn add(&mut self, name: &str, value: &SecretValue, place: Place) {
         let same = |known: &Known| known.place == place && known.name == name && known.value == *value;
-        if !value.is_empty() && !self.values.iter().any(same) {
-            self.values.push(Known { name: name.to_owned(), value: value.clone(), place });
+        let places = self.places.entry(name.to_ascii_uppercase()).or_default();
+        let is_known = places.iter().filter_map(|at| self.values.get(*at)?.as_ref()).any(same);
+        if !value.is_empty() && !is_known {
+            places.push(self.values.len());
+            self.values.push(Some(Known { name: name.to_owned(), value: value.clone(), place }));
         }
+    }
+
+    /// Forgets the values of a name, whatever its capitals.
+    fn take_out(&mut self, name: &str) {
+        for at in self.places.remove(&name.to_ascii_uppercase()).into_iter().flatten() {
+            if let Some(known) = self.values.get_mut(at) {
+                *known = None;
+            }
+        }
+    }
+
+    fn known(&self) -> impl Iterator<Item = &Known> {
+        self.values.iter().flatten()
     }
 }
 

@@ -55,3 +55,23 @@ fn a_run_starts_docker_compose_and_no_other_program() {
         }
     }
 }
+
+#[test]
+fn files_alone_take_one_look_at_the_project() {
+    if !is_root() {
+        eprintln!("skipped: only root may put the Compose plugin aside for one process");
+        return;
+    }
+    let scene = Scene::new("children");
+    scene.compose(PROJECT);
+    scene
+        .write("claude-secrets.yml", "secrets: { KEY: }\nservices: { web: { secrets: [KEY], uid: 1000 } }\n");
+    let spy = Spy::new(&scene);
+    let mut command = scene.cli(["create-files"]);
+    command.env("KEY", "first-value");
+    done(spy.behind(&scene, &command)).expect(0);
+    let started = spy.started();
+    let compose: Vec<String> = started.iter().map(|one| one.arguments.join(" ")).collect();
+    // Which services there are, and the places that they ask for, no manifest says.
+    assert!(started.len() == 1 && started[0].is_compose, "{compose:#?}");
+}

@@ -2,8 +2,8 @@
 # Measures the redactor: 1,000 secrets with all their forms, 1 GB of log without values and with one in each 1,000th
 # line, against `cat` and GNU `grep -F` with the bare values on the same bytes, in turns.
 
-# shellcheck source=scripts/lib/say.sh
-. "${BASH_SOURCE[0]%/*}/say.sh"
+# shellcheck source=scripts/lib/bench_record.sh
+. "${BASH_SOURCE[0]%/*}/bench_record.sh"
 
 # bench_redactor DIRECTORY: prints one table for each log.
 bench_redactor() {
@@ -11,7 +11,8 @@ bench_redactor() {
     mkdir -p "$directory"
     program=$(bench_redactor_program)
     for kind in without with; do
-        say_step "The redactor, 1,000 secrets, a log of ${BENCH_LOG_MEGABYTES:-1000} MB $kind values"
+        bench_table "The redactor, a log $kind values" "1,000 secrets, ${BENCH_LOG_MEGABYTES:-1000} MB." \
+            '' time GB/s "of cat" "of grep"
         bench_redactor_write "$directory" "$kind"
         bench_redactor_log "$directory" "$program"
         rm -f "$directory/log"
@@ -88,19 +89,22 @@ bench_redactor_log() {
         ours+=("$(bench_redactor_time "$program" "$directory/secrets")")
     done
     "$program" "$directory/secrets" </dev/null
-    python3 - "$(stat -c %s "$directory/log")" "${cats[*]}" "${greps[*]}" "${ours[*]}" <<'PYTHON'
+    local -a cells=()
+    while IFS=$'\t' read -r -a cells; do
+        bench_line "${cells[@]}"
+    done < <(python3 - "$(stat -c %s "$directory/log")" "${cats[*]}" "${greps[*]}" "${ours[*]}" <<'PYTHON'
 import statistics, sys
 
 size = int(sys.argv[1])
 rows = {name: [int(time) for time in times.split()] for name, times in zip(["cat", "grep -c -F", "ours"], sys.argv[2:])}
 base = statistics.median(rows["cat"])
-print(f"{'':<12} {'median':>10} {'min':>10} {'max':>10} {'GB/s':>7} {'of cat':>8} {'of grep':>8}")
 for name, times in rows.items():
     middle = statistics.median(times)
     grep = statistics.median(rows["grep -c -F"])
-    print(f"{name:<12} {middle / 1e6:>7.0f} ms {min(times) / 1e6:>7.0f} ms {max(times) / 1e6:>7.0f} ms "
-          f"{size / middle:>7.2f} {middle / base:>7.2f}x {middle / grep:>7.2f}x")
+    print(name, f"{middle / 1e6:.0f} ms ({min(times) / 1e6:.0f}–{max(times) / 1e6:.0f})", f"{size / middle:.2f}",
+          f"{middle / base:.2f}x", f"{middle / grep:.2f}x", sep="\t")
 PYTHON
+    )
 }
 
 # grep would stop at the first hit if it saw that nobody reads what it prints.

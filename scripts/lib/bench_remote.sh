@@ -2,6 +2,8 @@
 # What a rotation on another machine costs over a link of 20 ms: by one SSH session, and by one `ssh` process for each command,
 # as deployment tools do it that run their commands on the server.
 
+# shellcheck source=scripts/lib/bench_record.sh
+. "${BASH_SOURCE[0]%/*}/bench_record.sh"
 # shellcheck source=scripts/lib/ssh.sh
 . "${BASH_SOURCE[0]%/*}/ssh.sh"
 # shellcheck source=scripts/lib/wait.sh
@@ -13,7 +15,6 @@ bench_remote_processes=()
 # bench_remote FOLDER PROGRAM IMAGE: measures in FOLDER, by services of IMAGE, with the machine's engine behind an SSH server and a slow link to it.
 bench_remote() {
     local folder=$1/remote program=$2 image=$3 port link
-    say_step "A rotation on another machine, $bench_remote_round_trip ms away"
     ssh_ensure
     mkdir -p "$folder/project"
     read -r port link < <(bench_remote_ports)
@@ -30,9 +31,16 @@ YAML
     bench_remote_ours "$folder" "$program" "$link"
     bench_remote_by_processes "$folder" "$link" "$image"
     # Each is called once before it is measured, so that there is something to rotate.
-    hyperfine --style basic --warmup 2 --runs "${BENCH_RUNS:-10}" --shell=none \
-        --command-name "claude-secrets deploy, one session" "$folder/ours" \
-        --command-name "$(grep -cE '(^|[(|] )on ' "$folder/processes") commands, each by an ssh process" "$folder/processes"
+    local -a ours=() processes=()
+    bench_time "$folder/ours" >/dev/null
+    bench_time "$folder/processes" >/dev/null
+    for _ in $(seq "${BENCH_RUNS:-10}"); do
+        ours+=("$(bench_time "$folder/ours")")
+        processes+=("$(bench_time "$folder/processes")")
+    done
+    bench_table "A rotation on another machine" "By SSH, with a round trip of $bench_remote_round_trip ms." '' time
+    bench_line "claude-secrets deploy, one session" "$(bench_spread ms "${ours[@]}")"
+    bench_line "$(grep -cE '(^|[(|] )on ' "$folder/processes") commands, each by an ssh process" "$(bench_spread ms "${processes[@]}")"
     bench_remote_stop
 }
 

@@ -21,12 +21,18 @@ bench_start() {
     mkdir -p "$directory/registry" "$directory/temp" "$directory/workspace"
     bench_start_store "$directory"
     bench_start_publish "$directory" "$image"
-    say_step "From the start of a step to its first secret (Vault's API, one secret), the middle of ${BENCH_START_RUNS:-5} runs"
-    printf '%-44s %-12s %s\n' '' cold warm
-    bench_start_row "this action: docker pull, docker run" bench_start_fetch_image bench_start_run_image "$directory"
+    local number
+    declare -gA bench_start_cold=() bench_start_warm=()
+    [ -z "${BENCH_ACTIONS-}" ] || bench_start_archive "$directory"
+    for number in $(seq "${BENCH_START_RUNS:-5}"); do
+        bench_start_once image "$directory" "$number"
+        [ -z "${BENCH_ACTIONS-}" ] || bench_start_once action "$directory" "$number"
+    done
+    bench_table "The start of a step" "From its start to its first secret (Vault's API, one secret): cold, nothing of it is on the machine; warm, all of it is. Registry, archive and store are on this machine." \
+        '' cold warm
+    bench_start_row "this action: docker pull, docker run" image
     if [ -n "${BENCH_ACTIONS-}" ]; then
-        bench_start_archive "$directory"
-        bench_start_row "vault-action: archive, node $(node --version)" bench_start_fetch_action bench_start_run_action "$directory"
+        bench_start_row "vault-action: archive, node" action
     else
         say "BENCH_ACTIONS names no folder with vault-action: measured alone"
     fi
@@ -79,23 +85,25 @@ bench_start_archive() {
     wait_for_port "$bench_start_archive_port" "the server of the archive"
 }
 
-# bench_start_row NAME FETCH RUN DIRECTORY: FETCH removes what is there, with `away`, and gets it, with `get`.
+# bench_start_once WHICH DIRECTORY NUMBER: once cold, once warm. bench_start_fetch_WHICH removes what is there, with `away`, and gets
+# it, with `get`.
+bench_start_once() {
+    local which=$1 directory=$2 number=$3 started
+    "bench_start_fetch_$which" away "$directory"
+    started=$(bench_now)
+    "bench_start_fetch_$which" get "$directory"
+    "bench_start_run_$which" "$directory"
+    bench_start_cold[$which]+=" $(($(bench_now) - started))"
+    bench_start_expect "$directory" "$which, cold, try $number"
+    started=$(bench_now)
+    "bench_start_run_$which" "$directory"
+    bench_start_warm[$which]+=" $(($(bench_now) - started))"
+    bench_start_expect "$directory" "$which, warm, try $number"
+}
+
 bench_start_row() {
-    local name=$1 fetch=$2 run=$3 directory=$4 number started
-    local -a cold=() warm=()
-    for number in $(seq "${BENCH_START_RUNS:-5}"); do
-        "$fetch" away "$directory"
-        started=$(bench_now)
-        "$fetch" get "$directory"
-        "$run" "$directory"
-        cold+=($(($(bench_now) - started)))
-        bench_start_expect "$directory" "$name, cold, try $number"
-        started=$(bench_now)
-        "$run" "$directory"
-        warm+=($(($(bench_now) - started)))
-        bench_start_expect "$directory" "$name, warm, try $number"
-    done
-    printf '%-44s %-12s %s\n' "$name" "$(bench_middle "${cold[@]}") ms" "$(bench_middle "${warm[@]}") ms"
+    # shellcheck disable=SC2086 # one number each
+    bench_line "$1" "$(bench_spread ms ${bench_start_cold[$2]})" "$(bench_spread ms ${bench_start_warm[$2]})"
 }
 
 # The secret is where the step had to put it; then it is taken away for the next one.

@@ -2,6 +2,8 @@
 # Measures what reading 1, 20 and 200 secrets from a store costs, at 0 and 20 ms of added round trip, cold each time,
 # against a loop of curl that reads them one after the other.
 
+# shellcheck source=scripts/lib/bench_record.sh
+. "${BASH_SOURCE[0]%/*}/bench_record.sh"
 # shellcheck source=scripts/lib/peers.sh
 . "${BASH_SOURCE[0]%/*}/peers.sh"
 # shellcheck source=scripts/lib/wait.sh
@@ -20,17 +22,19 @@ bench_pids=()
 # bench_stores DIRECTORY PROGRAM: prints one table for each store.
 bench_stores() {
     local directory=$1 program=$2
+    bench_store "$directory/stores" "$program" vault "$bench_ports_bao" "Vault (OpenBao), without TLS"
+    bench_store "$directory/stores" "$program" aws "$bench_ports_aws" "AWS Secrets Manager (ministack)"
+    bench_store "$directory/stores" "$program" azure "$bench_ports_azure" \
+        "Azure Key Vault (a stand-in, with TLS, behind a proxy)"
+}
+
+# bench_stores_start DIRECTORY: the stores, filled.
+bench_stores_start() {
     peers_ensure
-    mkdir -p "$directory/stores"
-    bench_start_bao "$directory/stores"
-    bench_start_aws "$directory/stores"
-    bench_start_azure "$directory/stores"
-    say_step "Vault (OpenBao), without TLS"
-    bench_store "$directory/stores" "$program" vault "$bench_ports_bao"
-    say_step "AWS Secrets Manager (ministack)"
-    bench_store "$directory/stores" "$program" aws "$bench_ports_aws"
-    say_step "Azure Key Vault (a stand-in, with TLS, behind a proxy)"
-    bench_store "$directory/stores" "$program" azure "$bench_ports_azure"
+    mkdir -p "$1/stores"
+    bench_start_bao "$1/stores"
+    bench_start_aws "$1/stores"
+    bench_start_azure "$1/stores"
 }
 
 bench_stores_stop() {
@@ -92,10 +96,11 @@ bench_aws_call() {
         -H "x-amz-target: secretsmanager.$2" -d "$3" "http://127.0.0.1:$1/"
 }
 
-# bench_store DIRECTORY PROGRAM STORE PORT
+# bench_store DIRECTORY PROGRAM STORE PORT TITLE
 bench_store() {
-    local directory=$1 program=$2 store=$3 upstream=$4 delay count port
-    printf '%-10s %-8s %-22s %-22s %-14s %s\n' 'round trip' secrets 'ours, reading' 'ours, whole process' 'curl loop' 'peak memory'
+    local directory=$1 program=$2 store=$3 upstream=$4 title=$5 delay count port
+    bench_table "$title" "Cold each time, against a loop of curl that reads one secret after the other." \
+        'round trip' secrets 'ours, reading' 'ours, whole process' 'curl loop' 'peak memory'
     for delay in 0 20; do
         port=$upstream
         if [ "$delay" != 0 ]; then
@@ -164,8 +169,8 @@ bench_row() {
         bench_loop "$directory" "$store" "$port" "$count"
         loops+=($(($(bench_now) - started)))
     done
-    printf '%-10s %-8s %-22s %-22s %-14s %s\n' "$delay ms" "$count" "$(bench_middle "${reading[@]}") ms" \
-        "$(bench_middle "${whole[@]}") ms" "$(bench_middle "${loops[@]}") ms" "$(bench_middle "${memory[@]}") kB"
+    bench_line "$delay ms" "$count" "$(bench_spread ms "${reading[@]}")" "$(bench_spread ms "${whole[@]}")" \
+        "$(bench_spread ms "${loops[@]}")" "$(bench_middle "${memory[@]}") kB"
 }
 
 # What a shell script of today does: one request after the other, each with a process of its own.
@@ -187,13 +192,4 @@ bench_loop() {
                 ;;
         esac >/dev/null
     done
-}
-
-bench_now() {
-    date +%s%3N
-}
-
-# The middle one of some numbers.
-bench_middle() {
-    printf '%s\n' "$@" | sort -n | sed -n "$((($# + 1) / 2))p"
 }

@@ -15,7 +15,11 @@ const SECRETS: &str = "/run/secrets/";
 const DEFAULT_MODE: u32 = 0o444;
 
 /// Which declared secret a variable of the Compose project stands for.
-pub struct Owners<'a>(BTreeMap<String, &'a Secret>);
+pub struct Owners<'a> {
+    by_variable: BTreeMap<String, &'a Secret>,
+    /// By what is left of the name of a secret, or of its file, without capitals and joints.
+    by_plain_name: BTreeMap<String, &'a Secret>,
+}
 
 /// A file that a service asks for at a place of its own.
 #[derive(Clone, PartialEq, Eq)]
@@ -109,25 +113,28 @@ impl<'a> Owners<'a> {
                 all.entry(variable).or_insert(secret);
             }
         }
-        Self(all)
+        let mut by_plain_name = BTreeMap::new();
+        for secret in all.values() {
+            for name in [plain(&secret.file_name()), plain(secret.name.as_str())] {
+                by_plain_name.entry(name).or_insert(*secret);
+            }
+        }
+        Self { by_variable: all, by_plain_name }
     }
 
     /// The secret of a variable.
     pub fn of(&self, variable: &str) -> Option<&'a Secret> {
-        self.0.get(variable).copied()
+        self.by_variable.get(variable).copied()
     }
 
     /// The variables, with their secrets.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &'a Secret)> {
-        self.0.iter().map(|(variable, secret)| (variable.as_str(), *secret))
+        self.by_variable.iter().map(|(variable, secret)| (variable.as_str(), *secret))
     }
 
     /// The secret that a Compose secret of this name is, by its file's name; `db-password` is `DB_PASSWORD`.
     fn named(&self, source: &str) -> Option<&'a Secret> {
-        let plain = |name: &str| name.to_ascii_lowercase().replace(['-', '.'], "_");
-        let wanted = plain(source);
-        let mut secrets = self.0.values();
-        secrets.find(|s| plain(&s.file_name()) == wanted || plain(s.name.as_str()) == wanted).copied()
+        self.by_plain_name.get(&plain(source)).copied()
     }
 
     fn of_own(&self, source: &str, definition: Option<OwnDefinition<'_>>) -> Option<&'a Secret> {
@@ -138,6 +145,10 @@ impl<'a> Owners<'a> {
             Some(OwnDefinition::Content(_)) => None,
         }
     }
+}
+
+fn plain(name: &str) -> String {
+    name.to_ascii_lowercase().replace(['-', '.'], "_")
 }
 
 impl Asks {
@@ -276,8 +287,8 @@ impl Asks {
         let mut parts: BTreeSet<SecretName> =
             text.variables().into_iter().filter_map(|v| Some(owners.of(v)?.name.clone())).collect();
         let in_clear = secrets_in(text.as_str());
-        let is_named = |secret: &&Secret| in_clear.iter().any(|name| *name == *secret.name.as_str());
-        parts.extend(owners.0.values().copied().filter(is_named).map(|secret| secret.name.clone()));
+        let declared = |name: &String| owners.of(name).filter(|secret| *name == *secret.name.as_str());
+        parts.extend(in_clear.iter().filter_map(declared).map(|secret| secret.name.clone()));
         if !parts.is_empty() {
             self.larger.push(LargerValue { place, text, parts });
         }

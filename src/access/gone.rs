@@ -1,6 +1,6 @@
 //! What a service no longer has because of us is named, with the line of the manifest that gives it back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::ServiceAccess;
 use crate::docker::service::Service;
@@ -77,13 +77,18 @@ pub(super) fn complete(
         .map(|variable| Gone { variable: variable.to_owned(), why: Why::File })
         .collect();
     own.gone.extend(files);
+    let delivered: BTreeSet<String> = own.otherwise_than_as_files();
+    let mut gone_by: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for (at, gone) in own.gone.iter().enumerate() {
+        gone_by.entry(gone.variable.clone()).or_default().push(at);
+    }
     let mut warnings = Vec::new();
     for (variable, secret) in shell.iter().filter(|(_, secret)| !is_absent(secret)) {
-        let known = own.gone.iter().any(|gone| gone.variable == *variable);
-        if !known && !own.delivers(variable) && !had(variable) {
+        if !gone_by.contains_key(variable) && !delivered.contains(variable) && !had(variable) {
+            gone_by.insert(variable.clone(), vec![own.gone.len()]);
             own.gone.push(Gone::not_granted(variable, vec![secret.to_string()]));
         }
-        let gone = own.gone.iter().filter(|gone| gone.variable == *variable);
+        let gone = gone_by.get(variable).into_iter().flatten().filter_map(|at| own.gone.get(*at));
         warnings.extend(gone.map(|gone| {
             (
                 format!(

@@ -1,6 +1,6 @@
 //! What one service gets, once it is known which secrets are its: in which form, and what it must not have.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::asks::{Asks, AsksOf, Entry, LargerPlace, Owners};
 use super::gone::{self, Gone};
@@ -18,6 +18,10 @@ pub(super) struct One<'a> {
     pub(super) asks: &'a Asks,
     pub(super) grant: Option<&'a Grant>,
     pub(super) has: &'a dyn Fn(&SecretName) -> bool,
+    /// The secrets that are handed out.
+    pub(super) known: &'a BTreeSet<&'a SecretName>,
+    /// Declared secrets that have no value.
+    pub(super) absent: &'a BTreeSet<&'a SecretName>,
 }
 
 impl One<'_> {
@@ -43,12 +47,12 @@ impl One<'_> {
         for file in self.asks.files.iter().filter(|file| (self.has)(&file.secret)) {
             own.taken.extend(file.instead_of.clone());
         }
-        self.larger(&mut own, rules, warnings);
-        self.withdraw(&mut own, rules, owners, warnings);
+        self.larger(&mut own, warnings);
+        self.withdraw(&mut own, owners, warnings);
         self.arguments(&mut own, owners, warnings, problems);
         self.not_granted(&mut own, problems);
         warnings.extend(self.shown(&own));
-        let is_absent = |name: &SecretName| rules.absent.iter().any(|secret| secret.name == *name);
+        let is_absent = |name: &SecretName| self.absent.contains(name);
         warnings.extend(gone::complete(self.service, &mut own, &self.asks.shell, &is_absent));
         own
     }
@@ -159,7 +163,11 @@ impl One<'_> {
     }
 
     /// Larger values, each in a file of its own.
-    fn larger(&self, own: &mut ServiceAccess, rules: &Rules, warnings: &mut Vec<(String, String)>) {
+    fn larger(&self, own: &mut ServiceAccess, warnings: &mut Vec<(String, String)>) {
+        if self.asks.larger.is_empty() {
+            return;
+        }
+        let mut taken = self.taken_names(own);
         for larger in &self.asks.larger {
             let variable = match &larger.place {
                 LargerPlace::Variable(name) => Some(name),
@@ -186,7 +194,7 @@ impl One<'_> {
             let by_service = self.grant.and_then(|grant| grant.deliver);
             let form = form_of(said.and_then(|said| said.deliver).or(by_service));
             let (file, spec) = match &larger.place {
-                LargerPlace::Variable(name) => (self.free_name(own, name), FileSpec::default()),
+                LargerPlace::Variable(name) => (free_name(&taken, name), FileSpec::default()),
                 LargerPlace::Config(config) => {
                     own.taken.insert(Entry::Config(config.source.clone()));
                     let mode = Some(config.mode.unwrap_or(0o444));
@@ -194,45 +202,31 @@ impl One<'_> {
                     (config.target.clone(), spec)
                 }
             };
-            let known = |part: &&SecretName| rules.secrets.iter().any(|secret| secret.name == **part);
+            taken.insert(file.clone());
             own.composed.push(Composed {
                 place: larger.place.clone(),
                 form,
                 file,
                 spec,
                 text: larger.text.clone(),
-                parts: larger.parts.iter().filter(known).cloned().collect(),
+                parts: larger.parts.iter().filter(|part| self.known.contains(part)).cloned().collect(),
             });
         }
     }
 
-    /// A file name for a larger value that nothing else of the service has.
-    fn free_name(&self, own: &ServiceAccess, variable: &str) -> String {
-        let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '_' };
-        let mut name: String = variable.to_ascii_lowercase().chars().map(plain).collect();
-        let taken = |name: &str| {
-            own.secrets.iter().any(|s| s.file == name || s.places.iter().any(|(place, _)| place == name))
-                || own.composed.iter().any(|composed| composed.file == name)
-                || self.service.secrets.iter().any(|secret| secret.target == name)
-        };
-        while taken(&name) || name.starts_with('.') {
-            name = format!("composed-{}", name.trim_start_matches('.'));
-        }
-        name
+    /// The file names that the service has already.
+    fn taken_names(&self, own: &ServiceAccess) -> BTreeSet<String> {
+        let granted = own.secrets.iter().flat_map(|granted| {
+            granted.places.iter().map(|(place, _)| place.clone()).chain([granted.file.clone()])
+        });
+        granted.chain(self.service.secrets.iter().map(|secret| secret.target.clone())).collect()
     }
 
     /// Variables of secrets that the service does not get.
-    fn withdraw(
-        &self,
-        own: &mut ServiceAccess,
-        rules: &Rules,
-        owners: &Owners,
-        warnings: &mut Vec<(String, String)>,
-    ) {
+    fn withdraw(&self, own: &mut ServiceAccess, owners: &Owners, warnings: &mut Vec<(String, String)>) {
         // Of one without a value Compose makes what it makes without it: nothing, or a default.
         let is_no_secret = |name: &SecretName| {
-            owners.of(name.as_str()).is_some_and(|secret| !secret.sensitive)
-                || rules.absent.iter().any(|secret| secret.name == *name)
+            owners.of(name.as_str()).is_some_and(|secret| !secret.sensitive) || self.absent.contains(name)
         };
         for (variable, name) in &self.asks.variables {
             let taken_by_another = self
@@ -319,6 +313,16 @@ impl One<'_> {
             }
         }
     }
+}
+
+/// A file name for a larger value that nothing else of the service has.
+fn free_name(taken: &BTreeSet<String>, variable: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '_' };
+    let mut name: String = variable.to_ascii_lowercase().chars().map(plain).collect();
+    while taken.contains(&name) || name.starts_with('.') {
+        name = format!("composed-{}", name.trim_start_matches('.'));
+    }
+    name
 }
 
 /// How a program gets a variable, by what the manifest says.

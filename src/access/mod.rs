@@ -135,14 +135,6 @@ pub struct Rules<'a> {
     pub secrets_in: &'a dyn Fn(&str) -> Vec<String>,
 }
 
-impl Access {
-    /// The services of a secret.
-    pub fn services_of(&self, name: &SecretName) -> Vec<String> {
-        let has = |access: &ServiceAccess| access.secrets.iter().any(|granted| granted.name == *name);
-        self.services.iter().filter(|(_, access)| has(access)).map(|(service, _)| service.clone()).collect()
-    }
-}
-
 impl Composed {
     /// The lines of the value that hold a secret, to be masked as wholes. What stands on other lines is the project's own.
     pub fn lines_with_secrets<'v>(
@@ -177,10 +169,10 @@ impl ServiceAccess {
         self.delivered(Form::InClear)
     }
 
-    /// Whether the program gets a variable in any form but a file.
-    fn delivers(&self, variable: &str) -> bool {
+    /// The variables that the program gets in any form but a file.
+    fn otherwise_than_as_files(&self) -> BTreeSet<String> {
         let forms = [Form::AtStart, Form::InClear, Form::Plain];
-        forms.into_iter().any(|form| self.delivered(form).contains_key(variable))
+        forms.into_iter().flat_map(|form| self.delivered(form).into_keys()).map(str::to_owned).collect()
     }
 
     /// The files that no program of the service reads: what they hold, it gets as variables, or as parts of larger values and
@@ -246,13 +238,18 @@ pub fn decide(model: &Model, rules: &Rules) -> Result<Access> {
     let mut without_service = Vec::new();
     let mut by_grant_to = rules.grant_to.is_empty();
     let receiving = Receivers::new(&asks, model, rules);
+    let composed: BTreeSet<&String> = asks
+        .values()
+        .flat_map(|asks| &asks.larger)
+        .filter_map(|larger| match &larger.place {
+            LargerPlace::Variable(name) => Some(name),
+            LargerPlace::Config(_) => None,
+        })
+        .collect();
     for secret in rules.secrets {
         let (how, services) = receiving.of(&secret.name);
         by_grant_to |= how == How::GrantTo;
-        let composed = asks.values().flat_map(|asks| &asks.larger).any(
-            |larger| matches!(&larger.place, LargerPlace::Variable(name) if *name == *secret.name.as_str()),
-        );
-        if how == How::Nobody && composed {
+        if how == How::Nobody && composed.contains(&secret.name.to_string()) {
             access.warnings.push((
                 format!("{} is declared, and the Compose file makes the variable of other secrets", secret.name),
                 format!("Leave it out of the secrets; or let a service have it, in claude-secrets.yml: `variables: {{ {0}: {0} }}`.", secret.name),
@@ -274,6 +271,8 @@ pub fn decide(model: &Model, rules: &Rules) -> Result<Access> {
         ));
     }
     let mut problems = Vec::new();
+    let known = rules.secrets.iter().map(|secret| &secret.name).collect();
+    let absent = rules.absent.iter().map(|secret| &secret.name).collect();
     for service in model.services.values() {
         let Some(asks) = asks.get(&service.name) else { continue };
         let one = One {
@@ -281,6 +280,8 @@ pub fn decide(model: &Model, rules: &Rules) -> Result<Access> {
             asks,
             grant: rules.services.and_then(|map| map.get(&service.name)),
             has: &|name| receivers.get(name).is_some_and(|services| services.contains(&service.name)),
+            known: &known,
+            absent: &absent,
         };
         let own = one.decide(rules, &owners, &mut access.warnings, &mut problems);
         access.notes.extend(one.notes(&own));

@@ -1,6 +1,6 @@
 //! `create-files` and `create-compose`: the files alone, for people who start the project themselves.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::deploy::{project_lock, written_files};
 use super::overriding::{self, Parts};
@@ -45,7 +45,7 @@ pub(super) async fn files(run: &mut Run) -> Result<Outcome> {
     let written = done.new.len() + done.changed.len();
     run.console.line(&written_files(written, done.unchanged.len()));
     let touched = done.new.iter().chain(&done.changed);
-    let names_of: Vec<String> =
+    let names_of: BTreeSet<String> =
         touched.filter_map(|path| Some(path.file_name()?.to_str()?.to_owned())).collect();
     run.report.changed = secrets
         .iter()

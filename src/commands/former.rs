@@ -52,10 +52,12 @@ pub(super) async fn files_of(
         return Ok(all);
     }
     let directory = prepared.host_secrets_dir.as_path();
+    let values: BTreeMap<&std::path::Path, &SecretValue> =
+        held.iter().map(|file| (file.path.as_path(), &file.value)).collect();
     for container in in_files {
         let value = |source: &str| {
             let below = std::path::Path::new(source).strip_prefix(directory).ok()?;
-            held.iter().find(|file| file.path == below).map(|file| file.value.clone())
+            values.get(below).map(|value| (*value).clone())
         };
         let files = container.mounts().into_iter().filter_map(|(_, source, target)| {
             let name = target.strip_prefix(TARGET).map_or(target, |below| below.trim_start_matches('/'));

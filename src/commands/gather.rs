@@ -1,6 +1,6 @@
 //! The stages Manifest, Resolution and Masks: from what the user said to values that cannot be printed any more.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -23,7 +23,7 @@ use crate::remote::Address;
 use crate::report::{Message, PlaceRow};
 use crate::reserved;
 use crate::resolve::{self, Asked, Resolution, resolve};
-use crate::secret::SecretValue;
+use crate::secret::{SecretName, SecretValue};
 use crate::sensitive::{Sensitive, StandIns};
 use crate::settings::{Environment, Settings};
 use crate::sources::{self, Source, Surroundings, docker_secrets, dotenv};
@@ -101,8 +101,9 @@ pub(super) fn read_manifest(settings: &Settings, files: &ComposeFiles) -> Result
 pub(super) fn read_leniently(settings: &Settings, files: &ComposeFiles) -> Result<Manifest> {
     let mut manifest = sound(read_given(settings, files, true)?)?;
     let granted = manifest.services.take().unwrap_or_default().into_values().flat_map(|grant| grant.secrets);
+    let mut named: BTreeSet<SecretName> = manifest.secrets.iter().map(|one| one.name.clone()).collect();
     for name in granted {
-        if !manifest.secrets.iter().any(|secret| secret.name == name) {
+        if named.insert(name.clone()) {
             manifest.secrets.push(Secret::named(name, Place { file: None, line: 1, column: 1 }));
         }
     }
@@ -209,10 +210,9 @@ pub(super) async fn resolved(
     let (masks, all) = run.sensitive.plans(&values);
     run.console.arm(&masks, &all);
     // Credentials are masked for good measure: nothing prints them, and a short one is the store's matter.
-    let is_ours = |name: &str| {
-        declared.manifest.secrets.iter().any(|secret| secret.name.as_str() == name)
-            || run.settings.registries.iter().any(|login| login.host == name)
-    };
+    let names: BTreeSet<&str> = declared.manifest.secrets.iter().map(|one| one.name.as_str()).collect();
+    let is_ours =
+        |name: &str| names.contains(name) || run.settings.registries.iter().any(|login| login.host == name);
     let unmaskable: BTreeMap<_, _> =
         masks.unmaskable().into_iter().filter(|(name, _)| is_ours(name)).collect();
     for (name, why) in unmaskable {

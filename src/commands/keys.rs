@@ -186,9 +186,8 @@ pub(super) fn kept(
 
 /// Those of a service's own secrets that are at no place of the plan.
 pub(super) fn not_planned(own: &[OwnFile], plan: &ServicePlan) -> Vec<OwnFile> {
-    let planned = |target: &str| {
-        plan.files.iter().any(|file| target.strip_prefix("/run/secrets/").unwrap_or(target) == file.file)
-    };
+    let files: BTreeSet<&str> = plan.files.iter().map(|file| file.file.as_str()).collect();
+    let planned = |target: &str| files.contains(target.strip_prefix("/run/secrets/").unwrap_or(target));
     own.iter().filter(|secret| !planned(&secret.target)).cloned().collect()
 }
 

@@ -32,9 +32,15 @@ pub(super) fn check_mounts(
         let given = all.services.get(&service.name).unwrap_or(&none);
         let own = model.services.get(&service.name);
         let granted = access.services.get(&service.name);
-        let secrets = service.secrets.iter().filter(|secret| !merged.is_own_file("secrets", own, secret));
-        let secrets = secrets.filter(|secret| !merged.is_given(given, secret));
-        let configs = service.configs.iter().filter(|config| !merged.is_own_file("configs", own, config));
+        let own_secrets = places(own.into_iter().flat_map(|own| &own.secrets));
+        let own_configs = places(own.into_iter().flat_map(|own| &own.configs));
+        let given_secrets =
+            given.secrets.iter().map(|(key, target)| (key.as_str(), target.as_str())).collect();
+        let secrets =
+            service.secrets.iter().filter(|secret| !merged.is_own_file("secrets", &own_secrets, secret));
+        let secrets = secrets.filter(|secret| !merged.is_given(&given_secrets, secret));
+        let configs =
+            service.configs.iter().filter(|config| !merged.is_own_file("configs", &own_configs, config));
         let built = service.build_secrets.iter().filter(|key| !merged.is_same("secrets", key));
         let built = built.filter(|key| !granted.is_some_and(|own| own.build.contains_key(*key)));
         let mounts = service.mounts.iter();
@@ -59,6 +65,13 @@ pub(super) fn check_mounts(
         .hint("Give what the Compose file defines in `secrets:`, `configs:` or `volumes:` another name."))
 }
 
+/// Files by their sources and targets.
+type Places<'a> = BTreeSet<(&'a str, &'a str)>;
+
+fn places<'a>(files: impl Iterator<Item = &'a OwnFile>) -> Places<'a> {
+    files.map(|file| (file.source.as_str(), file.target.as_str())).collect()
+}
+
 struct Merged<'a> {
     there: &'a Model,
     model: &'a Model,
@@ -73,19 +86,13 @@ impl Merged<'_> {
         of(self.there) == of(self.model)
     }
 
-    fn is_own_file(&self, section: &str, own: Option<&Service>, file: &OwnFile) -> bool {
-        let list =
-            |own: &Service| if section == "secrets" { own.secrets.clone() } else { own.configs.clone() };
-        let has = own.is_some_and(|own| {
-            list(own).iter().any(|other| other.source == file.source && other.target == file.target)
-        });
-        has && self.is_same(section, &file.source)
+    fn is_own_file(&self, section: &str, own: &Places<'_>, file: &OwnFile) -> bool {
+        own.contains(&(&file.source, &file.target)) && self.is_same(section, &file.source)
     }
 
     /// Whether the override gives a service this secret, and the file behind it is the one of the override.
-    fn is_given(&self, given: &ServiceOverride, secret: &OwnFile) -> bool {
-        let is_listed =
-            given.secrets.iter().any(|(key, target)| *key == secret.source && *target == secret.target);
+    fn is_given(&self, given: &Places<'_>, secret: &OwnFile) -> bool {
+        let is_listed = given.contains(&(&secret.source, &secret.target));
         let file = self.there.plain().get("secrets").and_then(|all| all.get(&secret.source)?.get("file"));
         let is_file = |(path, _): &(String, bool)| leads_to(file.and_then(Value::as_str), path);
         is_listed && self.all.secrets.get(&secret.source).is_some_and(is_file)

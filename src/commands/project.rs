@@ -275,10 +275,15 @@ fn tell(run: &mut Run, access: &Access) {
         run.console.line(&format!("note: {note}"));
         run.report.note(note.clone());
     }
+    let mut services: BTreeMap<&str, Vec<&String>> = BTreeMap::new();
+    for (service, own) in &access.services {
+        for granted in &own.secrets {
+            services.entry(granted.name.as_str()).or_default().push(service);
+        }
+    }
     for row in &mut run.report.secrets {
-        let services =
-            access.services.iter().filter(|(_, own)| own.secrets.iter().any(|s| s.name.as_str() == row.name));
-        row.services = services.map(|(service, _)| service.clone()).collect();
+        let own = services.remove(row.name.as_str()).unwrap_or_default();
+        row.services = own.into_iter().cloned().collect();
     }
 }
 

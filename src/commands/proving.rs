@@ -84,6 +84,7 @@ impl Proof<'_> {
     /// The files that each service was granted, with their owners and modes as they are.
     fn granted(&self) -> BTreeMap<String, Vec<GrantedFile>> {
         let Planned { plans, paths, files, .. } = self.planned;
+        let planned: BTreeMap<&PathBuf, _> = files.iter().map(|file| (&file.path, file)).collect();
         let of_service = |(service, plan): (&String, &crate::delivery::plan::ServicePlan)| {
             let of_file = |file: &crate::delivery::plan::PlannedFile| {
                 let target = file.target();
@@ -99,7 +100,7 @@ impl Proof<'_> {
                 let (uid, gid, mode) = if let Some(meta) = there {
                     (meta.uid(), meta.gid(), meta.mode() & 0o7777)
                 } else {
-                    let planned = files.iter().find(|planned| planned.path == *path)?;
+                    let planned = planned.get(path)?;
                     let (uid, gid) = planned.owner?;
                     (uid, gid, planned.mode)
                 };

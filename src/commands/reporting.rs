@@ -25,15 +25,23 @@ use crate::report::{
 use crate::resolve::{self, Resolution};
 use crate::settings::{DeliveryChoice, Platform, Settings};
 
+/// More secrets than this have no line of their own as soon as they are resolved.
+const MOST_LINES: usize = 500;
+
 /// The rows of the secrets, once they are resolved.
 pub(super) fn secrets(run: &mut Run, resolution: &Resolution) {
     run.report.secrets = resolution.secrets.iter().map(secret_row).collect();
     let missing = resolution.secrets.iter().filter(|resolved| resolved.state == resolve::State::Missing);
     run.report.missing = missing.map(|resolved| resolved.secret.name.to_string()).collect();
     run.report.sources = resolution.asked.iter().map(source_row).collect();
-    for row in &run.report.secrets {
+    for row in run.report.secrets.iter().take(MOST_LINES) {
         let place = row.reference.as_deref().unwrap_or("-");
         run.console.line(&format!("{}: {} {place}", row.name, row.state));
+    }
+    if let Some(more) = run.report.secrets.len().checked_sub(MOST_LINES).filter(|more| *more > 0) {
+        run.console.line(&format!(
+            "… and {more} more: the end of the log has those to look at, the JSON report all"
+        ));
     }
 }
 

@@ -50,9 +50,11 @@ pub fn values(access: &Access, plans: &BTreeMap<String, ServicePlan>) -> InClear
     let mut all = InClear::new();
     for (service, own) in &access.services {
         let files = plans.get(service).map(|plan| plan.files.as_slice()).unwrap_or_default();
+        let by_file: BTreeMap<&str, &SecretValue> =
+            files.iter().rev().map(|planned| (planned.file.as_str(), &planned.value)).collect();
         for (variable, file) in own.in_clear() {
-            if let Some(planned) = files.iter().find(|planned| planned.file == file) {
-                let value = (variable.to_owned(), planned.value.clone());
+            if let Some(value) = by_file.get(file) {
+                let value = (variable.to_owned(), (*value).clone());
                 all.entry(service.clone()).or_default().push(value);
             }
         }

@@ -115,8 +115,9 @@ pub async fn plan(basis: Basis<'_>) -> Result<BTreeMap<String, ServicePlan>> {
         if files.is_empty() {
             continue;
         }
+        let mut taken: BTreeSet<String> = files.iter().map(|planned| planned.file.clone()).collect();
         for own in own.get(name).into_iter().flatten() {
-            if !files.iter().any(|planned| planned.file == own.file) {
+            if taken.insert(own.file.clone()) {
                 let OwnSecret { file, value, spec } = own.clone();
                 files.push(PlannedFile { name: None, file, value, spec, shared: false });
             }
@@ -201,10 +202,12 @@ fn check_variables(service: &str, own: &ServiceAccess, files: &[PlannedFile]) ->
     let in_clear = own.in_clear().into_iter();
     let in_clear =
         in_clear.map(|(variable, file)| (variable, file, in_clear::source(service, variable).len(), true));
+    let values: BTreeMap<&str, &SecretValue> =
+        files.iter().rev().map(|planned| (planned.file.as_str(), &planned.value)).collect();
     let problems: Vec<Problem> = at_start
         .chain(in_clear)
         .filter_map(|(variable, file, length_of_name, in_clear)| {
-            let value = &files.iter().find(|planned| planned.file == file)?.value;
+            let value = values.get(file)?;
             let why = if value.expose().contains(&0) {
                 "holds a zero byte"
             } else if length_of_name + value.expose().len() + 2 > LONGEST_VARIABLE {
@@ -309,6 +312,7 @@ pub fn lay_out(
         plans.iter().map(|(service, plan)| (service.as_str(), names_in_directory(&plan.files))).collect();
     let name_of = |service: &str, file: &str| names.get(service).and_then(|names| names.get(file).cloned());
     let mut files = Vec::new();
+    let mut written = BTreeSet::new();
     let mut paths = BTreeMap::new();
     for (service, plan) in plans {
         let reader = if root { plan.reader } else { Reader::Unknown };
@@ -318,6 +322,7 @@ pub fn lay_out(
             let (owner, mode) = file.permissions(reader, 0o600);
             let owner = owner.filter(|_| root);
             files.push(SecretFile { path: path.clone(), value: file.value.clone(), mode, owner });
+            written.insert(path.clone());
             paths.insert((service.clone(), file.file.clone()), path);
         }
     }
@@ -333,13 +338,14 @@ pub fn lay_out(
                 let (owner, mode) = planned.permissions(reader, 0o600);
                 let owner = owner.filter(|_| root);
                 files.push(SecretFile { path: path.clone(), value: planned.value.clone(), mode, owner });
+                written.insert(path.clone());
             }
             paths.insert(((*service).to_owned(), file.to_owned()), path);
         }
         // The first user may be one that has a copy of its own; the shared file must be there all the same.
         let shared_path = PathBuf::from(name_of_shared(file));
-        if !files.iter().any(|written| written.path == shared_path)
-            && let Some((_, planned, _)) = users.first()
+        if let Some((_, planned, _)) = users.first()
+            && written.insert(shared_path.clone())
         {
             let (owner, mode) = planned.permissions(shared, 0o600);
             files.push(SecretFile {

@@ -61,9 +61,10 @@ pub(super) fn plan(
         (Some(uid), gid) => Reader::User(uid, gid.unwrap_or(uid)),
         (None, _) => Reader::Unknown,
     };
+    let granted: BTreeMap<_, _> = own.secrets.iter().map(|granted| (&granted.name, granted)).collect();
     let file = |name: &SecretName| {
         let found = available.get(name)?;
-        let granted = own.secrets.iter().find(|granted| granted.name == *name)?;
+        let granted = granted.get(name)?;
         // Whom the manifest names for the workers comes before whom it names for the services.
         let spec = FileSpec {
             uid: workers.uid.or(found.spec.uid),

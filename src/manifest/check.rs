@@ -1,6 +1,6 @@
 //! Turns the file and the `secrets` input into one manifest, and checks every name and reference in them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::at::At;
@@ -37,7 +37,7 @@ pub(super) fn examine(given: &Given<'_>) -> Reading {
     let more: Vec<Reference> = lines.imports.into_iter().filter(|r| !imports.contains(r)).collect();
     imports.extend(more);
     let services = document.as_ref().and_then(|d| d.services.value.as_ref()).map(|entries| {
-        let known: Vec<&str> = secrets.iter().map(|secret| secret.name.as_str()).collect();
+        let known: BTreeSet<&str> = secrets.iter().map(|secret| secret.name.as_str()).collect();
         grants(entries, &known, given.lenient || !imports.is_empty(), &mut findings)
     });
     if let Some(document) = &document {

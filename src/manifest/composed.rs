@@ -1,6 +1,6 @@
 //! Secrets that are composed of others: which keys `template` excludes, and whether its parts are declared.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::document::{Document, SecretEntry};
 use super::finding::{Finding, Findings, list, named};
@@ -60,15 +60,16 @@ pub(super) fn check(
     more_to_come: bool,
     findings: &mut Findings<'_>,
 ) {
+    let secrets: ByName<'_> = secrets.iter().map(|secret| (secret.name.as_str(), secret)).collect();
     let entries = document.secrets.value.iter().flatten().flat_map(|entries| &entries.0);
     for (name, entry) in entries {
         let mark = entry.value.iter().flatten().find_map(|entry| entry.template.get()).map(|(_, mark)| mark);
-        let secret = secrets.iter().find(|secret| Some(secret.name.as_str()) == name.value.as_deref());
+        let secret = name.value.as_deref().and_then(|name| secrets.get(name).copied());
         let (Some(mark), Some(secret)) = (mark, secret) else { continue };
         for part in secret.parts() {
-            check_part(secret, part, secrets, more_to_come, mark, findings);
+            check_part(secret, part, &secrets, more_to_come, mark, findings);
         }
-        if let Some(way) = way_back(secret, secrets) {
+        if let Some(way) = way_back(secret, &secrets) {
             let fact = format!("the template of {} refers to itself: {}", secret.name, way.join(" → "));
             findings.add(
                 mark,
@@ -78,16 +79,19 @@ pub(super) fn check(
     }
 }
 
+/// The declared secrets.
+type ByName<'s> = BTreeMap<&'s str, &'s Secret>;
+
 fn check_part(
     secret: &Secret,
     part: &SecretName,
-    secrets: &[Secret],
+    secrets: &ByName<'_>,
     more_to_come: bool,
     mark: Mark,
     findings: &mut Findings<'_>,
 ) {
     let name = &secret.name;
-    match secrets.iter().find(|other| other.name == *part) {
+    match secrets.get(part.as_str()) {
         Some(other) if other.sensitive && !secret.sensitive => {
             let fact = format!("{name} is `sensitive: false`, but its template contains the secret {part}");
             findings.add(
@@ -101,8 +105,7 @@ fn check_part(
         None => {
             let fact =
                 format!("the template of {name} contains an undeclared secret, {}", named(part.as_str()));
-            let known =
-                secrets.iter().map(|secret| secret.name.as_str()).filter(|other| *other != name.as_str());
+            let known = secrets.keys().copied().filter(|other| *other != name.as_str());
             findings.add(
                 mark,
                 match meant(part.as_str(), known) {
@@ -120,7 +123,7 @@ fn check_part(
 }
 
 /// The shortest way from a secret's template back to the secret itself, by name.
-fn way_back<'s>(secret: &'s Secret, secrets: &'s [Secret]) -> Option<Vec<&'s str>> {
+fn way_back<'s>(secret: &'s Secret, secrets: &ByName<'s>) -> Option<Vec<&'s str>> {
     let mut seen: BTreeSet<&SecretName> = BTreeSet::new();
     let mut ways = vec![vec![secret]];
     while !ways.is_empty() {
@@ -132,9 +135,9 @@ fn way_back<'s>(secret: &'s Secret, secrets: &'s [Secret]) -> Option<Vec<&'s str
                     return Some(names.chain([secret.name.as_str()]).collect());
                 }
                 if seen.insert(part)
-                    && let Some(next) = secrets.iter().find(|other| other.name == *part)
+                    && let Some(next) = secrets.get(part.as_str())
                 {
-                    longer.push(way.iter().copied().chain([next]).collect());
+                    longer.push(way.iter().copied().chain([*next]).collect());
                 }
             }
         }

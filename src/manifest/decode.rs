@@ -5,6 +5,7 @@
 //! that are [`harmless`](super::finding::harmless).
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 
 use serde::de::value::{StrDeserializer, StringDeserializer, U64Deserializer};
 use serde::de::{
@@ -98,6 +99,7 @@ impl<'a> Reader<'a> {
     /// reported.
     fn entries(self, entries: &'a [(Node, Node)], known: Option<&[&'static str]>) -> Vec<Entry<'a>> {
         let mut kept: Vec<Entry<'a>> = Vec::new();
+        let mut first_lines: BTreeMap<&str, usize> = BTreeMap::new();
         for (key, value) in entries {
             let reader = Reader { node: key, sink: self.sink };
             let Some(name) = reader.spelling() else {
@@ -111,14 +113,15 @@ impl<'a> Reader<'a> {
                 self.sink.report_key(key, unknown_key(name, fields));
                 continue;
             }
-            if let Some(first) = kept.iter().find(|entry| entry.name == name) {
-                let fact = format!("duplicate {}; first in line {}", key_named(name), first.key.mark.line);
+            if let Some(first) = first_lines.get(name) {
+                let fact = format!("duplicate {}; first in line {first}", key_named(name));
                 self.sink.report_key(
                     key,
                     Finding::new(Code::ManifestInvalid, fact).remedy("Remove one of the two."),
                 );
                 continue;
             }
+            first_lines.insert(name, key.mark.line);
             kept.push(Entry { name, key, value });
         }
         kept

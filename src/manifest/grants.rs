@@ -14,7 +14,7 @@ use crate::secret::SecretName;
 /// Reads the map. `known` are the declared names; with `more_to_come`, an import may add others.
 pub(super) fn grants(
     entries: &Entries<GrantEntry>,
-    known: &[&str],
+    known: &BTreeSet<&str>,
     more_to_come: bool,
     findings: &mut Findings<'_>,
 ) -> BTreeMap<String, Grant> {
@@ -66,7 +66,7 @@ pub(super) fn grants(
 /// Reads lists of secrets of one service.
 struct Names<'a> {
     service: &'a str,
-    known: &'a [&'a str],
+    known: &'a BTreeSet<&'a str>,
     /// Whether an import may still add a name that is not known.
     importable: &'a dyn Fn(&str) -> bool,
 }
@@ -77,7 +77,7 @@ impl Names<'_> {
         let mut secrets = Vec::new();
         let mut seen = BTreeSet::new();
         for (name, mark) in list.value.iter().flatten().filter_map(At::get) {
-            if !self.known.contains(&name.as_str()) && !(self.importable)(name) {
+            if !self.known.contains(name.as_str()) && !(self.importable)(name) {
                 findings.add(mark, undeclared(name, service, self.known));
                 // Read as it was meant, to avoid a second error that no service uses that secret.
                 let meant = meant(name, self.known.iter().copied());
@@ -125,7 +125,7 @@ fn workers(entry: &GrantEntry, names: &Names<'_>, findings: &mut Findings<'_>) -
     })
 }
 
-fn undeclared(name: &str, service: &str, known: &[&str]) -> Finding {
+fn undeclared(name: &str, service: &str, known: &BTreeSet<&str>) -> Finding {
     let fact = format!("the service {} uses an undeclared secret, {}", named(service), named(name));
     match meant(name, known.iter().copied()) {
         Some(word) => Finding::new(Code::ManifestInvalid, format!("{fact}; did you mean `{word}`?")),

@@ -225,11 +225,6 @@ impl Manifest {
         self.sources.get(id).and_then(|config| config.kind.as_deref()).unwrap_or(id.as_str())
     }
 
-    /// The declared secret of this name.
-    pub fn secret(&self, name: &SecretName) -> Option<&Secret> {
-        self.secrets.iter().find(|secret| secret.name == *name)
-    }
-
     /// Every reference that it names.
     pub fn references(&self) -> impl Iterator<Item = &Reference> {
         self.secrets.iter().flat_map(|secret| secret.from.iter().flatten()).chain(&self.imports)

@@ -1,7 +1,7 @@
 //! Builds a plan: the parts of each value, the forms of each part, and which of them are sent to the runner.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::ops::Range;
 use std::sync::Arc;
@@ -36,6 +36,8 @@ pub(super) struct Builder {
     names: Vec<String>,
     unmaskable: Vec<(String, Unmaskable)>,
     hasher: RandomState,
+    /// The names and values that were given, by hash.
+    given: HashSet<u64>,
     /// The texts of the current value that are done, by hash.
     done: HashMap<u64, Class>,
     /// The patterns of the current text, by hash.
@@ -58,6 +60,7 @@ impl Builder {
             names: Vec::new(),
             unmaskable: Vec::new(),
             hasher: RandomState::new(),
+            given: HashSet::new(),
             done: HashMap::new(),
             known: HashMap::new(),
         }
@@ -65,7 +68,8 @@ impl Builder {
 
     /// Takes the next value.
     pub(super) fn secret(&mut self, name: &str, value: &[u8]) {
-        if value.is_empty() {
+        // The same value comes from a source, by the manifest's rules, and from the environment.
+        if value.is_empty() || !self.given.insert(self.hasher.hash_one((name, value))) {
             return;
         }
         if let Some(reason) = structural::why_not(value) {

@@ -142,6 +142,14 @@ mod tests {
     }
 
     #[test]
+    fn what_is_given_twice_takes_the_memory_of_one() {
+        let value: &[u8] = b"correct horse battery staple";
+        let (once, twice) = (plan(value), Plan::new([("NAME", value), ("NAME", value)]));
+        assert_eq!(once.patterns.bytes.len(), twice.patterns.bytes.len());
+        assert_eq!(once.len(), twice.len());
+    }
+
+    #[test]
     fn what_cannot_be_masked_is_named_with_its_reason() {
         let values: [(&str, &[u8]); 7] = [
             ("EMPTY", b""),

@@ -1,6 +1,7 @@
 //! Finds the plan's patterns in text and replaces them with `***`.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -81,18 +82,19 @@ impl Redactor {
     /// only hidden in the log (a user name next to the password) does not count. If two secrets share a form (the same
     /// value), only the first is named.
     pub fn names_in(&self, text: &[u8]) -> Vec<&str> {
-        let mut seen = vec![false; self.0.patterns.names.len()];
+        let mut seen = BTreeSet::new();
         self.starts(text, |_, piece| {
             // Every piece that begins here counts, not only the longest.
             let mut next = Some(piece);
             while let Some(index) = next {
                 let piece = self.0.pieces[index];
-                seen[piece.name] |= piece.secret;
+                if piece.secret {
+                    seen.insert(piece.name);
+                }
                 next = self.0.parent(index);
             }
         });
-        let names = self.0.patterns.names.iter().zip(seen);
-        names.filter(|(_, seen)| *seen).map(|(name, _)| name.as_str()).collect()
+        seen.into_iter().map(|name| self.0.patterns.names[name].as_str()).collect()
     }
 
     /// Starts to redact output that arrives in chunks.

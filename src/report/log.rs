@@ -1,6 +1,6 @@
 //! The closing lines of the readable log, and the annotations that GitHub shows beside a run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use super::model::{ErrorRow, Message, Outcome, Report, SecretRow, SecretState, ServiceRow, SourceRow};
@@ -25,6 +25,9 @@ const NARROWEST: usize = 60;
 
 /// More rows than this are counted, but for those to look at; the JSON report has them all.
 const MOST_LINES: usize = 40;
+
+/// More rows than this are counted, whatever they tell.
+const MOST_TO_LOOK_AT: usize = 200;
 
 /// The closing lines of the log: the secrets, the services and the sources in aligned columns that fit into so many, the time
 /// each stage took, and last the [`sentence`]. No line can be taken for a workflow command.
@@ -202,36 +205,70 @@ fn doings(report: &Report) -> String {
     parts.join(", ")
 }
 
-/// The secrets that have a row of their own, and what is said of the others.
-fn told(report: &Report) -> (Vec<&SecretRow>, Option<String>) {
-    if report.secrets.len() <= MOST_LINES {
-        return (report.secrets.iter().collect(), None);
-    }
-    let is_usual = |secret: &&SecretRow| {
-        let is_there = matches!(secret.state, SecretState::Found | SecretState::Unasked);
-        is_there && !secret.is_stale_somewhere() && !report.changed.contains(&secret.name)
-    };
-    let others = report.secrets.iter().filter(|secret| !is_usual(secret)).count();
-    let mut room = MOST_LINES.saturating_sub(others);
-    let mut left: BTreeMap<&str, usize> = BTreeMap::new();
-    let mut rows = Vec::new();
-    for secret in &report.secrets {
-        if !is_usual(&secret) {
-            rows.push(secret);
-        } else if room > 0 {
-            room -= 1;
-            rows.push(secret);
-        } else {
-            *left.entry(secret.source.as_deref().unwrap_or("-")).or_default() += 1;
+/// Why a secret has a row, the most important reason first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Worth {
+    LookingAt,
+    Changed,
+    Usual,
+}
+
+impl Worth {
+    /// How many rows there are at most of these and of those before them.
+    fn most(self) -> usize {
+        match self {
+            Self::LookingAt | Self::Changed => MOST_TO_LOOK_AT,
+            Self::Usual => MOST_LINES,
         }
     }
-    let each: Vec<String> =
-        left.iter().map(|(source, number)| format!("{number} from {}", one_line(source))).collect();
-    let counted = (!left.is_empty()).then(|| {
-        let number: usize = left.values().sum();
-        format!("… and {number} more of the secrets, as they were: {}", list(&each, MOST_NAMES))
-    });
-    (rows, counted)
+
+    /// What is said of those that have none.
+    fn of_others(self) -> &'static str {
+        match self {
+            Self::LookingAt => "to look at",
+            Self::Changed => "that changed",
+            Self::Usual => "as they were",
+        }
+    }
+}
+
+/// The secrets that have a row of their own, and what is said of the others.
+fn told(report: &Report) -> (Vec<&SecretRow>, Vec<String>) {
+    if report.secrets.len() <= MOST_LINES {
+        return (report.secrets.iter().collect(), Vec::new());
+    }
+    let changed: BTreeSet<&String> = report.changed.iter().collect();
+    let worth = |secret: &SecretRow| {
+        let is_there = matches!(secret.state, SecretState::Found | SecretState::Unasked);
+        match (is_there && !secret.is_stale_somewhere(), changed.contains(&secret.name)) {
+            (false, _) => Worth::LookingAt,
+            (true, true) => Worth::Changed,
+            (true, false) => Worth::Usual,
+        }
+    };
+    let by_worth: Vec<(Worth, &SecretRow)> =
+        report.secrets.iter().map(|secret| (worth(secret), secret)).collect();
+    let mut chosen = BTreeSet::new();
+    let mut counted = Vec::new();
+    for wanted in [Worth::LookingAt, Worth::Changed, Worth::Usual] {
+        let mut left: BTreeMap<&str, usize> = BTreeMap::new();
+        for (at, (_, secret)) in by_worth.iter().enumerate().filter(|(_, (worth, _))| *worth == wanted) {
+            if chosen.len() < wanted.most() {
+                chosen.insert(at);
+            } else {
+                *left.entry(secret.source.as_deref().unwrap_or("-")).or_default() += 1;
+            }
+        }
+        let each: Vec<String> =
+            left.iter().map(|(source, number)| format!("{number} from {}", one_line(source))).collect();
+        if !left.is_empty() {
+            let number: usize = left.values().sum();
+            let (of_others, each) = (wanted.of_others(), list(&each, MOST_NAMES));
+            counted.push(format!("… and {number} more of the secrets, {of_others}: {each}"));
+        }
+    }
+    let rows = by_worth.iter().enumerate().filter(|(at, _)| chosen.contains(at));
+    (rows.map(|(_, (_, secret))| *secret).collect(), counted)
 }
 
 fn source_cells(source: &SourceRow) -> [String; 4] {
@@ -314,11 +351,19 @@ fn names_within(names: &str, most: usize) -> String {
         return names.to_owned();
     }
     let all: Vec<&str> = names.split(", ").collect();
-    for kept in (1..all.len()).rev() {
-        let text = format!("{} +{}", all[..kept].join(", "), all.len() - kept);
-        if text.chars().count() <= most {
-            return text;
+    let mut length = 0;
+    let mut fitting = 0;
+    for (index, name) in all[..all.len() - 1].iter().enumerate() {
+        length += name.chars().count() + if index > 0 { 2 } else { 0 };
+        if length > most {
+            break;
         }
+        if length + format!(" +{}", all.len() - index - 1).len() <= most {
+            fitting = index + 1;
+        }
+    }
+    if fitting > 0 {
+        return format!("{} +{}", all[..fitting].join(", "), all.len() - fitting);
     }
     let rest = if all.len() > 1 { format!(" +{}", all.len() - 1) } else { String::new() };
     format!("{}{rest}", shortened(all[0], most.saturating_sub(rest.chars().count())))

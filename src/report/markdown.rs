@@ -22,12 +22,19 @@ pub(super) fn code(name: &str) -> String {
     }
 }
 
+/// More names than this are counted in one place; the JSON report has them all.
+const MOST_NAMES: usize = 50;
+
 /// Names in code spans with commas between them; a dash when there are none.
 pub(super) fn codes<S: AsRef<str>>(names: &[S]) -> String {
     if names.is_empty() {
         return "–".to_owned();
     }
-    names.iter().map(|name| code(name.as_ref())).collect::<Vec<_>>().join(", ")
+    let shown = names.iter().take(MOST_NAMES).map(|name| code(name.as_ref())).collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(MOST_NAMES) {
+        0 => shown,
+        more => format!("{shown} … and {more} more"),
+    }
 }
 
 /// A sentence on one line. What stands in backticks becomes a code span, an `https://` address a link, everything

@@ -1,5 +1,7 @@
 //! Secrets that are composed of others, once these are known. A missing part is a missing secret.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::{Resolution, Resolved, State, Warning};
 use crate::error::{Code, Problem};
 use crate::manifest::{Secret, Template};
@@ -26,8 +28,10 @@ pub(super) fn compose(all: &mut Resolution, missing_is_warning: bool) {
     let mut open: Vec<usize> = (0..all.secrets.len())
         .filter(|at| all.secrets.get(*at).is_some_and(|resolved| resolved.secret.template.is_some()))
         .collect();
+    let places: Places =
+        all.secrets.iter().enumerate().rev().map(|(at, one)| (one.secret.name.clone(), at)).collect();
     while !open.is_empty() {
-        let names: Vec<SecretName> =
+        let names: BTreeSet<SecretName> =
             open.iter().filter_map(|at| Some(all.secrets.get(*at)?.secret.name.clone())).collect();
         let waits = |at: &usize| {
             all.secrets
@@ -39,18 +43,25 @@ pub(super) fn compose(all: &mut Resolution, missing_is_warning: bool) {
             return;
         }
         for at in now {
-            one(all, at, missing_is_warning);
+            one(all, &places, at, missing_is_warning);
         }
         open = later;
     }
 }
 
-fn one(all: &mut Resolution, at: usize, missing_is_warning: bool) {
+/// Where each secret is.
+type Places = BTreeMap<SecretName, usize>;
+
+fn resolved<'a>(all: &'a Resolution, places: &Places, name: &SecretName) -> Option<&'a Resolved> {
+    all.secrets.get(*places.get(name)?)
+}
+
+fn one(all: &mut Resolution, places: &Places, at: usize, missing_is_warning: bool) {
     let Some(Resolved { secret, .. }) = all.secrets.get(at) else { return };
     let (secret, Some(template)) = (secret.clone(), secret.template.clone()) else { return };
-    let state = match without_value(all, &template) {
+    let state = match without_value(all, places, &template) {
         Some((part, state)) => lacks(all, &secret, &part, state, missing_is_warning),
-        None => made(all, at, &secret, &template),
+        None => made(all, places, at, &secret, &template),
     };
     if let Some(resolved) = all.secrets.get_mut(at) {
         resolved.state = state;
@@ -60,9 +71,8 @@ fn one(all: &mut Resolution, at: usize, missing_is_warning: bool) {
 }
 
 /// Composes a secret whose parts all have values.
-fn made(all: &mut Resolution, at: usize, secret: &Secret, template: &Template) -> State {
-    let value_of =
-        |name: &SecretName| all.secrets.iter().find(|other| other.secret.name == *name)?.value.as_ref();
+fn made(all: &mut Resolution, places: &Places, at: usize, secret: &Secret, template: &Template) -> State {
+    let value_of = |name: &SecretName| resolved(all, places, name)?.value.as_ref();
     match template.compose(value_of).and_then(|value| secret.accept(value)) {
         Ok(value) => {
             if secret.sensitive {
@@ -87,14 +97,11 @@ fn made(all: &mut Resolution, at: usize, secret: &Secret, template: &Template) -
 }
 
 /// The first part without a value, with its state; `None` if all have one.
-fn without_value(all: &Resolution, template: &Template) -> Option<(SecretName, State)> {
-    template.parts().find_map(|part| {
-        let resolved = all.secrets.iter().find(|other| other.secret.name == *part);
-        match resolved {
-            Some(resolved) if resolved.value.is_some() => None,
-            Some(resolved) => Some((part.clone(), resolved.state)),
-            None => Some((part.clone(), State::Missing)),
-        }
+fn without_value(all: &Resolution, places: &Places, template: &Template) -> Option<(SecretName, State)> {
+    template.parts().find_map(|part| match resolved(all, places, part) {
+        Some(resolved) if resolved.value.is_some() => None,
+        Some(resolved) => Some((part.clone(), resolved.state)),
+        None => Some((part.clone(), State::Missing)),
     })
 }
 

@@ -3,7 +3,7 @@
 //! A secret's name is what the `*` matches, in capitals, with `_` for everything that is not a letter or digit: with
 //! `vault:secret/bot/*`, `db/password` is `DB_PASSWORD`. A declared secret of that name is not changed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
@@ -51,12 +51,13 @@ pub async fn import(
     let (all, asked): (Vec<Found>, Vec<Asked>) = join_all(asked).await.into_iter().unzip();
     let mut warnings = Vec::new();
     let mut problems = Vec::new();
+    let declared: BTreeSet<&SecretName> = manifest.secrets.iter().map(|secret| &secret.name).collect();
     let mut secrets: BTreeMap<SecretName, Reference> = BTreeMap::new();
     for (import, found) in manifest.imports.iter().zip(all) {
         let (code, refusal) = match found {
             Found::Parts(parts) => {
                 for (part, reference) in parts {
-                    add(&manifest, &part, reference, &mut secrets, &mut problems);
+                    add(&declared, &part, reference, &mut secrets, &mut problems);
                 }
                 continue;
             }
@@ -165,7 +166,7 @@ async fn fields(import: &Reference, source: &dyn Source) -> Found {
 
 /// Adds a secret, unless it is declared. An invalid or duplicate name is a problem.
 fn add(
-    manifest: &Manifest,
+    declared: &BTreeSet<&SecretName>,
     part: &str,
     reference: Reference,
     secrets: &mut BTreeMap<SecretName, Reference>,
@@ -190,7 +191,7 @@ fn add(
             return;
         }
     };
-    if manifest.secret(&name).is_some() {
+    if declared.contains(&name) {
         return;
     }
     match secrets.get(&name) {
@@ -212,8 +213,10 @@ fn name_of(part: &str) -> String {
 
 /// Services and templates may use imported secrets, so only now all names are known.
 fn undeclared(manifest: &Manifest, problems: &mut Vec<(Code, Problem)>) {
+    let all: BTreeMap<&SecretName, &Secret> =
+        manifest.secrets.iter().map(|secret| (&secret.name, secret)).collect();
     for (service, grant) in manifest.services.iter().flatten() {
-        for name in grant.secrets.iter().filter(|name| manifest.secret(name).is_none()) {
+        for name in grant.secrets.iter().filter(|name| !all.contains_key(name)) {
             let fact = format!(
                 "the service `{service}` uses {name}, which is neither declared nor found by an import"
             );
@@ -224,7 +227,7 @@ fn undeclared(manifest: &Manifest, problems: &mut Vec<(Code, Problem)>) {
     for secret in &manifest.secrets {
         let name = &secret.name;
         for part in secret.parts() {
-            let (fact, remedy) = match manifest.secret(part) {
+            let (fact, remedy) = match all.get(part) {
                 None => (
                     format!(
                         "the template of {name} contains {part}, which is neither declared nor found by an import"

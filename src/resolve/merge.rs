@@ -1,18 +1,21 @@
 //! Merges the sources' replies for one secret: which source wins, which are shadowed, and which block (design rules 1, 2
 //! and 3).
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::rc::Rc;
 use std::time::SystemTime;
 
 use super::{Answers, Origin, Resolution, Resolved, Shadowed, State, Warning, freshness, item};
 use crate::error::{Code, Problem};
 use crate::files::LARGEST_VALUES;
-use crate::manifest::{Encoding, Reference, Secret};
+use crate::manifest::{Encoding, Reference, Secret, SourceId};
 use crate::nearest::meant;
 use crate::secret::SecretValue;
 use crate::settings::Settings;
-use crate::sources::field::{Field, pick};
-use crate::sources::{DATES, Found, Refusal, Reply, SOURCES, Source};
+use crate::sources::field::{Field, Fields};
+use crate::sources::{DATES, Found, Item, Refusal, Reply, SOURCES, Source};
 
 /// The result of one reference, after its field was selected.
 enum Outcome<'a> {
@@ -27,9 +30,15 @@ pub(super) struct Merge<'a> {
     pub(super) sources: &'a [Box<dyn Source>],
     pub(super) answers: &'a Answers,
     pub(super) settings: &'a Settings,
+    /// The fields of items that references take fields of.
+    fields: RefCell<BTreeMap<(SourceId, Item), Rc<Fields>>>,
 }
 
-impl Merge<'_> {
+impl<'a> Merge<'a> {
+    pub(super) fn new(sources: &'a [Box<dyn Source>], answers: &'a Answers, settings: &'a Settings) -> Self {
+        Self { sources, answers, settings, fields: RefCell::default() }
+    }
+
     /// Merges one secret by its references, which are in the order of priority.
     pub(super) fn one(&self, secret: Secret, references: &[Reference], all: &mut Resolution) -> Resolved {
         let mut resolved = Resolved {
@@ -125,7 +134,7 @@ impl Merge<'_> {
             Reply::Found(found) => match reference.field.as_deref().or_else(|| self.default_field(reference))
             {
                 None => Outcome::Found(found.value.clone(), found),
-                Some(name) => match pick(&found.value, name) {
+                Some(name) => match self.fields(reference, found).pick(name) {
                     Field::Value(value) => Outcome::Found(value, found),
                     Field::Null => Outcome::Absent(format!("{reference} (null)")),
                     Field::Missing(names) => Outcome::Failed(Refusal {
@@ -148,6 +157,13 @@ impl Merge<'_> {
                 },
             },
         }
+    }
+
+    /// The fields of an item, which is read once: ten thousand may be taken out of it.
+    fn fields(&self, reference: &Reference, found: &Found) -> Rc<Fields> {
+        let place = (reference.source.clone(), item(reference));
+        let mut all = self.fields.borrow_mut();
+        all.entry(place).or_insert_with(|| Rc::new(Fields::of(&found.value))).clone()
     }
 
     fn default_field(&self, reference: &Reference) -> Option<&str> {

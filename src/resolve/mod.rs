@@ -231,7 +231,7 @@ pub async fn resolve(manifest: Manifest, sources: &[Box<dyn Source>], settings: 
     let meeting = meeting::problems(&manifest, sources, &answers);
     all.problems.extend(meeting.into_iter().map(|problem| (Code::SecretNamesCollide, problem)));
     pass_over_ambient(&mut plans, sources, &answers, &mut all);
-    let merge = Merge { sources, answers: &answers, settings };
+    let merge = Merge::new(sources, &answers, settings);
     for (secret, references) in manifest.secrets.into_iter().zip(plans) {
         let (problems, warnings) = (all.problems.len(), all.warnings.len());
         let mut resolved = if secret.template.is_some() {
@@ -282,9 +282,11 @@ async fn ask(
     let (answers, mut all): (Vec<Answers>, Vec<Option<Asked>>) = join_all(asked).await.into_iter().unzip();
     let mut answers: Answers = answers.into_iter().flatten().collect();
     for source in metered {
-        let merge = Merge { sources, answers: &answers, settings };
-        let open = plans.iter().flat_map(|plan| merge.before_winner(plan));
-        let items = items_of(source.as_ref(), open);
+        let items = {
+            let merge = Merge::new(sources, &answers, settings);
+            let open = plans.iter().flat_map(|plan| merge.before_winner(plan));
+            items_of(source.as_ref(), open)
+        };
         let (more, asked) = ask_one(source.as_ref(), items, settings.timeout, until).await;
         answers.extend(more);
         all.push(asked);

@@ -5,6 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
+use super::holding::Holding;
 use crate::secret::SecretValue;
 
 /// Variables that reach no child: the run's own inputs are matched by prefix, these by name.
@@ -26,9 +27,6 @@ const NEEDED_BY_PROGRAMS: &[&str] = &[
     "DOCKER_TLS_VERIFY",
     "DOCKER_API_VERSION",
 ];
-
-/// A shorter value (bytes) occurs in variables by chance.
-const SHORTEST: usize = 6;
 
 /// Variables of the process, by name. It has no `Debug`, because any of them may contain a secret.
 #[derive(Clone, Default)]
@@ -91,10 +89,11 @@ impl Environment {
     /// Names of the variables whose value is or contains one of `values`. Values under 6 bytes do not count, or a secret `true`
     /// would remove `CI`; nor do the variables that every program needs.
     pub fn names_holding(&self, values: &[&SecretValue]) -> BTreeSet<OsString> {
+        let values = Holding::new(values.iter().map(|value| value.expose()));
         self.0
             .iter()
             .filter(|(name, _)| !needed_by_programs(name))
-            .filter(|(_, text)| values.iter().any(|value| holds(text.expose(), value.expose())))
+            .filter(|(_, text)| values.is_any_in(text.expose()))
             .map(|(name, _)| name.clone())
             .collect()
     }
@@ -110,14 +109,17 @@ impl Environment {
             .0
             .iter()
             .filter(|(name, _)| !hidden.contains(*name) && !is_ours_alone(name) && !needed_by_programs(name));
+        let holding = Holding::new(values.iter().map(|(_, value)| value.expose()));
+        let mut placeholders: BTreeMap<&[u8], &str> = BTreeMap::new();
+        for (placeholder, value) in values {
+            placeholders.entry(value.expose()).or_insert(placeholder);
+        }
         let replaced = candidates.filter_map(|(name, text)| {
             let text = std::str::from_utf8(text.expose()).ok()?;
-            let mut values: Vec<(&str, &str)> = values
-                .iter()
-                .filter_map(|(placeholder, value)| {
-                    Some((placeholder.as_str(), std::str::from_utf8(value.expose()).ok()?))
-                })
-                .filter(|(_, value)| value.len() >= SHORTEST && text.contains(value))
+            let mut values: Vec<(&str, &str)> = holding
+                .all_in(text.as_bytes())
+                .into_iter()
+                .filter_map(|value| Some((*placeholders.get(value)?, std::str::from_utf8(value).ok()?)))
                 .collect();
             // A value that is part of another one is replaced with it.
             values.sort_by_key(|(_, value)| std::cmp::Reverse(value.len()));
@@ -160,11 +162,6 @@ impl Environment {
             .map(|(name, value)| (name.clone(), OsString::from_vec(value.expose().to_vec())))
             .collect()
     }
-}
-
-/// Whether a text contains a value that is long enough not to occur by chance.
-pub fn holds(text: &[u8], value: &[u8]) -> bool {
-    value.len() >= SHORTEST && text.windows(value.len()).any(|window| window == value)
 }
 
 fn needed_by_programs(name: &OsStr) -> bool {

@@ -2,6 +2,7 @@
 
 mod environment;
 mod github;
+mod holding;
 mod inputs;
 mod reading;
 
@@ -10,8 +11,9 @@ use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use environment::{Environment, holds};
+pub use environment::Environment;
 pub use github::GithubSettings;
+pub use holding::Holding;
 pub use inputs::{INPUTS, Input, Kind};
 
 use self::reading::Reading;

@@ -17,26 +17,33 @@ pub enum Field {
     NotAnObject,
 }
 
-/// Takes a JSON object's text and returns one field. `name` is a key; with a leading `/` it is a JSON pointer (RFC 6901).
-pub fn pick(value: &SecretValue, name: &str) -> Field {
-    let Ok(mut json) = serde_json::from_slice::<Value>(value.expose()) else {
-        return Field::NotAnObject;
-    };
-    let field = match &json {
-        Value::Object(map) => {
-            let found = if name.starts_with('/') { json.pointer(name) } else { map.get(name) };
-            match found {
-                None => Field::Missing(map.keys().cloned().collect()),
-                Some(Value::Null) => Field::Null,
-                Some(Value::String(text)) => Field::Value(SecretValue::new(text.clone().into_bytes())),
-                // A number keeps its text as far as JSON has one.
-                Some(other) => Field::Value(SecretValue::new(other.to_string().into_bytes())),
-            }
+/// A JSON object, read once for all fields that are taken out of it, and wiped in the end. It has no `Debug`.
+pub struct Fields(Value);
+
+impl Fields {
+    /// Reads a text; one that is no JSON object has no fields.
+    pub fn of(value: &SecretValue) -> Self {
+        Self(serde_json::from_slice(value.expose()).unwrap_or(Value::Null))
+    }
+
+    /// Returns one field. `name` is a key; with a leading `/` it is a JSON pointer (RFC 6901).
+    pub fn pick(&self, name: &str) -> Field {
+        let Value::Object(map) = &self.0 else { return Field::NotAnObject };
+        let found = if name.starts_with('/') { self.0.pointer(name) } else { map.get(name) };
+        match found {
+            None => Field::Missing(map.keys().cloned().collect()),
+            Some(Value::Null) => Field::Null,
+            Some(Value::String(text)) => Field::Value(SecretValue::new(text.clone().into_bytes())),
+            // A number keeps its text as far as JSON has one.
+            Some(other) => Field::Value(SecretValue::new(other.to_string().into_bytes())),
         }
-        _ => Field::NotAnObject,
-    };
-    wipe(&mut json);
-    field
+    }
+}
+
+impl Drop for Fields {
+    fn drop(&mut self) {
+        wipe(&mut self.0);
+    }
 }
 
 /// The names of a JSON object's fields; `None` if the value is not one.
@@ -62,7 +69,7 @@ mod tests {
     use super::*;
 
     fn picked(json: &str, name: &str) -> String {
-        match pick(&SecretValue::new(json.as_bytes().to_vec()), name) {
+        match Fields::of(&SecretValue::new(json.as_bytes().to_vec())).pick(name) {
             Field::Value(value) => String::from_utf8_lossy(value.expose()).into_owned(),
             Field::Null => "<null>".into(),
             Field::Missing(names) => format!("<missing, there are {}>", names.join(" ")),

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::case::Case;
 use crate::peers::bao::Bao;
-use crate::peers::proxy::{Proxy, Seen};
+use crate::peers::proxy::{Fault, Proxy, Rule, Seen};
 
 /// The paths that were asked for, below the API.
 fn asked(proxy: &Proxy) -> Vec<String> {
@@ -159,6 +159,59 @@ async fn a_mount_is_asked_about_once_and_an_item_is_read_once() {
     let asked = asked(&proxy);
     let about_mounts = asked.iter().filter(|path| path.starts_with("sys/internal/ui/mounts/")).count();
     assert_eq!((about_mounts, asked.len()), (2, 102), "{asked:?}");
+}
+
+/// A server whose mount `secret` is of this version of the engine, with an item, and a run that logs in to it by itself.
+fn with_login(version: &str) -> (Bao, Proxy, Case) {
+    let bao = Bao::start();
+    bao.must("DELETE", "sys/mounts/secret", &json!({}));
+    bao.mount("secret", "kv", &json!({ "version": version }));
+    bao.policy("bot", &[("secret/*", "read")]);
+    bao.must("POST", "sys/auth/approle", &json!({ "type": "approle" }));
+    let (role_id, secret_id) = bao.approle("bot", &json!({ "token_policies": ["bot"] }));
+    match version {
+        "2" => bao.put("bot/item", &json!({ "value": "canary" })),
+        _ => drop(bao.must("POST", "secret/bot/item", &json!({ "value": "canary" }))),
+    }
+    let proxy = Proxy::before(bao.address());
+    let case = Case::to(&bao).setting("addr", &proxy.url());
+    let case = case.variable("VAULT_ROLE_ID", &role_id).variable("VAULT_SECRET_ID", &secret_id);
+    (bao, proxy, case.key("vault:secret/bot/item"))
+}
+
+#[tokio::test]
+async fn after_a_login_items_are_read_while_the_server_tells_what_is_mounted() {
+    const HELD: Duration = Duration::from_secs(2);
+    let (_bao, proxy, case) = with_login("2");
+    proxy.rule(Rule::always(Fault::Delay(HELD)).under("/v1/sys/internal/ui/mounts/"));
+    assert_eq!(case.told().await, "canary @1");
+    let seen = proxy.seen();
+    let at = |path: &str| {
+        let mut all = seen.iter().filter(|seen| seen.path() == path);
+        let first = all.next().unwrap().at;
+        assert!(all.next().is_none(), "{path} is asked for once");
+        first
+    };
+    let asked_for_mount = at("/v1/sys/internal/ui/mounts/secret/bot/item");
+    let read = at("/v1/secret/data/bot/item");
+    assert!(
+        read.saturating_duration_since(asked_for_mount) < HELD / 2,
+        "the two requests are under way together"
+    );
+}
+
+#[tokio::test]
+async fn what_is_read_early_counts_for_nothing_where_the_mount_keeps_no_versions() {
+    let (bao, proxy, case) = with_login("1");
+    bao.must(
+        "POST",
+        "secret/data/bot/item",
+        &json!({ "data": { "value": "another" }, "metadata": { "version": 1 } }),
+    );
+    assert_eq!(case.told().await, "canary");
+    let read =
+        asked(&proxy).into_iter().filter(|path| path.ends_with("bot/item") && path.starts_with("secret/"));
+    assert_eq!(read.collect::<Vec<_>>(), ["secret/data/bot/item", "secret/bot/item"]);
 }
 
 #[tokio::test]

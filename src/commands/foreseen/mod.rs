@@ -60,7 +60,7 @@ pub(super) async fn plan(run: &Run, basis: Basis<'_>) -> Result<Plan> {
         })
     });
     Ok(Plan {
-        secrets: Secrets { basis, former: &former }.rows(),
+        secrets: Secrets::new(basis, &former).rows(),
         variables: variables.collect(),
         files: files(run, basis)?,
         volumes: volumes(run, basis, &made).await?,
@@ -198,9 +198,10 @@ fn of_unknown_owners(basis: Basis) -> Result<BTreeSet<PathBuf>> {
         return Ok(BTreeSet::new());
     }
     let held = prepared.secrets_dir.held()?;
+    let planned: BTreeMap<&PathBuf, _> = planned.files.iter().map(|file| (&file.path, file)).collect();
+    let held: BTreeMap<&PathBuf, _> = held.iter().map(|file| (&file.path, file)).collect();
     let is_same = |path: &&&PathBuf| {
-        let wanted = planned.files.iter().find(|file| file.path == ***path);
-        let there = held.iter().find(|file| file.path == ***path);
+        let (wanted, there) = (planned.get(**path), held.get(**path));
         wanted.zip(there).is_some_and(|(wanted, there)| wanted.value == there.value)
     };
     Ok(open.iter().filter(is_same).map(|path| (*path).clone()).collect())

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::former::Files;
 use super::Basis;
-use crate::delivery::plan::names_in_volume;
+use crate::delivery::plan::{PlannedFile, names_in_volume};
 use crate::delivery::record::Delivered;
 use crate::delivery::volume::REVISION;
 use crate::docker::engine::Container;
@@ -25,29 +25,69 @@ enum Value {
 
 /// What is told of the secrets.
 pub(super) struct Secrets<'a> {
-    pub(super) basis: Basis<'a>,
+    basis: Basis<'a>,
     /// What the services have now whose secrets are not up to date.
-    pub(super) former: &'a BTreeMap<String, Files>,
+    former: &'a BTreeMap<String, Files>,
+    /// The services that had a secret by what the last deployment noted.
+    had: BTreeMap<&'a str, Vec<&'a String>>,
+    /// The services that are granted a secret.
+    granted: BTreeMap<&'a SecretName, Vec<&'a String>>,
+    /// The file of each secret in each service, with its name in a volume.
+    files: BTreeMap<(&'a str, &'a str), (&'a PlannedFile, Option<String>)>,
 }
 
-impl Secrets<'_> {
+impl<'a> Secrets<'a> {
+    pub(super) fn new(basis: Basis<'a>, former: &'a BTreeMap<String, Files>) -> Self {
+        let Basis { prepared, planned, .. } = basis;
+        let mut had: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for (service, left) in prepared.record.iter().flat_map(|record| &record.services) {
+            for name in &left.secrets {
+                had.entry(name.as_str()).or_default().push(service);
+            }
+        }
+        let mut granted: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for (service, own) in &prepared.access.services {
+            for one in &own.secrets {
+                granted.entry(&one.name).or_default().push(service);
+            }
+        }
+        let mut files = BTreeMap::new();
+        for (service, plan) in &planned.plans {
+            let in_volume = names_in_volume(&plan.files);
+            for file in &plan.files {
+                if let Some(name) = &file.name {
+                    files
+                        .entry((service.as_str(), name.as_str()))
+                        .or_insert_with(|| (file, in_volume.get(file.file.as_str()).cloned()));
+                }
+            }
+        }
+        Self { basis, former, had, granted, files }
+    }
+
+    /// Whether a service had a secret by what the last deployment noted.
+    fn has_noted(&self, service: &str, name: &str) -> bool {
+        self.had.get(name).is_some_and(|services| services.iter().any(|one| *one == service))
+    }
+
     /// A row for each secret that has a value, and for those that are gone.
     pub(super) fn rows(&self) -> Vec<PlannedSecret> {
         let resolved = &self.basis.resolution.secrets;
         let mut rows: Vec<PlannedSecret> =
             resolved.iter().filter(|one| one.value.is_some()).map(|one| self.row(one)).collect();
         // What nobody is given by itself may be a part of what is composed.
+        let places: BTreeMap<String, usize> =
+            rows.iter().enumerate().map(|(at, row)| (row.name.clone(), at)).collect();
         for composed in resolved.iter().filter(|one| one.secret.template.is_some()) {
-            let find = |rows: &[PlannedSecret], name: &str| rows.iter().position(|row| row.name == name);
-            let Some(whole) = find(&rows, composed.secret.name.as_str()) else { continue };
+            let Some(&whole) = places.get(composed.secret.name.as_str()) else { continue };
             let (change, changed_for) = (rows[whole].change, rows[whole].changed_for.clone());
             if !matches!(change, SecretChange::Changed | SecretChange::Uncertain) {
                 continue;
             }
             for part in composed.secret.parts() {
-                let Some(at) = find(&rows, part.as_str()) else { continue };
+                let Some(&at) = places.get(part.as_str()) else { continue };
                 let row = &mut rows[at];
-                let is_by_itself = !self.basis.prepared.access.services_of(part).is_empty();
+                let is_by_itself = self.granted.contains_key(part);
                 if !is_by_itself && matches!(row.change, SecretChange::Unchanged | SecretChange::Moved) {
                     row.change = SecretChange::Uncertain;
                     row.changed_for.clone_from(&changed_for);
@@ -111,12 +151,7 @@ impl Secrets<'_> {
     /// What the last deployment noted of a secret, unless nothing is left of the services that had it.
     fn noted(&self, name: &str) -> Option<&Delivered> {
         let record = self.basis.prepared.record.as_ref()?;
-        let had: Vec<&String> = record
-            .services
-            .iter()
-            .filter(|(_, left)| left.secrets.iter().any(|other| other == name))
-            .map(|(service, _)| service)
-            .collect();
+        let had = self.had.get(name).map(Vec::as_slice).unwrap_or_default();
         let is_left =
             |service: &&String| self.basis.planned.containers.iter().any(|c| c.service == **service);
         record.secrets.get(name).filter(|_| had.is_empty() || had.iter().any(is_left))
@@ -124,12 +159,12 @@ impl Secrets<'_> {
 
     /// Whether services that had a secret before had the value that it has now; `None` when nothing tells.
     fn elsewhere(&self, resolved: &Resolved) -> Option<bool> {
-        let Basis { prepared, planned, .. } = self.basis;
-        let keeps = |service: &String| {
-            let is_known = planned.revisions.get(service).is_some_and(|found| found.known);
-            is_known && planned.containers.iter().any(|container| container.service == *service)
+        let Basis { planned, .. } = self.basis;
+        let keeps = |service: &&String| {
+            let is_known = planned.revisions.get(*service).is_some_and(|found| found.known);
+            is_known && planned.containers.iter().any(|container| container.service == **service)
         };
-        if prepared.access.services_of(&resolved.secret.name).iter().any(keeps) {
+        if self.granted.get(&resolved.secret.name).into_iter().flatten().any(keeps) {
             return Some(true);
         }
         let (file, value) = (resolved.secret.file_name(), resolved.value.as_ref()?);
@@ -140,16 +175,18 @@ impl Secrets<'_> {
 
     /// The services that have a secret by what the last deployment noted, and that this run would change.
     fn had(&self, name: &str) -> Vec<String> {
-        let Basis { prepared, planned, .. } = self.basis;
-        let noted = prepared.record.iter().flat_map(|record| &record.services);
-        let has = noted.filter(|(_, left)| left.secrets.iter().any(|other| other == name));
-        has.map(|(service, _)| service.clone()).filter(|service| planned.started.contains(service)).collect()
+        self.started(self.had.get(name))
     }
 
     /// The services that would get a secret in this run.
     fn services_of(&self, name: &SecretName) -> Vec<String> {
-        let all = self.basis.prepared.access.services_of(name).into_iter();
-        all.filter(|service| self.basis.planned.started.contains(service)).collect()
+        self.started(self.granted.get(name))
+    }
+
+    fn started(&self, services: Option<&Vec<&String>>) -> Vec<String> {
+        let started = &self.basis.planned.started;
+        let all = services.into_iter().flatten().filter(|service| started.contains(**service));
+        all.map(|service| (*service).clone()).collect()
     }
 
     /// The same with what other services tell: the last deployment gave all of them one value. Those do not count whose
@@ -161,8 +198,7 @@ impl Secrets<'_> {
             let left = record.services.get(service).filter(|left| !left.stale);
             left.is_some_and(|left| {
                 let mut own = planned.containers.iter().filter(|container| container.service == service);
-                left.secrets.iter().any(|other| other == name)
-                    && own.all(|container| left.containers.contains(&container.id))
+                self.has_noted(service, name) && own.all(|container| left.containers.contains(&container.id))
             })
         };
         let keeps = |service: &str| {
@@ -199,18 +235,12 @@ impl Secrets<'_> {
             return Value::Same;
         }
         let noted = prepared.record.as_ref().and_then(|record| record.services.get(service));
-        let had = noted.map(|left| left.secrets.iter().any(|other| other == name));
-        let wanted = planned.plans.get(service).and_then(|plan| {
-            plan.files.iter().find(|file| file.name.as_ref().is_some_and(|own| own.as_str() == name))
-        });
-        let (Some(files), Some(wanted)) = (self.former.get(service), wanted) else {
+        let had = noted.map(|_| self.has_noted(service, name));
+        let wanted = self.files.get(&(service.as_str(), name));
+        let (Some(files), Some((wanted, in_volume))) = (self.former.get(service), wanted) else {
             return if had == Some(false) { Value::Gained } else { Value::Unknown };
         };
-        let in_volume = planned
-            .plans
-            .get(service)
-            .and_then(|plan| names_in_volume(&plan.files).get(wanted.file.as_str()).cloned());
-        match files.get(&wanted.file).or_else(|| files.get(&in_volume?)) {
+        match files.get(&wanted.file).or_else(|| files.get(in_volume.as_ref()?)) {
             Some(value) if *value == wanted.value => Value::Same,
             Some(_) => Value::Other,
             None if had == Some(true) => Value::Unknown,

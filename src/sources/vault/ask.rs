@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{MutexGuard, PoisonError};
 
+use futures_util::future::join;
+
 use super::Vault;
 use super::explain::{Forbidden, explain};
 use super::list::NoList;
@@ -17,6 +19,22 @@ struct Asked<'a> {
     what: String,
     path: &'a str,
     version: Option<u64>,
+}
+
+/// What was read before the server said what is mounted there.
+#[derive(Default)]
+struct Early {
+    /// What was assumed.
+    mount: Option<Mount>,
+    outcomes: BTreeMap<At, Outcome>,
+}
+
+impl Early {
+    /// The outcome for an item, if what was assumed is true.
+    fn take(&mut self, (target, place): &(Target, Place)) -> Option<Outcome> {
+        let is_true = matches!(place, Place::Known(mount) if self.mount.as_ref() == Some(mount));
+        self.outcomes.remove(&target.at).filter(|_| is_true)
+    }
 }
 
 impl Vault {
@@ -35,15 +53,20 @@ impl Vault {
                     .collect();
             }
         };
-        let paths: Vec<&str> = asked.iter().flatten().map(|asked| asked.path).collect();
-        let mut places =
-            self.mounts.of(self.id.as_str(), &paths, &self.transport, &session).await.into_iter();
+        let sound: Vec<&Asked> = asked.iter().flatten().collect();
+        let paths: Vec<&str> = sound.iter().map(|asked| asked.path).collect();
+        let (places, early) = join(
+            self.mounts.of(self.id.as_str(), &paths, &self.transport, &session),
+            self.read_early(&sound, &session),
+        )
+        .await;
+        let mut places = places.into_iter();
         let targets: Vec<Result<(Target, Place), Refused>> = asked
             .into_iter()
             .map(|asked| asked.and_then(|asked| self.target(asked, places.next().unwrap_or(Place::Untold))))
             .collect();
         let good: Vec<&(Target, Place)> = targets.iter().flatten().collect();
-        self.read_new(&good, &session).await;
+        self.read_new(&good, early, &session).await;
         let answers = self.answers();
         targets
             .iter()
@@ -142,8 +165,37 @@ impl Vault {
         own.unwrap_or_else(|| path::head(path, 1))
     }
 
+    /// Reads items of the conventional mount while the server is still being asked what is mounted there, as if that were what
+    /// nearly all are: the key/value engine with versions, or what `kv-version` says. Where it is something else, these
+    /// answers mean nothing. So nothing is guessed with a token that may allow few requests.
+    async fn read_early(&self, asked: &[&Asked<'_>], session: &Session) -> Early {
+        let is_unlimited = session.is_own && session.uses.is_none();
+        let engine = match self.kv_version {
+            Some(engine) => engine,
+            None if is_unlimited => Engine::Kv2,
+            None => return Early::default(),
+        };
+        let mount = Mount { path: self.mount.clone(), engine };
+        if self.mounts.known(&mount.path).is_some() {
+            return Early::default();
+        }
+        let below = asked.iter().filter(|asked| path::below(asked.path, &mount.path).is_some());
+        let targets = below.filter_map(|asked| {
+            let asked = Asked { what: asked.what.clone(), path: asked.path, version: asked.version };
+            Some(self.target(asked, Place::Known(mount.clone())).ok()?.0)
+        });
+        let new: BTreeMap<At, Target> = {
+            let answers = self.answers();
+            let unread = targets.filter(|target| !answers.contains_key(&target.at));
+            unread.map(|target| (target.at.clone(), target)).take(net::CONCURRENCY).collect()
+        };
+        let reader = Reader { transport: &self.transport, session };
+        let outcomes = net::each(new.values().map(|target| reader.read(target, engine))).await;
+        Early { mount: Some(mount), outcomes: new.into_keys().zip(outcomes).collect() }
+    }
+
     /// Reads everything that was not read before, and then finds out the reasons of refusals.
-    async fn read_new(&self, targets: &[&(Target, Place)], session: &Session) {
+    async fn read_new(&self, targets: &[&(Target, Place)], mut early: Early, session: &Session) {
         let mut new: BTreeMap<&At, &(Target, Place)> = BTreeMap::new();
         {
             let answers = self.answers();
@@ -151,7 +203,19 @@ impl Vault {
             new.extend(unread.map(|both| (&both.0.at, *both)));
         }
         let reader = Reader { transport: &self.transport, session };
-        let reading: Vec<_> = new.values().map(|both| self.read_one(&reader, &both.0, &both.1)).collect();
+        let reading: Vec<_> = new
+            .values()
+            .map(|both| {
+                let early = early.take(both);
+                let reader = &reader;
+                async move {
+                    match early {
+                        Some(outcome) => outcome,
+                        None => self.read_one(reader, &both.0, &both.1).await,
+                    }
+                }
+            })
+            .collect();
         let mut outcomes = net::each(reading).await;
         let mut refused = Vec::new();
         for ((target, place), outcome) in new.values().zip(&outcomes) {
