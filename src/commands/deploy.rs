@@ -21,7 +21,6 @@ use crate::delivery::override_file::TARGET;
 use crate::delivery::plan::{PlannedFile, Reader, ServicePlan, names_in_volume};
 use crate::delivery::volume::{self, NewVolume, VolumeFile};
 use crate::delivery::workers;
-use crate::docker::api;
 use crate::docker::command::Tools;
 use crate::docker::engine::{self, Container};
 use crate::docker::health;
@@ -337,77 +336,79 @@ impl Deployment<'_> {
         Ok(())
     }
 
-    /// The volume of the launcher, unless the project has it: its name tells what the launcher in it understands.
-    async fn write_launcher(&self) -> Result<()> {
+    /// Whether the project lacks the volume of the launcher: its name tells what the launcher in it understands.
+    async fn lacks_launcher(&self) -> Result<bool> {
         if !planning::uses_launcher(self.prepared) {
-            return Ok(());
+            return Ok(false);
         }
         let project = &self.prepared.project.model.name;
-        let name = &overriding::launcher_volume(project);
-        let there = volume::complete(self.tools, project).await?;
-        if there.iter().any(|volume| volume.name == *name) {
-            return Ok(());
-        }
-        let program = launch::program()?;
-        let files = [VolumeFile { name: launch::PROGRAM, value: &program, mode: 0o555, uid: 0, gid: 0 }];
-        let labels = [(volume::LAUNCHER, launch::VERSION)];
-        volume::create(self.tools, &NewVolume { name, project, labels: &labels, files: &files }).await
+        let name = overriding::launcher_volume(project);
+        Ok(!volume::complete(self.tools, project).await?.iter().any(|volume| volume.name == name))
     }
 
     async fn write_volumes(&self, run: &Run, planned: &Planned) -> Result<()> {
         let release = &self.prepared.release;
         let name = &self.prepared.project.model.name;
-        if !release.is_empty() {
+        let in_volumes = self.prepared.choice.kind == Kind::Volume;
+        if !release.is_empty() || in_volumes {
             volume::remove_incomplete(self.tools, name).await?;
-            for made in release::create(self.tools, name, release).await? {
-                run.console.line(&format!("project files: the volume {made} is made"));
-            }
         }
-        if self.prepared.choice.kind != Kind::Volume {
+        for made in release::create(self.tools, name, release).await? {
+            run.console.line(&format!("project files: the volume {made} is made"));
+        }
+        if !in_volumes {
             return Ok(());
         }
-        let project = &self.prepared.project;
-        volume::remove_incomplete(self.tools, &project.model.name).await?;
-        self.write_launcher().await?;
-        let filled = api::each_to_its_end(
-            planned.volumes.iter().map(|(service, name)| self.fill_volume(planned, service, name)),
-        );
-        let filled: Result<Vec<_>> = filled.await.into_iter().collect();
-        for line in filled?.into_iter().flatten() {
+        let launcher = overriding::launcher_volume(name);
+        let program = if self.lacks_launcher().await? { Some(launch::program()?) } else { None };
+        let mut new: Vec<NewVolume> = Vec::new();
+        new.extend(program.as_ref().map(|program| {
+            let name = launch::PROGRAM.to_owned();
+            let file = VolumeFile { name, value: program, mode: 0o555, uid: 0, gid: 0 };
+            let labels = vec![(volume::LAUNCHER, launch::VERSION.to_owned())];
+            NewVolume { name: &launcher, labels, files: vec![file] }
+        }));
+        let mut lines = Vec::new();
+        for (service, name) in &planned.volumes {
+            if let Some(volume) = new_volume(planned, service, name)? {
+                let secrets = count(volume.files.len(), "secret");
+                lines.push(format!("{service}: {secrets} in the volume {name}"));
+                new.push(volume);
+            }
+        }
+        volume::create(self.tools, name, &new).await?;
+        for line in lines {
             run.console.line(&line);
         }
         Ok(())
     }
-
-    /// Makes the volume of a service, unless it is there. Returns what is to be told of it.
-    async fn fill_volume(&self, planned: &Planned, service: &str, name: &str) -> Result<Option<String>> {
-        let (Some(plan), Some(found)) = (planned.plans.get(service), planned.revisions.get(service)) else {
-            return Ok(None);
-        };
-        if found.volume.is_some() {
-            return Ok(None);
-        }
-        let names = names_in_volume(&plan.files);
-        let files: Vec<VolumeFile> = plan
-            .files
-            .iter()
-            .filter_map(|file| Some(volume_file(file, names.get(file.file.as_str())?, plan.reader)))
-            .collect();
-        let held = files.iter().map(|file| (file.name, file.mode, file.uid, file.gid, file.value));
-        let sum = found.revision.beside(&volume::sum_of(held))?;
-        let labels = [
-            (volume::SERVICE, service),
-            (volume::REVISION, found.revision.label()),
-            (volume::SUM, sum.as_str()),
-        ];
-        let project = &self.prepared.project.model.name;
-        let new = NewVolume { name, project, labels: &labels, files: &files };
-        volume::create(self.tools, &new).await?;
-        Ok(Some(format!("{service}: {} in the volume {name}", count(files.len(), "secret"))))
-    }
 }
 
-fn volume_file<'a>(file: &'a PlannedFile, name: &'a str, reader: Reader) -> VolumeFile<'a> {
+/// The volume of a service, unless it is there.
+fn new_volume<'a>(planned: &'a Planned, service: &str, name: &'a str) -> Result<Option<NewVolume<'a>>> {
+    let (Some(plan), Some(found)) = (planned.plans.get(service), planned.revisions.get(service)) else {
+        return Ok(None);
+    };
+    if found.volume.is_some() {
+        return Ok(None);
+    }
+    let mut names = names_in_volume(&plan.files);
+    let files: Vec<VolumeFile> = plan
+        .files
+        .iter()
+        .filter_map(|file| Some(volume_file(file, names.remove(file.file.as_str())?, plan.reader)))
+        .collect();
+    let held = files.iter().map(|file| (file.name.as_str(), file.mode, file.uid, file.gid, file.value));
+    let sum = found.revision.beside(&volume::sum_of(held))?;
+    let labels = vec![
+        (volume::SERVICE, service.to_owned()),
+        (volume::REVISION, found.revision.label().to_owned()),
+        (volume::SUM, sum),
+    ];
+    Ok(Some(NewVolume { name, labels, files }))
+}
+
+fn volume_file(file: &PlannedFile, name: String, reader: Reader) -> VolumeFile<'_> {
     let (owner, mode) = file.permissions(reader, 0o400);
     let (uid, gid) = owner.unwrap_or((0, 0));
     VolumeFile { name, value: &file.value, mode, uid, gid }
