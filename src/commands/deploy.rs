@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 
 use super::planning::{self, Planned};
@@ -23,6 +24,7 @@ use crate::delivery::volume::{self, NewVolume, VolumeFile};
 use crate::delivery::workers;
 use crate::docker::command::Tools;
 use crate::docker::engine::{self, Container};
+use crate::docker::events::Events;
 use crate::docker::health;
 use crate::docker::host_paths::HostPaths;
 use crate::docker::images::{self, BuildSecrets, Images};
@@ -32,7 +34,7 @@ use crate::docker::project::check_builds;
 use crate::docker::readers::{self, Readers};
 use crate::docker::up::{self, Scope};
 use crate::docker::volumes;
-use crate::error::{Error, Result};
+use crate::error::{self, Error, Result};
 use crate::manifest::Secret;
 use crate::release;
 use crate::report::Outcome;
@@ -75,6 +77,7 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
         before: &before,
         images: &images,
         inputs: &inputs,
+        stable_for: declared.stable_for,
     };
     deployment.foresee(run, &planned).await?;
     if is_up_to_date {
@@ -137,6 +140,8 @@ struct Deployment<'a> {
     images: &'a Images,
     /// Where the run reads secrets from.
     inputs: &'a [PathBuf],
+    /// How long a service without a health check must stay up.
+    stable_for: Duration,
 }
 
 impl Deployment<'_> {
@@ -150,9 +155,8 @@ impl Deployment<'_> {
         run.console.line("all services are up to date; nothing is restarted");
         reporting::services(run, self.prepared, planned, self.images, &planned.containers);
         if run.settings.compose.wait && !health::all_well(&planned.containers, &planned.started) {
-            self.wait(run, planned).await?;
-            let now = engine::containers(self.tools, &self.prepared.project.model.name).await?;
-            self.proof(planned).of(run, &now, false).await?;
+            let events = Events::of(self.tools, &self.prepared.project.model.name);
+            let now = self.gate(run, planned, Some(&events)).await?;
             self.record(run, planned, &now).await;
         } else {
             self.proof(planned).of(run, &planned.containers, false).await?;
@@ -236,6 +240,7 @@ impl Deployment<'_> {
         let stale: BTreeSet<String> = planned.stale.keys().cloned().collect();
         let scope = if stale == planned.started { Scope::Whole } else { Scope::Only(&stale) };
         let project = &self.prepared.project;
+        let events = run.settings.compose.wait.then(|| Events::of(self.tools, &project.model.name));
         let result = if stale.is_empty() {
             Ok(())
         } else {
@@ -243,10 +248,10 @@ impl Deployment<'_> {
             let tools = in_clear::given_to(self.tools, &values);
             up::up(&tools, project, &self.prepared.host_override, &run.settings.compose, &scope).await
         };
-        let after = engine::containers(&self.tools.uninterrupted(), &project.model.name).await?;
-        reporting::services(run, self.prepared, &planned, self.images, &after);
         if let Err(error) = result {
             let tools = self.tools.uninterrupted();
+            let after = engine::containers(&tools, &project.model.name).await?;
+            reporting::services(run, self.prepared, &planned, self.images, &after);
             let troubled = health::show_troubled(&tools, &run.console, &after, &planned.containers).await?;
             let mut gone = gone_from(&self.prepared.access);
             let hints = troubled.iter().filter_map(|service| Some((service, gone.remove(service)?)));
@@ -255,16 +260,12 @@ impl Deployment<'_> {
             return Err(hints.fold(error, Error::hint));
         }
         if run.settings.compose.remove_orphans {
+            let after = engine::containers(self.tools, &project.model.name).await?;
             for gone in up::remove_orphans(self.tools, project, &after).await? {
                 run.console.line(&format!("removed {gone}, whose service is gone"));
             }
         }
-        let waited = if run.settings.compose.wait { self.wait(run, &planned).await } else { Ok(()) };
-        let after = engine::containers(&self.tools.uninterrupted(), &project.model.name).await?;
-        reporting::services(run, self.prepared, &planned, self.images, &after);
-        waited?;
-
-        self.proof(&planned).of(run, &after, false).await?;
+        let after = self.gate(run, &planned, events.as_ref()).await?;
         self.tidy(run, &planned).await?;
         self.record(run, &planned, &after).await;
         let is_provider =
@@ -293,22 +294,61 @@ impl Deployment<'_> {
         Ok(())
     }
 
-    /// The health gate, for services that have containers at all.
-    async fn wait(&self, run: &Run, planned: &Planned) -> Result<()> {
+    /// The health gate, for services that have containers at all, and the proof, which searches while services show that they
+    /// stay up. Without `events` the proof alone. Returns the project's containers.
+    async fn gate(
+        &self,
+        run: &mut Run,
+        planned: &Planned,
+        events: Option<&Events>,
+    ) -> Result<Vec<Container>> {
         let model = &self.prepared.project.model;
+        let proof = self.proof(planned);
+        let Some(events) = events else {
+            let now = engine::containers(self.tools, &model.name).await?;
+            reporting::services(run, self.prepared, planned, self.images, &now);
+            proof.of(run, &now, false).await?;
+            return Ok(now);
+        };
         let scaled = |name: &&String| model.services.get(*name).is_some_and(|service| service.replicas > 0);
         let services: BTreeSet<String> = planned.started.iter().filter(scaled).cloned().collect();
-        health::wait(health::Gate {
+        let (console, readers, gone) =
+            (run.console.clone(), readers_of(planned), gone_from(&self.prepared.access));
+        let mut watch = health::Watch::begin(health::Gate {
             tools: self.tools,
-            console: &run.console,
+            console: &console,
             project: &model.name,
             services: &services,
             before: &planned.containers,
-            readers: &readers_of(planned),
-            gone: &gone_from(&self.prepared.access),
+            readers: &readers,
+            gone: &gone,
             timeout: run.settings.compose.wait_timeout,
+            stable_for: self.stable_for,
+            events,
         })
-        .await
+        .await?;
+        let settled = watch.settle().await;
+        reporting::services(run, self.prepared, planned, self.images, watch.containers());
+        reporting::waits(run, self.stable_for, &watch);
+        settled?;
+        let before = watch.containers().to_vec();
+        let (is_well, reads) = oneshot::channel();
+        let stay = async {
+            let stayed = watch.stay().await;
+            // Nobody reads any more when the search failed.
+            let _ = is_well.send(stayed.is_ok());
+            stayed
+        };
+        let reads = async { reads.await.unwrap_or(false) };
+        let (proved, stayed) = tokio::join!(proof.while_waiting(run, &before, reads), stay);
+        reporting::services(run, self.prepared, planned, self.images, watch.containers());
+        reporting::waits(run, self.stable_for, &watch);
+        error::both(proved, stayed)?;
+        if runs(watch.containers()) != runs(&before) {
+            // One was restarted meanwhile, and another one may have come.
+            proof.of(run, watch.containers(), false).await?;
+        }
+        Ok(watch.containers().to_vec())
     }
 
     /// Files and override; with delivery `volume` the override alone, and files of a delivery by files before this one
@@ -454,6 +494,15 @@ pub(super) fn volumes_of(containers: &[Container]) -> BTreeSet<String> {
         .filter(|(kind, _, target)| *kind == "volume" && *target == TARGET)
         .map(|(_, name, _)| name.to_owned())
         .collect()
+}
+
+/// The containers, and when each was started.
+fn runs(containers: &[Container]) -> BTreeMap<&str, Option<&str>> {
+    let one = containers.iter().map(|container| {
+        let start = container.raw.pointer("/State/StartedAt").and_then(|at| at.as_str());
+        (container.id.as_str(), start)
+    });
+    one.collect()
 }
 
 fn ids(containers: &[Container]) -> BTreeSet<String> {
