@@ -209,7 +209,7 @@ fn policy() -> Command {
         .long("without-batch")
         .action(ArgAction::SetTrue)
         .help("AWS: without BatchGetSecretValue, whose permission is wider");
-    let read = |input: &&Input| input.is_of_a_store() || POLICY_READS.contains(&input.name);
+    let read = |input: &&Input| input.of_a_store || POLICY_READS.contains(&input.name);
     let inputs = INPUTS.iter().filter(read).map(argument);
     Command::new("policy").about(about).arg(source).arg(without).args(inputs)
 }
@@ -226,7 +226,7 @@ fn init() -> Command {
 fn doctor() -> Command {
     let about = "Tells what is here, to paste into an issue: programs, engine, rights, sources, hosts; asks no store, tells no value";
     let reads = |input: &&Input| {
-        input.is_of_a_store() || POLICY_READS.contains(&input.name) || DOCTOR_READS.contains(&input.name)
+        input.of_a_store || POLICY_READS.contains(&input.name) || DOCTOR_READS.contains(&input.name)
     };
     Command::new("doctor").about(about).args(INPUTS.iter().filter(reads).map(argument))
 }

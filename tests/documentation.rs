@@ -128,7 +128,9 @@ fn every_source_has_its_page_and_its_line_in_the_changelog() {
             "{page} has no heading with the source's name"
         );
         for setting in kind.settings {
-            let variables = setting.variables.iter().map(|end| format!("{}{end}", kind.variables));
+            let ends = setting.variables.iter();
+            let variables =
+                ends.flat_map(|end| kind.prefixes.iter().map(move |prefix| format!("{prefix}{end}")));
             let names = [Some(setting.name), setting.input].into_iter().flatten().map(str::to_owned);
             for name in names.chain(variables) {
                 assert!(text.contains(&format!("`{name}`")), "{page} does not explain {name}");
@@ -140,6 +142,15 @@ fn every_source_has_its_page_and_its_line_in_the_changelog() {
             "no line of the changelog tells of {name}"
         );
     }
+}
+
+#[test]
+fn every_input_of_a_store_is_a_setting_of_one_and_the_other_way_round() {
+    let inputs: BTreeSet<&str> =
+        INPUTS.iter().filter(|input| input.of_a_store).map(|input| input.name).collect();
+    let settings =
+        SOURCES.iter().flat_map(|kind| kind.settings).filter_map(|setting| setting.input).collect();
+    assert_eq!(inputs, settings);
 }
 
 #[test]

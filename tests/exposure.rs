@@ -381,6 +381,80 @@ fn no_build_copies_secrets_into_an_image() {
 }
 
 #[test]
+fn what_a_base_image_copies_by_onbuild_counts_as_the_dockerfiles_own() {
+    let scene = Scene::new("exposed-onbuild");
+    built(&scene);
+    let base = format!("{}-base:1", scene.name);
+    let of_base = scene.project().join("base");
+    scene.write("base/Dockerfile", format!("FROM {}\nONBUILD COPY . /app\n", scene::service_image()));
+    docker(["build", "-q", "-t", &base, of_base.to_str().unwrap()]);
+    scene.write("Dockerfile", format!("FROM {base} AS app\nFROM app\nCOPY base /base\n"));
+    let said = deploy(&scene, &["--delivery", "file"], 5);
+    assert!(
+        said.contains(&format!("`ONBUILD` of the base image {base} copies the secrets into the image")),
+        "{said}"
+    );
+    let said = deploy(&scene, &[], 0);
+    assert!(said.contains("delivery by volume: the build of service other would copy"), "{said}");
+    assert_eq!(inside(&scene, "other", &["grep", "-rlsF", VALUE, "/app", "/run"]), "");
+    // One that copies something else may have the files beside it.
+    scene.write("base/Dockerfile", format!("FROM {}\nONBUILD COPY base /app\n", scene::service_image()));
+    docker(["build", "-q", "-t", &base, of_base.to_str().unwrap()]);
+    let said = deploy(&scene, &["--delivery", "file"], 0);
+    assert!(!said.contains("ONBUILD"), "{said}");
+    // What an image that is not there asks for is known to nobody.
+    scene.write("Dockerfile", "FROM claude-secrets-nowhere/base:1\nCOPY base /base\n");
+    let said = run(&scene, "validate", &["--delivery", "file"], 0);
+    assert!(said.contains("the base image claude-secrets-nowhere/base:1 is not known yet"), "{said}");
+    let said = run(&scene, "validate", &[], 0);
+    assert!(said.contains("delivery by volume: the build of service other may copy"), "{said}");
+    scene.write(".dockerignore", "data/secrets\ndata/.secrets.claude-secrets.*.tmp\n");
+    let said = run(&scene, "validate", &["--delivery", "file"], 0);
+    assert!(!said.contains("not known yet"), "{said}");
+    docker(["image", "rm", "-f", &base]);
+}
+
+#[test]
+fn the_files_of_another_project_are_given_to_no_service_and_to_no_image() {
+    let first = Scene::new("exposed-neighbour");
+    project(&first, "labels: [x=y]", "");
+    deploy(&first, &["--delivery", "file"], 0);
+    let files = first.project().join("data/secrets");
+    let scene = Scene::new("exposed-to-neighbour");
+    let second = |other: &str| {
+        scene.compose(&format!("services:\n  web:\n{SLEEPS}    environment: [KEY]\n  other:\n{other}"));
+    };
+    // The files themselves.
+    for mount in [files.clone(), files.join("key")] {
+        second(&format!("{SLEEPS}    volumes: ['{}:/x']\n", mount.display()));
+        let said = deploy(&scene, &[], 2);
+        assert!(said.contains(&format!("in the secrets directory of the project {}", first.name)), "{said}");
+    }
+    // What is above them.
+    second(&format!("{SLEEPS}    volumes: ['{}:/x']\n", first.project().display()));
+    let said = deploy(&scene, &[], 0);
+    assert!(
+        said.contains(&format!("with secrets of the project {}: it can read them", first.name)),
+        "{said}"
+    );
+    // A build of both.
+    second(&format!(
+        "    build: {{ context: '{}', dockerfile_inline: \"FROM {}\\nCOPY . /app\" }}\n    command: [sleep, '3000']\n",
+        first.project().display(),
+        scene::service_image()
+    ));
+    let said = deploy(&scene, &[], 5);
+    assert!(
+        said.contains(&format!("with secrets of the project {}: a build can copy", first.name)),
+        "{said}"
+    );
+    assert!(said.contains("Add the lines `data/secrets` and"), "{said}");
+    first.write(".dockerignore", "data\n");
+    deploy(&scene, &[], 0);
+    assert_eq!(inside(&scene, "other", &["grep", "-rlsF", VALUE, "/app"]), "");
+}
+
+#[test]
 fn what_a_killed_run_left_is_gone_before_an_image_is_built() {
     let scene = Scene::new("exposed-killed");
     built(&scene);

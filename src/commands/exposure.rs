@@ -1,15 +1,18 @@
 //! What the project's own mounts and builds would expose: other services' secrets, to a service that mounts the place where
 //! they lie; all of them, to an image whose build context holds their files.
 
+use std::collections::BTreeSet;
 use std::os::unix::ffi::OsStrExt;
 
 use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::Run;
-use crate::delivery::build_context::{TakesIn, taking_in};
+use crate::delivery::build_context::{Copier, TakesIn, Triggers, base_images, taking_in};
 use crate::delivery::choose::{Choice, Kind};
+use crate::delivery::others::{self, OtherFiles};
 use crate::delivery::reach::{self, SecretsPlace, ShownTo};
+use crate::delivery::volume::REVISION;
 use crate::docker::command::Tools;
 use crate::docker::discovery::ComposeFiles;
 use crate::docker::engine::{self, Container};
@@ -17,29 +20,36 @@ use crate::docker::host_paths::HostPaths;
 use crate::docker::inspection::{self, Used};
 use crate::docker::model::Model;
 use crate::docker::named_files;
+use crate::docker::project::Project;
 use crate::error::{Code, Error, Problem, Result};
 use crate::files::{self, LARGEST_VALUES};
 use crate::settings::{DeliveryChoice, Mode, Settings};
 use crate::sources::dotenv::parse::{Interpolation, parse};
 
-/// Judges the project's mounts and builds, and chooses the delivery that exposes nothing.
+/// Judges the project's mounts and builds, and chooses the delivery that exposes nothing. Without an `engine` nothing is known
+/// of what it has.
 ///
 /// # Errors
-/// [`Code::DeliveryFailed`], [`Code::SecretNotGranted`].
-pub(super) fn judge(
+/// [`Code::DeliveryFailed`], [`Code::SecretNotGranted`], those of the engine.
+pub(super) async fn judge(
     run: &mut Run,
-    model: &Model,
+    project: &mut Project,
     choice: Choice,
-    place: &SecretsPlace,
-    mounts: &Mounts,
+    place: &SecretsPlace<'_>,
+    host: &HostPaths,
+    engine: Option<&Tools>,
 ) -> Result<Choice> {
-    let choice = choose(run, model, choice, place, &mounts.containers)?;
-    reach::refuse_volumes(model, &mounts.volumes, &mounts.containers, place)?;
+    let known = match engine {
+        Some(tools) => learn(&mut project.model, place, host, tools).await?,
+        None => Known::default(),
+    };
+    let choice = choose(run, &project.model, choice, place, &known)?;
+    reach::refuse_volumes(&project.model, &known.volumes, &known.containers, place)?;
+    judge_others(run, project, host, &known)?;
     Ok(choice)
 }
 
 /// The delivery that exposes nothing to a build or by a mount: volumes in place of files, where the user left the choice.
-/// `containers` are those that `volumes_from` names.
 ///
 /// # Errors
 /// [`Code::DeliveryFailed`] where files are asked for that a build would copy or another service would see, and where a
@@ -49,15 +59,23 @@ fn choose(
     model: &Model,
     choice: Choice,
     place: &SecretsPlace,
-    containers: &[(String, Container)],
+    known: &Known,
 ) -> Result<Choice> {
-    let (taking, shown) = (taking_in(model, place), place.shown_to(model, containers));
+    let (taking, shown) =
+        (taking_in(model, place, &known.triggers), place.shown_to(model, &known.containers));
     let settings = &run.settings;
-    let deploys = matches!(settings.mode, Mode::Deploy | Mode::Validate) && !settings.offline;
+    let deploys = deploys(settings);
     let by_files = choice.kind == Kind::File && settings.delivery == DeliveryChoice::File;
+    let (unsure, certain) = apart(taking);
     let choice = if deploys && choice.kind == Kind::File {
-        let build = taking.first().map(|first| {
-            format!("the build of service {} would copy files with secrets into its image", first.service)
+        let unsure = unsure.first().filter(|_| !by_files);
+        let build = certain.first().or(unsure).map(|first| match &first.by {
+            Copier::UnknownBase(base) => format!(
+                "the build of service {} may copy files with secrets into its image: what {base} asks for by `ONBUILD` is not \
+                 known yet",
+                first.service
+            ),
+            _ => format!("the build of service {} would copy files with secrets into its image", first.service),
         });
         let mount = || {
             let first = shown.first()?;
@@ -72,9 +90,9 @@ fn choose(
     if by_files || choice.kind == Kind::File || place.is_filled() {
         errors.extend(place.refuse_inside(model).err());
     }
-    let is_there = place.is_filled() && taking.iter().any(|one| one.directory);
-    if deploys && !taking.is_empty() && (by_files || is_there) {
-        errors.push(refused(settings, &taking, by_files));
+    let is_there = place.is_filled() && certain.iter().any(|one| one.directory);
+    if deploys && !certain.is_empty() && (by_files || is_there) {
+        errors.push(refused(settings, &certain, by_files));
     }
     if deploys && !shown.is_empty() && by_files {
         errors.push(refused_mounts(settings, &shown));
@@ -82,15 +100,64 @@ fn choose(
     if let Some(error) = Error::together(errors) {
         return Err(error);
     }
+    // Without an engine no base image is known: a warning would tell nothing.
+    let at_risk = deploys && (choice.kind == Kind::File || place.is_filled());
+    for one in unsure.iter().filter(|_| at_risk) {
+        run.warn(copies(one, &run.settings.secrets_dir.display().to_string()), Some(remedy(one)));
+    }
     if choice.kind == Kind::File {
-        for one in &taking {
-            run.warn(copies(&run.settings, one), Some(remedy(one)));
+        for one in &certain {
+            run.warn(copies(one, &run.settings.secrets_dir.display().to_string()), Some(remedy(one)));
         }
         for one in &shown {
             run.warn(shows(&run.settings, one), Some(narrower(&run.settings)));
         }
     }
     Ok(choice)
+}
+
+/// Those of which it is not known whether they copy anything, and those that do.
+fn apart(taking: Vec<TakesIn>) -> (Vec<TakesIn>, Vec<TakesIn>) {
+    taking.into_iter().partition(|one| matches!(one.by, Copier::UnknownBase(_)))
+}
+
+fn deploys(settings: &Settings) -> bool {
+    matches!(settings.mode, Mode::Deploy | Mode::Validate) && !settings.offline
+}
+
+/// Judges what the project's mounts and builds would expose of other projects' secrets.
+///
+/// # Errors
+/// [`Code::SecretNotGranted`] for a mount of the files themselves, [`Code::DeliveryFailed`] for a build that copies them.
+fn judge_others(run: &mut Run, project: &Project, host: &HostPaths, known: &Known) -> Result<()> {
+    let (model, directory) = (&project.model, project.directory.as_path());
+    let mut errors = Vec::new();
+    for OtherFiles { project, path } in &known.others {
+        let place = SecretsPlace::of_another(host, path, project, directory);
+        errors.extend(place.refuse_inside(model).err());
+        let what = format!("{} with secrets of the project {project}", path.display());
+        let (unsure, certain) = apart(taking_in(model, &place, &known.triggers));
+        let problems: Vec<Problem> =
+            certain.iter().map(|one| Problem::new(copies(one, &what)).remedy(remedy(one))).collect();
+        if !problems.is_empty() {
+            let error =
+                Error::new(Code::DeliveryFailed, "builds would copy secrets of other projects into images");
+            errors.push(error.problems(problems));
+        }
+        for one in &unsure {
+            run.warn(copies(one, &what), Some(remedy(one)));
+        }
+        for ShownTo { service, what: mount, source } in place.shown_to(model, &known.containers) {
+            run.warn(
+                format!("service {service} mounts {mount} ({}), which holds {what}: it can read them", source.display()),
+                Some(format!(
+                    "Mount a directory that does not hold {}, or deploy the project {project} with `delivery: volume`.",
+                    path.display()
+                )),
+            );
+        }
+    }
+    Error::together(errors).map_or(Ok(()), Err)
 }
 
 fn shows(settings: &Settings, one: &ShownTo) -> String {
@@ -118,12 +185,20 @@ fn refused_mounts(settings: &Settings, shown: &[ShownTo]) -> Error {
         )
 }
 
-fn copies(settings: &Settings, one: &TakesIn) -> String {
-    let directory = settings.secrets_dir.display();
-    format!(
-        "the build context of service {} holds {directory}: a build can copy the secrets into the image",
-        one.service
-    )
+/// `held` is what the build context holds.
+fn copies(one: &TakesIn, held: &str) -> String {
+    let service = &one.service;
+    let start = format!("the build context of service {service} holds {held}");
+    match &one.by {
+        Copier::Dockerfile => format!("{start}: a build can copy the secrets into the image"),
+        Copier::Base(base) => {
+            format!("{start}: `ONBUILD` of the base image {base} copies the secrets into the image")
+        }
+        Copier::UnknownBase(base) => format!(
+            "{start}: the base image {base} is not known yet, and copies the secrets into the image if it has such `ONBUILD` \
+             instructions"
+        ),
+    }
 }
 
 fn remedy(one: &TakesIn) -> String {
@@ -136,7 +211,9 @@ fn remedy(one: &TakesIn) -> String {
 }
 
 fn refused(settings: &Settings, taking: &[TakesIn], by_files: bool) -> Error {
-    let problems = taking.iter().map(|one| Problem::new(copies(settings, one)).remedy(remedy(one))).collect();
+    let directory = settings.secrets_dir.display().to_string();
+    let problems =
+        taking.iter().map(|one| Problem::new(copies(one, &directory)).remedy(remedy(one))).collect();
     let error = Error::new(Code::DeliveryFailed, "builds would copy secrets into images").problems(problems);
     if by_files {
         error.hint(
@@ -177,12 +254,16 @@ pub(super) fn refuse_named(run: &mut Run, files: &ComposeFiles, tools: &Tools) -
     Ok(())
 }
 
-/// What the engine has of the volumes that services mount, and of containers whose mounts they take.
+/// What the engine has of what the project's services mount and are built from, and of other projects.
 #[derive(Default)]
-pub(super) struct Mounts {
+struct Known {
     volumes: Vec<Value>,
     /// The containers that `volumes_from` names, each with the service that takes their mounts.
     containers: Vec<(String, Container)>,
+    /// What base images ask for by `ONBUILD`.
+    triggers: Triggers,
+    /// Where files with secrets of other projects lie.
+    others: BTreeSet<OtherFiles>,
 }
 
 /// Asks the engine for the containers that services name, so that those of the project's services count as these.
@@ -195,22 +276,42 @@ pub(super) async fn learn_containers(model: &mut Model, tools: &Tools) -> Result
     Ok(())
 }
 
-/// Asks the engine, where there is one, for volumes, so that those that are directories of its machine are known.
+/// Asks the engine for volumes, so that those that are directories of its machine are known, for base images, and for the
+/// files of other projects.
 ///
 /// # Errors
 /// Those of the engine.
-pub(super) async fn learn_mounts(model: &mut Model, tools: Option<&Tools>) -> Result<Mounts> {
-    let Some(tools) = tools else { return Ok(Mounts::default()) };
+async fn learn(
+    model: &mut Model,
+    place: &SecretsPlace<'_>,
+    host: &HostPaths,
+    tools: &Tools,
+) -> Result<Known> {
     let mut names = reach::volumes(model);
-    let containers = named_containers(model, tools).await?;
-    let mounts = containers.iter().flat_map(|(_, container)| container.mounts());
-    names.extend(mounts.filter(|(kind, _, _)| *kind == "volume").map(|(_, name, _)| name.to_owned()));
-    if names.is_empty() {
-        return Ok(Mounts { volumes: Vec::new(), containers });
-    }
+    let (containers, mounts) =
+        tokio::try_join!(named_containers(model, tools), engine::mounts_with_label(tools, REVISION))?;
+    let taken = containers.iter().flat_map(|(_, container)| container.mounts());
+    names.extend(taken.filter(|(kind, _, _)| *kind == "volume").map(|(_, name, _)| name.to_owned()));
     let volumes = inspection::inspect_used(tools, Used::Volume, &names).await?;
     model.learn_volumes(&volumes);
-    Ok(Mounts { volumes, containers })
+    let others = others::files(&mounts, &model.name, host);
+    let mut bases = base_images(model, place);
+    for OtherFiles { project, path } in &others {
+        bases.extend(base_images(model, &SecretsPlace::of_another(host, path, project, path)));
+    }
+    let triggers = triggers(bases, tools).await?;
+    Ok(Known { volumes, containers, triggers, others })
+}
+
+/// What these base images ask for by `ONBUILD`, of those that the engine has.
+async fn triggers(bases: BTreeSet<String>, tools: &Tools) -> Result<Triggers> {
+    let names: Vec<String> = bases.into_iter().collect();
+    let images = engine::images(tools, &names).await?;
+    let asks = |image: &engine::Image| -> Vec<String> {
+        let list = image.raw.pointer("/Config/OnBuild").and_then(Value::as_array).into_iter().flatten();
+        list.filter_map(|text| text.as_str().map(str::to_owned)).collect()
+    };
+    Ok(images.iter().map(|(name, image)| (name.clone(), asks(image))).collect())
 }
 
 /// The containers that `volumes_from` names, each with the service that takes their mounts.

@@ -136,11 +136,10 @@ pub(super) async fn prepare(
     let starts_workers = access.services.iter().filter(|(_, own)| own.workers.is_some());
     let secrets_dir =
         starts_workers.map(|(service, _)| workers::directory(service)).fold(secrets_dir, SecretsDir::mounted);
-    let mounts = exposure::learn_mounts(&mut project.model, has_engine.then_some(tools)).await?;
+    let engine = has_engine.then_some(tools);
     let host_secrets_dir = project.directory.join(&run.settings.secrets_dir);
     let place = SecretsPlace::new(host, directory, project.directory.as_path(), &run.settings.secrets_dir);
-    let choice = exposure::judge(run, &project.model, choice, &place, &mounts)?;
-    let engine = has_engine.then_some(tools);
+    let choice = exposure::judge(run, &mut project, choice, &place, host, engine).await?;
     let own = own_files::read(choice.kind, &project, &access, engine, host).await?;
     let seen = release::Project {
         model: &project.model,

@@ -1,13 +1,14 @@
 //! Whether a build would copy the secrets' files into an image: they lie in the build context of a service, its Dockerfile
-//! copies them, and no `.dockerignore` leaves them out.
+//! or the `ONBUILD` of its base image copies them, and no `.dockerignore` leaves them out.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use gix_ignore::glob::wildmatch;
 use gix_ignore::glob::wildmatch::Mode;
 use serde_json::Value;
 
-use super::dockerfile::copies_from;
+use super::dockerfile::{bases, copies_from};
 use super::reach::{Leads, SecretsPlace};
 use super::staging::staging_name_with;
 use crate::docker::model::Model;
@@ -25,25 +26,66 @@ pub struct TakesIn {
     pub lines: Vec<String>,
     /// Whether the directory itself is taken in, and not only a set that is being made beside it.
     pub directory: bool,
+    /// What copies them.
+    pub by: Copier,
+}
+
+/// What copies the secrets' files into an image.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Copier {
+    /// The Dockerfile.
+    Dockerfile,
+    /// An `ONBUILD` instruction of this base image.
+    Base(String),
+    /// Maybe this base image: what it asks for by `ONBUILD` is not known here.
+    UnknownBase(String),
+}
+
+/// The `ONBUILD` instructions of base images, by the names that Dockerfiles give these. One that is missing is not known.
+pub type Triggers = BTreeMap<String, Vec<String>>;
+
+/// The base images of builds whose contexts hold the secrets' files, so that their `ONBUILD` instructions count; without
+/// those that the engine cannot know yet, since the project builds them itself.
+pub fn base_images(model: &Model, place: &SecretsPlace) -> BTreeSet<String> {
+    let built_here = model.services.values().filter(|service| service.build);
+    let built_here: BTreeSet<&str> = built_here.map(|service| untagged(&service.image)).collect();
+    let all = built(model).flat_map(|(_, build)| contexts(build));
+    all.filter(|context| !context.held(place).is_empty())
+        .filter_map(|context| Some(bases(&context.text(place)?)))
+        .flatten()
+        .filter(|base| !built_here.contains(untagged(base)))
+        .collect()
+}
+
+/// The name without the tag that is the default.
+fn untagged(image: &str) -> &str {
+    image.strip_suffix(":latest").unwrap_or(image)
 }
 
 /// The services whose build contexts take in the secrets' files.
-pub fn taking_in(model: &Model, place: &SecretsPlace) -> Vec<TakesIn> {
-    let built = model.services.values().filter(|service| service.build);
-    let definition = |name: &str| model.plain().get("services")?.get(name)?.get("build");
-    built
-        .filter_map(|service| {
-            let found: Vec<_> = contexts(definition(&service.name)?)
+pub fn taking_in(model: &Model, place: &SecretsPlace, triggers: &Triggers) -> Vec<TakesIn> {
+    built(model)
+        .filter_map(|(service, build)| {
+            let found: Vec<_> = contexts(build)
                 .into_iter()
-                .map(|context| (context.path.join(IGNORE_FILE), context.takes_in(place)))
+                .map(|context| (context.path.join(IGNORE_FILE), context.takes_in(place, triggers)))
                 .filter(|(_, taken)| !taken.is_empty())
                 .collect();
-            let directory = found.iter().any(|(_, taken)| taken.iter().any(|one| one.directory));
+            let all = || found.iter().flat_map(|(_, taken)| taken);
+            let (by, directory) = (all().map(|one| one.by.clone()).min()?, all().any(|one| one.directory));
             let (ignore_file, taken) = found.into_iter().next()?;
             let lines = taken.into_iter().map(|one| one.line).collect();
-            Some(TakesIn { service: service.name.clone(), ignore_file, lines, directory })
+            Some(TakesIn { service: service.to_owned(), ignore_file, lines, directory, by })
         })
         .collect()
+}
+
+/// The services that are built, each with its `build`.
+fn built(model: &Model) -> impl Iterator<Item = (&str, &Value)> {
+    let services = model.services.values().filter(|service| service.build);
+    services.filter_map(|service| {
+        Some((service.name.as_str(), model.plain().get("services")?.get(&service.name)?.get("build")?))
+    })
 }
 
 const IGNORE_FILE: &str = ".dockerignore";
@@ -56,6 +98,10 @@ struct Context<'m> {
     dockerfile: Option<&'m str>,
     /// The Dockerfile's text, where the Compose file has it.
     inline: Option<&'m str>,
+    /// Whether base images are pulled anew, so that those of the engine say nothing.
+    pulls: bool,
+    /// The names for which `FROM` takes something else than an image of that name.
+    named: Vec<&'m String>,
 }
 
 fn local(value: &Value) -> Option<&Path> {
@@ -66,10 +112,13 @@ fn contexts(build: &Value) -> Vec<Context<'_>> {
     let text = |key: &str| build.get(key).and_then(Value::as_str);
     let inline = text("dockerfile_inline");
     let dockerfile = inline.is_none().then(|| text("dockerfile").unwrap_or("Dockerfile"));
-    let main = build.get("context").and_then(local).map(|path| Context { path, dockerfile, inline });
-    let more = build.get("additional_contexts").and_then(Value::as_object).into_iter().flatten();
-    let more = more.filter_map(|(_, value)| local(value));
-    let more = more.map(|path| Context { path, dockerfile: None, inline: None });
+    let pulls = build.get("pull").and_then(Value::as_bool).unwrap_or_default();
+    let additional = || build.get("additional_contexts").and_then(Value::as_object).into_iter().flatten();
+    let named = additional().map(|(name, _)| name).collect();
+    let main = build.get("context").and_then(local);
+    let main = main.map(|path| Context { path, dockerfile, inline, pulls, named });
+    let more = additional().filter_map(|(_, value)| local(value));
+    let more = more.map(|path| Context { path, dockerfile: None, inline: None, pulls, named: Vec::new() });
     main.into_iter().chain(more).collect()
 }
 
@@ -84,8 +133,8 @@ impl Context<'_> {
         if is_absent { Some(String::new()) } else { read(place, &self.path.join(name)) }
     }
 
-    /// What of the secrets it takes in, and its ignore file does not leave out.
-    fn takes_in(&self, place: &SecretsPlace) -> Vec<Taken> {
+    /// The parts of the secrets that it holds and no ignore file leaves out.
+    fn held(&self, place: &SecretsPlace) -> Vec<(PathBuf, Part)> {
         let below = match place.leads(self.path) {
             Leads::Elsewhere => return Vec::new(),
             // One of `additional_contexts` that lies there is refused like a mount: see `host_mounts::read_for`.
@@ -93,7 +142,6 @@ impl Context<'_> {
             Leads::Inside => PathBuf::new(),
             Leads::Above(below) => below,
         };
-        let text = self.text(place);
         // Which builder it is decides which of the two files counts, so both must leave the secrets out.
         let own =
             self.dockerfile.and_then(|name| read(place, &self.path.join(format!("{name}{IGNORE_FILE}"))));
@@ -102,14 +150,40 @@ impl Context<'_> {
             ignore.as_ref().is_some_and(|text| is_left_out(text, path))
                 && own.as_ref().is_none_or(|text| is_left_out(text, path))
         };
-        let parts = parts(&below).into_iter();
-        parts
-            .filter(|(path, _)| {
-                let leads_there = |source: &str| self.leads_there(place, source);
-                text.as_ref().is_none_or(|text| copies_from(text, path, &leads_there)) && !is_out(path)
-            })
-            .map(|(_, taken)| taken)
-            .collect()
+        parts(&below).into_iter().filter(|(path, _)| !is_out(path)).collect()
+    }
+
+    /// What of the secrets it takes in.
+    fn takes_in(&self, place: &SecretsPlace, triggers: &Triggers) -> Vec<Taken> {
+        let held = self.held(place);
+        if held.is_empty() {
+            return Vec::new();
+        }
+        let text = self.text(place);
+        let taken = |(path, part): (PathBuf, Part)| {
+            let by = self.copier(place, text.as_deref(), &path, triggers)?;
+            Some(Taken { line: part.line, directory: part.directory, by })
+        };
+        held.into_iter().filter_map(taken).collect()
+    }
+
+    /// What copies this directory of the context; `text` is the Dockerfile's, where that can be read.
+    fn copier(
+        &self,
+        place: &SecretsPlace,
+        text: Option<&str>,
+        directory: &Path,
+        triggers: &Triggers,
+    ) -> Option<Copier> {
+        let copies = |text: &str| copies_from(text, directory, &|source| self.leads_there(place, source));
+        let Some(text) = text.filter(|text| !copies(text)) else { return Some(Copier::Dockerfile) };
+        let asks = bases(text).into_iter().filter_map(|base| match triggers.get(&base) {
+            Some(instructions) if !self.pulls && !self.named.contains(&&base) => {
+                copies(&instructions.join("\n")).then_some(Copier::Base(base))
+            }
+            _ => Some(Copier::UnknownBase(base)),
+        });
+        asks.min()
     }
 }
 
@@ -150,21 +224,31 @@ struct Taken {
     line: String,
     /// Whether it is the secrets directory itself.
     directory: bool,
+    /// What copies it.
+    by: Copier,
+}
+
+/// A directory with secrets.
+struct Part {
+    /// The line that leaves it out.
+    line: String,
+    /// Whether it is the secrets directory itself.
+    directory: bool,
 }
 
 /// The directories with secrets in a build context, which has the secrets directory at this path: that directory, and
 /// the one beside it in which a run makes a new set. A run that is killed leaves it there.
-fn parts(below: &Path) -> Vec<(PathBuf, Taken)> {
+fn parts(below: &Path) -> Vec<(PathBuf, Part)> {
     let Some(name) = below.file_name() else {
-        return vec![(below.to_owned(), Taken { line: "*".to_owned(), directory: true })];
+        return vec![(below.to_owned(), Part { line: "*".to_owned(), directory: true })];
     };
     let line = below.display().to_string();
     // Stands for each of their names: only a wildcard matches it.
     let staged = below.with_file_name(staging_name_with(name, &"\u{1}".repeat(16)));
     let pattern = below.with_file_name(staging_name_with(name, "*")).display().to_string();
     vec![
-        (below.to_owned(), Taken { line, directory: true }),
-        (staged, Taken { line: pattern, directory: false }),
+        (below.to_owned(), Part { line, directory: true }),
+        (staged, Part { line: pattern, directory: false }),
     ]
 }
 

@@ -1,8 +1,8 @@
 //! What a Dockerfile takes from its build context: the sources of `COPY` and `ADD`, and mounts of the context.
 //!
-//! Where a Dockerfile is written in a way that is not understood here, it is taken to copy everything. What the base image
-//! asks for by `ONBUILD` is not known.
+//! Where a Dockerfile is written in a way that is not understood here, it is taken to copy everything.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::build_context::{may_be_in, plain_pattern};
@@ -18,6 +18,29 @@ pub(super) fn copies_from(dockerfile: &str, directory: &Path, leads_there: &dyn 
         || [false, true].into_iter().any(|skips| {
             instructions(text, directives.escape, skips).iter().any(|line| takes_from(line, &takes))
         })
+}
+
+/// The images that stages are built from, as `FROM` names them: what they ask for by `ONBUILD` is done in these stages. Neither
+/// a stage of the same Dockerfile nor `scratch` is among them. A variable stays one.
+pub(super) fn bases(dockerfile: &str) -> BTreeSet<String> {
+    let text = dockerfile.trim_start_matches('\u{feff}');
+    let mut all = BTreeSet::new();
+    for skips in [false, true] {
+        let mut stages = BTreeSet::from(["scratch".to_owned()]);
+        for line in instructions(text, Directives::of(text).escape, skips) {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let Some((_, rest)) = words.split_first().filter(|(name, _)| name.eq_ignore_ascii_case("FROM"))
+            else {
+                continue;
+            };
+            let mut rest = rest.iter().skip_while(|word| word.starts_with("--"));
+            let image = rest.next().map(|image| image.trim_matches(['"', '\'']));
+            all.extend(image.filter(|image| !stages.contains(&image.to_lowercase())).map(str::to_owned));
+            let name = rest.next().filter(|word| word.eq_ignore_ascii_case("AS")).and_then(|_| rest.next());
+            stages.extend(name.map(|name| name.to_lowercase()));
+        }
+    }
+    all
 }
 
 /// What the comments at the beginning say of how the rest is read.
@@ -154,6 +177,25 @@ fn mounts_context(flag: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_stage_is_built_from_is_no_other_stage() {
+        for (text, found) in [
+            ("FROM x\n", &["x"][..]),
+            (
+                "from --platform=linux/amd64 reg:5/x:1@sha256:0 AS a\nFROM A\nFROM scratch\n",
+                &["reg:5/x:1@sha256:0"],
+            ),
+            ("ARG B=x\nFROM $B\n", &["$B"]),
+            ("FROM \\\n  # the base\n  \"x\"\nCOPY --from=y . .\n", &["x"]),
+            ("FROM x\nRUN <<E\nFROM y\nE\nFROM z as y\n", &["x", "y", "z"]),
+            ("RUN FROM\n", &[]),
+            ("FROM a\nFROM b AS a\nFROM a\n", &["a", "b"]),
+        ] {
+            let all: Vec<String> = bases(text).into_iter().collect();
+            assert_eq!(all, found, "{text:?}");
+        }
+    }
 
     #[test]
     fn only_what_may_take_the_directory_counts() {

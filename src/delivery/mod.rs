@@ -7,6 +7,7 @@ pub mod choose;
 pub mod in_clear;
 pub mod launch;
 pub mod names;
+pub mod others;
 pub mod override_file;
 pub mod plan;
 pub mod reach;

@@ -29,6 +29,8 @@ pub struct SecretsPlace<'a> {
     project_on_host: PathBuf,
     /// The path here, links resolved.
     here: PathBuf,
+    /// The other project that they are of.
+    other: Option<String>,
 }
 
 /// Something that a service mounts from a path of the Docker host.
@@ -70,7 +72,25 @@ impl<'a> SecretsPlace<'a> {
             on_host: project_on_host.join(below),
             project_on_host: project_on_host.to_owned(),
             here: project.join(below),
+            other: None,
         }
+    }
+
+    /// Takes where the files of another project lie on the Docker host, and the directory of the project that could see them.
+    pub fn of_another(host: &'a HostPaths, directory: &Path, name: &str, project_on_host: &Path) -> Self {
+        Self {
+            host,
+            on_host: directory.to_owned(),
+            project_on_host: project_on_host.to_owned(),
+            here: host.leads_to(directory).unwrap_or_else(|| directory.to_owned()),
+            other: Some(name.to_owned()),
+        }
+    }
+
+    /// What it is called in messages.
+    fn name(&self) -> String {
+        let of = self.other.as_ref().map(|project| format!(" of the project {project}"));
+        format!("the secrets directory{}", of.unwrap_or_default())
     }
 
     /// Whether there are files of ours in the directory.
@@ -119,10 +139,11 @@ impl<'a> SecretsPlace<'a> {
             for mounted in mounted(model, service) {
                 if self.leads(&mounted.source) == Leads::Inside {
                     problems.push(Problem::new(format!(
-                        "service {} mounts {}, which leads to {} in the secrets directory",
+                        "service {} mounts {}, which leads to {} in {}",
                         service.name,
                         mounted.what,
-                        mounted.source.display()
+                        mounted.source.display(),
+                        self.name()
                     )));
                 }
             }
@@ -165,10 +186,11 @@ impl<'a> SecretsPlace<'a> {
         read.filter(|one| self.leads(&one.path) == Leads::Inside)
             .map(|one| {
                 Problem::new(format!(
-                    "service {}: {} leads to {} in the secrets directory",
+                    "service {}: {} leads to {} in {}",
                     service.name,
                     one.what,
-                    one.path.display()
+                    one.path.display(),
+                    self.name()
                 ))
             })
             .collect()

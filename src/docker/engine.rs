@@ -246,14 +246,46 @@ pub async fn with_label(tools: &Tools, label: &str) -> Result<Vec<Container>> {
     inspect(tools, &ids).await
 }
 
+/// Something of the Docker host that a container of some Compose project mounts.
+pub struct MountOfProject {
+    /// The project.
+    pub project: String,
+    /// The path on the host.
+    pub source: String,
+    /// The path in the container.
+    pub target: String,
+}
+
+/// What all containers with a label (`name` or `name=value`) mount of the Docker host, stopped ones too.
+pub async fn mounts_with_label(tools: &Tools, label: &str) -> Result<Vec<MountOfProject>> {
+    let listed = listed(tools, label).await?;
+    let text = |one: &Value, key: &str| Some(one.get(key)?.as_str()?.to_owned());
+    let mut all = Vec::new();
+    for container in &listed {
+        let project = container.pointer("/Labels/com.docker.compose.project").and_then(Value::as_str);
+        let mounts = container.get("Mounts").and_then(Value::as_array).into_iter().flatten();
+        let binds = mounts.filter(|mount| mount.get("Type").and_then(Value::as_str) == Some("bind"));
+        all.extend(binds.filter_map(|mount| {
+            let (source, target) = (text(mount, "Source")?, text(mount, "Destination")?);
+            Some(MountOfProject { project: project?.to_owned(), source, target })
+        }));
+    }
+    Ok(all)
+}
+
 /// Ids of all containers with a label, with the name of the image that each was made from (an id, when the name has moved
 /// on to another image).
 async fn list(tools: &Tools, label: &str) -> Result<Vec<(String, String)>> {
+    let text = |one: &Value, key: &str| Some(one.get(key)?.as_str()?.to_owned());
+    let list = listed(tools, label).await?;
+    Ok(list.iter().filter_map(|one| Some((text(one, "Id")?, text(one, "Image")?))).collect())
+}
+
+/// The engine's list of all containers with a label.
+async fn listed(tools: &Tools, label: &str) -> Result<Vec<Value>> {
     let request = Request::get(&["containers", "json"]).query("all", "true");
     let listed = request.query("filters", &with(label)).send(tools).await?.found()?;
-    let text = |one: &Value, key: &str| Some(one.get(key)?.as_str()?.to_owned());
-    let list = listed.as_ref().and_then(Value::as_array).into_iter().flatten();
-    Ok(list.filter_map(|one| Some((text(one, "Id")?, text(one, "Image")?))).collect())
+    Ok(listed.and_then(|list| list.as_array().cloned()).unwrap_or_default())
 }
 
 /// Ids of the containers that run.

@@ -24,17 +24,16 @@ pub struct Input {
     pub default: &'static str,
     /// One or two sentences for the help text, `action.yml` and the README.
     pub help: &'static str,
-}
-
-impl Input {
-    /// Whether it is for one kind of store, with which its name starts.
-    pub fn is_of_a_store(&self) -> bool {
-        ["aws-", "vault-", "azure-"].iter().any(|store| self.name.starts_with(store))
-    }
+    /// Whether it is a setting of one kind of store, whose table says which.
+    pub of_a_store: bool,
 }
 
 const fn input(name: &'static str, kind: Kind, default: &'static str, help: &'static str) -> Input {
-    Input { name, kind, default, help }
+    Input { name, kind, default, help, of_a_store: false }
+}
+
+const fn of_a_store(name: &'static str, help: &'static str) -> Input {
+    Input { name, kind: Kind::Text, default: "", help, of_a_store: true }
 }
 
 /// Every input, in the order of the documentation.
@@ -146,39 +145,26 @@ pub const INPUTS: &[Input] = &[
         "",
         "Additional CA certificates to trust: PEM, or the path of a PEM file.",
     ),
-    input("aws-region", Kind::Text, "", "AWS: the region of Secrets Manager. Default: `AWS_REGION`."),
-    input(
+    of_a_store("aws-region", "AWS: the region of Secrets Manager. Default: `AWS_REGION`."),
+    of_a_store(
         "aws-role-arn",
-        Kind::Text,
-        "",
         "AWS: the role to assume, with the workflow's identity token (`id-token: write`) if there is one. Default: `AWS_ROLE_ARN`.",
     ),
-    input("vault-addr", Kind::Text, "", "Vault, OpenBao: the server's address. Default: `VAULT_ADDR`."),
-    input(
+    of_a_store("vault-addr", "Vault, OpenBao: the server's address. Default: `VAULT_ADDR`."),
+    of_a_store(
         "vault-role",
-        Kind::Text,
-        "",
         "Vault, OpenBao: the role to log in as, with the workflow's identity token (`id-token: write`) if there is one. Default: `VAULT_ROLE`.",
     ),
-    input(
+    of_a_store(
         "vault-jwt-audience",
-        Kind::Text,
-        "",
         "Vault, OpenBao: the audience of the workflow's identity token. Default: GitHub's default, the URL of the repository's owner.",
     ),
-    input(
+    of_a_store(
         "azure-vault-url",
-        Kind::Text,
-        "",
         "Azure Key Vault: the vault's address, `https://NAME.vault.azure.net`. Default: `AZURE_KEYVAULT_URL`.",
     ),
-    input(
-        "azure-client-id",
-        Kind::Text,
-        "",
-        "Azure: the application to log in as. Default: `AZURE_CLIENT_ID`.",
-    ),
-    input("azure-tenant-id", Kind::Text, "", "Azure: the tenant to log in to. Default: `AZURE_TENANT_ID`."),
+    of_a_store("azure-client-id", "Azure: the application to log in as. Default: `AZURE_CLIENT_ID`."),
+    of_a_store("azure-tenant-id", "Azure: the tenant to log in to. Default: `AZURE_TENANT_ID`."),
     input(
         "project-directory",
         Kind::Text,

@@ -366,7 +366,7 @@ impl Reading<'_> {
             ca_certificates: self.optional("ca-certificates"),
             store_inputs: INPUTS
                 .iter()
-                .filter(|input| input.is_of_a_store())
+                .filter(|input| input.of_a_store)
                 .filter_map(|input| Some((input.name, self.optional(input.name)?)))
                 .collect(),
             compose: ComposeSettings {

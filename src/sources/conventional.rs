@@ -1,38 +1,8 @@
-//! The conventional references, for secrets without a reference: prefix, environment and name, in each store's own way.
+//! What conventional references are made of, for secrets without a reference: prefix, environment and name. Each store puts
+//! them together in its own way.
 
 use crate::manifest::{Reference, Scope, SourceId};
 use crate::secret::SecretName;
-
-/// The field of an item of 1Password that has one secret: that of the category "API Credential".
-pub(super) const ONEPASSWORD_FIELD: &str = "credential";
-
-/// `aws:claude-bot/production/api-key`, the whole string.
-pub(super) fn aws(id: &SourceId, name: &SecretName, scope: &Scope) -> Reference {
-    reference(id, format!("{}/{}", path(scope), hyphenated(name)), None)
-}
-
-/// `vault:secret/claude-bot/production/api-key#value`.
-pub(super) fn vault(id: &SourceId, mount: &str, name: &SecretName, scope: &Scope) -> Reference {
-    reference(id, format!("{mount}/{}/{}", path(scope), hyphenated(name)), Some("value"))
-}
-
-/// `azure:claude-bot-production-api-key`: names have only letters, digits and hyphens, and ignore case.
-pub(super) fn azure(id: &SourceId, name: &SecretName, scope: &Scope) -> Reference {
-    let whole = format!("{}/{}", path(scope), hyphenated(name));
-    reference(id, whole.to_lowercase().replace(['/', '_'], "-"), None)
-}
-
-/// `op://claude-bot-production/api-key/credential`; `vault` is the setting, if there is one.
-pub(super) fn onepassword(id: &SourceId, vault: Option<&str>, name: &SecretName, scope: &Scope) -> Reference {
-    let vault = onepassword_vault(vault, scope);
-    reference(id, format!("op://{vault}/{}/{ONEPASSWORD_FIELD}", hyphenated(name)), None)
-}
-
-/// The vault of conventional references: the setting, else the prefix, a hyphen and the environment. A `/` in them would
-/// end the vault's name in a reference.
-pub(super) fn onepassword_vault(vault: Option<&str>, scope: &Scope) -> String {
-    vault.map_or_else(|| path(scope).replace('/', "-"), str::to_owned)
-}
 
 /// The prefix, and the environment as a second part if there is one.
 pub(super) fn path(scope: &Scope) -> String {
@@ -43,16 +13,19 @@ pub(super) fn path(scope: &Scope) -> String {
     }
 }
 
-fn hyphenated(name: &SecretName) -> String {
+/// The name in lower case with hyphens, as stores usually have it.
+pub(super) fn hyphenated(name: &SecretName) -> String {
     name.file_name().replace('_', "-")
 }
 
-fn reference(id: &SourceId, item: String, field: Option<&str>) -> Reference {
+/// A reference to the newest version.
+pub(super) fn reference(id: &SourceId, item: String, field: Option<&str>) -> Reference {
     Reference { source: id.clone(), item, field: field.map(str::to_owned), version: None }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::{aws, azure, onepassword, vault};
     use super::*;
 
     #[test]
@@ -62,10 +35,10 @@ mod tests {
         let all = |prefix: &str, environment: Option<&str>| {
             let scope = Scope { prefix: prefix.to_owned(), environment: environment.map(str::to_owned) };
             [
-                aws(&id, &name, &scope),
-                vault(&id, "secret", &name, &scope),
-                azure(&id, &name, &scope),
-                onepassword(&id, None, &name, &scope),
+                aws::conventional(&id, &name, &scope),
+                vault::conventional(&id, "secret", &name, &scope),
+                azure::conventional(&id, &name, &scope),
+                onepassword::conventional(&id, None, &name, &scope),
             ]
             .map(|reference| reference.item)
         };

@@ -5,14 +5,29 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 
-use super::{About, Found, Item, Refusal, Reply, Source, Surroundings, absolute, read_file};
+use super::registry::{SourceKind, boxed, setting};
+use super::{About, Found, Item, Options, Refusal, Reply, Source, Surroundings, absolute, read_file};
 use crate::error::{Code, Error, Result, plain_reason};
-use crate::manifest::{Manifest, Reference, Scope, SourceConfig, SourceId};
+use crate::manifest::{Manifest, Reference, Scope, SourceId};
 use crate::secret::{SecretName, SecretValue};
 use crate::settings::Settings;
 
 /// Where Docker mounts the secrets of a container.
 const RUN_SECRETS: &str = "/run/secrets";
+
+/// This kind of source.
+pub(super) const KIND: SourceKind = SourceKind {
+    name: "docker-secrets",
+    versioned: false,
+    local: true,
+    prefixes: &[],
+    settings: &[setting("dir", None, &[])],
+    credentials: &[],
+    about: "Files of a directory, named like the secret in lower case; outside of GitHub Actions, `/run/secrets` by default.",
+    open: |options, opening| Ok(open(&options, opening.settings, opening.around)?.map(boxed)),
+    to_configure: |id, _| format!("Set its directory in the manifest: `sources: {{ {id}: {{ dir: … }} }}`."),
+    policy: None,
+};
 
 /// The source.
 pub struct DockerSecrets {
@@ -31,18 +46,14 @@ pub fn unseen_directories(manifest: &Manifest) -> Vec<PathBuf> {
 }
 
 /// Opens it: the directory in the manifest, else `/run/secrets` if it exists. `None` if there is neither.
-pub fn open(
-    id: &SourceId,
-    config: &SourceConfig,
-    settings: &Settings,
-    around: &Surroundings,
-) -> Result<Option<DockerSecrets>> {
-    let directory = match config.settings.get("dir") {
+fn open(options: &Options, settings: &Settings, around: &Surroundings) -> Result<Option<DockerSecrets>> {
+    let id = &options.id;
+    let directory = match options.text("dir") {
         Some(dir) => absolute(around, Path::new(dir)),
         None if settings.platform.actions => return Ok(None),
         None => PathBuf::from(RUN_SECRETS),
     };
-    let named = config.settings.contains_key("dir");
+    let named = options.text("dir").is_some();
     let own_output = absolute(around, around.secrets_dir);
     if named && around.is_own_output(&directory) {
         return Err(Error::new(

@@ -6,11 +6,26 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 use zeroize::Zeroize;
 
+use super::registry::{SourceKind, boxed};
 use super::{About, Found, Item, Reply, Source, Surroundings, absolute, beside, read_file, unreadable};
 use crate::error::{Code, Error, Result};
 use crate::manifest::{Reference, Scope, SourceId};
 use crate::secret::{SecretName, SecretValue};
 use crate::settings::{Environment, Settings, input_variable};
+
+/// This kind of source.
+pub(super) const KIND: SourceKind = SourceKind {
+    name: "env",
+    versioned: false,
+    local: false,
+    prefixes: &[],
+    settings: &[],
+    credentials: &[],
+    about: "`NAME_FILE`, `NAME`, an action input `NAME`, and the JSON of `github-secrets`.",
+    open: |options, opening| Ok(Some(boxed(open(&options.id, opening.settings, opening.around)?))),
+    to_configure: |_, _| "It needs no configuration: remove it from the manifest's `sources`.".to_owned(),
+    policy: None,
+};
 
 /// The source.
 pub struct Env {
@@ -22,7 +37,7 @@ pub struct Env {
 }
 
 /// Opens it. `github-secrets` must be a JSON object of strings; nothing of it is ever echoed.
-pub fn open(id: &SourceId, settings: &Settings, around: &Surroundings) -> Result<Env> {
+fn open(id: &SourceId, settings: &Settings, around: &Surroundings) -> Result<Env> {
     let github = settings.github_secrets.as_ref().map(parse_github_secrets).transpose()?.unwrap_or_default();
     Ok(Env {
         id: id.clone(),

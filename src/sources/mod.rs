@@ -3,7 +3,6 @@
 pub mod aws;
 pub mod azure;
 mod calls;
-mod catalog;
 mod conventional;
 pub mod docker_secrets;
 pub mod dotenv;
@@ -16,6 +15,7 @@ mod opening;
 mod options;
 mod policy;
 mod refused;
+mod registry;
 mod subject;
 pub mod vault;
 
@@ -26,12 +26,12 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 
 pub use self::calls::counted;
-pub use self::catalog::{Known, SOURCES, Setting, SourceKind, known};
 use self::opening::Opening;
 pub use self::opening::{check_names, credential_variables, open, without_credentials};
 pub use self::options::Options;
 pub use self::policy::{Policy, policies};
 use self::refused::Refused;
+pub use self::registry::{Known, SOURCES, Setting, SourceKind, known};
 use crate::error::plain_reason;
 use crate::files::{self, LARGEST_SETTINGS, LARGEST_VALUES};
 use crate::manifest::{Reference, Scope, SourceId};

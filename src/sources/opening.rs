@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::sync::Arc;
 
-use super::catalog::{SOURCES, SourceKind};
 use super::identity::Identity;
 use super::net::Network;
-use super::options::{Options, variable_prefix};
-use super::{Remark, Source, Surroundings, aws, azure, docker_secrets, dotenv, env, onepassword, vault};
+use super::options::{Options, variable_prefix, variable_prefixes};
+use super::registry::{SOURCES, SourceKind};
+use super::{Remark, Source, Surroundings};
 use crate::error::{Code, Error, Result};
 use crate::manifest::{Manifest, SourceConfig, SourceId};
 use crate::nearest::meant;
@@ -41,14 +41,15 @@ pub fn open(settings: &Settings, manifest: &Manifest, around: &Surroundings) -> 
         if !wanted.is_empty() && !wanted.contains(&id) {
             continue;
         }
-        let config = manifest.sources.get(&id);
         let options = Options::new(&id, kind, settings, manifest);
-        match open_one(kind, options, config, &opening)? {
+        match (kind.open)(options, &opening)? {
             Some(source) => {
                 order.push(id.clone());
                 configured.insert(id, source);
             }
-            None if config.is_some() && !kind.local => return Err(not_configured(&id, kind)),
+            None if manifest.sources.contains_key(&id) && !kind.local => {
+                return Err(not_configured(&id, kind));
+            }
             None => {}
         }
     }
@@ -104,8 +105,7 @@ pub fn without_credentials(
     let left_out = all.into_iter().filter(|(_, id)| !opened.iter().any(|source| source.id() == id));
     left_out
         .filter_map(|(kind, id)| {
-            let prefix = variable_prefix(&id, kind);
-            let mut names = kind.credentials.iter().map(|end| format!("{prefix}{end}"));
+            let mut names = credentials(kind, &id);
             let empty = |name: &String| settings.variables.has(name) && settings.variables.value(name).is_none();
             let name = names.find(empty)?;
             Some(Remark {
@@ -121,12 +121,13 @@ pub fn without_credentials(
 /// The variables with credentials of the configured and the built-in sources, which no child process gets.
 pub fn credential_variables(configured: &BTreeMap<SourceId, SourceConfig>) -> BTreeSet<OsString> {
     let all = candidates(configured).unwrap_or_default();
-    all.iter()
-        .flat_map(|(kind, id)| {
-            let prefix = variable_prefix(id, kind);
-            kind.credentials.iter().map(move |end| OsString::from(format!("{prefix}{end}")))
-        })
-        .collect()
+    all.iter().flat_map(|(kind, id)| credentials(kind, id)).map(OsString::from).collect()
+}
+
+/// The variables with a source's credentials.
+fn credentials(kind: &'static SourceKind, id: &SourceId) -> impl Iterator<Item = String> {
+    let prefixes = variable_prefixes(id, kind).into_iter();
+    prefixes.flat_map(|prefix| kind.credentials.iter().map(move |end| format!("{prefix}{end}")))
 }
 
 /// Every possible source, by priority: of each kind the one with the kind's name, then those that the manifest defines.
@@ -154,48 +155,8 @@ fn id(text: &str) -> Result<SourceId> {
     })
 }
 
-fn open_one(
-    kind: &SourceKind,
-    options: Options,
-    config: Option<&SourceConfig>,
-    opening: &Opening,
-) -> Result<Option<Box<dyn Source>>> {
-    fn boxed<S: Source + 'static>(source: S) -> Box<dyn Source> {
-        Box::new(source)
-    }
-    let (settings, around) = (opening.settings, opening.around);
-    let none = SourceConfig::default();
-    let config = config.unwrap_or(&none);
-    match kind.name {
-        "docker-secrets" => Ok(docker_secrets::open(&options.id, config, settings, around)?.map(boxed)),
-        "aws" => Ok(aws::open(&options, opening)?.map(boxed)),
-        "vault" => Ok(vault::open(options, opening)?.map(boxed)),
-        "azure" => Ok(azure::open(options, opening)?.map(boxed)),
-        "onepassword" => Ok(onepassword::open(options, opening)?.map(boxed)),
-        "dotenv" => Ok(dotenv::open(&options.id, settings, around)?.map(boxed)),
-        _ => Ok(Some(boxed(env::open(&options.id, settings, around)?))),
-    }
-}
-
 fn not_configured(id: &SourceId, kind: &SourceKind) -> Error {
-    let remedy = match kind.name {
-        "dotenv" => "Set `env-file`, or remove `dotenv` from `sources`.".to_owned(),
-        "docker-secrets" => {
-            "Set its directory in the manifest: `sources: { docker-secrets: { dir: … } }`.".to_owned()
-        }
-        "vault" => format!(
-            "Set its address: `{}ADDR`, or `sources: {{ {id}: {{ addr: https://… }} }}`.",
-            variable_prefix(id, kind)
-        ),
-        "aws" => format!(
-            "Set its region: `{}REGION`, or `sources: {{ {id}: {{ region: … }} }}`.",
-            variable_prefix(id, kind)
-        ),
-        "azure" => format!(
-            "Set the vault: `azure-vault-url`, or `sources: {{ {id}: {{ vault-url: https://….vault.azure.net }} }}`."
-        ),
-        _ => format!("Add a login to the step's `env:`, see docs/sources/{}.md.", kind.name),
-    };
+    let remedy = (kind.to_configure)(id, &variable_prefix(id, kind));
     Error::new(Code::SourceUnknown, format!("sources: `{id}` is not configured")).hint(remedy)
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::catalog::{Setting, SourceKind};
+use super::registry::{Setting, SourceKind};
 use crate::count::count;
 use crate::error::{Code, Error, Result};
 use crate::manifest::{Manifest, SourceConfig, SourceId};
@@ -18,7 +18,8 @@ pub struct Options {
     pub named: bool,
     values: BTreeMap<&'static str, Value>,
     variables: Environment,
-    prefix: String,
+    /// What its variables start with, by priority.
+    prefixes: Vec<String>,
 }
 
 struct Value {
@@ -31,7 +32,7 @@ impl Options {
     /// Collects the settings of the source `id`.
     pub fn new(id: &SourceId, kind: &'static SourceKind, settings: &Settings, manifest: &Manifest) -> Self {
         let own = id.as_str() == kind.name;
-        let prefix = variable_prefix(id, kind);
+        let prefixes = variable_prefixes(id, kind);
         let config = manifest.sources.get(id);
         let mut named = config.is_some()
             || settings.sources.iter().chain(&settings.source).any(|source| source == id.as_str())
@@ -49,10 +50,10 @@ impl Options {
             });
             let value = by_input
                 .or_else(|| by_manifest(id, setting, config))
-                .or_else(|| by_variable(setting, &prefix, &settings.variables));
+                .or_else(|| by_variable(setting, &prefixes, &settings.variables));
             values.extend(value.map(|value| (setting.name, value)));
         }
-        Self { id: id.clone(), named, values, variables: settings.variables.clone(), prefix }
+        Self { id: id.clone(), named, values, variables: settings.variables.clone(), prefixes }
     }
 
     /// Whether it has any settings, at least in variables: a credential, or a setting of its own (CA certificates are often
@@ -136,9 +137,11 @@ impl Options {
     }
 
     /// The name of one of this source's variables: `VAULT_TOKEN` for `vault` and `TOKEN`, `OLD_VAULT_TOKEN` for the
-    /// source `old-vault`.
+    /// source `old-vault`. If the kind has several prefixes, it is the one that is set, or else the first.
     pub fn variable(&self, end: &str) -> String {
-        format!("{}{end}", self.prefix)
+        let name = |prefix: &String| format!("{prefix}{end}");
+        let set = self.prefixes.iter().map(name).find(|name| self.variables.value(name).is_some());
+        set.or_else(|| self.prefixes.first().map(name)).unwrap_or_else(|| end.to_owned())
     }
 
     /// A variable of the process that is not a credential (`HOME`, `AWS_PROFILE`).
@@ -147,12 +150,17 @@ impl Options {
     }
 }
 
-/// What the names of a source's variables start with.
-pub(super) fn variable_prefix(id: &SourceId, kind: &SourceKind) -> String {
+/// What the names of a source's variables start with, by priority.
+pub(super) fn variable_prefixes(id: &SourceId, kind: &SourceKind) -> Vec<String> {
     if id.as_str() == kind.name {
-        return kind.variables.to_owned();
+        return kind.prefixes.iter().map(|prefix| (*prefix).to_owned()).collect();
     }
-    format!("{}_", id.as_str().replace('-', "_").to_ascii_uppercase())
+    vec![format!("{}_", id.as_str().replace('-', "_").to_ascii_uppercase())]
+}
+
+/// The first of [`variable_prefixes`], for messages; empty for a source without variables.
+pub(super) fn variable_prefix(id: &SourceId, kind: &SourceKind) -> String {
+    variable_prefixes(id, kind).into_iter().next().unwrap_or_default()
 }
 
 fn by_manifest(id: &SourceId, setting: &Setting, config: Option<&SourceConfig>) -> Option<Value> {
@@ -164,9 +172,10 @@ fn by_manifest(id: &SourceId, setting: &Setting, config: Option<&SourceConfig>) 
     })
 }
 
-fn by_variable(setting: &Setting, prefix: &str, variables: &Environment) -> Option<Value> {
-    setting.variables.iter().find_map(|end| {
-        let name = format!("{prefix}{end}");
+fn by_variable(setting: &Setting, prefixes: &[String], variables: &Environment) -> Option<Value> {
+    let names =
+        setting.variables.iter().flat_map(|end| prefixes.iter().map(move |prefix| format!("{prefix}{end}")));
+    names.into_iter().find_map(|name| {
         let text = variables.text(&name)?.trim().to_owned();
         Some(Value { text, said_by: format!("`{name}`"), in_manifest: false })
     })

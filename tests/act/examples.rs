@@ -1,6 +1,7 @@
 //! The workflows of `examples/` with their Compose projects, run as they stand there.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
@@ -25,9 +26,8 @@ fn expect_read(site: &Site, expected: &[(&str, &str)]) {
     let standing = site.standing();
     assert_eq!(standing.len(), expected.len(), "{standing:?}");
     for (service, text) in expected {
-        let digest = data_encoding::HEXLOWER.encode(&Sha256::digest(text.as_bytes()));
         let log = docker(["logs", &standing[*service].0]);
-        assert!(log.starts_with(&digest), "{service} has not read what it should");
+        assert!(log.starts_with(&digest(text)), "{service} has not read what it should");
     }
     site.expect_clean_inspect();
 }
@@ -78,32 +78,93 @@ fn the_example_of_environments_deploys_the_one_that_is_chosen() {
     assert_eq!(site.left_in_engine(), []);
 }
 
+/// A server with an engine of its own that is reached by SSH, and what a repository must have to reach it.
+struct Server {
+    daemon: Daemon,
+    sshd: Sshd,
+    /// Its address, as `docker-host` takes it.
+    host: String,
+    /// The line of `known_hosts`.
+    known: String,
+}
+
+impl Server {
+    fn start(folder: &Path) -> Self {
+        let (address, daemon) = (Engine::shared().gateway().to_string(), Daemon::start_building(folder));
+        daemon.load("debian:trixie-slim");
+        let sshd = Sshd::start(&format!("ListenAddress {address}"));
+        let host = format!("ssh://root@{address}:{}{}", sshd.port(), daemon.engine().socket());
+        let known = sshd.known_hosts_at(&address, "host");
+        Self { daemon, sshd, host, known }
+    }
+
+    /// Its only container, and what that printed.
+    fn container(&self) -> (String, String) {
+        let id = self.daemon.engine().text(&["ps", "--quiet"]);
+        let said = self.daemon.engine().text(&["logs", &id]);
+        (id, said)
+    }
+
+    /// The key is not in the log.
+    fn expect_no_key(&self, run: &Run) {
+        for line in self.sshd.text("client").lines().filter(|line| !line.starts_with("---")) {
+            assert!(!run.log.contains(line), "{}", run.log);
+        }
+    }
+}
+
+fn digest(text: &str) -> String {
+    data_encoding::HEXLOWER.encode(&Sha256::digest(text.as_bytes()))
+}
+
 #[test]
 fn the_example_of_a_hosted_runner_deploys_to_a_server() {
     let mut site = Site::of_example("hosted-to-server", "");
-    let (address, daemon) = (Engine::shared().gateway().to_string(), Daemon::start_building(site.home()));
-    let engine = daemon.engine();
-    daemon.load("debian:trixie-slim");
-    let sshd = Sshd::start(&format!("ListenAddress {address}"));
-    let host = format!("ssh://root@{address}:{}{}", sshd.port(), engine.socket());
-    site.variable("DOCKER_HOST_OF_SERVER", &host);
-    site.variable("SSH_KNOWN_HOSTS", &sshd.known_hosts_at(&address, "host"));
+    let server = Server::start(site.home());
+    site.variable("DOCKER_HOST_OF_SERVER", &server.host);
+    site.variable("SSH_KNOWN_HOSTS", &server.known);
     site.only("server", "frankfurt");
     let mut secrets = secret("API_KEY");
-    secrets.insert("SSH_PRIVATE_KEY", sshd.text("client"));
+    secrets.insert("SSH_PRIVATE_KEY", server.sshd.text("client"));
 
     let run = site.example("push", &[], &secrets);
     assert!(run.succeeded, "{}", run.log);
     assert_eq!(result(&run), "deployed", "{}", run.log);
-    let web = engine.text(&["ps", "--quiet"]);
-    let digest = data_encoding::HEXLOWER.encode(&Sha256::digest(VALUE.as_bytes()));
-    let said = engine.text(&["logs", &web]);
-    assert!(said.contains(&digest), "the service reads its secret, and the file of the checkout: {said}");
+    let (web, said) = server.container();
+    assert!(
+        said.contains(&digest(VALUE)),
+        "the service reads its secret, and the file of the checkout: {said}"
+    );
     assert!(site.standing().is_empty(), "nothing runs on the runner");
-    for line in sshd.text("client").lines().filter(|line| !line.starts_with("---")) {
-        assert!(!run.log.contains(line), "{}", run.log);
-    }
+    server.expect_no_key(&run);
     let run = site.example("push", &[], &secrets);
     assert_eq!(result(&run), "unchanged", "{}", run.log);
-    assert_eq!((engine.text(&["ps", "--quiet"]), sshd.logins()), (web, 2));
+    assert_eq!((server.container().0, server.sshd.logins()), (web, 2));
+}
+
+#[test]
+fn the_first_workflow_of_the_readme_deploys_to_a_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path());
+    let mut site = Site::of_readme(
+        &server.host,
+        "name: shop\nservices:\n  worker:\n    image: debian:trixie-slim\n    init: true\n    command: [sh, -c, 'sha256sum \
+         \"$$ANTHROPIC_API_KEY_FILE\" && exec sleep infinity']\n    environment: [ANTHROPIC_API_KEY_FILE]\n",
+    );
+    site.variable("SSH_KNOWN_HOSTS", &server.known);
+    // SENTRY_DSN is optional, and this repository has none.
+    let mut secrets = secret("ANTHROPIC_API_KEY");
+    secrets.insert("SSH_PRIVATE_KEY", server.sshd.text("client"));
+
+    for event in ["push", "workflow_dispatch", "schedule"] {
+        let run = site.example(event, &[], &secrets);
+        assert!(run.succeeded, "{event}: {}", run.log);
+        let (_, said) = server.container();
+        assert!(said.starts_with(&digest(VALUE)), "{event}: the service reads its secret: {said}");
+        server.expect_no_key(&run);
+        let expected = if event == "push" { "deployed" } else { "unchanged" };
+        assert!(run.printed().iter().any(|line| line.starts_with(expected)), "{event}: {}", run.log);
+    }
+    assert!(site.standing().is_empty(), "nothing runs on the runner");
+    assert_eq!(server.sshd.logins(), 3);
 }

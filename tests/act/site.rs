@@ -23,6 +23,9 @@ const SOURCES: &str = env!("CARGO_MANIFEST_DIR");
 /// The image that the services run, as the Compose project names it.
 const SERVICE_IMAGE: &str = "debian:trixie-slim";
 
+/// The server of the README's first workflow.
+const README_SERVER: &str = "ssh://deploy@server.example.com";
+
 /// How act names the image of a `uses: ./`, wherever that is.
 const ACTION_IMAGE: &str = "act-dockeraction:latest";
 
@@ -92,6 +95,26 @@ impl Site {
         site.lay_out_release(&image);
         site.released = true;
         site.project += environment;
+        site
+    }
+
+    /// A repository with the first workflow of the README, word for word but for the server's address, and this Compose file.
+    pub(crate) fn of_readme(server: &str, project: &str) -> Self {
+        let (mut site, image) = Self::empty("readme", Runner::Machine, "");
+        let repository = site.repository();
+        fs::create_dir_all(repository.join(".github/workflows")).unwrap();
+        let readme = fs::read_to_string(Path::new(SOURCES).join("README.md")).unwrap();
+        let (_, after) = readme.split_once("```yaml\nname: ").unwrap();
+        let (workflow, _) = after.split_once("```").unwrap();
+        assert_eq!(workflow.matches(README_SERVER).count(), 1, "{workflow}");
+        let workflow = format!("name: {}", workflow.replace(README_SERVER, server));
+        fs::write(repository.join(".github/workflows/deploy.yml"), workflow).unwrap();
+        let project = project.replace("name: shop", &format!("name: {}", site.project));
+        fs::write(repository.join("docker-compose.yml"), project.replace(SERVICE_IMAGE, &service_image()))
+            .unwrap();
+        site.commit(&repository);
+        site.lay_out_release(&image);
+        site.released = true;
         site
     }
 

@@ -5,7 +5,9 @@ mod client;
 mod credentials;
 mod fault;
 mod item;
+mod kind;
 mod list;
+mod policy;
 mod read;
 mod refusal;
 mod setup;
@@ -17,7 +19,7 @@ use async_trait::async_trait;
 use tokio::sync::OnceCell;
 
 use self::credentials::Session;
-pub(super) use self::item::partition;
+pub(super) use self::kind::KIND;
 use self::setup::{Said, Setup};
 use super::conventional;
 use super::identity::Identity;
@@ -43,7 +45,7 @@ pub struct Aws {
 ///
 /// # Errors
 /// `usage` for an invalid setting.
-pub(super) fn open(options: &Options, opening: &Opening) -> Result<Option<Aws>> {
+fn open(options: &Options, opening: &Opening) -> Result<Option<Aws>> {
     let Some(setup) = Setup::of(options, opening.settings, opening.identity.is_there())? else {
         return Ok(None);
     };
@@ -56,6 +58,15 @@ pub(super) fn open(options: &Options, opening: &Opening) -> Result<Option<Aws>> 
     }))
 }
 
+/// `aws:claude-bot/production/api-key`, the whole string.
+pub(super) fn conventional(id: &SourceId, name: &SecretName, scope: &Scope) -> Reference {
+    conventional::reference(
+        id,
+        format!("{}/{}", conventional::path(scope), conventional::hyphenated(name)),
+        None,
+    )
+}
+
 #[async_trait]
 impl Source for Aws {
     fn id(&self) -> &SourceId {
@@ -63,7 +74,7 @@ impl Source for Aws {
     }
 
     fn conventional(&self, name: &SecretName, scope: &Scope) -> Reference {
-        conventional::aws(&self.setup.id, name, scope)
+        conventional(&self.setup.id, name, scope)
     }
 
     fn is_ambient(&self) -> bool {

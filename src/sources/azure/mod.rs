@@ -8,9 +8,11 @@ mod answer;
 mod certificate;
 mod entra;
 mod forbidden;
+mod kind;
 mod list;
 mod login;
 mod name;
+mod policy;
 #[cfg(test)]
 mod replayed;
 mod token;
@@ -23,6 +25,7 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue};
 use tokio::sync::OnceCell;
 
 use self::answer::Question;
+pub(super) use self::kind::KIND;
 use self::login::Login;
 use self::token::Start;
 use self::vault::Vault;
@@ -55,7 +58,7 @@ pub struct Azure {
 ///
 /// # Errors
 /// `usage` if the vault in the settings is not valid, or the login is not unique.
-pub(super) fn open(options: Options, opening: &Opening) -> Result<Option<Azure>> {
+fn open(options: Options, opening: &Opening) -> Result<Option<Azure>> {
     let Some(vault) = Vault::of(&options)? else { return Ok(None) };
     Ok(Some(Azure {
         vault,
@@ -69,6 +72,12 @@ pub(super) fn open(options: Options, opening: &Opening) -> Result<Option<Azure>>
     }))
 }
 
+/// `azure:claude-bot-production-api-key`: names have only letters, digits and hyphens, and ignore case.
+pub(super) fn conventional(id: &SourceId, name: &SecretName, scope: &Scope) -> Reference {
+    let whole = format!("{}/{}", conventional::path(scope), conventional::hyphenated(name));
+    conventional::reference(id, whole.to_lowercase().replace(['/', '_'], "-"), None)
+}
+
 #[async_trait]
 impl Source for Azure {
     fn id(&self) -> &SourceId {
@@ -76,7 +85,7 @@ impl Source for Azure {
     }
 
     fn conventional(&self, name: &SecretName, scope: &Scope) -> Reference {
-        conventional::azure(&self.id, name, scope)
+        conventional(&self.id, name, scope)
     }
 
     fn is_ambient(&self) -> bool {

@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use zeroize::Zeroizing;
 
 use self::parse::{Interpolation, Quoting, Warning, WarningKind, parse};
+use super::registry::{SourceKind, boxed};
 use super::{
     About, Found, Item, Remark, Reply, Source, Surroundings, absolute, beside, read_file, unreadable,
 };
@@ -24,6 +25,20 @@ use crate::tracked;
 
 /// The file that is read if `env-file` is not set.
 pub const DEFAULT_FILE: &str = ".env";
+
+/// This kind of source.
+pub(in crate::sources) const KIND: SourceKind = SourceKind {
+    name: "dotenv",
+    versioned: false,
+    local: true,
+    prefixes: &[],
+    settings: &[],
+    credentials: &[],
+    about: "`.env` files, read like Docker Compose does, but with literal values.",
+    open: |options, opening| Ok(open(&options.id, opening.settings, opening.around)?.map(boxed)),
+    to_configure: |_, _| "Set `env-file`, or remove `dotenv` from `sources`.".to_owned(),
+    policy: None,
+};
 
 /// The source: all its files, read once.
 pub struct Dotenv {
@@ -44,7 +59,7 @@ struct Entry {
 
 /// Opens it: the files of `env-file`, else `.env` of the project directory if it exists (else `None`). A file in
 /// `env-file` that does not exist, or that Compose would reject, is an error.
-pub fn open(id: &SourceId, settings: &Settings, around: &Surroundings) -> Result<Option<Dotenv>> {
+fn open(id: &SourceId, settings: &Settings, around: &Surroundings) -> Result<Option<Dotenv>> {
     let mut this = Dotenv {
         id: id.clone(),
         project: around.project.to_owned(),

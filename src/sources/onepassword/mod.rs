@@ -5,6 +5,8 @@ mod batch;
 mod cli;
 mod connect;
 mod item;
+mod kind;
+mod policy;
 mod reference;
 mod refusal;
 mod template;
@@ -15,6 +17,7 @@ use reqwest::header::HeaderValue;
 
 use self::cli::{Login, Op};
 use self::connect::Connect;
+pub(super) use self::kind::KIND;
 use self::reference::{SecretReference, is_supported};
 use super::{About, Item, Listing, Opening, Options, Refusal, Remark, Reply, Source, conventional, net};
 use crate::error::{Code, Error, Result};
@@ -22,7 +25,7 @@ use crate::manifest::{Reference, Scope, SourceId};
 use crate::secret::{SecretName, SecretValue};
 
 /// The field of an item that has one secret: that of the category "API Credential".
-const FIELD: &str = conventional::ONEPASSWORD_FIELD;
+const FIELD: &str = "credential";
 
 /// 1Password as a source.
 pub(super) struct Onepassword {
@@ -42,7 +45,7 @@ enum Way {
 ///
 /// # Errors
 /// `usage` if a Connect server is configured only in part, or if an address, a token or a vault's name is not valid.
-pub(super) fn open(options: Options, opening: &Opening) -> Result<Option<Onepassword>> {
+fn open(options: Options, opening: &Opening) -> Result<Option<Onepassword>> {
     let connect = connect_server(&options)?;
     let service_account = token(&options, "SERVICE_ACCOUNT_TOKEN")?.cloned();
     let network = opening.network.clone();
@@ -71,6 +74,23 @@ pub(super) fn open(options: Options, opening: &Opening) -> Result<Option<Onepass
     Ok(Some(Onepassword { id: options.id, vault, way, remarks }))
 }
 
+/// `op://claude-bot-production/api-key/credential`; `vault` is the setting, if there is one.
+pub(super) fn conventional(
+    id: &SourceId,
+    vault: Option<&str>,
+    name: &SecretName,
+    scope: &Scope,
+) -> Reference {
+    let vault = vault_of(vault, scope);
+    conventional::reference(id, format!("op://{vault}/{}/{FIELD}", conventional::hyphenated(name)), None)
+}
+
+/// The vault of conventional references: the setting, else the prefix, a hyphen and the environment. A `/` in them would
+/// end the vault's name in a reference.
+pub(super) fn vault_of(vault: Option<&str>, scope: &Scope) -> String {
+    vault.map_or_else(|| conventional::path(scope).replace('/', "-"), str::to_owned)
+}
+
 #[async_trait]
 impl Source for Onepassword {
     fn id(&self) -> &SourceId {
@@ -78,7 +98,7 @@ impl Source for Onepassword {
     }
 
     fn conventional(&self, name: &SecretName, scope: &Scope) -> Reference {
-        conventional::onepassword(&self.id, self.vault.as_deref(), name, scope)
+        conventional(&self.id, self.vault.as_deref(), name, scope)
     }
 
     /// Requests of a service account are metered; a Connect server answers from its cache.

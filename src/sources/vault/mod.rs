@@ -3,11 +3,13 @@
 mod address;
 mod ask;
 mod explain;
+mod kind;
 mod list;
 mod login;
 mod method;
 mod mounts;
 mod path;
+mod policy;
 mod read;
 mod refusal;
 mod setup;
@@ -20,13 +22,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::sync::Mutex;
 
+pub(super) use self::kind::KIND;
 use self::login::{Session, Start};
 use self::method::Login;
 use self::mounts::{Engine, Mounts};
-pub(super) use self::path::{below, written};
 use self::read::{At, Outcome};
-pub(super) use self::refusal::rule;
-pub(super) use self::setup::{MOUNT, open};
 use self::transport::Transport;
 use super::identity::Identity;
 use super::{About, Item, Listing, Refused, Remark, Reply, Signing, Source, SshKey, conventional};
@@ -50,6 +50,15 @@ pub struct Vault {
     answers: std::sync::Mutex<BTreeMap<At, Outcome>>,
 }
 
+/// `vault:secret/claude-bot/production/api-key#value`.
+pub(super) fn conventional(id: &SourceId, mount: &str, name: &SecretName, scope: &Scope) -> Reference {
+    conventional::reference(
+        id,
+        format!("{mount}/{}/{}", conventional::path(scope), conventional::hyphenated(name)),
+        Some("value"),
+    )
+}
+
 /// The state of the login.
 enum State {
     Out,
@@ -64,7 +73,7 @@ impl Source for Vault {
     }
 
     fn conventional(&self, name: &SecretName, scope: &Scope) -> Reference {
-        conventional::vault(&self.id, &self.mount, name, scope)
+        conventional(&self.id, &self.mount, name, scope)
     }
 
     fn default_field(&self) -> Option<&str> {

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::{Needs, Policy, distinct};
-use crate::sources::aws::partition;
+use super::item::partition;
 use crate::sources::conventional;
+use crate::sources::policy::{Needs, Policy, distinct};
 
 /// One policy: reading, and what imports and batches need.
 pub(super) fn policy(needs: &Needs<'_>) -> Policy {

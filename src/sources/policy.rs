@@ -1,13 +1,8 @@
 //! The minimum permissions in each store for the secrets of a manifest, as text to paste. No store is asked.
 
-mod aws;
-mod azure;
-mod onepassword;
-mod vault;
-
-use super::catalog::SourceKind;
 use super::opening::candidates;
 use super::options::Options;
+use super::registry::{SOURCES, SourceKind};
 use crate::error::{Code, Error, Result};
 use crate::manifest::{Manifest, Reference, SourceId};
 use crate::secret::SecretName;
@@ -25,15 +20,15 @@ pub struct Policy {
 }
 
 /// What a policy is for.
-struct Needs<'a> {
-    options: &'a Options,
-    manifest: &'a Manifest,
+pub(super) struct Needs<'a> {
+    pub(super) options: &'a Options,
+    pub(super) manifest: &'a Manifest,
     /// Whether batches are allowed, in a store that needs a permission for them.
-    batch: bool,
+    pub(super) batch: bool,
     /// The items in the manifest's references, without imports.
-    references: Vec<&'a Reference>,
+    pub(super) references: Vec<&'a Reference>,
     /// Imports of this source.
-    imports: Vec<&'a Reference>,
+    pub(super) imports: Vec<&'a Reference>,
 }
 
 /// The policies for every store that the manifest, an input or `sources` names, or for `only`.
@@ -66,21 +61,19 @@ pub fn policies(
             Some(_) => "no store of this name has policies",
             None => "no store with policies is configured",
         };
-        return Err(Error::new(Code::SourceUnknown, fact).hint(
-            "Use `claude-secrets policy aws` (or vault, azure, onepassword), or add a store to the manifest's `sources`.",
-        ));
+        let with_policy = SOURCES.iter().filter(|kind| kind.policy.is_some());
+        let names: Vec<&str> = with_policy.map(|kind| kind.name).collect();
+        return Err(Error::new(Code::SourceUnknown, fact).hint(format!(
+            "Name one of {} (`claude-secrets policy aws`), or add a store to the manifest's `sources`.",
+            names.join(", ")
+        )));
     }
     Ok(all)
 }
 
 fn of(kind: &SourceKind, needs: &Needs<'_>) -> Result<Option<Policy>> {
-    let policy = match kind.name {
-        "aws" => aws::policy(needs),
-        "vault" => vault::policy(needs)?,
-        "azure" => azure::policy(needs)?,
-        "onepassword" => onepassword::policy(needs)?,
-        _ => return Ok(None),
-    };
+    let Some(policy) = kind.policy else { return Ok(None) };
+    let policy = policy(needs)?;
     // A text is pasted: what cannot be seen in it may do something else there.
     let hidden = policy.text.lines().any(|line| visible(line) != line);
     if hidden {
@@ -93,7 +86,7 @@ fn of(kind: &SourceKind, needs: &Needs<'_>) -> Result<Option<Policy>> {
 }
 
 /// Refuses a name that would allow more than the one thing it names.
-fn refuse(id: &SourceId, name: &str, why: &str, remedy: &str) -> Error {
+pub(super) fn refuse(id: &SourceId, name: &str, why: &str, remedy: &str) -> Error {
     Error::new(Code::ReferenceInvalid, format!("no policy for {id} names just {}: {why}", visible(name)))
         .hint(remedy)
 }
@@ -112,17 +105,17 @@ impl<'a> Needs<'a> {
     }
 
     /// The secrets that are looked up at their conventional places.
-    fn conventional(&self) -> impl Iterator<Item = &SecretName> {
+    pub(super) fn conventional(&self) -> impl Iterator<Item = &SecretName> {
         self.manifest.secrets.iter().filter(|secret| secret.is_conventional()).map(|secret| &secret.name)
     }
 
-    fn policy(&self, title: impl Into<String>, text: String) -> Policy {
+    pub(super) fn policy(&self, title: impl Into<String>, text: String) -> Policy {
         Policy { id: self.options.id.clone(), title: title.into(), text }
     }
 }
 
 /// Sorted, each once.
-fn distinct(mut texts: Vec<String>) -> Vec<String> {
+pub(super) fn distinct(mut texts: Vec<String>) -> Vec<String> {
     texts.sort();
     texts.dedup();
     texts

@@ -1,20 +1,19 @@
 //! Vault access for 1Password (developer.1password.com, "Manage service accounts" and "Manage Connect servers").
 
-use super::{Needs, Policy, distinct, refuse};
+use super::vault_of;
 use crate::error::Result;
 use crate::shell::after;
-use crate::sources::conventional;
+use crate::sources::policy::{Needs, Policy, distinct, refuse};
 
 /// One command: for a service account, or for a token of the Connect server if one is configured, that can read the items
 /// of the vaults in the references, and no others.
 pub(super) fn policy(needs: &Needs<'_>) -> Result<Policy> {
-    let vault_of =
+    let in_reference =
         |item: &str| item.strip_prefix("op://").and_then(|path| path.split('/').next()).map(str::to_owned);
     let all = needs.references.iter().chain(&needs.imports);
-    let named = all.filter_map(|reference| vault_of(&reference.item));
+    let named = all.filter_map(|reference| in_reference(&reference.item));
     let setting = needs.options.text("vault");
-    let usual =
-        needs.conventional().next().map(|_| conventional::onepassword_vault(setting, &needs.manifest.scope));
+    let usual = needs.conventional().next().map(|_| vault_of(setting, &needs.manifest.scope));
     let vaults = distinct(named.chain(usual).collect());
     // `--vault` takes a vault and what is allowed in it, with these between them.
     if let Some(vault) = vaults.iter().find(|vault| vault.contains([':', ','])) {

@@ -3,10 +3,10 @@
 
 use std::fmt::Write as _;
 
-use super::{Needs, Policy, distinct, refuse};
+use super::conventional;
 use crate::error::Result;
 use crate::shell::after;
-use crate::sources::conventional;
+use crate::sources::policy::{Needs, Policy, distinct, refuse};
 
 /// The built-in role that can only read values.
 const ROLE: &str = "Key Vault Secrets User";
@@ -14,9 +14,8 @@ const ROLE: &str = "Key Vault Secrets User";
 /// A command for each secret, or one for the vault if there is an import, which lists it.
 pub(super) fn policy(needs: &Needs<'_>) -> Result<Policy> {
     let items = needs.references.iter().map(|reference| reference.item.clone());
-    let usual = needs
-        .conventional()
-        .map(|name| conventional::azure(&needs.options.id, name, &needs.manifest.scope).item);
+    let usual =
+        needs.conventional().map(|name| conventional(&needs.options.id, name, &needs.manifest.scope).item);
     let of_fields = needs.imports.iter().filter(|import| import.field.is_some());
     let names = distinct(items.chain(usual).chain(of_fields.map(|import| import.item.clone())).collect());
     // `x/..` is another scope.

@@ -2,11 +2,13 @@
 
 use std::fmt::Write as _;
 
-use super::{Needs, Policy, distinct, refuse};
+use super::path::{below, written};
+use super::refusal::rule;
+use super::setup::MOUNT;
 use crate::error::{Error, Result};
 use crate::manifest::SourceId;
 use crate::sources::conventional;
-use crate::sources::vault::{MOUNT, below, rule, written};
+use crate::sources::policy::{Needs, Policy, distinct, refuse};
 
 /// One policy: reading for each item, listing for imports.
 pub(super) fn policy(needs: &Needs<'_>) -> Result<Policy> {

@@ -1,0 +1,32 @@
+//! Where the secrets' files of other projects lie that this engine runs.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use super::index::INDEX;
+use super::override_file::TARGET;
+use crate::docker::engine::MountOfProject;
+use crate::docker::host_paths::HostPaths;
+
+/// Files with secrets of another project.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct OtherFiles {
+    /// The project.
+    pub project: String,
+    /// On the Docker host: its secrets directory, or one of its files where that directory cannot be seen here.
+    pub path: PathBuf,
+}
+
+/// The files of all other projects whose services mount them. `mounts` are those of the containers that this program
+/// deployed, `own` is the project that is not another one.
+pub fn files(mounts: &[MountOfProject], own: &str, host: &HostPaths) -> BTreeSet<OtherFiles> {
+    let others = mounts.iter().filter(|mount| mount.project != own);
+    let secrets = others.filter(|mount| Path::new(&mount.target).starts_with(TARGET));
+    let place = |mount: &MountOfProject| {
+        let source = Path::new(&mount.source);
+        let is_ours = |directory: &&Path| host.here(directory).is_some_and(|here| here.join(INDEX).exists());
+        let directory = source.ancestors().skip(1).find(is_ours).unwrap_or(source);
+        OtherFiles { project: mount.project.clone(), path: directory.to_owned() }
+    };
+    secrets.map(place).collect()
+}
