@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 
 use super::planning::{self, Planned};
@@ -17,11 +16,8 @@ use crate::count::count;
 use crate::delivery::ProjectLock;
 use crate::delivery::choose::Kind;
 use crate::delivery::in_clear;
-use crate::delivery::launch;
 use crate::delivery::override_file::TARGET;
-use crate::delivery::plan::{PlannedFile, Reader, ServicePlan, names_in_volume};
-use crate::delivery::volume::{self, NewVolume, VolumeFile};
-use crate::delivery::workers;
+use crate::delivery::volume;
 use crate::docker::command::Tools;
 use crate::docker::engine::{self, Container};
 use crate::docker::events::Events;
@@ -31,10 +27,9 @@ use crate::docker::images::{self, BuildSecrets, Images};
 use crate::docker::lock::{EngineLock, Holder};
 use crate::docker::logins::Logins;
 use crate::docker::project::check_builds;
-use crate::docker::readers::{self, Readers};
 use crate::docker::up::{self, Scope};
 use crate::docker::volumes;
-use crate::error::{self, Error, Result};
+use crate::error::{Error, Result};
 use crate::manifest::Secret;
 use crate::release;
 use crate::report::Outcome;
@@ -129,19 +124,19 @@ async fn images(
 }
 
 /// What a deployment works with.
-struct Deployment<'a> {
-    prepared: &'a Prepared,
-    secrets: &'a [(&'a Secret, &'a SecretValue)],
-    resolution: &'a Resolution,
-    tools: &'a Tools,
-    host: &'a HostPaths,
+pub(super) struct Deployment<'a> {
+    pub(super) prepared: &'a Prepared,
+    pub(super) secrets: &'a [(&'a Secret, &'a SecretValue)],
+    pub(super) resolution: &'a Resolution,
+    pub(super) tools: &'a Tools,
+    pub(super) host: &'a HostPaths,
     /// The images that were there before any was pulled or built.
-    before: &'a Images,
-    images: &'a Images,
+    pub(super) before: &'a Images,
+    pub(super) images: &'a Images,
     /// Where the run reads secrets from.
-    inputs: &'a [PathBuf],
+    pub(super) inputs: &'a [PathBuf],
     /// How long a service without a health check must stay up.
-    stable_for: Duration,
+    pub(super) stable_for: Duration,
 }
 
 impl Deployment<'_> {
@@ -185,7 +180,7 @@ impl Deployment<'_> {
         recording::note(run, recording::Basis { prepared, planned, resolution, tools, now }).await;
     }
 
-    fn proof<'p>(&'p self, planned: &'p Planned) -> Proof<'p> {
+    pub(super) fn proof<'p>(&'p self, planned: &'p Planned) -> Proof<'p> {
         let Self { prepared, tools, host, images, inputs, .. } = *self;
         Proof { prepared, planned, tools, host, images, inputs }
     }
@@ -294,63 +289,6 @@ impl Deployment<'_> {
         Ok(())
     }
 
-    /// The health gate, for services that have containers at all, and the proof, which searches while services show that they
-    /// stay up. Without `events` the proof alone. Returns the project's containers.
-    async fn gate(
-        &self,
-        run: &mut Run,
-        planned: &Planned,
-        events: Option<&Events>,
-    ) -> Result<Vec<Container>> {
-        let model = &self.prepared.project.model;
-        let proof = self.proof(planned);
-        let Some(events) = events else {
-            let now = engine::containers(self.tools, &model.name).await?;
-            reporting::services(run, self.prepared, planned, self.images, &now);
-            proof.of(run, &now, false).await?;
-            return Ok(now);
-        };
-        let scaled = |name: &&String| model.services.get(*name).is_some_and(|service| service.replicas > 0);
-        let services: BTreeSet<String> = planned.started.iter().filter(scaled).cloned().collect();
-        let (console, readers, gone) =
-            (run.console.clone(), readers_of(planned), gone_from(&self.prepared.access));
-        let mut watch = health::Watch::begin(health::Gate {
-            tools: self.tools,
-            console: &console,
-            project: &model.name,
-            services: &services,
-            before: &planned.containers,
-            readers: &readers,
-            gone: &gone,
-            timeout: run.settings.compose.wait_timeout,
-            stable_for: self.stable_for,
-            events,
-        })
-        .await?;
-        let settled = watch.settle().await;
-        reporting::services(run, self.prepared, planned, self.images, watch.containers());
-        reporting::waits(run, self.stable_for, &watch);
-        settled?;
-        let before = watch.containers().to_vec();
-        let (is_well, reads) = oneshot::channel();
-        let stay = async {
-            let stayed = watch.stay().await;
-            // Nobody reads any more when the search failed.
-            let _ = is_well.send(stayed.is_ok());
-            stayed
-        };
-        let reads = async { reads.await.unwrap_or(false) };
-        let (proved, stayed) = tokio::join!(proof.while_waiting(run, &before, reads), stay);
-        reporting::services(run, self.prepared, planned, self.images, watch.containers());
-        reporting::waits(run, self.stable_for, &watch);
-        error::both(proved, stayed)?;
-        if runs(watch.containers()) != runs(&before) {
-            // One was restarted meanwhile, and another one may have come.
-            proof.of(run, watch.containers(), false).await?;
-        }
-        Ok(watch.containers().to_vec())
-    }
-
     /// Files and override; with delivery `volume` the override alone, and files of a delivery by files before this one
     /// are removed. So are those of a `secrets-dir` before this one.
     fn write_files(&self, run: &mut Run, planned: &Planned) -> Result<()> {
@@ -375,106 +313,10 @@ impl Deployment<'_> {
         }
         Ok(())
     }
-
-    /// Whether the project lacks the volume of the launcher: its name tells what the launcher in it understands.
-    async fn lacks_launcher(&self) -> Result<bool> {
-        if !planning::uses_launcher(self.prepared) {
-            return Ok(false);
-        }
-        let project = &self.prepared.project.model.name;
-        let name = overriding::launcher_volume(project);
-        Ok(!volume::complete(self.tools, project).await?.iter().any(|volume| volume.name == name))
-    }
-
-    async fn write_volumes(&self, run: &Run, planned: &Planned) -> Result<()> {
-        let release = &self.prepared.release;
-        let name = &self.prepared.project.model.name;
-        let in_volumes = self.prepared.choice.kind == Kind::Volume;
-        if !release.is_empty() || in_volumes {
-            volume::remove_incomplete(self.tools, name).await?;
-        }
-        for made in release::create(self.tools, name, release).await? {
-            run.console.line(&format!("project files: the volume {made} is made"));
-        }
-        if !in_volumes {
-            return Ok(());
-        }
-        let launcher = overriding::launcher_volume(name);
-        let program = if self.lacks_launcher().await? { Some(launch::program()?) } else { None };
-        let mut new: Vec<NewVolume> = Vec::new();
-        new.extend(program.as_ref().map(|program| {
-            let name = launch::PROGRAM.to_owned();
-            let file = VolumeFile { name, value: program, mode: 0o555, uid: 0, gid: 0 };
-            let labels = vec![(volume::LAUNCHER, launch::VERSION.to_owned())];
-            NewVolume { name: &launcher, labels, files: vec![file] }
-        }));
-        let mut lines = Vec::new();
-        for (service, name) in &planned.volumes {
-            if let Some(volume) = new_volume(planned, service, name)? {
-                let secrets = count(volume.files.len(), "secret");
-                lines.push(format!("{service}: {secrets} in the volume {name}"));
-                new.push(volume);
-            }
-        }
-        volume::create(self.tools, name, &new).await?;
-        for line in lines {
-            run.console.line(&line);
-        }
-        Ok(())
-    }
-}
-
-/// The volume of a service, unless it is there.
-fn new_volume<'a>(planned: &'a Planned, service: &str, name: &'a str) -> Result<Option<NewVolume<'a>>> {
-    let (Some(plan), Some(found)) = (planned.plans.get(service), planned.revisions.get(service)) else {
-        return Ok(None);
-    };
-    if found.volume.is_some() {
-        return Ok(None);
-    }
-    let mut names = names_in_volume(&plan.files);
-    let files: Vec<VolumeFile> = plan
-        .files
-        .iter()
-        .filter_map(|file| Some(volume_file(file, names.remove(file.file.as_str())?, plan.reader)))
-        .collect();
-    let held = files.iter().map(|file| (file.name.as_str(), file.mode, file.uid, file.gid, file.value));
-    let sum = found.revision.beside(&volume::sum_of(held))?;
-    let labels = vec![
-        (volume::SERVICE, service.to_owned()),
-        (volume::REVISION, found.revision.label().to_owned()),
-        (volume::SUM, sum),
-    ];
-    Ok(Some(NewVolume { name, labels, files }))
-}
-
-fn volume_file(file: &PlannedFile, name: String, reader: Reader) -> VolumeFile<'_> {
-    let (owner, mode) = file.permissions(reader, 0o400);
-    let (uid, gid) = owner.unwrap_or((0, 0));
-    VolumeFile { name, value: &file.value, mode, uid, gid }
-}
-
-/// Who can read the secrets of which service, where it is one user alone.
-fn readers_of(planned: &Planned) -> Readers {
-    let names = |plan: &ServicePlan| -> Vec<String> {
-        plan.files.iter().filter_map(|file| Some(file.name.as_ref()?.to_string())).collect()
-    };
-    let reader = |(service, plan): (&String, &ServicePlan)| {
-        let secrets = names(plan);
-        let shares = |(other, plan): &(&String, &ServicePlan)| {
-            *other != service
-                && !workers::is_set(other)
-                && names(plan).iter().any(|name| secrets.contains(name))
-        };
-        let others = planned.plans.iter().filter(shares).map(|(other, _)| other.clone()).collect();
-        Some((service.clone(), readers::Reader { user: plan.only_reader()?, secrets, others }))
-    };
-    let services = planned.plans.iter().filter(|(name, _)| !workers::is_set(name));
-    services.filter_map(reader).collect()
 }
 
 /// What each service's program does not get any more, with what gives it back.
-fn gone_from(access: &Access) -> BTreeMap<String, Vec<String>> {
+pub(super) fn gone_from(access: &Access) -> BTreeMap<String, Vec<String>> {
     let remedies = |(service, own): (&String, &ServiceAccess)| {
         (service.clone(), own.gone.iter().map(|gone| gone.remedy(service)).collect())
     };
@@ -494,15 +336,6 @@ pub(super) fn volumes_of(containers: &[Container]) -> BTreeSet<String> {
         .filter(|(kind, _, target)| *kind == "volume" && *target == TARGET)
         .map(|(_, name, _)| name.to_owned())
         .collect()
-}
-
-/// The containers, and when each was started.
-fn runs(containers: &[Container]) -> BTreeMap<&str, Option<&str>> {
-    let one = containers.iter().map(|container| {
-        let start = container.raw.pointer("/State/StartedAt").and_then(|at| at.as_str());
-        (container.id.as_str(), start)
-    });
-    one.collect()
 }
 
 fn ids(containers: &[Container]) -> BTreeSet<String> {

@@ -257,13 +257,6 @@ const ROWS: &[Row] = &[
         wanted: refusal(2, "usage", &["stable-for"], "stable-for"),
     },
     Row {
-        what: "a time to stay up that is longer than the run waits",
-        change: NOTHING,
-        words: &["--secrets", "KEY", "--stable-for", "10m"],
-        variables: &[],
-        wanted: refusal(2, "usage", &["stable-for", "10m", "wait-timeout"], "shorter `stable-for`"),
-    },
-    Row {
         what: "a secrets directory outside of the project",
         change: NOTHING,
         words: &["--secrets", "KEY", "--secrets-dir", "../elsewhere"],
