@@ -234,7 +234,8 @@ fn an_engine_that_tells_nothing_is_looked_at() {
         std::thread::sleep(Duration::from_mins(5));
         None
     };
-    for (name, answer) in [("forbidden", forbidden as Answer), ("ends", ends), ("hangs", hangs)] {
+    let answers: [(&str, Answer); 3] = [("forbidden", forbidden), ("ends", ends), ("hangs", hangs)];
+    for (name, answer) in answers {
         let engine =
             Between::at(
                 &scene.beside(name),
