@@ -15,6 +15,7 @@ use crate::error::{Code, Error, Result};
 const OLDEST_COMPOSE: (u32, u32) = (2, 24);
 
 /// A container as `docker inspect` shows it. It has no `Debug`: its variables may hold anything.
+#[derive(Clone)]
 pub struct Container {
     /// The full id.
     pub id: String,

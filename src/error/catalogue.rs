@@ -396,7 +396,7 @@ pub fn of(code: Code) -> Entry {
         Code::Unhealthy => entry(
             &[
                 "The program has exited or fails its health check; the log shows its last lines.",
-                "It needs longer than `wait-timeout`.",
+                "It needs longer than `wait-timeout`, or was restarted so late that it had not run for `stable-for` by then.",
             ],
             "yaml",
             "- uses: org/claude-secrets-action@v1\n  with:\n    wait-timeout: 5m",

@@ -207,6 +207,12 @@ pub const INPUTS: &[Input] = &[
         "How long to wait for the services. Without `wait`: for those that others depend on.",
     ),
     input(
+        "stable-for",
+        Kind::Text,
+        "",
+        "`wait`: how long a service without a health check must stay up, e.g. `10s`; `0s`: it only has to run. At most `wait-timeout`. Default: what the manifest says, else `3s`.",
+    ),
+    input(
         "docker-host",
         Kind::Text,
         "",
