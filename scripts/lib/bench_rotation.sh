@@ -14,6 +14,7 @@ bench_rotation() {
         {
             printf 'name: cs-bench-rotation-%s\nservices:\n' "$side"
             for key in A_KEY B_KEY C_KEY; do
+                # shellcheck disable=SC2016 # Compose expands it
                 printf '  %s: { image: %s, command: [sleep, infinity], stop_signal: SIGKILL, environment: { %s: "${%s:?}" }, healthcheck: { test: [CMD, "true"], interval: 1s } }\n' \
                     "$(printf '%s' "${key%_KEY}" | tr '[:upper:]' '[:lower:]')" "$image" "$key" "$key"
             done
