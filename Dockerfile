@@ -1,5 +1,5 @@
 # The action's image: one static binary, the launcher that it gives to services, Docker Compose, the buildx that Compose builds
-# with, the docker CLI and CA certificates on nothing else. 1Password's op is not ours to hand out: with-op/Dockerfile adds it.
+# with, and CA certificates on nothing else. 1Password's op is not ours to hand out: with-op/Dockerfile adds it.
 # Builds with BuildKit and with the legacy builder (runners and act may use either), hence no cache mounts.
 #
 # The same commit gives the same binaries, wherever it is built: no path of the builder stays in them
@@ -45,11 +45,10 @@ RUN CLAUDE_SECRETS_COMMIT=$COMMIT \
 # Laid out first, to keep the image's layers free of what is stripped from them.
 FROM rust:1.95.0-slim-trixie AS parts
 WORKDIR /parts/usr/local/bin
-COPY --from=docker:28.2.2-cli /usr/local/bin/docker .
 COPY --from=docker/compose-bin:v5.6.0 /docker-compose ../lib/docker/cli-plugins/docker-compose
 COPY --from=docker/buildx-bin:0.38.2 /buildx ../lib/docker/cli-plugins/docker-buildx
-# Compose as a plugin for `docker compose`, and as `docker-compose`, which starts in half the time.
-RUN strip docker ../lib/docker/cli-plugins/docker-* \
+# Compose where `docker` would look for its plugins, and as `docker-compose`. Neither it nor buildx needs `docker` itself.
+RUN strip ../lib/docker/cli-plugins/docker-* \
  && ln -s ../lib/docker/cli-plugins/docker-compose docker-compose \
  && mkdir -p /parts/etc/ssl/certs \
  && cp /etc/ssl/certs/ca-certificates.crt /parts/etc/ssl/certs/ \

@@ -79,7 +79,7 @@ codes! {
     HostKeyChanged "host-key-changed" 6 "The server's SSH host key is not the known one.";
     EngineTooOld "engine-too-old" 6 "The Docker Engine's API is older than 1.41.";
     ComposeMissing "compose-missing" 6 "Docker Compose was not found.";
-    ComposeTooOld "compose-too-old" 6 "Docker Compose is older than v2.24.";
+    ComposeTooOld "compose-too-old" 6 "Docker Compose is older than v2.24, or is v2.24.7 or v2.25.";
     RegistryLoginFailed "registry-login-failed" 6 "A registry refused a login.";
     ImageUnavailable "image-unavailable" 6 "An image could not be pulled or built.";
     OtherEnvironment "other-environment" 6 "The running project was deployed for another environment.";

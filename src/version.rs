@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use std::os::unix::ffi::OsStrExt;
 use std::process::{Command, Stdio};
 
+use crate::docker::command::plugin;
 use crate::settings::Environment;
 
 /// The commit, where the build says it (`Dockerfile`, `scripts/release`).
@@ -34,6 +35,11 @@ pub fn text(variables: &Environment) -> String {
 
 /// The first line that a program prints, with no more of the environment than finding programs and plugins takes.
 fn said(program: &str, words: &[&str], variables: &Environment) -> Option<String> {
+    let home = variables.value("HOME").map(|home| OsStr::from_bytes(home.expose()).to_owned());
+    // Where there is no `docker`, as in the image, runs use the plugins all the same.
+    let path = words.split_last().and_then(|(_, name)| plugin(name.first()?, home.as_deref()));
+    let (program, words) =
+        path.as_ref().map_or((OsStr::new(program), words), |path| (path.as_os_str(), &words[1..]));
     let mut command = Command::new(program);
     command.args(words).env_clear().stdin(Stdio::null()).stderr(Stdio::null());
     for name in ["PATH", "HOME", "DOCKER_CONFIG"] {

@@ -1,4 +1,4 @@
-//! The `aws` source against servers that stand in for AWS: ministack, which checks signatures and policies, and moto as a
+//! The sources `aws` and `ssm` against servers that stand in for AWS: ministack, which checks signatures and policies, and moto as a
 //! second opinion. What no such server does is answered by rules of the test's own.
 #![allow(
     clippy::expect_used,
@@ -19,6 +19,8 @@ mod network;
 mod opening;
 #[path = "support/pages.rs"]
 mod pages;
+#[path = "aws/parameters.rs"]
+mod parameters;
 #[path = "support/peers/mod.rs"]
 mod peers;
 #[path = "aws/reading.rs"]

@@ -34,6 +34,8 @@ mod onepassword;
 mod opening;
 #[path = "support/peers/mod.rs"]
 mod peers;
+#[path = "conformance/ssm.rs"]
+mod ssm;
 #[path = "conformance/table.rs"]
 mod table;
 #[path = "conformance/vault.rs"]
@@ -57,6 +59,7 @@ use table::{Cell, Table};
 const FIXTURES: &[(&str, Start)] = &[
     ("docker-secrets", docker_secrets::start),
     ("aws", aws::start),
+    ("ssm", ssm::start),
     ("vault", vault::start),
     ("azure", azure::start),
     ("onepassword", onepassword::connect),

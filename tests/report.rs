@@ -10,7 +10,8 @@ use claude_secrets::report::plan::{
 };
 use claude_secrets::report::{
     DeliveryRow, DriftKind, DriftRow, Message, Outcome, Report, SecretRow, SecretState, ServiceRow,
-    ServiceState, Shadowed, SourceRow, StageTime, json, log, notes, outputs, summary,
+    ServiceState, Shadowed, SourceRow, StageTime, WaitRow, WaitedFor, Waits, json, log, notes, outputs,
+    summary,
 };
 use claude_secrets::secret::SecretName;
 
@@ -70,6 +71,15 @@ fn success() -> Report {
         ],
         changed: words(&["ANTHROPIC_API_KEY"]),
         recreated: words(&["worker-a"]),
+        waits: Some(Waits {
+            stable_for: 3000,
+            milliseconds: 2900,
+            services: vec![WaitRow {
+                service: "worker-a".into(),
+                waited_for: WaitedFor::StaysUp,
+                milliseconds: 2850,
+            }],
+        }),
         override_file: Some("/srv/bot/docker-compose.secrets.yml".into()),
         secrets_dir: Some("/srv/bot/data/secrets".into()),
         report_file: Some("/srv/bot/report.json".into()),
@@ -182,6 +192,8 @@ fn a_success_in_the_summary() {
 
     **Delivery** `volume`: chosen by `auto`, since the engine outlives the workspace
 
+    **Health** waited 2.9 s: worker-a to stay up (2.8 s, stable-for 3.0 s)
+
     - This is a GitHub-hosted runner: the stack dies with the job. To keep it running, run this job on a self-hosted runner.
 
     <sub>Override file `/srv/bot/docker-compose.secrets.yml` · Secret files `/srv/bot/data/secrets` · JSON report `/srv/bot/report.json` · took 3.5 s: resolution 412 ms, deployment 3.1 s · claude-secrets 1.2.3</sub>
@@ -202,6 +214,7 @@ fn a_success_in_the_log() {
     worker-a  recreated  1000:1000  ANTHROPIC_API_KEY
 
     delivery: volume (chosen by `auto`, since the engine outlives the workspace)
+    waited 2.9 s: worker-a to stay up (2.8 s, stable-for 3.0 s)
     took 3.5 s: resolution 412 ms, deployment 3.1 s
     deployed: 2 services, 2 secrets from 2 sources, 1 default, 1 optional one absent; recreated worker-a
     "#);

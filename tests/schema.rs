@@ -14,6 +14,7 @@ const PUBLISHED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/claude-secret
 /// For every key of the schema (its path, `*` for a name that the user chooses) a manifest that uses it.
 const SAMPLES: &[(&str, &str)] = &[
     ("prefix", "{ prefix: team, secrets: { A: } }"),
+    ("stable-for", "{ stable-for: 10s, secrets: { A: } }"),
     ("sources", "{ sources: {}, secrets: { A: } }"),
     ("sources.*.kind", "{ sources: { mine: { kind: env } }, secrets: { A: } }"),
     ("services", "{ services: {}, secrets: { A: } }"),

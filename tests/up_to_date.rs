@@ -3,9 +3,12 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // clippy.toml allows it in test functions, and the rest here serves these
 #![allow(unreachable_pub, dead_code)] // the support files serve several test programs
 
+#[path = "support/between.rs"]
+mod between;
 #[path = "support/scene.rs"]
 mod scene;
 
+use between::Between;
 use scene::{Done, Scene, docker, done, path_with, write_script};
 
 const VALUE: &str = "canary-of-a-second-run";
@@ -271,4 +274,56 @@ fn a_service_that_is_not_started_and_runs_with_an_older_value_is_stale_and_left_
         assert!(!with("value-4", &["--profiles", "more"]).contains("still runs"));
         assert_ne!(scene.containers()["extra"], before["extra"], "{delivery}");
     }
+}
+
+#[test]
+fn the_volumes_of_all_services_are_filled_through_one_container() {
+    let scene = Scene::new("same-filled");
+    scene.compose(&format!(
+        "services:\n  a:\n{SLEEPS}    environment: {{ KEY: }}\n  b:\n{SLEEPS}    user: '1700:1701'\n    environment: {{ KEY: }}\n  \
+         c:\n{SLEEPS}    environment: {{ KEY: , OTHER: }}\n"
+    ));
+    let deploy = |value: &str, engine: &Between, code: i32| {
+        let words = ["deploy", "--secrets", "KEY,OTHER", "--delivery", "volume"];
+        let mut command = scene.cli(words);
+        command.env("KEY", value).env("OTHER", "another-canary").env("DOCKER_HOST", engine.host());
+        done(command).expect(code).stderr
+    };
+    let filling = |engine: &Between| {
+        let asked = engine.asked();
+        let of = |part: &str| asked.iter().filter(|one| one.contains(part)).cloned().collect::<Vec<_>>();
+        (of(r#""claude-secrets.fills":"#), of("/archive?path=").len())
+    };
+    let own = format!("label=claude-secrets.project={}", scene.name);
+    let held = || {
+        for service in ["a", "b", "c"] {
+            assert_eq!(inside(&scene, service, &["cat", "/run/secrets/key"]), VALUE, "{service}");
+        }
+        assert_eq!(inside(&scene, "c", &["cat", "/run/secrets/other"]), "another-canary");
+        assert_eq!(inside(&scene, "b", &["stat", "-c", "%u:%g %a", "/run/secrets/key"]), "1700:1701 400\n");
+        assert_eq!(inside(&scene, "a", &["stat", "-c", "%u:%g %a", "/run/secrets/key"]), "0:0 400\n");
+        assert_eq!(inside(&scene, "c", &["ls", "/run/secrets"]), "key\nother\n");
+        assert_eq!(docker(["ps", "-aq", "--filter", "label=claude-secrets.fills", "--filter", &own]), "");
+    };
+
+    // The engine breaks off in the middle: all that was begun is begun anew.
+    let broken = Between::at(&scene.beside("broken"), |asked| {
+        let fails = asked.starts_with("PUT ") && asked.contains("/archive?path=");
+        fails.then(|| (500, r#"{"message":"of no use"}"#.to_owned()))
+    });
+    let said = deploy(VALUE, &broken, 5);
+    assert!(said.contains("cannot fill the volumes") && said.contains("of no use"), "{said}");
+    let volumes = || docker(["volume", "ls", "-q", "--filter", &own]).lines().count();
+    assert!(volumes() >= 3, "they are left, with the container that says that they are not complete");
+    let engine = Between::at(&scene.beside("s"), |_| None);
+    deploy(VALUE, &engine, 0);
+    held();
+    let (made, put) = filling(&engine);
+    assert_eq!((made.len(), put), (1, 1), "{made:?}");
+    assert!(!made[0].contains(VALUE));
+
+    // Of one that is there nothing is written.
+    let engine = Between::at(&scene.beside("t"), |_| None);
+    deploy(VALUE, &engine, 0);
+    assert_eq!(filling(&engine), (Vec::new(), 0));
 }

@@ -74,8 +74,8 @@ compose_buildx_release() {
     compose_fetch "$releases/$name" "$releases/checksums.txt" "$2"
 }
 
-# compose_build_module MODULE@VERSION PACKAGE VARIABLE=VALUE FILE: builds a program of a Go module. `go install` takes no module
-# whose go.mod excludes others, as Compose's does since 5.6.0; a copy of it can be built.
+# compose_build_module MODULE@VERSION PACKAGE VARIABLE=VALUE FILE: builds a program of a Go module, without C unless CGO_ENABLED
+# says so. `go install` takes no module whose go.mod excludes others, as Compose's does since 5.6.0; a copy of it can be built.
 compose_build_module() {
     local module=$1 package=$2 variable=$3 file=$4 source copy
     have go || fail "$module could not be downloaded, and there is no Go to build it with" "https://go.dev/dl/"
@@ -84,7 +84,7 @@ compose_build_module() {
     copy=$(mktemp -d)
     cp -R "$source/." "$copy"
     chmod -R u+w "$copy"
-    (cd "$copy" && CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X $variable" -o "$file" "$package") >&2 ||
+    (cd "$copy" && CGO_ENABLED=${CGO_ENABLED:-0} go build -trimpath -ldflags "-s -w -X $variable" -o "$file" "$package") >&2 ||
         fail "$module could not be built"
     rm -rf "$copy"
 }

@@ -29,11 +29,10 @@ images_ensure_small() {
 
 # images_ensure_build: the images that the Dockerfile is built from.
 images_ensure_build() {
-    local rust compose buildx cli
+    local rust compose buildx
     rust=$(images_named_in_dockerfile rust)
     compose=$(images_named_in_dockerfile docker/compose-bin)
     buildx=$(images_named_in_dockerfile docker/buildx-bin)
-    cli=$(images_named_in_dockerfile docker)
     case $rust in
         rust:"$(rust_version)"-*) ;;
         *) fail "the Dockerfile builds with $rust, and rust-toolchain.toml names $(rust_version)" ;;
@@ -41,7 +40,12 @@ images_ensure_build() {
     images_ensure "$rust" images_stand_in_rust
     images_ensure "$compose" images_stand_in_compose
     images_ensure "$buildx" images_stand_in_buildx
-    images_ensure "$cli" images_stand_in_cli
+}
+
+# images_ensure_example: the images that the example is built from.
+images_ensure_example() {
+    images_ensure_test
+    images_ensure "$(images_named_in_dockerfile docker examples/claude-bot/Dockerfile)" images_stand_in_cli
 }
 
 # images_ensure_op: the image that with-op/Dockerfile copies op from.

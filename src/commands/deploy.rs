@@ -16,21 +16,17 @@ use crate::count::count;
 use crate::delivery::ProjectLock;
 use crate::delivery::choose::Kind;
 use crate::delivery::in_clear;
-use crate::delivery::launch;
 use crate::delivery::override_file::TARGET;
-use crate::delivery::plan::{PlannedFile, Reader, ServicePlan, names_in_volume};
-use crate::delivery::volume::{self, NewVolume, VolumeFile};
-use crate::delivery::workers;
-use crate::docker::api;
+use crate::delivery::volume;
 use crate::docker::command::Tools;
 use crate::docker::engine::{self, Container};
+use crate::docker::events::Events;
 use crate::docker::health;
 use crate::docker::host_paths::HostPaths;
 use crate::docker::images::{self, BuildSecrets, Images};
 use crate::docker::lock::{EngineLock, Holder};
 use crate::docker::logins::Logins;
 use crate::docker::project::check_builds;
-use crate::docker::readers::{self, Readers};
 use crate::docker::up::{self, Scope};
 use crate::docker::volumes;
 use crate::error::{Error, Result};
@@ -76,6 +72,7 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
         before: &before,
         images: &images,
         inputs: &inputs,
+        stable_for: declared.stable_for,
     };
     deployment.foresee(run, &planned).await?;
     if is_up_to_date {
@@ -127,17 +124,19 @@ async fn images(
 }
 
 /// What a deployment works with.
-struct Deployment<'a> {
-    prepared: &'a Prepared,
-    secrets: &'a [(&'a Secret, &'a SecretValue)],
-    resolution: &'a Resolution,
-    tools: &'a Tools,
-    host: &'a HostPaths,
+pub(super) struct Deployment<'a> {
+    pub(super) prepared: &'a Prepared,
+    pub(super) secrets: &'a [(&'a Secret, &'a SecretValue)],
+    pub(super) resolution: &'a Resolution,
+    pub(super) tools: &'a Tools,
+    pub(super) host: &'a HostPaths,
     /// The images that were there before any was pulled or built.
-    before: &'a Images,
-    images: &'a Images,
+    pub(super) before: &'a Images,
+    pub(super) images: &'a Images,
     /// Where the run reads secrets from.
-    inputs: &'a [PathBuf],
+    pub(super) inputs: &'a [PathBuf],
+    /// How long a service without a health check must stay up.
+    pub(super) stable_for: Duration,
 }
 
 impl Deployment<'_> {
@@ -151,9 +150,8 @@ impl Deployment<'_> {
         run.console.line("all services are up to date; nothing is restarted");
         reporting::services(run, self.prepared, planned, self.images, &planned.containers);
         if run.settings.compose.wait && !health::all_well(&planned.containers, &planned.started) {
-            self.wait(run, planned).await?;
-            let now = engine::containers(self.tools, &self.prepared.project.model.name).await?;
-            self.proof(planned).of(run, &now, false).await?;
+            let events = Events::of(self.tools, &self.prepared.project.model.name);
+            let now = self.gate(run, planned, Some(&events)).await?;
             self.record(run, planned, &now).await;
         } else {
             self.proof(planned).of(run, &planned.containers, false).await?;
@@ -182,7 +180,7 @@ impl Deployment<'_> {
         recording::note(run, recording::Basis { prepared, planned, resolution, tools, now }).await;
     }
 
-    fn proof<'p>(&'p self, planned: &'p Planned) -> Proof<'p> {
+    pub(super) fn proof<'p>(&'p self, planned: &'p Planned) -> Proof<'p> {
         let Self { prepared, tools, host, images, inputs, .. } = *self;
         Proof { prepared, planned, tools, host, images, inputs }
     }
@@ -237,6 +235,7 @@ impl Deployment<'_> {
         let stale: BTreeSet<String> = planned.stale.keys().cloned().collect();
         let scope = if stale == planned.started { Scope::Whole } else { Scope::Only(&stale) };
         let project = &self.prepared.project;
+        let events = run.settings.compose.wait.then(|| Events::of(self.tools, &project.model.name));
         let result = if stale.is_empty() {
             Ok(())
         } else {
@@ -244,10 +243,10 @@ impl Deployment<'_> {
             let tools = in_clear::given_to(self.tools, &values);
             up::up(&tools, project, &self.prepared.host_override, &run.settings.compose, &scope).await
         };
-        let after = engine::containers(&self.tools.uninterrupted(), &project.model.name).await?;
-        reporting::services(run, self.prepared, &planned, self.images, &after);
         if let Err(error) = result {
             let tools = self.tools.uninterrupted();
+            let after = engine::containers(&tools, &project.model.name).await?;
+            reporting::services(run, self.prepared, &planned, self.images, &after);
             let troubled = health::show_troubled(&tools, &run.console, &after, &planned.containers).await?;
             let mut gone = gone_from(&self.prepared.access);
             let hints = troubled.iter().filter_map(|service| Some((service, gone.remove(service)?)));
@@ -256,16 +255,12 @@ impl Deployment<'_> {
             return Err(hints.fold(error, Error::hint));
         }
         if run.settings.compose.remove_orphans {
+            let after = engine::containers(self.tools, &project.model.name).await?;
             for gone in up::remove_orphans(self.tools, project, &after).await? {
                 run.console.line(&format!("removed {gone}, whose service is gone"));
             }
         }
-        let waited = if run.settings.compose.wait { self.wait(run, &planned).await } else { Ok(()) };
-        let after = engine::containers(&self.tools.uninterrupted(), &project.model.name).await?;
-        reporting::services(run, self.prepared, &planned, self.images, &after);
-        waited?;
-
-        self.proof(&planned).of(run, &after, false).await?;
+        let after = self.gate(run, &planned, events.as_ref()).await?;
         self.tidy(run, &planned).await?;
         self.record(run, &planned, &after).await;
         let is_provider =
@@ -294,24 +289,6 @@ impl Deployment<'_> {
         Ok(())
     }
 
-    /// The health gate, for services that have containers at all.
-    async fn wait(&self, run: &Run, planned: &Planned) -> Result<()> {
-        let model = &self.prepared.project.model;
-        let scaled = |name: &&String| model.services.get(*name).is_some_and(|service| service.replicas > 0);
-        let services: BTreeSet<String> = planned.started.iter().filter(scaled).cloned().collect();
-        health::wait(health::Gate {
-            tools: self.tools,
-            console: &run.console,
-            project: &model.name,
-            services: &services,
-            before: &planned.containers,
-            readers: &readers_of(planned),
-            gone: &gone_from(&self.prepared.access),
-            timeout: run.settings.compose.wait_timeout,
-        })
-        .await
-    }
-
     /// Files and override; with delivery `volume` the override alone, and files of a delivery by files before this one
     /// are removed. So are those of a `secrets-dir` before this one.
     fn write_files(&self, run: &mut Run, planned: &Planned) -> Result<()> {
@@ -336,104 +313,10 @@ impl Deployment<'_> {
         }
         Ok(())
     }
-
-    /// The volume of the launcher, unless the project has it: its name tells what the launcher in it understands.
-    async fn write_launcher(&self) -> Result<()> {
-        if !planning::uses_launcher(self.prepared) {
-            return Ok(());
-        }
-        let project = &self.prepared.project.model.name;
-        let name = &overriding::launcher_volume(project);
-        let there = volume::complete(self.tools, project).await?;
-        if there.iter().any(|volume| volume.name == *name) {
-            return Ok(());
-        }
-        let program = launch::program()?;
-        let files = [VolumeFile { name: launch::PROGRAM, value: &program, mode: 0o555, uid: 0, gid: 0 }];
-        let labels = [(volume::LAUNCHER, launch::VERSION)];
-        volume::create(self.tools, &NewVolume { name, project, labels: &labels, files: &files }).await
-    }
-
-    async fn write_volumes(&self, run: &Run, planned: &Planned) -> Result<()> {
-        let release = &self.prepared.release;
-        let name = &self.prepared.project.model.name;
-        if !release.is_empty() {
-            volume::remove_incomplete(self.tools, name).await?;
-            for made in release::create(self.tools, name, release).await? {
-                run.console.line(&format!("project files: the volume {made} is made"));
-            }
-        }
-        if self.prepared.choice.kind != Kind::Volume {
-            return Ok(());
-        }
-        let project = &self.prepared.project;
-        volume::remove_incomplete(self.tools, &project.model.name).await?;
-        self.write_launcher().await?;
-        let filled = api::each_to_its_end(
-            planned.volumes.iter().map(|(service, name)| self.fill_volume(planned, service, name)),
-        );
-        let filled: Result<Vec<_>> = filled.await.into_iter().collect();
-        for line in filled?.into_iter().flatten() {
-            run.console.line(&line);
-        }
-        Ok(())
-    }
-
-    /// Makes the volume of a service, unless it is there. Returns what is to be told of it.
-    async fn fill_volume(&self, planned: &Planned, service: &str, name: &str) -> Result<Option<String>> {
-        let (Some(plan), Some(found)) = (planned.plans.get(service), planned.revisions.get(service)) else {
-            return Ok(None);
-        };
-        if found.volume.is_some() {
-            return Ok(None);
-        }
-        let names = names_in_volume(&plan.files);
-        let files: Vec<VolumeFile> = plan
-            .files
-            .iter()
-            .filter_map(|file| Some(volume_file(file, names.get(file.file.as_str())?, plan.reader)))
-            .collect();
-        let held = files.iter().map(|file| (file.name, file.mode, file.uid, file.gid, file.value));
-        let sum = found.revision.beside(&volume::sum_of(held))?;
-        let labels = [
-            (volume::SERVICE, service),
-            (volume::REVISION, found.revision.label()),
-            (volume::SUM, sum.as_str()),
-        ];
-        let project = &self.prepared.project.model.name;
-        let new = NewVolume { name, project, labels: &labels, files: &files };
-        volume::create(self.tools, &new).await?;
-        Ok(Some(format!("{service}: {} in the volume {name}", count(files.len(), "secret"))))
-    }
-}
-
-fn volume_file<'a>(file: &'a PlannedFile, name: &'a str, reader: Reader) -> VolumeFile<'a> {
-    let (owner, mode) = file.permissions(reader, 0o400);
-    let (uid, gid) = owner.unwrap_or((0, 0));
-    VolumeFile { name, value: &file.value, mode, uid, gid }
-}
-
-/// Who can read the secrets of which service, where it is one user alone.
-fn readers_of(planned: &Planned) -> Readers {
-    let names = |plan: &ServicePlan| -> Vec<String> {
-        plan.files.iter().filter_map(|file| Some(file.name.as_ref()?.to_string())).collect()
-    };
-    let reader = |(service, plan): (&String, &ServicePlan)| {
-        let secrets = names(plan);
-        let shares = |(other, plan): &(&String, &ServicePlan)| {
-            *other != service
-                && !workers::is_set(other)
-                && names(plan).iter().any(|name| secrets.contains(name))
-        };
-        let others = planned.plans.iter().filter(shares).map(|(other, _)| other.clone()).collect();
-        Some((service.clone(), readers::Reader { user: plan.only_reader()?, secrets, others }))
-    };
-    let services = planned.plans.iter().filter(|(name, _)| !workers::is_set(name));
-    services.filter_map(reader).collect()
 }
 
 /// What each service's program does not get any more, with what gives it back.
-fn gone_from(access: &Access) -> BTreeMap<String, Vec<String>> {
+pub(super) fn gone_from(access: &Access) -> BTreeMap<String, Vec<String>> {
     let remedies = |(service, own): (&String, &ServiceAccess)| {
         (service.clone(), own.gone.iter().map(|gone| gone.remedy(service)).collect())
     };

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use super::github::{self, Asking};
 use super::{Run, connecting, reporting};
@@ -25,7 +25,7 @@ use crate::reserved;
 use crate::resolve::{self, Asked, Resolution, resolve};
 use crate::secret::{SecretName, SecretValue};
 use crate::sensitive::{Sensitive, StandIns};
-use crate::settings::{Environment, Settings};
+use crate::settings::{ComposeSettings, Environment, Settings};
 use crate::sources::{self, Source, Surroundings, docker_secrets, dotenv};
 
 /// What is declared, and where the project is.
@@ -38,7 +38,12 @@ pub(super) struct Declared {
     pub(super) name: Option<String>,
     /// What mistakes of the manifest leave alone.
     pub(super) soundness: Soundness,
+    /// How long a service without a health check must stay up.
+    pub(super) stable_for: Duration,
 }
+
+/// The same where nobody says.
+const STABLE_FOR: Duration = Duration::from_secs(3);
 
 /// Log drivers that keep a container's output on this machine.
 const LOCAL_LOG_DRIVERS: &[&str] = &["json-file", "local", "none"];
@@ -56,7 +61,29 @@ pub(super) fn declared(run: &mut Run) -> Result<Declared> {
         error => run.wrong.extend(error),
     }
     run.console.line(&format!("{} declared", count(manifest.secrets.len(), "secret")));
-    Ok(Declared { files, manifest, profiles, name, soundness })
+    let stable_for = stable_for(&run.settings.compose, manifest.stable_for);
+    let stable_for = run.note(stable_for).unwrap_or(STABLE_FOR);
+    Ok(Declared { files, manifest, profiles, name, soundness, stable_for })
+}
+
+/// How long a service without a health check must stay up: what the input says, else the manifest. Where neither does, as long
+/// as usual, or as there is time.
+///
+/// # Errors
+/// [`Code::Usage`] when that is longer than the run waits: no service could pass.
+fn stable_for(settings: &ComposeSettings, in_manifest: Option<Duration>) -> Result<Duration> {
+    let Some(wanted) = settings.stable_for.or(in_manifest) else {
+        return Ok(STABLE_FOR.min(settings.wait_timeout));
+    };
+    if !settings.wait || wanted <= settings.wait_timeout {
+        return Ok(wanted);
+    }
+    let fact = format!(
+        "stable-for: {} is longer than the run waits for the services ({}, `wait-timeout`)",
+        humantime::format_duration(wanted),
+        humantime::format_duration(settings.wait_timeout)
+    );
+    Err(Error::new(Code::Usage, fact).hint("Use a longer `wait-timeout` or a shorter `stable-for`."))
 }
 
 /// Where the project is, and what Compose is told of it by variables.

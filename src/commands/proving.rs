@@ -36,6 +36,27 @@ impl Proof<'_> {
     /// Proves it for these containers, which must be all that the project has. `replaced` are those of them that the next
     /// deployment replaces anyway.
     pub(super) async fn of(&self, run: &mut Run, containers: &[Container], replaced: bool) -> Result<()> {
+        self.prove(run, containers, replaced, async { true }).await
+    }
+
+    /// The same while services show that they stay up. Whether their processes are to be looked at is told when they have,
+    /// since a program may give up root some time after its start.
+    pub(super) async fn while_waiting(
+        &self,
+        run: &mut Run,
+        containers: &[Container],
+        reads: impl Future<Output = bool>,
+    ) -> Result<()> {
+        self.prove(run, containers, false, reads).await
+    }
+
+    async fn prove(
+        &self,
+        run: &mut Run,
+        containers: &[Container],
+        replaced: bool,
+        reads: impl Future<Output = bool>,
+    ) -> Result<()> {
         run.begin_stage("Proof");
         let name = &self.prepared.project.model.name;
         let beside = engine::beside_services(self.tools, name, containers).await?;
@@ -57,7 +78,7 @@ impl Proof<'_> {
             outdated: &self.planned.outdated,
             in_clear: in_clear::values(&self.prepared.access, &self.planned.plans),
         };
-        let proved = proof::prove(self.tools, &run.console, &subject).await?;
+        let proved = proof::prove(self.tools, &run.console, &subject, reads).await?;
         for line in &proved.lines {
             run.console.line(line);
         }

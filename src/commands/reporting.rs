@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::deploy::by_service;
 use super::planning::Planned;
@@ -13,6 +14,7 @@ use crate::access::{Form, ServiceAccess};
 use crate::console::Console;
 use crate::delivery::report_file::{self, ReportFile};
 use crate::docker::engine::{Container, Health, State};
+use crate::docker::health::{Awaited, Watch};
 use crate::docker::images::Images;
 use crate::error::Result;
 use crate::github::files as github;
@@ -20,7 +22,7 @@ use crate::github::workflow::{Annotation, Level};
 use crate::manifest::{self, Secret};
 use crate::report::{
     self, Message, Report, SecretRow, SecretState, ServiceRow, ServiceState, Shadowed, SourceRow,
-    VariableForm, VariableRow,
+    VariableForm, VariableRow, WaitRow, WaitedFor, Waits,
 };
 use crate::resolve::{self, Resolution};
 use crate::settings::{DeliveryChoice, Platform, Settings};
@@ -225,6 +227,25 @@ pub(super) fn outdated(run: &mut Run, prepared: &Prepared, planned: &Planned) {
         let hint = Some(format!("To have it recreated, start it too: `{}: {}`.", line.0, line.1.join(",")));
         run.warn(format!("service {name} still runs with older secrets: this run does not start it"), hint);
     }
+}
+
+/// What was waited for at the health gate.
+pub(super) fn waits(run: &mut Run, stable_for: Duration, watch: &Watch) {
+    let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    let row = |(service, what, time): (&str, Awaited, Duration)| WaitRow {
+        service: service.to_owned(),
+        waited_for: match what {
+            Awaited::Health => WaitedFor::Health,
+            Awaited::StaysUp => WaitedFor::StaysUp,
+            Awaited::End => WaitedFor::End,
+        },
+        milliseconds: milliseconds(time),
+    };
+    run.report.waits = Some(Waits {
+        stable_for: milliseconds(stable_for),
+        milliseconds: milliseconds(watch.time()),
+        services: watch.waited().map(row).collect(),
+    });
 }
 
 fn started_at(containers: Option<&Vec<&Container>>) -> BTreeSet<String> {

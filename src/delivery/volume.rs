@@ -9,7 +9,7 @@ use super::override_file::TARGET;
 use super::revision::Content;
 use crate::docker::command::Tools;
 use crate::docker::containers::{self, Mount, NeverStarted};
-use crate::docker::engine::{self, Volume};
+use crate::docker::engine::{self, Container, Volume};
 use crate::docker::{empty_image, helpers, volumes};
 use crate::error::{Code, Error, Result};
 use crate::secret::SecretValue;
@@ -24,13 +24,14 @@ pub const REVISION: &str = "claude-secrets.revision";
 pub const SUM: &str = "claude-secrets.sum";
 /// Label of the volume that holds the launcher: the version of its interface.
 pub const LAUNCHER: &str = "claude-secrets.launcher";
-/// Label of the container through which a volume is filled: as long as it is there, the volume is not complete.
+/// Label of the container through which volumes are filled, with their names and a blank between two: as long as it is there,
+/// they are not complete.
 pub const FILLS: &str = "claude-secrets.fills";
 
 /// One file of a volume.
 pub struct VolumeFile<'a> {
     /// Its name below `/run/secrets`.
-    pub name: &'a str,
+    pub name: String,
     /// The bytes.
     pub value: &'a SecretValue,
     /// Its mode, e.g. `0o400`.
@@ -45,22 +46,30 @@ pub struct VolumeFile<'a> {
 pub struct NewVolume<'a> {
     /// Its name.
     pub name: &'a str,
-    /// The Compose project.
-    pub project: &'a str,
     /// Its labels besides the project's.
-    pub labels: &'a [(&'a str, &'a str)],
+    pub labels: Vec<(&'a str, String)>,
     /// The files.
-    pub files: &'a [VolumeFile<'a>],
+    pub files: Vec<VolumeFile<'a>>,
 }
 
-/// Makes and fills a volume. The engine makes it together with the container through which it is filled, so that a run
-/// that is killed leaves that container behind, and with it the sign that the volume is not complete.
-pub async fn create(tools: &Tools, new: &NewVolume<'_>) -> Result<()> {
-    let labels: Vec<_> = [(PROJECT, new.project)].iter().chain(new.labels).copied().collect();
-    fill(tools, new.name, new.project, &labels, archive(new.files)?).await
+/// Makes and fills volumes of a project, all of them through one container and by one archive. The engine makes them together
+/// with that container, so that a run that is killed leaves it behind, and with it the sign that they are not complete.
+pub async fn create(tools: &Tools, project: &str, new: &[NewVolume<'_>]) -> Result<()> {
+    if new.is_empty() {
+        return Ok(());
+    }
+    let places: Vec<String> = (0..new.len()).map(|number| format!("/{number}")).collect();
+    let mounts = new.iter().zip(&places).map(|(volume, at)| {
+        let own = volume.labels.iter().map(|(name, text)| (*name, text.as_str()));
+        let labels = [(PROJECT, project)].into_iter().chain(own).collect();
+        Mount::Volume { name: volume.name, labels, at }
+    });
+    let mounts: Vec<Mount> = mounts.collect();
+    let names: Vec<&str> = new.iter().map(|volume| volume.name).collect();
+    fill_through(tools, project, &names, &mounts, ("/", archive(new)?)).await
 }
 
-/// The same with an archive of what is to be in it, as the engine takes it; `labels` are all that the volume gets.
+/// Makes one volume with what is in an archive, as the engine takes it; `labels` are all that the volume gets.
 pub async fn fill(
     tools: &Tools,
     name: &str,
@@ -68,19 +77,34 @@ pub async fn fill(
     labels: &[(&str, &str)],
     archive: Zeroizing<Vec<u8>>,
 ) -> Result<()> {
-    let failed = |what: &str| format!("cannot {what} the volume {name}");
-    let helper = NeverStarted {
-        labels: &[(PROJECT, project), (FILLS, name)],
-        mount: Some(Mount::Volume { name, labels, at: TARGET }),
-        ..NeverStarted::default()
-    };
+    let mount = Mount::Volume { name, labels: labels.to_vec(), at: TARGET };
+    fill_through(tools, project, &[name], &[mount], (TARGET, archive)).await
+}
+
+async fn fill_through(
+    tools: &Tools,
+    project: &str,
+    names: &[&str],
+    mounts: &[Mount<'_>],
+    (at, archive): (&str, Zeroizing<Vec<u8>>),
+) -> Result<()> {
+    let volumes = if names.len() == 1 { "volume" } else { "volumes" };
+    let failed = |what: &str| format!("cannot {what} the {volumes} {}", names.join(", "));
+    let fills = names.join(" ");
+    let labels = [(PROJECT, project), (FILLS, fills.as_str())];
+    let helper = NeverStarted { labels: &labels, mounts, ..NeverStarted::default() };
     let made = empty_image::create(tools, &helper).await?;
     let id = made.or_fail(Code::DeliveryFailed, &failed("create"))?.id()?;
-    let put = containers::put(tools, &id, TARGET, archive).await?;
+    let put = containers::put(tools, &id, at, archive).await?;
     put.or_fail(Code::DeliveryFailed, &failed("fill"))?;
     let removed = containers::remove(tools, &id).await?;
     removed.or_fail(Code::DeliveryFailed, &failed("finish"))?;
     Ok(())
+}
+
+/// The volumes that a container of ours fills.
+fn filled_by(helper: &Container) -> impl Iterator<Item = &str> {
+    helper.label(FILLS).into_iter().flat_map(|names| names.split(' ').filter(|name| !name.is_empty()))
 }
 
 /// Our volumes of a project that are complete: not those that a killed run left half-filled.
@@ -88,26 +112,23 @@ pub async fn complete(tools: &Tools, project: &str) -> Result<Vec<Volume>> {
     let label = format!("{PROJECT}={project}");
     let (all, helpers) =
         tokio::try_join!(engine::volumes(tools, &label), helpers::of_project(tools, project))?;
-    let filling: BTreeMap<String, String> = helpers
-        .iter()
-        .filter_map(|helper| Some((helper.label(FILLS)?.to_owned(), helper.id.clone())))
-        .collect();
-    Ok(all.into_iter().filter(|volume| !filling.contains_key(&volume.name)).collect())
+    let filling: BTreeSet<&str> = helpers.iter().flat_map(filled_by).collect();
+    Ok(all.into_iter().filter(|volume| !filling.contains(volume.name.as_str())).collect())
 }
 
 /// Removes what a killed run left: containers that fill volumes, and those volumes. Call it under the lock.
 pub async fn remove_incomplete(tools: &Tools, project: &str) -> Result<()> {
     let helpers = helpers::of_project(tools, project).await?;
-    let filling: Vec<_> = helpers.iter().filter_map(|one| Some((one, one.label(FILLS)?))).collect();
+    let filling: Vec<_> = helpers.iter().filter(|helper| helper.label(FILLS).is_some()).collect();
     if filling.is_empty() {
         return Ok(());
     }
     let ours = engine::volumes(tools, &format!("{PROJECT}={project}")).await?;
-    for (helper, volume) in filling {
+    for helper in filling {
         containers::remove(tools, &helper.id).await?;
-        if ours.iter().any(|own| own.name == volume) {
-            volumes::remove(tools, &[volume]).await?;
-        }
+        let half: Vec<&str> =
+            filled_by(helper).filter(|name| ours.iter().any(|own| own.name == *name)).collect();
+        volumes::remove(tools, &half).await?;
     }
     Ok(())
 }
@@ -217,22 +238,27 @@ fn read_archive(bytes: &[u8]) -> Option<Vec<HeldFile>> {
     Some(files)
 }
 
-/// The files as a tar archive that carries owners and modes, as the engine takes it.
-fn archive(files: &[VolumeFile]) -> Result<Zeroizing<Vec<u8>>> {
+/// The files of volumes as a tar archive that carries owners and modes, as the engine takes it: those of each below its number.
+fn archive(volumes: &[NewVolume]) -> Result<Zeroizing<Vec<u8>>> {
+    let files = || {
+        let numbered = volumes.iter().enumerate();
+        numbered.flat_map(|(number, volume)| volume.files.iter().map(move |file| (number, file)))
+    };
     // Room for all at once: a buffer that grows would leave copies of the values behind.
-    let room: usize = files.iter().map(|file| file.value.expose().len() + 2048).sum();
+    let room: usize = files().map(|(_, file)| file.value.expose().len() + 2048).sum();
     let mut buffer = Zeroizing::new(Vec::with_capacity(room + 4096));
     {
         let mut tar = tar::Builder::new(&mut *buffer);
         let fault = |_| Error::new(Code::Internal, "the archive of the secrets could not be made");
-        for file in files {
+        for (number, file) in files() {
             let mut header = tar::Header::new_gnu();
             header.set_size(file.value.expose().len() as u64);
             header.set_mode(file.mode);
             header.set_uid(file.uid.into());
             header.set_gid(file.gid.into());
             header.set_mtime(0);
-            tar.append_data(&mut header, file.name, file.value.expose()).map_err(fault)?;
+            let path = format!("{number}/{}", file.name);
+            tar.append_data(&mut header, path, file.value.expose()).map_err(fault)?;
         }
         tar.finish().map_err(fault)?;
     }
@@ -244,14 +270,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_archive_carries_owner_and_mode_and_every_byte() {
+    fn the_archive_carries_owner_and_mode_and_every_byte_to_each_volume() {
         let value = SecretValue::new(b"a\0b\n".to_vec());
         let long = "x".repeat(180);
-        let files = [
-            VolumeFile { name: "key", value: &value, mode: 0o400, uid: 1000, gid: 2000 },
-            VolumeFile { name: &long, value: &value, mode: 0o440, uid: 0, gid: 0 },
+        let volumes = [
+            NewVolume {
+                name: "a",
+                labels: Vec::new(),
+                files: vec![
+                    VolumeFile { name: "key".into(), value: &value, mode: 0o400, uid: 1000, gid: 2000 },
+                    VolumeFile { name: long.clone(), value: &value, mode: 0o440, uid: 0, gid: 0 },
+                ],
+            },
+            NewVolume {
+                name: "b",
+                labels: Vec::new(),
+                files: vec![VolumeFile { name: "key".into(), value: &value, mode: 0o444, uid: 7, gid: 8 }],
+            },
         ];
-        let bytes = archive(&files).unwrap();
+        let bytes = archive(&volumes).unwrap();
         let mut tar = tar::Archive::new(&bytes[..]);
         let mut seen = Vec::new();
         for entry in tar.entries().unwrap() {
@@ -267,6 +304,8 @@ mod tests {
                 entry.path().unwrap().display().to_string(),
             ));
         }
-        assert_eq!(seen, [(0o400, 1000, 2000, "key".to_owned()), (0o440, 0, 0, long.clone())]);
+        let long = format!("0/{long}");
+        let expected = [(0o400, 1000, 2000, "0/key"), (0o440, 0, 0, &long), (0o444, 7, 8, "1/key")];
+        assert_eq!(seen, expected.map(|(mode, uid, gid, path)| (mode, uid, gid, path.to_owned())));
     }
 }

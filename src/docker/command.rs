@@ -414,20 +414,27 @@ async fn stop(child: &mut Child, interrupt: &Interrupt) -> Error {
 }
 
 fn find_compose(environment: &BTreeMap<OsString, OsString>) -> Vec<OsString> {
-    let home = environment.get(OsStr::new("HOME")).map(|home| Path::new(home).join(".docker/cli-plugins"));
-    let plugins = PLUGIN_DIRECTORIES.iter().map(PathBuf::from).chain(home);
+    let home = environment.get(OsStr::new("HOME"));
     // Run by itself the plugin answers twice as fast as through `docker compose`. A `docker-compose` elsewhere on the
     // PATH may be version 1, so it is no candidate.
-    plugins
-        .map(|directory| directory.join("docker-compose"))
-        .find(|path| path.is_file())
+    plugin("compose", home.map(OsString::as_os_str))
         .map_or_else(|| vec!["docker".into(), "compose".into()], |path| vec![path.into_os_string()])
+}
+
+/// The program of a plugin of Docker's, which runs without `docker` as well.
+pub fn plugin(name: &str, home: Option<&OsStr>) -> Option<PathBuf> {
+    let home = home.map(|home| Path::new(home).join(".docker/cli-plugins"));
+    let directories = PLUGIN_DIRECTORIES.iter().map(PathBuf::from).chain(home);
+    directories.map(|directory| directory.join(format!("docker-{name}"))).find(|path| path.is_file())
 }
 
 fn missing(program: &OsStr) -> Error {
     if program == "docker" {
         Error::new(Code::EngineUnreachable, "the program `docker` was not found")
-            .hint("Install the Docker CLI and put it on the PATH: https://docs.docker.com/engine/install/")
+            .hint(
+                "Name the engine with the input `docker-host`, which needs no program. Or, on the command line, install the \
+                 Docker CLI and put it on the PATH: https://docs.docker.com/engine/install/",
+            )
     } else {
         compose_missing()
     }

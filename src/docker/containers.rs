@@ -18,7 +18,7 @@ pub struct NeverStarted<'a> {
     /// Its labels.
     pub labels: &'a [(&'a str, &'a str)],
     /// What it mounts.
-    pub mount: Option<Mount<'a>>,
+    pub mounts: &'a [Mount<'a>],
 }
 
 /// What such a container mounts.
@@ -28,7 +28,7 @@ pub enum Mount<'a> {
         /// Its name.
         name: &'a str,
         /// Its labels.
-        labels: &'a [(&'a str, &'a str)],
+        labels: Vec<(&'a str, &'a str)>,
         /// Where it is mounted.
         at: &'a str,
     },
@@ -43,7 +43,7 @@ pub enum Mount<'a> {
 
 /// Makes a container of an image that is there. The answer has its id; a failure is no error here.
 pub async fn create(tools: &Tools, image: &str, new: &NeverStarted<'_>) -> Result<Answer> {
-    let mount = new.mount.as_ref().map(|mount| match mount {
+    let mounts = new.mounts.iter().map(|mount| match mount {
         Mount::Volume { name, labels, at } => json!({
             "Type": "volume", "Source": name, "Target": at,
             "VolumeOptions": { "NoCopy": true, "Labels": map(labels) },
@@ -57,7 +57,7 @@ pub async fn create(tools: &Tools, image: &str, new: &NeverStarted<'_>) -> Resul
         // An image without a command needs one all the same.
         "Entrypoint": ["/claude-secrets-never-started"],
         "Labels": map(new.labels),
-        "HostConfig": { "NetworkMode": "none", "Mounts": mount.into_iter().collect::<Vec<_>>() },
+        "HostConfig": { "NetworkMode": "none", "Mounts": mounts.collect::<Vec<_>>() },
     });
     let request = Request::post(&["containers", "create"]).json(&description);
     let request = new.name.into_iter().fold(request, |request, name| request.query("name", name));

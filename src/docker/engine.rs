@@ -15,6 +15,7 @@ use crate::error::{Code, Error, Result};
 const OLDEST_COMPOSE: (u32, u32) = (2, 24);
 
 /// A container as `docker inspect` shows it. It has no `Debug`: its variables may hold anything.
+#[derive(Clone)]
 pub struct Container {
     /// The full id.
     pub id: String,
@@ -160,8 +161,7 @@ pub async fn check_versions(tools: &Tools, noted: Option<&str>) -> Result<()> {
 /// Whether what was noted is of the program of Compose that is here, and that is new enough.
 fn is_known(tools: &Tools, noted: &str) -> bool {
     let Some((version, program)) = noted.split_once(' ') else { return false };
-    numbers(version).is_some_and(|version| version >= OLDEST_COMPOSE)
-        && tools.compose_program().as_deref() == Some(program)
+    unfit(version).is_none() && tools.compose_program().as_deref() == Some(program)
 }
 
 /// Which Docker Compose it is, to note in a record; `None` when this run did not look.
@@ -174,25 +174,36 @@ pub async fn check_engine(tools: &Tools) -> Result<()> {
     api::check(tools).await
 }
 
-/// Checks that Compose answers and is v2.24 or newer, and returns its version.
+/// Checks that Compose answers and is one that can be used, and returns its version.
 pub async fn compose_version(tools: &Tools) -> Result<String> {
     let answer = tools.compose(&["version", "--short"]).output().await?;
     if !answer.success {
         return Err(super::command::compose_missing());
     }
     let version = answer.text().trim().trim_start_matches('v').to_owned();
-    match numbers(&version) {
-        Some(found) if found >= OLDEST_COMPOSE => {
-            if let Some(program) = tools.compose_program() {
-                let _ = tools.link().compose.set(format!("{version} {program}"));
-            }
-            Ok(version)
-        }
-        _ => Err(Error::new(
-            Code::ComposeTooOld,
-            format!("Docker Compose is {version}, v2.24 or newer is needed (`!override` works since then)"),
-        )
-        .hint("Update the Compose plugin: https://docs.docker.com/compose/install/")),
+    if let Some(fact) = unfit(&version) {
+        return Err(Error::new(Code::ComposeTooOld, fact)
+            .hint("Update the Compose plugin: https://docs.docker.com/compose/install/"));
+    }
+    if let Some(program) = tools.compose_program() {
+        let _ = tools.link().compose.set(format!("{version} {program}"));
+    }
+    Ok(version)
+}
+
+/// Why this version of Compose cannot be used; `None` for one that can.
+fn unfit(version: &str) -> Option<String> {
+    let patch = version.split(['.', '-', '+']).nth(2).and_then(|patch| patch.parse::<u32>().ok());
+    match (numbers(version).unwrap_or_default(), patch) {
+        (found, _) if found < OLDEST_COMPOSE => Some(format!(
+            "Docker Compose is {version}, v2.24 or newer is needed (`!override` works since then)"
+        )),
+        // The one prints what is written, without the files of `env_file`, and the other YAML where JSON is asked for.
+        ((2, 24), Some(7..)) | ((2, 25), _) => Some(format!(
+            "Docker Compose is {version}, whose `config` does not print the project as it deploys it; v2.24.6 and v2.26 or \
+             newer do"
+        )),
+        _ => None,
     }
 }
 
@@ -403,9 +414,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_are_compared_as_numbers() {
-        assert!(numbers("v2.40.3") > Some(OLDEST_COMPOSE) && numbers("2.9.0") < Some(OLDEST_COMPOSE));
-        assert!(numbers("5.5.0") > Some(OLDEST_COMPOSE));
-        assert_eq!(numbers("dev"), None);
+    fn a_version_of_compose_is_fit_or_not() {
+        for version in
+            ["2.24.0", "2.24.6", "2.24.6+ds1-0ubuntu2", "2.24.6-desktop.1", "2.26.0", "2.40.3", "5.6.0"]
+        {
+            assert_eq!(unfit(version), None, "{version}");
+        }
+        for version in ["dev", "", "1.29.2", "2.9.0", "2.23.3", "2.24.7", "2.24.7-desktop.1", "2.25.0"] {
+            assert!(unfit(version).is_some(), "{version}");
+        }
     }
 }

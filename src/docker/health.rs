@@ -6,11 +6,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep_until};
 
 use super::command::Tools;
 use super::containers;
-use super::engine::{self, Container};
+use super::engine::{self, Container, State};
+use super::events::Events;
 use super::readers::{Readers, Seen};
 pub use super::watched::restarts;
 use super::watched::{Verdict, Watched, looks_well, verdict};
@@ -18,7 +19,10 @@ use crate::console::Console;
 use crate::error::{Code, Error, Problem, Result};
 use crate::progress;
 
-const POLL: Duration = Duration::from_millis(250);
+/// How often everything is looked at where the engine tells what happens: a connection may break without a sign.
+const SELDOM: Duration = Duration::from_secs(2);
+/// The same where it tells nothing.
+const OFTEN: Duration = Duration::from_millis(250);
 
 /// What the gate is about.
 pub struct Gate<'a> {
@@ -39,6 +43,43 @@ pub struct Gate<'a> {
     pub gone: &'a BTreeMap<String, Vec<String>>,
     /// How long to wait.
     pub timeout: Duration,
+    /// How long a service without a health check must stay up.
+    pub stable_for: Duration,
+    /// What becomes of the containers, listened for since before they were started.
+    pub events: &'a Events,
+}
+
+/// What a service was waited for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Awaited {
+    /// That its health check passes.
+    Health,
+    /// That it stays up.
+    StaysUp,
+    /// That it ends with status 0.
+    End,
+}
+
+/// The gate while services come up.
+pub struct Watch<'a> {
+    gate: Gate<'a>,
+    begun: Instant,
+    /// All of the project's containers.
+    containers: Vec<Container>,
+    watched: BTreeMap<String, Watched>,
+    seen: Seen<'a>,
+    /// Services that were not well at the first look: what was waited for, and how long, for those that are well now.
+    waited: BTreeMap<String, Option<(Awaited, Duration)>>,
+}
+
+/// What one look at all containers shows.
+struct Sight {
+    failed: Vec<(Container, String)>,
+    absent: Vec<String>,
+    /// Something must still happen.
+    is_pending: bool,
+    /// The longest and the shortest time that containers which are up must still stay up.
+    stays: Option<(Duration, Duration)>,
 }
 
 /// Whether containers that were not touched are all well: nothing to wait for.
@@ -46,50 +87,201 @@ pub fn all_well(containers: &[Container], services: &BTreeSet<String>) -> bool {
     containers.iter().filter(|container| services.contains(&container.service)).all(looks_well)
 }
 
-/// Waits until all services are well. Errors have the code [`Code::Unhealthy`] and name each service that failed; what its
-/// container printed last goes to the log.
-pub async fn wait(gate: Gate<'_>) -> Result<()> {
-    let Gate { tools, project, services, before, timeout, .. } = gate;
-    let start = Instant::now();
-    let mut all: BTreeMap<String, Watched> = BTreeMap::new();
-    let mut seen = Seen::new(gate.readers);
-    let shown = progress::begin("waiting for the services");
-    loop {
-        let containers = engine::containers(tools, project).await?;
-        let ours: Vec<&Container> = containers.iter().filter(|c| services.contains(&c.service)).collect();
-        let late = start.elapsed() >= timeout;
-        let mut pending = false;
-        let mut failed: Vec<(&Container, String)> = Vec::new();
-        for container in &ours {
-            let known = || before.iter().find(|other| other.id == container.id);
-            let watched = all.entry(container.id.clone()).or_insert_with(|| Watched::new(container, known()));
-            let verdict = watched.judge(container);
-            if !matches!(verdict, Verdict::Good) {
-                seen.look(tools, container).await?;
+impl<'a> Watch<'a> {
+    /// Takes the first look.
+    ///
+    /// # Errors
+    /// Those of the engine.
+    pub async fn begin(gate: Gate<'a>) -> Result<Self> {
+        let begun = Instant::now();
+        // What happens between the look and the first news would be missed.
+        gate.events.begun().await;
+        let seen = Seen::new(gate.readers);
+        let (containers, watched, waited) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
+        let mut this = Self { gate, begun, containers, watched, seen, waited };
+        this.look_at_all().await?;
+        Ok(this)
+    }
+
+    /// The project's containers, as they were seen last.
+    pub fn containers(&self) -> &[Container] {
+        &self.containers
+    }
+
+    /// What each service was waited for that was not well at once, and how long.
+    pub fn waited(&self) -> impl Iterator<Item = (&str, Awaited, Duration)> {
+        self.waited.iter().filter_map(|(service, waited)| {
+            let (what, time) = (*waited)?;
+            Some((service.as_str(), what, time))
+        })
+    }
+
+    /// How long the gate has been waited at.
+    pub fn time(&self) -> Duration {
+        self.begun.elapsed()
+    }
+
+    /// Waits for everything that must happen: health checks that pass, one-shots that end, containers that come up. What
+    /// may be left is that services stay up.
+    ///
+    /// # Errors
+    /// [`Code::Unhealthy`], with each service that failed; what its container printed last goes to the log.
+    pub async fn settle(&mut self) -> Result<()> {
+        self.until(|sight| !sight.is_pending && sight.absent.is_empty()).await
+    }
+
+    /// Waits until all services are well.
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn stay(&mut self) -> Result<()> {
+        self.until(|sight| !sight.is_pending && sight.absent.is_empty() && sight.stays.is_none()).await
+    }
+
+    async fn until(&mut self, is_enough: impl Fn(&Sight) -> bool) -> Result<()> {
+        let shown = progress::begin("waiting for the services");
+        loop {
+            let sight = self.judge().await?;
+            // What is only not ready yet when another one fails is not to blame.
+            if !sight.failed.is_empty() {
+                return Err(self.failure(&sight).await?);
             }
+            if is_enough(&sight) {
+                return Ok(());
+            }
+            if self.is_late() {
+                return Err(self.failure(&sight).await?);
+            }
+            let waiting = self.ours().filter(|container| !looks_well(container)).map(|c| c.service.as_str());
+            let waiting: BTreeSet<&str> = waiting.chain(sight.absent.iter().map(String::as_str)).collect();
+            if !waiting.is_empty() {
+                shown.tell(&format!("waiting for {}", waiting.into_iter().collect::<Vec<_>>().join(", ")));
+            } else if let Some((longest, _)) = sight.stays {
+                shown.tell(&format!("the services must stay up for {} s more", longest.as_secs() + 1));
+            }
+            self.wait(sight.stays.map(|(_, shortest)| shortest)).await?;
+        }
+    }
+
+    /// Waits until something has happened or is due, and looks at it.
+    async fn wait(&mut self, due: Option<Duration>) -> Result<()> {
+        let Gate { tools, events, timeout, .. } = self.gate;
+        let now = Instant::now();
+        let every = if events.are_told() { SELDOM } else { OFTEN };
+        let next = [Some(now + every), due.map(|due| now + due), self.begun.checked_add(timeout)];
+        let next = next.into_iter().flatten().min().unwrap_or(now);
+        tokio::select! {
+            () = events.news() => self.look_at(&events.take()).await,
+            () = sleep_until(next) => self.look_at_all().await,
+            () = tools.interrupt().wait() => Err(tools.interrupt().error()),
+        }
+    }
+
+    async fn look_at_all(&mut self) -> Result<()> {
+        // What is told from now on is newer than what is seen.
+        self.gate.events.take();
+        self.containers = engine::containers(self.gate.tools, self.gate.project).await?;
+        Ok(())
+    }
+
+    /// Looks at containers of which something was told.
+    async fn look_at(&mut self, changed: &BTreeSet<String>) -> Result<()> {
+        let ids: Vec<String> = changed.iter().cloned().collect();
+        let found = engine::inspect(self.gate.tools, &ids).await?;
+        for now in &found {
+            // One that is new, or no service's own.
+            let Some(known) = self.containers.iter_mut().find(|container| container.id == now.id) else {
+                return self.look_at_all().await;
+            };
+            known.clone_from(now);
+        }
+        if found.len() < ids.len() { self.look_at_all().await } else { Ok(()) }
+    }
+
+    fn ours(&self) -> impl Iterator<Item = &Container> {
+        self.containers.iter().filter(|container| self.gate.services.contains(&container.service))
+    }
+
+    fn is_late(&self) -> bool {
+        self.begun.elapsed() >= self.gate.timeout
+    }
+
+    /// What is to be thought of the containers as they were seen last.
+    async fn judge(&mut self) -> Result<Sight> {
+        let Gate { tools, services, before, timeout, stable_for, events, .. } = self.gate;
+        let (late, ours) = (self.is_late(), self.ours().cloned().collect::<Vec<_>>());
+        let mut sight = Sight { failed: Vec::new(), absent: Vec::new(), is_pending: false, stays: None };
+        let mut well: BTreeMap<&str, bool> = BTreeMap::new();
+        for container in &ours {
+            let start = events.start_of(&container.id);
+            let known = || before.iter().find(|other| other.id == container.id);
+            let new = || Watched::new(container, known(), start, stable_for);
+            let watched = self.watched.entry(container.id.clone()).or_insert_with(new);
+            let verdict = watched.judge(container, start);
+            if verdict != Verdict::Good {
+                self.seen.look(tools, container).await?;
+            }
+            let is_well = matches!(verdict, Verdict::Good | Verdict::Running);
+            *well.entry(&container.service).or_insert(true) &= is_well;
             match verdict {
                 Verdict::Good | Verdict::Running => {}
-                Verdict::Bad(why) => failed.push((container, describe(container, why))),
-                Verdict::Wait if late => failed.push((container, watched.why_late(timeout))),
-                Verdict::Wait => pending = true,
+                Verdict::Bad(why) => sight.failed.push((container.clone(), describe(container, why))),
+                Verdict::Wait | Verdict::Stays(_) if late => {
+                    sight.failed.push((container.clone(), watched.why_late(container, timeout)));
+                }
+                Verdict::Stays(left) => {
+                    let (longest, shortest) = sight.stays.unwrap_or((left, left));
+                    sight.stays = Some((longest.max(left), shortest.min(left)));
+                }
+                Verdict::Wait => sight.is_pending = true,
             }
         }
-        let there: BTreeSet<&str> = ours.iter().map(|c| c.service.as_str()).collect();
-        let absent: Vec<&str> =
-            services.iter().map(String::as_str).filter(|service| !there.contains(service)).collect();
-        if failed.is_empty() && !pending && absent.is_empty() {
-            return Ok(());
+        sight.absent =
+            services.iter().filter(|service| !well.contains_key(service.as_str())).cloned().collect();
+        self.note(&well, &ours);
+        Ok(sight)
+    }
+
+    /// Notes since when services are well that were not.
+    fn note(&mut self, well: &BTreeMap<&str, bool>, ours: &[Container]) {
+        let time = self.begun.elapsed();
+        for (service, is_well) in well {
+            if !is_well {
+                self.waited.insert((*service).to_owned(), None);
+            } else if let Some(waited) = self.waited.get_mut(*service)
+                && waited.is_none()
+            {
+                let mut own = ours.iter().filter(|container| container.service == *service);
+                let what = own.next().map(|container| match container.state() {
+                    State::Exited(_) => Awaited::End,
+                    State::Running(engine::Health::None) => Awaited::StaysUp,
+                    _ => Awaited::Health,
+                });
+                *waited = what.map(|what| (what, time));
+            }
         }
-        let waiting = ours.iter().filter(|container| !looks_well(container)).map(|c| c.service.as_str());
-        let waiting: BTreeSet<&str> = waiting.chain(absent.iter().copied()).collect();
-        if !waiting.is_empty() {
-            shown.tell(&format!("waiting for {}", waiting.into_iter().collect::<Vec<_>>().join(", ")));
+    }
+
+    async fn failure(&self, sight: &Sight) -> Result<Error> {
+        let gate = &self.gate;
+        let mut problems = Vec::new();
+        for (container, why) in &sight.failed {
+            last_lines(gate.tools, gate.console, container, gate.before).await?;
+            let mut problem =
+                Problem::new(format!("service {} ({}) {why}", container.service, container.name));
+            let known = self.seen.remedy(gate.tools, container).await?;
+            let gone = gate.gone.get(&container.service).into_iter().flatten().cloned();
+            let remedies: Vec<String> = known.into_iter().chain(gone).collect();
+            if !remedies.is_empty() {
+                problem = problem.remedy(remedies.join("\n"));
+            }
+            problems.push(problem);
         }
-        // What is only not ready yet when another one fails is not to blame.
-        if !failed.is_empty() || late {
-            return Err(failure(&gate, &seen, &failed, &absent).await?);
-        }
-        sleep(POLL).await;
+        let absent = sight.absent.iter();
+        problems.extend(absent.map(|service| Problem::new(format!("service {service} has no container"))));
+        Ok(Error::new(Code::Unhealthy, "services did not come up").problems(problems).hint(
+            "The last lines of each that this run made are in the log above. `wait-timeout` gives slow ones more time.",
+        ))
     }
 }
 
@@ -115,7 +307,7 @@ pub async fn show_troubled(
 
 fn describe(container: &Container, why: &str) -> String {
     match container.state() {
-        engine::State::Exited(code) => format!("{why} with status {code}"),
+        State::Exited(code) => format!("{why} with status {code}"),
         _ => why.to_owned(),
     }
 }
@@ -144,28 +336,4 @@ async fn last_lines(
     foreign.finish();
     console.end_group();
     shown
-}
-
-async fn failure(
-    gate: &Gate<'_>,
-    seen: &Seen<'_>,
-    failed: &[(&Container, String)],
-    absent: &[&str],
-) -> Result<Error> {
-    let mut problems = Vec::new();
-    for (container, why) in failed {
-        last_lines(gate.tools, gate.console, container, gate.before).await?;
-        let mut problem = Problem::new(format!("service {} ({}) {why}", container.service, container.name));
-        let known = seen.remedy(gate.tools, container).await?;
-        let gone = gate.gone.get(&container.service).into_iter().flatten().cloned();
-        let remedies: Vec<String> = known.into_iter().chain(gone).collect();
-        if !remedies.is_empty() {
-            problem = problem.remedy(remedies.join("\n"));
-        }
-        problems.push(problem);
-    }
-    problems.extend(absent.iter().map(|service| Problem::new(format!("service {service} has no container"))));
-    Ok(Error::new(Code::Unhealthy, "services did not come up")
-        .problems(problems)
-        .hint("The last lines of each that this run made are in the log above. `wait-timeout` gives slow ones more time."))
 }

@@ -18,7 +18,7 @@ pub async fn read(tools: &Tools, image: &str, directory: &Path) -> Result<BTreeM
     let path = directory
         .to_str()
         .ok_or_else(|| Error::new(Code::SourceFailed, format!("{failed}: its name is not UTF-8")))?;
-    let new = NeverStarted { mount: Some(Mount::Directory { path, at: "/read" }), ..NeverStarted::default() };
+    let new = NeverStarted { mounts: &[Mount::Directory { path, at: "/read" }], ..NeverStarted::default() };
     let created = if image == empty_image::NAME {
         empty_image::create(tools, &new).await?
     } else {

@@ -8,6 +8,7 @@ pub mod containers;
 pub mod discovery;
 pub mod empty_image;
 pub mod engine;
+pub mod events;
 pub mod health;
 pub mod helpers;
 pub mod host_directory;

@@ -89,7 +89,11 @@ impl Project {
         if !answer.success {
             return Err(rejected(tools, &answer, &this.files).await);
         }
-        let resolved = answer.json().ok_or_else(no_json)?;
+        let resolved = answer.json();
+        if resolved.as_ref().is_none_or(|resolved| !is_whole(resolved)) {
+            engine::compose_version(tools).await?;
+        }
+        let resolved = resolved.ok_or_else(no_json)?;
         own_names::check(&resolved)?;
         this.unset.clone_from(&answer.unset);
         let active = active_services(&resolved, profiles);
@@ -381,6 +385,13 @@ fn active_services(resolved: &serde_json::Value, profiles: &[String]) -> BTreeSe
         })
         .map(|(name, _)| name.clone())
         .collect()
+}
+
+/// Whether an answer has the keys that Compose prints for each service, set or not, where it prints the project as it deploys
+/// it and not as it is written.
+fn is_whole(resolved: &serde_json::Value) -> bool {
+    let services = resolved.get("services").and_then(|services| services.as_object());
+    services.into_iter().flatten().all(|(_, definition)| definition.get("entrypoint").is_some())
 }
 
 fn no_json() -> Error {

@@ -252,8 +252,11 @@ fn own_file(entry: &Value) -> Option<OwnFile> {
     let source = entry.as_str().or_else(|| entry.get("source").and_then(Value::as_str))?.to_owned();
     let target = entry.get("target").and_then(Value::as_str).map_or_else(|| source.clone(), str::to_owned);
     let id = |key: &str| entry.get(key).and_then(Value::as_str).and_then(|id| id.parse().ok());
-    // Compose prints a mode as octal text.
-    let mode = entry.get("mode").and_then(Value::as_str).and_then(|mode| u32::from_str_radix(mode, 8).ok());
+    // Compose prints a mode as octal text, and before v2.35 or so as a number.
+    let mode = entry.get("mode").and_then(|mode| match mode {
+        Value::String(mode) => u32::from_str_radix(mode, 8).ok(),
+        mode => mode.as_u64().and_then(|mode| u32::try_from(mode).ok()),
+    });
     Some(OwnFile { source, target, uid: id("uid"), gid: id("gid"), mode })
 }
 
@@ -332,7 +335,23 @@ pub(super) fn keys(value: Option<&Value>) -> impl Iterator<Item = String> + '_ {
 
 #[cfg(test)]
 mod tests {
-    use super::plain_target;
+    use serde_json::json;
+
+    use super::{own_file, plain_target};
+
+    #[test]
+    fn a_mode_is_read_as_every_compose_prints_it() {
+        for (printed, mode) in [
+            (json!("0440"), Some(0o440)),
+            (json!(288), Some(0o440)),
+            (json!(null), None),
+            (json!("rw"), None),
+            (json!(-1), None),
+        ] {
+            let own = own_file(&json!({ "source": "s", "mode": printed }));
+            assert_eq!(own.and_then(|own| own.mode), mode, "{printed}");
+        }
+    }
 
     #[test]
     fn a_target_is_the_place_that_the_engine_makes_of_it() {

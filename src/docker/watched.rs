@@ -6,13 +6,11 @@ use tokio::time::Instant;
 
 use super::engine::{Container, Health, State};
 
-/// How long a service without a health check must run to count as staying up.
-const STAYS_UP: Duration = Duration::from_secs(3);
 /// How many restarts are too many.
 const TOO_OFTEN: u64 = 3;
-/// The same for one that was restarted too often: so long the engine itself waits until a start counts as a success.
+/// For how long one that was restarted too often must stay up: so long the engine itself waits until a start counts as a success.
 const STAYS_UP_AT_LAST: Duration = Duration::from_secs(10);
-/// No service must show for longer than this that it stays up.
+/// No service must show for longer than this that it stays up, unless it was asked for.
 const LONGEST: Duration = Duration::from_mins(1);
 pub(super) const AGAIN_AND_AGAIN: &str = "ended and is restarted again and again";
 
@@ -22,13 +20,17 @@ pub(super) enum Verdict {
     Good,
     /// It runs without a health check; good once it has for long enough.
     Running,
+    /// It is up, and is good if it still is after this time.
+    Stays(Duration),
     Wait,
     Bad(&'static str),
 }
 
 /// A container that is looked at again and again.
 pub(super) struct Watched {
-    /// When it was first seen, and when its latest restart was.
+    /// How long one without a health check must stay up.
+    stable_for: Duration,
+    /// When it was first seen, and when its latest start was.
     first: Instant,
     since: Instant,
     /// The restarts at the latest look, at the first, and before this deployment.
@@ -44,14 +46,21 @@ pub(super) struct Watched {
 }
 
 impl Watched {
-    /// A container that is seen for the first time. `before` is the same one before this deployment, if it was there.
-    pub(super) fn new(container: &Container, before: Option<&Container>) -> Self {
+    /// A container that is seen for the first time. `before` is the same one before this deployment, if it was there, and
+    /// `start` when it was started, if that was seen.
+    pub(super) fn new(
+        container: &Container,
+        before: Option<&Container>,
+        start: Option<Instant>,
+        stable_for: Duration,
+    ) -> Self {
         let restarts = container.restart_count();
         // A start by hand sets the count back.
         let counted = before.map(Container::restart_count).filter(|count| *count <= restarts);
         Self {
+            stable_for,
             first: Instant::now(),
-            since: Instant::now(),
+            since: start.unwrap_or_else(Instant::now),
             restarts,
             at_first: restarts,
             before: counted.unwrap_or(0),
@@ -63,10 +72,13 @@ impl Watched {
 
     /// What is to be thought of it now. A service that ended once, because what it needs was not up yet, may come up at
     /// the next try; what counts are all restarts since the deployment began, whatever else was waited for meanwhile.
-    pub(super) fn judge(&mut self, container: &Container) -> Verdict {
+    pub(super) fn judge(&mut self, container: &Container, start: Option<Instant>) -> Verdict {
         let restarts = container.restart_count();
+        let later = start.filter(|at| *at > self.since);
         if restarts > self.restarts {
-            (self.restarts, self.since) = (restarts, Instant::now());
+            (self.restarts, self.since) = (restarts, later.unwrap_or_else(Instant::now));
+        } else if let Some(at) = later {
+            self.since = at;
         }
         let seen_here = restarts.saturating_sub(self.at_first);
         let often = restarts.saturating_sub(self.before) >= TOO_OFTEN;
@@ -77,10 +89,8 @@ impl Watched {
                 Verdict::Bad(AGAIN_AND_AGAIN)
             }
             Verdict::Running if self.settled && !self.in_doubt => Verdict::Good,
-            Verdict::Running | Verdict::Good
-                if is_up(container) && self.since.elapsed() < self.needed(container) =>
-            {
-                Verdict::Wait
+            Verdict::Running | Verdict::Good if is_up(container) && !self.left(container).is_zero() => {
+                Verdict::Stays(self.left(container))
             }
             Verdict::Bad(AGAIN_AND_AGAIN) if !again_and_again => Verdict::Wait,
             other => other,
@@ -88,11 +98,25 @@ impl Watched {
     }
 
     /// Why it is not well, for one that never was up for long enough.
-    pub(super) fn why_late(&self, timeout: Duration) -> String {
+    pub(super) fn why_late(&self, container: &Container, timeout: Duration) -> String {
         if self.in_doubt || self.restarts.saturating_sub(self.before) >= TOO_OFTEN {
             return AGAIN_AND_AGAIN.to_owned();
         }
-        format!("is not ready after {}", humantime::format_duration(timeout))
+        let timeout = humantime::format_duration(timeout);
+        if !matches!(verdict(container), Verdict::Running | Verdict::Good) {
+            return format!("is not ready after {timeout}");
+        }
+        let seconds = |time: Duration| humantime::format_duration(Duration::from_secs(time.as_secs()));
+        format!(
+            "had run for {} when `wait-timeout` ({timeout}) was over, and must stay up for {}",
+            seconds(self.since.elapsed()),
+            seconds(self.needed(container)),
+        )
+    }
+
+    /// For how long it must still stay up.
+    fn left(&self, container: &Container) -> Duration {
+        self.needed(container).saturating_sub(self.since.elapsed())
     }
 
     /// For how long it must run without a restart: nothing with a health check that was never restarted; else longer
@@ -100,16 +124,16 @@ impl Watched {
     fn needed(&self, container: &Container) -> Duration {
         let restarts = self.restarts.saturating_sub(self.before);
         let least = match verdict(container) {
-            _ if self.in_doubt || restarts >= TOO_OFTEN => STAYS_UP_AT_LAST,
+            _ if self.in_doubt || restarts >= TOO_OFTEN => self.stable_for.max(STAYS_UP_AT_LAST),
             Verdict::Good if restarts == 0 => Duration::ZERO,
-            _ => STAYS_UP,
+            _ => self.stable_for,
         };
         let period = match u32::try_from(restarts) {
             Ok(0) | Err(_) => Duration::ZERO,
             Ok(_) if self.known => self.since.duration_since(self.first),
             Ok(count) => lived(container).unwrap_or_default() / count,
         };
-        least.max(period * 2).min(LONGEST)
+        (period * 2).min(LONGEST).max(least)
     }
 }
 
@@ -184,6 +208,13 @@ mod tests {
         container
     }
 
+    const STABLE: Duration = Duration::from_secs(3);
+    const HALF: Duration = Duration::from_millis(500);
+
+    fn watched(container: &Container, before: Option<&Container>) -> Watched {
+        Watched::new(container, before, None, STABLE)
+    }
+
     #[test]
     fn a_one_shot_that_ended_well_is_good_and_a_daemon_that_ended_is_not() {
         for (state, policy, expected) in [
@@ -216,33 +247,81 @@ mod tests {
     async fn restarts_count_from_the_beginning_of_the_deployment() {
         for health in [None, Some("healthy")] {
             // Seven restarts while `up` waited for something else: it must stay up for long, and may not end once more.
-            let mut watched = Watched::new(&running(7, 1, health), None);
-            tokio::time::advance(STAYS_UP * 2).await;
-            assert_eq!(watched.judge(&running(7, 1, health)), Verdict::Wait);
-            assert_eq!(watched.judge(&running(8, 1, health)), Verdict::Bad(AGAIN_AND_AGAIN));
-            let mut watched = Watched::new(&running(7, 1, health), None);
+            let mut seen = watched(&running(7, 1, health), None);
+            tokio::time::advance(STABLE * 2).await;
+            assert!(matches!(seen.judge(&running(7, 1, health), None), Verdict::Stays(_)));
+            assert_eq!(seen.judge(&running(8, 1, health), None), Verdict::Bad(AGAIN_AND_AGAIN));
+            let mut seen = watched(&running(7, 1, health), None);
             tokio::time::advance(STAYS_UP_AT_LAST).await;
-            assert!(matches!(watched.judge(&running(7, 1, health)), Verdict::Good | Verdict::Running));
+            assert!(matches!(seen.judge(&running(7, 1, health), None), Verdict::Good | Verdict::Running));
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_service_that_ends_every_few_seconds_is_not_well_between_two_ends() {
-        let mut watched = Watched::new(&running(1, 0, None), None);
+        let mut seen = watched(&running(1, 0, None), None);
         // One restart in 20 seconds.
         tokio::time::advance(Duration::from_secs(19)).await;
-        assert_eq!(watched.judge(&running(1, 0, None)), Verdict::Wait);
+        assert!(matches!(seen.judge(&running(1, 0, None), None), Verdict::Stays(_)));
         tokio::time::advance(Duration::from_secs(22)).await;
-        assert_eq!(watched.judge(&running(1, 0, None)), Verdict::Running);
+        assert_eq!(seen.judge(&running(1, 0, None), None), Verdict::Running);
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_ran_before_and_was_not_touched_need_not_show_it_again() {
         let old = running(9, 3600, None);
-        let mut watched = Watched::new(&old, Some(&old));
-        assert_eq!(watched.judge(&old), Verdict::Good);
+        let mut seen = watched(&old, Some(&old));
+        assert_eq!(seen.judge(&old, None), Verdict::Good);
         let looping = running(9, 1, None);
-        let mut watched = Watched::new(&looping, Some(&looping));
-        assert_eq!(watched.judge(&looping), Verdict::Wait);
+        let mut seen = watched(&looping, Some(&looping));
+        assert!(matches!(seen.judge(&looping, None), Verdict::Stays(_)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_time_to_stay_up_begins_with_the_start_that_was_told() {
+        let start = Instant::now();
+        tokio::time::advance(Duration::from_secs(2)).await;
+        let one = running(0, 2, None);
+        let mut seen = Watched::new(&one, None, Some(start), STABLE);
+        assert_eq!(seen.judge(&one, Some(start)), Verdict::Stays(Duration::from_secs(1)));
+        // It is started anew, by hand, so that its restarts do not tell.
+        let again = Instant::now();
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(seen.judge(&one, Some(again)), Verdict::Stays(Duration::from_secs(2)));
+        tokio::time::advance(Duration::from_secs(2)).await;
+        assert_eq!(seen.judge(&one, Some(again)), Verdict::Running);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_what_has_no_health_check_or_was_restarted_must_stay_up() {
+        for (stable_for, health, restarts, expected) in [
+            (0, None, 0, Verdict::Running),
+            (90, None, 0, Verdict::Stays(Duration::from_secs(90))),
+            (90, Some("healthy"), 0, Verdict::Good),
+            (90, Some("healthy"), 1, Verdict::Stays(Duration::from_secs(90))),
+            // Twice as long as it ran: 20 seconds.
+            (0, None, 1, Verdict::Stays(Duration::from_secs(40))),
+        ] {
+            let one = running(restarts, 0, health);
+            let mut seen = Watched::new(&one, None, None, Duration::from_secs(stable_for));
+            // How long it ran is told by another clock, to the nanosecond.
+            let verdict = match seen.judge(&one, None) {
+                Verdict::Stays(left) => Verdict::Stays(Duration::from_secs((left + HALF).as_secs())),
+                other => other,
+            };
+            assert_eq!(verdict, expected, "{stable_for} {health:?} {restarts}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_ran_for_too_short_is_told_apart_from_one_that_never_came_up() {
+        let seen = Watched::new(&running(0, 0, None), None, None, Duration::from_secs(20));
+        tokio::time::advance(Duration::from_secs(5)).await;
+        let why = |container: &Container| seen.why_late(container, Duration::from_secs(9));
+        assert_eq!(
+            why(&running(0, 5, None)),
+            "had run for 5s when `wait-timeout` (9s) was over, and must stay up for 20s"
+        );
+        assert_eq!(why(&running(0, 5, Some("starting"))), "is not ready after 9s");
     }
 }

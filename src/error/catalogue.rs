@@ -353,9 +353,15 @@ pub fn of(code: Code) -> Entry {
             "sh",
             "sudo apt-get install docker-compose-plugin",
         ),
-        Code::ComposeTooOld => {
-            entry(&["The Compose plugin is older than v2.24."], "sh", "docker compose version")
-        }
+        Code::ComposeTooOld => entry(
+            &[
+                "The Compose plugin is older than v2.24.",
+                "It is v2.24.7 or v2.25, whose `docker compose config` leaves out what `env_file` brings, or prints YAML where JSON \
+                 is asked for.",
+            ],
+            "sh",
+            "docker compose version",
+        ),
         Code::RegistryLoginFailed => entry(
             &[
                 "The password is a token without permission to read packages, or has expired.",
@@ -390,7 +396,7 @@ pub fn of(code: Code) -> Entry {
         Code::Unhealthy => entry(
             &[
                 "The program has exited or fails its health check; the log shows its last lines.",
-                "It needs longer than `wait-timeout`.",
+                "It needs longer than `wait-timeout`, or was restarted so late that it had not run for `stable-for` by then.",
             ],
             "yaml",
             "- uses: org/claude-secrets-action@v1\n  with:\n    wait-timeout: 5m",

@@ -53,7 +53,9 @@ pub(super) fn examine(given: &Given<'_>) -> Reading {
     } else {
         None
     };
-    Reading { manifest: Manifest { scope, secrets, imports, services, sources }, error, soundness }
+    let stable_for = document.as_ref().and_then(|d| d.stable_for.value.as_ref()).map(|span| span.0);
+    let manifest = Manifest { scope, secrets, imports, services, sources, stable_for };
+    Reading { manifest, error, soundness }
 }
 
 /// The file as far as it can be parsed, the problems found so far, and where its sections are.

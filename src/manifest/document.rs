@@ -35,6 +35,10 @@ pub(super) struct Document {
     /// Which service gets which secrets. Without it, a service gets the secrets that it names in the Compose files.
     #[serde(default)]
     pub(super) services: At<Entries<GrantEntry>>,
+    /// How long a service without a health check must stay up in a deployment, e.g. 10s. The input `stable-for` takes
+    /// precedence. Default: 3s.
+    #[serde(default)]
+    pub(super) stable_for: At<Span>,
     /// The secrets, by their names: letters, digits and underscores.
     #[serde(default)]
     #[schemars(schema_with = "secrets_schema")]

@@ -26,6 +26,7 @@ mod tree;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
+use std::time::Duration;
 
 use crate::error::Error;
 use crate::secret::{SecretName, SecretValue};
@@ -140,6 +141,8 @@ pub struct Manifest {
     pub services: Option<BTreeMap<String, Grant>>,
     /// The configured sources.
     pub sources: BTreeMap<SourceId, SourceConfig>,
+    /// How long a service without a health check must stay up, if set.
+    pub stable_for: Option<Duration>,
 }
 
 /// What could be read of a manifest with or without problems.

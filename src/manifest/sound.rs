@@ -66,7 +66,7 @@ impl Sections {
             keys.iter().rfind(|(key, _)| *key <= mark).map(|(_, name)| name.clone()).unwrap_or_default()
         };
         match (at(&self.all).as_str(), SecretName::parse(&at(&self.secrets))) {
-            ("services", _) => {}
+            ("services" | "stable-for", _) => {}
             ("prefix" | "sources" | "environments" | "import", _) => soundness.askable = false,
             ("secrets", Ok(name)) => soundness.unsound.extend([name]),
             _ => (soundness.names_known, soundness.askable) = (false, false),

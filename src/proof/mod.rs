@@ -62,14 +62,24 @@ pub struct Proved {
 }
 
 /// Searches everything and checks which processes can read their secrets. Errors: [`Code::Leak`] with every place and
-/// secret, then what cannot be read; [`Code::SecretUnreadable`] if that is the only problem.
-pub async fn prove(tools: &Tools, console: &Console, subject: &Subject<'_>) -> Result<Proved> {
+/// secret, then what cannot be read; [`Code::SecretUnreadable`] if that is the only problem. `reads` says when to look at the
+/// processes, and whether.
+pub async fn prove(
+    tools: &Tools,
+    console: &Console,
+    subject: &Subject<'_>,
+    reads: impl Future<Output = bool>,
+) -> Result<Proved> {
     let secrets_in = |text: &str| console.secrets_in(text.as_bytes());
     let search = subject.project.search(&secrets_in);
-    let (answers, readers) = tokio::join!(ask(tools, &search, subject), readers(tools, subject));
-    let (answers, readers) = (answers?, readers?);
-    let mut searched = documents::search(&search, subject, &answers);
-    let files = workspace::search(&subject.project.files.directory, &search);
+    let searched = async {
+        let answers = ask(tools, &search, subject).await?;
+        let searched = documents::search(&search, subject, &answers);
+        Ok((answers, searched, workspace::search(&subject.project.files.directory, &search)))
+    };
+    let readers = async { if reads.await { readers(tools, subject).await } else { Ok(Readers::default()) } };
+    let (searched, readers) = tokio::join!(searched, readers);
+    let ((answers, mut searched, files), readers) = (searched?, readers?);
     let mut warnings = std::mem::take(&mut searched.warnings);
     let (inputs, others): (Vec<_>, Vec<_>) =
         files.found.iter().partition(|(path, _)| subject.reads_from(path));

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use super::model::{ErrorRow, Message, Outcome, Report, SecretRow, SecretState, ServiceRow, SourceRow};
 use super::text::{duration, list, one_line, shortened};
+use super::waits::Waits;
 use crate::count::count;
 use crate::visible::{visible, without_command};
 
@@ -57,6 +58,7 @@ pub fn table(report: &Report, width: usize) -> Vec<String> {
     if let Some(delivery) = &report.delivery {
         lines.push(format!("delivery: {} ({})", one_line(&delivery.kind), one_line(&delivery.reason)));
     }
+    lines.extend(report.waits.as_ref().and_then(Waits::line));
     if !report.stages.is_empty() {
         lines.push(stages(report));
     }

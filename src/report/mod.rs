@@ -13,9 +13,11 @@ pub mod sarif;
 pub mod summary;
 mod text;
 mod tokens;
+mod waits;
 
 pub use model::{
     DeliveryRow, DriftKind, DriftRow, ErrorRow, Message, Outcome, PlaceRow, ProblemRow, Report, SecretRow,
     SecretState, ServiceRow, ServiceState, Shadowed, SourceRow, StageTime, VERSION, VariableForm,
     VariableRow,
 };
+pub use waits::{WaitRow, WaitedFor, Waits};

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::plan::Plan;
 use super::tokens::tokens;
+use super::waits::Waits;
 use crate::error::{Error, Problem};
 use crate::manifest::Place;
 use crate::secret::SecretName;
@@ -58,6 +59,8 @@ pub struct Report {
     /// What a deployment would change (`validate`), or set out to change (`deploy`); `null` where a run did not get that far,
     /// or makes no plan.
     pub plan: Option<Plan>,
+    /// What the run waited for until all services were well; `null` where it did not wait.
+    pub waits: Option<Waits>,
     /// What is not as the last deployment left it (`drift`).
     pub drift: Vec<DriftRow>,
     /// What the user should look at.
@@ -332,6 +335,7 @@ impl Default for Report {
             recreated: Vec::new(),
             created: Vec::new(),
             plan: None,
+            waits: None,
             drift: Vec::new(),
             warnings: Vec::new(),
             notes: Vec::new(),

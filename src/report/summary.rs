@@ -8,6 +8,7 @@ use super::model::{ErrorRow, Message, Outcome, Report, SecretRow, SecretState, S
 use super::picture::picture;
 use super::plan::{self, Tense};
 use super::text::{duration, shortened};
+use super::waits::Waits;
 
 /// GitHub takes 1 MiB a step (`FileCommandManager` in the runner) and drops a longer summary whole.
 const MOST_BYTES: usize = 900 * 1024;
@@ -56,6 +57,9 @@ pub fn markdown(report: &Report) -> String {
             .delivery
             .as_ref()
             .map(|delivery| format!("**Delivery** {}: {}", code(&delivery.kind), text(&delivery.reason))),
+    );
+    sections.extend(
+        report.waits.as_ref().and_then(Waits::line).map(|line| format!("**Health** {}", text(&line))),
     );
     if !report.notes.is_empty() {
         sections.push(bullets(report.notes.iter().map(|note| text(note))));

@@ -66,7 +66,7 @@ pub const INPUTS: &[Input] = &[
         "sources",
         Kind::List,
         "",
-        "Which sources to ask, in which order. Default: all that are configured, in the order docker-secrets, aws, vault, azure, onepassword, dotenv, env.",
+        "Which sources to ask, in which order. Default: all that are configured, in the order docker-secrets, aws, ssm, vault, azure, onepassword, dotenv, env.",
     ),
     input(
         "env-file",
@@ -205,6 +205,12 @@ pub const INPUTS: &[Input] = &[
         Kind::Text,
         "120s",
         "How long to wait for the services. Without `wait`: for those that others depend on.",
+    ),
+    input(
+        "stable-for",
+        Kind::Text,
+        "",
+        "`wait`: how long a service without a health check must stay up, e.g. `10s`; `0s`: it only has to run. At most `wait-timeout`. Default: what the manifest says, else `3s`.",
     ),
     input(
         "docker-host",

@@ -115,6 +115,8 @@ pub struct ComposeSettings {
     pub wait: bool,
     /// `wait-timeout`.
     pub wait_timeout: Duration,
+    /// `stable-for`.
+    pub stable_for: Option<Duration>,
 }
 
 /// The environment of the run: GitHub Actions, a container.
@@ -388,6 +390,7 @@ impl Reading<'_> {
                 force_recreate: self.switch("force-recreate"),
                 wait: self.switch("wait"),
                 wait_timeout: self.duration("wait-timeout"),
+                stable_for: self.text("stable-for").map(|_| self.duration("stable-for")),
             },
             engine: self.engine(),
             project_files: self.choice(

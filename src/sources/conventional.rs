@@ -36,6 +36,7 @@ mod tests {
             let scope = Scope { prefix: prefix.to_owned(), environment: environment.map(str::to_owned) };
             [
                 aws::conventional(&id, &name, &scope),
+                aws::conventional_parameter(&id, &name, &scope),
                 vault::conventional(&id, "secret", &name, &scope),
                 azure::conventional(&id, &name, &scope),
                 onepassword::conventional(&id, None, &name, &scope),
@@ -46,6 +47,7 @@ mod tests {
             all("claude-bot", None),
             [
                 "claude-bot/anthropic-api-key",
+                "/claude-bot/anthropic-api-key",
                 "secret/claude-bot/anthropic-api-key",
                 "claude-bot-anthropic-api-key",
                 "op://claude-bot/anthropic-api-key/credential",
@@ -55,6 +57,7 @@ mod tests {
             all("Team_A/bot/", Some("Production")),
             [
                 "Team_A/bot/Production/anthropic-api-key",
+                "/Team_A/bot/Production/anthropic-api-key",
                 "secret/Team_A/bot/Production/anthropic-api-key",
                 "team-a-bot-production-anthropic-api-key",
                 "op://Team_A-bot-Production/anthropic-api-key/credential",

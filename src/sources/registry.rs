@@ -62,8 +62,16 @@ pub(super) const fn setting(
 }
 
 /// Every kind of source that is built in, highest priority first. The rest of the program asks this list, and names none.
-pub const SOURCES: &[SourceKind] =
-    &[docker_secrets::KIND, aws::KIND, vault::KIND, azure::KIND, onepassword::KIND, dotenv::KIND, env::KIND];
+pub const SOURCES: &[SourceKind] = &[
+    docker_secrets::KIND,
+    aws::KIND,
+    aws::PARAMETERS,
+    vault::KIND,
+    azure::KIND,
+    onepassword::KIND,
+    dotenv::KIND,
+    env::KIND,
+];
 
 impl SourceKind {
     /// The kind of this name.

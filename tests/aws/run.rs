@@ -132,8 +132,13 @@ impl Run {
 
     /// What lies below a prefix.
     pub(crate) async fn list(&self, prefix: &str) -> Listing {
-        let opened = self.open(&["aws:any"]).unwrap_or_else(|error| panic!("{error}"));
-        source(&opened, "aws").list(prefix).await
+        self.list_of("aws", prefix).await
+    }
+
+    /// What lies below a prefix of a source.
+    pub(crate) async fn list_of(&self, id: &str, prefix: &str) -> Listing {
+        let opened = self.open(&[&format!("{id}:any")]).unwrap_or_else(|error| panic!("{error}"));
+        source(&opened, id).list(prefix).await
     }
 
     /// Resolves lines of the `secrets` input as a whole run does.
@@ -144,7 +149,8 @@ impl Run {
         resolve(manifest, &opened, &settings).await
     }
 
-    fn open(&self, references: &[&str]) -> Result<Vec<Box<dyn Source>>, Error> {
+    /// The sources of a run with these references.
+    pub(crate) fn open(&self, references: &[&str]) -> Result<Vec<Box<dyn Source>>, Error> {
         let lines = references.iter().enumerate().map(|(at, text)| format!("K{at} = {text}\n"));
         let (settings, manifest) = self.read(&lines.collect::<String>())?;
         opening::open(&settings, &manifest, self.project.path())

@@ -132,6 +132,32 @@ fn a_compose_that_does_not_understand_us_is_too_old_and_not_the_project_wrong() 
     refuses(&scene, without_plugin(&scene, Some(old)), "Compose is much too old", &wanted);
 }
 
+/// Two versions that print a project in another form than all others (docker/compose 2.24.7 and 2.25.0, cmd/compose/config.go).
+#[test]
+fn a_compose_that_prints_no_whole_project_is_too_old_and_not_the_project_wrong() {
+    if !is_root() {
+        eprintln!("skipped: only root may put the Compose plugin aside for one process");
+        return;
+    }
+    let scene = running();
+    let written = r#"{"name":"x","services":{"web":{"image":"x","environment":["KEY='"$KEY"'"],"env_file":["/x.env"]}}}"#;
+    let versions: [&'static [&'static str]; 2] = [&["2.24.7", "2.26"], &["2.25.0", "2.26"]];
+    for (names, printed) in versions.into_iter().zip([written, "name: x\nservices: {}"]) {
+        let version = names[0];
+        let odd = format!(
+            "case \" $* \" in *' version '*) echo v{version}; exit 0;; *' config '*) echo '{printed}'; exit 0;; esac\n\
+             exec REAL \"$@\""
+        );
+        let wanted = Refusal {
+            status: 6,
+            code: "compose-too-old",
+            names,
+            fix: "https://docs.docker.com/compose/install",
+        };
+        refuses(&scene, without_plugin(&scene, Some(&odd)), version, &wanted);
+    }
+}
+
 #[test]
 fn without_compose_the_error_tells_what_to_install() {
     if !is_root() {

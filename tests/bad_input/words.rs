@@ -250,6 +250,13 @@ const ROWS: &[Row] = &[
         wanted: refusal(2, "usage", &["wait-timeout"], "wait-timeout"),
     },
     Row {
+        what: "a time to stay up that is none",
+        change: NOTHING,
+        words: &["--secrets", "KEY", "--stable-for", "canary-Zq7-value-of-a-secret"],
+        variables: &[],
+        wanted: refusal(2, "usage", &["stable-for"], "stable-for"),
+    },
+    Row {
         what: "a secrets directory outside of the project",
         change: NOTHING,
         words: &["--secrets", "KEY", "--secrets-dir", "../elsewhere"],

@@ -95,6 +95,60 @@ secrets:
 }
 
 #[tokio::test]
+async fn the_printed_policy_for_parameters_lets_a_role_read_these_and_nothing_else() {
+    let (aws, issuer) = (Aws::ministack(), Issuer::start_as_github());
+    for (name, value) in [
+        ("/claude-bot/api-key", "canary-conventional"),
+        ("/team/one", r#"{"field":"canary-one"}"#),
+        ("/team/two", "canary-two"),
+        ("/team/db", r#"{"user":"canary-user"}"#),
+        ("/team/imported/key", "canary-imported"),
+        ("top", "canary-top"),
+        ("/team/one-more", "canary-of-others"),
+        ("/claude-botany/key", "canary-of-others"),
+    ] {
+        aws.put_parameter(name, value);
+    }
+    for (name, words) in [("parameters", &["ssm"][..]), ("narrow-parameters", &["ssm", "--without-batch"])] {
+        let manifest = format!(
+            "
+prefix: claude-bot
+sources:
+  ssm: {{ region: eu-central-1, role-arn: 'arn:aws:iam::{ACCOUNT}:role/{name}' }}
+import: ['ssm:/team/imported/*', 'ssm:/team/db#*']
+secrets:
+  API_KEY:
+  NOWHERE: {{ required: false }}
+  ONE: {{ from: ['ssm:/team/one#field'] }}
+  TWO: {{ from: ['ssm:arn:aws:ssm:eu-central-1:{ACCOUNT}:parameter/team/two'] }}
+  TOP: {{ from: ['ssm:top'] }}
+"
+        );
+        let (status, policy, said) = printed(&manifest, words);
+        assert_eq!(status, 0, "{said}");
+        let policy: Value = serde_json::from_str(&policy).unwrap();
+        let role = aws.role(name, &trust("octo-org/octo-repo"), &policy["Statement"]);
+        assert!(manifest.contains(&role), "{role}");
+        let mut variables = issuer.variables();
+        variables.push(("AWS_ENDPOINT_URL".to_owned(), aws.url()));
+        let resolution = run(&manifest, &variables).await.unwrap();
+        let all = [
+            ("API_KEY", "canary-conventional"),
+            ("KEY", "canary-imported"),
+            ("NOWHERE", "Absent"),
+            ("ONE", "canary-one"),
+            ("TOP", "canary-top"),
+            ("TWO", "canary-two"),
+            ("USER", "canary-user"),
+        ];
+        assert_eq!(told(&resolution), expected(&all), "{name}");
+        for other in ["ssm:/team/one-more", "ssm:/team/nowhere", "ssm:/claude-botany/key"] {
+            assert_eq!(outside(&manifest, other, &variables).await, State::Denied, "{name}: {other}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn the_printed_hcl_lets_a_token_read_what_the_manifest_names_and_nothing_else() {
     let bao = Bao::start();
     bao.put("claude-bot/api-key", &json!({ "value": "canary-conventional" }));

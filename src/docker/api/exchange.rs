@@ -1,6 +1,7 @@
 //! One request and its answer, within the limits that hold for everything whose answer is awaited: silence, length, and the
 //! end of the run.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http_body_util::BodyExt;
@@ -74,6 +75,7 @@ pub(super) async fn exchange(
     take: Take<'_>,
 ) -> Result<Answer, Fault> {
     let moves = Moves::default();
+    let has_begun = AtomicBool::new(false);
     let mut program = None;
     let work = async {
         let (stream, holder) = wire::open(tools, address).await.map_err(Fault::Closed)?;
@@ -81,11 +83,18 @@ pub(super) async fn exchange(
         let (reader, writer) = tokio::io::split(stream);
         let reader = InspectReader::new(reader, moves.noting());
         let writer = InspectWriter::new(writer, moves.noting());
-        talk(tokio::io::join(reader, writer), tools, prefix, request, take).await
+        talk(tokio::io::join(reader, writer), tools, prefix, request, Taking { take, has_begun: &has_begun })
+            .await
+    };
+    let silent = async {
+        moves.end(MOST_SILENCE).await;
+        if has_begun.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
     };
     let done = tokio::select! {
         done = work => done,
-        () = moves.end(MOST_SILENCE) => Err(Fault::Silent),
+        () = silent => Err(Fault::Silent),
         () = tools.interrupt().wait() => Err(Fault::Interrupted),
     };
     match done {
@@ -100,12 +109,18 @@ pub(super) async fn exchange(
     }
 }
 
+/// What takes an answer, and whether one that may be silent has begun.
+struct Taking<'t, 'b> {
+    take: Take<'t>,
+    has_begun: &'b AtomicBool,
+}
+
 async fn talk<S>(
     stream: S,
     tools: &Tools,
     prefix: &str,
     request: Request,
-    take: Take<'_>,
+    taking: Taking<'_, '_>,
 ) -> Result<Answer, Fault>
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
@@ -116,7 +131,15 @@ where
         let response = sender.send_request(message).await?;
         let status = response.status();
         let mut body = response.into_body();
-        let mut take = take.filter(|_| status.is_success());
+        let mut take = match taking.take {
+            Take::Pieces(take) if status.is_success() => Some(take),
+            Take::Events(take) if status.is_success() => {
+                taking.has_begun.store(true, Ordering::Relaxed);
+                take(&[]);
+                Some(take)
+            }
+            _ => None,
+        };
         let mut gathered = Gathered::new(MOST_OUTPUT);
         while let Some(frame) = body.frame().await {
             let Ok(piece) = frame?.into_data() else { continue };

@@ -86,14 +86,6 @@ where
     stream::iter(questions).buffered(AT_ONCE).try_collect().await
 }
 
-/// Does several things at the same time, and each of them to its end, whatever becomes of the others.
-pub async fn each_to_its_end<T, F>(things: impl IntoIterator<Item = F>) -> Vec<Result<T>>
-where
-    F: Future<Output = Result<T>>,
-{
-    stream::iter(things).buffered(AT_ONCE).collect().await
-}
-
 /// The error for an engine that does not answer, by what was seen of it.
 pub fn unreachable(seen: &str) -> Error {
     Error::new(Code::EngineUnreachable, format!("the Docker Engine does not answer: {seen}")).hint(
@@ -116,7 +108,7 @@ async fn prefix(tools: &Tools) -> Result<&str> {
 
 async fn server(tools: &Tools) -> Result<&Server> {
     let ask = async {
-        let answer = send(tools, "", Request::new(Method::GET, &["version"]), None).await?;
+        let answer = send(tools, "", Request::new(Method::GET, &["version"]), Take::Whole).await?;
         let told = answer.json().filter(|_| answer.is_success());
         let api = |told: &Value| numbers(told.get("ApiVersion")?.as_str()?);
         let Some((told, newest)) = told.and_then(|told| api(&told).map(|newest| (told, newest))) else {
@@ -144,8 +136,15 @@ fn address(tools: &Tools) -> Result<&Address> {
     tools.link().address.get().ok_or_else(|| Error::new(Code::Internal, "the engine's address was lost"))
 }
 
-/// What takes the pieces of an answer as they come.
-type Take<'t> = Option<&'t mut (dyn FnMut(&[u8]) + Send)>;
+/// What becomes of the pieces of an answer as they come. Those of a failure are gathered in any case.
+enum Take<'t> {
+    /// They are gathered.
+    Whole,
+    /// They are taken.
+    Pieces(&'t mut (dyn FnMut(&[u8]) + Send)),
+    /// The same for an answer that has no end and may be silent. The first call, when it begins, has no bytes.
+    Events(&'t mut (dyn FnMut(&[u8]) + Send)),
+}
 
 async fn send(tools: &Tools, prefix: &str, request: Request, take: Take<'_>) -> Result<Answer> {
     let address = address(tools)?;

@@ -8,7 +8,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::{Answer, prefix, send};
+use super::{Answer, Take, prefix, send};
 use crate::docker::command::Tools;
 use crate::error::Result;
 
@@ -94,7 +94,7 @@ impl Request {
     /// The engine cannot be reached, is too old, or broke off; the run was stopped.
     pub async fn send(self, tools: &Tools) -> Result<Answer> {
         let prefix = prefix(tools).await?;
-        send(tools, prefix, self, None).await
+        send(tools, prefix, self, Take::Whole).await
     }
 
     /// The same for an answer of any length, whose pieces are taken as they come; of a failure the answer is whole.
@@ -103,7 +103,17 @@ impl Request {
     /// Those of [`Request::send`].
     pub async fn pieces(self, tools: &Tools, take: &mut (dyn FnMut(&[u8]) + Send)) -> Result<Answer> {
         let prefix = prefix(tools).await?;
-        send(tools, prefix, self, Some(take)).await
+        send(tools, prefix, self, Take::Pieces(take)).await
+    }
+
+    /// The same for an answer that goes on as long as it is listened to, however long it is silent: returns when the engine
+    /// ends it. The first call, when the answer begins, has no bytes.
+    ///
+    /// # Errors
+    /// Those of [`Request::send`].
+    pub async fn events(self, tools: &Tools, take: &mut (dyn FnMut(&[u8]) + Send)) -> Result<Answer> {
+        let prefix = prefix(tools).await?;
+        send(tools, prefix, self, Take::Events(take)).await
     }
 
     /// What is asked, for messages.

@@ -201,6 +201,34 @@ async fn pieces_are_taken_as_they_come_and_of_a_failure_none() {
 }
 
 #[tokio::test]
+async fn what_goes_on_without_an_end_may_be_silent_once_it_has_begun() {
+    let engine = Engine::new(|first, stream| {
+        if first.starts_with("GET /version ") {
+            stream.write_all(&json(NEW)).unwrap();
+            return;
+        }
+        stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        stream.write_all(b"2\r\nab\r\n0\r\n\r\n").unwrap();
+    });
+    let tools = engine.tools(Sensitive::default());
+    assert!(version(&tools).await.is_ok());
+    let (told, mut news) = tokio::sync::mpsc::unbounded_channel();
+    let mut take = |piece: &[u8]| drop(told.send(piece.to_vec()));
+    let listen = Request::get(&["events"]).events(&tools, &mut take);
+    let wait = async {
+        assert_eq!(news.recv().await.unwrap(), b"", "it has begun");
+        // Two minutes are over at once, and again: nothing is given up.
+        tokio::time::pause();
+        tokio::time::advance(crate::docker::child_limits::MOST_SILENCE * 2).await;
+        tokio::time::resume();
+        assert_eq!(news.recv().await.unwrap(), b"ab");
+    };
+    let (ended, ()) = tokio::join!(listen, wait);
+    assert!(ended.unwrap().is_success());
+}
+
+#[tokio::test]
 async fn a_program_that_leads_to_no_engine_says_why() {
     use std::os::unix::fs::PermissionsExt;
     let programs = tempfile::tempdir().unwrap();

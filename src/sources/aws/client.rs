@@ -1,7 +1,9 @@
 //! The vendor's SDK with our network policy: its own HTTP client (it would log bodies from another one), with our time
 //! limits, attempts, waits, proxies, CA certificates and user agent.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, ToSocketAddrs};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
@@ -25,6 +27,22 @@ use super::bounded::Bounded;
 use super::setup::Setup;
 use crate::error::{Code, Error, Result};
 use crate::sources::net::{self, Network};
+
+/// The clients of one service, one for each region in use.
+pub(super) struct Clients<C>(Mutex<BTreeMap<String, C>>);
+
+impl<C: Clone> Clients<C> {
+    /// None yet.
+    pub(super) fn new() -> Self {
+        Self(Mutex::default())
+    }
+
+    /// The client for a region; each is created once.
+    pub(super) fn of(&self, region: &str, create: impl FnOnce() -> C) -> C {
+        let mut clients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        clients.entry(region.to_owned()).or_insert_with(create).clone()
+    }
+}
 
 /// The SDK's configuration.
 pub(super) fn loader(setup: &Setup, network: &Network) -> Result<ConfigLoader> {
@@ -79,7 +97,7 @@ fn http_client(setup: &Setup, network: &Network) -> Result<SharedHttpClient> {
     Ok(Bounded::client(client, network.room()))
 }
 
-/// The proxy for Secrets Manager. One for `http://` is only used for an endpoint with `http://`: the metadata service of an
+/// The proxy for the service. One for `http://` is only used for an endpoint with `http://`: the metadata service of an
 /// instance also uses it, and must be reached without a proxy.
 fn proxy(setup: &Setup, network: &Network) -> Result<ProxyConfig> {
     let proxies = network.proxies();

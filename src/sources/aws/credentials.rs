@@ -1,15 +1,11 @@
 //! Logs in once a run: with the configured credentials or those that the SDK's own chain finds, and with the role that is
 //! assumed with them or with the workflow's identity token. Nothing is written to disk.
 
-use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
-
 use aws_config::{Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::credential_feature::AwsCredentialFeature;
-use aws_credential_types::provider::ProvideCredentials;
 use aws_credential_types::provider::error::CredentialsError;
-use aws_sdk_secretsmanager::Client;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sdk_secretsmanager::config::http::HttpResponse;
 use aws_sdk_secretsmanager::config::retry::RetryPartition;
 use aws_sdk_secretsmanager::error::SdkError;
@@ -31,7 +27,7 @@ use crate::sources::subject;
 /// How long a session lasts: the minimum of STS, which is longer than any run of the sources.
 const SESSION_SECONDS: i32 = 900;
 
-/// The login, and a client for each region in use.
+/// The login.
 pub(super) struct Session {
     /// The source's own region.
     pub(super) region: String,
@@ -40,7 +36,6 @@ pub(super) struct Session {
     endpoint: Option<String>,
     partition: RetryPartition,
     deadline: Instant,
-    clients: Mutex<BTreeMap<String, Client>>,
 }
 
 impl Session {
@@ -58,22 +53,25 @@ impl Session {
         timeout_at(network.deadline(), start.session()).await.unwrap_or_else(|_| Err(late()))
     }
 
-    /// The client for a region; each is created once.
-    pub(super) fn client(&self, region: &str) -> Client {
-        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        clients.entry(region.to_owned()).or_insert_with(|| self.new_client(region)).clone()
+    /// The SDK's configuration for a region, with the login.
+    pub(super) fn config(&self, region: &str) -> SdkConfig {
+        let credentials = SharedCredentialsProvider::new(self.credentials.clone());
+        let config = self.config.to_builder().region(Region::new(region.to_owned()));
+        let config = config.credentials_provider(credentials);
+        match &self.endpoint {
+            Some(url) => config.endpoint_url(url).build(),
+            None => config.build(),
+        }
     }
 
-    fn new_client(&self, region: &str) -> Client {
-        let mut config = aws_sdk_secretsmanager::config::Builder::from(&self.config)
-            .region(Region::new(region.to_owned()))
-            .credentials_provider(self.credentials.clone())
-            .retry_partition(self.partition.clone())
-            .retry_classifier(RetryAfter { deadline: self.deadline });
-        if let Some(url) = &self.endpoint {
-            config = config.endpoint_url(url);
-        }
-        Client::from_conf(config.build())
+    /// The retry quota of this source.
+    pub(super) fn partition(&self) -> RetryPartition {
+        self.partition.clone()
+    }
+
+    /// What is retried besides what the SDK retries.
+    pub(super) fn retry_after(&self) -> RetryAfter {
+        RetryAfter { deadline: self.deadline }
     }
 }
 
@@ -110,7 +108,6 @@ impl Start<'_> {
             endpoint: setup.endpoint.as_ref().map(|endpoint| endpoint.text.clone()),
             partition: self.partition,
             deadline: self.network.deadline(),
-            clients: Mutex::default(),
         })
     }
 

@@ -28,7 +28,7 @@ pub(super) async fn below(source: &Aws, session: &Session, prefix: &str) -> List
         ));
     }
     let call = Call::of_store(&source.setup, &session.region, &what);
-    let client = session.client(&session.region);
+    let client = source.client(session, &session.region);
     let filter = Filter::builder().key(FilterNameStringType::Name).values(prefix).build();
     let filter = Some(filter).filter(|_| !prefix.is_empty());
     let (mut names, mut next) = (Vec::new(), None);

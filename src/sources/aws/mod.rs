@@ -1,4 +1,5 @@
-//! The `aws` source: AWS Secrets Manager, through the vendor's own SDK.
+//! The `aws` source: AWS Secrets Manager, through the vendor's own SDK; and, in a folder of its own, Parameter Store with the same
+//! logins.
 
 mod bounded;
 mod client;
@@ -7,19 +8,27 @@ mod fault;
 mod item;
 mod kind;
 mod list;
+mod parameters;
 mod policy;
 mod read;
 mod refusal;
+mod service;
 mod setup;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use async_trait::async_trait;
+use aws_sdk_secretsmanager::Client;
 use tokio::sync::OnceCell;
 
+use self::client::Clients;
 use self::credentials::Session;
 pub(super) use self::kind::KIND;
+pub(super) use self::parameters::KIND as PARAMETERS;
+#[cfg(test)]
+pub(super) use self::parameters::conventional as conventional_parameter;
+use self::service::SECRETS_MANAGER;
 use self::setup::{Said, Setup};
 use super::conventional;
 use super::identity::Identity;
@@ -37,6 +46,7 @@ pub struct Aws {
     identity: Arc<Identity>,
     /// The login: one per run; if it fails, that is the reply for all items.
     session: OnceCell<Result<Session, Refused>>,
+    clients: Clients<Client>,
     /// Whether batches were refused: then this run does not try them again.
     one_by_one: AtomicBool,
 }
@@ -46,7 +56,8 @@ pub struct Aws {
 /// # Errors
 /// `usage` for an invalid setting.
 fn open(options: &Options, opening: &Opening) -> Result<Option<Aws>> {
-    let Some(setup) = Setup::of(options, opening.settings, opening.identity.is_there())? else {
+    let has_identity = opening.identity.is_there();
+    let Some(setup) = Setup::of(options, opening.settings, has_identity, &SECRETS_MANAGER)? else {
         return Ok(None);
     };
     Ok(Some(Aws {
@@ -54,6 +65,7 @@ fn open(options: &Options, opening: &Opening) -> Result<Option<Aws>> {
         network: opening.network.clone(),
         identity: opening.identity.clone(),
         session: OnceCell::new(),
+        clients: Clients::new(),
         one_by_one: AtomicBool::new(false),
     }))
 }
@@ -114,5 +126,14 @@ impl Aws {
     async fn session(&self) -> Result<&Session, &Refused> {
         let start = || Session::start(&self.setup, &self.network, &self.identity);
         self.session.get_or_init(start).await.as_ref()
+    }
+
+    fn client(&self, session: &Session, region: &str) -> Client {
+        self.clients.of(region, || {
+            let config = aws_sdk_secretsmanager::config::Builder::from(&session.config(region))
+                .retry_partition(session.partition())
+                .retry_classifier(session.retry_after());
+            Client::from_conf(config.build())
+        })
     }
 }

@@ -64,7 +64,7 @@ fn start(needs: &Needs<'_>) -> String {
 }
 
 /// A name in which nothing is a pattern or a variable ("IAM policy elements: variables and tags", "Special characters").
-fn literal(name: &str) -> String {
+pub(super) fn literal(name: &str) -> String {
     name.chars().fold(String::with_capacity(name.len()), |mut out, c| {
         match c {
             '*' | '?' | '$' => out.extend(['$', '{', c, '}']),

@@ -110,7 +110,8 @@ impl Reading<'_> {
             return Outcome::default();
         };
         let ids = wanted.iter().map(|(_, one)| one.id.clone()).collect();
-        let call = self.session.client(&region).batch_get_secret_value().set_secret_id_list(Some(ids));
+        let call =
+            self.source.client(self.session, &region).batch_get_secret_value().set_secret_id_list(Some(ids));
         let answer = match within(&self.source.network, call.send()).await {
             Ok(answer) => answer,
             Err(fault) => return self.many_refused(&fault, wanted),
@@ -164,7 +165,7 @@ impl Reading<'_> {
 
     /// `GetSecretValue`.
     async fn one(&self, wanted: &Wanted) -> Reply {
-        let client = self.session.client(&wanted.region);
+        let client = self.source.client(self.session, &wanted.region);
         match self.get(&client, wanted, wanted.version.as_ref()).await {
             Ok(answer) => found(&Value::from(answer), wanted),
             Err(fault) if wanted.version.is_some() && fault.code() == Some("ResourceNotFoundException") => {

@@ -8,8 +8,6 @@ use crate::sources::{Listing, Refusal, Refused, Reply};
 
 /// The service that provides credentials.
 pub(super) const STS: &str = "STS";
-/// The service of this source.
-const STORE: &str = "Secrets Manager";
 
 /// The called service, for messages.
 pub(super) struct Call<'a> {
@@ -77,9 +75,9 @@ pub(super) fn of_list(fault: &Fault, call: &Call) -> Listing {
 }
 
 impl<'a> Call<'a> {
-    /// A call of Secrets Manager.
+    /// A call of the source's own service.
     pub(super) fn of_store(setup: &'a Setup, region: &'a str, what: &'a str) -> Self {
-        Self { setup, region, what, service: STORE, elsewhere: setup.endpoint.is_some() }
+        Self { setup, region, what, service: setup.service.name, elsewhere: setup.endpoint.is_some() }
     }
 
     /// The errors of any call.
@@ -116,7 +114,7 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// The codes that all actions have in common (docs.aws.amazon.com, "Common Errors" of Secrets Manager and of STS).
+    /// The codes that all actions have in common (docs.aws.amazon.com, "Common Errors" of Secrets Manager, Systems Manager and STS).
     fn coded(&self, coded: &Coded) -> Refused {
         let (what, why, login) = (self.what, why(coded), self.who());
         match coded.code.as_str() {
@@ -155,7 +153,7 @@ impl<'a> Call<'a> {
             ),
             code if is_throttled(code) => Refused::failed(
                 format!("{what}: {} is throttling requests {why}", self.server()),
-                "Run this again later. With `secretsmanager:BatchGetSecretValue`, one request reads twenty secrets.",
+                format!("Run this again later. {}", self.setup.service.fewer_requests),
             ),
             "InternalFailure"
             | "InternalServiceError"
@@ -187,7 +185,7 @@ impl<'a> Call<'a> {
     }
 
     /// The principal of the request: the login, or the role that it assumed.
-    fn who(&self) -> String {
+    pub(super) fn who(&self) -> String {
         match &self.setup.role {
             Some(role) if self.service != STS => format!("the role {}", role.arn),
             _ => self.setup.login_said(),

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use aws_credential_types::Credentials;
 
 use super::item::is_region;
+use super::service::Service;
 use crate::count::count;
 use crate::error::{Code, Error, Result, plain_reason};
 use crate::files::{self, LARGEST_SETTINGS};
@@ -35,9 +36,11 @@ const FILES: &[(&str, Option<&str>)] = &[
 /// The settings of one source. It has no `Debug`, because it contains credentials.
 pub(super) struct Setup {
     pub(super) id: SourceId,
+    /// What is asked.
+    pub(super) service: &'static Service,
     /// Whether anything names this source; see [`Options::named`].
     pub(super) named: bool,
-    /// The region of Secrets Manager, and where it was set. `None`: that of the shared profile or the instance.
+    /// The region of the service, and where it was set. `None`: that of the shared profile or the instance.
     pub(super) region: Option<Said>,
     /// An address other than Amazon's.
     pub(super) endpoint: Option<Said>,
@@ -92,8 +95,13 @@ impl Setup {
     ///
     /// # Errors
     /// `usage` for an invalid setting.
-    pub(super) fn of(options: &Options, settings: &Settings, has_identity: bool) -> Result<Option<Self>> {
-        let reading = Reading { options, settings, own: options.variable("") == VENDOR };
+    pub(super) fn of(
+        options: &Options,
+        settings: &Settings,
+        has_identity: bool,
+        service: &'static Service,
+    ) -> Result<Option<Self>> {
+        let reading = Reading { options, settings, service, own: options.variable("") == VENDOR };
         let login = reading.login()?;
         let role = reading.role(&login);
         let logs_in = !matches!(login, Login::Unsaid) || (role.is_some() && has_identity);
@@ -117,6 +125,7 @@ impl Setup {
         }
         Ok(Some(Self {
             id: options.id.clone(),
+            service,
             named: options.named,
             region,
             endpoint,
@@ -137,8 +146,9 @@ impl Setup {
         let region = self.region.as_ref().map_or("REGION", |said| said.text.as_str());
         let ending = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
         let own = self.endpoint.as_ref().and_then(|said| reqwest::Url::parse(&said.text).ok());
-        let mut hosts =
-            vec![own.as_ref().map_or_else(|| format!("secretsmanager.{region}.{ending}:443"), host_of)];
+        let mut hosts = vec![
+            own.as_ref().map_or_else(|| format!("{}.{region}.{ending}:443", self.service.host), host_of),
+        ];
         if own.is_none() && self.role.is_some() {
             hosts.push(format!("sts.{region}.{ending}:443"));
         }
@@ -209,6 +219,7 @@ fn give_role_to_chain(role: &mut Option<Role>, variables: &mut HashMap<String, S
 struct Reading<'a> {
     options: &'a Options,
     settings: &'a Settings,
+    service: &'static Service,
     /// Whether the source uses the vendor's own variables.
     own: bool,
 }
@@ -218,14 +229,11 @@ impl Reading<'_> {
         self.options.environment()
     }
 
-    /// A setting of this source. If a source with its own id does not set it, that of `aws` in an input or a variable: the usual
-    /// reason for a second source is another region or another role of the same account.
+    /// A setting of this source. If it does not set it, that of `aws` in an input or a variable: the usual reason for a second
+    /// source is another service, region or role of the same account.
     fn said(&self, setting: &str, input: Option<&str>, variables: &[&str]) -> Option<Said> {
         if let Some(text) = self.options.text(setting) {
             return Some(Said { text: text.to_owned(), by: self.options.said_by(setting) });
-        }
-        if self.own {
-            return None;
         }
         let by_input = input.and_then(|input| {
             let text = self.settings.store_inputs.get(input)?;
@@ -253,8 +261,9 @@ impl Reading<'_> {
     }
 
     fn endpoint(&self) -> Result<Option<Said>> {
-        let variables = ["AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL"];
-        let Some(endpoint) = self.said("endpoint-url", None, &variables) else { return Ok(None) };
+        let Some(endpoint) = self.said("endpoint-url", None, &self.service.endpoints) else {
+            return Ok(None);
+        };
         let url = reqwest::Url::parse(&endpoint.text).ok().filter(|url| {
             matches!(url.scheme(), "http" | "https")
                 && url.has_host()
@@ -263,9 +272,10 @@ impl Reading<'_> {
                 && url.query().is_none()
         });
         if url.is_none() {
-            return Err(self.unusable(&endpoint, "is not a server address").hint(
-                "Write it with a scheme and nothing after the host, e.g. `https://vpce-….secretsmanager.eu-central-1.vpce.amazonaws.com`, or remove it: the region determines the address of Secrets Manager.",
-            ));
+            let Service { name, host, .. } = self.service;
+            return Err(self.unusable(&endpoint, "is not a server address").hint(format!(
+                "Write it with a scheme and nothing after the host, e.g. `https://vpce-….{host}.eu-central-1.vpce.amazonaws.com`, or remove it: the region determines the address of {name}.",
+            )));
         }
         Ok(Some(endpoint))
     }
@@ -284,8 +294,7 @@ impl Reading<'_> {
             return Ok(());
         }
         let origin = |text: &str| reqwest::Url::parse(text.trim()).ok().map(|url| url.origin());
-        let variables = ["AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL"];
-        let mut named = variables.into_iter().filter_map(|name| self.environment().text(name));
+        let mut named = self.service.endpoints.into_iter().filter_map(|name| self.environment().text(name));
         if named.any(|text| origin(text) == origin(&endpoint.text)) {
             return Ok(());
         }
@@ -294,9 +303,10 @@ impl Reading<'_> {
             Code::Usage,
             format!("{id}: {} is not an Amazon address, but the login in the variables is for Amazon", endpoint.by),
         )
-        .hint(
-            "If this server should get the login, set `AWS_ENDPOINT_URL_SECRETS_MANAGER` to the same address in the step's `env:`. Otherwise, give the source its own id, and so its own keys: `other-aws: { kind: aws, endpoint-url: … }` and `OTHER_AWS_ACCESS_KEY_ID`.",
-        ))
+        .hint(format!(
+            "If this server should get the login, set `{}` to the same address in the step's `env:`. Otherwise, give the source its own id, and so its own keys: `other-aws: {{ kind: aws, endpoint-url: … }}` and `OTHER_AWS_ACCESS_KEY_ID`.",
+            self.service.endpoints[0]
+        )))
     }
 
     fn certificates(&self) -> Result<Option<Vec<u8>>> {

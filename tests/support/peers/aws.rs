@@ -51,7 +51,7 @@ impl Aws {
             .current_dir(directory.path())
             .env("GATEWAY_PORT", address.port().to_string())
             .env("BIND_HOST", "127.0.0.1")
-            .env("SERVICES", "secretsmanager,sts,iam")
+            .env("SERVICES", "secretsmanager,ssm,sts,iam")
             .env("AUTH", "true")
             .env("SFTP_ENABLED", "0")
             .env("IOT_MTLS_ENABLED", "0");
@@ -65,6 +65,13 @@ impl Aws {
         let mut command = Command::new(program("CLAUDE_SECRETS_MOTO"));
         command.args(["-H", "127.0.0.1", "-p", &address.port().to_string()]);
         Self { peer: Peer::start(command, address, directory) }
+    }
+
+    /// The account that everything in it belongs to.
+    pub fn account(&self) -> String {
+        let body = "Action=GetCallerIdentity&Version=2011-06-15";
+        let answer = self.send(REGION, "sts", "application/x-www-form-urlencoded", None, body);
+        element(&answer.body, "Account")
     }
 
     /// Where it listens.
@@ -125,6 +132,21 @@ impl Aws {
         answer["ARN"].as_str().unwrap().to_owned()
     }
 
+    /// Does something with Parameter Store as who may do everything.
+    pub fn parameters(&self, region: &str, action: &str, body: &Value) -> Value {
+        let target = format!("AmazonSSM.{action}");
+        let json = "application/x-amz-json-1.1";
+        let answer = self.send_to(region, "ssm", json, Some(&target), &body.to_string());
+        assert_eq!(answer.status, 200, "{action}: {}", answer.body);
+        serde_json::from_str(&answer.body).unwrap()
+    }
+
+    /// Stores an encrypted parameter, or its next version.
+    pub fn put_parameter(&self, name: &str, value: &str) {
+        let body = json!({ "Name": name, "Value": value, "Type": "SecureString", "Overwrite": true });
+        self.parameters(REGION, "PutParameter", &body);
+    }
+
     /// Makes a user with one policy, and keys for it.
     pub fn user(&self, name: &str, statements: &Value) -> Keys {
         self.iam("CreateUser", &[("UserName", name)]);
@@ -149,7 +171,12 @@ impl Aws {
     }
 
     fn send(&self, region: &str, service: &str, kind: &str, target: Option<&str>, body: &str) -> Answer {
-        let target = target.map(|action| format!("X-Amz-Target: {service}.{action}\r\n")).unwrap_or_default();
+        let target = target.map(|action| format!("{service}.{action}"));
+        self.send_to(region, service, kind, target.as_deref(), body)
+    }
+
+    fn send_to(&self, region: &str, service: &str, kind: &str, target: Option<&str>, body: &str) -> Answer {
+        let target = target.map(|target| format!("X-Amz-Target: {target}\r\n")).unwrap_or_default();
         // The key `test` is ministack's root, whose signature it does not look at.
         let message = format!(
             "POST / HTTP/1.1\r\nHost: {}\r\nContent-Type: {kind}\r\n{target}Content-Length: {}\r\nAuthorization: AWS4-HMAC-SHA256 \
@@ -181,6 +208,11 @@ pub fn allow(actions: &[&str], resource: &str) -> Value {
 /// The ARNs of the secrets whose names start so, in all regions.
 pub fn secrets_below(start: &str) -> String {
     format!("arn:aws:secretsmanager:*:{ACCOUNT}:secret:{start}*")
+}
+
+/// The ARNs of the parameters whose names start so, in all regions.
+pub fn parameters_below(start: &str) -> String {
+    format!("arn:aws:ssm:*:{ACCOUNT}:parameter{start}*")
 }
 
 /// What a role says that trusts the workflows of a repository, in both forms of their subjects.

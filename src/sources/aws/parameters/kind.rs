@@ -1,0 +1,30 @@
+//! What the rest of the program knows about this store.
+
+use super::open;
+use super::policy::policy;
+use crate::sources::registry::{SourceKind, boxed, setting};
+
+/// This kind of source. Its logins are those of `aws`, and it is opened only if something names it: keys in variables alone do
+/// not mean it.
+pub(in crate::sources) const KIND: SourceKind = SourceKind {
+    name: "ssm",
+    versioned: true,
+    local: false,
+    prefixes: &["AWS_"],
+    settings: &[
+        setting("region", None, &["REGION", "DEFAULT_REGION"]),
+        setting("role-arn", None, &["ROLE_ARN"]),
+        setting("role-session-name", None, &["ROLE_SESSION_NAME"]),
+        setting("audience", None, &[]),
+        setting("profile", None, &["PROFILE"]),
+        setting("endpoint-url", None, &["ENDPOINT_URL_SSM", "ENDPOINT_URL"]),
+        setting("ca-certificates", None, &["CA_BUNDLE"]),
+    ],
+    credentials: &["ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN", "CONTAINER_AUTHORIZATION_TOKEN"],
+    about: "AWS Systems Manager Parameter Store.",
+    open: |options, opening| Ok(open(&options, opening)?.map(boxed)),
+    to_configure: |id, prefix| {
+        format!("Set its region: `{prefix}REGION`, or `sources: {{ {id}: {{ region: … }} }}`.")
+    },
+    policy: Some(|needs| Ok(policy(needs))),
+};

@@ -1,0 +1,62 @@
+//! IAM policies for Parameter Store (docs.aws.amazon.com, "Actions, resources, and condition keys for AWS Systems Manager").
+
+use serde_json::{Value, json};
+
+use super::super::item::partition;
+use super::super::policy::literal;
+use super::below;
+use super::name::rooted;
+use crate::sources::policy::{Needs, Policy, distinct};
+
+/// One policy: reading, and what imports need.
+pub(super) fn policy(needs: &Needs<'_>) -> Policy {
+    let read: &[&str] =
+        if needs.batch { &["ssm:GetParameter", "ssm:GetParameters"] } else { &["ssm:GetParameter"] };
+    let mut statements = vec![allow("ReadParameters", &json!(read), &resources(needs))];
+    let listed = needs.imports.iter().filter(|import| import.field.is_none());
+    let paths = listed.filter_map(|import| import.item.strip_suffix('*')).map(|prefix| {
+        let path = prefix.rsplit_once('/').map_or("/", |(path, _)| if path.is_empty() { "/" } else { path });
+        format!("{}{}", start(needs), literal(path))
+    });
+    let paths = distinct(paths.collect());
+    if !paths.is_empty() {
+        statements.push(allow("ListForImports", &json!("ssm:GetParametersByPath"), &paths));
+    }
+    let title = if needs.batch {
+        "IAM policy for the login (--without-batch prints one with one request per parameter). Parameters encrypted with your own \
+         key also need kms:Decrypt on that key"
+    } else {
+        "IAM policy for the login, without batches: one request per parameter. Parameters encrypted with your own key also need \
+         kms:Decrypt on that key"
+    };
+    needs.policy(title, format!("{:#}", json!({ "Version": "2012-10-17", "Statement": statements })))
+}
+
+fn allow(sid: &str, action: &Value, resources: &[String]) -> Value {
+    json!({ "Sid": sid, "Effect": "Allow", "Action": action, "Resource": resources })
+}
+
+fn resources(needs: &Needs<'_>) -> Vec<String> {
+    let named = needs.references.iter().map(|reference| match reference.item.as_str() {
+        arn if arn.starts_with("arn:") => literal(arn),
+        name => format!("{}{}", start(needs), literal(&rooted(name))),
+    });
+    let imported = needs.imports.iter().map(|import| match import.item.strip_suffix('*') {
+        Some(prefix) => format!("{}{}*", start(needs), literal(&rooted(prefix))),
+        None => format!("{}{}", start(needs), literal(&rooted(&import.item))),
+    });
+    // The whole prefix: what does not exist is then absent, not denied.
+    let usual = needs.conventional().next();
+    let usual = usual.map(|_| format!("{}{}*", start(needs), literal(&below(&needs.manifest.scope))));
+    distinct(named.chain(imported).chain(usual).collect())
+}
+
+/// The prefix of every ARN in this account and region; `*` for what is not known.
+fn start(needs: &Needs<'_>) -> String {
+    let region = needs.options.text("region");
+    let role = needs.options.text("role-arn").unwrap_or_default();
+    let account = role.split(':').nth(4).filter(|account| !account.is_empty());
+    let known = |text: Option<&str>| text.map_or_else(|| "*".to_owned(), literal);
+    let partition = partition(region.unwrap_or("*"));
+    format!("arn:{partition}:ssm:{}:{}:parameter", known(region), known(account))
+}
