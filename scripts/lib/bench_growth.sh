@@ -17,7 +17,7 @@ bench_growth() {
     read -ra counts <<<"${BENCH_GROWTH:-1000 10000 20000}"
     mkdir -p "$directory"
     bench_growth_store "$directory" "${counts[@]}"
-    bench_table "Growth" "\`create-files\` for one service. An import takes all fields of one item of AWS Secrets Manager (ministack). Processor time does not depend on what else the machine does." \
+    bench_table "Growth" "\`create-files\` for one service. An import takes all fields of one item of AWS Secrets Manager (ministack). Processor time depends less on what else the machine does." \
         "secrets from" secrets "whole process" "processor time" "peak memory" "processor, a thousand"
     for kind in "${bench_growth_kinds[@]}"; do
         for count in "${counts[@]}"; do
