@@ -91,7 +91,7 @@ impl Console {
 
     /// Takes the values of the secrets: prints their masks, under GitHub Actions only (elsewhere that would be the leak),
     /// then what was said before, and redacts `all` from here on.
-    pub fn arm(&self, masks: &Plan, all: &Plan) {
+    pub fn start_redacting(&self, masks: &Plan, all: &Plan) {
         let mut state = self.state();
         let held = state.held.take();
         if self.tells_masks {
@@ -314,7 +314,7 @@ mod tests {
         let platform = Platform { actions, ..Platform::default() };
         let console = Console::to(Box::new(sink.clone()), &platform, Sensitive::default());
         let plan = Plan::new([("KEY", &b"canary-value"[..])]);
-        console.arm(&plan, &plan);
+        console.start_redacting(&plan, &plan);
         act(&console);
         let bytes = sink.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap()
@@ -336,7 +336,7 @@ mod tests {
         console.line("early canary-value");
         assert!(sink.0.lock().unwrap().is_empty());
         let plan = Plan::new([("KEY", &b"canary-value"[..])]);
-        console.arm(&plan, &plan);
+        console.start_redacting(&plan, &plan);
         let bytes = sink.0.lock().unwrap().clone();
         let text = String::from_utf8(bytes).unwrap();
         let lines: Vec<&str> = text.lines().collect();
@@ -379,7 +379,7 @@ mod tests {
         let plan = Plan::new([("KEY", &b"canary-value"[..])]);
         console.group("Secrets");
         console.line("a line");
-        console.arm(&plan, &plan);
+        console.start_redacting(&plan, &plan);
         let mut child = console.foreign();
         child.stdout(b"of a child canary-value\n");
         assert_eq!(child.finish(), ["of a child ***"]);
@@ -446,7 +446,7 @@ mod tests {
         let console = Console::to(Box::new(sink.clone()), &Platform::default(), Sensitive::default());
         console.warning("early a\u{1b}[31mcanary\u{7}b");
         let plan = Plan::new([("KEY", "a\u{1b}[31mcanary\u{7}b".as_bytes())]);
-        console.arm(&plan, &plan);
+        console.start_redacting(&plan, &plan);
         console.line("late a\u{1b}[31mcanary\u{7}b");
         let bytes = sink.0.lock().unwrap().clone();
         assert_eq!(String::from_utf8(bytes).unwrap(), "warning: early ***\nlate ***\n");
@@ -463,7 +463,7 @@ mod tests {
         };
         says(&console);
         let plan = Plan::new([("KEY", &b"canary-value"[..])]);
-        console.arm(&plan, &plan);
+        console.start_redacting(&plan, &plan);
         let tail = says(&console);
         let bytes = sink.0.lock().unwrap().clone();
         let line = "\u{1b}[32mgreen\\u{1b}]0;title\\u{7} cana\\u{1b}[2Jry\u{fffd}\u{1b}[0m\n::error::x\n";

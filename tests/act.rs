@@ -65,7 +65,7 @@ fn a_missing_secret_fails_the_job_and_touches_nothing_that_runs() {
     assert_eq!(site.standing(), before, "a failed run touched the project");
 }
 
-/// Two pushes: the first deploys, the second finds everything as it shall be.
+/// Two pushes: the first deploys, the second finds everything up to date.
 fn pushes_deploy(site: &Site) {
     let run = site.push(&secrets());
     expect_deployed(site, &run);

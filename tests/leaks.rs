@@ -6,10 +6,10 @@
 #![allow(unreachable_pub, dead_code)] // the support files serve several test programs
 #![allow(clippy::format_collect, clippy::format_push_string)] // the texts of test projects are short
 
+#[path = "support/adversarial_values.rs"]
+mod adversarial_values;
 #[path = "support/forms.rs"]
 mod forms;
-#[path = "support/nasty.rs"]
-mod nasty;
 #[path = "support/scene.rs"]
 mod scene;
 #[path = "support/spy.rs"]

@@ -20,7 +20,7 @@ pub struct Gone {
 pub enum Why {
     /// The service is not granted these secrets.
     NotGranted(Vec<String>),
-    /// The manifest says that a variable shall name a file in its place.
+    /// The manifest says that a variable is to name a file in its place.
     File,
 }
 

@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::github::api::comment::{Comment, Done};
 use crate::github::api::compare::JobEnvironment;
 use crate::github::api::deployment::{Deploying, Recorded, State};
-use crate::github::api::{Api, Trouble};
+use crate::github::api::{Api, RequestError};
 use crate::github::event::Event;
 use crate::github::repository::Repository;
 use crate::report::{self, Message, Outcome};
@@ -119,7 +119,7 @@ fn hasty(run: &Run) -> Settings {
     Settings { timeout: run.settings.timeout.min(most), ..run.settings.clone() }
 }
 
-fn not_done(run: &mut Run, what: &str, trouble: Trouble) {
+fn not_done(run: &mut Run, what: &str, trouble: RequestError) {
     run.remark(Message::new(format!("{what}: {}", trouble.fact)).hint(trouble.remedy));
 }
 

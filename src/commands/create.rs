@@ -6,7 +6,7 @@ use super::deploy::{project_lock, written_files};
 use super::overriding::{self, Parts};
 use super::ready::{Ready, ready};
 use super::{Run, gather, planning, project};
-use crate::delivery::plan::{Available, Basis, Users, lay_out, plan};
+use crate::delivery::plan::{Available, PlanInput, Users, lay_out, plan};
 use crate::docker::engine;
 use crate::docker::images::{self, Images};
 use crate::error::Result;
@@ -20,7 +20,7 @@ pub(super) async fn files(run: &mut Run) -> Result<Outcome> {
     let secrets: Vec<(&Secret, &SecretValue)> = resolution.available().collect();
     let declared_secrets = resolution.declared();
     let images = known_images(run, &prepared, &tools).await;
-    let plans = plan(Basis {
+    let plans = plan(PlanInput {
         tools: &tools,
         project: &prepared.project,
         access: &prepared.access,
@@ -56,7 +56,7 @@ pub(super) async fn files(run: &mut Run) -> Result<Outcome> {
         // What runs keeps its revision as long as its values are the same.
         let name = &prepared.project.model.name;
         let containers = engine::containers(&tools, name).await.unwrap_or_default();
-        let revisions = crate::delivery::standing::revisions(
+        let revisions = crate::delivery::current::revisions(
             prepared.project.model.services.keys(),
             &plans,
             &containers,

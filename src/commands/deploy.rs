@@ -165,7 +165,7 @@ impl Deployment<'_> {
         let Self { prepared, resolution, tools, before: images, .. } = *self;
         let text = planned.override_text.as_deref();
         let mut plan =
-            foreseen::plan(run, foreseen::Basis { prepared, planned, resolution, tools, images, text })
+            foreseen::plan(run, foreseen::Foreseen { prepared, planned, resolution, tools, images, text })
                 .await?;
         // They are there now, so that nothing hangs on them any more.
         plan.services.iter_mut().for_each(|service| service.if_image_changes = false);
@@ -177,7 +177,7 @@ impl Deployment<'_> {
     /// Notes what is left now.
     async fn record(&self, run: &mut Run, planned: &Planned, now: &[Container]) {
         let Self { prepared, resolution, tools, .. } = *self;
-        recording::note(run, recording::Basis { prepared, planned, resolution, tools, now }).await;
+        recording::note(run, recording::Deployed { prepared, planned, resolution, tools, now }).await;
     }
 
     pub(super) fn proof<'p>(&'p self, planned: &'p Planned) -> Proof<'p> {
@@ -189,7 +189,7 @@ impl Deployment<'_> {
         run.begin_stage("Delivery");
         let _files = project_lock(run, self.prepared).await?;
         let name = &self.prepared.project.model.name;
-        let holder = Holder::me(self.host.own_id.as_deref());
+        let holder = Holder::current(self.host.own_id.as_deref());
         let lock = EngineLock::take(self.tools, name, &holder, LOCK_WAIT).await?;
         let result = self.deploy_locked(run, planned).await;
         lock.release(self.tools).await;

@@ -22,7 +22,7 @@ use crate::manifest::{Manifest, Reading};
 use crate::mask::Redactor;
 use crate::sensitive::Sensitive;
 use crate::settings::Settings;
-use crate::sources::{self, Surroundings};
+use crate::sources::{self, ProjectDirs};
 use crate::version;
 
 /// The widest line.
@@ -158,7 +158,7 @@ fn socket(path: &Path) -> String {
 /// The sources that are configured, as whom each is asked, and the hosts that are contacted.
 fn stores(page: &mut Page, settings: &Settings, manifest: &Manifest, directory: &Path) {
     let host_directories = BTreeMap::new();
-    let around = Surroundings {
+    let around = ProjectDirs {
         project: directory,
         secrets_dir: &settings.secrets_dir,
         host_directories: &host_directories,

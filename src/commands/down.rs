@@ -30,7 +30,7 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
 
     run.begin_stage("Down");
     let _lock = lock_directory(run, &directory).await?;
-    let holder = Holder::me(host.own_id.as_deref());
+    let holder = Holder::current(host.own_id.as_deref());
     let lock = EngineLock::take(&tools, &name, &holder, LOCK_WAIT).await?;
     let result = take_down(run, &tools, &name, call, &secrets_dirs, &override_file).await;
     lock.release(&tools).await;

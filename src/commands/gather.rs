@@ -26,7 +26,7 @@ use crate::resolve::{self, Asked, Resolution, resolve};
 use crate::secret::{SecretName, SecretValue};
 use crate::sensitive::{Sensitive, StandIns};
 use crate::settings::{ComposeSettings, Environment, Settings};
-use crate::sources::{self, Source, Surroundings, docker_secrets, dotenv};
+use crate::sources::{self, ProjectDirs, Source, docker_secrets, dotenv};
 
 /// What is declared, and where the project is.
 pub(super) struct Declared {
@@ -235,7 +235,7 @@ pub(super) async fn resolved(
     }
     let values: Vec<_> = resolution.values().map(|(name, value)| (name.as_str(), value.expose())).collect();
     let (masks, all) = run.sensitive.plans(&values);
-    run.console.arm(&masks, &all);
+    run.console.start_redacting(&masks, &all);
     // Credentials are masked for good measure: nothing prints them, and a short one is the store's matter.
     let names: BTreeSet<&str> = declared.manifest.secrets.iter().map(|one| one.name.as_str()).collect();
     let is_ours =
@@ -346,7 +346,7 @@ pub(super) async fn open(
         }
     }
     let around =
-        Surroundings { project, secrets_dir: &settings.secrets_dir, host_directories: &host_directories };
+        ProjectDirs { project, secrets_dir: &settings.secrets_dir, host_directories: &host_directories };
     sources::open(settings, manifest, &around)
 }
 

@@ -10,8 +10,8 @@ use super::gather::Declared;
 use crate::error::{Error, Result};
 use crate::github::api::compare::{Here, JobEnvironment, Passed, Wanted, compare};
 use crate::github::api::names::{self, Level, Names, Part};
-use crate::github::api::trouble::Kind;
-use crate::github::api::{self, Api, Trouble};
+use crate::github::api::request_error::Kind;
+use crate::github::api::{self, Api, RequestError};
 use crate::github::event::{Event, Withheld};
 use crate::github::repository::Repository;
 use crate::manifest::{Manifest, Secret};
@@ -30,7 +30,7 @@ pub(super) struct Asking(JoinHandle<Answered>);
 /// What GitHub has said.
 pub(super) struct Answered {
     environment: JobEnvironment,
-    names: Result<Names, Trouble>,
+    names: Result<Names, RequestError>,
 }
 
 impl Drop for Asking {

@@ -18,7 +18,7 @@ use crate::docker::discovery::ComposeFiles;
 use crate::docker::service::Written;
 use crate::error::{Code, Error, Result};
 use crate::files::{self, LARGEST_VALUES};
-use crate::init::{self, Basis, Proposal};
+use crate::init::{self, Project, Proposal};
 use crate::interrupt::Interrupt;
 use crate::manifest;
 use crate::mask::{Plan, Redactor};
@@ -68,7 +68,7 @@ pub async fn init(
     let env = dotenv::default_file(&files.directory)?;
     let env_files = env_files(&written);
     let is_tracked = tracked::is_tracked(&files.directory.join(dotenv::DEFAULT_FILE)) == Some(true);
-    let basis = Basis { written: &written, env: &env, env_files: &env_files, is_tracked };
+    let basis = Project { written: &written, env: &env, env_files: &env_files, is_tracked };
     let proposal = init::read(&basis)
         .ok_or_else(|| Error::new(Code::Internal, "Docker Compose printed a model that is none"))?;
     let proposed = proposed(settings, &files, &proposal);

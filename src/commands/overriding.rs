@@ -13,7 +13,7 @@ use crate::delivery::choose::Kind;
 use crate::delivery::in_clear::STAND_IN;
 use crate::delivery::launch::{self, Launch};
 use crate::delivery::override_file::{Mount, OverrideFile, ServiceOverride, TARGET, Variables, literal};
-use crate::delivery::plan::{Available, Basis, ServicePlan, Users, lay_out, names_in_volume, plan};
+use crate::delivery::plan::{Available, PlanInput, ServicePlan, Users, lay_out, names_in_volume, plan};
 use crate::delivery::workers;
 use crate::docker::command::Tools;
 use crate::docker::engine;
@@ -83,7 +83,7 @@ pub(super) async fn without_values(
     images: &Images,
 ) -> Result<Made> {
     let empty = SecretValue::new(Vec::new());
-    let plans = plan(Basis {
+    let plans = plan(PlanInput {
         tools,
         project: &prepared.project,
         access: &prepared.access,

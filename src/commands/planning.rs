@@ -1,4 +1,5 @@
-//! What shall be, held against what is: files and owners, revisions, the override file, and the services that differ.
+//! Compares what the deployment needs with what is there: files and owners, revisions, the override file, and the services
+//! that differ.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -13,13 +14,13 @@ use super::project::Prepared;
 use crate::access::{Form, ServiceAccess};
 use crate::delivery::SecretFile;
 use crate::delivery::choose::Kind;
+use crate::delivery::current::{
+    self, CONFIG, DesiredService, ENVIRONMENT, FILES, ServiceRevision, Why, add_followers, difference,
+};
 use crate::delivery::launch;
 use crate::delivery::override_file::OverrideFile;
-use crate::delivery::plan::{Available, Basis, ServicePlan, lay_out, plan};
+use crate::delivery::plan::{Available, PlanInput, ServicePlan, lay_out, plan};
 use crate::delivery::revision::Content;
-use crate::delivery::standing::{
-    self, CONFIG, ENVIRONMENT, FILES, ServiceRevision, Wanted, Why, add_followers, difference,
-};
 use crate::delivery::volume::{self, REVISION};
 use crate::delivery::workers;
 use crate::docker::command::Tools;
@@ -84,9 +85,9 @@ pub(super) async fn plan_delivery(
         .iter()
         .map(|(secret, value)| (secret.name.clone(), Available { value, spec: &secret.file }))
         .collect();
-    let users = standing::known_users(&containers);
+    let users = current::known_users(&containers);
     let (access, own) = (&prepared.access, &prepared.own);
-    let plans = plan(Basis { tools, project, access, available, own, images, kind, users }).await?;
+    let plans = plan(PlanInput { tools, project, access, available, own, images, kind, users }).await?;
     let (mut files, paths) = lay_out(&plans, rustix::process::geteuid().is_root());
     if kind == Kind::File {
         files.extend(launcher_file(prepared)?);
@@ -94,10 +95,10 @@ pub(super) async fn plan_delivery(
     // The engine knows a set of workers by its volume alone.
     let sets = || plans.keys().filter(|name| kind == Kind::Volume && workers::is_set(name));
     let services = || project.model.services.keys().chain(sets());
-    let mut revisions = standing::revisions(services(), &plans, &containers, &[])?;
-    if kind == Kind::Volume && !standing::all_known(kind, &plans, &revisions) {
+    let mut revisions = current::revisions(services(), &plans, &containers, &[])?;
+    if kind == Kind::Volume && !current::all_known(kind, &plans, &revisions) {
         let volumes = volume::complete(tools, name).await?;
-        revisions = standing::revisions(services(), &plans, &containers, &volumes)?;
+        revisions = current::revisions(services(), &plans, &containers, &volumes)?;
     }
     let volumes = volume_names(name, kind, &plans, &revisions);
     let labels = labels(run, prepared, &plans, &paths, &revisions)?;
@@ -105,10 +106,10 @@ pub(super) async fn plan_delivery(
     let mut stale = BTreeMap::new();
     for service in project.model.services.values().filter(|service| started.contains(&service.name)) {
         let none = BTreeMap::new();
-        let wanted = Wanted {
+        let wanted = DesiredService {
             service,
             labels: labels.get(&service.name).unwrap_or(&none),
-            mounts: standing::mounts(
+            mounts: current::mounts(
                 kind,
                 &service.name,
                 plans.get(&service.name),
@@ -129,7 +130,7 @@ pub(super) async fn plan_delivery(
     add_followers(&project.model.services, &started, &mut stale);
     let stale = with_providers(&project.model, &started, stale);
     let others = project.model.services.keys().filter(|name| !started.contains(*name)).cloned();
-    let outdated = standing::outdated(others, &revisions, &containers);
+    let outdated = current::outdated(others, &revisions, &containers);
     let stamp = stamp(run, &labels, &volumes, &keys(prepared, &plans, &paths));
     Ok(Planned {
         plans,
@@ -193,7 +194,7 @@ pub(super) fn labels(
     let label = |(name, found): (&String, &ServiceRevision)| {
         let mut own = BTreeMap::from([(REVISION.to_owned(), found.revision.label().to_owned())]);
         if let Some(user) = plans.get(name).and_then(|plan| plan.user.clone()) {
-            own.insert(standing::USER.to_owned(), user);
+            own.insert(current::USER.to_owned(), user);
         }
         if let Some(environment) = &run.settings.environment {
             own.insert(ENVIRONMENT.to_owned(), environment.clone());

@@ -153,7 +153,7 @@ pub(super) async fn prepare(
     let release = release_of(run, &seen, tools, has_engine.then_some(&server)).await?;
     let mounted = mounted_files::of_services(
         &project.model,
-        &mounted_files::Around {
+        &mounted_files::MountContext {
             tools,
             host,
             directory,

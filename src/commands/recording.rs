@@ -20,7 +20,7 @@ use crate::secret::SecretName;
 
 /// What a record is made of.
 #[derive(Clone, Copy)]
-pub(super) struct Basis<'a> {
+pub(super) struct Deployed<'a> {
     pub(super) prepared: &'a Prepared,
     pub(super) planned: &'a Planned,
     pub(super) resolution: &'a Resolution,
@@ -30,7 +30,7 @@ pub(super) struct Basis<'a> {
 }
 
 /// Notes it, unless the same is noted already. What the engine does not take is told, and fails nothing.
-pub(super) async fn note(run: &mut Run, basis: Basis<'_>) {
+pub(super) async fn note(run: &mut Run, basis: Deployed<'_>) {
     let noted = write(run, basis).await;
     let why = match noted {
         Ok(true) => return,
@@ -42,8 +42,8 @@ pub(super) async fn note(run: &mut Run, basis: Basis<'_>) {
     ));
 }
 
-async fn write(run: &Run, basis: Basis<'_>) -> Result<bool> {
-    let Basis { prepared, tools, now, .. } = basis;
+async fn write(run: &Run, basis: Deployed<'_>) -> Result<bool> {
+    let Deployed { prepared, tools, now, .. } = basis;
     let before = prepared.record.as_ref();
     let mut record = of(basis);
     if before.is_some_and(|before| before.is_like(&record)) {
@@ -59,8 +59,8 @@ async fn write(run: &Run, basis: Basis<'_>) -> Result<bool> {
     record::write(tools, &prepared.project.model.name, &record, &is_secret).await
 }
 
-fn of(basis: Basis) -> Record {
-    let Basis { prepared, planned, resolution, tools, now } = basis;
+fn of(basis: Deployed) -> Record {
+    let Deployed { prepared, planned, resolution, tools, now } = basis;
     let secrets = resolution.secrets.iter().filter_map(|resolved| {
         let origin = origin_of(resolved)?;
         let delivered =

@@ -38,7 +38,7 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
     let plan = {
         let (prepared, planned, resolution) = (&prepared, &planned, &resolution);
         let (tools, images, text) = (&tools, &images, Some(made.text.as_str()));
-        foreseen::plan(run, foreseen::Basis { prepared, planned, resolution, tools, images, text }).await?
+        foreseen::plan(run, foreseen::Foreseen { prepared, planned, resolution, tools, images, text }).await?
     };
     for line in plan::lines(&plan, Tense::Would) {
         run.console.line(&line);

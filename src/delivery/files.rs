@@ -17,7 +17,7 @@ use crate::error::{Code, Error, Problem};
 use crate::files::{self, LARGEST_VALUES};
 use crate::secret::SecretValue;
 
-/// One secret file as it shall be.
+/// One secret file to write.
 pub struct SecretFile {
     /// Relative to the secrets directory: `name` or `service/name`.
     pub path: PathBuf,
@@ -25,7 +25,7 @@ pub struct SecretFile {
     pub value: SecretValue,
     /// Its permission bits, e.g. `0o400`.
     pub mode: u32,
-    /// The user and group id that it shall belong to; `None` leaves it to whoever runs us.
+    /// The user and group id of its owner; `None` leaves it to whoever runs us.
     pub owner: Option<(u32, u32)>,
 }
 

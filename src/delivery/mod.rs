@@ -4,6 +4,7 @@
 
 pub mod build_context;
 pub mod choose;
+pub mod current;
 pub mod in_clear;
 pub mod launch;
 pub mod names;
@@ -13,7 +14,6 @@ pub mod plan;
 pub mod reach;
 pub mod record;
 pub mod revision;
-pub mod standing;
 pub mod volume;
 pub mod workers;
 

@@ -93,7 +93,7 @@ pub struct OverrideFile {
 
 impl Variables {
     /// The variables of a service: without the plaintext of what it gets or must not have, with `NAME_FILE` where a file
-    /// is asked for, with what the launcher is told, with where Compose finds what shall be in clear, and `SECRETS_MODE`.
+    /// is asked for, with what the launcher is told, with where Compose finds what is given in clear, and `SECRETS_MODE`.
     ///
     /// `emptied` are variables that Compose takes from an `env_file`, which cannot be edited from here: an empty variable
     /// wins over what it says, and the launcher takes that away.
@@ -152,8 +152,8 @@ impl OverrideFile {
         bytes.starts_with(MARK.as_bytes())
     }
 
-    /// Whether the bytes are what was generated for this stamp, untouched since. So a run that finds everything as it
-    /// shall be need not generate the file again to know.
+    /// Whether the bytes are what was generated for this stamp, untouched since. A run that finds everything up to
+    /// date need not generate the file again to know.
     pub fn is_current(bytes: &[u8], stamp: &str) -> bool {
         let Some((head, body)) = std::str::from_utf8(bytes).ok().and_then(|text| text.split_once(STAMP))
         else {

@@ -1,4 +1,4 @@
-//! What each service shall get: files with their owners and modes, before anything is written.
+//! What each service gets: files with their owners and modes, before anything is written.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -58,7 +58,7 @@ pub struct OwnSecret {
     pub spec: FileSpec,
 }
 
-/// What one service shall get.
+/// What one service gets.
 pub struct ServicePlan {
     /// The files.
     pub files: Vec<PlannedFile>,
@@ -82,7 +82,7 @@ pub struct Available<'a> {
 }
 
 /// What a plan is made from.
-pub struct Basis<'a> {
+pub struct PlanInput<'a> {
     /// Docker's programs.
     pub tools: &'a Tools,
     /// The project.
@@ -102,8 +102,8 @@ pub struct Basis<'a> {
 }
 
 /// Plans every service that gets something, and what it hands on to workers.
-pub async fn plan(basis: Basis<'_>) -> Result<BTreeMap<String, ServicePlan>> {
-    let Basis { tools, project, access, available, own, images, kind, mut users } = basis;
+pub async fn plan(basis: PlanInput<'_>) -> Result<BTreeMap<String, ServicePlan>> {
+    let PlanInput { tools, project, access, available, own, images, kind, mut users } = basis;
     let mut plans = BTreeMap::new();
     for (name, service_access) in &access.services {
         let Some(service) = project.model.services.get(name) else {

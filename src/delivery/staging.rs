@@ -15,13 +15,13 @@ use super::index::{GITIGNORE, GITIGNORE_CONTENT, Index, is_bookkeeping, replace}
 use super::swap::clear;
 use crate::error::{Code, Error};
 
-/// The secrets directory's place in the file system, and how directories in it shall be.
+/// The secrets directory's place in the file system, and the owner and mode of directories in it.
 pub(super) struct Site<'a> {
     /// The directory that the secrets directory is in.
     pub(super) parent: &'a Directory,
     /// The secrets directory's name there.
     pub(super) name: &'a OsStr,
-    /// The workspace's owner, whom every directory shall belong to.
+    /// The workspace's owner, who owns every directory.
     pub(super) owner: (u32, u32),
     /// The sub-directories that containers mount whole.
     pub(super) mounted: &'a BTreeSet<PathBuf>,
@@ -197,7 +197,7 @@ fn sync(files: &mut Vec<(File, PathBuf)>) -> Result<(), Error> {
 fn foreign_files(live: &Directory, old: &Index, new: &Index) -> Result<Vec<PathBuf>, Error> {
     let mut foreign = Vec::new();
     for path in new.parents_and_top() {
-        // A file of ours where a sub-directory shall be is dealt with when the original is brought up to date.
+        // A file of ours in the place of a sub-directory is dealt with when the original is brought up to date.
         let Ok(Some(at)) = live.sub_directory(&path) else {
             continue;
         };

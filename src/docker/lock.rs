@@ -42,7 +42,7 @@ pub struct Holder {
 
 impl Holder {
     /// This process.
-    pub fn me(container: Option<&str>) -> Self {
+    pub fn current(container: Option<&str>) -> Self {
         let process = format!("{}/{}/{}", boot_id(), std::process::id(), start_time(std::process::id()));
         Self { container: container.unwrap_or_default().to_owned(), process }
     }

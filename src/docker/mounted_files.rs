@@ -26,7 +26,7 @@ pub struct Mounted {
 }
 
 /// Where the project is, for what is looked for there.
-pub struct Around<'a> {
+pub struct MountContext<'a> {
     /// The children's variables: Compose fills configs and secrets from them.
     pub tools: &'a Tools,
     /// How paths of the host are read here.
@@ -41,7 +41,7 @@ pub struct Around<'a> {
 
 /// The content of what each service's definition names. What cannot be read here (it is elsewhere on the host, or no
 /// file) is left out: the definition itself has its path.
-pub fn of_services(model: &Model, around: &Around) -> BTreeMap<String, Vec<Mounted>> {
+pub fn of_services(model: &Model, around: &MountContext) -> BTreeMap<String, Vec<Mounted>> {
     let mut known = BTreeMap::new();
     let services = model.plain().get("services").and_then(Value::as_object);
     services
@@ -55,7 +55,7 @@ pub fn of_services(model: &Model, around: &Around) -> BTreeMap<String, Vec<Mount
 fn of_service(
     project: &Value,
     definition: &Value,
-    around: &Around,
+    around: &MountContext,
     known: &mut BTreeMap<PathBuf, Option<String>>,
 ) -> Vec<Mounted> {
     let list = |key: &str| definition.get(key).and_then(Value::as_array).into_iter().flatten();
@@ -95,7 +95,7 @@ fn of_service(
     all
 }
 
-impl Around<'_> {
+impl MountContext<'_> {
     /// A digest of a file of the host; `None` when it cannot be read here.
     fn file(&self, path: &Path, known: &mut BTreeMap<PathBuf, Option<String>>) -> Option<String> {
         if path.starts_with(self.secrets_dir) {

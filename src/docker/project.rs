@@ -233,7 +233,7 @@ pub fn check_builds(model: &Model, services: &[&str], search: &Search) -> Result
 
 /// Checks the merged model before anything changes: no declared secret may be left in it, neither by its placeholder
 /// (but in words that the launcher completes) nor by its value, and no variable of its name (one of `names`) may have
-/// a value, unless that text `stands` there (a service, its variable, the text) for a value that shall be shown.
+/// a value, unless that text `stands` there (a service, its variable, the text) for a value that may be shown.
 pub fn check_merged(
     merged: &serde_json::Value,
     model: &Model,

@@ -15,7 +15,7 @@ use crate::settings::ComposeSettings;
 pub enum Scope<'a> {
     /// What the `services` input names, with all that they depend on; all when it names none.
     Whole,
-    /// These alone: the others stand as they shall, and a finished one-shot among them must not run again.
+    /// These alone: the others are up to date, and a finished one-shot among them must not run again.
     Only(&'a BTreeSet<String>),
 }
 

@@ -7,7 +7,7 @@ mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use self::read::{Basis, read};
+pub use self::read::{Project, read};
 pub use self::write::{manifest, workflow};
 
 /// A variable that looks like a secret.

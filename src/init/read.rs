@@ -11,7 +11,7 @@ use crate::docker::place::{self, Place};
 use crate::secret::{SecretName, SecretValue};
 
 /// An existing project.
-pub struct Basis<'a> {
+pub struct Project<'a> {
     /// What `docker compose config --no-interpolate` prints of it, as JSON.
     pub written: &'a Value,
     /// What the project's `.env` file has.
@@ -33,7 +33,7 @@ struct Named {
 }
 
 /// What is proposed for a project; `None` when Compose's answer is none of a project.
-pub fn read(basis: &Basis) -> Option<Proposal> {
+pub fn read(basis: &Project) -> Option<Proposal> {
     let services = basis.written.get("services").and_then(Value::as_object);
     let all: BTreeSet<String> = services.into_iter().flat_map(|all| all.keys().cloned()).collect();
     let model = Model::new(basis.written.clone(), &all).ok()?;
@@ -232,7 +232,7 @@ mod tests {
             .iter()
             .map(|(name, value)| ((*name).to_owned(), SecretValue::new(value.as_bytes().to_vec())))
             .collect();
-        read(&Basis { written, env: &env, env_files: &BTreeMap::new(), is_tracked }).unwrap()
+        read(&Project { written, env: &env, env_files: &BTreeMap::new(), is_tracked }).unwrap()
     }
 
     #[test]

@@ -39,7 +39,7 @@ mod stream;
 mod structural;
 
 #[cfg(test)]
-mod nasty;
+mod adversarial_values;
 #[cfg(test)]
 mod shapes;
 

@@ -1,10 +1,10 @@
 //! Asks all sources at once and merges their replies by priority: which source has each secret, which one wins, and what
 //! is wrong.
 
+mod collisions;
 mod composed;
 mod freshness;
 mod import;
-mod meeting;
 mod merge;
 #[cfg(test)]
 mod tests;
@@ -228,8 +228,8 @@ pub async fn resolve(manifest: Manifest, sources: &[Box<dyn Source>], settings: 
         .collect();
     let (answers, asked) = ask(&plans, sources, settings).await;
     let mut all = Resolution { asked, ..Resolution::default() };
-    let meeting = meeting::problems(&manifest, sources, &answers);
-    all.problems.extend(meeting.into_iter().map(|problem| (Code::SecretNamesCollide, problem)));
+    let collisions = collisions::problems(&manifest, sources, &answers);
+    all.problems.extend(collisions.into_iter().map(|problem| (Code::SecretNamesCollide, problem)));
     pass_over_ambient(&mut plans, sources, &answers, &mut all);
     let merge = Merge::new(sources, &answers, settings);
     for (secret, references) in manifest.secrets.into_iter().zip(plans) {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 
 use super::registry::{SourceKind, boxed, setting};
-use super::{About, Found, Item, Options, Refusal, Reply, Source, Surroundings, absolute, read_file};
+use super::{About, Found, Item, Options, ProjectDirs, Refusal, Reply, Source, absolute, read_file};
 use crate::error::{Code, Error, Result, plain_reason};
 use crate::manifest::{Manifest, Reference, Scope, SourceId};
 use crate::secret::{SecretName, SecretValue};
@@ -46,7 +46,7 @@ pub fn unseen_directories(manifest: &Manifest) -> Vec<PathBuf> {
 }
 
 /// Opens it: the directory in the manifest, else `/run/secrets` if it exists. `None` if there is neither.
-fn open(options: &Options, settings: &Settings, around: &Surroundings) -> Result<Option<DockerSecrets>> {
+fn open(options: &Options, settings: &Settings, around: &ProjectDirs) -> Result<Option<DockerSecrets>> {
     let id = &options.id;
     let directory = match options.text("dir") {
         Some(dir) => absolute(around, Path::new(dir)),

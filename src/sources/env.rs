@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use zeroize::Zeroize;
 
 use super::registry::{SourceKind, boxed};
-use super::{About, Found, Item, Reply, Source, Surroundings, absolute, beside, read_file, unreadable};
+use super::{About, Found, Item, ProjectDirs, Reply, Source, absolute, beside, read_file, unreadable};
 use crate::error::{Code, Error, Result};
 use crate::manifest::{Reference, Scope, SourceId};
 use crate::secret::{SecretName, SecretValue};
@@ -37,7 +37,7 @@ pub struct Env {
 }
 
 /// Opens it. `github-secrets` must be a JSON object of strings; nothing of it is ever echoed.
-fn open(id: &SourceId, settings: &Settings, around: &Surroundings) -> Result<Env> {
+fn open(id: &SourceId, settings: &Settings, around: &ProjectDirs) -> Result<Env> {
     let github = settings.github_secrets.as_ref().map(parse_github_secrets).transpose()?.unwrap_or_default();
     Ok(Env {
         id: id.clone(),

@@ -14,8 +14,8 @@ pub mod onepassword;
 mod opening;
 mod options;
 mod policy;
-mod refused;
 mod registry;
+mod source_error;
 mod subject;
 pub mod vault;
 
@@ -26,12 +26,12 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 
 pub use self::calls::counted;
-use self::opening::Opening;
+use self::opening::SourceContext;
 pub use self::opening::{check_names, credential_variables, open, without_credentials};
 pub use self::options::Options;
 pub use self::policy::{Policy, policies};
-use self::refused::Refused;
 pub use self::registry::{Known, SOURCES, Setting, SourceKind, known};
+use self::source_error::SourceError;
 use crate::error::plain_reason;
 use crate::files::{self, LARGEST_SETTINGS, LARGEST_VALUES};
 use crate::manifest::{Reference, Scope, SourceId};
@@ -215,7 +215,7 @@ pub trait Source: Send + Sync {
 }
 
 /// The project's directory and our own files in it, for sources that read files.
-pub struct Surroundings<'a> {
+pub struct ProjectDirs<'a> {
     /// The project directory.
     pub project: &'a Path,
     /// Our own `secrets-dir`: never read as a source (design rule 7).
@@ -255,7 +255,7 @@ impl Remark {
     }
 }
 
-impl Surroundings<'_> {
+impl ProjectDirs<'_> {
     /// Whether a path is or is in our own output.
     fn is_own_output(&self, path: &Path) -> bool {
         let own = self.project.join(self.secrets_dir);
@@ -314,6 +314,6 @@ fn host_of(url: &reqwest::Url) -> String {
 }
 
 /// The directory that holds the project's secrets, absolute.
-fn absolute(around: &Surroundings, path: &Path) -> PathBuf {
+fn absolute(around: &ProjectDirs, path: &Path) -> PathBuf {
     around.project.join(path)
 }

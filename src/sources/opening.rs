@@ -8,16 +8,16 @@ use super::identity::Identity;
 use super::net::Network;
 use super::options::{Options, variable_prefix, variable_prefixes};
 use super::registry::{SOURCES, SourceKind};
-use super::{Remark, Source, Surroundings};
+use super::{ProjectDirs, Remark, Source};
 use crate::error::{Code, Error, Result};
 use crate::manifest::{Manifest, SourceConfig, SourceId};
 use crate::nearest::meant;
 use crate::settings::Settings;
 
 /// The input for opening every source.
-pub(super) struct Opening<'a> {
+pub(super) struct SourceContext<'a> {
     pub(super) settings: &'a Settings,
-    pub(super) around: &'a Surroundings<'a>,
+    pub(super) around: &'a ProjectDirs<'a>,
     /// The network policy and the deadline of this run.
     pub(super) network: Arc<Network>,
     /// The workflow's identity.
@@ -29,11 +29,11 @@ pub(super) struct Opening<'a> {
 /// # Errors
 /// `source-unknown` if `sources` or the manifest names one that is unknown or not configured; problems with the settings
 /// of a configured one.
-pub fn open(settings: &Settings, manifest: &Manifest, around: &Surroundings) -> Result<Vec<Box<dyn Source>>> {
+pub fn open(settings: &Settings, manifest: &Manifest, around: &ProjectDirs) -> Result<Vec<Box<dyn Source>>> {
     let wanted = wanted(settings)?;
     let network = Arc::new(Network::new(settings)?);
     let identity = Arc::new(Identity::new(&settings.variables, network.clone()));
-    let opening = Opening { settings, around, network, identity };
+    let opening = SourceContext { settings, around, network, identity };
     let mut configured: BTreeMap<SourceId, Box<dyn Source>> = BTreeMap::new();
     let mut order: Vec<SourceId> = Vec::new();
     for (kind, id) in candidates(&manifest.sources)? {

@@ -58,7 +58,7 @@ impl Options {
 
     /// Whether it has any settings, at least in variables: a credential, or a setting of its own (CA certificates are often
     /// shared by many programs of a machine).
-    pub fn is_spoken_of(&self, kind: &SourceKind) -> bool {
+    pub fn is_configured(&self, kind: &SourceKind) -> bool {
         let mut settings = self.values.keys();
         settings.any(|name| *name != "ca-certificates")
             || kind.credentials.iter().any(|end| self.credential(end).is_some())

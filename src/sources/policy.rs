@@ -51,7 +51,7 @@ pub fn policies(
     }
     // If nothing names a store, those that are configured by variables count.
     let is_any_named = stores.iter().any(|(_, options)| options.named);
-    stores.retain(|(kind, options)| if is_any_named { options.named } else { options.is_spoken_of(kind) });
+    stores.retain(|(kind, options)| if is_any_named { options.named } else { options.is_configured(kind) });
     let made = stores
         .iter()
         .filter_map(|(kind, options)| of(kind, &Needs::new(options, manifest, batch)).transpose());

@@ -1,7 +1,7 @@
 //! Every kind of source as data: what opens it, flags, schema, documentation, policies and tests come from this table. Each
 //! store has its line in its own folder.
 
-use super::opening::Opening;
+use super::opening::SourceContext;
 use super::options::Options;
 use super::policy::{Needs, Policy};
 use super::{Source, aws, azure, docker_secrets, dotenv, env, onepassword, vault};
@@ -35,7 +35,7 @@ pub struct SourceKind {
 }
 
 /// Opens a source with its settings and credentials.
-type Open = fn(Options, &Opening<'_>) -> Result<Option<Box<dyn Source>>>;
+type Open = fn(Options, &SourceContext<'_>) -> Result<Option<Box<dyn Source>>>;
 
 /// A source as one of many.
 pub(super) fn boxed<S: Source + 'static>(source: S) -> Box<dyn Source> {

@@ -38,7 +38,7 @@ pub(crate) fn without_expressions(text: &str) -> String {
 }
 
 impl Part {
-    /// The file's text with this part as it shall be.
+    /// The file's text with this part as it is to be.
     pub(crate) fn put_into(&self, file: &str) -> String {
         let comment = |word: &str| match self.file.rsplit('.').next() {
             Some("yml") => format!("  # {word} {}\n", self.name),

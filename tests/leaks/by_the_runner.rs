@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::adversarial_values::From;
 use crate::forms::{Masker, heard};
-use crate::nasty::From;
 use crate::project::{Given, SERVICES, contents, nothing_shows_of_services, reads_back};
 use crate::support::engine::Engine;
 use crate::support::project::Workspace;

@@ -6,8 +6,8 @@ use std::process::{Command, Stdio};
 
 use claude_secrets::mask::{Plan, Redactor};
 
+use crate::adversarial_values;
 use crate::forms::forms;
-use crate::nasty;
 
 /// Every planted value has this word in it, but for those that are random from end to end.
 const RULE: &str =
@@ -46,7 +46,7 @@ fn finds(log: &[u8]) -> bool {
 
 #[test]
 fn gitleaks_finds_nothing_in_what_the_redactor_lets_pass() {
-    let secrets = nasty::values();
+    let secrets = adversarial_values::values();
     let redactor = Redactor::new(&Plan::new(secrets.iter().map(|s| (s.name.as_str(), s.value.as_slice()))));
     let mut log = Vec::new();
     for secret in &secrets {

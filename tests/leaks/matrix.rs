@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use claude_secrets::mask::{Plan, Redactor};
 
+use crate::adversarial_values;
 use crate::forms::{Scanner, forms};
-use crate::nasty;
 
 /// What the threat model calls a long value (bytes).
 const LONG: usize = 16 * 1024;
@@ -22,7 +22,7 @@ const MORE: &[&str] = &[
 #[test]
 fn no_value_is_left_in_any_encoding() {
     let mut values: Vec<(String, Vec<u8>)> =
-        nasty::values().into_iter().map(|secret| (secret.name, secret.value)).collect();
+        adversarial_values::values().into_iter().map(|secret| (secret.name, secret.value)).collect();
     values.extend(MORE.iter().enumerate().map(|(i, value)| (format!("MORE_{i}"), value.as_bytes().to_vec())));
     assert!(values.len() >= 40);
     let mut encodings = BTreeSet::new();
@@ -62,7 +62,7 @@ fn no_value_is_left_in_any_encoding() {
 
 #[test]
 fn a_log_without_masks_does_not_pass_the_scanner() {
-    for secret in nasty::values() {
+    for secret in adversarial_values::values() {
         let scanner = Scanner::new([(secret.name.as_str(), secret.value.as_slice())]);
         assert!(!scanner.find(&secret.value).is_empty(), "{}", secret.name);
     }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::process::Command;
 
+use crate::adversarial_values::{From, Nasty, values};
 use crate::forms::Scanner;
-use crate::nasty::{From, Nasty, values};
 use crate::scene::{Done, Scene, docker, done, service_image, write_private};
 
 /// Users and restrictions of services.

@@ -38,7 +38,7 @@ pub struct Service {
     pub is_idle: bool,
 }
 
-/// The project as it shall be, and what the last deployment delivered.
+/// The project to deploy, and what the last deployment delivered.
 pub struct World {
     pub scene: Scene,
     pub delivery: &'static str,
@@ -247,7 +247,7 @@ impl World {
         })
     }
 
-    /// Writes the project as it shall be.
+    /// Writes the project to deploy.
     pub fn write(&self) {
         let mut text = String::from("services:\n");
         for (name, service) in &self.services {

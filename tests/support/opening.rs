@@ -14,7 +14,7 @@ use claude_secrets::error::Result;
 use claude_secrets::manifest::{self, Manifest};
 use claude_secrets::resolve::{self, Resolution};
 use claude_secrets::settings::{Environment, Given, Settings};
-use claude_secrets::sources::{self, Source, Surroundings};
+use claude_secrets::sources::{self, ProjectDirs, Source};
 
 /// The settings of a process with these variables, in this directory. An action input is `INPUT_…`.
 pub fn settings<N: Into<OsString>, V: Into<OsString>>(
@@ -43,7 +43,7 @@ pub fn manifest(settings: &Settings, lines: Option<&str>, text: &str) -> Result<
 /// The sources of a run in this project directory.
 pub fn open(settings: &Settings, manifest: &Manifest, project: &Path) -> Result<Vec<Box<dyn Source>>> {
     let around =
-        Surroundings { project, secrets_dir: Path::new("data/secrets"), host_directories: &BTreeMap::new() };
+        ProjectDirs { project, secrets_dir: Path::new("data/secrets"), host_directories: &BTreeMap::new() };
     sources::open(settings, manifest, &around)
 }
 

@@ -13,8 +13,8 @@ use super::former;
 use super::planning::{self, Planned};
 use super::project::Prepared;
 use crate::delivery::choose::Kind;
+use crate::delivery::current::Why;
 use crate::delivery::plan::Reader;
-use crate::delivery::standing::Why;
 use crate::delivery::volume;
 use crate::delivery::workers;
 use crate::docker::command::Tools;
@@ -30,7 +30,7 @@ use crate::resolve::Resolution;
 
 /// What a plan is made of.
 #[derive(Clone, Copy)]
-pub(super) struct Basis<'a> {
+pub(super) struct Foreseen<'a> {
     pub(super) prepared: &'a Prepared,
     pub(super) planned: &'a Planned,
     pub(super) resolution: &'a Resolution,
@@ -42,8 +42,8 @@ pub(super) struct Basis<'a> {
 }
 
 /// The plan of a deployment that has not begun.
-pub(super) async fn plan(run: &Run, basis: Basis<'_>) -> Result<Plan> {
-    let Basis { prepared, planned, .. } = basis;
+pub(super) async fn plan(run: &Run, basis: Foreseen<'_>) -> Result<Plan> {
+    let Foreseen { prepared, planned, .. } = basis;
     let services = services(run, basis);
     let known = |service: &&String| planned.revisions.get(*service).is_some_and(|found| found.known);
     let renewed: BTreeSet<&String> = planned.started.iter().filter(|service| !known(service)).collect();
@@ -78,8 +78,8 @@ pub(super) fn is_up_to_date(run: &Run, prepared: &Prepared, planned: &Planned) -
     planned.stale.is_empty() && !(run.settings.compose.remove_orphans && has_orphans())
 }
 
-fn services(run: &Run, basis: Basis) -> Vec<PlannedService> {
-    let Basis { prepared, planned, images, .. } = basis;
+fn services(run: &Run, basis: Foreseen) -> Vec<PlannedService> {
+    let Foreseen { prepared, planned, images, .. } = basis;
     let model = &prepared.project.model;
     let has_container = |name: &str| planned.containers.iter().any(|container| container.service == name);
     let (build, pull) = images::missing(&prepared.project, &run.settings.compose, &planned.started, images);
@@ -134,8 +134,8 @@ fn action(why: Why) -> ServiceAction {
     }
 }
 
-fn images(run: &Run, basis: Basis) -> Vec<PlannedImage> {
-    let Basis { prepared, planned, images, .. } = basis;
+fn images(run: &Run, basis: Foreseen) -> Vec<PlannedImage> {
+    let Foreseen { prepared, planned, images, .. } = basis;
     let (build, pull) = images::missing(&prepared.project, &run.settings.compose, &planned.started, images);
     let mut rows: BTreeMap<String, PlannedImage> = BTreeMap::new();
     for (names, action) in [(build, ImageAction::Build), (pull, ImageAction::Pull)] {
@@ -153,8 +153,8 @@ fn images(run: &Run, basis: Basis) -> Vec<PlannedImage> {
     rows.into_values().collect()
 }
 
-fn files(run: &Run, basis: Basis) -> Result<Vec<PlannedFile>> {
-    let Basis { prepared, planned, text, .. } = basis;
+fn files(run: &Run, basis: Foreseen) -> Result<Vec<PlannedFile>> {
+    let Foreseen { prepared, planned, text, .. } = basis;
     let mut rows = Vec::new();
     let difference = prepared.difference(&planned.files)?;
     let open = if difference.changed.is_empty() { BTreeSet::new() } else { of_unknown_owners(basis)? };
@@ -185,8 +185,8 @@ fn files(run: &Run, basis: Basis) -> Result<Vec<PlannedFile>> {
 }
 
 /// The secret files with the right content whose owner and mode hang on the user of an image that is not here.
-fn of_unknown_owners(basis: Basis) -> Result<BTreeSet<PathBuf>> {
-    let Basis { prepared, planned, images, .. } = basis;
+fn of_unknown_owners(basis: Foreseen) -> Result<BTreeSet<PathBuf>> {
+    let Foreseen { prepared, planned, images, .. } = basis;
     let is_open = |name: &String| {
         let service = prepared.project.model.services.get(name);
         let is_absent = service.is_some_and(|service| !images.contains_key(&service.image));
@@ -208,8 +208,8 @@ fn of_unknown_owners(basis: Basis) -> Result<BTreeSet<PathBuf>> {
 }
 
 /// Volumes that are made or removed, where `made` are the services with new containers.
-async fn volumes(run: &Run, basis: Basis<'_>, made: &BTreeSet<&str>) -> Result<Vec<PlannedVolume>> {
-    let Basis { prepared, planned, tools, .. } = basis;
+async fn volumes(run: &Run, basis: Foreseen<'_>, made: &BTreeSet<&str>) -> Result<Vec<PlannedVolume>> {
+    let Foreseen { prepared, planned, tools, .. } = basis;
     if is_up_to_date(run, prepared, planned) {
         return Ok(Vec::new());
     }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::former::Files;
-use super::Basis;
+use super::Foreseen;
 use crate::delivery::plan::{PlannedFile, names_in_volume};
 use crate::delivery::record::Delivered;
 use crate::delivery::volume::REVISION;
@@ -25,7 +25,7 @@ enum Value {
 
 /// What is told of the secrets.
 pub(super) struct Secrets<'a> {
-    basis: Basis<'a>,
+    basis: Foreseen<'a>,
     /// What the services have now whose secrets are not up to date.
     former: &'a BTreeMap<String, Files>,
     /// The services that had a secret by what the last deployment noted.
@@ -37,8 +37,8 @@ pub(super) struct Secrets<'a> {
 }
 
 impl<'a> Secrets<'a> {
-    pub(super) fn new(basis: Basis<'a>, former: &'a BTreeMap<String, Files>) -> Self {
-        let Basis { prepared, planned, .. } = basis;
+    pub(super) fn new(basis: Foreseen<'a>, former: &'a BTreeMap<String, Files>) -> Self {
+        let Foreseen { prepared, planned, .. } = basis;
         let mut had: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for (service, left) in prepared.record.iter().flat_map(|record| &record.services) {
             for name in &left.secrets {
@@ -159,7 +159,7 @@ impl<'a> Secrets<'a> {
 
     /// Whether services that had a secret before had the value that it has now; `None` when nothing tells.
     fn elsewhere(&self, resolved: &Resolved) -> Option<bool> {
-        let Basis { planned, .. } = self.basis;
+        let Foreseen { planned, .. } = self.basis;
         let keeps = |service: &&String| {
             let is_known = planned.revisions.get(*service).is_some_and(|found| found.known);
             is_known && planned.containers.iter().any(|container| container.service == **service)
@@ -192,7 +192,7 @@ impl<'a> Secrets<'a> {
     /// The same with what other services tell: the last deployment gave all of them one value. Those do not count whose
     /// containers it did not leave, or left with older secrets.
     fn as_in_others<'s>(&self, name: &str, values: Vec<(&'s String, Value)>) -> Vec<(&'s String, Value)> {
-        let Basis { prepared, planned, .. } = self.basis;
+        let Foreseen { prepared, planned, .. } = self.basis;
         let Some(record) = &prepared.record else { return values };
         let is_as_left = |service: &str| {
             let left = record.services.get(service).filter(|left| !left.stale);
@@ -223,7 +223,7 @@ impl<'a> Secrets<'a> {
 
     /// What becomes of a secret in a service that is granted it.
     fn value_in(&self, service: &String, resolved: &Resolved) -> Value {
-        let Basis { prepared, planned, .. } = self.basis;
+        let Foreseen { prepared, planned, .. } = self.basis;
         let name = resolved.secret.name.as_str();
         let has_ours =
             |container: &&Container| container.service == *service && container.label(REVISION).is_some();

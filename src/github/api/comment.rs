@@ -4,7 +4,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Api, Asked, Trouble};
+use super::{Api, Asked, RequestError};
 use crate::github::files::cut;
 use crate::github::repository::Repository;
 
@@ -65,7 +65,7 @@ impl<'a> Comment<'a> {
     ///
     /// # Errors
     /// Why it cannot be written.
-    pub async fn upsert(&self, body: &str) -> Result<Done, Trouble> {
+    pub async fn upsert(&self, body: &str) -> Result<Done, RequestError> {
         let body = self.text(body);
         let mut own = self.find().await?.into_iter();
         let Some(first) = own.next() else {
@@ -94,7 +94,7 @@ impl<'a> Comment<'a> {
     }
 
     /// The comments with our mark that are ours, the oldest first: anybody may write one that looks like it.
-    async fn find(&self) -> Result<Vec<Found>, Trouble> {
+    async fn find(&self) -> Result<Vec<Found>, RequestError> {
         let what = self.what();
         let mut own = Vec::new();
         for page in 1..=PAGES {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::github::api::{Trouble, trouble::Kind};
+use crate::github::api::{RequestError, request_error::Kind};
 use crate::github::repository::Repository;
 
 fn place() -> Place {
@@ -104,7 +104,7 @@ fn what_is_passed_and_not_there_arrives_empty() {
     );
     assert_eq!(remedy, "Set it: `gh secret set API_KEY --repo octo-org/octo-repo --env production`");
     let mut partly = names(&[]);
-    let trouble = Trouble { kind: Kind::Denied, fact: String::new(), remedy: String::new() };
+    let trouble = RequestError { kind: Kind::Denied, fact: String::new(), remedy: String::new() };
     partly.unread.push((Part::Secrets(Level::Environment), trouble));
     let found = said(&partly, &["API_KEY"], &["API_KEY="]);
     assert!(!only(&found).0.contains("environment"), "nobody says what it has");

@@ -4,7 +4,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Api, Asked, Trouble};
+use super::{Api, Asked, RequestError};
 use crate::github::repository::Repository;
 use crate::settings::Environment;
 
@@ -65,7 +65,7 @@ impl Deploying {
     ///
     /// # Errors
     /// Why it cannot be recorded.
-    pub async fn begin(self, api: &Api) -> Result<Recorded, Trouble> {
+    pub async fn begin(self, api: &Api) -> Result<Recorded, RequestError> {
         let body = json!({
             "ref": self.commit,
             "environment": self.environment,
@@ -91,7 +91,7 @@ impl Recorded {
     ///
     /// # Errors
     /// Why it cannot be recorded.
-    pub async fn is(&self, state: State, api: &Api) -> Result<(), Trouble> {
+    pub async fn is(&self, state: State, api: &Api) -> Result<(), RequestError> {
         let Deploying { repository, url, log, .. } = &self.deploying;
         let mut body = json!({ "state": state.token(), "auto_inactive": true });
         for (key, text) in [("environment_url", url), ("log_url", log)] {

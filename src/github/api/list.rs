@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{Api, Asked, Trouble};
+use super::{Api, Asked, RequestError};
 use crate::sources::net;
 
 /// How many of a list are read at most: ten times what GitHub lets an organisation have.
@@ -38,7 +38,7 @@ pub(super) async fn all(
     path: &str,
     per: PerPage,
     asked: &Asked<'_>,
-) -> Result<Vec<Named>, Trouble> {
+) -> Result<Vec<Named>, RequestError> {
     let page = |number: usize| {
         let path = format!("{path}?per_page={}&page={number}", per.0);
         async move { api.get::<Page>(&path, asked).await }

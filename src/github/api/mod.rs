@@ -6,8 +6,8 @@ pub mod compare;
 pub mod deployment;
 mod list;
 pub mod names;
+pub mod request_error;
 mod service;
-pub mod trouble;
 
 use std::sync::Arc;
 
@@ -16,8 +16,8 @@ use reqwest::Url;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub use self::request_error::{Asked, RequestError};
 use self::service::Service;
-pub use self::trouble::{Asked, Trouble};
 use crate::error::{Code, Error, Result};
 use crate::secret::SecretValue;
 use crate::settings::{Environment, Settings};
@@ -74,9 +74,9 @@ impl Api {
     }
 
     /// Asks for what is at a path, which begins with a slash.
-    async fn get<T: DeserializeOwned>(&self, path: &str, asked: &Asked<'_>) -> Result<T, Trouble> {
+    async fn get<T: DeserializeOwned>(&self, path: &str, asked: &Asked<'_>) -> Result<T, RequestError> {
         let got = self.crab.get(path, None::<&()>).await;
-        got.map_err(|error| Trouble::of(&error, asked, &self.host))
+        got.map_err(|error| RequestError::of(&error, asked, &self.host))
     }
 
     /// Makes something. It is never made twice.
@@ -85,9 +85,9 @@ impl Api {
         path: &str,
         body: &(impl Serialize + ?Sized + Sync),
         asked: &Asked<'_>,
-    ) -> Result<T, Trouble> {
+    ) -> Result<T, RequestError> {
         let made = self.crab.post(path, Some(body)).await;
-        made.map_err(|error| Trouble::of(&error, asked, &self.host))
+        made.map_err(|error| RequestError::of(&error, asked, &self.host))
     }
 
     /// Changes something.
@@ -96,18 +96,18 @@ impl Api {
         path: &str,
         body: &(impl Serialize + ?Sized + Sync),
         asked: &Asked<'_>,
-    ) -> Result<T, Trouble> {
+    ) -> Result<T, RequestError> {
         let changed = self.crab.patch(path, Some(body)).await;
-        changed.map_err(|error| Trouble::of(&error, asked, &self.host))
+        changed.map_err(|error| RequestError::of(&error, asked, &self.host))
     }
 
     /// Removes something.
-    async fn delete(&self, path: &str, asked: &Asked<'_>) -> Result<(), Trouble> {
+    async fn delete(&self, path: &str, asked: &Asked<'_>) -> Result<(), RequestError> {
         let removed = match self.crab._delete(path, None::<&()>).await {
             Ok(answer) => octocrab::map_github_error(answer).await,
             Err(error) => Err(error),
         };
-        removed.map(|_| ()).map_err(|error| Trouble::of(&error, asked, &self.host))
+        removed.map(|_| ()).map_err(|error| RequestError::of(&error, asked, &self.host))
     }
 }
 

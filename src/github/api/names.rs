@@ -5,8 +5,8 @@ use std::time::SystemTime;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::list::{self, Named, PerPage, SECRETS, VARIABLES};
-use super::trouble::Kind;
-use super::{Api, Asked, Trouble};
+use super::request_error::Kind;
+use super::{Api, Asked, RequestError};
 use crate::github::repository::Repository;
 use crate::nearest::meant;
 
@@ -57,14 +57,18 @@ pub struct Names {
     /// The secrets for Dependabot's runs.
     pub dependabot: Vec<Entry>,
     /// What could not be read, and why.
-    pub unread: Vec<(Part, Trouble)>,
+    pub unread: Vec<(Part, RequestError)>,
 }
 
 /// Asks for everything that a run in this environment could get.
 ///
 /// # Errors
 /// Why the repository's own secrets cannot be listed. What else cannot be read is among the answer.
-pub async fn read(api: &Api, repository: &Repository, environment: Option<&str>) -> Result<Names, Trouble> {
+pub async fn read(
+    api: &Api,
+    repository: &Repository,
+    environment: Option<&str>,
+) -> Result<Names, RequestError> {
     use Level::{Environment, Organisation, Repository as Own};
     let reader = Reader { api, repository, environment };
     let (secrets, variables, dependabot) = tokio::join!(
@@ -96,7 +100,7 @@ pub async fn read(api: &Api, repository: &Repository, environment: Option<&str>)
     Ok(names)
 }
 
-type Answer = Result<Vec<Entry>, Trouble>;
+type Answer = Result<Vec<Entry>, RequestError>;
 
 /// The three of a kind in the order in which they are taken: the environment's last, since it may not be there.
 fn in_order([of_environment, own, of_organisation]: [Answer; 3]) -> [Answer; 3] {
@@ -166,7 +170,7 @@ impl Names {
             matches!(part, Part::Secrets(Level::Environment) | Part::Variables(Level::Environment))
         };
         let is_missing =
-            |(part, trouble): &&(Part, Trouble)| of_environment(part) && trouble.kind == Kind::Missing;
+            |(part, trouble): &&(Part, RequestError)| of_environment(part) && trouble.kind == Kind::Missing;
         let Some(name) = self.environment.clone() else { return };
         if self.unread.iter().find(is_missing).is_none() {
             return;
@@ -175,7 +179,7 @@ impl Names {
         self.unread.retain(|(part, _)| !of_environment(part));
         let there = reader.environments().await.unwrap_or_default();
         let meant = meant(&name, there.iter().map(String::as_str));
-        let trouble = Trouble {
+        let trouble = RequestError {
             kind: Kind::Missing,
             fact: format!("{} has no environment `{name}` at GitHub", self.repository),
             remedy: match meant {
@@ -226,7 +230,7 @@ impl Reader<'_> {
     }
 
     /// The names of the repository's environments.
-    async fn environments(&self) -> Result<Vec<String>, Trouble> {
+    async fn environments(&self) -> Result<Vec<String>, RequestError> {
         let what = format!("the environments of {}", self.repository);
         let path = format!("/repos/{}/environments", self.repository);
         let found = self.list(&path, SECRETS, &what, "Actions: read").await?;
@@ -239,7 +243,7 @@ impl Reader<'_> {
         per: PerPage,
         what: &str,
         permission: &str,
-    ) -> Result<Vec<Named>, Trouble> {
+    ) -> Result<Vec<Named>, RequestError> {
         list::all(self.api, path, per, &Asked { what, permission, of_workflow: None }).await
     }
 

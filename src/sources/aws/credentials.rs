@@ -19,7 +19,7 @@ use super::fault::{self, Fault, within};
 use super::refusal::{Call, STS, why};
 use super::setup::{Login, Role, Setup};
 use crate::secret::SecretValue;
-use crate::sources::Refused;
+use crate::sources::SourceError;
 use crate::sources::identity::{self, Identity};
 use crate::sources::net::{Failure, Network, cause};
 use crate::sources::subject;
@@ -44,11 +44,11 @@ impl Session {
         setup: &Setup,
         network: &Network,
         identity: &Identity,
-    ) -> Result<Self, Refused> {
+    ) -> Result<Self, SourceError> {
         let start = Start { setup, network, identity, partition: client::partition(setup) };
         let late = || {
             let failure = Failure::Deadline(network.timeout());
-            Refused::Failed(failure.refusal(&format!("{}: logging in", setup.id), "AWS"))
+            SourceError::Failed(failure.refusal(&format!("{}: logging in", setup.id), "AWS"))
         };
         timeout_at(network.deadline(), start.session()).await.unwrap_or_else(|_| Err(late()))
     }
@@ -84,18 +84,18 @@ struct Start<'a> {
 }
 
 impl Start<'_> {
-    async fn session(self) -> Result<Session, Refused> {
+    async fn session(self) -> Result<Session, SourceError> {
         let setup = self.setup;
-        setup.check_files().map_err(Refused::Failed)?;
+        setup.check_files().map_err(SourceError::Failed)?;
         let mut loader =
-            client::loader(setup, self.network).map_err(|error| Refused::Failed(error.into()))?;
+            client::loader(setup, self.network).map_err(|error| SourceError::Failed(error.into()))?;
         if let Some(region) = &setup.region {
             loader = loader.region(Region::new(region.text.clone()));
         }
         match &setup.login {
             Login::Keys { credentials, .. } => loader = loader.credentials_provider(credentials.clone()),
             Login::Profile(name) => loader = loader.profile_name(name),
-            Login::Unsaid if self.by_workflow().is_some() => loader = loader.no_credentials(),
+            Login::Ambient if self.by_workflow().is_some() => loader = loader.no_credentials(),
             _ => {}
         }
         let config = loader.load().await;
@@ -113,11 +113,11 @@ impl Start<'_> {
 
     /// The role that the workflow assumes with its identity token.
     fn by_workflow(&self) -> Option<&Role> {
-        let nobody_else = matches!(self.setup.login, Login::Unsaid) && self.identity.is_there();
+        let nobody_else = matches!(self.setup.login, Login::Ambient) && self.identity.is_there();
         self.setup.role.as_ref().filter(|_| nobody_else)
     }
 
-    async fn credentials(&self, config: &SdkConfig, region: &str) -> Result<Credentials, Refused> {
+    async fn credentials(&self, config: &SdkConfig, region: &str) -> Result<Credentials, SourceError> {
         if let Some(role) = self.by_workflow() {
             return self.assume_by_token(role, config, region).await;
         }
@@ -129,15 +129,17 @@ impl Start<'_> {
     }
 
     /// The first login.
-    async fn named(&self, config: &SdkConfig, region: &str) -> Result<Credentials, Refused> {
+    async fn named(&self, config: &SdkConfig, region: &str) -> Result<Credentials, SourceError> {
         let setup = self.setup;
         if let Login::Keys { credentials, .. } = &setup.login {
             return Ok(credentials.clone());
         }
-        let Some(provider) = config.credentials_provider() else { return Err(self.nobody().await) };
+        let Some(provider) = config.credentials_provider() else {
+            return Err(self.without_credentials().await);
+        };
         let credentials = match provider.provide_credentials().await {
             Ok(credentials) => credentials,
-            Err(CredentialsError::CredentialsNotLoaded(_)) => return Err(self.nobody().await),
+            Err(CredentialsError::CredentialsNotLoaded(_)) => return Err(self.without_credentials().await),
             Err(error) => return Err(self.not_loaded(&error, region)),
         };
         // For a profile that does not exist, the SDK would try the next in its chain: the machine's own credentials.
@@ -145,7 +147,7 @@ impl Start<'_> {
             .get_property::<Vec<AwsCredentialFeature>>()
             .is_some_and(|all| all.contains(&AwsCredentialFeature::CredentialsProfile));
         if matches!(setup.login, Login::Profile(_)) && !by_profile {
-            return Err(self.nobody().await);
+            return Err(self.without_credentials().await);
         }
         // Their expiry does not matter: this run uses them at once.
         Ok(Credentials::new(
@@ -163,9 +165,9 @@ impl Start<'_> {
         role: &Role,
         config: &SdkConfig,
         region: &str,
-    ) -> Result<Credentials, Refused> {
+    ) -> Result<Credentials, SourceError> {
         let token = self.identity.token(&role.audience).await;
-        let token = token.map_err(|refusal| Refused::Failed(refusal.about(self.setup.id.as_str())))?;
+        let token = token.map_err(|refusal| SourceError::Failed(refusal.about(self.setup.id.as_str())))?;
         let request = self
             .sts(config, None)
             .assume_role_with_web_identity()
@@ -186,7 +188,7 @@ impl Start<'_> {
         base: Credentials,
         config: &SdkConfig,
         region: &str,
-    ) -> Result<Credentials, Refused> {
+    ) -> Result<Credentials, SourceError> {
         let request = self
             .sts(config, Some(base))
             .assume_role()
@@ -210,21 +212,21 @@ impl Start<'_> {
     }
 
     /// There are no credentials.
-    async fn nobody(&self) -> Refused {
+    async fn without_credentials(&self) -> SourceError {
         let setup = self.setup;
         let id = &setup.id;
         match (&setup.login, &setup.role) {
-            (Login::Profile(name), _) => Refused::failed(
+            (Login::Profile(name), _) => SourceError::failed(
                 format!("{id}: no shared profile `{name}` with credentials found"),
                 "Correct its name, or the files: `AWS_CONFIG_FILE` (else ~/.aws/config) and `AWS_SHARED_CREDENTIALS_FILE` (else ~/.aws/credentials), as this program sees them: in the action's container the home directory is not the runner's. Profiles of IAM Identity Center (SSO) are not supported.",
             ),
-            (Login::TokenFile, None) => Refused::failed(
+            (Login::TokenFile, None) => SourceError::failed(
                 format!("{id}: AWS_WEB_IDENTITY_TOKEN_FILE is set, but there is no role to assume with it"),
                 "Set `AWS_ROLE_ARN`, or `role-arn`.",
             ),
             // The workflow may not request a token, and there are no other credentials: report the former.
             (_, Some(role)) => match self.identity.token(&role.audience).await {
-                Err(refusal) => Refused::failed(
+                Err(refusal) => SourceError::failed(
                     format!("{id}: cannot assume the role of {}: {}", role.said_by, refusal.fact),
                     refusal.remedy,
                 ),
@@ -234,15 +236,15 @@ impl Start<'_> {
         }
     }
 
-    fn no_credentials(&self) -> Refused {
-        Refused::failed(
+    fn no_credentials(&self) -> SourceError {
+        SourceError::failed(
             format!("{}: no AWS credentials found", self.setup.id),
             "In a workflow: `aws-role-arn` with\npermissions:\n  id-token: write\n  contents: read\nElsewhere: `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, a shared profile (`profile`), or a role of the machine.",
         )
     }
 
     /// Credentials are configured, but the SDK could not log in with them.
-    fn not_loaded(&self, error: &CredentialsError, region: &str) -> Refused {
+    fn not_loaded(&self, error: &CredentialsError, region: &str) -> SourceError {
         let what = format!("{}: logging in with {}", self.setup.id, self.setup.login_said());
         let call = Call { setup: self.setup, region, what: &what, service: STS, elsewhere: false };
         if let Some(fault) = of_login(error) {
@@ -250,37 +252,43 @@ impl Start<'_> {
         }
         let tells_more = "Try `aws sts get-caller-identity` with the same variables and files for details.";
         if matches!(error, CredentialsError::ProviderTimedOut(_)) {
-            return Refused::Failed(
+            return SourceError::Failed(
                 Failure::Silent.refusal(&what, "the service that provides the credentials"),
             );
         }
         match (&self.setup.login, cause::<std::io::Error>(error)) {
-            (Login::Profile(_), _) => Refused::failed(
+            (Login::Profile(_), _) => SourceError::failed(
                 format!("{what}: it provides no credentials"),
                 format!(
                     "{tells_more} Profiles of IAM Identity Center (SSO) and `credential_source = Environment` are not supported."
                 ),
             ),
-            (Login::TokenFile, Some(reason)) => Refused::failed(
+            (Login::TokenFile, Some(reason)) => SourceError::failed(
                 format!("{what}: the file cannot be read: {}", crate::error::plain_reason(reason)),
                 "Correct the path; the action's container can only access the workspace.",
             ),
-            _ => Refused::failed(format!("{what}: no credentials were provided"), tells_more),
+            _ => SourceError::failed(format!("{what}: no credentials were provided"), tells_more),
         }
     }
 
     /// Why the role could not be assumed; with the identity token, if it was used.
-    fn not_assumed(&self, fault: &Fault, role: &Role, region: &str, token: Option<&SecretValue>) -> Refused {
+    fn not_assumed(
+        &self,
+        fault: &Fault,
+        role: &Role,
+        region: &str,
+        token: Option<&SecretValue>,
+    ) -> SourceError {
         let what = format!("{}: assuming the role {} ({})", self.setup.id, role.arn, role.said_by);
         let call = Call { setup: self.setup, region, what: &what, service: STS, elsewhere: false };
         let Fault::Code(coded) = fault else { return call.refused(fault) };
         let because = why(coded);
         match (coded.code.as_str(), token) {
-            ("AccessDenied" | "AccessDeniedException", Some(token)) => Refused::denied(
+            ("AccessDenied" | "AccessDeniedException", Some(token)) => SourceError::denied(
                 format!("{what}: it does not trust this workflow {because}"),
                 trust(role, token),
             ),
-            ("AccessDenied" | "AccessDeniedException", None) => Refused::denied(
+            ("AccessDenied" | "AccessDeniedException", None) => SourceError::denied(
                 format!("{what}: {} is not allowed to assume it {because}", self.setup.login_said()),
                 format!(
                     "Both sides must allow it: the role's trust policy must allow `sts:AssumeRole` for this login, and a policy of this login must have\n{{ \"Effect\": \"Allow\", \"Action\": \"sts:AssumeRole\", \"Resource\": \"{}\" }}\nIf these are already the role's credentials, remove `role-arn`.",
@@ -288,7 +296,7 @@ impl Start<'_> {
                 ),
             ),
             ("InvalidIdentityToken" | "InvalidIdentityTokenException" | "IDPRejectedClaim", _) => {
-                Refused::denied(
+                SourceError::denied(
                     format!("{what}: the account does not accept the workflow's identity token {because}"),
                     format!(
                         "Register GitHub's issuer with this audience once in the account: `aws iam create-open-id-connect-provider --url https://token.actions.githubusercontent.com --client-id-list {}`",
@@ -296,7 +304,7 @@ impl Start<'_> {
                     ),
                 )
             }
-            ("ValidationError" | "ValidationErrorException", _) => Refused::failed(
+            ("ValidationError" | "ValidationErrorException", _) => SourceError::failed(
                 format!("{what}: STS does not accept the role or the session name {because}"),
                 "Compare it with `aws iam get-role --role-name NAME --query Role.Arn`.",
             ),
@@ -323,8 +331,8 @@ fn trust(role: &Role, token: &SecretValue) -> String {
     )
 }
 
-fn no_region(setup: &Setup) -> Refused {
-    Refused::failed(
+fn no_region(setup: &Setup) -> SourceError {
+    SourceError::failed(
         format!("{}: no AWS region configured", setup.id),
         format!(
             "Set the input `aws-region`, `AWS_REGION`, or `sources: {{ {}: {{ region: eu-central-1 }} }}` in the manifest.",

@@ -29,12 +29,12 @@ pub(super) use self::parameters::KIND as PARAMETERS;
 #[cfg(test)]
 pub(super) use self::parameters::conventional as conventional_parameter;
 use self::service::SECRETS_MANAGER;
-use self::setup::{Said, Setup};
+use self::setup::{SettingValue, Setup};
 use super::conventional;
 use super::identity::Identity;
 use super::net::Network;
-use super::opening::Opening;
-use super::{About, Item, Listing, Options, Refused, Remark, Reply, Source};
+use super::opening::SourceContext;
+use super::{About, Item, Listing, Options, Remark, Reply, Source, SourceError};
 use crate::error::Result;
 use crate::manifest::{Reference, Scope, SourceId};
 use crate::secret::SecretName;
@@ -45,7 +45,7 @@ pub struct Aws {
     network: Arc<Network>,
     identity: Arc<Identity>,
     /// The login: one per run; if it fails, that is the reply for all items.
-    session: OnceCell<Result<Session, Refused>>,
+    session: OnceCell<Result<Session, SourceError>>,
     clients: Clients<Client>,
     /// Whether batches were refused: then this run does not try them again.
     one_by_one: AtomicBool,
@@ -55,7 +55,7 @@ pub struct Aws {
 ///
 /// # Errors
 /// `usage` for an invalid setting.
-fn open(options: &Options, opening: &Opening) -> Result<Option<Aws>> {
+fn open(options: &Options, opening: &SourceContext) -> Result<Option<Aws>> {
     let has_identity = opening.identity.is_there();
     let Some(setup) = Setup::of(options, opening.settings, has_identity, &SECRETS_MANAGER)? else {
         return Ok(None);
@@ -117,13 +117,14 @@ impl Source for Aws {
 
     fn remarks(&self, _: &[Item]) -> Vec<Remark> {
         let plain = self.setup.endpoint.as_ref().filter(|endpoint| endpoint.is_plain_and_far());
-        let remark = |endpoint: &Said| Remark::in_clear(&self.setup.id, &endpoint.text, "endpoint-url");
+        let remark =
+            |endpoint: &SettingValue| Remark::in_clear(&self.setup.id, &endpoint.text, "endpoint-url");
         plain.map(remark).into_iter().collect()
     }
 }
 
 impl Aws {
-    async fn session(&self) -> Result<&Session, &Refused> {
+    async fn session(&self) -> Result<&Session, &SourceError> {
         let start = || Session::start(&self.setup, &self.network, &self.identity);
         self.session.get_or_init(start).await.as_ref()
     }

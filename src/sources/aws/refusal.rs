@@ -4,7 +4,7 @@ use super::fault::{Coded, Fault};
 use super::item::Wanted;
 use super::setup::Setup;
 use crate::sources::net::Failure;
-use crate::sources::{Listing, Refusal, Refused, Reply};
+use crate::sources::{Listing, Refusal, Reply, SourceError};
 
 /// The service that provides credentials.
 pub(super) const STS: &str = "STS";
@@ -33,14 +33,14 @@ pub(super) fn of_read(fault: &Fault, wanted: &Wanted, setup: &Setup) -> Reply {
         "ResourceNotFoundException" => {
             Reply::Absent(format!("{reference} in {region} (no such secret, or one without a value)"))
         }
-        "InvalidRequestException" => Refused::failed(
+        "InvalidRequestException" => SourceError::failed(
             format!("{reference}: the secret is scheduled for deletion, so its value cannot be read {why}"),
             format!(
                 "Restore it: `aws secretsmanager restore-secret --region {region} --secret-id {id}`. Or, if it should be deleted, remove the reference."
             ),
         )
         .reply(),
-        "AccessDeniedException" | "AccessDenied" | "UnauthorizedOperation" => Refused::denied(
+        "AccessDeniedException" | "AccessDenied" | "UnauthorizedOperation" => SourceError::denied(
             format!("{reference}: {} is not allowed to read it {why}", call.who()),
             format!(
                 "Add to the policy of the user or role:\n{{ \"Effect\": \"Allow\", \"Action\": \"secretsmanager:GetSecretValue\", \"Resource\": \"{}\" }}\nIf the secret is encrypted with your own KMS key, also allow `kms:Decrypt` on that key.",
@@ -48,12 +48,12 @@ pub(super) fn of_read(fault: &Fault, wanted: &Wanted, setup: &Setup) -> Reply {
             ),
         )
         .reply(),
-        "DecryptionFailure" => Refused::failed(
+        "DecryptionFailure" => SourceError::failed(
             format!("{reference}: Secrets Manager cannot decrypt it with its KMS key {why}"),
             "Allow `kms:Decrypt` on the secret's KMS key for this login, also in the key's policy, and check that the key is enabled and not scheduled for deletion.",
         )
         .reply(),
-        "InvalidParameterException" | "ValidationException" => Refused::failed(
+        "InvalidParameterException" | "ValidationException" => SourceError::failed(
             format!("{reference}: Secrets Manager does not accept this as the name or version of a secret {why}"),
             "Write the name as `aws secretsmanager list-secrets` shows it; a version is a stage such as `AWSPREVIOUS`, or a version's id.",
         )
@@ -65,7 +65,7 @@ pub(super) fn of_read(fault: &Fault, wanted: &Wanted, setup: &Setup) -> Reply {
 /// The reply for a list.
 pub(super) fn of_list(fault: &Fault, call: &Call) -> Listing {
     match fault {
-        Fault::Code(coded) if coded.code.starts_with("AccessDenied") => Refused::denied(
+        Fault::Code(coded) if coded.code.starts_with("AccessDenied") => SourceError::denied(
             format!("{}: {} is not allowed to list secrets {}", call.what, call.who(), why(coded)),
             "Add to the policy of the user or role:\n{ \"Effect\": \"Allow\", \"Action\": \"secretsmanager:ListSecrets\", \"Resource\": \"*\" }\nOr declare each secret instead of using `*`.",
         )
@@ -81,11 +81,11 @@ impl<'a> Call<'a> {
     }
 
     /// The errors of any call.
-    pub(super) fn refused(&self, fault: &Fault) -> Refused {
+    pub(super) fn refused(&self, fault: &Fault) -> SourceError {
         match fault {
             Fault::Code(coded) => self.coded(coded),
-            Fault::Net(failure) => Refused::Failed(self.without_answer(failure)),
-            Fault::NoHost(host) => Refused::failed(
+            Fault::Net(failure) => SourceError::Failed(self.without_answer(failure)),
+            Fault::NoHost(host) => SourceError::failed(
                 format!("{}: unknown host {host}", self.what),
                 if self.elsewhere {
                     "Correct `endpoint-url`, or `AWS_ENDPOINT_URL`.".to_owned()
@@ -96,7 +96,7 @@ impl<'a> Call<'a> {
                     )
                 },
             ),
-            Fault::Status(status) => Refused::failed(
+            Fault::Status(status) => SourceError::failed(
                 format!(
                     "{}: {} answered with status {status} and without an AWS error code",
                     self.what,
@@ -107,7 +107,7 @@ impl<'a> Call<'a> {
                     self.service
                 ),
             ),
-            Fault::Garbled => Refused::failed(
+            Fault::Garbled => SourceError::failed(
                 format!("{}: the response of {} is not an AWS response", self.what, self.server()),
                 format!("Check whether {} answers there, or a proxy in front of it.", self.service),
             ),
@@ -115,10 +115,10 @@ impl<'a> Call<'a> {
     }
 
     /// The codes that all actions have in common (docs.aws.amazon.com, "Common Errors" of Secrets Manager, Systems Manager and STS).
-    fn coded(&self, coded: &Coded) -> Refused {
+    fn coded(&self, coded: &Coded) -> SourceError {
         let (what, why, login) = (self.what, why(coded), self.who());
         match coded.code.as_str() {
-            "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" => Refused::denied(
+            "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" => SourceError::denied(
                 format!("{what}: the credentials have expired ({login}) {why}"),
                 "Get new ones right before this step, or better, let the workflow log in by itself: `aws-role-arn` and `permissions: { id-token: write }`.",
             ),
@@ -128,7 +128,7 @@ impl<'a> Call<'a> {
             | "AuthFailure"
             | "MissingAuthenticationToken"
             | "MissingAuthenticationTokenException"
-            | "InvalidToken" => Refused::denied(
+            | "InvalidToken" => SourceError::denied(
                 format!("{what}: AWS does not know these credentials ({login}) {why}"),
                 format!(
                     "Check that the key is active and belongs to this account, that the session token (`AWS_SESSION_TOKEN`) belongs to the key, and that {} is enabled in the account.",
@@ -139,19 +139,19 @@ impl<'a> Call<'a> {
             | "SignatureDoesNotMatch"
             | "IncompleteSignature"
             | "IncompleteSignatureException"
-            | "RequestTimeTooSkewed" => Refused::denied(
+            | "RequestTimeTooSkewed" => SourceError::denied(
                 format!("{what}: AWS does not accept the signature ({login}) {why}"),
                 "Either the secret access key does not belong to the access key ID, or this machine's clock is off by more than five minutes.",
             ),
-            "AccessDenied" | "AccessDeniedException" => Refused::denied(
+            "AccessDenied" | "AccessDeniedException" => SourceError::denied(
                 format!("{what}: AWS does not allow it {why}"),
                 "Check that the role's trust policy allows this login to assume it, and that its own policies allow the request. See docs/sources/aws.md.",
             ),
-            "OptInRequired" | "RegionDisabledException" | "NotAuthorized" => Refused::failed(
+            "OptInRequired" | "RegionDisabledException" | "NotAuthorized" => SourceError::failed(
                 format!("{what}: {} is not enabled in the account {why}", self.region_said()),
                 "Enable the region in the account's settings, or use another one.",
             ),
-            code if is_throttled(code) => Refused::failed(
+            code if is_throttled(code) => SourceError::failed(
                 format!("{what}: {} is throttling requests {why}", self.server()),
                 format!("Run this again later. {}", self.setup.service.fewer_requests),
             ),
@@ -159,11 +159,11 @@ impl<'a> Call<'a> {
             | "InternalServiceError"
             | "InternalServerError"
             | "ServiceUnavailable"
-            | "ServiceUnavailableException" => Refused::failed(
+            | "ServiceUnavailableException" => SourceError::failed(
                 format!("{what}: {} reported an internal error {why}", self.server()),
                 "Run this again; if the error persists, check health.aws.amazon.com.",
             ),
-            _ => Refused::failed(
+            _ => SourceError::failed(
                 format!("{what}: {} refused the request {why}", self.server()),
                 "Look up the code in the service's API reference; AWS Support can look up the request ID.",
             ),

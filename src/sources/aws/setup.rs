@@ -41,9 +41,9 @@ pub(super) struct Setup {
     /// Whether anything names this source; see [`Options::named`].
     pub(super) named: bool,
     /// The region of the service, and where it was set. `None`: that of the shared profile or the instance.
-    pub(super) region: Option<Said>,
+    pub(super) region: Option<SettingValue>,
     /// An address other than Amazon's.
-    pub(super) endpoint: Option<Said>,
+    pub(super) endpoint: Option<SettingValue>,
     /// CA certificates as PEM, in addition to those of the run.
     pub(super) certificates: Option<Vec<u8>>,
     /// Who we are at first.
@@ -55,12 +55,12 @@ pub(super) struct Setup {
 }
 
 /// A setting and where it was set.
-pub(super) struct Said {
+pub(super) struct SettingValue {
     pub(super) text: String,
     pub(super) by: String,
 }
 
-impl Said {
+impl SettingValue {
     /// Whether it is an address of another machine without TLS.
     pub(super) fn is_plain_and_far(&self) -> bool {
         reqwest::Url::parse(&self.text).is_ok_and(|url| url.scheme() == "http" && !net::is_this_machine(&url))
@@ -78,7 +78,7 @@ pub(super) enum Login {
     /// The container's credentials.
     Container,
     /// Not configured: the workflow's identity if it has one, else the machine's credentials.
-    Unsaid,
+    Ambient,
 }
 
 /// A role to assume.
@@ -104,7 +104,7 @@ impl Setup {
         let reading = Reading { options, settings, service, own: options.variable("") == VENDOR };
         let login = reading.login()?;
         let role = reading.role(&login);
-        let logs_in = !matches!(login, Login::Unsaid) || (role.is_some() && has_identity);
+        let logs_in = !matches!(login, Login::Ambient) || (role.is_some() && has_identity);
         if !options.named && !logs_in {
             return Ok(None);
         }
@@ -138,7 +138,7 @@ impl Setup {
 
     /// Whether the workflow's own identity logs in.
     pub(super) fn is_by_workflow(&self, has_identity: bool) -> bool {
-        matches!(self.login, Login::Unsaid) && self.role.is_some() && has_identity
+        matches!(self.login, Login::Ambient) && self.role.is_some() && has_identity
     }
 
     /// Where it is, and who it is asked as: names of variables, profiles and roles, and no value.
@@ -157,8 +157,8 @@ impl Setup {
             Login::Profile(name) => format!("the profile {name}"),
             Login::TokenFile => format!("the token of {TOKEN_FILE}"),
             Login::Container => "whom the container runs as".to_owned(),
-            Login::Unsaid if self.role.is_some() => "the workflow's identity, else the machine's".to_owned(),
-            Login::Unsaid => "whom the machine runs as".to_owned(),
+            Login::Ambient if self.role.is_some() => "the workflow's identity, else the machine's".to_owned(),
+            Login::Ambient => "whom the machine runs as".to_owned(),
         };
         let role = self.role.as_ref().map(|role| format!(", then {}", role.arn)).unwrap_or_default();
         About { place: format!("region {region}"), login: format!("{login}{role}"), hosts }
@@ -199,7 +199,7 @@ impl Setup {
             Login::Profile(name) => format!("the shared profile `{name}`"),
             Login::TokenFile => "the token in `AWS_WEB_IDENTITY_TOKEN_FILE`".to_owned(),
             Login::Container => "the container's credentials".to_owned(),
-            Login::Unsaid => "the machine's credentials".to_owned(),
+            Login::Ambient => "the machine's credentials".to_owned(),
         }
     }
 }
@@ -231,23 +231,23 @@ impl Reading<'_> {
 
     /// A setting of this source. If it does not set it, that of `aws` in an input or a variable: the usual reason for a second
     /// source is another service, region or role of the same account.
-    fn said(&self, setting: &str, input: Option<&str>, variables: &[&str]) -> Option<Said> {
+    fn said(&self, setting: &str, input: Option<&str>, variables: &[&str]) -> Option<SettingValue> {
         if let Some(text) = self.options.text(setting) {
-            return Some(Said { text: text.to_owned(), by: self.options.said_by(setting) });
+            return Some(SettingValue { text: text.to_owned(), by: self.options.said_by(setting) });
         }
         let by_input = input.and_then(|input| {
             let text = self.settings.store_inputs.get(input)?;
-            Some(Said { text: text.trim().to_owned(), by: format!("the input `{input}`") })
+            Some(SettingValue { text: text.trim().to_owned(), by: format!("the input `{input}`") })
         });
         by_input.or_else(|| {
             variables.iter().find_map(|name| {
                 let text = self.environment().text(name)?.trim().to_owned();
-                Some(Said { text, by: format!("`{name}`") })
+                Some(SettingValue { text, by: format!("`{name}`") })
             })
         })
     }
 
-    fn region(&self) -> Result<Option<Said>> {
+    fn region(&self) -> Result<Option<SettingValue>> {
         let Some(region) = self.said("region", Some("aws-region"), &["AWS_REGION", "AWS_DEFAULT_REGION"])
         else {
             return Ok(None);
@@ -260,7 +260,7 @@ impl Reading<'_> {
         Ok(Some(region))
     }
 
-    fn endpoint(&self) -> Result<Option<Said>> {
+    fn endpoint(&self) -> Result<Option<SettingValue>> {
         let Some(endpoint) = self.said("endpoint-url", None, &self.service.endpoints) else {
             return Ok(None);
         };
@@ -282,7 +282,7 @@ impl Reading<'_> {
 
     /// A login that is not only this source's is for Amazon, or for the endpoint in the variables that it came with. A manifest
     /// must not send it to another server, which would get signed requests and the session token.
-    fn belongs_to(&self, endpoint: &Said, login: &Login) -> Result<()> {
+    fn belongs_to(&self, endpoint: &SettingValue, login: &Login) -> Result<()> {
         let keys = self.options.variable("ACCESS_KEY_ID");
         let own_keys =
             matches!(login, Login::Keys { said_by, .. } if !self.own && *said_by == format!("`{keys}`"));
@@ -348,7 +348,7 @@ impl Reading<'_> {
         if has(TOKEN_FILE) {
             return Ok(Login::TokenFile);
         }
-        Ok(if CONTAINER.into_iter().any(has) { Login::Container } else { Login::Unsaid })
+        Ok(if CONTAINER.into_iter().any(has) { Login::Container } else { Login::Ambient })
     }
 
     /// The keys in the variables with this prefix.
@@ -393,7 +393,7 @@ impl Reading<'_> {
     }
 
     /// The role: for a source with its own login, only a setting of that source.
-    fn role(&self, login: &Login) -> Option<Said> {
+    fn role(&self, login: &Login) -> Option<SettingValue> {
         let own_login = match login {
             Login::Keys { said_by, .. } => *said_by != format!("`{VENDOR}ACCESS_KEY_ID`"),
             Login::Profile(_) => self.options.text("profile").is_some(),
@@ -405,7 +405,7 @@ impl Reading<'_> {
         self.said("role-arn", Some("aws-role-arn"), &["AWS_ROLE_ARN"])
     }
 
-    fn checked(&self, role: Said) -> Result<Role> {
+    fn checked(&self, role: SettingValue) -> Result<Role> {
         if !is_role(&role.text) {
             return Err(self.unusable(&role, "is not the ARN of a role").hint(
                 "A role's ARN is `arn:aws:iam::ACCOUNT:role/NAME`, as `aws iam get-role --role-name NAME --query Role.Arn` prints it.",
@@ -453,7 +453,7 @@ impl Reading<'_> {
             .collect()
     }
 
-    fn unusable(&self, said: &Said, what: &str) -> Error {
+    fn unusable(&self, said: &SettingValue, what: &str) -> Error {
         Error::new(
             Code::Usage,
             format!("{}: {} {what} ({})", self.options.id, said.by, count(said.text.len(), "character")),

@@ -11,10 +11,10 @@ use super::login::Login;
 use super::vault::Vault;
 use crate::secret::SecretValue;
 use crate::sources::net::Answer;
-use crate::sources::{DATES, Found, Refused, Reply};
+use crate::sources::{DATES, Found, Reply, SourceError};
 
 /// The subject of a response.
-pub(super) struct Question<'a> {
+pub(super) struct Request<'a> {
     pub(super) vault: &'a Vault,
     pub(super) login: &'a Login,
     /// The reference, or what else is requested.
@@ -58,7 +58,7 @@ struct Inner {
     code: String,
 }
 
-impl Question<'_> {
+impl Request<'_> {
     /// The reply for a secret. The service also returns secrets before and after their validity; a deployment with one of
     /// those would be broken, so they fail here, with their dates.
     pub(super) fn reply(&self, answer: &Answer) -> Reply {
@@ -78,12 +78,12 @@ impl Question<'_> {
         let now = answered_at(answer);
         if let Some(from) = attributes.nbf.and_then(time).filter(|from| *from > now) {
             let fact = format!("{}: the secret is not valid before {}", self.what, shown(from));
-            return Refused::failed(fact, self.new_dates("--not-before")).reply();
+            return SourceError::failed(fact, self.new_dates("--not-before")).reply();
         }
         let expires = attributes.exp.and_then(time);
         if let Some(until) = expires.filter(|until| *until <= now) {
             let fact = format!("{}: the secret expired on {}", self.what, shown(until));
-            return Refused::failed(fact, self.new_dates("--expires")).reply();
+            return SourceError::failed(fact, self.new_dates("--expires")).reply();
         }
         Reply::Found(Found {
             value,
@@ -96,21 +96,21 @@ impl Question<'_> {
     }
 
     /// Why a response contains no secret or list.
-    pub(super) fn refusal(&self, answer: &Answer) -> Refused {
+    pub(super) fn refusal(&self, answer: &Answer) -> SourceError {
         let what = &self.what;
         let host = &self.vault.host;
         match (answer.status.as_u16(), code(answer)) {
             (401, _) => self.unknown_token(answer),
             (403, Some((_, inner))) => self.forbidden(&inner),
-            (429, _) => Refused::failed(
+            (429, _) => SourceError::failed(
                 format!("{what}: {host} is throttling requests, even after a retry (status 429)"),
                 "Run this again later, or move these secrets to another vault: the limit is per vault.",
             ),
-            (status @ 500..=599, _) => Refused::failed(
+            (status @ 500..=599, _) => SourceError::failed(
                 format!("{what}: {host} reported an internal error (status {status}), even after a retry"),
                 "Run this again; if the error persists, check status.azure.com.",
             ),
-            (status, Some((code, _))) if is_word(&code) => Refused::failed(
+            (status, Some((code, _))) if is_word(&code) => SourceError::failed(
                 format!("{what}: {host} refused the request ({status} {code})"),
                 "Compare the reference with what the vault has: `az keyvault secret list --vault-name NAME`.",
             ),
@@ -119,12 +119,12 @@ impl Question<'_> {
     }
 
     /// A token that the vault does not accept; it tells whose tokens it accepts.
-    fn unknown_token(&self, answer: &Answer) -> Refused {
+    fn unknown_token(&self, answer: &Answer) -> SourceError {
         let Vault { name: vault, host, .. } = self.vault;
         let trusted = answer.headers.get(WWW_AUTHENTICATE).and_then(|header| tenant(header.to_str().ok()?));
         let own = self.login.application().map(|application| application.tenant.as_str());
         match (trusted, own) {
-            (Some(trusted), Some(own)) if !own.eq_ignore_ascii_case(trusted) => Refused::denied(
+            (Some(trusted), Some(own)) if !own.eq_ignore_ascii_case(trusted) => SourceError::denied(
                 format!(
                     "{}: {host} belongs to the tenant {trusted}, but the login belongs to {own}",
                     self.what
@@ -133,7 +133,7 @@ impl Question<'_> {
                     "Set `tenant-id` to {trusted} and log in as an application of that tenant, or use a vault of {own}."
                 ),
             ),
-            _ => Refused::denied(
+            _ => SourceError::denied(
                 format!("{}: {host} does not accept the token (status 401)", self.what),
                 format!(
                     "`az keyvault show --name {vault} --query properties.tenantId` prints the tenant whose tokens it accepts: set `tenant-id` to it, and `cloud` to the vault's cloud."
@@ -142,9 +142,9 @@ impl Question<'_> {
         }
     }
 
-    fn not_of_a_vault(&self, answer: &Answer) -> Refused {
+    fn not_of_a_vault(&self, answer: &Answer) -> SourceError {
         let (what, host, status) = (&self.what, &self.vault.host, answer.status.as_u16());
-        Refused::failed(
+        SourceError::failed(
             format!("{what}: the response of {host} (status {status}) is not that of a key vault"),
             "Check whether something in between, such as a proxy, answers instead.",
         )

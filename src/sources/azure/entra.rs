@@ -10,7 +10,7 @@ use super::token::Start;
 use crate::secret::SecretValue;
 use crate::sources::identity::claim;
 use crate::sources::net::{Answer, Failure};
-use crate::sources::{Refusal, Refused, subject};
+use crate::sources::{Refusal, SourceError, subject};
 
 #[derive(Deserialize)]
 struct Body {
@@ -25,16 +25,16 @@ pub(super) fn refusal(
     application: &Application,
     credential: &SecretValue,
     answer: &Answer,
-) -> Refused {
+) -> SourceError {
     let (id, host, status) = (start.id, &start.vault.authority, answer.status.as_u16());
     if answer.status == StatusCode::TOO_MANY_REQUESTS || answer.status.is_server_error() {
         let fact = format!("{id}: {host} did not process the login (status {status}), even after a retry");
-        return Refused::failed(fact, "Run this again; if the error persists, check status.azure.com.");
+        return SourceError::failed(fact, "Run this again; if the error persists, check status.azure.com.");
     }
     let body: Option<Body> = serde_json::from_slice(&answer.body).ok();
     let Some(number) = body.and_then(|body| body.error_codes.first().copied()) else {
         let fact = format!("{id}: {host} answered the login with status {status}, but not like Entra");
-        return Refused::failed(
+        return SourceError::failed(
             fact,
             "Check whether something in between, such as a proxy, answers instead.",
         );
@@ -43,7 +43,7 @@ pub(super) fn refusal(
         let remedy = format!("See https://{host}/error?code={number}.");
         ("Entra refused the login".to_owned(), remedy)
     });
-    Refused::denied(format!("{id}: {what} (AADSTS{number})"), remedy)
+    SourceError::denied(format!("{id}: {what} (AADSTS{number})"), remedy)
 }
 
 fn situation(
@@ -127,36 +127,36 @@ fn federation(client: &str, token: &SecretValue, number: u64) -> (String, String
 }
 
 /// No login is configured.
-pub(super) fn nothing_given(start: &Start) -> Refused {
-    Refused::denied(
+pub(super) fn nothing_given(start: &Start) -> SourceError {
+    SourceError::denied(
         format!("{}: no login configured for the vault {}", start.id, start.vault.name),
         ways(start),
     )
 }
 
 /// The workflow should log in, but may not request a token.
-pub(super) fn no_workflow_identity(start: &Start, refusal: &Refusal) -> Refused {
+pub(super) fn no_workflow_identity(start: &Start, refusal: &Refusal) -> SourceError {
     let fact = format!("{}: no login: {}", start.id, refusal.fact);
-    Refused::denied(fact, format!("{}\nOr log in another way. {}", refusal.remedy, ways(start)))
+    SourceError::denied(fact, format!("{}\nOr log in another way. {}", refusal.remedy, ways(start)))
 }
 
 /// A response without the expected token.
-pub(super) fn no_token(start: &Start, who: &str) -> Refused {
-    Refused::failed(
+pub(super) fn no_token(start: &Start, who: &str) -> SourceError {
+    SourceError::failed(
         format!("{}: the response of {who} to the login contains no token", start.id),
         "Check whether something in between, such as a proxy, answers instead.",
     )
 }
 
 /// The metadata service does not answer.
-pub(super) fn no_machine(start: &Start, failure: &Failure) -> Refused {
+pub(super) fn no_machine(start: &Start, failure: &Failure) -> SourceError {
     let fact =
         format!("{}: cannot get this machine's own identity from its metadata service: {failure}", start.id);
-    Refused::failed(fact, format!("Only Azure virtual machines have one. {}", ways(start)))
+    SourceError::failed(fact, format!("Only Azure virtual machines have one. {}", ways(start)))
 }
 
 /// The metadata service has no token for us.
-pub(super) fn machine_refusal(start: &Start, client_id: Option<&str>, status: StatusCode) -> Refused {
+pub(super) fn machine_refusal(start: &Start, client_id: Option<&str>, status: StatusCode) -> SourceError {
     let whom =
         client_id.map_or_else(|| "no identity of its own".to_owned(), |id| format!("no identity {id}"));
     if status == StatusCode::BAD_REQUEST {
@@ -165,11 +165,11 @@ pub(super) fn machine_refusal(start: &Start, client_id: Option<&str>, status: St
             "Give it one: `az vm identity assign --name MACHINE --resource-group GROUP`. Or log in another way. {}",
             ways(start)
         );
-        return Refused::denied(fact, remedy);
+        return SourceError::denied(fact, remedy);
     }
     let fact =
         format!("{}: the machine's metadata service answered with status {}", start.id, status.as_u16());
-    Refused::failed(fact, format!("Run this again, or log in another way. {}", ways(start)))
+    SourceError::failed(fact, format!("Run this again, or log in another way. {}", ways(start)))
 }
 
 fn ways(start: &Start) -> String {

@@ -1,33 +1,33 @@
 //! What a vault forbids, by the inner code of its refusal (learn.microsoft.com, "Azure Key Vault REST API
 //! error codes"), with the command that allows it.
 
-use super::answer::{Question, is_word};
+use super::answer::{Request, is_word};
 use super::vault::Vault;
-use crate::sources::Refused;
+use crate::sources::SourceError;
 
-impl Question<'_> {
+impl Request<'_> {
     /// Why the vault refused with status 403.
-    pub(super) fn forbidden(&self, inner: &str) -> Refused {
+    pub(super) fn forbidden(&self, inner: &str) -> SourceError {
         let host = &self.vault.host;
         let (what, who) = (&self.what, self.login.who());
         let action = if self.name.is_some() { "read it" } else { "list secrets" };
         match inner {
-            "ForbiddenByRbac" => Refused::denied(
+            "ForbiddenByRbac" => SourceError::denied(
                 format!("{what}: {who} has no role in {host} that allows it to {action}"),
                 format!("Assign the role; it takes effect after some minutes:\n{}", self.role()),
             ),
-            "AccessDenied" | "ForbiddenByPolicy" => Refused::denied(
+            "AccessDenied" | "ForbiddenByPolicy" => SourceError::denied(
                 format!("{what}: no access policy of {host} allows {who} to {action}"),
                 format!("Add one:\n{}", self.policy()),
             ),
-            "ForbiddenByFirewall" => Refused::denied(
+            "ForbiddenByFirewall" => SourceError::denied(
                 format!("{what}: the firewall of {host} does not allow this machine's address"),
                 format!(
                     "Allow it: `az keyvault network-rule add --name {} --ip-address ADDRESS`. The addresses of GitHub's own runners change with every job: use a self-hosted runner in the vault's network.",
                     self.vault.name
                 ),
             ),
-            "ForbiddenByConnection" => Refused::denied(
+            "ForbiddenByConnection" => SourceError::denied(
                 format!("{what}: {host} is closed to the public network"),
                 "Run this on a machine in the network of the vault's private endpoint, such as a self-hosted runner.",
             ),
@@ -36,7 +36,7 @@ impl Question<'_> {
                 let code = if is_word(inner) { inner } else { "Forbidden" };
                 let fact = format!("{what}: {host} does not allow {who} to {action} (403 {code})");
                 let (role, policy) = (self.role(), self.policy());
-                Refused::denied(fact, format!("With roles:\n{role}\nWith access policies:\n{policy}"))
+                SourceError::denied(fact, format!("With roles:\n{role}\nWith access policies:\n{policy}"))
             }
         }
     }
@@ -61,10 +61,10 @@ impl Question<'_> {
         )
     }
 
-    fn disabled(&self) -> Refused {
+    fn disabled(&self) -> SourceError {
         let (what, name) = (&self.what, self.name.unwrap_or("NAME"));
         let Vault { name: vault, .. } = self.vault;
-        Refused::failed(
+        SourceError::failed(
             format!("{what}: the secret is disabled"),
             format!(
                 "Enable it, or set a new version:\naz keyvault secret set-attributes --vault-name {vault} --name {name} --enabled true"

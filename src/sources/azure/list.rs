@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use reqwest::Url;
 use serde::Deserialize;
 
-use super::answer::Question;
+use super::answer::Request;
 use super::{Azure, VERSION, name};
-use crate::sources::Refused;
+use crate::sources::SourceError;
 use crate::sources::net::Answer;
 
 #[derive(Deserialize)]
@@ -25,16 +25,16 @@ struct Entry {
 
 impl Azure {
     /// The names that start with `prefix`. The service has no filter, so all are listed: 25 per page.
-    pub(super) async fn names(&self, prefix: &str) -> Result<Vec<String>, Refused> {
+    pub(super) async fn names(&self, prefix: &str) -> Result<Vec<String>, SourceError> {
         let what = format!("{}:{prefix}*", self.id);
         if let Some(fault) = Some(prefix).filter(|prefix| !prefix.is_empty()).and_then(name::fault) {
             let fact = format!("{what}: not a valid prefix of secret names: {fault}");
-            return Err(Refused::failed(
+            return Err(SourceError::failed(
                 fact,
                 "Correct the reference: names consist of letters, digits and hyphens.",
             ));
         }
-        let question = Question { vault: &self.vault, login: &self.login, what, name: None };
+        let question = Request { vault: &self.vault, login: &self.login, what, name: None };
         let mut names = BTreeSet::new();
         let mut seen = BTreeSet::new();
         let mut next = Some(self.vault.url(&format!("secrets?api-version={VERSION}")));
@@ -55,7 +55,7 @@ impl Azure {
     }
 }
 
-fn page(question: &Question, answer: &Answer) -> Result<Page, Refused> {
+fn page(question: &Request, answer: &Answer) -> Result<Page, SourceError> {
     if answer.status.as_u16() != 200 {
         return Err(question.refusal(answer));
     }
@@ -70,8 +70,8 @@ fn below(prefix: &str, id: &str) -> Option<String> {
 }
 
 /// The token is sent to no other host, and no page is read twice.
-fn leads_away(question: &Question) -> Refused {
-    Refused::failed(
+fn leads_away(question: &Request) -> SourceError {
+    SourceError::failed(
         format!(
             "{}: the next page of the list of {} is on another server, or was already read",
             question.what, question.vault.host

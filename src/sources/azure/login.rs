@@ -69,7 +69,7 @@ impl Login {
             "federated-token-file" => {
                 let file = options
                     .text("federated-token-file")
-                    .ok_or_else(|| lacks(options, way, "`federated-token-file`"))?;
+                    .ok_or_else(|| missing(options, way, "`federated-token-file`"))?;
                 Self::TokenFile(application()?, workspace.join(file))
             }
             "oidc" => Self::Oidc(application()?),
@@ -178,7 +178,7 @@ pub(super) fn metadata_host(options: &Options) -> Result<String> {
 /// The tenant becomes part of an address: an ID, or a domain.
 fn application(options: &Options, way: &str) -> Result<Application> {
     let needed = |setting: &'static str| {
-        let text = options.text(setting).ok_or_else(|| lacks(options, way, &format!("`{setting}`")))?;
+        let text = options.text(setting).ok_or_else(|| missing(options, way, &format!("`{setting}`")))?;
         if text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.')) {
             return Ok(text.to_owned());
         }
@@ -193,7 +193,7 @@ fn secret(options: &Options) -> Result<SecretValue> {
     let variable = options.variable("CLIENT_SECRET");
     let secret = options
         .credential("CLIENT_SECRET")
-        .ok_or_else(|| lacks(options, "client-secret", &format!("`{variable}`")))?;
+        .ok_or_else(|| missing(options, "client-secret", &format!("`{variable}`")))?;
     if std::str::from_utf8(secret.expose()).is_ok_and(|text| !text.contains(char::is_control)) {
         return Ok(secret.clone());
     }
@@ -206,7 +206,7 @@ fn secret(options: &Options) -> Result<SecretValue> {
 
 fn certificate(options: &Options, workspace: &Path) -> Result<Certificate> {
     let setting = "client-certificate";
-    let text = options.text(setting).ok_or_else(|| lacks(options, setting, "`client-certificate`"))?;
+    let text = options.text(setting).ok_or_else(|| missing(options, setting, "`client-certificate`"))?;
     let said_by = options.said_by(setting);
     options.refuse_key_in_manifest(setting, "a certificate with its key", "CLIENT_CERTIFICATE_PATH")?;
     let pem = SecretValue::new(net::pem(text, workspace, &said_by)?);
@@ -217,7 +217,7 @@ fn certificate(options: &Options, workspace: &Path) -> Result<Certificate> {
     })
 }
 
-fn lacks(options: &Options, way: &str, what: &str) -> Error {
+fn missing(options: &Options, way: &str, what: &str) -> Error {
     let id = &options.id;
     let fact = format!("{id}: the login to Azure with `{way}` needs {what}");
     Error::new(Code::Usage, fact).hint(match what {

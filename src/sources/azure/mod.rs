@@ -24,7 +24,7 @@ use async_trait::async_trait;
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue};
 use tokio::sync::OnceCell;
 
-use self::answer::Question;
+use self::answer::Request;
 pub(super) use self::kind::KIND;
 use self::login::Login;
 use self::token::Start;
@@ -32,8 +32,8 @@ use self::vault::Vault;
 use super::conventional;
 use super::identity::Identity;
 use super::net::{self, Answer, Network};
-use super::opening::Opening;
-use super::{About, Item, Listing, Options, Refused, Reply, Source};
+use super::opening::SourceContext;
+use super::{About, Item, Listing, Options, Reply, Source, SourceError};
 use crate::error::Result;
 use crate::manifest::{Reference, Scope, SourceId};
 use crate::secret::SecretName;
@@ -51,14 +51,14 @@ pub struct Azure {
     network: Arc<Network>,
     identity: Arc<Identity>,
     /// The login of this run, even if it was refused: there is one per run.
-    authorization: OnceCell<std::result::Result<HeaderValue, Refused>>,
+    authorization: OnceCell<std::result::Result<HeaderValue, SourceError>>,
 }
 
 /// Opens it; `None` if no vault is configured. It makes no request yet.
 ///
 /// # Errors
 /// `usage` if the vault in the settings is not valid, or the login is not unique.
-fn open(options: Options, opening: &Opening) -> Result<Option<Azure>> {
+fn open(options: Options, opening: &SourceContext) -> Result<Option<Azure>> {
     let Some(vault) = Vault::of(&options)? else { return Ok(None) };
     Ok(Some(Azure {
         vault,
@@ -115,7 +115,7 @@ impl Source for Azure {
     }
 
     async fn list(&self, prefix: &str) -> Listing {
-        self.names(prefix).await.map_or_else(Refused::listing, Listing::Items)
+        self.names(prefix).await.map_or_else(SourceError::listing, Listing::Items)
     }
 }
 
@@ -126,12 +126,8 @@ impl Azure {
         if let Some(refused) = malformed(&reference) {
             return refused.reply();
         }
-        let question = Question {
-            vault: &self.vault,
-            login: &self.login,
-            what: reference.to_string(),
-            name: Some(name),
-        };
+        let question =
+            Request { vault: &self.vault, login: &self.login, what: reference.to_string(), name: Some(name) };
         let version = version.as_ref().map(|version| format!("/{version}")).unwrap_or_default();
         let address = self.vault.url(&format!("secrets/{name}{version}?api-version={VERSION}"));
         match self.ask(&address, &question.what).await {
@@ -141,17 +137,17 @@ impl Azure {
     }
 
     /// Sends a request to the vault, with the token from the start: a challenge would cost a round trip.
-    async fn ask(&self, address: &str, what: &str) -> std::result::Result<Answer, Refused> {
+    async fn ask(&self, address: &str, what: &str) -> std::result::Result<Answer, SourceError> {
         let authorization =
-            self.authorization.get_or_init(|| self.log_in()).await.as_ref().map_err(Refused::clone)?;
-        let client = self.network.client().map_err(|error| Refused::Failed(error.into()).about(what))?;
+            self.authorization.get_or_init(|| self.log_in()).await.as_ref().map_err(SourceError::clone)?;
+        let client = self.network.client().map_err(|error| SourceError::Failed(error.into()).about(what))?;
         let make =
             || client.get(address).header(AUTHORIZATION, authorization).header(ACCEPT, "application/json");
         let answer = self.network.send(make, net::is_transient).await;
-        answer.map_err(|failure| Refused::Failed(failure.refusal(what, &self.vault.host)))
+        answer.map_err(|failure| SourceError::Failed(failure.refusal(what, &self.vault.host)))
     }
 
-    async fn log_in(&self) -> std::result::Result<HeaderValue, Refused> {
+    async fn log_in(&self) -> std::result::Result<HeaderValue, SourceError> {
         let start = Start {
             id: self.id.as_str(),
             vault: &self.vault,
@@ -166,15 +162,15 @@ impl Azure {
 }
 
 /// A reference that is not valid in Key Vault.
-fn malformed(reference: &Reference) -> Option<Refused> {
+fn malformed(reference: &Reference) -> Option<SourceError> {
     if let Some(fault) = name::fault(&reference.item) {
-        return Some(Refused::failed(
+        return Some(SourceError::failed(
             format!("{reference}: not a valid secret name in Key Vault: {fault}"),
             "Correct the reference. In a conventional name, the prefix, the environment or the length is the cause: use an explicit reference.",
         ));
     }
     let version = reference.version.as_deref().filter(|version| !name::is_version(version))?;
-    Some(Refused::failed(
+    Some(SourceError::failed(
         format!(
             "{reference}: a version in Key Vault has 32 hexadecimal digits, but this one has {}",
             crate::count::count(version.chars().count(), "character")

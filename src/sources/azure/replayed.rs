@@ -6,7 +6,7 @@ use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use zeroize::Zeroizing;
 
-use super::answer::Question;
+use super::answer::Request;
 use super::login::{Application, Login};
 use super::vault::Vault;
 use crate::secret::SecretValue;
@@ -26,7 +26,7 @@ fn told(status: u16, headers: &[(&str, &str)], body: &str) -> String {
     };
     let application = Application { tenant: TENANT.to_owned(), client: "app".to_owned() };
     let login = Login::Secret(application, SecretValue::new(Vec::new()));
-    let question = Question { vault: &vault, login: &login, what: "azure:key".to_owned(), name: Some("key") };
+    let question = Request { vault: &vault, login: &login, what: "azure:key".to_owned(), name: Some("key") };
     let pairs = headers.iter().map(|(name, value)| {
         (HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_str(value).unwrap())
     });

@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::secret::SecretValue;
 use crate::sources::identity::Identity;
 use crate::sources::net::{self, Answer, Network};
-use crate::sources::{Refused, read_token};
+use crate::sources::{SourceError, read_token};
 
 /// The type of an assertion that is a signed token (RFC 7523 section 2.2).
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -39,13 +39,13 @@ struct Token {
 
 impl Start<'_> {
     /// Logs in and returns the authorization header.
-    pub(super) async fn authorization(&self) -> Result<HeaderValue, Refused> {
+    pub(super) async fn authorization(&self) -> Result<HeaderValue, SourceError> {
         let token = match self.login {
             Login::Secret(application, secret) => self.of_entra(application, "client_secret", secret).await?,
             Login::Certificate(application, certificate) => {
                 let assertion = certificate.assertion(application, &self.endpoint(application));
                 let unsigned = || {
-                    Refused::failed(
+                    SourceError::failed(
                         format!("{}: the certificate's key cannot sign", self.id),
                         "Use another one.",
                     )
@@ -57,7 +57,10 @@ impl Start<'_> {
                     let reason = crate::error::plain_reason(&error);
                     let fact =
                         format!("{}: the token file {} cannot be read: {reason}", self.id, path.display());
-                    Refused::failed(fact, "Correct `federated-token-file`, or set `auth` to another method.")
+                    SourceError::failed(
+                        fact,
+                        "Correct `federated-token-file`, or set `auth` to another method.",
+                    )
                 })?;
                 self.of_entra(application, "client_assertion", &token).await?
             }
@@ -71,10 +74,10 @@ impl Start<'_> {
         net::bearer(&token).ok_or_else(|| entra::no_token(self, &self.vault.authority))
     }
 
-    async fn workflow_token(&self) -> Result<SecretValue, Refused> {
+    async fn workflow_token(&self) -> Result<SecretValue, SourceError> {
         self.identity.token(&self.vault.audience).await.map_err(|refusal| {
             if self.identity.is_there() {
-                Refused::Failed(refusal)
+                SourceError::Failed(refusal)
             } else {
                 entra::no_workflow_identity(self, &refusal)
             }
@@ -91,7 +94,7 @@ impl Start<'_> {
         application: &Application,
         what: &str,
         credential: &SecretValue,
-    ) -> Result<SecretValue, Refused> {
+    ) -> Result<SecretValue, SourceError> {
         let client = self.network.client().map_err(|error| self.no_client(error))?;
         let scope = format!("{}/.default", self.vault.resource);
         let text = String::from_utf8_lossy(credential.expose());
@@ -115,7 +118,7 @@ impl Start<'_> {
     }
 
     /// A token for the machine, from the service that only the machine itself can reach.
-    async fn of_machine(&self, client_id: Option<&str>) -> Result<SecretValue, Refused> {
+    async fn of_machine(&self, client_id: Option<&str>) -> Result<SecretValue, SourceError> {
         let client = self.network.direct().map_err(|error| self.no_client(error))?;
         let mut query = vec![("api-version", METADATA_VERSION), ("resource", &self.vault.resource)];
         query.extend(client_id.map(|id| ("client_id", id)));
@@ -137,13 +140,16 @@ impl Start<'_> {
         make: impl Fn() -> RequestBuilder,
         host: &str,
         again: impl Fn(&Answer) -> bool,
-    ) -> Result<Answer, Refused> {
+    ) -> Result<Answer, SourceError> {
         let what = format!("{}: the login at {host}", self.id);
-        self.network.send(make, again).await.map_err(|failure| Refused::Failed(failure.refusal(&what, host)))
+        self.network
+            .send(make, again)
+            .await
+            .map_err(|failure| SourceError::Failed(failure.refusal(&what, host)))
     }
 
-    fn no_client(&self, error: Error) -> Refused {
-        Refused::Failed(error.into()).about(self.id)
+    fn no_client(&self, error: Error) -> SourceError {
+        SourceError::Failed(error.into()).about(self.id)
     }
 }
 

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use self::parse::{Interpolation, Quoting, Warning, WarningKind, parse};
 use super::registry::{SourceKind, boxed};
 use super::{
-    About, Found, Item, Remark, Reply, Source, Surroundings, absolute, beside, read_file, unreadable,
+    About, Found, Item, ProjectDirs, Remark, Reply, Source, absolute, beside, read_file, unreadable,
 };
 use crate::error::{Code, Error, Result, plain_reason};
 use crate::files::{self, Contents, LARGEST_VALUES};
@@ -59,7 +59,7 @@ struct Entry {
 
 /// Opens it: the files of `env-file`, else `.env` of the project directory if it exists (else `None`). A file in
 /// `env-file` that does not exist, or that Compose would reject, is an error.
-fn open(id: &SourceId, settings: &Settings, around: &Surroundings) -> Result<Option<Dotenv>> {
+fn open(id: &SourceId, settings: &Settings, around: &ProjectDirs) -> Result<Option<Dotenv>> {
     let mut this = Dotenv {
         id: id.clone(),
         project: around.project.to_owned(),

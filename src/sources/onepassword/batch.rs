@@ -15,7 +15,7 @@ use super::refusal::{Kind, Message, is_called, no_such_field, no_such_vault, sev
 use super::template::Template;
 use crate::arguments::Arguments;
 use crate::secret::SecretValue;
-use crate::sources::{Found, Refusal, Refused, Reply};
+use crate::sources::{Found, Refusal, Reply, SourceError};
 
 /// How often the references are read, each time without those that were found to be wrong. Each time, all the others count
 /// as requests again.
@@ -38,7 +38,7 @@ pub(super) async fn read(op: &Op, wanted: &[SecretReference]) -> Vec<Reply> {
 ///
 /// # Errors
 /// Why they are unknown.
-pub(super) async fn titles(op: &Op, vault: &str) -> Result<Option<Vec<(String, String)>>, Refused> {
+pub(super) async fn titles(op: &Op, vault: &str) -> Result<Option<Vec<(String, String)>>, SourceError> {
     let items = list(op, vault, &[]).await?;
     Ok(items.map(|items| items.into_iter().map(|item| (item.title, item.id)).collect()))
 }
@@ -70,7 +70,7 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    async fn all(&mut self) -> Result<(), Refused> {
+    async fn all(&mut self) -> Result<(), SourceError> {
         for (index, reference) in self.wanted.iter().enumerate() {
             if let Some(c) = reference.unsupported() {
                 self.replies.insert(index, unsupported(reference, c));
@@ -94,7 +94,7 @@ impl Reading<'_> {
 
     /// Reads all open references at once, except those in `alone`, until all have a reply. Those that are not text are added to
     /// `alone`.
-    async fn together(&mut self, alone: &mut Vec<usize>) -> Result<(), Refused> {
+    async fn together(&mut self, alone: &mut Vec<usize>) -> Result<(), SourceError> {
         for _ in 0..ROUNDS {
             let open: Vec<usize> = self.open().into_iter().filter(|index| !alone.contains(index)).collect();
             if open.is_empty() {
@@ -123,14 +123,14 @@ impl Reading<'_> {
                 return Err(self.op.refused(&message).await);
             }
         }
-        Err(Refused::failed(
+        Err(SourceError::failed(
             format!("it was not read, because {ROUNDS} other references are wrong"),
             "Correct those first: each one makes it necessary to read all again.",
         ))
     }
 
     /// Reads one reference by itself, byte for byte.
-    async fn one(&mut self, index: usize) -> Result<(), Refused> {
+    async fn one(&mut self, index: usize) -> Result<(), SourceError> {
         let reference = &self.wanted[index];
         let mut read = Arguments::new(&["read", "--no-newline"]);
         read.names([&reference.text]);
@@ -147,7 +147,7 @@ impl Reading<'_> {
     }
 
     /// Replies to the open references that are wrong according to a message.
-    async fn take_out(&mut self, message: &Message, open: &[usize]) -> Result<(), Refused> {
+    async fn take_out(&mut self, message: &Message, open: &[usize]) -> Result<(), SourceError> {
         let about_items = matches!(message.kind, Kind::Vault | Kind::Item | Kind::Ambiguous);
         if about_items {
             self.look_into_vaults(open).await?;
@@ -183,7 +183,7 @@ impl Reading<'_> {
     }
 
     /// Lists the vaults of these references that were not listed yet.
-    async fn look_into_vaults(&mut self, open: &[usize]) -> Result<(), Refused> {
+    async fn look_into_vaults(&mut self, open: &[usize]) -> Result<(), SourceError> {
         for index in open {
             let vault = &self.wanted[*index].vault;
             let key = vault.to_lowercase();
@@ -231,7 +231,7 @@ impl Reading<'_> {
     }
 }
 
-async fn list(op: &Op, vault: &str, more: &[&'static str]) -> Result<Option<Vec<Listed>>, Refused> {
+async fn list(op: &Op, vault: &str, more: &[&'static str]) -> Result<Option<Vec<Listed>>, SourceError> {
     let mut arguments = Arguments::new(&["item", "list", "--format=json"]);
     arguments.option("--vault", vault);
     arguments.words(more);
@@ -242,10 +242,13 @@ async fn list(op: &Op, vault: &str, more: &[&'static str]) -> Result<Option<Vec<
     }
 }
 
-fn parse(output: &Zeroizing<Vec<u8>>) -> Result<Vec<Listed>, Refused> {
+fn parse(output: &Zeroizing<Vec<u8>>) -> Result<Vec<Listed>, SourceError> {
     // An empty vault is an empty list. Nothing at all may be anything, and an item is never absent for that.
     serde_json::from_slice(output).map_err(|_| {
-        Refused::failed("`op item list` printed no list of items", "`op update` installs the newest version.")
+        SourceError::failed(
+            "`op item list` printed no list of items",
+            "`op update` installs the newest version.",
+        )
     })
 }
 
@@ -262,13 +265,13 @@ fn unsupported(reference: &SecretReference, c: char) -> Reply {
     ))
 }
 
-fn no_template() -> Refused {
-    Refused::failed(
+fn no_template() -> SourceError {
+    SourceError::failed(
         "the output of `op inject` does not match its template",
         "`op update` installs the newest version.",
     )
 }
 
-fn no_randomness() -> Refused {
-    Refused::failed("the system provides no random bytes", "Run this again.")
+fn no_randomness() -> SourceError {
+    SourceError::failed("the system provides no random bytes", "Run this again.")
 }

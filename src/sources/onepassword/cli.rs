@@ -24,7 +24,7 @@ use crate::files::{self, LARGEST_VALUES};
 use crate::secret::SecretValue;
 use crate::settings::Environment;
 use crate::sources::net::{self, Failure, Network};
-use crate::sources::{Options, Refusal, Refused};
+use crate::sources::{Options, Refusal, SourceError};
 
 /// The version with service accounts (1Password's documentation, "Use service accounts with 1Password CLI").
 const OLDEST: (u32, u32) = (2, 18);
@@ -109,8 +109,12 @@ impl Op {
     ///
     /// # Errors
     /// Why it cannot read any item: it is missing, too old, timed out, or not allowed to read anything.
-    pub(super) async fn run(&self, arguments: Arguments, template: Option<&str>) -> Result<Ended, Refused> {
-        let (status, output, errors) = self.ended(arguments, template).await.map_err(Refused::Failed)?;
+    pub(super) async fn run(
+        &self,
+        arguments: Arguments,
+        template: Option<&str>,
+    ) -> Result<Ended, SourceError> {
+        let (status, output, errors) = self.ended(arguments, template).await.map_err(SourceError::Failed)?;
         // Before 2.32.1 it succeeded after server errors, and printed only a message.
         if status.success() && (!output.is_empty() || errors.trim().is_empty()) {
             return Ok(Ended::Well(output));
@@ -119,11 +123,11 @@ impl Op {
     }
 
     /// Why there are no replies, given a message that is not about a reference. Checks the version if that may be the reason.
-    pub(super) async fn refused(&self, message: &Message) -> Refused {
+    pub(super) async fn refused(&self, message: &Message) -> SourceError {
         if message.is_unknown()
             && let Some(refusal) = self.too_old().await
         {
-            return Refused::Failed(refusal);
+            return SourceError::Failed(refusal);
         }
         let token = matches!(self.login, Login::ServiceAccount(_)).then_some(self.token_variable.as_str());
         message.refused(token)

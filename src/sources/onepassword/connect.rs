@@ -15,7 +15,7 @@ use super::item::{Item, Picked};
 use super::reference::SecretReference;
 use super::refusal::{is_called, no_such_vault, several_items};
 use crate::sources::net::{self, Answer, Network};
-use crate::sources::{Found, Refusal, Refused, Reply};
+use crate::sources::{Found, Refusal, Reply, SourceError};
 
 /// A Connect server, and its responses in this run.
 pub(super) struct Connect {
@@ -23,11 +23,11 @@ pub(super) struct Connect {
     bearer: HeaderValue,
     token_variable: String,
     network: Arc<Network>,
-    vaults: OnceCell<Result<Vec<Vault>, Trouble>>,
+    vaults: OnceCell<Result<Vec<Vault>, RequestError>>,
     /// By the vault's id.
-    lists: Once<String, Result<Vec<Listed>, Trouble>>,
+    lists: Once<String, Result<Vec<Listed>, RequestError>>,
     /// By the ids of the vault and the item.
-    items: Once<(String, String), Result<Item, Trouble>>,
+    items: Once<(String, String), Result<Item, RequestError>>,
 }
 
 /// A vault that the token can read.
@@ -49,13 +49,13 @@ struct Listed {
 }
 
 /// Why a request failed.
-enum Trouble {
+enum RequestError {
     /// There is no such thing (404).
     NotThere,
     /// Not with this token (403).
     NotShared,
     /// Nothing can be read.
-    Stop(Refused),
+    Stop(SourceError),
 }
 
 /// Cached responses, by request.
@@ -86,7 +86,7 @@ impl Connect {
     ///
     /// # Errors
     /// Why they are unknown.
-    pub(super) async fn titles(&self, vault: &str) -> Result<Option<Vec<(String, String)>>, Refused> {
+    pub(super) async fn titles(&self, vault: &str) -> Result<Option<Vec<(String, String)>>, SourceError> {
         let client = self.client()?;
         let vaults = self.vaults(&client).await;
         let vaults = vaults.as_ref().map_err(|trouble| self.refused(trouble))?;
@@ -98,8 +98,8 @@ impl Connect {
                 let active = items.iter().filter(|item| item.state.is_none());
                 Ok(Some(active.map(|item| (item.title.clone(), item.id.clone())).collect()))
             }
-            Err(Trouble::Stop(refused)) => Err(refused.clone()),
-            Err(Trouble::NotThere | Trouble::NotShared) => Ok(None),
+            Err(RequestError::Stop(refused)) => Err(refused.clone()),
+            Err(RequestError::NotThere | RequestError::NotShared) => Ok(None),
         }
     }
 
@@ -170,30 +170,30 @@ impl Connect {
         }
     }
 
-    async fn vaults(&self, client: &Client) -> &Result<Vec<Vault>, Trouble> {
+    async fn vaults(&self, client: &Client) -> &Result<Vec<Vault>, RequestError> {
         self.vaults.get_or_init(|| self.ask_json(client, &["vaults"])).await
     }
 
-    async fn list(&self, client: &Client, vault: &str) -> Arc<Result<Vec<Listed>, Trouble>> {
+    async fn list(&self, client: &Client, vault: &str) -> Arc<Result<Vec<Listed>, RequestError>> {
         self.lists.get(vault.to_owned(), self.ask_json(client, &["vaults", vault, "items"])).await
     }
 
-    async fn item(&self, client: &Client, vault: &str, item: &str) -> Arc<Result<Item, Trouble>> {
+    async fn item(&self, client: &Client, vault: &str, item: &str) -> Arc<Result<Item, RequestError>> {
         let path = ["vaults", vault, "items", item];
         self.items.get((vault.to_owned(), item.to_owned()), self.ask_json(client, &path)).await
     }
 
-    async fn ask_json<T: DeserializeOwned>(&self, client: &Client, path: &[&str]) -> Result<T, Trouble> {
+    async fn ask_json<T: DeserializeOwned>(&self, client: &Client, path: &[&str]) -> Result<T, RequestError> {
         let answer = self.ask(client, path).await?;
         serde_json::from_slice(&answer.body).map_err(|_| {
-            Trouble::Stop(Refused::failed(
+            RequestError::Stop(SourceError::failed(
                 format!("the response of {} is not that of a Connect server", self.server()),
                 "Check the address of the Connect server (`connect-host`).",
             ))
         })
     }
 
-    async fn ask(&self, client: &Client, path: &[&str]) -> Result<Answer, Trouble> {
+    async fn ask(&self, client: &Client, path: &[&str]) -> Result<Answer, RequestError> {
         let mut url = self.host.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().push("v1").extend(path);
@@ -205,35 +205,35 @@ impl Connect {
                 .header(ACCEPT, "application/json, */*")
         };
         let answer = self.network.send(make, net::is_transient).await.map_err(|failure| {
-            Trouble::Stop(Refused::Failed(failure.refusal("the Connect server", &self.server())))
+            RequestError::Stop(SourceError::Failed(failure.refusal("the Connect server", &self.server())))
         })?;
         match answer.status.as_u16() {
             200 => Ok(answer),
-            401 => Err(Trouble::Stop(Refused::denied(
+            401 => Err(RequestError::Stop(SourceError::denied(
                 format!("the Connect server does not accept {} (401)", self.token_variable),
                 "Use a valid token of this server: `op connect token create NAME --server SERVER --vault VAULT,r`.",
             ))),
-            403 => Err(Trouble::NotShared),
-            404 if path.len() > 1 => Err(Trouble::NotThere),
-            status => Err(Trouble::Stop(Refused::failed(
+            403 => Err(RequestError::NotShared),
+            404 if path.len() > 1 => Err(RequestError::NotThere),
+            status => Err(RequestError::Stop(SourceError::failed(
                 format!("the Connect server {} answered with status {status}", self.server()),
                 "Check the server (`/health` shows its state) and any proxy in front of it, or correct `connect-host`.",
             ))),
         }
     }
 
-    fn refused(&self, trouble: &Trouble) -> Refused {
+    fn refused(&self, trouble: &RequestError) -> SourceError {
         match trouble {
-            Trouble::Stop(refused) => refused.clone(),
-            Trouble::NotThere | Trouble::NotShared => Refused::denied(
+            RequestError::Stop(refused) => refused.clone(),
+            RequestError::NotThere | RequestError::NotShared => SourceError::denied(
                 format!("the Connect server {} shows no vaults to this token", self.server()),
                 "Use a token of this server: `op connect token create NAME --server SERVER --vault VAULT,r`.",
             ),
         }
     }
 
-    fn client(&self) -> Result<Client, Refused> {
-        self.network.client().map_err(|error| Refused::Failed(error.into()))
+    fn client(&self) -> Result<Client, SourceError> {
+        self.network.client().map_err(|error| SourceError::Failed(error.into()))
     }
 
     /// The server as messages name it.
@@ -267,12 +267,12 @@ impl<K: Ord, V> Once<K, V> {
 }
 
 /// The reply for an error with a reference's vault, item or file.
-fn refused(trouble: &Trouble, reference: &SecretReference) -> Reply {
+fn refused(trouble: &RequestError, reference: &SecretReference) -> Reply {
     match trouble {
-        Trouble::Stop(refused) => refused.clone().about(&reference.text).reply(),
-        Trouble::NotShared => no_such_vault(reference),
+        RequestError::Stop(refused) => refused.clone().about(&reference.text).reply(),
+        RequestError::NotShared => no_such_vault(reference),
         // It was in a list a moment ago.
-        Trouble::NotThere => Reply::Failed(Refusal::new(
+        RequestError::NotThere => Reply::Failed(Refusal::new(
             format!("{}: it was deleted while it was being read", reference.text),
             "Run this again.",
         )),

@@ -19,7 +19,9 @@ use self::cli::{Login, Op};
 use self::connect::Connect;
 pub(super) use self::kind::KIND;
 use self::reference::{SecretReference, is_supported};
-use super::{About, Item, Listing, Opening, Options, Refusal, Remark, Reply, Source, conventional, net};
+use super::{
+    About, Item, Listing, Options, Refusal, Remark, Reply, Source, SourceContext, conventional, net,
+};
 use crate::error::{Code, Error, Result};
 use crate::manifest::{Reference, Scope, SourceId};
 use crate::secret::{SecretName, SecretValue};
@@ -45,7 +47,7 @@ enum Way {
 ///
 /// # Errors
 /// `usage` if a Connect server is configured only in part, or if an address, a token or a vault's name is not valid.
-fn open(options: Options, opening: &Opening) -> Result<Option<Onepassword>> {
+fn open(options: Options, opening: &SourceContext) -> Result<Option<Onepassword>> {
     let connect = connect_server(&options)?;
     let service_account = token(&options, "SERVICE_ACCOUNT_TOKEN")?.cloned();
     let network = opening.network.clone();
@@ -256,7 +258,7 @@ fn unusable(variable: &str, token: &SecretValue) -> Error {
 }
 
 /// The account that is signed in on this machine: only if it is configured, and never on a runner, which has none.
-fn desktop_account(options: &Options, opening: &Opening) -> Option<String> {
+fn desktop_account(options: &Options, opening: &SourceContext) -> Option<String> {
     let account = options.text("account").filter(|account| !account.is_empty())?;
     (options.named && !opening.settings.platform.actions).then(|| account.to_owned())
 }

@@ -5,7 +5,7 @@
 //! before it counts as absent (see `batch`).
 
 use super::reference::{SecretReference, same};
-use crate::sources::{Refusal, Refused, Reply};
+use crate::sources::{Refusal, Reply, SourceError};
 
 /// How much of an unknown message is repeated.
 const LONGEST_QUOTE: usize = 200;
@@ -141,32 +141,32 @@ impl Message {
 
     /// Why there are no replies, if the message is not about a reference. `token` is the variable of the service account's
     /// token, if there is one.
-    pub(super) fn refused(&self, token: Option<&str>) -> Refused {
+    pub(super) fn refused(&self, token: Option<&str>) -> SourceError {
         let account = "`op service-account create NAME --vault VAULT:read_items` prints a new one";
         let variable = token.unwrap_or("OP_SERVICE_ACCOUNT_TOKEN");
         match self.kind {
-            Kind::Token => Refused::denied(
+            Kind::Token => SourceError::denied(
                 format!("1Password does not accept {variable}: it is not a service account token"),
                 format!("Copy the whole token, which starts with `ops_`; {account}."),
             ),
-            Kind::Deleted => Refused::denied(
+            Kind::Deleted => SourceError::denied(
                 format!("the service account of {variable} was deleted"),
                 format!("Use the token of another one; {account}."),
             ),
-            Kind::SignedOut => Refused::denied(
+            Kind::SignedOut => SourceError::denied(
                 "`op` is not signed in to 1Password",
                 "Set OP_SERVICE_ACCOUNT_TOKEN. On your own machine, unlock the 1Password app and turn on its CLI integration.",
             ),
-            Kind::Firewall => Refused::denied(
+            Kind::Firewall => SourceError::denied(
                 "1Password's firewall blocks the address of this machine",
                 "Allow it in 1Password (Policies, Firewall), or run this from an address that is allowed.",
             ),
-            Kind::Forbidden => Refused::denied(
+            Kind::Forbidden => SourceError::denied(
                 "1Password refuses this service account (403)",
                 format!("It may have expired, or lack `read_items` on a vault: {account}."),
             ),
-            Kind::Limited => Refused::Failed(self.limited()),
-            _ => Refused::failed(
+            Kind::Limited => SourceError::Failed(self.limited()),
+            _ => SourceError::failed(
                 format!("`op` failed: {}", self.quote()),
                 "Run `op read` with this reference on your own machine to see more; `op update` installs the newest version.",
             ),
@@ -310,7 +310,7 @@ mod tests {
 
     #[test]
     fn an_unknown_message_is_repeated_without_its_time_and_not_at_length() {
-        let Refused::Failed(refusal) =
+        let SourceError::Failed(refusal) =
             Message::parse("[ERROR] 2026/08/24 14:05:06 something\u{1b}[1m new\nmore").refused(None)
         else {
             panic!("it is unknown")

@@ -12,7 +12,7 @@ use super::login::Session;
 use super::mounts::{Engine, Mount, Place};
 use super::path;
 use super::read::{At, Outcome, Reader, Target};
-use crate::sources::{Item, Refused, Reply, net};
+use crate::sources::{Item, Reply, SourceError, net};
 
 /// An item, as in its reference.
 struct Asked<'a> {
@@ -40,9 +40,9 @@ impl Early {
 impl Vault {
     /// The answers to all items, in the same order.
     pub(super) async fn ask(&self, items: &[Item]) -> Vec<Reply> {
-        let asked: Vec<Result<Asked, Refused>> = items.iter().map(|item| self.asked(item)).collect();
+        let asked: Vec<Result<Asked, SourceError>> = items.iter().map(|item| self.asked(item)).collect();
         if asked.iter().all(Result::is_err) {
-            return asked.into_iter().filter_map(Result::err).map(Refused::reply).collect();
+            return asked.into_iter().filter_map(Result::err).map(SourceError::reply).collect();
         }
         let session = match self.session().await {
             Ok(session) => session,
@@ -61,7 +61,7 @@ impl Vault {
         )
         .await;
         let mut places = places.into_iter();
-        let targets: Vec<Result<(Target, Place), Refused>> = asked
+        let targets: Vec<Result<(Target, Place), SourceError>> = asked
             .into_iter()
             .map(|asked| asked.and_then(|asked| self.target(asked, places.next().unwrap_or(Place::Untold))))
             .collect();
@@ -78,7 +78,7 @@ impl Vault {
     }
 
     /// The items whose references start with `prefix`, written as it is.
-    pub(super) async fn below(&self, prefix: &str) -> Result<Vec<String>, Refused> {
+    pub(super) async fn below(&self, prefix: &str) -> Result<Vec<String>, SourceError> {
         let what = format!("{}:{prefix}*", self.id);
         let path = path::parse_prefix(&what, prefix)?;
         let session = self.session().await?;
@@ -102,28 +102,28 @@ impl Vault {
                 let name = |item: &String| format!("{prefix}{}", item.get(start.len()..).unwrap_or_default());
                 Ok(items.iter().map(name).collect())
             }
-            Err(NoList::Refused(refused)) => Err(refused),
+            Err(NoList::SourceError(refused)) => Err(refused),
             Err(NoList::Forbidden { path }) => {
                 Err(self.why(&what, &path, Some(mount.path).filter(|_| told), &session).await)
             }
         }
     }
 
-    async fn why(&self, what: &str, path: &str, mount: Option<String>, session: &Session) -> Refused {
+    async fn why(&self, what: &str, path: &str, mount: Option<String>, session: &Session) -> SourceError {
         let path = format!("{}/*", path.trim_end_matches('/'));
         let forbidden = Forbidden { what: what.to_owned(), path, capability: "list", mount };
         let mut reasons = explain(&[forbidden], &self.transport, session).await;
-        reasons.pop().unwrap_or_else(|| Refused::denied(what, "Allow it in a policy."))
+        reasons.pop().unwrap_or_else(|| SourceError::denied(what, "Allow it in a policy."))
     }
 
-    fn asked<'a>(&self, item: &'a Item) -> Result<Asked<'a>, Refused> {
+    fn asked<'a>(&self, item: &'a Item) -> Result<Asked<'a>, SourceError> {
         let what = item.reference(&self.id).to_string();
         let path = path::parse(&what, &item.name)?;
         let version = match item.version.as_deref().map(str::parse::<u64>) {
             None => None,
             Some(Ok(number)) if number > 0 => Some(number),
             Some(_) => {
-                return Err(Refused::failed(
+                return Err(SourceError::failed(
                     format!("{what}: a version must be a positive number"),
                     "Correct the part after `@`, or remove it to get the newest version.",
                 ));
@@ -133,7 +133,7 @@ impl Vault {
     }
 
     /// The place of an item.
-    fn target(&self, asked: Asked, place: Place) -> Result<(Target, Place), Refused> {
+    fn target(&self, asked: Asked, place: Place) -> Result<(Target, Place), SourceError> {
         let place = match (place, self.kv_version) {
             (Place::Nowhere(refused), _) => return Err(refused),
             (Place::Untold, Some(engine)) => {
@@ -146,7 +146,7 @@ impl Vault {
             _ => (self.guess(asked.path), None),
         };
         let Some(item) = path::below(asked.path, mount) else {
-            return Err(Refused::failed(
+            return Err(SourceError::failed(
                 format!("{}: that is a mount, not an item in it", asked.what),
                 format!("Add the item's path: `{mount}/claude-bot/anthropic`."),
             ));
@@ -230,7 +230,7 @@ impl Vault {
         }
         let mut reasons = explain(&refused, &self.transport, session).await.into_iter();
         for outcome in outcomes.iter_mut().filter(|outcome| matches!(outcome, Outcome::Forbidden { .. })) {
-            reasons.next().into_iter().for_each(|refused| *outcome = Outcome::Refused(refused));
+            reasons.next().into_iter().for_each(|refused| *outcome = Outcome::SourceError(refused));
         }
         self.answers().extend(new.into_keys().cloned().zip(outcomes));
     }
@@ -261,10 +261,10 @@ fn reply(outcome: Option<&Outcome>, target: &Target) -> Reply {
     match outcome {
         Some(Outcome::Found(found)) => Reply::Found(found.clone()),
         Some(Outcome::Absent) => Reply::Absent(target.what.clone()),
-        Some(Outcome::Refused(refused)) => refused.clone().reply(),
+        Some(Outcome::SourceError(refused)) => refused.clone().reply(),
         // Every target was read, and every refusal explained.
         Some(Outcome::Forbidden { .. }) | None => {
-            Refused::failed(format!("{}: it was not read", target.what), "Run this again.").reply()
+            SourceError::failed(format!("{}: it was not read", target.what), "Run this again.").reply()
         }
     }
 }

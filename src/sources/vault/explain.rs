@@ -6,7 +6,7 @@ use super::mounts;
 use super::refusal::rule;
 use super::transport::Transport;
 use crate::count::count;
-use crate::sources::Refused;
+use crate::sources::SourceError;
 
 /// A path that was refused.
 pub(super) struct Forbidden {
@@ -30,7 +30,7 @@ enum Token {
 }
 
 /// Finds out why, with one more request that does not count as a use, after all other requests.
-pub(super) async fn explain(all: &[Forbidden], transport: &Transport, session: &Session) -> Vec<Refused> {
+pub(super) async fn explain(all: &[Forbidden], transport: &Transport, session: &Session) -> Vec<SourceError> {
     if all.is_empty() {
         return Vec::new();
     }
@@ -51,23 +51,23 @@ pub(super) async fn explain(all: &[Forbidden], transport: &Transport, session: &
 }
 
 impl Forbidden {
-    fn refused(&self, token: Token, session: &Session) -> Refused {
+    fn refused(&self, token: Token, session: &Session) -> SourceError {
         let Self { what, path, capability, mount } = self;
         let grant = rule(path, capability);
         let from = &session.from;
         match (token, mount) {
-            (Token::Good, Some(_)) => Refused::denied(
+            (Token::Good, Some(_)) => SourceError::denied(
                 format!("{what}: the token of {from} is not allowed to {capability} it"),
                 format!("Allow it in a policy of the token or its role:\n{grant}"),
             ),
-            (Token::Good, None) => Refused::denied(
+            (Token::Good, None) => SourceError::denied(
                 format!(
                     "{what}: nothing is mounted there, or the token of {from} has no permission below it (the server's answer is the same)"
                 ),
                 format!("Correct the mount in the reference, or allow it in a policy:\n{grant}"),
             ),
-            (Token::Ended, _) => Refused::denied(format!("{what}: {}", ended(session)), remedy(session)),
-            (Token::Untold, _) => Refused::denied(
+            (Token::Ended, _) => SourceError::denied(format!("{what}: {}", ended(session)), remedy(session)),
+            (Token::Untold, _) => SourceError::denied(
                 format!(
                     "{what}: the token of {from} is not valid, or has no permission there (the server's answer is the same)"
                 ),

@@ -6,9 +6,9 @@ use vaultrs::api::kv2::requests::ListSecretsRequest;
 
 use super::mounts::{Engine, Mount};
 use super::read::Reader;
-use super::refusal::{fault, no_vault, nowhere};
-use super::transport::{Question, Trouble};
-use crate::sources::{Refused, net};
+use super::refusal::{fault, mount_not_found, no_vault};
+use super::transport::{Request, RequestError};
+use crate::sources::{SourceError, net};
 
 /// How many items a prefix may match.
 const MOST_ITEMS: usize = 1000;
@@ -21,12 +21,12 @@ pub(super) enum NoList {
     Forbidden {
         path: String,
     },
-    Refused(Refused),
+    SourceError(SourceError),
 }
 
-impl From<Refused> for NoList {
-    fn from(refused: Refused) -> Self {
-        Self::Refused(refused)
+impl From<SourceError> for NoList {
+    fn from(refused: SourceError) -> Self {
+        Self::SourceError(refused)
     }
 }
 
@@ -71,17 +71,17 @@ impl Reader<'_> {
     async fn names(&self, what: &str, mount: &Mount, folder: &str) -> Result<Vec<String>, NoList> {
         let (path, folder) = (mount.path.clone(), folder.to_owned());
         let question = match mount.engine {
-            Engine::Kv2 => Question::of(&ListSecretsRequest { mount: path, path: folder }),
-            Engine::Kv1 => Question::of(&ListSecretRequest { mount: path, path: folder }),
+            Engine::Kv2 => Request::of(&ListSecretsRequest { mount: path, path: folder }),
+            Engine::Kv1 => Request::of(&ListSecretRequest { mount: path, path: folder }),
             Engine::Other => {
-                return Err(Refused::failed(
+                return Err(SourceError::failed(
                     format!("{what}: `{path}` is not a key/value engine, so its secrets cannot be listed"),
                     "Declare each secret: `NAME = source:path#field`.",
                 )
                 .into());
             }
         };
-        let trouble = |trouble: Trouble| trouble.refused(what, self.transport);
+        let trouble = |trouble: RequestError| trouble.refused(what, self.transport);
         let question = question.map_err(trouble)?;
         let said = self.transport.ask(&question, Some(&self.session.token)).await.map_err(trouble)?;
         match said.status {
@@ -92,14 +92,14 @@ impl Reader<'_> {
             }
             403 => Err(NoList::Forbidden { path: question.path().to_owned() }),
             404 if said.is_nothing_there() => Ok(Vec::new()),
-            404 => Err(nowhere(what, question.path(), self.transport).into()),
+            404 => Err(mount_not_found(what, question.path(), self.transport).into()),
             _ => Err(fault(what, &said, self.transport).await.into()),
         }
     }
 }
 
-fn too_many(what: &str, found: &str) -> Refused {
-    Refused::failed(
+fn too_many(what: &str, found: &str) -> SourceError {
+    SourceError::failed(
         format!("{what}: there are {found} below it"),
         "Use a longer prefix, or declare each secret.",
     )

@@ -11,12 +11,12 @@ use vaultrs::api::sys::requests::UnwrapRequest;
 use vaultrs::api::token::requests::RevokeTokenSelfRequest;
 
 use super::method::{Jwt, Login, Method, SecretId};
-use super::refusal::{fault, no_vault, nowhere};
-use super::transport::{Question, Said, Transport, Trouble};
+use super::refusal::{fault, mount_not_found, no_vault};
+use super::transport::{Request, RequestError, Response, Transport};
 use crate::error::plain_reason;
 use crate::secret::SecretValue;
 use crate::sources::identity::{self, Identity};
-use crate::sources::{Refused, read_token, subject};
+use crate::sources::{SourceError, read_token, subject};
 
 /// How long revoking the token may take.
 const REVOCATION: Duration = Duration::from_secs(3);
@@ -50,7 +50,7 @@ impl Login {
     ///
     /// # Errors
     /// `Denied` if the server refuses the login, `Failed` if it could not be asked.
-    pub(super) async fn log_in(&self, start: &Start<'_>) -> Result<Session, Refused> {
+    pub(super) async fn log_in(&self, start: &Start<'_>) -> Result<Session, SourceError> {
         let role = |role: &Option<String>| role.clone();
         match &self.method {
             Method::Token { value, said_by } => Ok(Session::given(value.clone(), said_by)),
@@ -67,7 +67,7 @@ impl Login {
                 };
                 let sent: Vec<&SecretValue> =
                     [Some(role_id), secret_id.as_ref()].into_iter().flatten().collect();
-                self.ask(Question::of(&request), &sent, None, start).await
+                self.ask(Request::of(&request), &sent, None, start).await
             }
             Method::Jwt { role: named, token } => {
                 let token = match token {
@@ -76,7 +76,7 @@ impl Login {
                 };
                 let request =
                     JWTLoginRequest { mount: self.mount.clone(), jwt: plain(&token), role: role(named) };
-                self.ask(Question::of(&request), &[&token], Some(&claims(&token)), start).await
+                self.ask(Request::of(&request), &[&token], Some(&claims(&token)), start).await
             }
             Method::Userpass { username, password } => {
                 let request = UserpassLoginRequest {
@@ -84,11 +84,11 @@ impl Login {
                     username: username.clone(),
                     password: plain(password),
                 };
-                self.ask(Question::of(&request), &[password], None, start).await
+                self.ask(Request::of(&request), &[password], None, start).await
             }
             Method::Kubernetes { role, token_file } => {
                 let token = read_token(token_file).await.map_err(|error| {
-                    Refused::failed(
+                    SourceError::failed(
                         format!(
                             "{}: the service account's token {} cannot be read: {}",
                             start.id,
@@ -103,34 +103,34 @@ impl Login {
                     role: role.clone(),
                     jwt: plain(&token),
                 };
-                self.ask(Question::of(&request), &[&token], Some(&claims(&token)), start).await
+                self.ask(Request::of(&request), &[&token], Some(&claims(&token)), start).await
             }
         }
     }
 
     async fn ask(
         &self,
-        question: Result<Question, Trouble>,
+        question: Result<Request, RequestError>,
         sent: &[&SecretValue],
         claims: Option<&str>,
         start: &Start<'_>,
-    ) -> Result<Session, Refused> {
+    ) -> Result<Session, SourceError> {
         let what = format!("{}: {self}", start.id);
-        let trouble = |trouble: Trouble| trouble.refused(&what, start.transport);
+        let trouble = |trouble: RequestError| trouble.refused(&what, start.transport);
         let question = question.map_err(trouble)?;
         let said = start.transport.ask(&question, None).await.map_err(trouble)?;
         match said.status {
             _ if !said.is_json() => Err(no_vault(&what, &said, start.transport)),
             _ if said.is_good() => self.session(said, &what),
             400 | 401 | 403 => Err(refused(&what, &said, sent, claims, question.was_repeated())),
-            404 => Err(nowhere(&what, question.path(), start.transport)),
+            404 => Err(mount_not_found(&what, question.path(), start.transport)),
             _ => Err(fault(&what, &said, start.transport).await),
         }
     }
 
-    fn session(&self, mut said: Said, what: &str) -> Result<Session, Refused> {
+    fn session(&self, mut said: Response, what: &str) -> Result<Session, SourceError> {
         if said.get("/auth/mfa_requirement").is_some() {
-            return Err(Refused::denied(
+            return Err(SourceError::denied(
                 format!("{what} requires a second factor"),
                 "A run cannot provide one. Use a method without it: `jwt` or `approle`.",
             ));
@@ -139,7 +139,7 @@ impl Login {
         let uses = said.number("/auth/num_uses").filter(|uses| *uses > 0);
         let revocable = said.text("/auth/token_type") != Some("batch");
         let token = said.take_secret("/auth/client_token").ok_or_else(|| {
-            Refused::failed(
+            SourceError::failed(
                 format!("{what}: the response contains no token"),
                 "Check that Vault's own API answers there.",
             )
@@ -181,54 +181,60 @@ impl Session {
         if !self.is_own || !self.revocable || self.leased.load(Ordering::Relaxed) {
             return;
         }
-        let Ok(question) = Question::of(&RevokeTokenSelfRequest {}) else { return };
+        let Ok(question) = Request::of(&RevokeTokenSelfRequest {}) else { return };
         // A failure here leaves a token that expires by itself.
         transport.tell_at_the_end(&question, &self.token, REVOCATION).await;
     }
 }
 
 /// The secret ID behind a wrapping token. The server returns it once.
-async fn unwrapped(wrapped: &SecretValue, start: &Start<'_>) -> Result<SecretValue, Refused> {
+async fn unwrapped(wrapped: &SecretValue, start: &Start<'_>) -> Result<SecretValue, SourceError> {
     let what = format!("{}: the wrapped secret id", start.id);
-    let trouble = |trouble: Trouble| trouble.refused(&what, start.transport);
-    let question = Question::of(&UnwrapRequest { token: None }).map_err(trouble)?;
+    let trouble = |trouble: RequestError| trouble.refused(&what, start.transport);
+    let question = Request::of(&UnwrapRequest { token: None }).map_err(trouble)?;
     let mut said = start.transport.ask(&question, Some(wrapped)).await.map_err(trouble)?;
     match said.status {
         _ if !said.is_json() => Err(no_vault(&what, &said, start.transport)),
         _ if said.is_good() => said.take_secret("/data/secret_id").ok_or_else(|| {
-            Refused::failed(
+            SourceError::failed(
                 format!("{what}: the wrapped value is not a secret ID of an AppRole"),
                 "Create it with `vault write -wrap-ttl=5m -f auth/approle/role/ROLE/secret-id`.",
             )
         }),
-        400 | 403 if question.was_repeated() => Err(Refused::failed(
+        400 | 403 if question.was_repeated() => Err(SourceError::failed(
             format!(
                 "{what} is no longer valid: the first request for it got no response, and may have consumed it"
             ),
             "Create a new one, and run this again.",
         )),
-        400 | 403 => Err(Refused::denied(
+        400 | 403 => Err(SourceError::denied(
             format!("{what} is no longer valid: it has expired, or was already used before this run"),
             "Create a new one. If none of your own runs used it, someone else did: revoke that secret ID.",
         )),
-        404 => Err(nowhere(&what, question.path(), start.transport)),
+        404 => Err(mount_not_found(&what, question.path(), start.transport)),
         _ => Err(fault(&what, &said, start.transport).await),
     }
 }
 
 /// The workflow's own token.
-async fn of_workflow(audience: Option<&str>, start: &Start<'_>) -> Result<SecretValue, Refused> {
+async fn of_workflow(audience: Option<&str>, start: &Start<'_>) -> Result<SecretValue, SourceError> {
     let Some(audience) = audience else {
-        return Err(Refused::failed(
+        return Err(SourceError::failed(
             format!("{}: no audience configured for the workflow's identity token", start.id),
             "Set `jwt-audience` to the role's `bound_audiences`.",
         ));
     };
-    start.identity.token(audience).await.map_err(|refusal| Refused::Failed(refusal.about(start.id)))
+    start.identity.token(audience).await.map_err(|refusal| SourceError::Failed(refusal.about(start.id)))
 }
 
 /// A login that the server refused, with its own words if they say more than the status.
-fn refused(what: &str, said: &Said, sent: &[&SecretValue], claims: Option<&str>, repeated: bool) -> Refused {
+fn refused(
+    what: &str,
+    said: &Response,
+    sent: &[&SecretValue],
+    claims: Option<&str>,
+    repeated: bool,
+) -> SourceError {
     let words = said.words(sent).map(|words| format!(" (`{words}`)")).unwrap_or_default();
     let mut remedy = match claims {
         Some(claims) => format!(
@@ -239,7 +245,7 @@ fn refused(what: &str, said: &Said, sent: &[&SecretValue], claims: Option<&str>,
     if repeated {
         remedy += " The first request got no response; it may have consumed a single-use login.";
     }
-    Refused::denied(format!("{what} was refused{words}"), remedy)
+    SourceError::denied(format!("{what} was refused{words}"), remedy)
 }
 
 /// A token's claims, for comparison with a role; none of them is secret.

@@ -72,7 +72,7 @@ impl Login {
 }
 
 /// What surrounds the choice.
-pub(super) struct Around<'a> {
+pub(super) struct LoginContext<'a> {
     /// Whether the workflow may request identity tokens.
     pub(super) has_identity: bool,
     /// Whether this runs under GitHub Actions.
@@ -110,7 +110,7 @@ impl Kind {
 /// # Errors
 /// `usage` for an unknown `auth`, two logins at once, or a login with a missing or malformed part; `source-unknown` if no
 /// login is configured, with the lines to add.
-pub(super) fn choose(options: &Options, around: &Around) -> Result<Option<Login>> {
+pub(super) fn choose(options: &Options, around: &LoginContext) -> Result<Option<Login>> {
     let given = given(options, around);
     let kind = match (options.text("auth"), given.as_slice()) {
         (Some(text), _) => named(text, options)?,
@@ -147,7 +147,7 @@ pub(super) fn choose(options: &Options, around: &Around) -> Result<Option<Login>
 }
 
 /// Every login that is at least partly configured, and where.
-fn given(options: &Options, around: &Around) -> Vec<(Kind, String)> {
+fn given(options: &Options, around: &LoginContext) -> Vec<(Kind, String)> {
     let variable = |end: &str| options.credential(end).map(|_| format!("`{}`", options.variable(end)));
     let setting = |name: &str| options.text(name).map(|_| options.said_by(name));
     let pod = setting("kubernetes-token-file");
@@ -191,7 +191,7 @@ fn named(text: &str, options: &Options) -> Result<Kind> {
     })
 }
 
-fn token(options: &Options, around: &Around) -> Result<Method> {
+fn token(options: &Options, around: &LoginContext) -> Result<Method> {
     if let Some(value) = credential(options, "TOKEN")? {
         return Ok(Method::Token { value, said_by: format!("`{}`", options.variable("TOKEN")) });
     }
@@ -211,7 +211,7 @@ fn token(options: &Options, around: &Around) -> Result<Method> {
 
 /// The token that `vault login` stored. It belongs to the server of `VAULT_ADDR` and to this machine's user: it is not used
 /// in a workflow, or for a server from a manifest.
-fn token_file(options: &Options, around: &Around) -> Option<PathBuf> {
+fn token_file(options: &Options, around: &LoginContext) -> Option<PathBuf> {
     let address = options.environment().text("VAULT_ADDR")?;
     let own = options.variable("ADDR") == "VAULT_ADDR" && around.address.is_also(address.trim());
     let home = options.environment().text("HOME").filter(|_| own && !around.actions)?;

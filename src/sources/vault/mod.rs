@@ -29,7 +29,7 @@ use self::mounts::{Engine, Mounts};
 use self::read::{At, Outcome};
 use self::transport::Transport;
 use super::identity::Identity;
-use super::{About, Item, Listing, Refused, Remark, Reply, Signing, Source, SshKey, conventional};
+use super::{About, Item, Listing, Remark, Reply, Signing, Source, SourceError, SshKey, conventional};
 use crate::manifest::{Reference, Scope, SourceId};
 use crate::secret::SecretName;
 
@@ -63,7 +63,7 @@ pub(super) fn conventional(id: &SourceId, mount: &str, name: &SecretName, scope:
 enum State {
     Out,
     In(Arc<Session>),
-    Refused(Refused),
+    SourceError(SourceError),
 }
 
 #[async_trait]
@@ -85,11 +85,11 @@ impl Source for Vault {
     }
 
     async fn list(&self, prefix: &str) -> Listing {
-        self.below(prefix).await.map_or_else(Refused::listing, Listing::Items)
+        self.below(prefix).await.map_or_else(SourceError::listing, Listing::Items)
     }
 
     async fn sign(&self, item: &str, key: &SshKey) -> Signing {
-        self.certificate(item, key).await.map_or_else(Refused::signing, Signing::Signed)
+        self.certificate(item, key).await.map_or_else(SourceError::signing, Signing::Signed)
     }
 
     async fn close(&self) {
@@ -114,11 +114,11 @@ impl Source for Vault {
 
 impl Vault {
     /// The token to read with. The first caller logs in.
-    async fn session(&self) -> Result<Arc<Session>, Refused> {
+    async fn session(&self) -> Result<Arc<Session>, SourceError> {
         let mut state = self.session.lock().await;
         let logged_in = match &*state {
             State::In(session) => return Ok(session.clone()),
-            State::Refused(refused) => return Err(refused.clone()),
+            State::SourceError(refused) => return Err(refused.clone()),
             State::Out => {
                 let start =
                     Start { id: self.id.as_str(), transport: &self.transport, identity: &self.identity };
@@ -127,7 +127,7 @@ impl Vault {
         };
         *state = match &logged_in {
             Ok(session) => State::In(session.clone()),
-            Err(refused) => State::Refused(refused.clone()),
+            Err(refused) => State::SourceError(refused.clone()),
         };
         logged_in
     }

@@ -9,9 +9,9 @@ use std::sync::Mutex;
 
 use super::login::Session;
 use super::path;
-use super::refusal::{fault, no_vault, nowhere};
-use super::transport::{Question, Said, Transport, Trouble};
-use crate::sources::{Refused, net};
+use super::refusal::{fault, mount_not_found, no_vault};
+use super::transport::{Request, RequestError, Response, Transport};
+use crate::sources::{SourceError, net};
 
 /// The engine at a path.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -40,7 +40,7 @@ pub(super) enum Place {
     Set(Mount),
     /// The server does not report it: there is no such mount, or no permission below it. Vault's answer is the same.
     Untold,
-    Nowhere(Refused),
+    Nowhere(SourceError),
 }
 
 /// The known mounts.
@@ -124,8 +124,8 @@ fn holds(mount: &Mount, path: &str) -> bool {
     mount.path == path || path::below(path, &mount.path).is_some()
 }
 
-fn question(path: &str) -> Question {
-    Question::get(format!("sys/internal/ui/mounts/{path}"))
+fn question(path: &str) -> Request {
+    Request::get(format!("sys/internal/ui/mounts/{path}"))
 }
 
 /// The mount of a path; `None` if the server does not report it.
@@ -134,22 +134,22 @@ async fn one(
     path: &str,
     transport: &Transport,
     session: &Session,
-) -> Result<Option<Mount>, Refused> {
-    let trouble = |trouble: Trouble| trouble.refused(id, transport);
+) -> Result<Option<Mount>, SourceError> {
+    let trouble = |trouble: RequestError| trouble.refused(id, transport);
     let said = transport.ask(&question(path), Some(&session.token)).await.map_err(trouble)?;
     match said.status {
         200 => match mount(&said).filter(|mount| holds(mount, path)) {
             Some(mount) => Ok(Some(mount)),
             None => Err(no_vault(id, &said, transport)),
         },
-        404 if transport.namespace().is_some() && said.is_json() => Err(nowhere(id, path, transport)),
+        404 if transport.namespace().is_some() && said.is_json() => Err(mount_not_found(id, path, transport)),
         // A proxy that blocks `sys/` has the same response.
         403..=405 => Ok(None),
         _ => Err(fault(id, &said, transport).await),
     }
 }
 
-fn mount(said: &Said) -> Option<Mount> {
+fn mount(said: &Response) -> Option<Mount> {
     let path = said.text("/data/path")?.trim_matches('/').to_owned();
     let engine = match (said.text("/data/type")?, said.text("/data/options/version")) {
         ("kv", Some("2")) => Engine::Kv2,

@@ -1,15 +1,15 @@
 //! The path of an item in references.
 
-use crate::sources::Refused;
+use crate::sources::SourceError;
 
 /// Takes the item of a reference and returns its path: mount and item, without a slash at either end. A leading `v1/`
 /// is the API's, and is ignored; for a mount of that name, write `v1/v1/`.
 ///
 /// # Errors
 /// What is wrong with the path.
-pub(super) fn parse<'a>(reference: &str, item: &'a str) -> Result<&'a str, Refused> {
+pub(super) fn parse<'a>(reference: &str, item: &'a str) -> Result<&'a str, SourceError> {
     let path = written(item);
-    let wrong = |what: &str, remedy: &str| Err(Refused::failed(format!("{reference}: {what}"), remedy));
+    let wrong = |what: &str, remedy: &str| Err(SourceError::failed(format!("{reference}: {what}"), remedy));
     if path.is_empty() {
         return wrong("the path is missing", "Write the mount and the item: `secret/claude-bot/anthropic`.");
     }
@@ -36,16 +36,16 @@ pub(in crate::sources) fn written(item: &str) -> &str {
 }
 
 /// As [`parse`], for a prefix of items' paths: a folder, or a part of a name.
-pub(super) fn parse_prefix<'a>(reference: &str, prefix: &'a str) -> Result<&'a str, Refused> {
+pub(super) fn parse_prefix<'a>(reference: &str, prefix: &'a str) -> Result<&'a str, SourceError> {
     let path = written(prefix);
     folder(reference, path.strip_suffix('/').unwrap_or(path))?;
     Ok(path)
 }
 
-fn folder(reference: &str, path: &str) -> Result<(), Refused> {
+fn folder(reference: &str, path: &str) -> Result<(), SourceError> {
     // The server would normalise these, and return another item.
     if path.split('/').any(|part| matches!(part, "" | "." | "..")) {
-        return Err(Refused::failed(
+        return Err(SourceError::failed(
             format!("{reference}: a part of its path is empty, `.` or `..`"),
             "Write the whole path, with one slash between its parts: `secret/claude-bot/anthropic`.",
         ));

@@ -1,7 +1,7 @@
 //! Why there is no value, with a remedy: decided by the status and the shape of a response, never by its words.
 
-use super::transport::{Said, Transport};
-use crate::sources::Refused;
+use super::transport::{Response, Transport};
+use crate::sources::SourceError;
 
 /// A server's state in which it cannot serve requests.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub(super) enum Health {
 
 impl Health {
     /// The response of `sys/health` (developer.hashicorp.com/vault/api-docs/system/health).
-    pub(super) fn of(said: &Said) -> Option<Self> {
+    pub(super) fn of(said: &Response) -> Option<Self> {
         let is = |name: &str| said.get(name).and_then(serde_json::Value::as_bool);
         Some(if !is("/initialized")? {
             Self::Uninitialised
@@ -32,7 +32,7 @@ impl Health {
 }
 
 /// An error status for the request `what`: the server's state, else the status.
-pub(super) async fn fault(what: &str, said: &Said, transport: &Transport) -> Refused {
+pub(super) async fn fault(what: &str, said: &Response, transport: &Transport) -> SourceError {
     let server = transport.server();
     if !said.is_json() {
         return no_vault(what, said, transport);
@@ -59,38 +59,38 @@ pub(super) async fn fault(what: &str, said: &Said, transport: &Transport) -> Ref
             ("is rate limiting requests (429)", "Raise the rate limit quota of the path, or run this later.")
         }
         _ => {
-            return Refused::failed(
+            return SourceError::failed(
                 format!("{what}: {server} answered with status {}", said.status),
                 "Check the server's log for this request.",
             );
         }
     };
-    Refused::failed(format!("{what}: {server} {state}"), remedy)
+    SourceError::failed(format!("{what}: {server} {state}"), remedy)
 }
 
 /// A response that is not from Vault.
-pub(super) fn no_vault(what: &str, said: &Said, transport: &Transport) -> Refused {
+pub(super) fn no_vault(what: &str, said: &Response, transport: &Transport) -> SourceError {
     let server = transport.server();
     let remedy = if transport.is_plain() {
         "If the server uses TLS, its address must start with `https://`. Otherwise, check that it is the right server."
     } else {
         "Check that the address is the server's, and whether a proxy in front of it answers."
     };
-    Refused::failed(
+    SourceError::failed(
         format!("{what}: {server} answered with status {}, but not like Vault", said.status),
         remedy,
     )
 }
 
 /// The namespace does not exist, or nothing is mounted at a path: a status 404 with errors in it.
-pub(super) fn nowhere(what: &str, path: &str, transport: &Transport) -> Refused {
+pub(super) fn mount_not_found(what: &str, path: &str, transport: &Transport) -> SourceError {
     let server = transport.server();
     match transport.namespace() {
-        Some(namespace) => Refused::failed(
+        Some(namespace) => SourceError::failed(
             format!("{what}: {server} has no namespace `{namespace}`, or nothing at `{path}` in it"),
             "Correct `namespace`, or the mount in the reference.",
         ),
-        None => Refused::failed(
+        None => SourceError::failed(
             format!("{what}: {server} has nothing mounted for `{path}`"),
             "Correct the mount, which is the first part of the reference. If it is in a namespace, set `namespace`.",
         ),

@@ -7,14 +7,14 @@ use reqwest::header::HeaderValue;
 use tokio::sync::Mutex;
 
 use super::address::Address;
-use super::method::{self, Around};
+use super::method::{self, LoginContext};
 use super::mounts::{Engine, Mounts};
 use super::transport::Transport;
 use super::{State, Vault};
 use crate::error::{Code, Error, Result};
 use crate::secret::SecretValue;
 use crate::sources::net::{self, Network, Tls};
-use crate::sources::{Opening, Options, Remark};
+use crate::sources::{Options, Remark, SourceContext};
 
 /// The mount of conventional references, and of Vault's own examples.
 pub(in crate::sources) const MOUNT: &str = "secret";
@@ -31,11 +31,11 @@ const UNREAD: &[(&str, &str)] = &[
 ///
 /// # Errors
 /// What is wrong with a setting or a credential, and where it was set.
-pub(in crate::sources) fn open(options: Options, opening: &Opening) -> Result<Option<Vault>> {
+pub(in crate::sources) fn open(options: Options, opening: &SourceContext) -> Result<Option<Vault>> {
     let Some(addr) = options.text("addr") else { return Ok(None) };
     let address = Address::parse(addr, &options.said_by("addr"))?;
     let workspace = &opening.settings.workspace;
-    let around = Around {
+    let around = LoginContext {
         has_identity: opening.identity.is_there(),
         actions: opening.settings.platform.actions,
         workspace,

@@ -10,9 +10,9 @@ use super::explain::{Forbidden, explain};
 use super::login::Session;
 use super::mounts::Place;
 use super::path;
-use super::refusal::{fault, no_vault, nowhere};
-use super::transport::{Question, Said, Trouble};
-use crate::sources::{Refused, SshKey};
+use super::refusal::{fault, mount_not_found, no_vault};
+use super::transport::{Request, RequestError, Response};
+use crate::sources::{SourceError, SshKey};
 
 /// What is between the mount and the role (developer.hashicorp.com/vault/api-docs/secret/ssh#sign-ssh-key).
 const SIGN: &str = "/sign/";
@@ -30,11 +30,11 @@ struct Role<'a> {
 impl Vault {
     /// A certificate from `MOUNT/sign/ROLE`, as OpenSSH writes it. Where the role gives none that lets connections be
     /// forwarded, that alone is asked for, and the one without it taken where the role does not allow it.
-    pub(super) async fn certificate(&self, item: &str, key: &SshKey) -> Result<String, Refused> {
+    pub(super) async fn certificate(&self, item: &str, key: &SshKey) -> Result<String, SourceError> {
         let what = format!("{}:{item}", self.id);
         let path = path::parse(&what, item)?;
         let (mount, name) = path.split_once(SIGN).filter(|(_, name)| !name.contains('/')).ok_or_else(|| {
-            Refused::failed(
+            SourceError::failed(
                 format!("{what}: that is no role that signs keys"),
                 format!("Write the SSH engine's mount, `sign` and the role: `{}:ssh-client-signer/sign/deploy`.", self.id),
             )
@@ -55,9 +55,9 @@ impl Vault {
         key: &SshKey,
         extensions: &[&str],
         session: &Session,
-    ) -> Result<String, Refused> {
+    ) -> Result<String, SourceError> {
         let what = &role.what;
-        let trouble = |trouble: Trouble| trouble.refused(what, &self.transport);
+        let trouble = |trouble: RequestError| trouble.refused(what, &self.transport);
         let extensions: HashMap<_, _> =
             extensions.iter().map(|name| ((*name).to_owned(), String::new())).collect();
         let request = SignSSHKeyRequest {
@@ -69,7 +69,7 @@ impl Vault {
             valid_principals: Some(key.users.join(",")),
             ..SignSSHKeyRequest::default()
         };
-        let question = Question::of(&request).map_err(trouble)?;
+        let question = Request::of(&request).map_err(trouble)?;
         let mut said = self.transport.ask(&question, Some(&session.token)).await.map_err(trouble)?;
         match said.status {
             _ if !said.is_json() => Err(no_vault(what, &said, &self.transport)),
@@ -79,12 +79,12 @@ impl Vault {
                 .ok_or_else(|| no_vault(what, &said, &self.transport)),
             400 => Err(refused(role, &said, key, session)),
             403 => Err(self.forbidden(role, session).await),
-            404 => Err(nowhere(what, role.path, &self.transport)),
+            404 => Err(mount_not_found(what, role.path, &self.transport)),
             _ => Err(fault(what, &said, &self.transport).await),
         }
     }
 
-    async fn forbidden(&self, role: &Role<'_>, session: &Session) -> Refused {
+    async fn forbidden(&self, role: &Role<'_>, session: &Session) -> SourceError {
         let place = self.mounts.of(self.id.as_str(), &[role.path], &self.transport, session).await;
         let mount = match place.into_iter().next() {
             Some(Place::Known(mount)) => Some(mount.path),
@@ -93,20 +93,20 @@ impl Vault {
         let (what, path) = (role.what.clone(), role.path.to_owned());
         let forbidden = Forbidden { what, path, capability: "update", mount };
         let mut reasons = explain(&[forbidden], &self.transport, session).await;
-        reasons.pop().unwrap_or_else(|| Refused::denied(&role.what, "Grant it by a policy."))
+        reasons.pop().unwrap_or_else(|| SourceError::denied(&role.what, "Grant it by a policy."))
     }
 }
 
 /// What the engine says of a key that it does not sign, in its own words: there is one status for everything. They tell
 /// which remedy comes first, and nothing else hangs on them.
-fn refused(role: &Role, said: &Said, key: &SshKey, session: &Session) -> Refused {
+fn refused(role: &Role, said: &Response, key: &SshKey, session: &Session) -> SourceError {
     let Role { what, mount, name, .. } = role;
     let words = said.words(&[&session.token]).unwrap_or_default();
     let shown = if words.is_empty() { String::new() } else { format!(" (`{words}`)") };
     let has = |part: &str| words.to_ascii_lowercase().contains(part);
     let users = key.users.join(",");
     if has("unknown role") {
-        return Refused::denied(
+        return SourceError::denied(
             format!("{what}: the SSH engine at `{mount}` has no role `{name}`"),
             format!(
                 "Correct the name (`vault list {mount}/roles` shows them), or make the role: docs/remote.md has the commands."
@@ -114,14 +114,14 @@ fn refused(role: &Role, said: &Said, key: &SshKey, session: &Session) -> Refused
         );
     }
     if has("principal") {
-        return Refused::denied(
+        return SourceError::denied(
             format!("{what}: the role signs no certificate for the user {users}{shown}"),
             format!(
                 "Allow the user: `allowed_users={users}` of the role `{mount}/roles/{name}`. Or name another user in `docker-host`."
             ),
         );
     }
-    Refused::denied(
+    SourceError::denied(
         format!(
             "{what}: the SSH engine does not sign a key of type {} for the user {users}{shown}",
             key.kind

@@ -21,7 +21,7 @@ use super::refusal::Health;
 use crate::secret::SecretValue;
 use crate::sources::field::wipe;
 use crate::sources::net::{self, Answer, Failure, Network};
-use crate::sources::{Refusal, Refused};
+use crate::sources::{Refusal, SourceError};
 
 const TOKEN: HeaderName = HeaderName::from_static("x-vault-token");
 const NAMESPACE: HeaderName = HeaderName::from_static("x-vault-namespace");
@@ -39,7 +39,7 @@ pub(super) struct Transport {
 }
 
 /// One request to the API.
-pub(super) struct Question {
+pub(super) struct Request {
     method: Method,
     path: String,
     query: Option<String>,
@@ -51,7 +51,7 @@ pub(super) struct Question {
 }
 
 /// A response of the server. It has no `Debug`, because it may contain a value; it is wiped when it is dropped.
-pub(super) struct Said {
+pub(super) struct Response {
     /// The status.
     pub(super) status: u16,
     json: Option<Value>,
@@ -59,7 +59,7 @@ pub(super) struct Said {
 
 /// Why there is no response of the server.
 #[derive(Clone)]
-pub(super) enum Trouble {
+pub(super) enum RequestError {
     /// There was no response.
     Network(Failure),
     /// It redirects to another server, which must not get the token; holds that server's address.
@@ -102,23 +102,23 @@ impl Transport {
     /// Sends a request, and retries if that may help.
     pub(super) async fn ask(
         &self,
-        question: &Question,
+        question: &Request,
         token: Option<&SecretValue>,
-    ) -> Result<Said, Trouble> {
+    ) -> Result<Response, RequestError> {
         self.send(question, token, net::is_transient, self.network.deadline()).await
     }
 
     /// Sends a request, and returns any response as it is.
     pub(super) async fn ask_plainly(
         &self,
-        question: &Question,
+        question: &Request,
         token: Option<&SecretValue>,
-    ) -> Result<Said, Trouble> {
+    ) -> Result<Response, RequestError> {
         self.send(question, token, |_| false, self.network.deadline()).await
     }
 
     /// Sends a last request, even after the deadline of the sources; it has its own time limit.
-    pub(super) async fn tell_at_the_end(&self, question: &Question, token: &SecretValue, limit: Duration) {
+    pub(super) async fn tell_at_the_end(&self, question: &Request, token: &SecretValue, limit: Duration) {
         // Nothing can be done about a failure here.
         let _ = self.send(question, Some(token), |_| false, Instant::now() + limit).await;
     }
@@ -126,7 +126,7 @@ impl Transport {
     /// The server's own state, requested once; `None` if it does not report it.
     pub(super) async fn health(&self) -> Option<Health> {
         let ask = || async {
-            let question = Question { of_server: true, ..Question::get("sys/health") };
+            let question = Request { of_server: true, ..Request::get("sys/health") };
             // Its status is an error in most of the relevant states.
             self.ask_plainly(&question, None).await.ok().and_then(|said| Health::of(&said))
         };
@@ -135,26 +135,26 @@ impl Transport {
 
     async fn send(
         &self,
-        question: &Question,
+        question: &Request,
         token: Option<&SecretValue>,
         again: impl Fn(&Answer) -> bool,
         deadline: Instant,
-    ) -> Result<Said, Trouble> {
+    ) -> Result<Response, RequestError> {
         let client = match &self.own {
             Some(client) => client.clone(),
-            None => self.network.client().map_err(|error| Trouble::NoClient(error.into()))?,
+            None => self.network.client().map_err(|error| RequestError::NoClient(error.into()))?,
         };
-        let header = |token| net::credential(token).ok_or(Trouble::Network(Failure::Malformed));
+        let header = |token| net::credential(token).ok_or(RequestError::Network(Failure::Malformed));
         let token = token.map(header).transpose()?;
         let mut url = self.address.api(&question.path, question.query.as_deref());
         let mut sent_on = 0;
         loop {
             let make = || self.request(&client, question, &url, token.as_ref());
-            let answer = self.network.send_by(deadline, make, &again).await.map_err(Trouble::Network)?;
-            let Some(next) = redirect(&answer, &url) else { return Ok(Said::of(&answer)) };
+            let answer = self.network.send_by(deadline, make, &again).await.map_err(RequestError::Network)?;
+            let Some(next) = redirect(&answer, &url) else { return Ok(Response::of(&answer)) };
             // A proxy may redirect to another path of the same server, once; a standby node redirects to the active one.
             if sent_on > 0 || !self.address.is_server_of(&next) {
-                return Err(Trouble::SentOn(address::server(&next)));
+                return Err(RequestError::SentOn(address::server(&next)));
             }
             sent_on += 1;
             url = next;
@@ -164,7 +164,7 @@ impl Transport {
     fn request(
         &self,
         client: &Client,
-        question: &Question,
+        question: &Request,
         url: &Url,
         token: Option<&HeaderValue>,
     ) -> RequestBuilder {
@@ -183,11 +183,11 @@ impl Transport {
     }
 }
 
-impl Question {
+impl Request {
     /// The request of `vaultrs` for an endpoint.
-    pub(super) fn of(endpoint: &impl Endpoint) -> Result<Self, Trouble> {
+    pub(super) fn of(endpoint: &impl Endpoint) -> Result<Self, RequestError> {
         // The error could quote its input.
-        let malformed = |_| Trouble::Network(Failure::Malformed);
+        let malformed = |_| RequestError::Network(Failure::Malformed);
         let body = endpoint.body().map_err(malformed)?.filter(|body| !body.is_empty());
         let mut query = endpoint.query().map_err(malformed)?.filter(|query| !query.is_empty());
         let method = match endpoint.method() {
@@ -226,7 +226,7 @@ impl Question {
     }
 }
 
-impl Said {
+impl Response {
     fn of(answer: &Answer) -> Self {
         let json = serde_json::from_slice(&answer.body).ok().filter(Value::is_object);
         Self { status: answer.status.as_u16(), json }
@@ -291,17 +291,17 @@ impl Said {
     }
 }
 
-impl Drop for Said {
+impl Drop for Response {
     fn drop(&mut self) {
         self.json.iter_mut().for_each(wipe);
     }
 }
 
-impl Trouble {
+impl RequestError {
     /// The error as a reply about `what`.
-    pub(super) fn refused(self, what: &str, transport: &Transport) -> Refused {
+    pub(super) fn refused(self, what: &str, transport: &Transport) -> SourceError {
         let server = transport.server();
-        Refused::Failed(match self {
+        SourceError::Failed(match self {
             Self::Network(failure) => failure.refusal(&format!("{what}: {server}"), &server),
             Self::SentOn(other) => Refusal::new(
                 format!("{what}: {server} redirects to {other}, and a token is not sent to another server"),

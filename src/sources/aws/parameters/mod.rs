@@ -17,14 +17,16 @@ pub(in crate::sources) use self::kind::KIND;
 use super::client::Clients;
 use super::credentials::Session;
 use super::service::PARAMETER_STORE;
-use super::setup::{Said, Setup};
+use super::setup::{SettingValue, Setup};
 use crate::error::Result;
 use crate::manifest::{Reference, Scope, SourceId};
 use crate::secret::SecretName;
 use crate::sources::identity::Identity;
 use crate::sources::net::Network;
-use crate::sources::opening::Opening;
-use crate::sources::{About, Item, Listing, Options, Refused, Remark, Reply, Source, conventional as usual};
+use crate::sources::opening::SourceContext;
+use crate::sources::{
+    About, Item, Listing, Options, Remark, Reply, Source, SourceError, conventional as usual,
+};
 
 /// The source.
 struct Parameters {
@@ -32,7 +34,7 @@ struct Parameters {
     network: Arc<Network>,
     identity: Arc<Identity>,
     /// The login: one per run; if it fails, that is the reply for all items.
-    session: OnceCell<Result<Session, Refused>>,
+    session: OnceCell<Result<Session, SourceError>>,
     clients: Clients<Client>,
 }
 
@@ -40,7 +42,7 @@ struct Parameters {
 ///
 /// # Errors
 /// `usage` for an invalid setting.
-fn open(options: &Options, opening: &Opening) -> Result<Option<Parameters>> {
+fn open(options: &Options, opening: &SourceContext) -> Result<Option<Parameters>> {
     if !options.named {
         return Ok(None);
     }
@@ -99,13 +101,14 @@ impl Source for Parameters {
 
     fn remarks(&self, _: &[Item]) -> Vec<Remark> {
         let plain = self.setup.endpoint.as_ref().filter(|endpoint| endpoint.is_plain_and_far());
-        let remark = |endpoint: &Said| Remark::in_clear(&self.setup.id, &endpoint.text, "endpoint-url");
+        let remark =
+            |endpoint: &SettingValue| Remark::in_clear(&self.setup.id, &endpoint.text, "endpoint-url");
         plain.map(remark).into_iter().collect()
     }
 }
 
 impl Parameters {
-    async fn session(&self) -> Result<&Session, &Refused> {
+    async fn session(&self) -> Result<&Session, &SourceError> {
         let start = || Session::start(&self.setup, &self.network, &self.identity);
         self.session.get_or_init(start).await.as_ref()
     }

@@ -5,7 +5,7 @@ use super::super::item::partition;
 use super::super::refusal::{Call, why};
 use super::super::setup::Setup;
 use super::name::Wanted;
-use crate::sources::{Listing, Refused, Reply};
+use crate::sources::{Listing, Reply, SourceError};
 
 /// The reply for a parameter that is not there.
 pub(super) fn absent(wanted: &Wanted) -> Reply {
@@ -23,7 +23,7 @@ pub(super) fn of_read(fault: &Fault, wanted: &Wanted, setup: &Setup) -> Reply {
     let why = why(coded);
     match coded.code.as_str() {
         "ParameterNotFound" | "ParameterVersionNotFound" => absent(wanted),
-        "AccessDeniedException" | "AccessDenied" => Refused::denied(
+        "AccessDeniedException" | "AccessDenied" => SourceError::denied(
             format!("{reference}: {} is not allowed to read it {why}", call.who()),
             format!(
                 "Add to the policy of the user or role:\n{{ \"Effect\": \"Allow\", \"Action\": [\"ssm:GetParameter\", \"ssm:GetParameters\"], \"Resource\": \"{}\" }}\nIf the parameter is encrypted with your own KMS key, also allow `kms:Decrypt` on that key.",
@@ -31,12 +31,12 @@ pub(super) fn of_read(fault: &Fault, wanted: &Wanted, setup: &Setup) -> Reply {
             ),
         )
         .reply(),
-        "InvalidKeyId" => Refused::failed(
+        "InvalidKeyId" => SourceError::failed(
             format!("{reference}: Parameter Store cannot decrypt it with its KMS key {why}"),
             "Allow `kms:Decrypt` on the parameter's KMS key for this login, also in the key's policy, and check that the key is enabled and not scheduled for deletion.",
         )
         .reply(),
-        "ValidationException" => Refused::failed(
+        "ValidationException" => SourceError::failed(
             format!("{reference}: Parameter Store does not accept this as the name or version of a parameter {why}"),
             "Write the name as `aws ssm describe-parameters` shows it; a version is a number, or a label.",
         )
@@ -48,7 +48,7 @@ pub(super) fn of_read(fault: &Fault, wanted: &Wanted, setup: &Setup) -> Reply {
 /// The reply for a list of what is below `path`.
 pub(super) fn of_list(fault: &Fault, path: &str, call: &Call) -> Listing {
     match fault {
-        Fault::Code(coded) if coded.code.starts_with("AccessDenied") => Refused::denied(
+        Fault::Code(coded) if coded.code.starts_with("AccessDenied") => SourceError::denied(
             format!("{}: {} is not allowed to list parameters {}", call.what, call.who(), why(coded)),
             format!(
                 "Add to the policy of the user or role:\n{{ \"Effect\": \"Allow\", \"Action\": \"ssm:GetParametersByPath\", \"Resource\": \"arn:{}:ssm:{}:*:parameter{path}\" }}\nOr declare each secret instead of using `*`.",

@@ -5,14 +5,14 @@ use crate::error::Error;
 
 /// Why nothing can be read.
 #[derive(Clone)]
-pub(super) enum Refused {
+pub(super) enum SourceError {
     /// The store refuses.
     Denied(Refusal),
     /// It could not be asked, or its response was not valid.
     Failed(Refusal),
 }
 
-impl Refused {
+impl SourceError {
     /// A denial with its fact and remedy.
     pub(super) fn denied(fact: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self::Denied(Refusal::new(fact, remedy))

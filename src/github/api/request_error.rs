@@ -39,7 +39,7 @@ pub enum Kind {
 
 /// Why GitHub did not do it.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Trouble {
+pub struct RequestError {
     /// The kind.
     pub kind: Kind,
     /// The fact.
@@ -48,7 +48,7 @@ pub struct Trouble {
     pub remedy: String,
 }
 
-impl Trouble {
+impl RequestError {
     /// What an error of octocrab's says. `host` is the server that was asked.
     pub(super) fn of(error: &octocrab::Error, asked: &Asked, host: &str) -> Self {
         if let octocrab::Error::GitHub { source, .. } = error {

@@ -1,4 +1,4 @@
-//! What stands: which services already run with exactly what they shall have, read from the engine alone.
+//! Which services are up to date: they run with exactly what they need, as the engine alone tells.
 //!
 //! The workspace is wiped by the next checkout, so that nothing in it is believed (design rule 11).
 
@@ -94,7 +94,7 @@ pub fn revisions<'a>(
     Ok(all)
 }
 
-/// Whether the engine knows the revision of every service that gets something, and its volume where there shall be one.
+/// Whether the engine knows the revision of every service that gets something, and its volume where it needs one.
 pub fn all_known(
     kind: Kind,
     plans: &BTreeMap<String, ServicePlan>,
@@ -163,8 +163,8 @@ fn digests<'a>(wanted: impl Iterator<Item = (&'a Content, Salt)>) -> Result<Vec<
     Ok(places.into_iter().map(|place| if place % 2 == 0 { &even } else { &odd }[place / 2].clone()).collect())
 }
 
-/// How a service shall stand.
-pub struct Wanted<'a> {
+/// What a service needs to be up to date.
+pub struct DesiredService<'a> {
     /// The service.
     pub service: &'a Service,
     /// Labels that its containers must have, exactly.
@@ -178,7 +178,7 @@ pub struct Wanted<'a> {
 pub enum Why {
     /// It has no container.
     NoContainer,
-    /// It has another number of containers than it shall.
+    /// It has another number of containers than the project asks for.
     Count,
     /// Its secrets are others, or it has none of ours.
     Secrets,
@@ -235,8 +235,8 @@ impl Why {
     }
 }
 
-/// Why a service must be brought up again; `None` when it stands as it shall.
-pub fn difference(wanted: &Wanted, containers: &[Container], images: &Images) -> Option<Why> {
+/// Why a service must be brought up again; `None` when it is up to date.
+pub fn difference(wanted: &DesiredService, containers: &[Container], images: &Images) -> Option<Why> {
     let own: Vec<&Container> = containers.iter().filter(|c| c.service == wanted.service.name).collect();
     let all: Vec<Why> = own.iter().filter_map(|container| differs(wanted, container, images)).collect();
     let differs = all.iter().find(|why| why.replaces()).or(all.first()).copied();
@@ -250,7 +250,7 @@ pub fn difference(wanted: &Wanted, containers: &[Container], images: &Images) ->
     differs
 }
 
-fn differs(wanted: &Wanted, container: &Container, images: &Images) -> Option<Why> {
+fn differs(wanted: &DesiredService, container: &Container, images: &Images) -> Option<Why> {
     let label_differs = |name: &str| container.label(name) != wanted.labels.get(name).map(String::as_str);
     if label_differs(REVISION) {
         return Some(Why::Secrets);
@@ -310,7 +310,7 @@ pub fn known_users(containers: &[Container]) -> Users {
         .collect()
 }
 
-/// What must be mounted in a service's containers, for [`Wanted::mounts`].
+/// What must be mounted in a service's containers, for [`DesiredService::mounts`].
 pub fn mounts(
     kind: Kind,
     service: &str,
