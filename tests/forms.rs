@@ -38,9 +38,11 @@ fn inspected(scene: &Scene, service: &str) -> String {
     docker(["inspect", &scene.containers()[service].0])
 }
 
-/// The image with Docker's client that the action's own image takes it from.
+/// The image with Docker's client that the example's orchestrator takes it from.
 fn client_image() -> String {
-    let dockerfile = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/Dockerfile")).unwrap();
+    let dockerfile =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/claude-bot/Dockerfile"))
+            .unwrap();
     let line = dockerfile.lines().find(|line| line.starts_with("COPY --from=docker:")).unwrap();
     line.trim_start_matches("COPY --from=").split(' ').next().unwrap().to_owned()
 }
