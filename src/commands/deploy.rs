@@ -26,7 +26,7 @@ use crate::docker::host_paths::HostPaths;
 use crate::docker::images::{self, BuildSecrets, Images};
 use crate::docker::lock::{EngineLock, Holder};
 use crate::docker::logins::Logins;
-use crate::docker::project::check_builds;
+use crate::docker::shown::check_builds;
 use crate::docker::up::{self, Scope};
 use crate::docker::volumes;
 use crate::error::{Error, Result};

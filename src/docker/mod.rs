@@ -31,6 +31,7 @@ pub mod read_by_compose;
 pub mod readers;
 pub mod said;
 pub mod service;
+pub mod shown;
 pub mod up;
 pub mod volumes;
 mod watched;

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use super::model::{ErrorRow, Message, Outcome, Report, SecretRow, SecretState, ServiceRow, SourceRow};
+use super::errors::ErrorRow;
+use super::model::{Message, Outcome, Report, SecretRow, SecretState, ServiceRow, SourceRow};
 use super::text::{duration, list, one_line, shortened};
 use super::waits::Waits;
 use crate::count::count;
@@ -81,7 +82,6 @@ pub fn sentence(report: &Report) -> String {
     match report.result {
         Outcome::Failed if codes.is_empty() => format!("{state}: the run stopped before its end"),
         Outcome::Failed => format!("{state}{because}"),
-        Outcome::RolledBack => format!("{state}{because}: the last good state is running again"),
         Outcome::InSync => format!("{state}: what runs is what the last deployment left"),
         Outcome::Removed => format!("{state}: the project is stopped, and nothing of ours is left"),
         _ => {
@@ -439,12 +439,6 @@ mod tests {
         for (result, error, degraded, expected) in [
             (Outcome::Failed, None, false, "failed: the run stopped before its end"),
             (Outcome::Failed, error("deploy-failed"), false, "failed (deploy-failed)"),
-            (
-                Outcome::RolledBack,
-                error("unhealthy"),
-                false,
-                "rolled-back (unhealthy): the last good state is running again",
-            ),
             (Outcome::Removed, None, false, "removed: the project is stopped, and nothing of ours is left"),
             (Outcome::Validated, None, false, "validated: 0 secrets; nothing was changed"),
             (Outcome::Unchanged, None, true, "unchanged, degraded: 0 secrets; nothing was restarted"),

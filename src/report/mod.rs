@@ -1,5 +1,7 @@
 //! The Report stage: what a run did, told as log, annotations, job summary, outputs and JSON, without a value.
 
+mod drift;
+mod errors;
 pub mod json;
 pub mod log;
 mod markdown;
@@ -15,9 +17,10 @@ mod text;
 mod tokens;
 mod waits;
 
+pub use drift::{DriftKind, DriftRow};
+pub use errors::{ErrorRow, PlaceRow, ProblemRow};
 pub use model::{
-    DeliveryRow, DriftKind, DriftRow, ErrorRow, Message, Outcome, PlaceRow, ProblemRow, Report, SecretRow,
-    SecretState, ServiceRow, ServiceState, Shadowed, SourceRow, StageTime, VERSION, VariableForm,
-    VariableRow,
+    DeliveryRow, Message, Outcome, Report, SecretRow, SecretState, ServiceRow, ServiceState, Shadowed,
+    SourceRow, StageTime, VERSION, VariableForm, VariableRow,
 };
 pub use waits::{WaitRow, WaitedFor, Waits};

@@ -6,11 +6,12 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::drift::DriftRow;
+use super::errors::{ErrorRow, PlaceRow};
 use super::plan::Plan;
 use super::tokens::tokens;
 use super::waits::Waits;
-use crate::error::{Error, Problem};
-use crate::manifest::Place;
+use crate::error::Error;
 use crate::secret::SecretName;
 
 /// The version of the JSON report. It goes up when a field is taken away or changes its meaning; a field that is
@@ -82,7 +83,6 @@ tokens! {
     Outcome {
         Deployed = "deployed": "The project was deployed, and something was new.",
         Unchanged = "unchanged": "Everything was already as wanted; nothing was restarted.",
-        RolledBack = "rolled-back": "The new state did not hold, the last good one was put back.",
         Validated = "validated": "The check passed; nothing was changed.",
         InSync = "in-sync": "What runs is what the last deployment left.",
         Created = "created": "Files were written; nothing was started.",
@@ -136,47 +136,10 @@ tokens! {
     }
 }
 
-/// An error as the report holds it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct ErrorRow {
-    /// The stable token, as in the `error-code` output and in `docs/errors.md`.
-    pub code: String,
-    /// The fact, one or more lines.
-    pub fact: String,
-    /// Each problem, when several stand behind the fact.
-    pub problems: Vec<ProblemRow>,
-    /// The remedies.
-    pub hints: Vec<String>,
-    /// Where it is, when it is at one place of a file.
-    pub place: Option<PlaceRow>,
-}
-
-/// One problem of an error.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct ProblemRow {
-    /// What is wrong.
-    pub fact: String,
-    /// How to put it right, when something better than the error's hints is known.
-    pub remedy: Option<String>,
-    /// Where it is, when it is at one place of a file.
-    pub place: Option<PlaceRow>,
-}
-
-/// A place in a file of the user's.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct PlaceRow {
-    /// The file, relative to the workspace where it is in it.
-    pub file: String,
-    /// The line, counted from 1.
-    pub line: usize,
-    /// The column, in characters, counted from 1.
-    pub column: usize,
-}
-
 /// How the services get the secrets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct DeliveryRow {
-    /// `file`, `volume` or `swarm`.
+    /// `file` or `volume`.
     pub kind: String,
     /// Why this one: the user's choice, or what `auto` saw.
     pub reason: String,
@@ -261,37 +224,6 @@ pub struct VariableRow {
     pub form: VariableForm,
 }
 
-tokens! {
-    /// In which way something is not as the last deployment left it.
-    DriftKind {
-        #[default]
-        Missing = "missing": "A container is gone.",
-        Recreated = "recreated": "A container was made anew, and not by a deployment.",
-        WithoutSecrets = "without-secrets": "A container was made without the override file: it has no secrets.",
-        Added = "added": "There is a container that the deployment did not leave.",
-        Stopped = "stopped": "A container that ran does not run.",
-        Variables = "variables": "A container has other variables.",
-        Networks = "networks": "A container is in other networks.",
-        Stale = "stale": "A service runs with older secrets, since no deployment started it.",
-        VolumeGone = "volume-gone": "A volume is gone.",
-        VolumeReplaced = "volume-replaced": "A volume was removed and made anew.",
-        SecretsChanged = "secrets-changed": "The secrets in a volume are not those that were put there.",
-        FilesChanged = "files-changed": "The secret files are not those that were written.",
-        FilesGone = "files-gone": "The secret files are gone.",
-    }
-}
-
-/// One thing that is not as the last deployment left it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct DriftRow {
-    /// In which way.
-    pub kind: DriftKind,
-    /// The service, where it is about one.
-    pub service: Option<String>,
-    /// The fact, as a sentence without a full stop.
-    pub detail: String,
-}
-
 /// A warning and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Message {
@@ -353,13 +285,11 @@ impl Report {
         Self { mode: mode.into(), ..Self::default() }
     }
 
-    /// Takes the error that ends the run. The result is `failed` from then on, unless it was rolled back.
+    /// Takes the error that ends the run. The result is `failed` from then on.
     pub fn fail(&mut self, error: &Error) {
         self.error = Some(ErrorRow::from(error));
         self.other_errors = error.others.iter().map(ErrorRow::from).collect();
-        if self.result != Outcome::RolledBack {
-            self.result = Outcome::Failed;
-        }
+        self.result = Outcome::Failed;
     }
 
     /// Everything that is wrong: the error that ended the run, and the others.
@@ -451,36 +381,6 @@ impl Message {
     }
 }
 
-impl PlaceRow {
-    /// The place as the report holds it; `None` for one in an input, which is in no file that we know.
-    pub fn of(place: &Place) -> Option<Self> {
-        let file = place.file.as_ref()?.display().to_string();
-        Some(Self { file, line: place.line, column: place.column })
-    }
-}
-
-impl From<&Error> for ErrorRow {
-    fn from(error: &Error) -> Self {
-        Self {
-            code: error.code.token().to_owned(),
-            fact: error.fact.clone(),
-            problems: error.problems.iter().map(ProblemRow::from).collect(),
-            hints: error.hints.clone(),
-            place: error.place.as_deref().and_then(PlaceRow::of),
-        }
-    }
-}
-
-impl From<&Problem> for ProblemRow {
-    fn from(problem: &Problem) -> Self {
-        Self {
-            fact: problem.fact.clone(),
-            remedy: problem.remedy.clone(),
-            place: problem.place.as_ref().and_then(PlaceRow::of),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -492,16 +392,11 @@ mod tests {
     }
 
     #[test]
-    fn an_error_makes_a_deployed_report_failed_but_leaves_a_rolled_back_one() {
-        let error = Error::new(Code::Unhealthy, "worker is unhealthy");
-        for (before, after) in
-            [(Outcome::Deployed, Outcome::Failed), (Outcome::RolledBack, Outcome::RolledBack)]
-        {
-            let mut report = Report { result: before, ..Report::default() };
-            report.fail(&error);
-            assert_eq!(report.result, after);
-            assert_eq!(report.error.as_ref().map(|row| row.code.as_str()), Some("unhealthy"));
-        }
+    fn an_error_makes_a_deployed_report_failed() {
+        let mut report = Report { result: Outcome::Deployed, ..Report::default() };
+        report.fail(&Error::new(Code::Unhealthy, "worker is unhealthy"));
+        assert_eq!(report.result, Outcome::Failed);
+        assert_eq!(report.error.as_ref().map(|row| row.code.as_str()), Some("unhealthy"));
     }
 
     #[test]

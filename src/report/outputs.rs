@@ -9,7 +9,7 @@ use super::model::{Report, SecretState};
 pub const OUTPUTS: &[(&str, &str)] = &[
     (
         "result",
-        "How the run ended: `deployed`, `unchanged`, `rolled-back`, `validated`, `in-sync`, `created`, `removed` or `failed`.",
+        "How the run ended: `deployed`, `unchanged`, `validated`, `in-sync`, `created`, `removed` or `failed`.",
     ),
     (
         "error-code",

@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
+use super::errors::PlaceRow;
 use super::log::error_messages;
-use super::model::{Message, PlaceRow, Report};
+use super::model::{Message, Report};
 use crate::error::Code;
 
 /// What a warning is a result of; an error's rule is its code.

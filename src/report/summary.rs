@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use super::errors::ErrorRow;
 use super::log::{sentence, stages};
 use super::markdown::{block, code, codes, text};
-use super::model::{ErrorRow, Message, Outcome, Report, SecretRow, SecretState, ServiceRow};
+use super::model::{Message, Outcome, Report, SecretRow, SecretState, ServiceRow};
 use super::picture::picture;
 use super::plan::{self, Tense};
 use super::text::{duration, shortened};
@@ -72,7 +73,6 @@ fn heading(report: &Report) -> String {
     let (mark, title) = match report.result {
         Outcome::Deployed => ("✅", "deployed"),
         Outcome::Unchanged => ("✅", "unchanged"),
-        Outcome::RolledBack => ("↩️", "rolled back"),
         Outcome::Validated => ("✅", "validated"),
         Outcome::InSync => ("✅", "in sync"),
         Outcome::Created => ("✅", "created"),
@@ -96,7 +96,6 @@ fn heading(report: &Report) -> String {
     // The error follows with its fact; it need not be told twice.
     match (report.result, &report.error) {
         (Outcome::Failed, Some(_)) => {}
-        (Outcome::RolledBack, Some(_)) => lines.push("The last good state is running again.".to_owned()),
         _ => lines.push(text(&sentence(report))),
     }
     lines.join("\n").trim_end().to_owned()
