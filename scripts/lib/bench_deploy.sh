@@ -84,7 +84,7 @@ bench_deploy_bare() {
     local -a run=(docker compose)
     # shellcheck disable=SC2155
     local -x API_KEY=$(cat "$1/key") BOT_TOKEN=bench-value-of-the-bot-token
-    [ "$2" = bare ] || bench_deploy_contained "$1" "$4" docker compose
+    [ "$2" = bare ] || bench_deploy_contained "$1" "$4" docker-compose
     "${run[@]}" --project-directory "$1" -p "cs-bench-$2" up -d
 }
 
