@@ -351,6 +351,12 @@ fn no_build_copies_secrets_into_an_image() {
     }
     let said = deploy(&scene, &["--delivery", "file"], 5);
     assert!(said.contains("Add the lines `data/secrets` and `data/.secrets.claude-secrets.*.tmp`"), "{said}");
+    // Builders take a `dockerfile` in its place.
+    let (usual, lower) = (scene.project().join("Dockerfile"), scene.project().join("dockerfile"));
+    std::fs::rename(&usual, &lower).unwrap();
+    let said = deploy(&scene, &["--delivery", "file"], 5);
+    assert!(said.contains("the build context of service other"), "{said}");
+    std::fs::rename(&lower, &usual).unwrap();
     // Neither may what a killed run leaves beside the files get into the image.
     scene.write(".dockerignore", "*.log\ndata/secrets\n");
     let said = deploy(&scene, &[], 0);
@@ -405,12 +411,12 @@ fn what_a_base_image_copies_by_onbuild_counts_as_the_dockerfiles_own() {
     // What an image that is not there asks for is known to nobody.
     scene.write("Dockerfile", "FROM claude-secrets-nowhere/base:1\nCOPY base /base\n");
     let said = run(&scene, "validate", &["--delivery", "file"], 0);
-    assert!(said.contains("the base image claude-secrets-nowhere/base:1 is not known yet"), "{said}");
+    assert!(said.contains("the engine does not have the base image claude-secrets-nowhere/base:1"), "{said}");
     let said = run(&scene, "validate", &[], 0);
     assert!(said.contains("delivery by volume: the build of service other may copy"), "{said}");
     scene.write(".dockerignore", "data/secrets\ndata/.secrets.claude-secrets.*.tmp\n");
     let said = run(&scene, "validate", &["--delivery", "file"], 0);
-    assert!(!said.contains("not known yet"), "{said}");
+    assert!(!said.contains("does not have the base image"), "{said}");
     docker(["image", "rm", "-f", &base]);
 }
 
@@ -430,11 +436,18 @@ fn the_files_of_another_project_are_given_to_no_service_and_to_no_image() {
         let said = deploy(&scene, &[], 2);
         assert!(said.contains(&format!("in the secrets directory of the project {}", first.name)), "{said}");
     }
+    // A certificate that both projects have as a Compose secret is nobody's secret file.
+    first.write("ca.pem", "a certificate of both");
+    let both = format!("secrets: {{ ca: {{ file: '{}' }} }}\n", first.project().join("ca.pem").display());
+    project(&first, "secrets: [ca]", &both);
+    deploy(&first, &["--delivery", "file"], 0);
+    second(&format!("{SLEEPS}    secrets: [ca]\n{both}"));
+    deploy(&scene, &[], 0);
     // What is above them.
     second(&format!("{SLEEPS}    volumes: ['{}:/x']\n", first.project().display()));
     let said = deploy(&scene, &[], 0);
     assert!(
-        said.contains(&format!("with secrets of the project {}: it can read them", first.name)),
+        said.contains(&format!("with secrets of the project {} can be read by this project", first.name)),
         "{said}"
     );
     // A build of both.

@@ -23,6 +23,7 @@ use crate::docker::named_files;
 use crate::docker::project::Project;
 use crate::error::{Code, Error, Problem, Result};
 use crate::files::{self, LARGEST_VALUES};
+use crate::report::Message;
 use crate::settings::{DeliveryChoice, Mode, Settings};
 use crate::sources::dotenv::parse::{Interpolation, parse};
 
@@ -71,8 +72,8 @@ fn choose(
         let unsure = unsure.first().filter(|_| !by_files);
         let build = certain.first().or(unsure).map(|first| match &first.by {
             Copier::UnknownBase(base) => format!(
-                "the build of service {} may copy files with secrets into its image: what {base} asks for by `ONBUILD` is not \
-                 known yet",
+                "the build of service {} may copy files with secrets into its image: the engine does not have {base}, so that \
+                 its `ONBUILD` instructions are not known",
                 first.service
             ),
             _ => format!("the build of service {} would copy files with secrets into its image", first.service),
@@ -103,7 +104,8 @@ fn choose(
     // Without an engine no base image is known: a warning would tell nothing.
     let at_risk = deploys && (choice.kind == Kind::File || place.is_filled());
     for one in unsure.iter().filter(|_| at_risk) {
-        run.warn(copies(one, &run.settings.secrets_dir.display().to_string()), Some(remedy(one)));
+        let held = run.settings.secrets_dir.display().to_string();
+        run.remark(Message::new(copies(one, &held)).hint(remedy(one)));
     }
     if choice.kind == Kind::File {
         for one in &certain {
@@ -137,24 +139,27 @@ fn judge_others(run: &mut Run, project: &Project, host: &HostPaths, known: &Know
         errors.extend(place.refuse_inside(model).err());
         let what = format!("{} with secrets of the project {project}", path.display());
         let (unsure, certain) = apart(taking_in(model, &place, &known.triggers));
-        let problems: Vec<Problem> =
-            certain.iter().map(|one| Problem::new(copies(one, &what)).remedy(remedy(one))).collect();
-        if !problems.is_empty() {
-            let error =
-                Error::new(Code::DeliveryFailed, "builds would copy secrets of other projects into images");
-            errors.push(error.problems(problems));
+        let (certain, unsure) =
+            if deploys(&run.settings) { (certain, unsure) } else { (Vec::new(), certain) };
+        if !certain.is_empty() {
+            let problem = |one: &TakesIn| Problem::new(copies(one, &what)).remedy(remedy(one));
+            let fact = "builds would copy secrets of other projects into images";
+            errors
+                .push(Error::new(Code::DeliveryFailed, fact).problems(certain.iter().map(problem).collect()));
         }
         for one in &unsure {
-            run.warn(copies(one, &what), Some(remedy(one)));
+            run.remark(Message::new(copies(one, &what)).hint(remedy(one)));
         }
-        for ShownTo { service, what: mount, source } in place.shown_to(model, &known.containers) {
-            run.warn(
-                format!("service {service} mounts {mount} ({}), which holds {what}: it can read them", source.display()),
-                Some(format!(
-                    "Mount a directory that does not hold {}, or deploy the project {project} with `delivery: volume`.",
-                    path.display()
-                )),
-            );
+        // What a service mounts may well be meant, as where it watches the machine.
+        let shown = place.shown_to(model, &known.containers);
+        if !shown.is_empty() {
+            let mounts: Vec<String> =
+                shown.iter().map(|one| format!("service {} by {}", one.service, one.what)).collect();
+            let text = format!("{what} can be read by this project: {}", mounts.join(", "));
+            run.remark(Message::new(text).hint(format!(
+                "Mount a directory that does not hold {}, or deploy the project {project} with `delivery: volume`.",
+                path.display()
+            )));
         }
     }
     Error::together(errors).map_or(Ok(()), Err)
@@ -195,8 +200,8 @@ fn copies(one: &TakesIn, held: &str) -> String {
             format!("{start}: `ONBUILD` of the base image {base} copies the secrets into the image")
         }
         Copier::UnknownBase(base) => format!(
-            "{start}: the base image {base} is not known yet, and copies the secrets into the image if it has such `ONBUILD` \
-             instructions"
+            "{start}: the engine does not have the base image {base}, which copies the secrets into the image if it has such \
+             `ONBUILD` instructions"
         ),
     }
 }

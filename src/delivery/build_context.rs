@@ -2,6 +2,7 @@
 //! or the `ONBUILD` of its base image copies them, and no `.dockerignore` leaves them out.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use gix_ignore::glob::wildmatch;
@@ -51,7 +52,7 @@ pub fn base_images(model: &Model, place: &SecretsPlace) -> BTreeSet<String> {
     let built_here: BTreeSet<&str> = built_here.map(|service| untagged(&service.image)).collect();
     let all = built(model).flat_map(|(_, build)| contexts(build));
     all.filter(|context| !context.held(place).is_empty())
-        .filter_map(|context| Some(bases(&context.text(place)?)))
+        .filter_map(|context| Some(context.bases(&context.text(place)?)))
         .flatten()
         .filter(|base| !built_here.contains(untagged(base)))
         .collect()
@@ -98,6 +99,8 @@ struct Context<'m> {
     dockerfile: Option<&'m str>,
     /// The Dockerfile's text, where the Compose file has it.
     inline: Option<&'m str>,
+    /// What the Dockerfile's arguments are set to.
+    args: Option<&'m Value>,
     /// Whether base images are pulled anew, so that those of the engine say nothing.
     pulls: bool,
     /// The names for which `FROM` takes something else than an image of that name.
@@ -116,21 +119,37 @@ fn contexts(build: &Value) -> Vec<Context<'_>> {
     let additional = || build.get("additional_contexts").and_then(Value::as_object).into_iter().flatten();
     let named = additional().map(|(name, _)| name).collect();
     let main = build.get("context").and_then(local);
-    let main = main.map(|path| Context { path, dockerfile, inline, pulls, named });
+    let args = build.get("args");
+    let main = main.map(|path| Context { path, dockerfile, inline, args, pulls, named });
     let more = additional().filter_map(|(_, value)| local(value));
-    let more = more.map(|path| Context { path, dockerfile: None, inline: None, pulls, named: Vec::new() });
+    let more = more.map(|path| Context {
+        path,
+        dockerfile: None,
+        inline: None,
+        args: None,
+        pulls,
+        named: Vec::new(),
+    });
     main.into_iter().chain(more).collect()
 }
 
 impl Context<'_> {
-    /// The Dockerfile's text, empty when there is none; `None` when it cannot be read, or is not this context's.
+    /// Where its Dockerfile is on the host. In place of a `Dockerfile` that is not there builders take a `dockerfile`
+    /// (github.com/docker/buildx, `handleLowercaseDockerfile`).
+    fn dockerfile(&self, place: &SecretsPlace) -> Option<PathBuf> {
+        let path = self.path.join(self.dockerfile?);
+        let is_there = |path: &Path| place.read_at(path).is_some_and(|here| here.exists());
+        let lower_case = path.with_file_name("dockerfile");
+        let is_usual = path.file_name() == Some(OsStr::new("Dockerfile"));
+        Some(if is_usual && !is_there(&path) && is_there(&lower_case) { lower_case } else { path })
+    }
+
+    /// The Dockerfile's text; `None` when it cannot be read, or is not this context's.
     fn text(&self, place: &SecretsPlace) -> Option<String> {
-        if let Some(inline) = self.inline {
-            return Some(inline.to_owned());
+        match self.inline {
+            Some(inline) => Some(inline.to_owned()),
+            None => read(place, &self.dockerfile(place)?),
         }
-        let (context, name) = (place.read_at(self.path)?, Path::new(self.dockerfile?));
-        let is_absent = name.is_relative() && !context.join(name).exists();
-        if is_absent { Some(String::new()) } else { read(place, &self.path.join(name)) }
     }
 
     /// The parts of the secrets that it holds and no ignore file leaves out.
@@ -143,8 +162,11 @@ impl Context<'_> {
             Leads::Above(below) => below,
         };
         // Which builder it is decides which of the two files counts, so both must leave the secrets out.
-        let own =
-            self.dockerfile.and_then(|name| read(place, &self.path.join(format!("{name}{IGNORE_FILE}"))));
+        let own = self.dockerfile(place).and_then(|path| {
+            let mut name = path.into_os_string();
+            name.push(IGNORE_FILE);
+            read(place, Path::new(&name))
+        });
         let ignore = read(place, &self.path.join(IGNORE_FILE));
         let is_out = |path: &Path| {
             ignore.as_ref().is_some_and(|text| is_left_out(text, path))
@@ -167,6 +189,10 @@ impl Context<'_> {
         held.into_iter().filter_map(taken).collect()
     }
 
+    fn bases(&self, text: &str) -> BTreeSet<String> {
+        bases(text, &|name| Some(self.args?.get(name)?.as_str()?.to_owned()))
+    }
+
     /// What copies this directory of the context; `text` is the Dockerfile's, where that can be read.
     fn copier(
         &self,
@@ -177,7 +203,7 @@ impl Context<'_> {
     ) -> Option<Copier> {
         let copies = |text: &str| copies_from(text, directory, &|source| self.leads_there(place, source));
         let Some(text) = text.filter(|text| !copies(text)) else { return Some(Copier::Dockerfile) };
-        let asks = bases(text).into_iter().filter_map(|base| match triggers.get(&base) {
+        let asks = self.bases(text).into_iter().filter_map(|base| match triggers.get(&base) {
             Some(instructions) if !self.pulls && !self.named.contains(&&base) => {
                 copies(&instructions.join("\n")).then_some(Copier::Base(base))
             }

@@ -2,7 +2,7 @@
 //!
 //! Where a Dockerfile is written in a way that is not understood here, it is taken to copy everything.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::build_context::{may_be_in, plain_pattern};
@@ -21,26 +21,60 @@ pub(super) fn copies_from(dockerfile: &str, directory: &Path, leads_there: &dyn 
 }
 
 /// The images that stages are built from, as `FROM` names them: what they ask for by `ONBUILD` is done in these stages. Neither
-/// a stage of the same Dockerfile nor `scratch` is among them. A variable stays one.
-pub(super) fn bases(dockerfile: &str) -> BTreeSet<String> {
+/// a stage of the same Dockerfile nor `scratch` is among them. Arguments have their defaults, or what `given` says; a variable
+/// that is not known stays one.
+pub(super) fn bases(dockerfile: &str, given: &dyn Fn(&str) -> Option<String>) -> BTreeSet<String> {
     let text = dockerfile.trim_start_matches('\u{feff}');
     let mut all = BTreeSet::new();
     for skips in [false, true] {
         let mut stages = BTreeSet::from(["scratch".to_owned()]);
+        let (mut arguments, mut has_stages) = (BTreeMap::new(), false);
         for line in instructions(text, Directives::of(text).escape, skips) {
             let words: Vec<&str> = line.split_whitespace().collect();
-            let Some((_, rest)) = words.split_first().filter(|(name, _)| name.eq_ignore_ascii_case("FROM"))
-            else {
+            let Some((name, rest)) = words.split_first() else { continue };
+            // Only what is declared before the first stage counts in `FROM`.
+            if name.eq_ignore_ascii_case("ARG") && !has_stages {
+                arguments.extend(rest.iter().filter_map(|word| {
+                    let (name, default) = word.split_once('=').unwrap_or((word, ""));
+                    let value = given(name).or_else(|| Some(unquoted(default).to_owned()))?;
+                    (!value.is_empty() && !value.contains('$')).then(|| (name.to_owned(), value))
+                }));
+            }
+            if !name.eq_ignore_ascii_case("FROM") {
                 continue;
-            };
+            }
+            has_stages = true;
             let mut rest = rest.iter().skip_while(|word| word.starts_with("--"));
-            let image = rest.next().map(|image| image.trim_matches(['"', '\'']));
-            all.extend(image.filter(|image| !stages.contains(&image.to_lowercase())).map(str::to_owned));
+            let image = rest.next().map(|image| expanded(unquoted(image), &arguments));
+            all.extend(image.filter(|image| !stages.contains(&image.to_lowercase())));
             let name = rest.next().filter(|word| word.eq_ignore_ascii_case("AS")).and_then(|_| rest.next());
             stages.extend(name.map(|name| name.to_lowercase()));
         }
     }
     all
+}
+
+fn unquoted(word: &str) -> &str {
+    word.trim_matches(['"', '\''])
+}
+
+/// With the arguments in it: `$NAME`, `${NAME}` and `${NAME:-default}`, where the name has a value.
+fn expanded(image: &str, arguments: &BTreeMap<String, String>) -> String {
+    let mut whole = image.to_owned();
+    for (name, value) in arguments {
+        whole = whole.replace(&format!("${{{name}}}"), value);
+        while let Some(at) = whole.find(&format!("${{{name}:-")) {
+            let Some(end) = whole[at..].find('}') else { break };
+            whole.replace_range(at..=at + end, value);
+        }
+        let plain = format!("${name}");
+        let ends = |rest: &str| !rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
+        while let Some((at, _)) = whole.match_indices(&plain).find(|(at, _)| ends(&whole[at + plain.len()..]))
+        {
+            whole.replace_range(at..at + plain.len(), value);
+        }
+    }
+    whole
 }
 
 /// What the comments at the beginning say of how the rest is read.
@@ -186,13 +220,18 @@ mod tests {
                 "from --platform=linux/amd64 reg:5/x:1@sha256:0 AS a\nFROM A\nFROM scratch\n",
                 &["reg:5/x:1@sha256:0"],
             ),
-            ("ARG B=x\nFROM $B\n", &["$B"]),
+            ("ARG B=x\nFROM $B\n", &["x"]),
+            ("ARG B\nFROM $B\n", &["$B"]),
+            ("ARG V=1 \\\n  W='2'\nFROM x:${V}-${W:-3}$VW\n", &["x:1-2$VW"]),
+            ("ARG GIVEN=1\nFROM x:$GIVEN\n", &["x:9"]),
+            ("FROM x\nARG V=1\nFROM y:$V\n", &["x", "y:$V"]),
             ("FROM \\\n  # the base\n  \"x\"\nCOPY --from=y . .\n", &["x"]),
             ("FROM x\nRUN <<E\nFROM y\nE\nFROM z as y\n", &["x", "y", "z"]),
             ("RUN FROM\n", &[]),
             ("FROM a\nFROM b AS a\nFROM a\n", &["a", "b"]),
         ] {
-            let all: Vec<String> = bases(text).into_iter().collect();
+            let given = |name: &str| (name == "GIVEN").then(|| "9".to_owned());
+            let all: Vec<String> = bases(text, &given).into_iter().collect();
             assert_eq!(all, found, "{text:?}");
         }
     }

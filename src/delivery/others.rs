@@ -13,20 +13,20 @@ use crate::docker::host_paths::HostPaths;
 pub struct OtherFiles {
     /// The project.
     pub project: String,
-    /// On the Docker host: its secrets directory, or one of its files where that directory cannot be seen here.
+    /// Its secrets directory on the Docker host.
     pub path: PathBuf,
 }
 
-/// The files of all other projects whose services mount them. `mounts` are those of the containers that this program
-/// deployed, `own` is the project that is not another one.
+/// The files of all other projects whose services mount them, as far as they can be seen here. `mounts` are those of the
+/// containers that this program deployed, `own` is the project that is not another one. What else a project mounts as its own
+/// Compose secrets is none of ours.
 pub fn files(mounts: &[MountOfProject], own: &str, host: &HostPaths) -> BTreeSet<OtherFiles> {
     let others = mounts.iter().filter(|mount| mount.project != own);
     let secrets = others.filter(|mount| Path::new(&mount.target).starts_with(TARGET));
-    let place = |mount: &MountOfProject| {
-        let source = Path::new(&mount.source);
-        let is_ours = |directory: &&Path| host.here(directory).is_some_and(|here| here.join(INDEX).exists());
-        let directory = source.ancestors().skip(1).find(is_ours).unwrap_or(source);
-        OtherFiles { project: mount.project.clone(), path: directory.to_owned() }
+    let is_ours = |directory: &&Path| host.here(directory).is_some_and(|here| here.join(INDEX).exists());
+    let directory = |mount: &MountOfProject| {
+        let path = Path::new(&mount.source).ancestors().skip(1).find(is_ours)?.to_owned();
+        Some(OtherFiles { project: mount.project.clone(), path })
     };
-    secrets.map(place).collect()
+    secrets.filter_map(directory).collect()
 }

@@ -24,8 +24,8 @@ pub const REVISION: &str = "claude-secrets.revision";
 pub const SUM: &str = "claude-secrets.sum";
 /// Label of the volume that holds the launcher: the version of its interface.
 pub const LAUNCHER: &str = "claude-secrets.launcher";
-/// Label of the container through which volumes are filled, with their names and a blank between two: as long as it is there,
-/// they are not complete.
+/// Label of the containers that are there while volumes are filled, with the volumes' names and a blank between two: as long as
+/// one of them is there, these volumes are not complete.
 pub const FILLS: &str = "claude-secrets.fills";
 
 /// One file of a volume.
@@ -52,8 +52,8 @@ pub struct NewVolume<'a> {
     pub files: Vec<VolumeFile<'a>>,
 }
 
-/// Makes and fills volumes of a project, all of them through one container and by one archive. The engine makes them together
-/// with that container, so that a run that is killed leaves it behind, and with it the sign that they are not complete.
+/// Makes and fills volumes of a project, all of them through one container and by one archive. Another container is there before
+/// them and after them, so that a run or an engine that is killed leaves it behind: the sign that they are not complete.
 pub async fn create(tools: &Tools, project: &str, new: &[NewVolume<'_>]) -> Result<()> {
     if new.is_empty() {
         return Ok(());
@@ -92,13 +92,19 @@ async fn fill_through(
     let failed = |what: &str| format!("cannot {what} the {volumes} {}", names.join(", "));
     let fills = names.join(" ");
     let labels = [(PROJECT, project), (FILLS, fills.as_str())];
-    let helper = NeverStarted { labels: &labels, mounts, ..NeverStarted::default() };
-    let made = empty_image::create(tools, &helper).await?;
-    let id = made.or_fail(Code::DeliveryFailed, &failed("create"))?.id()?;
-    let put = containers::put(tools, &id, at, archive).await?;
+    let make = async |mounts| {
+        let helper = NeverStarted { labels: &labels, mounts, ..NeverStarted::default() };
+        let made = empty_image::create(tools, &helper).await?;
+        made.or_fail(Code::DeliveryFailed, &failed("create"))?.id()
+    };
+    let sign = make(&[]).await?;
+    let helper = make(mounts).await?;
+    let put = containers::put(tools, &helper, at, archive).await?;
     put.or_fail(Code::DeliveryFailed, &failed("fill"))?;
-    let removed = containers::remove(tools, &id).await?;
-    removed.or_fail(Code::DeliveryFailed, &failed("finish"))?;
+    for id in [helper, sign] {
+        let removed = containers::remove(tools, &id).await?;
+        removed.or_fail(Code::DeliveryFailed, &failed("finish"))?;
+    }
     Ok(())
 }
 
@@ -124,11 +130,18 @@ pub async fn remove_incomplete(tools: &Tools, project: &str) -> Result<()> {
         return Ok(());
     }
     let ours = engine::volumes(tools, &format!("{PROJECT}={project}")).await?;
-    for helper in filling {
+    let named: BTreeSet<&str> = filling.iter().flat_map(|helper| filled_by(helper)).collect();
+    let half: Vec<&str> =
+        ours.iter().map(|own| own.name.as_str()).filter(|name| named.contains(name)).collect();
+    // A volume that a container mounts cannot be removed. Those that mount none go last: they are the sign.
+    let (helpers, signs): (Vec<&&Container>, Vec<&&Container>) =
+        filling.iter().partition(|helper| !helper.mounts().is_empty());
+    for helper in helpers {
         containers::remove(tools, &helper.id).await?;
-        let half: Vec<&str> =
-            filled_by(helper).filter(|name| ours.iter().any(|own| own.name == *name)).collect();
-        volumes::remove(tools, &half).await?;
+    }
+    volumes::remove(tools, &half).await?;
+    for sign in signs {
+        containers::remove(tools, &sign.id).await?;
     }
     Ok(())
 }

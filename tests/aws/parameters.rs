@@ -13,10 +13,10 @@ use crate::run::{Run, shared};
 
 /// What everybody may do who reads below `start`.
 fn reader(start: &str) -> Value {
-    json!([allow(
-        &["ssm:GetParameter", "ssm:GetParameters", "ssm:GetParametersByPath"],
-        &parameters_below(start)
-    )])
+    json!([
+        allow(&["ssm:GetParameter", "ssm:GetParameters"], &parameters_below(start)),
+        allow(&["ssm:DescribeParameters"], "*"),
+    ])
 }
 
 fn actions(proxy: &Proxy) -> Vec<String> {
@@ -117,10 +117,12 @@ async fn an_import_lists_what_starts_so_at_all_levels_and_no_more() {
     assert_eq!(names(run.list_of("ssm", "/listing/web/").await).len(), 12);
     let web = names(run.list_of("ssm", "/listing/web").await);
     assert!(web.len() == 13 && web.contains(&"/listing/webhook".to_owned()), "{web:?}");
-    for (prefix, why) in [
-        ("/denied/x", "is not allowed to list parameters"),
-        ("a/b", "begins with `/`"),
-        ("arn:aws:ssm", "not by ARN"),
+    let reads_only = aws.user("not-listing", &json!([allow(&["ssm:GetParameter"], &parameters_below("/"))]));
+    let denied = run.again().keys(&reads_only);
+    for (run, prefix, why) in [
+        (&denied, "/listing/", "is not allowed to list parameters"),
+        (&run, "a/b", "begins with `/`"),
+        (&run, "arn:aws:ssm", "not by ARN"),
     ] {
         let (Listing::Denied(refusal) | Listing::Failed(refusal)) = run.list_of("ssm", prefix).await else {
             panic!("{prefix} is listed");

@@ -15,7 +15,8 @@ pub(crate) fn start() -> Box<dyn Fixture> {
     let mut denied = allow(&["ssm:GetParameter", "ssm:GetParameters"], &parameters_below("/denied-"));
     denied["Effect"] = "Deny".into();
     let statements = serde_json::json!([
-        allow(&["ssm:GetParameter", "ssm:GetParameters", "ssm:GetParametersByPath"], &parameters_below("/")),
+        allow(&["ssm:GetParameter", "ssm:GetParameters"], &parameters_below("/")),
+        allow(&["ssm:DescribeParameters"], "*"),
         denied,
     ]);
     let keys = aws.user("conformance", &statements);

@@ -44,6 +44,7 @@ fn resources(needs: &Needs<'_>) -> Vec<String> {
     });
     let imported = needs.imports.iter().map(|import| match import.item.strip_suffix('*') {
         Some(prefix) => format!("{}{}*", start(needs), literal(prefix)),
+        None if import.item.starts_with("arn:") => format!("{}*", literal(&import.item)),
         None => format!("{}{}-??????", start(needs), literal(&import.item)),
     });
     // The whole prefix: what does not exist is then absent, not denied.

@@ -32,7 +32,8 @@ struct Early {
 impl Early {
     /// The outcome for an item, if what was assumed is true.
     fn take(&mut self, (target, place): &(Target, Place)) -> Option<Outcome> {
-        let is_true = matches!(place, Place::Known(mount) if self.mount.as_ref() == Some(mount));
+        let is_true =
+            matches!(place, Place::Known(mount) | Place::Set(mount) if self.mount.as_ref() == Some(mount));
         self.outcomes.remove(&target.at).filter(|_| is_true)
     }
 }
@@ -170,11 +171,10 @@ impl Vault {
     /// answers mean nothing. So nothing is guessed with a token that may allow few requests.
     async fn read_early(&self, asked: &[&Asked<'_>], session: &Session) -> Early {
         let is_unlimited = session.is_own && session.uses.is_none();
-        let engine = match self.kv_version {
-            Some(engine) => engine,
-            None if is_unlimited => Engine::Kv2,
-            None => return Early::default(),
-        };
+        if !is_unlimited {
+            return Early::default();
+        }
+        let engine = self.kv_version.unwrap_or(Engine::Kv2);
         let mount = Mount { path: self.mount.clone(), engine };
         if self.mounts.known(&mount.path).is_some() {
             return Early::default();

@@ -13,14 +13,9 @@ pub(super) fn policy(needs: &Needs<'_>) -> Policy {
     let read: &[&str] =
         if needs.batch { &["ssm:GetParameter", "ssm:GetParameters"] } else { &["ssm:GetParameter"] };
     let mut statements = vec![allow("ReadParameters", &json!(read), &resources(needs))];
-    let listed = needs.imports.iter().filter(|import| import.field.is_none());
-    let paths = listed.filter_map(|import| import.item.strip_suffix('*')).map(|prefix| {
-        let path = prefix.rsplit_once('/').map_or("/", |(path, _)| if path.is_empty() { "/" } else { path });
-        format!("{}{}", start(needs), literal(path))
-    });
-    let paths = distinct(paths.collect());
-    if !paths.is_empty() {
-        statements.push(allow("ListForImports", &json!("ssm:GetParametersByPath"), &paths));
+    // This action has no resource, and returns no values.
+    if needs.imports.iter().any(|import| import.field.is_none()) {
+        statements.push(allow("ListForImports", &json!("ssm:DescribeParameters"), &["*".to_owned()]));
     }
     let title = if needs.batch {
         "IAM policy for the login (--without-batch prints one with one request per parameter). Parameters encrypted with your own \
@@ -43,6 +38,7 @@ fn resources(needs: &Needs<'_>) -> Vec<String> {
     });
     let imported = needs.imports.iter().map(|import| match import.item.strip_suffix('*') {
         Some(prefix) => format!("{}{}*", start(needs), literal(&rooted(prefix))),
+        None if import.item.starts_with("arn:") => literal(&import.item),
         None => format!("{}{}", start(needs), literal(&rooted(&import.item))),
     });
     // The whole prefix: what does not exist is then absent, not denied.

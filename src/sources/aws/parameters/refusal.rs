@@ -1,7 +1,6 @@
 //! What a fault means for the user: which of the four replies it is, a message, and a remedy.
 
 use super::super::fault::Fault;
-use super::super::item::partition;
 use super::super::refusal::{Call, why};
 use super::super::setup::Setup;
 use super::name::Wanted;
@@ -45,15 +44,12 @@ pub(super) fn of_read(fault: &Fault, wanted: &Wanted, setup: &Setup) -> Reply {
     }
 }
 
-/// The reply for a list of what is below `path`.
-pub(super) fn of_list(fault: &Fault, path: &str, call: &Call) -> Listing {
+/// The reply for a list.
+pub(super) fn of_list(fault: &Fault, call: &Call) -> Listing {
     match fault {
         Fault::Code(coded) if coded.code.starts_with("AccessDenied") => SourceError::denied(
             format!("{}: {} is not allowed to list parameters {}", call.what, call.who(), why(coded)),
-            format!(
-                "Add to the policy of the user or role:\n{{ \"Effect\": \"Allow\", \"Action\": \"ssm:GetParametersByPath\", \"Resource\": \"arn:{}:ssm:{}:*:parameter{path}\" }}\nOr declare each secret instead of using `*`.",
-                partition(call.region), call.region
-            ),
+            "Add to the policy of the user or role:\n{ \"Effect\": \"Allow\", \"Action\": \"ssm:DescribeParameters\", \"Resource\": \"*\" }\nOr declare each secret instead of using `*`.",
         )
         .listing(),
         fault => call.refused(fault).listing(),
