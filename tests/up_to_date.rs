@@ -315,12 +315,20 @@ fn the_volumes_of_all_services_are_filled_through_one_container() {
     assert!(said.contains("cannot fill the volumes") && said.contains("of no use"), "{said}");
     let volumes = || docker(["volume", "ls", "-q", "--filter", &own]).lines().count();
     assert!(volumes() >= 3, "they are left, with the container that says that they are not complete");
+    // So it is also when the next run ends while it clears them away.
+    let broken = Between::at(&scene.beside("kept"), |asked| {
+        let fails = asked.starts_with("DELETE ") && asked.contains("/volumes/");
+        fails.then(|| (500, r#"{"message":"of no use"}"#.to_owned()))
+    });
+    let said = deploy(VALUE, &broken, 5);
+    assert!(said.contains("which an earlier run left half-filled"), "{said}");
     let engine = Between::at(&scene.beside("s"), |_| None);
     deploy(VALUE, &engine, 0);
     held();
     let (made, put) = filling(&engine);
-    assert_eq!((made.len(), put), (1, 1), "{made:?}");
-    assert!(!made[0].contains(VALUE));
+    // The one that they are filled through, and before it the sign that they are not complete.
+    assert_eq!((made.len(), put), (2, 1), "{made:?}");
+    assert!(made[0].contains(r#""Mounts":[]"#) && !made.concat().contains(VALUE));
 
     // Of one that is there nothing is written.
     let engine = Between::at(&scene.beside("t"), |_| None);

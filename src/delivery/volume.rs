@@ -131,8 +131,8 @@ pub async fn remove_incomplete(tools: &Tools, project: &str) -> Result<()> {
     }
     let ours = engine::volumes(tools, &format!("{PROJECT}={project}")).await?;
     let named: BTreeSet<&str> = filling.iter().flat_map(|helper| filled_by(helper)).collect();
-    let half: Vec<&str> =
-        ours.iter().map(|own| own.name.as_str()).filter(|name| named.contains(name)).collect();
+    let names = ours.into_iter().map(|own| own.name);
+    let half: Vec<String> = names.filter(|name| named.contains(name.as_str())).collect();
     // A volume that a container mounts cannot be removed. Those that mount none go last: they are the sign.
     let (helpers, signs): (Vec<&&Container>, Vec<&&Container>) =
         filling.iter().partition(|helper| !helper.mounts().is_empty());
@@ -140,6 +140,12 @@ pub async fn remove_incomplete(tools: &Tools, project: &str) -> Result<()> {
         containers::remove(tools, &helper.id).await?;
     }
     volumes::remove(tools, &half).await?;
+    let ours = engine::volumes(tools, &format!("{PROJECT}={project}")).await?;
+    if let Some(left) = ours.iter().find(|own| half.contains(&own.name)) {
+        let fact = format!("cannot remove the volume {}, which an earlier run left half-filled", left.name);
+        return Err(Error::new(Code::DeliveryFailed, fact)
+            .hint(format!("Find out what keeps it: `docker volume rm {}`.", left.name)));
+    }
     for sign in signs {
         containers::remove(tools, &sign.id).await?;
     }
