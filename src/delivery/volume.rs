@@ -131,8 +131,8 @@ pub async fn remove_incomplete(tools: &Tools, project: &str) -> Result<()> {
     }
     let ours = engine::volumes(tools, &format!("{PROJECT}={project}")).await?;
     let named: BTreeSet<&str> = filling.iter().flat_map(|helper| filled_by(helper)).collect();
-    let names = ours.into_iter().map(|own| own.name);
-    let half: Vec<String> = names.filter(|name| named.contains(name.as_str())).collect();
+    let half = ours.into_iter().map(|own| own.name);
+    let half: Vec<String> = half.filter(|name| named.contains(name.as_str())).collect();
     // A volume that a container mounts cannot be removed. Those that mount none go last: they are the sign.
     let (helpers, signs): (Vec<&&Container>, Vec<&&Container>) =
         filling.iter().partition(|helper| !helper.mounts().is_empty());
