@@ -357,7 +357,8 @@ fn a_vault_above_the_winner_that_stops_in_the_middle_ends_the_run_and_nothing_is
     workspace.deploy("volume").input("secrets", "KEY").env("KEY", "value-of-before").succeed();
     let before = workspace.standing();
     let ran = Dying::start().told(&workspace, ABOVE).fail(4, "source-failed");
-    assert!(ran.log.contains("vault:secret/claude-bot/key"), "{}", ran.log);
+    // It stops while it is asked for the item, and what is mounted there, at the same time.
+    assert!(ran.log.contains("KEY: vault:"), "{}", ran.log);
     assert!(ran.log.contains("KEY = env:KEY"), "the way out as text to paste: {}", ran.log);
     assert_eq!(workspace.standing(), before);
     workspace.assert_reads("bot", &[("key", "value-of-before")]);

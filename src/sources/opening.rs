@@ -103,12 +103,14 @@ pub fn without_credentials(
         Vec::new()
     };
     let left_out = all.into_iter().filter(|(_, id)| !opened.iter().any(|source| source.id() == id));
+    // Two kinds may share their variables: each is told once.
+    let mut told = BTreeSet::new();
     left_out
         .filter_map(|(kind, id)| {
             let mut names = credentials(kind, &id);
             let empty = |name: &String| settings.variables.has(name) && settings.variables.value(name).is_none();
             let name = names.find(empty)?;
-            Some(Remark {
+            told.insert(name.clone()).then(|| Remark {
                 text: format!("skipping {id}: {name} is set, but empty"),
                 remedy: Some(format!(
                     "Check that the GitHub secret exists, with this name and in this environment (one that does not exist arrives empty). If you do not use {id}, remove {name} from the step's `env:`."
