@@ -14,7 +14,7 @@ const PAGE: i32 = 100;
 
 /// The names that start with `prefix`, in the source's own region. Secrets that are scheduled for deletion are not included.
 pub(super) async fn below(source: &Aws, session: &Session, prefix: &str) -> Listing {
-    let what = format!("{}:{prefix}*", source.setup.id);
+    let what = format!("{}:{prefix}*", source.account.setup.id);
     if prefix.starts_with("arn:") {
         return Listing::Failed(Refusal::new(
             format!("{what}: secrets are listed by name, not by ARN"),
@@ -27,7 +27,7 @@ pub(super) async fn below(source: &Aws, session: &Session, prefix: &str) -> List
             "A name consists of letters, digits and `/_+=.@-`.",
         ));
     }
-    let call = Call::of_store(&source.setup, &session.region, &what);
+    let call = Call::of_store(&source.account.setup, &session.region, &what);
     let client = source.client(session, &session.region);
     let filter = Filter::builder().key(FilterNameStringType::Name).values(prefix).build();
     let filter = Some(filter).filter(|_| !prefix.is_empty());
@@ -35,7 +35,7 @@ pub(super) async fn below(source: &Aws, session: &Session, prefix: &str) -> List
     loop {
         let page =
             client.list_secrets().max_results(PAGE).set_filters(filter.clone().map(|filter| vec![filter]));
-        let page = match within(&source.network, page.set_next_token(next).send()).await {
+        let page = match within(&source.account.network, page.set_next_token(next).send()).await {
             Ok(page) => page,
             Err(fault) => return of_list(&fault, &call),
         };

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::item::partition;
+use super::service::{SECRETS_MANAGER, Service};
 use crate::sources::conventional;
 use crate::sources::policy::{Needs, Policy, distinct};
 
@@ -40,28 +41,33 @@ fn resources(needs: &Needs<'_>) -> Vec<String> {
     let named = needs.references.iter().flat_map(|reference| match reference.item.as_str() {
         // Whether it includes that suffix is ambiguous: `my-secret` ends with six characters as well.
         arn if arn.starts_with("arn:") => vec![literal(arn), format!("{}-??????", literal(arn))],
-        name => vec![format!("{}{}-??????", start(needs), literal(name))],
+        name => vec![format!("{}{}-??????", secrets(needs), literal(name))],
     });
     let imported = needs.imports.iter().map(|import| match import.item.strip_suffix('*') {
-        Some(prefix) => format!("{}{}*", start(needs), literal(prefix)),
+        Some(prefix) => format!("{}{}*", secrets(needs), literal(prefix)),
         None if import.item.starts_with("arn:") => format!("{}*", literal(&import.item)),
-        None => format!("{}{}-??????", start(needs), literal(&import.item)),
+        None => format!("{}{}-??????", secrets(needs), literal(&import.item)),
     });
     // The whole prefix: what does not exist is then absent, not denied.
     let usual = needs.conventional().next();
     let usual =
-        usual.map(|_| format!("{}{}/*", start(needs), literal(&conventional::path(&needs.manifest.scope))));
+        usual.map(|_| format!("{}{}/*", secrets(needs), literal(&conventional::path(&needs.manifest.scope))));
     distinct(named.chain(imported).chain(usual).collect())
 }
 
-/// The prefix of every ARN in this account and region; `*` for what is not known.
-fn start(needs: &Needs<'_>) -> String {
+/// The prefix of every secret's ARN.
+fn secrets(needs: &Needs<'_>) -> String {
+    start(needs, &SECRETS_MANAGER, "secret:")
+}
+
+/// The prefix of every ARN of this kind in this account and region; `*` for what is not known.
+pub(super) fn start(needs: &Needs<'_>, service: &Service, kind: &str) -> String {
     let region = needs.options.text("region");
     let role = needs.options.text("role-arn").unwrap_or_default();
     let account = role.split(':').nth(4).filter(|account| !account.is_empty());
     let known = |text: Option<&str>| text.map_or_else(|| "*".to_owned(), literal);
     let partition = partition(region.unwrap_or("*"));
-    format!("arn:{partition}:secretsmanager:{}:{}:secret:", known(region), known(account))
+    format!("arn:{partition}:{}:{}:{}:{kind}", service.host, known(region), known(account))
 }
 
 /// A name in which nothing is a pattern or a variable ("IAM policy elements: variables and tags", "Special characters").

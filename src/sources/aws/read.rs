@@ -11,6 +11,7 @@ use aws_sdk_secretsmanager::primitives::{Blob, DateTime};
 use aws_sdk_secretsmanager::types::SecretValueEntry;
 
 use super::Aws;
+use super::batch::{At, Outcome};
 use super::credentials::Session;
 use super::fault::{Fault, within};
 use super::item::{Version, Wanted};
@@ -28,7 +29,7 @@ pub(super) async fn all(source: &Aws, session: &Session, items: &[Item]) -> Vec<
     let mut replies = BTreeMap::new();
     let mut wanted = Vec::new();
     for (at, item) in items.iter().enumerate() {
-        match Wanted::of(item, &source.setup.id, &session.region) {
+        match Wanted::of(item, &source.account.setup.id, &session.region) {
             Ok(one) => wanted.push((at, one)),
             Err(refusal) => {
                 replies.insert(at, Reply::Failed(refusal));
@@ -46,20 +47,11 @@ pub(super) async fn all(source: &Aws, session: &Session, items: &[Item]) -> Vec<
     replies.into_values().collect()
 }
 
-type At<T> = (usize, T);
-
 /// One request to send.
 enum Request {
     One(At<Wanted>),
     /// A batch in one region, without versions.
     Many(Vec<At<Wanted>>),
-}
-
-/// The result of a request, and what is left to read one by one.
-#[derive(Default)]
-struct Outcome {
-    replies: Vec<At<Reply>>,
-    left: Vec<At<Wanted>>,
 }
 
 #[derive(Clone, Copy)]
@@ -95,7 +87,7 @@ impl Reading<'_> {
         requests
     }
 
-    async fn send(&self, request: Request) -> Outcome {
+    async fn send(&self, request: Request) -> Outcome<Wanted> {
         match request {
             Request::One((at, wanted)) => {
                 Outcome { replies: vec![(at, self.one(&wanted).await)], left: Vec::new() }
@@ -105,21 +97,21 @@ impl Reading<'_> {
     }
 
     /// `BatchGetSecretValue`.
-    async fn many(&self, wanted: Vec<At<Wanted>>) -> Outcome {
+    async fn many(&self, wanted: Vec<At<Wanted>>) -> Outcome<Wanted> {
         let Some(region) = wanted.first().map(|(_, one)| one.region.clone()) else {
-            return Outcome::default();
+            return Outcome::new();
         };
         let ids = wanted.iter().map(|(_, one)| one.id.clone()).collect();
         let call =
             self.source.client(self.session, &region).batch_get_secret_value().set_secret_id_list(Some(ids));
-        let answer = match within(&self.source.network, call.send()).await {
+        let answer = match within(&self.source.account.network, call.send()).await {
             Ok(answer) => answer,
             Err(fault) => return self.many_refused(&fault, wanted),
         };
         let values: Vec<Value> =
             answer.secret_values.unwrap_or_default().into_iter().map(Value::from).collect();
         let errors = answer.errors.unwrap_or_default();
-        let mut outcome = Outcome::default();
+        let mut outcome = Outcome::new();
         // Another account's secret, requested by its ARN, may have the same name as one of ours.
         let by_arn: Vec<bool> = values
             .iter()
@@ -134,7 +126,7 @@ impl Reading<'_> {
                 (Some(value), _) => outcome.replies.push((at, found(value, &one))),
                 (None, Some(error)) => {
                     let fault = Fault::of_part(error.error_code().unwrap_or_default());
-                    outcome.replies.push((at, of_read(&fault, &one, &self.source.setup)));
+                    outcome.replies.push((at, of_read(&fault, &one, &self.source.account.setup)));
                 }
                 (None, None) => outcome.left.push((at, one)),
             }
@@ -144,22 +136,19 @@ impl Reading<'_> {
 
     /// What to do if the request itself was refused: if one of its items or the missing permission for batches may be the
     /// reason, the items are read one by one.
-    fn many_refused(&self, fault: &Fault, wanted: Vec<At<Wanted>>) -> Outcome {
+    fn many_refused(&self, fault: &Fault, wanted: Vec<At<Wanted>>) -> Outcome<Wanted> {
         match fault.code() {
             Some("AccessDeniedException" | "AccessDenied" | "UnknownOperationException") => {
                 self.source.one_by_one.store(true, Ordering::Relaxed);
-                Outcome { replies: Vec::new(), left: wanted }
+                Outcome::left(wanted)
             }
             Some(
                 "InvalidParameterException"
                 | "InvalidRequestException"
                 | "ResourceNotFoundException"
                 | "ValidationException",
-            ) => Outcome { replies: Vec::new(), left: wanted },
-            _ => {
-                let reply = |(at, one): At<Wanted>| (at, of_read(fault, &one, &self.source.setup));
-                Outcome { replies: wanted.into_iter().map(reply).collect(), left: Vec::new() }
-            }
+            ) => Outcome::left(wanted),
+            _ => Outcome::replied(wanted, |one| of_read(fault, one, &self.source.account.setup)),
         }
     }
 
@@ -171,7 +160,7 @@ impl Reading<'_> {
             Err(fault) if wanted.version.is_some() && fault.code() == Some("ResourceNotFoundException") => {
                 self.without_version(&client, wanted, &fault).await
             }
-            Err(fault) => of_read(&fault, wanted, &self.source.setup),
+            Err(fault) => of_read(&fault, wanted, &self.source.account.setup),
         }
     }
 
@@ -182,7 +171,7 @@ impl Reading<'_> {
                 "{} in {} (the secret exists, but has no such version)",
                 wanted.reference, wanted.region
             )),
-            Err(_) => of_read(fault, wanted, &self.source.setup),
+            Err(_) => of_read(fault, wanted, &self.source.account.setup),
         }
     }
 
@@ -198,7 +187,7 @@ impl Reading<'_> {
             Some(Version::Id(id)) => call.version_id(id),
             None => call,
         };
-        within(&self.source.network, call.send()).await
+        within(&self.source.account.network, call.send()).await
     }
 }
 

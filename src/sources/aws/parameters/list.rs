@@ -16,7 +16,7 @@ const PAGE: i32 = 50;
 /// The names that start with `prefix`, in the source's own region. `DescribeParameters` returns no values, unlike
 /// `GetParametersByPath`, whose permission lets its holder read everything below a path.
 pub(super) async fn below(source: &Parameters, session: &Session, prefix: &str) -> Listing {
-    let what = format!("{}:{prefix}*", source.setup.id);
+    let what = format!("{}:{prefix}*", source.account.setup.id);
     if prefix.starts_with("arn:") {
         return Listing::Failed(Refusal::new(
             format!("{what}: parameters are listed by name, not by ARN"),
@@ -29,7 +29,7 @@ pub(super) async fn below(source: &Parameters, session: &Session, prefix: &str) 
             "Write the beginning of the names with `/` in front: `ssm:/claude-bot/*`.",
         ));
     }
-    let call = Call::of_store(&source.setup, &session.region, &what);
+    let call = Call::of_store(&source.account.setup, &session.region, &what);
     let client = source.client(session, &session.region);
     let mut filters = Vec::new();
     if !prefix.is_empty() {
@@ -43,7 +43,7 @@ pub(super) async fn below(source: &Parameters, session: &Session, prefix: &str) 
     loop {
         let page =
             client.describe_parameters().max_results(PAGE).set_parameter_filters(Some(filters.clone()));
-        let page = match within(&source.network, page.set_next_token(next).send()).await {
+        let page = match within(&source.account.network, page.set_next_token(next).send()).await {
             Ok(page) => page,
             Err(fault) => return of_list(&fault, &call),
         };

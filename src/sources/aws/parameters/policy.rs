@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::super::item::partition;
-use super::super::policy::literal;
+use super::super::policy::{literal, start};
+use super::super::service::PARAMETER_STORE;
 use super::below;
 use super::name::rooted;
 use crate::sources::policy::{Needs, Policy, distinct};
@@ -34,25 +34,20 @@ fn allow(sid: &str, action: &Value, resources: &[String]) -> Value {
 fn resources(needs: &Needs<'_>) -> Vec<String> {
     let named = needs.references.iter().map(|reference| match reference.item.as_str() {
         arn if arn.starts_with("arn:") => literal(arn),
-        name => format!("{}{}", start(needs), literal(&rooted(name))),
+        name => format!("{}{}", parameters(needs), literal(&rooted(name))),
     });
     let imported = needs.imports.iter().map(|import| match import.item.strip_suffix('*') {
-        Some(prefix) => format!("{}{}*", start(needs), literal(&rooted(prefix))),
+        Some(prefix) => format!("{}{}*", parameters(needs), literal(&rooted(prefix))),
         None if import.item.starts_with("arn:") => literal(&import.item),
-        None => format!("{}{}", start(needs), literal(&rooted(&import.item))),
+        None => format!("{}{}", parameters(needs), literal(&rooted(&import.item))),
     });
     // The whole prefix: what does not exist is then absent, not denied.
     let usual = needs.conventional().next();
-    let usual = usual.map(|_| format!("{}{}*", start(needs), literal(&below(&needs.manifest.scope))));
+    let usual = usual.map(|_| format!("{}{}*", parameters(needs), literal(&below(&needs.manifest.scope))));
     distinct(named.chain(imported).chain(usual).collect())
 }
 
-/// The prefix of every ARN in this account and region; `*` for what is not known.
-fn start(needs: &Needs<'_>) -> String {
-    let region = needs.options.text("region");
-    let role = needs.options.text("role-arn").unwrap_or_default();
-    let account = role.split(':').nth(4).filter(|account| !account.is_empty());
-    let known = |text: Option<&str>| text.map_or_else(|| "*".to_owned(), literal);
-    let partition = partition(region.unwrap_or("*"));
-    format!("arn:{partition}:ssm:{}:{}:parameter", known(region), known(account))
+/// The prefix of every parameter's ARN.
+fn parameters(needs: &Needs<'_>) -> String {
+    start(needs, &PARAMETER_STORE, "parameter")
 }

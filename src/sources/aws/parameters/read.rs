@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use aws_sdk_ssm::types::Parameter;
 
+use super::super::batch::{At, Outcome};
 use super::super::credentials::Session;
 use super::super::fault::{Fault, within};
 use super::Parameters;
@@ -17,8 +18,6 @@ use crate::sources::{Found, Item, Refusal, Reply};
 /// How many parameters one request may read (`Names` of `GetParameters`).
 const BATCH: usize = 10;
 
-type At<T> = (usize, T);
-
 /// Answers each item, in the same order.
 pub(super) async fn all(source: &Parameters, session: &Session, items: &[Item]) -> Vec<Reply> {
     let reading = Reading { source, session };
@@ -26,7 +25,7 @@ pub(super) async fn all(source: &Parameters, session: &Session, items: &[Item]) 
     let mut regions: BTreeMap<String, Vec<At<Wanted>>> = BTreeMap::new();
     let mut left = Vec::new();
     for (at, item) in items.iter().enumerate() {
-        match Wanted::of(item, &source.setup.id, &session.region) {
+        match Wanted::of(item, &source.account.setup.id, &session.region) {
             // Not every server says in its answer for many which version it has of which.
             Ok(one) if one.version.is_some() => left.push((at, one)),
             Ok(one) => regions.entry(one.region.clone()).or_default().push((at, one)),
@@ -46,13 +45,6 @@ pub(super) async fn all(source: &Parameters, session: &Session, items: &[Item]) 
     replies.into_values().collect()
 }
 
-/// The result of a request, and what is left to read one by one.
-#[derive(Default)]
-struct Outcome {
-    replies: Vec<At<Reply>>,
-    left: Vec<At<Wanted>>,
-}
-
 #[derive(Clone, Copy)]
 struct Reading<'a> {
     source: &'a Parameters,
@@ -61,49 +53,47 @@ struct Reading<'a> {
 
 impl Reading<'_> {
     /// `GetParameters`, of one region.
-    async fn many(&self, wanted: Vec<At<Wanted>>) -> Outcome {
+    async fn many(&self, wanted: Vec<At<Wanted>>) -> Outcome<Wanted> {
         let region = match wanted.as_slice() {
-            [] => return Outcome::default(),
+            [] => return Outcome::new(),
             // A single parameter does not need the permission for many.
-            [_] => return Outcome { replies: Vec::new(), left: wanted },
+            [_] => return Outcome::left(wanted),
             [(_, first), ..] => first.region.clone(),
         };
         let names = wanted.iter().map(|(_, one)| one.selected()).collect();
         let client = self.source.client(self.session, &region);
         let call = client.get_parameters().set_names(Some(names)).with_decryption(true);
-        let answer = match within(&self.source.network, call.send()).await {
+        let answer = match within(&self.source.account.network, call.send()).await {
             Ok(answer) => answer,
             Err(fault) => return self.many_refused(&fault, wanted),
         };
         let parameters = answer.parameters.unwrap_or_default();
-        let reply = |(at, one): At<Wanted>| {
+        Outcome::replied(wanted, |one| {
             let is = |parameter: &&Parameter| one.is(parameter.name(), parameter.arn());
-            (at, parameters.iter().find(is).map_or_else(|| absent(&one), |found| value(found, &one)))
-        };
-        Outcome { replies: wanted.into_iter().map(reply).collect(), left: Vec::new() }
+            parameters.iter().find(is).map_or_else(|| absent(one), |found| value(found, one))
+        })
     }
 
     /// What to do if the request itself was refused: Parameter Store refuses all of it if one of its items is not allowed. If
     /// that or a missing permission may be the reason, these items are read one by one.
-    fn many_refused(&self, fault: &Fault, wanted: Vec<At<Wanted>>) -> Outcome {
+    fn many_refused(&self, fault: &Fault, wanted: Vec<At<Wanted>>) -> Outcome<Wanted> {
         const OF_ONE: [&str; 4] =
             ["AccessDeniedException", "AccessDenied", "InvalidKeyId", "ValidationException"];
         if fault.code().is_some_and(|code| OF_ONE.contains(&code)) {
-            return Outcome { replies: Vec::new(), left: wanted };
+            return Outcome::left(wanted);
         }
-        let reply = |(at, one): At<Wanted>| (at, of_read(fault, &one, &self.source.setup));
-        Outcome { replies: wanted.into_iter().map(reply).collect(), left: Vec::new() }
+        Outcome::replied(wanted, |one| of_read(fault, one, &self.source.account.setup))
     }
 
     /// `GetParameter`.
     async fn one(&self, wanted: &Wanted) -> Reply {
         let client = self.source.client(self.session, &wanted.region);
         let call = client.get_parameter().name(wanted.selected()).with_decryption(true);
-        match within(&self.source.network, call.send()).await {
+        match within(&self.source.account.network, call.send()).await {
             Ok(answer) => {
                 answer.parameter.as_ref().map_or_else(|| absent(wanted), |found| value(found, wanted))
             }
-            Err(fault) => of_read(&fault, wanted, &self.source.setup),
+            Err(fault) => of_read(&fault, wanted, &self.source.account.setup),
         }
     }
 }
