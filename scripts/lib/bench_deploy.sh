@@ -2,6 +2,8 @@
 # A deployment against bare `docker compose up -d`, both on the machine and as a container: the first one, one that changes
 # nothing, and one with another value of a secret that two of three services have. Also the image and its parts.
 
+# shellcheck source=scripts/lib/bench_projects.sh
+. "${BASH_SOURCE[0]%/*}/bench_projects.sh"
 # shellcheck source=scripts/lib/bench_record.sh
 . "${BASH_SOURCE[0]%/*}/bench_record.sh"
 
@@ -40,9 +42,7 @@ both wait for nothing. Bare Compose passes values as variables, which \`docker i
 bench_deploy_stop() {
     local way
     for way in "${bench_deploy_ways[@]}"; do
-        docker ps -aq --filter "label=com.docker.compose.project=cs-bench-$way" | xargs -r docker rm -f -v >/dev/null 2>&1 || true
-        docker volume ls -q --filter "label=claude-secrets.project=cs-bench-$way" | xargs -r docker volume rm >/dev/null 2>&1 || true
-        docker network rm "cs-bench-${way}_default" >/dev/null 2>&1 || true
+        bench_remove "cs-bench-$way"
     done
 }
 

@@ -2,6 +2,8 @@
 # What a rotation on another machine costs over a link of 20 ms: by one SSH session, and by one `ssh` process for each command,
 # as deployment tools do it that run their commands on the server.
 
+# shellcheck source=scripts/lib/bench_projects.sh
+. "${BASH_SOURCE[0]%/*}/bench_projects.sh"
 # shellcheck source=scripts/lib/bench_record.sh
 . "${BASH_SOURCE[0]%/*}/bench_record.sh"
 # shellcheck source=scripts/lib/ssh.sh
@@ -48,12 +50,7 @@ YAML
 bench_remote_stop() {
     [ "${#bench_remote_processes[@]}" = 0 ] || kill "${bench_remote_processes[@]}" 2>/dev/null || true
     bench_remote_processes=()
-    local label
-    for label in com.docker.compose.project=cs-bench-remote claude-secrets.project=cs-bench-remote cs-bench-remote; do
-        docker ps -aq --filter "label=$label" | xargs -r docker rm -f >/dev/null 2>&1 || true
-        docker volume ls -q --filter "label=$label" | xargs -r docker volume rm >/dev/null 2>&1 || true
-    done
-    docker network rm cs-bench-remote_default >/dev/null 2>&1 || true
+    bench_remove cs-bench-remote cs-bench-remote
 }
 
 # Two ports that nobody listens at.

@@ -2,6 +2,8 @@
 # What a rotation of one of three services with health checks costs against `docker compose up -d --wait` with a new value in its
 # variable, and what a run that changes nothing costs against `docker compose up -d`.
 
+# shellcheck source=scripts/lib/bench_projects.sh
+. "${BASH_SOURCE[0]%/*}/bench_projects.sh"
 # shellcheck source=scripts/lib/bench_record.sh
 . "${BASH_SOURCE[0]%/*}/bench_record.sh"
 
@@ -60,12 +62,8 @@ SH
 
 # What the engine has of the measurement.
 bench_rotation_stop() {
-    local side label
+    local side
     for side in ours bare; do
-        for label in com.docker.compose.project claude-secrets.project; do
-            docker ps -aq --filter "label=$label=cs-bench-rotation-$side" | xargs -r docker rm -f >/dev/null 2>&1 || true
-            docker volume ls -q --filter "label=$label=cs-bench-rotation-$side" | xargs -r docker volume rm >/dev/null 2>&1 || true
-        done
-        docker network rm "cs-bench-rotation-${side}_default" >/dev/null 2>&1 || true
+        bench_remove "cs-bench-rotation-$side"
     done
 }
