@@ -221,7 +221,7 @@ fn a_run_that_waits_listens_to_the_engine_and_asks_it_now_and_then_only() {
     assert!((2..=9).contains(&looks), "{looks} looks");
 }
 
-/// What stands in for the answers of an engine.
+/// What is answered in place of an engine.
 type Answer = fn(&str) -> Option<(u16, String)>;
 
 #[test]

@@ -60,12 +60,12 @@ pub fn check_builds(model: &Model, services: &[&str], search: &Search) -> Result
 
 /// Checks the merged model before anything changes: no declared secret may be left in it, neither by its placeholder
 /// (but in words that the launcher completes) nor by its value, and no variable of its name (one of `names`) may have
-/// a value, unless that text `stands` there (a service, its variable, the text) for a value that may be shown.
+/// a value, unless `may_be_shown` says so of it (a service, its variable, the text).
 pub fn check_merged(
     merged: &serde_json::Value,
     model: &Model,
     names: &BTreeSet<String>,
-    stands: &dyn Fn(&str, &str, &str) -> bool,
+    may_be_shown: &dyn Fn(&str, &str, &str) -> bool,
     search: &Search,
 ) -> Result<()> {
     let mut problems = Vec::new();
@@ -73,7 +73,7 @@ pub fn check_merged(
         let place = Place::of(path, model);
         let variable = path.strip_prefix("services.").and_then(|rest| rest.split_once(".environment."));
         let names_file = text.strip_prefix("file://").unwrap_or(text).starts_with("/run/secrets/");
-        if variable.is_some_and(|(service, name)| stands(service, name, text)) {
+        if variable.is_some_and(|(service, name)| may_be_shown(service, name, text)) {
             return;
         }
         // What one service has in clear another text of the project may be interpolated with, too.
@@ -206,13 +206,14 @@ mod tests {
             "keys": {"labels": {format!("k.{}", placeholder("PW")): "x"}},
             "named": {"annotations": {format!("k.{STAND_IN}"): "x"}},
         });
-        let stands = |service: &str, variable: &str, text: &str| {
+        let may_be_shown = |service: &str, variable: &str, text: &str| {
             (service, variable, text) == ("shown", "LEFT", "stand-in")
         };
         let names = BTreeSet::from(["LEFT".to_owned()]);
         let merged = json!({"services": services});
-        let error =
-            check_merged(&merged, &model(&services), &names, &stands, &Search::new(&in_clear)).err().unwrap();
+        let error = check_merged(&merged, &model(&services), &names, &may_be_shown, &Search::new(&in_clear))
+            .err()
+            .unwrap();
         let text = error.to_string();
         for part in [
             "services.web.environment.URL",
@@ -229,8 +230,14 @@ mod tests {
         assert!(text.contains("services.taken.labels.by would hold a value"), "{text}");
         assert!(!text.contains("s3cret") && !text.contains("OK") && !text.contains("shown"), "{text}");
         assert!(
-            check_merged(&json!({"a": "b"}), &model(&json!({})), &names, &stands, &Search::new(&|_| vec![]))
-                .is_ok()
+            check_merged(
+                &json!({"a": "b"}),
+                &model(&json!({})),
+                &names,
+                &may_be_shown,
+                &Search::new(&|_| vec![])
+            )
+            .is_ok()
         );
     }
 

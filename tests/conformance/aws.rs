@@ -33,11 +33,7 @@ impl Fixture for Store {
     }
 
     fn reach(&self, state: State) -> Reach {
-        let (mut reach, url) = Reach::over_network(self.aws.address(), state, throttled(), is_for_values);
-        reach.variables = self.keys.variables("AWS_");
-        reach.variables.push(("AWS_REGION".to_owned(), REGION.to_owned()));
-        reach.variables.push(("AWS_ENDPOINT_URL".to_owned(), url));
-        reach
+        reach(&self.aws, &self.keys, state, is_for_values)
     }
 
     fn reference(&self, name: &str) -> String {
@@ -55,6 +51,15 @@ impl Fixture for Store {
     fn most_requests(&self, items: usize) -> usize {
         items.div_ceil(20)
     }
+}
+
+/// A way to AWS in this state, as who has these keys.
+pub(crate) fn reach(aws: &Aws, keys: &Keys, state: State, is_for_values: fn(&Seen) -> bool) -> Reach {
+    let (mut reach, url) = Reach::over_network(aws.address(), state, throttled(), is_for_values);
+    reach.variables = keys.variables("AWS_");
+    reach.variables.push(("AWS_REGION".to_owned(), REGION.to_owned()));
+    reach.variables.push(("AWS_ENDPOINT_URL".to_owned(), url));
+    reach
 }
 
 /// How AWS says that it was asked too often: with status 400 and a code.

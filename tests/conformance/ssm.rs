@@ -1,8 +1,9 @@
 //! The `ssm` source against ministack, which checks signatures and policies, through a proxy for its bad states.
 
+use crate::aws::reach;
 use crate::fixture::{Case, Fixture, Reach, State};
-use crate::peers::aws::{Aws, Keys, REGION, allow, parameters_below};
-use crate::peers::proxy::{Fault, Seen};
+use crate::peers::aws::{Aws, Keys, allow, parameters_below};
+use crate::peers::proxy::Seen;
 
 struct Store {
     aws: Aws,
@@ -38,11 +39,7 @@ impl Fixture for Store {
     }
 
     fn reach(&self, state: State) -> Reach {
-        let (mut reach, url) = Reach::over_network(self.aws.address(), state, throttled(), is_for_values);
-        reach.variables = self.keys.variables("AWS_");
-        reach.variables.push(("AWS_REGION".to_owned(), REGION.to_owned()));
-        reach.variables.push(("AWS_ENDPOINT_URL".to_owned(), url));
-        reach
+        reach(&self.aws, &self.keys, state, is_for_values)
     }
 
     fn reference(&self, name: &str) -> String {
@@ -60,15 +57,6 @@ impl Fixture for Store {
     fn most_requests(&self, items: usize) -> usize {
         // Parameter Store refuses a whole batch for one item that is denied: then those of the batch are read one by one.
         items.div_ceil(10) + items
-    }
-}
-
-/// How AWS says that it was asked too often: with status 400 and a code.
-fn throttled() -> Fault {
-    Fault::Status {
-        status: 400,
-        headers: vec![("Content-Type".to_owned(), "application/x-amz-json-1.1".to_owned())],
-        body: br#"{"__type":"ThrottlingException","message":"Rate exceeded"}"#.to_vec(),
     }
 }
 

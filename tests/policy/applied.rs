@@ -43,6 +43,24 @@ async fn outside(manifest: &str, reference: &str, variables: &[(String, String)]
     secret.unwrap().state
 }
 
+/// The variables of a workflow whose role, of this name, has the policy that is printed for the manifest.
+fn with_printed_policy(
+    aws: &Aws,
+    issuer: &Issuer,
+    name: &str,
+    manifest: &str,
+    words: &[&str],
+) -> Vec<(String, String)> {
+    let (status, policy, said) = printed(manifest, words);
+    assert_eq!(status, 0, "{said}");
+    let policy: Value = serde_json::from_str(&policy).unwrap();
+    let role = aws.role(name, &trust("octo-org/octo-repo"), &policy["Statement"]);
+    assert!(manifest.contains(&role), "{role}");
+    let mut variables = issuer.variables();
+    variables.push(("AWS_ENDPOINT_URL".to_owned(), aws.url()));
+    variables
+}
+
 #[tokio::test]
 async fn the_printed_iam_policy_lets_a_role_read_what_the_manifest_names_and_nothing_else() {
     let (aws, issuer) = (Aws::ministack(), Issuer::start_as_github());
@@ -70,13 +88,7 @@ secrets:
   THREE: {{ from: ['aws:{without_end}'] }}
 "
         );
-        let (status, policy, said) = printed(&manifest, words);
-        assert_eq!(status, 0, "{said}");
-        let policy: Value = serde_json::from_str(&policy).unwrap();
-        let role = aws.role(name, &trust("octo-org/octo-repo"), &policy["Statement"]);
-        assert!(manifest.contains(&role), "{role}");
-        let mut variables = issuer.variables();
-        variables.push(("AWS_ENDPOINT_URL".to_owned(), aws.url()));
+        let variables = with_printed_policy(&aws, &issuer, name, &manifest, words);
         let resolution = run(&manifest, &variables).await.unwrap();
         let all = [
             ("API_KEY", "canary-conventional"),
@@ -124,13 +136,7 @@ secrets:
   TOP: {{ from: ['ssm:top'] }}
 "
         );
-        let (status, policy, said) = printed(&manifest, words);
-        assert_eq!(status, 0, "{said}");
-        let policy: Value = serde_json::from_str(&policy).unwrap();
-        let role = aws.role(name, &trust("octo-org/octo-repo"), &policy["Statement"]);
-        assert!(manifest.contains(&role), "{role}");
-        let mut variables = issuer.variables();
-        variables.push(("AWS_ENDPOINT_URL".to_owned(), aws.url()));
+        let variables = with_printed_policy(&aws, &issuer, name, &manifest, words);
         let resolution = run(&manifest, &variables).await.unwrap();
         let all = [
             ("API_KEY", "canary-conventional"),

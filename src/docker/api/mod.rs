@@ -1,6 +1,6 @@
 //! The Docker Engine's API: one small client for everything that is asked of the engine.
 //!
-//! It uses hyper and not on the crate bollard, whose models drop the fields that they do not know: the proof searches
+//! It uses hyper and not the crate bollard, whose models drop the fields that they do not know: the proof searches
 //! everything that the engine says of a container. Nor does that crate hand out the answer as it came, or bound its length.
 //!
 //! Each request has a connection of its own. On a socket of this machine one costs microseconds, and none is left over that
