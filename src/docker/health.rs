@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::command::Tools;
 use super::containers;
@@ -23,6 +23,9 @@ use crate::progress;
 const SELDOM: Duration = Duration::from_secs(2);
 /// The same where it tells nothing.
 const OFTEN: Duration = Duration::from_millis(250);
+/// How long others may fail after the first one, to be told together with it: a wrong password ends several services, one
+/// after the other.
+const TOGETHER: Duration = Duration::from_secs(1);
 
 /// What the gate is about.
 pub struct Gate<'a> {
@@ -144,6 +147,7 @@ impl<'a> Watch<'a> {
             let sight = self.judge().await?;
             // What is only not ready yet when another one fails is not to blame.
             if !sight.failed.is_empty() {
+                let sight = self.with_others(sight).await?;
                 return Err(self.failure(&sight).await?);
             }
             if is_enough(&sight) {
@@ -161,6 +165,17 @@ impl<'a> Watch<'a> {
             }
             self.wait(sight.stays.map(|(_, shortest)| shortest)).await?;
         }
+    }
+
+    /// What failed, and what fails within a moment after it.
+    async fn with_others(&mut self, mut sight: Sight) -> Result<Sight> {
+        self.gate.tools.interrupt().or(sleep(TOGETHER)).await?;
+        self.look_at_all().await?;
+        let later = self.judge().await?;
+        let known = |id: &str| sight.failed.iter().any(|(container, _)| container.id == id);
+        let others: Vec<_> = later.failed.into_iter().filter(|(container, _)| !known(&container.id)).collect();
+        sight.failed.extend(others);
+        Ok(sight)
     }
 
     /// Waits until something has happened or is due, and looks at it.

@@ -27,11 +27,10 @@ fn dying(given: &Given) {
                 format!("printf x; cat {file}; echo; (printf u:; cat {file}) | base64 -w0; ")
             })
             .collect();
-        // The first service prints nothing but commands beside its secrets.
+        // At the end, so that they are among the last lines whichever service is seen to fail first.
         let commands: String = COMMANDS.iter().map(|line| format!("echo '{line}'; ")).collect();
-        let commands = if number == 1 { commands } else { String::new() };
         services += &format!(
-            "  dying{number}:\n    image: IMAGE\n    command: [sh, -c, \"{commands}{prints}exit 3\"]\n"
+            "  dying{number}:\n    image: IMAGE\n    command: [sh, -c, \"{prints}{commands}exit 3\"]\n"
         );
         let names: Vec<&str> = some.iter().map(|secret| secret.name.as_str()).collect();
         grants += &format!("  dying{number}: [{}]\n", names.join(", "));
