@@ -27,7 +27,7 @@ struct State {
 }
 
 /// How long a run that was told to end may be stuck. Seen twice in this time at most, it is over before the runner's grace
-/// is (7 s, see `docker::command`).
+/// is (7 s, see `engine::call`).
 const STUCK: Duration = Duration::from_secs(3);
 /// How often it shows that it is not.
 const BEAT: Duration = Duration::from_millis(200);

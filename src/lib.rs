@@ -5,12 +5,14 @@ pub mod access;
 pub mod arguments;
 pub mod cli;
 pub mod commands;
+pub mod compose;
 #[cfg(test)]
 mod computed;
 pub mod console;
 pub mod count;
 pub mod delivery;
-pub mod docker;
+pub mod deployment;
+pub mod engine;
 pub mod error;
 pub mod files;
 pub mod github;

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::os::unix::ffi::OsStrExt;
 use std::process::{Command, Stdio};
 
-use crate::docker::command::plugin;
+use crate::compose::program::plugin;
 use crate::settings::Environment;
 
 /// The commit, where the build says it (`Dockerfile`, `scripts/release`).

@@ -225,7 +225,7 @@ fn programs_are_started_by_the_callers_that_know_names_from_words() {
     found.sort();
     // `ssh -G` gets the host as one word behind `--`.
     let known = [
-        "src/docker/command.rs",
+        "src/engine/call.rs",
         "src/remote/ssh_config.rs",
         "src/sources/onepassword/cli.rs",
         "src/version.rs",

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::variables_of;
-use crate::docker::model::{Model, OwnDefinition};
-use crate::docker::placeholder::{Text, variables_in};
-use crate::docker::service::{OwnFile, Service, plain_target};
+use crate::compose::model::{Model, OwnDefinition};
+use crate::compose::placeholder::{Text, variables_in};
+use crate::compose::service::{OwnFile, Service, plain_target};
 use crate::manifest::Secret;
 use crate::secret::SecretName;
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::ServiceAccess;
-use crate::docker::service::Service;
+use crate::compose::service::Service;
 use crate::secret::SecretName;
 
 /// A variable that a service's program does not get any more.

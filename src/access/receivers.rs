@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::asks::Asks;
 use super::{Rules, is_managed};
-use crate::docker::model::Model;
+use crate::compose::model::Model;
 use crate::secret::SecretName;
 
 /// Why services get a secret.

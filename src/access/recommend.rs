@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::ServiceAccess;
-use crate::docker::service::Service;
+use crate::compose::service::Service;
 use crate::manifest::Grant;
 
 /// One line an image: its name, its variables, and where `NAME_FILE` is promised for them.

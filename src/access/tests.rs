@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::{Access, Form, LargerPlace, Rules, decide};
-use crate::docker::model::Model;
-use crate::docker::placeholder::placeholder;
+use crate::compose::model::Model;
+use crate::compose::placeholder::placeholder;
 use crate::error::{Code, Error};
 use crate::manifest::{self, Secret};
 use crate::secret::SecretValue;

@@ -15,7 +15,7 @@ use crate::settings::{Mode, Settings};
 
 /// How long a record may take.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// The same for a run that was told to end: the runner gives it 7 s (see `docker::command`).
+/// The same for a run that was told to end: the runner gives it 7 s (see `engine::call`).
 const HASTE: Duration = Duration::from_secs(3);
 
 /// Records at GitHub that a deployment begins, where the user wants that and GitHub does not do it by itself.

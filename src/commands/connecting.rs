@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::{Run, gather};
-use crate::docker::command::Tools;
-use crate::docker::host_paths::HostPaths;
+use crate::engine::host_paths::HostPaths;
+use crate::engine::tools::Tools;
 use crate::error::{Code, Error, Result};
 use crate::manifest::{self, Manifest};
 use crate::remote::{self, Address, Credential, Remote};

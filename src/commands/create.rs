@@ -6,9 +6,10 @@ use super::deploy::{project_lock, written_files};
 use super::overriding::{self, Parts};
 use super::ready::{Ready, ready};
 use super::{Run, gather, planning, project};
+use crate::compose::images::{self, Images};
+use crate::compose::program;
 use crate::delivery::plan::{Available, PlanInput, Users, lay_out, plan};
-use crate::docker::engine;
-use crate::docker::images::{self, Images};
+use crate::engine::objects;
 use crate::error::Result;
 use crate::manifest::Secret;
 use crate::report::Outcome;
@@ -55,7 +56,7 @@ pub(super) async fn files(run: &mut Run) -> Result<Outcome> {
     if let Some(bytes) = there {
         // What runs keeps its revision as long as its values are the same.
         let name = &prepared.project.model.name;
-        let containers = engine::containers(&tools, name).await.unwrap_or_default();
+        let containers = objects::containers(&tools, name).await.unwrap_or_default();
         let revisions = crate::delivery::current::revisions(
             prepared.project.model.services.keys(),
             &plans,
@@ -92,7 +93,7 @@ pub(super) async fn compose(run: &mut Run) -> Result<Outcome> {
     let tools = gather::tools(run, &declared.files.directory, &names, None);
     let mut prepared = project::prepare(run, &declared, &names, None, &tools, Some(&host)).await?;
     let images = known_images(run, &prepared, &tools).await;
-    engine::compose_version(&tools).await?;
+    program::version(&tools).await?;
     for (service, own) in prepared.access.services.iter().filter(|(_, own)| !own.in_clear().is_empty()) {
         let names = own.in_clear().into_keys().collect::<Vec<_>>().join(", ");
         run.warn(
@@ -126,7 +127,7 @@ pub(super) async fn compose(run: &mut Run) -> Result<Outcome> {
 async fn known_images(
     run: &Run,
     prepared: &project::Prepared,
-    tools: &crate::docker::command::Tools,
+    tools: &crate::engine::tools::Tools,
 ) -> Images {
     let services = planning::services_of(run, prepared);
     images::present(tools, &prepared.project, &services, Images::new()).await.unwrap_or_default()

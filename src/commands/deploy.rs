@@ -12,23 +12,24 @@ use super::proving::{self, Proof};
 use super::ready::{Ready, ready};
 use super::{Run, at_github, foreseen, overriding, recording, reporting};
 use crate::access::{Access, ServiceAccess};
+use crate::compose::images::{self, BuildSecrets, Images};
+use crate::compose::program;
+use crate::compose::shown::check_builds;
 use crate::count::count;
 use crate::delivery::ProjectLock;
 use crate::delivery::choose::Kind;
 use crate::delivery::in_clear;
 use crate::delivery::override_file::TARGET;
 use crate::delivery::volume;
-use crate::docker::command::Tools;
-use crate::docker::engine::{self, Container};
-use crate::docker::events::Events;
-use crate::docker::health;
-use crate::docker::host_paths::HostPaths;
-use crate::docker::images::{self, BuildSecrets, Images};
-use crate::docker::lock::{EngineLock, Holder};
-use crate::docker::logins::Logins;
-use crate::docker::shown::check_builds;
-use crate::docker::up::{self, Scope};
-use crate::docker::volumes;
+use crate::deployment::health;
+use crate::deployment::up::{self, Scope};
+use crate::engine::events::Events;
+use crate::engine::host_paths::HostPaths;
+use crate::engine::lock::{EngineLock, Holder};
+use crate::engine::logins::Logins;
+use crate::engine::objects::{self, Container};
+use crate::engine::tools::Tools;
+use crate::engine::volumes;
 use crate::error::{Error, Result};
 use crate::manifest::Secret;
 use crate::release;
@@ -56,7 +57,7 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
     let is_up_to_date = foreseen::is_up_to_date(run, &prepared, &planned);
     if !is_up_to_date || !planning::override_is_current(&prepared, &planned)? {
         let noted = prepared.record.as_ref().and_then(|record| record.compose.as_deref());
-        engine::check_versions(&tools, noted).await?;
+        program::check_versions(&tools, noted).await?;
         let parts = planned.parts(&images);
         let made =
             overriding::checked(run, &mut prepared, parts, &declared_secrets, &tools, &planned.stamp).await?;
@@ -198,9 +199,9 @@ impl Deployment<'_> {
 
     async fn deploy_locked(&self, run: &mut Run, mut planned: Planned) -> Result<Outcome> {
         // Another run may have changed the project while this one waited for the lock.
-        let mut now = engine::containers(self.tools, &self.prepared.project.model.name).await?;
+        let mut now = objects::containers(self.tools, &self.prepared.project.model.name).await?;
         if up::remove_unfinished(self.tools, &now).await? {
-            now = engine::containers(self.tools, &self.prepared.project.model.name).await?;
+            now = objects::containers(self.tools, &self.prepared.project.model.name).await?;
         }
         if ids(&now) != ids(&planned.containers) {
             planned = planning::plan_delivery(run, self.prepared, self.secrets, self.tools, self.images, now)
@@ -245,7 +246,7 @@ impl Deployment<'_> {
         };
         if let Err(error) = result {
             let tools = self.tools.uninterrupted();
-            let after = engine::containers(&tools, &project.model.name).await?;
+            let after = objects::containers(&tools, &project.model.name).await?;
             reporting::services(run, self.prepared, &planned, self.images, &after);
             let troubled = health::show_troubled(&tools, &run.console, &after, &planned.containers).await?;
             let mut gone = gone_from(&self.prepared.access);
@@ -255,7 +256,7 @@ impl Deployment<'_> {
             return Err(hints.fold(error, Error::hint));
         }
         if run.settings.compose.remove_orphans {
-            let after = engine::containers(self.tools, &project.model.name).await?;
+            let after = objects::containers(self.tools, &project.model.name).await?;
             for gone in up::remove_orphans(self.tools, project, &after).await? {
                 run.console.line(&format!("removed {gone}, whose service is gone"));
             }
@@ -282,7 +283,7 @@ impl Deployment<'_> {
             run.report.note(format!("the volume {volume} is still in use and stays for now"));
         }
         if !self.prepared.release.is_empty() {
-            let now = engine::containers(self.tools, project).await?;
+            let now = objects::containers(self.tools, project).await?;
             let release = &self.prepared.release;
             release::remove_old(self.tools, project, release, &[&planned.containers, &now]).await?;
         }

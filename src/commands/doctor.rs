@@ -10,12 +10,13 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::gather;
+use crate::compose::discovery::ComposeFiles;
+use crate::compose::images;
+use crate::compose::program;
 use crate::console::Console;
-use crate::docker::api;
-use crate::docker::command::Tools;
-use crate::docker::discovery::ComposeFiles;
-use crate::docker::engine;
-use crate::docker::images;
+use crate::engine::api;
+use crate::engine::objects;
+use crate::engine::tools::Tools;
 use crate::error::Error;
 use crate::interrupt::Interrupt;
 use crate::manifest::{Manifest, Reading};
@@ -103,7 +104,7 @@ async fn engine(page: &mut Page, settings: &Settings, tools: &Tools) {
         page.row("endpoint", &format!("{host}, by `docker-host`; it is not contacted here"));
         return;
     }
-    let endpoint = match engine::endpoint(tools) {
+    let endpoint = match objects::endpoint(tools) {
         Ok(endpoint) => endpoint,
         Err(error) => {
             page.row("endpoint", &in_short(&error));
@@ -126,7 +127,7 @@ async fn engine(page: &mut Page, settings: &Settings, tools: &Tools) {
     let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).unwrap_or("?").to_owned();
     let (version, api) = (text(server, "Version"), text(server, "ApiVersion"));
     page.row("engine", &format!("{version}, API {api}, {}/{}", text(server, "Os"), text(server, "Arch")));
-    let Ok(info) = engine::info(tools).await else { return };
+    let Ok(info) = objects::info(tools).await else { return };
     let list = info.get("SecurityOptions").and_then(Value::as_array).into_iter().flatten();
     let options: Vec<&str> = list.filter_map(Value::as_str).collect();
     let mut words = vec![
@@ -196,7 +197,7 @@ fn stores(page: &mut Page, settings: &Settings, manifest: &Manifest, directory: 
 
 /// The registries that the engine pulls from: those of the services' images, and those of `registries`.
 async fn registries(settings: &Settings, files: &ComposeFiles, tools: &Tools) -> String {
-    let mut call = tools.compose(&[]).option("--project-directory", &files.directory);
+    let mut call = program::compose(tools, &[]).option("--project-directory", &files.directory);
     for file in &files.files {
         call = call.option("--file", file);
     }

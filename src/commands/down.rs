@@ -6,14 +6,15 @@ use super::named::{Named, named};
 use crate::delivery::override_file::OverrideFile;
 use crate::delivery::volume::PROJECT;
 use crate::delivery::{ProjectFile, SecretsDir, record};
-use crate::docker::command::{Call, Tools};
-use crate::docker::containers;
-use crate::docker::empty_image;
-use crate::docker::engine;
-use crate::docker::helpers;
-use crate::docker::lock::{EngineLock, HOLDER, Holder};
-use crate::docker::up;
-use crate::docker::volumes;
+use crate::deployment::up;
+use crate::engine::call::Call;
+use crate::engine::containers;
+use crate::engine::empty_image;
+use crate::engine::helpers;
+use crate::engine::lock::{EngineLock, HOLDER, Holder};
+use crate::engine::objects;
+use crate::engine::tools::Tools;
+use crate::engine::volumes;
 use crate::error::{Code, Error, Problem, Result};
 use crate::release;
 use crate::report::Outcome;
@@ -87,16 +88,16 @@ async fn remove_from_engine(tools: &Tools, project: &str) -> Result<()> {
         containers::remove(tools, &container.id).await?;
     }
     let ours: Vec<String> =
-        engine::volumes(tools, &label).await?.into_iter().map(|volume| volume.name).collect();
+        objects::volumes(tools, &label).await?.into_iter().map(|volume| volume.name).collect();
     volumes::remove(tools, &ours).await
 }
 
 async fn left_over(tools: &Tools, project: &str) -> Result<Vec<Problem>> {
     let label = format!("{PROJECT}={project}");
     let (containers, ours, volumes) = tokio::try_join!(
-        engine::containers(tools, project),
+        objects::containers(tools, project),
         helpers::of_project(tools, project),
-        engine::volumes(tools, &label),
+        objects::volumes(tools, &label),
     )?;
     let ours = ours.iter().filter(|container| container.label(HOLDER).is_none());
     let containers = containers.iter().chain(ours).map(|container| {

@@ -5,16 +5,16 @@ use std::time::SystemTime;
 
 use super::named::{Named, named};
 use super::{Run, former};
+use crate::compose::project::Project;
 use crate::count::count;
 use crate::delivery::override_file::TARGET;
 use crate::delivery::record::{self, Left, Record};
 use crate::delivery::revision::{Revision, Salt};
 use crate::delivery::volume::{self, REVISION};
 use crate::delivery::{Held, SecretsDir};
-use crate::docker::command::Tools;
-use crate::docker::engine::{self, Container, State};
-use crate::docker::host_paths::HostPath;
-use crate::docker::project::Project;
+use crate::engine::host_paths::HostPath;
+use crate::engine::objects::{self, Container, State};
+use crate::engine::tools::Tools;
 use crate::error::{Code, Error, Problem, Result};
 use crate::report::{DriftKind, DriftRow, Outcome};
 
@@ -22,7 +22,7 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
     let Named { host, tools, directory, name, mut project, declared, .. } = named(run, "looked at").await?;
     run.begin_stage("Drift");
     let (containers, record) =
-        tokio::try_join!(engine::containers(&tools, &name), record::read(&tools, &name))?;
+        tokio::try_join!(objects::containers(&tools, &name), record::read(&tools, &name))?;
     let Some(record) = record else { return Err(not_deployed(&name)) };
     run.console.line(&format!("the last deployment of {name} ended at {}", record.at));
     let known = known(project.as_mut(), declared, &record, &containers, &tools).await?;
@@ -214,7 +214,7 @@ fn in_words(networks: &[String]) -> String {
 
 async fn of_volumes(record: &Record, tools: &Tools) -> Result<Vec<DriftRow>> {
     let names: Vec<String> = record.volumes.keys().cloned().collect();
-    let now = engine::volumes_named(tools, &names).await?;
+    let now = objects::volumes_named(tools, &names).await?;
     let row = |kind, detail| Some(DriftRow { kind, service: None, detail });
     let of = |(name, created): (&String, &String)| match now.iter().find(|volume| volume.name == *name) {
         None => row(DriftKind::VolumeGone, format!("the volume {name} is gone")),
@@ -239,7 +239,7 @@ async fn of_secrets(containers: &[Container], tools: &Tools) -> Result<Vec<Drift
     }
     let names: Vec<String> = mounted.keys().cloned().collect();
     let mut rows = Vec::new();
-    for found in engine::volumes_named(tools, &names).await? {
+    for found in objects::volumes_named(tools, &names).await? {
         let (Some(sum), Some(label), Some(container)) =
             (found.labels.get(volume::SUM), found.labels.get(REVISION), mounted.get(&found.name))
         else {

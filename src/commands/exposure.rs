@@ -8,19 +8,19 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::Run;
+use crate::compose::discovery::ComposeFiles;
+use crate::compose::model::Model;
+use crate::compose::named_files;
+use crate::compose::project::Project;
 use crate::delivery::build_context::{Copier, TakesIn, Triggers, base_images, taking_in};
 use crate::delivery::choose::{Choice, Kind};
 use crate::delivery::others::{self, OtherFiles};
 use crate::delivery::reach::{self, SecretsPlace, ShownTo};
 use crate::delivery::volume::REVISION;
-use crate::docker::command::Tools;
-use crate::docker::discovery::ComposeFiles;
-use crate::docker::engine::{self, Container};
-use crate::docker::host_paths::HostPaths;
-use crate::docker::inspection::{self, Used};
-use crate::docker::model::Model;
-use crate::docker::named_files;
-use crate::docker::project::Project;
+use crate::engine::host_paths::HostPaths;
+use crate::engine::inspection::{self, Used};
+use crate::engine::objects::{self, Container};
+use crate::engine::tools::Tools;
 use crate::error::{Code, Error, Problem, Result};
 use crate::files::{self, LARGEST_VALUES};
 use crate::report::Message;
@@ -276,7 +276,7 @@ struct Known {
 /// # Errors
 /// Those of the engine.
 pub(super) async fn learn_containers(model: &mut Model, tools: &Tools) -> Result<()> {
-    let containers = engine::inspect(tools, &model.named_containers()).await?;
+    let containers = objects::inspect(tools, &model.named_containers()).await?;
     model.learn_containers(&containers);
     Ok(())
 }
@@ -294,7 +294,7 @@ async fn learn(
 ) -> Result<Known> {
     let mut names = reach::volumes(model);
     let (containers, mounts) =
-        tokio::try_join!(named_containers(model, tools), engine::mounts_with_label(tools, REVISION))?;
+        tokio::try_join!(named_containers(model, tools), objects::mounts_with_label(tools, REVISION))?;
     let taken = containers.iter().flat_map(|(_, container)| container.mounts());
     names.extend(taken.filter(|(kind, _, _)| *kind == "volume").map(|(_, name, _)| name.to_owned()));
     let volumes = inspection::inspect_used(tools, Used::Volume, &names).await?;
@@ -311,8 +311,8 @@ async fn learn(
 /// What these base images ask for by `ONBUILD`, of those that the engine has.
 async fn triggers(bases: BTreeSet<String>, tools: &Tools) -> Result<Triggers> {
     let names: Vec<String> = bases.into_iter().collect();
-    let images = engine::images(tools, &names).await?;
-    let asks = |image: &engine::Image| -> Vec<String> {
+    let images = objects::images(tools, &names).await?;
+    let asks = |image: &objects::Image| -> Vec<String> {
         let list = image.raw.pointer("/Config/OnBuild").and_then(Value::as_array).into_iter().flatten();
         list.filter_map(|text| text.as_str().map(str::to_owned)).collect()
     };
@@ -326,7 +326,7 @@ async fn triggers(bases: BTreeSet<String>, tools: &Tools) -> Result<Triggers> {
 async fn named_containers(model: &Model, tools: &Tools) -> Result<Vec<(String, Container)>> {
     let mut all = Vec::new();
     for service in model.services.values() {
-        let found = engine::inspect(tools, &service.volumes_from_containers).await?;
+        let found = objects::inspect(tools, &service.volumes_from_containers).await?;
         all.extend(found.into_iter().map(|container| (service.name.clone(), container)));
     }
     Ok(all)

@@ -11,8 +11,8 @@ use crate::delivery::Held;
 use crate::delivery::override_file::TARGET;
 use crate::delivery::revision::{Revision, Salt};
 use crate::delivery::volume::{self, REVISION};
-use crate::docker::command::Tools;
-use crate::docker::engine::Container;
+use crate::engine::objects::Container;
+use crate::engine::tools::Tools;
 use crate::error::Result;
 use crate::secret::SecretValue;
 

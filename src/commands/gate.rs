@@ -9,10 +9,10 @@ use super::planning::Planned;
 use super::{Run, reporting};
 use crate::delivery::plan::ServicePlan;
 use crate::delivery::workers;
-use crate::docker::engine::{self, Container};
-use crate::docker::events::Events;
-use crate::docker::health;
-use crate::docker::readers::{self, Readers};
+use crate::deployment::health;
+use crate::deployment::readers::{self, Readers};
+use crate::engine::events::Events;
+use crate::engine::objects::{self, Container};
 use crate::error::{self, Result};
 
 impl Deployment<'_> {
@@ -27,7 +27,7 @@ impl Deployment<'_> {
         let model = &self.prepared.project.model;
         let proof = self.proof(planned);
         let Some(events) = events else {
-            let now = engine::containers(self.tools, &model.name).await?;
+            let now = objects::containers(self.tools, &model.name).await?;
             reporting::services(run, self.prepared, planned, self.images, &now);
             proof.of(run, &now, false).await?;
             return Ok(now);

@@ -10,12 +10,13 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::gather;
+use crate::compose::discovery::ComposeFiles;
+use crate::compose::program;
+use crate::compose::service::Written;
 use crate::console::Console;
 use crate::count::count;
 use crate::delivery::ProjectFile;
-use crate::docker::command::Tools;
-use crate::docker::discovery::ComposeFiles;
-use crate::docker::service::Written;
+use crate::engine::tools::Tools;
 use crate::error::{Code, Error, Result};
 use crate::files::{self, LARGEST_VALUES};
 use crate::init::{self, Project, Proposal};
@@ -88,7 +89,7 @@ pub async fn init(
 
 /// The project as it is written, merged by Compose.
 async fn written(tools: &Tools, settings: &Settings, files: &ComposeFiles) -> Result<Value> {
-    let mut call = tools.compose(&[]).option("--project-directory", &files.directory);
+    let mut call = program::compose(tools, &[]).option("--project-directory", &files.directory);
     for file in &files.files {
         call = call.option("--file", file);
     }

@@ -11,13 +11,13 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::access::{Access, Entry, ServiceAccess};
+use crate::compose::model::Model;
+use crate::compose::service::{OwnFile, Service};
 use crate::delivery::choose::Kind;
 use crate::delivery::launch;
 use crate::delivery::names::free;
 use crate::delivery::plan::{ServicePlan, plain_name};
 use crate::delivery::workers;
-use crate::docker::model::Model;
-use crate::docker::service::{OwnFile, Service};
 use crate::secret::SecretName;
 
 /// The keys. They are the same in each run of the same project.

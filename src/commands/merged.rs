@@ -6,9 +6,9 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use crate::access::Access;
+use crate::compose::model::Model;
+use crate::compose::service::{OwnFile, OwnMount, Service};
 use crate::delivery::override_file::{Mount, OverrideFile, ServiceOverride};
-use crate::docker::model::Model;
-use crate::docker::service::{OwnFile, OwnMount, Service};
 use crate::error::{Code, Error, Problem, Result};
 
 /// Checks each service's `secrets`, `configs`, `volumes` and build secrets in the merged model. `model` is the project's

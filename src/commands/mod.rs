@@ -39,7 +39,7 @@ pub use self::init::init;
 pub use self::policy::policy;
 use crate::console::Console;
 use crate::delivery::ReportFile;
-use crate::docker::host_paths::HostPath;
+use crate::engine::host_paths::HostPath;
 use crate::error::{Code, Error, Problem, Result};
 use crate::files;
 use crate::github::api::deployment::Recorded;

@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::{Run, connecting, gather};
-use crate::docker::command::{Call, Tools};
-use crate::docker::engine;
-use crate::docker::host_paths::HostPaths;
-use crate::docker::project::{Project, With, likely_name};
+use crate::compose::program;
+use crate::compose::project::{Project, With, likely_name};
+use crate::engine::api;
+use crate::engine::call::Call;
+use crate::engine::host_paths::HostPaths;
+use crate::engine::tools::Tools;
 use crate::error::{Code, Result};
 use crate::manifest::Secret;
 
@@ -54,7 +56,7 @@ pub(super) async fn named(run: &mut Run, doing: &str) -> Result<Named> {
     let tools = connecting::for_engine(run, tools);
     gather::check_socket(&tools)?;
     let directory = files.directory.clone();
-    engine::check_engine(&tools).await?;
+    api::check(&tools).await?;
     let told = run.settings.compose.name.clone().or(name);
     let likely = likely_name(told.as_deref(), &host.to_host(&directory)?);
     let (name, call, project) =
@@ -66,7 +68,7 @@ pub(super) async fn named(run: &mut Run, doing: &str) -> Result<Named> {
             // What a file needs to be read (`${IMAGE_TAG:?}`) is not needed to find what runs.
             Err(error) if error.code == Code::ComposeFileInvalid => {
                 run.warn(format!("the project is {doing} by its name {likely}: {}", error.fact), None);
-                (likely.clone(), tools.compose(&[]).option("--project-name", &likely), None)
+                (likely.clone(), program::compose(&tools, &[]).option("--project-name", &likely), None)
             }
             Err(error) => return Err(error),
         };

@@ -2,8 +2,8 @@
 //! before a commit. Where Docker Compose is, its own `config` reads the project; nothing is asked for over a network.
 
 use super::{Run, gather, overriding, project, reporting};
-use crate::docker::engine;
-use crate::docker::images::Images;
+use crate::compose::images::Images;
+use crate::compose::program;
 use crate::error::{Code, Result};
 use crate::manifest::Secret;
 use crate::report::Outcome;
@@ -21,7 +21,7 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
             .note(format!("{import}: what is there is known to its source alone, and was not looked at"));
     }
     let tools = gather::tools(run, &declared.files.directory, &secrets, None);
-    match engine::compose_version(&tools).await {
+    match program::version(&tools).await {
         Err(error) if matches!(error.code, Code::ComposeMissing | Code::EngineUnreachable) => {
             run.report.note(
                 "Docker Compose is not here: neither the project's model nor who gets what was looked at",

@@ -9,19 +9,19 @@ use super::merged::check_mounts;
 use super::planning::{Labels, uses_launcher};
 use super::project::Prepared;
 use crate::access::{Entry, Owners, ServiceAccess};
+use crate::compose::images::Images;
+use crate::compose::model::Model;
+use crate::compose::project::With;
+use crate::compose::service::{OwnFile, Service};
+use crate::compose::shown::check_merged;
 use crate::delivery::choose::Kind;
 use crate::delivery::in_clear::STAND_IN;
 use crate::delivery::launch::{self, Launch};
 use crate::delivery::override_file::{Mount, OverrideFile, ServiceOverride, TARGET, Variables, literal};
 use crate::delivery::plan::{Available, PlanInput, ServicePlan, Users, lay_out, names_in_volume, plan};
 use crate::delivery::workers;
-use crate::docker::command::Tools;
-use crate::docker::engine;
-use crate::docker::images::Images;
-use crate::docker::model::Model;
-use crate::docker::project::With;
-use crate::docker::service::{OwnFile, Service};
-use crate::docker::shown::check_merged;
+use crate::engine::objects;
+use crate::engine::tools::Tools;
 use crate::error::{Code, Error, Result};
 use crate::manifest::Secret;
 use crate::release::Instead;
@@ -295,12 +295,12 @@ impl EngineSide {
         let in_volumes = prepared.choice.kind == Kind::Volume;
         let outside = in_volumes && prepared.access.services.values().any(outside);
         let data_directory = if outside || !prepared.release.is_empty() {
-            engine::data_directory(tools).await?
+            objects::data_directory(tools).await?
         } else {
             String::new()
         };
         let architecture = if uses_launcher(prepared) {
-            engine::architecture(tools).await.unwrap_or_default()
+            objects::architecture(tools).await.unwrap_or_default()
         } else {
             String::new()
         };
@@ -310,7 +310,7 @@ impl EngineSide {
     /// The launcher runs on the engine's machine.
     fn check(&self, all: &OverrideFile) -> Result<()> {
         let launched = all.services.values().any(|service| service.launch.is_some());
-        if !launched || self.architecture.is_empty() || self.architecture == engine::own_architecture() {
+        if !launched || self.architecture.is_empty() || self.architecture == objects::own_architecture() {
             return Ok(());
         }
         Err(self.wrong_architecture(all))
@@ -328,7 +328,7 @@ impl EngineSide {
             format!(
                 "the engine's machine is {}, this program and its launcher are for {}: variables of {} cannot be set",
                 self.architecture,
-                engine::own_architecture(),
+                objects::own_architecture(),
                 services.join(", ")
             ),
         )

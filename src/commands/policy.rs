@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::gather;
-use crate::docker::discovery::ComposeFiles;
+use crate::compose::discovery::ComposeFiles;
 use crate::error::{Code, Result};
 use crate::mask::Redactor;
 use crate::sensitive::Sensitive;

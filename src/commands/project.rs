@@ -7,6 +7,10 @@ use super::gather::Declared;
 use super::overriding::EngineSide;
 use super::{Run, exposure, gather, own_files};
 use crate::access::{self, Access};
+use crate::compose::images::{self, Images};
+use crate::compose::mounted_files::{self, Mounted};
+use crate::compose::project::{Project, likely_name};
+use crate::compose::shown::{check_builds, check_own};
 use crate::count::count;
 use crate::delivery::choose::{Choice, Kind, choose, is_remote};
 use crate::delivery::override_file::OverrideFile;
@@ -14,13 +18,9 @@ use crate::delivery::plan::OwnSecret;
 use crate::delivery::reach::SecretsPlace;
 use crate::delivery::record::{self, Record};
 use crate::delivery::{Difference, ProjectFile, SecretFile, SecretsDir, in_clear, workers};
-use crate::docker::command::Tools;
-use crate::docker::engine::{self, Container};
-use crate::docker::host_paths::{HostPath, HostPaths};
-use crate::docker::images::{self, Images};
-use crate::docker::mounted_files::{self, Mounted};
-use crate::docker::project::{Project, likely_name};
-use crate::docker::shown::{check_builds, check_own};
+use crate::engine::host_paths::{HostPath, HostPaths};
+use crate::engine::objects::{self, Container};
+use crate::engine::tools::Tools;
 use crate::error::{Code, Error, Result, both};
 use crate::manifest::Secret;
 use crate::release::{self, Release};
@@ -96,7 +96,7 @@ pub(super) async fn prepare(
     let absent: Vec<&Secret> = resolution.into_iter().flat_map(Resolution::absent).collect();
     let endpoint = match &run.remote {
         Some(remote) => Ok(Some(remote.address().to_string())),
-        None if host.is_some() => engine::endpoint(tools),
+        None if host.is_some() => objects::endpoint(tools),
         None => Ok(None),
     };
     let directory = &declared.files.directory;
@@ -405,6 +405,6 @@ async fn load(
 
 async fn standing(tools: &Tools, name: &str) -> Result<Standing> {
     let ((containers, images), record) =
-        tokio::try_join!(engine::containers_and_images(tools, name), record::read(tools, name))?;
+        tokio::try_join!(objects::containers_and_images(tools, name), record::read(tools, name))?;
     Ok(Standing { containers, images, record })
 }

@@ -9,13 +9,13 @@ use super::gather::Declared;
 use super::planning::Planned;
 use super::project::Prepared;
 use crate::access::{ServiceAccess, variables_of};
+use crate::compose::images::Images;
 use crate::delivery::choose::Kind;
 use crate::delivery::reach::SecretsPlace;
 use crate::delivery::{in_clear, launch};
-use crate::docker::command::Tools;
-use crate::docker::engine::{self, Container};
-use crate::docker::host_paths::HostPaths;
-use crate::docker::images::Images;
+use crate::engine::host_paths::HostPaths;
+use crate::engine::objects::{self, Container};
+use crate::engine::tools::Tools;
 use crate::error::Result;
 use crate::proof::mounts::Own;
 use crate::proof::readers::GrantedFile;
@@ -59,7 +59,7 @@ impl Proof<'_> {
     ) -> Result<()> {
         run.begin_stage("Proof");
         let name = &self.prepared.project.model.name;
-        let beside = engine::beside_services(self.tools, name, containers).await?;
+        let beside = objects::beside_services(self.tools, name, containers).await?;
         let stale = |container: &&Container| replaced && self.planned.stale.contains_key(&container.service);
         let (replaced, containers) = containers.iter().partition(stale);
         let bytes = self.prepared.override_file.read()?;

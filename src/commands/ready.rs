@@ -5,9 +5,9 @@
 
 use super::project::{self, Prepared};
 use super::{Run, connecting, gather, github};
-use crate::docker::command::Tools;
-use crate::docker::empty_image;
-use crate::docker::host_paths::HostPaths;
+use crate::engine::empty_image;
+use crate::engine::host_paths::HostPaths;
+use crate::engine::tools::Tools;
 use crate::error::Result;
 use crate::manifest::Secret;
 use crate::resolve::Resolution;

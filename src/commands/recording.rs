@@ -8,12 +8,13 @@ use super::deploy::by_service;
 use super::foreseen::origin_of;
 use super::planning::Planned;
 use super::project::Prepared;
+use crate::compose::program;
 use crate::delivery::Held;
 use crate::delivery::choose::Kind;
 use crate::delivery::record::{self, Delivered, Left, Record};
 use crate::delivery::revision::{Revision, Salt};
-use crate::docker::command::Tools;
-use crate::docker::engine::{self, Container};
+use crate::engine::objects::Container;
+use crate::engine::tools::Tools;
 use crate::error::Result;
 use crate::resolve::Resolution;
 use crate::secret::SecretName;
@@ -85,7 +86,7 @@ fn of(basis: Deployed) -> Record {
         secrets_dir: (prepared.choice.kind == Kind::File).then(|| prepared.secrets_dir.relative()),
         secrets: secrets.collect(),
         services: services.collect::<BTreeMap<_, _>>(),
-        compose: engine::compose_noted(tools).or_else(|| prepared.record.as_ref()?.compose.clone()),
+        compose: program::noted(tools).or_else(|| prepared.record.as_ref()?.compose.clone()),
         ..Record::default()
     }
 }

@@ -3,7 +3,8 @@
 use super::proving::{self, Proof};
 use super::ready::{Ready, ready};
 use super::{Run, foreseen, overriding, planning, reporting};
-use crate::docker::{engine, images};
+use crate::compose::images;
+use crate::compose::program;
 use crate::error::Result;
 use crate::manifest::Secret;
 use crate::report::Outcome;
@@ -22,7 +23,7 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
     let declared_secrets = resolution.declared();
     reporting::deployment_notes(run);
     let noted = prepared.record.as_ref().and_then(|record| record.compose.as_deref());
-    engine::check_versions(&tools, noted).await?;
+    program::check_versions(&tools, noted).await?;
     let services = planning::services_of(run, &prepared);
     let images =
         images::present(&tools, &prepared.project, &services, std::mem::take(&mut prepared.images)).await?;

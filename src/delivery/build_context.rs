@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::dockerfile::{bases, copies_from};
 use super::reach::{Leads, SecretsPlace};
 use super::staging::staging_name_with;
-use crate::docker::model::Model;
+use crate::compose::model::Model;
 use crate::files::{self, LARGEST_SETTINGS};
 use crate::settings::clean;
 

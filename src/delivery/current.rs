@@ -10,11 +10,11 @@ use super::override_file::TARGET;
 use super::plan::{ServicePlan, Users};
 use super::revision::{Content, Revision, Salt};
 use super::volume::REVISION;
-use crate::docker::engine::{Container, State, Volume};
-use crate::docker::health::restarts;
-use crate::docker::host_paths::HostPath;
-use crate::docker::images::Images;
-use crate::docker::service::Service;
+use crate::compose::images::Images;
+use crate::compose::service::Service;
+use crate::deployment::health::restarts;
+use crate::engine::host_paths::HostPath;
+use crate::engine::objects::{Container, State, Volume};
 use crate::error::{Code, Error, Result};
 
 /// Label of the services' containers: a sealed digest of the service's definition.

@@ -10,7 +10,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use super::plan::ServicePlan;
 use crate::access::Access;
-use crate::docker::command::Tools;
+use crate::engine::tools::Tools;
 use crate::secret::SecretValue;
 
 /// What Compose gets in a value's place where nothing is started.

@@ -13,9 +13,9 @@ use serde_json::{Value, json};
 
 use super::override_file::literal;
 use crate::access::ServiceAccess;
-use crate::docker::engine::Image;
-use crate::docker::placeholder::variables_in;
-use crate::docker::service::Service;
+use crate::compose::placeholder::variables_in;
+use crate::compose::service::Service;
+use crate::engine::objects::Image;
 use crate::error::{Code, Error, Result};
 use crate::files::{self, LARGEST_PROGRAM};
 use crate::secret::SecretValue;

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::index::INDEX;
 use super::override_file::TARGET;
-use crate::docker::engine::MountOfProject;
-use crate::docker::host_paths::HostPaths;
+use crate::engine::host_paths::HostPaths;
+use crate::engine::objects::MountOfProject;
 
 /// Files with secrets of another project.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]

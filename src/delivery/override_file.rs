@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use super::in_clear;
 use super::launch::{self, Launch};
 use crate::access::ServiceAccess;
-use crate::docker::service::{OwnFile, Service};
+use crate::compose::service::{OwnFile, Service};
 
 /// Where Docker mounts the secrets of a container.
 pub const TARGET: &str = "/run/secrets";
@@ -329,8 +329,8 @@ fn quoted(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::access::{Form, Granted, Variable};
-    use crate::docker::engine::Image;
-    use crate::docker::service::Written;
+    use crate::compose::service::Written;
+    use crate::engine::objects::Image;
     use crate::secret::SecretName;
 
     /// A service with these variables as written, and these that an `env_file` brings.

@@ -12,11 +12,11 @@ use super::index::INDEX;
 use super::launch;
 use super::staging::is_staging_name;
 use super::volume::{LAUNCHER, PROJECT, SERVICE};
-use crate::docker::engine::Container;
-use crate::docker::host_mounts::{self, By};
-use crate::docker::host_paths::HostPaths;
-use crate::docker::model::Model;
-use crate::docker::service::Service;
+use crate::compose::host_mounts::{self, By};
+use crate::compose::model::Model;
+use crate::compose::service::Service;
+use crate::engine::host_paths::HostPaths;
+use crate::engine::objects::Container;
 use crate::error::{Code, Error, Problem, Result};
 
 /// The directory that holds the secrets' files.

@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use super::SecretsDir;
 use super::volume::{PROJECT, REVISION};
-use crate::docker::command::Tools;
-use crate::docker::engine::{self, Container, State};
-use crate::docker::volumes;
+use crate::engine::objects::{self, Container, State};
+use crate::engine::tools::Tools;
+use crate::engine::volumes;
 use crate::error::{Code, Result};
 
 /// Label of the volume: the record as JSON.
@@ -173,7 +173,7 @@ pub fn volume_of(project: &str) -> String {
 
 /// What the last deployment of a project left; `None` where no record is there, or none that this program understands.
 pub async fn read(tools: &Tools, project: &str) -> Result<Option<Record>> {
-    let volume = engine::volume(tools, &volume_of(project)).await?;
+    let volume = objects::volume(tools, &volume_of(project)).await?;
     let text = volume.and_then(|volume| Some(volume.get("Labels")?.get(RECORD)?.as_str()?.to_owned()));
     let record = text.and_then(|text| serde_json::from_str::<Record>(&text).ok());
     Ok(record.filter(|record| record.version == VERSION))
@@ -205,7 +205,7 @@ pub async fn volumes(tools: &Tools, containers: &[Container]) -> Result<BTreeMap
         mounts.filter(|(kind, ..)| *kind == "volume").map(|(_, name, _)| name.to_owned()).collect();
     names.sort();
     names.dedup();
-    let all = engine::volumes_named(tools, &names).await?;
+    let all = objects::volumes_named(tools, &names).await?;
     Ok(all.into_iter().map(|volume| (volume.name, volume.created)).collect())
 }
 

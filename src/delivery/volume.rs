@@ -7,10 +7,10 @@ use zeroize::Zeroizing;
 
 use super::override_file::TARGET;
 use super::revision::Content;
-use crate::docker::command::Tools;
-use crate::docker::containers::{self, Mount, NeverStarted};
-use crate::docker::engine::{self, Container, Volume};
-use crate::docker::{empty_image, helpers, volumes};
+use crate::engine::containers::{self, Mount, NeverStarted};
+use crate::engine::objects::{self, Container, Volume};
+use crate::engine::tools::Tools;
+use crate::engine::{empty_image, helpers, volumes};
 use crate::error::{Code, Error, Result};
 use crate::secret::SecretValue;
 
@@ -117,7 +117,7 @@ fn filled_by(helper: &Container) -> impl Iterator<Item = &str> {
 pub async fn complete(tools: &Tools, project: &str) -> Result<Vec<Volume>> {
     let label = format!("{PROJECT}={project}");
     let (all, helpers) =
-        tokio::try_join!(engine::volumes(tools, &label), helpers::of_project(tools, project))?;
+        tokio::try_join!(objects::volumes(tools, &label), helpers::of_project(tools, project))?;
     let filling: BTreeSet<&str> = helpers.iter().flat_map(filled_by).collect();
     Ok(all.into_iter().filter(|volume| !filling.contains(volume.name.as_str())).collect())
 }
@@ -129,7 +129,7 @@ pub async fn remove_incomplete(tools: &Tools, project: &str) -> Result<()> {
     if filling.is_empty() {
         return Ok(());
     }
-    let ours = engine::volumes(tools, &format!("{PROJECT}={project}")).await?;
+    let ours = objects::volumes(tools, &format!("{PROJECT}={project}")).await?;
     let named: BTreeSet<&str> = filling.iter().flat_map(|helper| filled_by(helper)).collect();
     let half = ours.into_iter().map(|own| own.name);
     let half: Vec<String> = half.filter(|name| named.contains(name.as_str())).collect();
@@ -140,7 +140,7 @@ pub async fn remove_incomplete(tools: &Tools, project: &str) -> Result<()> {
         containers::remove(tools, &helper.id).await?;
     }
     volumes::remove(tools, &half).await?;
-    let ours = engine::volumes(tools, &format!("{PROJECT}={project}")).await?;
+    let ours = objects::volumes(tools, &format!("{PROJECT}={project}")).await?;
     if let Some(left) = ours.iter().find(|own| half.contains(&own.name)) {
         let fact = format!("cannot remove the volume {}, which an earlier run left half-filled", left.name);
         return Err(Error::new(Code::DeliveryFailed, fact)
@@ -166,7 +166,7 @@ pub async fn remove_old(
     }
     // One that a stopped container still refers to cannot go yet; the next deployment tries again.
     volumes::remove(tools, &old).await?;
-    let left = engine::volumes(tools, &format!("{PROJECT}={project}")).await?;
+    let left = objects::volumes(tools, &format!("{PROJECT}={project}")).await?;
     Ok(left.into_iter().map(|volume| volume.name).filter(|name| old.contains(name)).collect())
 }
 

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::names::is_secret;
 use super::{Found, Proposal};
-use crate::docker::model::Model;
-use crate::docker::place::{self, Place};
+use crate::compose::model::Model;
+use crate::compose::place::{self, Place};
 use crate::secret::{SecretName, SecretValue};
 
 /// An existing project.

@@ -7,11 +7,11 @@ use futures_util::future::try_join_all;
 use serde_json::Value;
 
 use super::Subject;
+use crate::compose::project::With;
 use crate::delivery::in_clear::InClear;
-use crate::docker::command::Tools;
-use crate::docker::engine::{self, Container, Image};
-use crate::docker::inspection::{self, Used};
-use crate::docker::project::With;
+use crate::engine::inspection::{self, Used};
+use crate::engine::objects::{self, Container, Image};
+use crate::engine::tools::Tools;
 use crate::error::{Problem, Result};
 use crate::report::{Message, outputs, summary};
 use crate::search::places::Places;
@@ -233,7 +233,7 @@ async fn images(tools: &Tools, subject: &Subject<'_>) -> Result<Vec<(String, Ima
     let missing: BTreeSet<&str> =
         subject.all().map(Container::image_id).filter(|id| !by_id.contains_key(*id)).collect();
     let missing: Vec<String> = missing.into_iter().map(str::to_owned).collect();
-    for (name, image) in engine::images(tools, &missing).await? {
+    for (name, image) in objects::images(tools, &missing).await? {
         by_id.insert(image.id.clone(), (name, image));
     }
     let layers = by_id.keys().map(|id| inspection::history(tools, id));

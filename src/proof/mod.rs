@@ -13,14 +13,14 @@ use futures_util::future::join_all;
 
 use self::documents::{Answers, ask};
 use self::readers::GrantedFile;
+use crate::compose::images::Images;
+use crate::compose::project::Project;
 use crate::console::Console;
 use crate::delivery::in_clear::InClear;
-use crate::docker::command::Tools;
-use crate::docker::engine::Container;
-use crate::docker::host_paths::HostPath;
-use crate::docker::images::Images;
-use crate::docker::inspection;
-use crate::docker::project::Project;
+use crate::engine::host_paths::HostPath;
+use crate::engine::inspection;
+use crate::engine::objects::Container;
+use crate::engine::tools::Tools;
 use crate::error::{Code, Error, Problem, Result};
 use crate::report::{Message, Report};
 

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use crate::compose::model::directories;
 use crate::delivery::reach::{Leads, SecretsPlace};
 use crate::delivery::volume::{LAUNCHER, PROJECT, SERVICE};
 use crate::delivery::workers;
-use crate::docker::engine::Container;
-use crate::docker::model::directories;
+use crate::engine::objects::Container;
 
 /// Whose secrets a container may mount.
 pub struct Own<'a> {
@@ -90,7 +90,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::docker::host_paths::HostPaths;
+    use crate::engine::host_paths::HostPaths;
 
     /// What is foreign of one mount of a container of `web`, whose own file is `api_key`, in a directory that holds files.
     fn of(mount: &Value, volume: &Value) -> Vec<String> {

@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::docker::engine::Container;
-use crate::docker::inspection::Process;
+use crate::engine::inspection::Process;
+use crate::engine::objects::Container;
 
 /// A file that a service was granted.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -21,10 +21,10 @@ use self::nested::Nested;
 pub use self::store::{create, missing, old, remove_old, states};
 use self::tree::{Archive, Tree};
 use crate::access::{Access, Entry};
-use crate::docker::command::Tools;
-use crate::docker::engine::Container;
-use crate::docker::host_mounts::{self, By};
-use crate::docker::model::Model;
+use crate::compose::host_mounts::{self, By};
+use crate::compose::model::Model;
+use crate::engine::objects::Container;
+use crate::engine::tools::Tools;
 use crate::error::{Code, Error, Problem, Result};
 use crate::settings::clean;
 

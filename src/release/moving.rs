@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::store::STATE;
 use crate::delivery::choose::is_remote;
-use crate::docker::engine::Container;
+use crate::engine::objects::Container;
 use crate::error::Problem;
 
 /// The volume that data goes to.

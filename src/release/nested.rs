@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::{Project, Wanted};
-use crate::docker::host_mounts;
+use crate::compose::host_mounts;
 
 /// What is mounted inside of one directory, by paths relative to it.
 #[derive(Default)]

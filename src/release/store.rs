@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use super::Release;
 use crate::delivery::volume::{self, PROJECT};
-use crate::docker::command::Tools;
-use crate::docker::engine::{self, Container, Volume};
-use crate::docker::volumes;
+use crate::engine::objects::{self, Container, Volume};
+use crate::engine::tools::Tools;
+use crate::engine::volumes;
 use crate::error::{Code, Error, Result};
 
 /// Label of volumes with files of a release.
@@ -30,7 +30,7 @@ pub async fn create(tools: &Tools, project: &str, release: &Release) -> Result<V
         }
     }
     let names: Vec<String> = release.states.keys().cloned().collect();
-    let there = engine::volumes_named(tools, &names).await?;
+    let there = objects::volumes_named(tools, &names).await?;
     for (name, path) in &release.states {
         if let Some(volume) = there.iter().find(|volume| volume.name == *name) {
             check_data(volume, project, path)?;
@@ -64,7 +64,7 @@ pub async fn remove_old(
     release: &Release,
     containers: &[&[Container]],
 ) -> Result<()> {
-    let all = engine::volumes(tools, &format!("{PROJECT}={project}")).await?;
+    let all = objects::volumes(tools, &format!("{PROJECT}={project}")).await?;
     let old = old(&all, release, containers);
     volumes::remove(tools, &old).await
 }
@@ -86,7 +86,7 @@ pub fn old(all: &[Volume], release: &Release, containers: &[&[Container]]) -> Ve
 pub async fn missing(tools: &Tools, release: &Release, complete: &[Volume]) -> Result<Vec<String>> {
     let is_complete = |name: &&String| complete.iter().any(|volume| volume.name == **name);
     let states: Vec<String> = release.states.keys().cloned().collect();
-    let there = engine::volumes_named(tools, &states).await?;
+    let there = objects::volumes_named(tools, &states).await?;
     let archives = release.archives.keys().filter(|name| !is_complete(name));
     let states = states.iter().filter(|name| !there.iter().any(|volume| volume.name == **name));
     Ok(archives.chain(states).cloned().collect())
@@ -94,11 +94,11 @@ pub async fn missing(tools: &Tools, release: &Release, complete: &[Volume]) -> R
 
 /// The volumes with data of a project's services.
 pub async fn states(tools: &Tools, project: &str) -> Result<Vec<String>> {
-    let all = engine::volumes(tools, &format!("{STATE}={project}")).await?;
+    let all = objects::volumes(tools, &format!("{STATE}={project}")).await?;
     Ok(all.into_iter().map(|volume| volume.name).collect())
 }
 
 /// Whether there is a volume of this name.
 pub(super) async fn is_there(tools: &Tools, name: &str) -> Result<bool> {
-    Ok(engine::volume(tools, name).await?.is_some())
+    Ok(objects::volume(tools, name).await?.is_some())
 }

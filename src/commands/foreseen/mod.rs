@@ -12,14 +12,14 @@ use super::Run;
 use super::former;
 use super::planning::{self, Planned};
 use super::project::Prepared;
+use crate::compose::images::{self, Images};
 use crate::delivery::choose::Kind;
 use crate::delivery::current::Why;
 use crate::delivery::plan::Reader;
 use crate::delivery::volume;
 use crate::delivery::workers;
-use crate::docker::command::Tools;
-use crate::docker::engine;
-use crate::docker::images::{self, Images};
+use crate::engine::objects;
+use crate::engine::tools::Tools;
 use crate::error::Result;
 use crate::release;
 use crate::report::plan::{
@@ -270,6 +270,6 @@ async fn missing_data(prepared: &Prepared, tools: &Tools, made: &BTreeSet<&str>)
     let names: BTreeSet<String> =
         keys.filter(|(_, key)| !is_external(key)).map(|(_, key)| model.volume_name(key)).collect();
     let names: Vec<String> = names.into_iter().collect();
-    let there = engine::volumes_named(tools, &names).await?;
+    let there = objects::volumes_named(tools, &names).await?;
     Ok(names.into_iter().filter(|name| !there.iter().any(|volume| volume.name == *name)).collect())
 }

@@ -8,7 +8,7 @@ use super::Foreseen;
 use crate::delivery::plan::{PlannedFile, names_in_volume};
 use crate::delivery::record::Delivered;
 use crate::delivery::volume::REVISION;
-use crate::docker::engine::Container;
+use crate::engine::objects::Container;
 use crate::report::plan::{Origin, PlannedSecret, SecretChange};
 use crate::resolve::{self, Resolved};
 use crate::secret::SecretName;
