@@ -20,6 +20,7 @@ pub mod harden;
 mod ignored;
 pub mod init;
 pub mod interrupt;
+pub mod labels;
 pub mod lint;
 pub mod manifest;
 pub mod mask;

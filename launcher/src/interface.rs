@@ -10,6 +10,8 @@ use crate::message::Message;
 
 /// The version of the interface.
 pub const VERSION: &str = "1";
+/// The name of its program, in a release and in the secrets directory.
+pub const FILE: &str = "claude-secrets-exec";
 /// Where a container has the launcher.
 pub const PATH: &str = "/run/claude-secrets/exec";
 /// The directory that relative file names are in.

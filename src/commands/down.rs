@@ -4,18 +4,18 @@ use super::Run;
 use super::deploy::{LOCK_WAIT, lock_directory};
 use super::named::{Named, named};
 use crate::delivery::override_file::OverrideFile;
-use crate::delivery::volume::PROJECT;
 use crate::delivery::{ProjectFile, SecretsDir, record};
 use crate::deployment::up;
 use crate::engine::call::Call;
 use crate::engine::containers;
 use crate::engine::empty_image;
 use crate::engine::helpers;
-use crate::engine::lock::{EngineLock, HOLDER, Holder};
+use crate::engine::lock::{EngineLock, Holder};
 use crate::engine::objects;
 use crate::engine::tools::Tools;
 use crate::engine::volumes;
 use crate::error::{Code, Error, Problem, Result};
+use crate::labels;
 use crate::release;
 use crate::report::Outcome;
 
@@ -83,8 +83,10 @@ async fn take_down(
 
 /// Our volumes, and what a killed run may have left: locks and containers that fill volumes.
 async fn remove_from_engine(tools: &Tools, project: &str) -> Result<()> {
-    let label = format!("{PROJECT}={project}");
-    for container in helpers::of_project(tools, project).await?.iter().filter(|c| c.label(HOLDER).is_none()) {
+    let label = labels::with(labels::PROJECT, project);
+    for container in
+        helpers::of_project(tools, project).await?.iter().filter(|c| c.label(labels::LOCK).is_none())
+    {
         containers::remove(tools, &container.id).await?;
     }
     let ours: Vec<String> =
@@ -93,13 +95,13 @@ async fn remove_from_engine(tools: &Tools, project: &str) -> Result<()> {
 }
 
 async fn left_over(tools: &Tools, project: &str) -> Result<Vec<Problem>> {
-    let label = format!("{PROJECT}={project}");
+    let label = labels::with(labels::PROJECT, project);
     let (containers, ours, volumes) = tokio::try_join!(
         objects::containers(tools, project),
         helpers::of_project(tools, project),
         objects::volumes(tools, &label),
     )?;
-    let ours = ours.iter().filter(|container| container.label(HOLDER).is_none());
+    let ours = ours.iter().filter(|container| container.label(labels::LOCK).is_none());
     let containers = containers.iter().chain(ours).map(|container| {
         Problem::new(format!("the container {} is still there", container.name))
             .remedy(format!("docker rm --force {}", container.name))

@@ -10,12 +10,13 @@ use crate::count::count;
 use crate::delivery::override_file::TARGET;
 use crate::delivery::record::{self, Left, Record};
 use crate::delivery::revision::{Revision, Salt};
-use crate::delivery::volume::{self, REVISION};
+use crate::delivery::volume::{self};
 use crate::delivery::{Held, SecretsDir};
 use crate::engine::host_paths::HostPath;
 use crate::engine::objects::{self, Container, State};
 use crate::engine::tools::Tools;
 use crate::error::{Code, Error, Problem, Result};
+use crate::labels;
 use crate::report::{DriftKind, DriftRow, Outcome};
 
 pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
@@ -155,7 +156,7 @@ fn of_service(service: &str, left: &Left, now: &[&Container], known: &BTreeSet<S
         }
         None if gone > 0 => tell(DriftKind::Missing, format!("has lost {}", count(gone, "container"))),
         None => {}
-        Some(first) if first.label(REVISION).is_none() => tell(
+        Some(first) if first.label(labels::REVISION).is_none() => tell(
             DriftKind::WithoutSecrets,
             format!("was started without the override file, as {}: it has no secrets", first.name),
         ),
@@ -165,7 +166,7 @@ fn of_service(service: &str, left: &Left, now: &[&Container], known: &BTreeSet<S
         Some(_) => tell(DriftKind::Added, format!("has {} more", count(new.len(), "container"))),
     }
     if let Some(first) = new.first()
-        && first.label(REVISION).is_some()
+        && first.label(labels::REVISION).is_some()
         && !left.variables.is_empty()
     {
         let now = record::variables(first);
@@ -241,7 +242,7 @@ async fn of_secrets(containers: &[Container], tools: &Tools) -> Result<Vec<Drift
     let mut rows = Vec::new();
     for found in objects::volumes_named(tools, &names).await? {
         let (Some(sum), Some(label), Some(container)) =
-            (found.labels.get(volume::SUM), found.labels.get(REVISION), mounted.get(&found.name))
+            (found.labels.get(labels::SUM), found.labels.get(labels::REVISION), mounted.get(&found.name))
         else {
             continue;
         };
@@ -320,7 +321,7 @@ mod tests {
     }
 
     fn kinds(now: &[Container]) -> Vec<(DriftKind, String)> {
-        let left = container("web", "1", &[REVISION], "running");
+        let left = container("web", "1", &[labels::REVISION], "running");
         let record = Record {
             services: BTreeMap::from([("web".to_owned(), Left::of(&[&left], vec!["KEY".into()]))]),
             ..Record::default()
@@ -332,7 +333,7 @@ mod tests {
     #[test]
     fn containers_that_are_as_they_were_left_are_no_drift_and_every_other_one_is() {
         let with = |change: fn(&mut serde_json::Value)| {
-            let mut other = container("web", "1", &[REVISION], "running");
+            let mut other = container("web", "1", &[labels::REVISION], "running");
             change(&mut other.raw);
             other
         };
@@ -345,16 +346,19 @@ mod tests {
             (vec![with(|_| ())], vec![]),
             (vec![], vec![DriftKind::Missing]),
             (vec![container("web", "2", &[], "running")], vec![DriftKind::WithoutSecrets]),
-            (vec![anew(&[REVISION], json!(["PATH=/bin", "MODE=y"]))], vec![DriftKind::Recreated]),
+            (vec![anew(&[labels::REVISION], json!(["PATH=/bin", "MODE=y"]))], vec![DriftKind::Recreated]),
             (
-                vec![anew(&[REVISION], json!(["PATH=/bin", "DEBUG=1"]))],
+                vec![anew(&[labels::REVISION], json!(["PATH=/bin", "DEBUG=1"]))],
                 vec![DriftKind::Recreated, DriftKind::Variables, DriftKind::Variables],
             ),
             (vec![with(|raw| raw["State"]["Status"] = json!("exited"))], vec![DriftKind::Stopped]),
             (vec![with(|raw| raw["State"]["Status"] = json!("paused"))], vec![DriftKind::Stopped]),
             (vec![with(|raw| raw["NetworkSettings"] = json!({}))], vec![DriftKind::Networks]),
             (vec![with(|_| ()), container("db", "3", &[], "running")], vec![DriftKind::Added]),
-            (vec![with(|_| ()), container("web", "3", &[REVISION], "running")], vec![DriftKind::Added]),
+            (
+                vec![with(|_| ()), container("web", "3", &[labels::REVISION], "running")],
+                vec![DriftKind::Added],
+            ),
         ] {
             let found = kinds(&now);
             assert_eq!(found.iter().map(|(kind, _)| *kind).collect::<Vec<_>>(), expected, "{found:?}");
@@ -372,7 +376,7 @@ mod tests {
                 "DEBUG and 1 that the project does not name",
             ),
         ] {
-            let mut other = container("web", "2", &[REVISION], "running");
+            let mut other = container("web", "2", &[labels::REVISION], "running");
             other.raw["Config"]["Env"] = set;
             let found = kinds(&[other]);
             let expected = format!("service web has variables that it did not have: {expected}");

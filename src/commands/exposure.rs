@@ -16,13 +16,13 @@ use crate::delivery::build_context::{Copier, TakesIn, Triggers, base_images, tak
 use crate::delivery::choose::{Choice, Kind};
 use crate::delivery::others::{self, OtherFiles};
 use crate::delivery::reach::{self, SecretsPlace, ShownTo};
-use crate::delivery::volume::REVISION;
 use crate::engine::host_paths::HostPaths;
 use crate::engine::inspection::{self, Used};
 use crate::engine::objects::{self, Container};
 use crate::engine::tools::Tools;
 use crate::error::{Code, Error, Problem, Result};
 use crate::files::{self, LARGEST_VALUES};
+use crate::labels;
 use crate::report::Message;
 use crate::settings::{DeliveryChoice, Mode, Settings};
 use crate::sources::dotenv::parse::{Interpolation, parse};
@@ -252,7 +252,7 @@ pub(super) fn refuse_named(run: &mut Run, files: &ComposeFiles, tools: &Tools) -
         let parsed = parse(line.as_bytes(), Interpolation::Compose(&known)).ok()?;
         String::from_utf8(parsed.get("PATH_OF_A_FILE")?.value.to_vec()).ok()
     };
-    if let Err(error) = place.refuse_named(&named_files::named(files, &expand)) {
+    if let Err(error) = place.refuse_named(&named_files::named(&files.directory, &files.files, &expand)) {
         run.wrong.push(error);
         run.check_wrong()?;
     }
@@ -293,8 +293,10 @@ async fn learn(
     tools: &Tools,
 ) -> Result<Known> {
     let mut names = reach::volumes(model);
-    let (containers, mounts) =
-        tokio::try_join!(named_containers(model, tools), objects::mounts_with_label(tools, REVISION))?;
+    let (containers, mounts) = tokio::try_join!(
+        named_containers(model, tools),
+        objects::mounts_with_label(tools, labels::REVISION)
+    )?;
     let taken = containers.iter().flat_map(|(_, container)| container.mounts());
     names.extend(taken.filter(|(kind, _, _)| *kind == "volume").map(|(_, name, _)| name.to_owned()));
     let volumes = inspection::inspect_used(tools, Used::Volume, &names).await?;

@@ -9,6 +9,7 @@ use crate::delivery::launch;
 use crate::delivery::plan::{PlannedFile, Reader, names_in_volume};
 use crate::delivery::volume::{self, NewVolume, VolumeFile};
 use crate::error::Result;
+use crate::labels;
 use crate::release;
 
 impl Deployment<'_> {
@@ -42,7 +43,7 @@ impl Deployment<'_> {
         new.extend(program.as_ref().map(|program| {
             let name = launch::PROGRAM.to_owned();
             let file = VolumeFile { name, value: program, mode: 0o555, uid: 0, gid: 0 };
-            let labels = vec![(volume::LAUNCHER, launch::VERSION.to_owned())];
+            let labels = vec![(labels::LAUNCHER, launch::VERSION.to_owned())];
             NewVolume { name: &launcher, labels, files: vec![file] }
         }));
         let mut lines = Vec::new();
@@ -78,9 +79,9 @@ fn new_volume<'a>(planned: &'a Planned, service: &str, name: &'a str) -> Result<
     let held = files.iter().map(|file| (file.name.as_str(), file.mode, file.uid, file.gid, file.value));
     let sum = found.revision.beside(&volume::sum_of(held))?;
     let labels = vec![
-        (volume::SERVICE, service.to_owned()),
-        (volume::REVISION, found.revision.label().to_owned()),
-        (volume::SUM, sum),
+        (labels::SERVICE, service.to_owned()),
+        (labels::REVISION, found.revision.label().to_owned()),
+        (labels::SUM, sum),
     ];
     Ok(Some(NewVolume { name, labels, files }))
 }

@@ -10,10 +10,11 @@ use super::project::Prepared;
 use crate::delivery::Held;
 use crate::delivery::override_file::TARGET;
 use crate::delivery::revision::{Revision, Salt};
-use crate::delivery::volume::{self, REVISION};
+use crate::delivery::volume::{self};
 use crate::engine::objects::Container;
 use crate::engine::tools::Tools;
 use crate::error::Result;
+use crate::labels;
 use crate::secret::SecretValue;
 
 /// Values by the names of their files, as in the plan of a delivery.
@@ -30,7 +31,8 @@ pub(super) async fn files_of(
         .iter()
         .filter_map(|service| {
             let own = planned.containers.iter().filter(|container| container.service == **service);
-            own.filter(|container| container.label(REVISION).is_some()).max_by_key(|container| &container.id)
+            own.filter(|container| container.label(labels::REVISION).is_some())
+                .max_by_key(|container| &container.id)
         })
         .collect();
     let (in_volumes, in_files): (Vec<_>, Vec<_>) =

@@ -16,18 +16,17 @@ use crate::compose::images::Images;
 use crate::compose::model::Model;
 use crate::delivery::SecretFile;
 use crate::delivery::choose::Kind;
-use crate::delivery::current::{
-    self, CONFIG, DesiredService, ENVIRONMENT, FILES, ServiceRevision, Why, add_followers, difference,
-};
+use crate::delivery::current::{self, DesiredService, ServiceRevision, Why, add_followers, difference};
 use crate::delivery::launch;
 use crate::delivery::override_file::OverrideFile;
 use crate::delivery::plan::{Available, PlanInput, ServicePlan, lay_out, plan};
 use crate::delivery::revision::Content;
-use crate::delivery::volume::{self, REVISION};
+use crate::delivery::volume::{self};
 use crate::delivery::workers;
 use crate::engine::objects::Container;
 use crate::engine::tools::Tools;
 use crate::error::{Code, Error, Result};
+use crate::labels;
 use crate::manifest::Secret;
 use crate::secret::{SecretName, SecretValue};
 
@@ -192,12 +191,12 @@ pub(super) fn labels(
         found.known || in_volume || runs
     };
     let label = |(name, found): (&String, &ServiceRevision)| {
-        let mut own = BTreeMap::from([(REVISION.to_owned(), found.revision.label().to_owned())]);
+        let mut own = BTreeMap::from([(labels::REVISION.to_owned(), found.revision.label().to_owned())]);
         if let Some(user) = plans.get(name).and_then(|plan| plan.user.clone()) {
-            own.insert(current::USER.to_owned(), user);
+            own.insert(labels::USER.to_owned(), user);
         }
         if let Some(environment) = &run.settings.environment {
-            own.insert(ENVIRONMENT.to_owned(), environment.clone());
+            own.insert(labels::ENVIRONMENT.to_owned(), environment.clone());
         }
         let how = prepared.access.services.get(name).map(|own| how_delivered(name, own, paths));
         let place = (prepared.choice.kind == Kind::File).then(|| prepared.host_secrets_dir.to_string());
@@ -218,9 +217,9 @@ pub(super) fn labels(
             definition = without_checkout(&definition, prepared.project.directory.as_path());
         }
         let definition = format!("{definition}\n{how}");
-        own.insert(CONFIG.to_owned(), found.revision.seal(&definition));
+        own.insert(labels::CONFIG.to_owned(), found.revision.seal(&definition));
         if let Some(files) = files(prepared, plans.get(name), name) {
-            own.insert(FILES.to_owned(), found.revision.beside(&files)?);
+            own.insert(labels::FILES.to_owned(), found.revision.beside(&files)?);
         }
         Ok((name.clone(), own))
     };
@@ -261,7 +260,7 @@ fn files(prepared: &Prepared, plan: Option<&ServicePlan>, service: &str) -> Opti
     let mounted = prepared.mounted.get(service)?.iter();
     let left: Vec<_> = mounted.filter(|file| !file.secret.as_ref().is_some_and(delivered)).collect();
     let mut content = Content::default();
-    content.add(FILES.as_bytes());
+    content.add(labels::FILES.as_bytes());
     for file in &left {
         content.add(file.content.as_bytes());
     }
@@ -350,8 +349,8 @@ fn volume_names(
 /// A project that was deployed for another environment is not ours to change: its secrets are that environment's.
 fn check_environment(run: &Run, containers: &[Container]) -> Result<()> {
     let wanted = run.settings.environment.as_deref();
-    let deployed = containers.iter().filter(|container| container.label(REVISION).is_some());
-    let other = deployed.map(|container| container.label(ENVIRONMENT)).find(|found| *found != wanted);
+    let deployed = containers.iter().filter(|container| container.label(labels::REVISION).is_some());
+    let other = deployed.map(|container| container.label(labels::ENVIRONMENT)).find(|found| *found != wanted);
     let Some(other) = other else { return Ok(()) };
     let named = |name: Option<&str>| {
         name.map_or("no environment".to_owned(), |name| format!("the environment `{name}`"))

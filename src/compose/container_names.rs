@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::service::Service;
 use crate::engine::objects::Container;
+use crate::labels;
 
 /// How Compose is told a container in place of a service.
 pub(super) const CONTAINER: &str = "container:";
@@ -38,7 +39,7 @@ pub(super) fn resolve_there(
         // The engine takes a name first, and then the beginning of an id for the whole of it.
         let by_name = containers.iter().find(|one| one.name == name);
         let found = by_name.or_else(|| containers.iter().find(|one| one.id.starts_with(name)));
-        let own = found.filter(|one| one.label("com.docker.compose.project") == Some(project));
+        let own = found.filter(|one| one.label(labels::COMPOSE_PROJECT) == Some(project));
         own.map(|one| one.service.clone()).into_iter().collect()
     });
 }
@@ -107,7 +108,7 @@ mod tests {
         let resolved = json!({"name": "p", "services": {"web": {}, "db": {}, "other": definition}});
         let mut model = Model::new(resolved, &BTreeSet::new()).ok().unwrap();
         let container = |id: &str, name: &str, service: &str| {
-            let labels = json!({"com.docker.compose.project": "p", "com.docker.compose.service": service});
+            let labels = json!({labels::COMPOSE_PROJECT: "p", labels::COMPOSE_SERVICE: service});
             Container::from(json!({"Id": id, "Name": name, "Config": {"Labels": labels}})).unwrap()
         };
         model.learn_containers(&[container("0a1b2c", "/x", "web"), container("ffff", "/old", "db")]);

@@ -9,7 +9,7 @@ pub mod includes;
 pub mod model;
 pub mod mounted_files;
 pub mod named_files;
-mod own_names;
+pub mod own_names;
 pub(crate) mod place;
 pub mod placeholder;
 pub mod program;

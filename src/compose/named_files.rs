@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::discovery::ComposeFiles;
 use super::includes::{Document, directory_of, included_env_files, list, texts, walk};
 use crate::error::{Code, Error, Result};
 use crate::files::{self, LARGEST_VALUES};
@@ -35,11 +34,15 @@ pub(super) fn check(project_directory: &Path, compose_files: &[PathBuf]) -> Resu
 }
 
 /// All that these Compose files name there, each as Compose may get to it. `expand` puts variables into a path.
-pub fn named(files: &ComposeFiles, expand: &dyn Fn(&str) -> Option<String>) -> BTreeSet<PathBuf> {
-    let mut all: BTreeSet<PathBuf> = files.files.iter().cloned().collect();
-    all.extend(included_env_files(&files.files));
-    let Ok(()) = walk(&files.files, LARGEST_VALUES, |file, document| {
-        let directories = [files.directory.as_path(), directory_of(file)];
+pub fn named(
+    project_directory: &Path,
+    compose_files: &[PathBuf],
+    expand: &dyn Fn(&str) -> Option<String>,
+) -> BTreeSet<PathBuf> {
+    let mut all: BTreeSet<PathBuf> = compose_files.iter().cloned().collect();
+    all.extend(included_env_files(compose_files));
+    let Ok(()) = walk(compose_files, LARGEST_VALUES, |file, document| {
+        let directories = [project_directory, directory_of(file)];
         let places = |path: &str| {
             let path = if path.contains('$') { expand(path) } else { Some(path.to_owned()) };
             path.into_iter()
@@ -134,9 +137,9 @@ mod tests {
         );
         write("more.yaml", "services: {y: {label_file: [l]}}\n");
         write("base.yaml", "services: {x: {env_file: ['${D}/e', {path: f}]}}\n");
-        let files =
-            ComposeFiles { directory: root.path().to_owned(), files: vec![root.path().join("compose.yaml")] };
-        let all = named(&files, &|path| Some(path.replace("${D}", "there")));
+        let all = named(root.path(), &[root.path().join("compose.yaml")], &|path| {
+            Some(path.replace("${D}", "there"))
+        });
         let names: Vec<_> = all.iter().map(|path| path.strip_prefix(root.path()).unwrap()).collect();
         let names: Vec<_> = names.iter().map(|path| path.to_str().unwrap()).collect();
         assert_eq!(names, ["base.yaml", "compose.yaml", "f", "i", "l", "more.yaml", "there/e"]);

@@ -8,12 +8,14 @@ use serde_json::Value;
 use super::discovery::ComposeFiles;
 use super::model::Model;
 use super::read_by_compose::ReadByCompose;
-use crate::delivery::in_clear::{PREFIX, RESERVED};
 use crate::error::{Code, Error, Problem, Result};
+use crate::labels;
 use crate::secret::SecretValue;
 
-/// What the names of our labels begin with.
-const LABELS: &str = "claude-secrets.";
+/// How every variable of ours begins.
+const RESERVED: &str = "CLAUDE_SECRETS_";
+/// How the variables begin that have values in clear during an `up`.
+pub const IN_CLEAR: &str = "CLAUDE_SECRETS_ENV_";
 
 /// Refuses a model, interpolated or as it is written, that names a variable of ours in any text or key, or has a label of ours.
 ///
@@ -34,7 +36,7 @@ pub(super) fn check(model: &Value) -> Result<()> {
     refuse(places)?;
     let mut labels = Vec::new();
     Model::keys(model, &mut |path, key| {
-        if path.ends_with("labels") && key.starts_with(LABELS) {
+        if path.ends_with("labels") && key.starts_with(labels::PREFIX) {
             labels.push(Problem::new(format!("{path} has the label {key}")));
         }
     });
@@ -43,7 +45,7 @@ pub(super) fn check(model: &Value) -> Result<()> {
     }
     Err(Error::new(
         Code::ComposeFileInvalid,
-        format!("the project has labels of {LABELS}…, by which this program knows what it made"),
+        format!("the project has labels of {}…, by which this program knows what it made", labels::PREFIX),
     )
     .problems(labels)
     .hint("Use labels with other names."))
@@ -64,7 +66,7 @@ pub(super) fn check_files(files: &ComposeFiles, env_files: &[std::path::PathBuf]
 fn is_named_in(contents: &SecretValue) -> bool {
     let bytes: zeroize::Zeroizing<Vec<u8>> =
         zeroize::Zeroizing::new(contents.expose().iter().copied().filter(|byte| *byte != b'\\').collect());
-    memchr::memmem::find(&bytes, PREFIX.as_bytes()).is_some()
+    memchr::memmem::find(&bytes, IN_CLEAR.as_bytes()).is_some()
 }
 
 /// Whether a text has the beginning of a name where a name begins.

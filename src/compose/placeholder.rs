@@ -11,6 +11,9 @@ use zeroize::Zeroizing;
 
 use crate::secret::SecretValue;
 
+/// What Compose gets in place of a value in clear (`deliver: env`) where nothing is started.
+pub const STAND_IN: &str = "in-clear-by-claude-secrets";
+
 const BEGINNING: &str = interface::PLACEHOLDER;
 const END: char = '.';
 

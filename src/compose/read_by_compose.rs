@@ -9,9 +9,9 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::discovery::ComposeFiles;
-use crate::delivery::launch::FILE as LAUNCHER;
 use crate::files::{self, Contents, Links};
 use crate::secret::SecretValue;
+use claude_secrets_launcher::interface;
 
 /// A file that is larger (bytes) is not read; Compose's words are then taken for quotations of it.
 const LARGEST: u64 = 1024 * 1024;
@@ -77,7 +77,7 @@ fn is_compose_file(path: &Path, text: &str) -> bool {
 
 /// Our launcher, which the override file names: a program, which Compose does not read.
 fn is_launcher(path: &Path) -> bool {
-    path.file_name().is_some_and(|name| name == LAUNCHER) && {
+    path.file_name().is_some_and(|name| name == interface::FILE) && {
         let mut magic = Vec::new();
         let read = files::read_beginning(path, 4, Links::Followed, |piece| magic.extend_from_slice(piece));
         read.is_ok() && magic == b"\x7fELF"

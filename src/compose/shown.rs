@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::model::Model;
 use super::place::{Place, service_of};
 use super::placeholder::variables_in;
-use crate::delivery::in_clear::STAND_IN;
+use crate::compose::placeholder::STAND_IN;
 use crate::error::{Code, Error, Problem, Result};
 use crate::search::places::Places;
 use crate::search::{Finding, Search};

@@ -5,16 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use gix_ignore::glob::wildmatch;
-use gix_ignore::glob::wildmatch::Mode;
 use serde_json::Value;
 
+use super::context_pattern::{matches, may_be_in, plain_pattern};
 use super::dockerfile::{bases, copies_from};
+use super::files::site::staging_name_with;
 use super::reach::{Leads, SecretsPlace};
-use super::staging::staging_name_with;
 use crate::compose::model::Model;
 use crate::files::{self, LARGEST_SETTINGS};
-use crate::settings::clean;
 
 /// A build context that takes in the secrets' files.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -302,30 +300,6 @@ fn is_left_out(text: &str, directory: &Path) -> bool {
         }
     }
     out
-}
-
-/// A pattern as Docker reads it (github.com/moby/patternmatcher, `ignorefile.ReadAll`): without `.`, `..` and empty steps, and
-/// without a slash at the beginning. The slash alone stays one, and means nothing.
-pub(super) fn plain_pattern(pattern: &str) -> String {
-    let plain = clean(Path::new(pattern)).display().to_string();
-    plain.strip_prefix('/').filter(|rest| !rest.is_empty()).map_or(plain.clone(), str::to_owned)
-}
-
-pub(super) fn matches(pattern: &str, path: &Path) -> bool {
-    // Nothing is the directory itself, which no line of an ignore file means.
-    !path.as_os_str().is_empty()
-        && wildmatch(pattern.into(), path.as_os_str().as_encoded_bytes().into(), Mode::NO_MATCH_SLASH_LITERAL)
-}
-
-/// Whether a pattern may match something in the directory, at any depth, or what is above it.
-pub(super) fn may_be_in(pattern: &str, directory: &Path) -> bool {
-    if let Some((before, _)) = pattern.split_once("**") {
-        let plain = before.split(['*', '?', '[', '\\']).next().unwrap_or_default();
-        let directory = directory.display().to_string();
-        return directory.starts_with(plain) || plain.starts_with(&directory);
-    }
-    !pattern.is_empty()
-        && pattern.split('/').zip(directory).all(|(step, name)| matches(step, Path::new(name)))
 }
 
 #[cfg(test)]

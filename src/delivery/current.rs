@@ -9,22 +9,13 @@ use super::choose::Kind;
 use super::override_file::TARGET;
 use super::plan::{ServicePlan, Users};
 use super::revision::{Content, Revision, Salt};
-use super::volume::REVISION;
 use crate::compose::images::Images;
 use crate::compose::service::Service;
 use crate::deployment::health::restarts;
 use crate::engine::host_paths::HostPath;
 use crate::engine::objects::{Container, State, Volume};
 use crate::error::{Code, Error, Result};
-
-/// Label of the services' containers: a sealed digest of the service's definition.
-pub const CONFIG: &str = "claude-secrets.config";
-/// Label of the services' containers: a slow digest of the files that the definition names.
-pub const FILES: &str = "claude-secrets.files";
-/// Label of the services' containers: who the image says a user's name is, as `name=uid:gid`.
-pub const USER: &str = "claude-secrets.user";
-/// Label of the services' containers: the deployment environment.
-pub const ENVIRONMENT: &str = "claude-secrets.environment";
+use crate::labels;
 
 /// The revision of a service's secrets.
 pub struct ServiceRevision {
@@ -117,12 +108,14 @@ fn standing<'a>(
     let of_containers = containers.iter().filter(|c| c.service == service).filter_map(|container| {
         let volume =
             container.mounts().into_iter().find(|(kind, _, target)| *kind == "volume" && *target == TARGET);
-        Some((container.label(REVISION)?, volume.map(|(_, name, _)| name.to_owned())))
+        Some((container.label(labels::REVISION)?, volume.map(|(_, name, _)| name.to_owned())))
     });
     let of_volumes = volumes
         .iter()
-        .filter(|volume| volume.labels.get(super::volume::SERVICE).is_some_and(|name| name == service))
-        .filter_map(|volume| Some((volume.labels.get(REVISION)?.as_str(), Some(volume.name.clone()))));
+        .filter(|volume| volume.labels.get(labels::SERVICE).is_some_and(|name| name == service))
+        .filter_map(|volume| {
+            Some((volume.labels.get(labels::REVISION)?.as_str(), Some(volume.name.clone())))
+        });
     let mut all: Vec<(&str, Option<String>)> = Vec::new();
     for (label, volume) in of_containers.chain(of_volumes) {
         // Replicas have one label; each is tried once, and keeps the volume that any of them mounts.
@@ -252,13 +245,13 @@ pub fn difference(wanted: &DesiredService, containers: &[Container], images: &Im
 
 fn differs(wanted: &DesiredService, container: &Container, images: &Images) -> Option<Why> {
     let label_differs = |name: &str| container.label(name) != wanted.labels.get(name).map(String::as_str);
-    if label_differs(REVISION) {
+    if label_differs(labels::REVISION) {
         return Some(Why::Secrets);
     }
-    if label_differs(CONFIG) || label_differs(ENVIRONMENT) {
+    if label_differs(labels::CONFIG) || label_differs(labels::ENVIRONMENT) {
         return Some(Why::Definition);
     }
-    if label_differs(FILES) {
+    if label_differs(labels::FILES) {
         return Some(Why::File);
     }
     if images.get(&wanted.service.image).is_some_and(|image| image.id != container.image_id()) {
@@ -291,7 +284,7 @@ pub fn outdated(
         let wanted = revisions.get(service).map(|found| found.revision.label());
         containers.iter().filter(|container| container.service == *service).any(|container| {
             let runs = matches!(container.state(), State::Running(_) | State::Restarting);
-            runs && container.label(REVISION).is_some_and(|label| Some(label) != wanted)
+            runs && container.label(labels::REVISION).is_some_and(|label| Some(label) != wanted)
         })
     };
     services.into_iter().filter(runs_older).collect()
@@ -302,7 +295,7 @@ pub fn known_users(containers: &[Container]) -> Users {
     containers
         .iter()
         .filter_map(|container| {
-            let (name, ids) = container.label(USER)?.rsplit_once('=')?;
+            let (name, ids) = container.label(labels::USER)?.rsplit_once('=')?;
             let (uid, gid) = ids.split_once(':')?;
             let key = (container.image_id().to_owned(), name.to_owned());
             Some((key, Some((uid.parse().ok()?, gid.parse().ok()?))))

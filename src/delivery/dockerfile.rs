@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::build_context::{may_be_in, plain_pattern};
+use super::context_pattern::{may_be_in, plain_pattern};
 
 /// Whether the instructions copy something of a directory of the context
 /// (<https://docs.docker.com/reference/dockerfile/>). `leads_there` says whether a source does so by a link.

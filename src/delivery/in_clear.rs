@@ -10,16 +10,10 @@ use std::os::unix::ffi::OsStrExt;
 
 use super::plan::ServicePlan;
 use crate::access::Access;
+use crate::compose::own_names::IN_CLEAR;
+use crate::compose::placeholder::STAND_IN;
 use crate::engine::tools::Tools;
 use crate::secret::SecretValue;
-
-/// What Compose gets in a value's place where nothing is started.
-pub const STAND_IN: &str = "in-clear-by-claude-secrets";
-
-/// How every variable of ours begins.
-pub const RESERVED: &str = "CLAUDE_SECRETS_";
-/// How the variables begin that have values during an `up`.
-pub const PREFIX: &str = "CLAUDE_SECRETS_ENV_";
 
 /// The values that services have in clear: by service, each variable with its value.
 pub type InClear = BTreeMap<String, Vec<(String, SecretValue)>>;
@@ -27,7 +21,7 @@ pub type InClear = BTreeMap<String, Vec<(String, SecretValue)>>;
 /// The variable of Compose's process that a variable of a service is interpolated from. No two have the same: what is no
 /// letter or digit is written as its number.
 pub fn source(service: &str, variable: &str) -> String {
-    format!("{PREFIX}{}_to_{}", escaped(service), escaped(variable))
+    format!("{IN_CLEAR}{}_to_{}", escaped(service), escaped(variable))
 }
 
 /// What the override file says of such a variable, as Compose reads it.

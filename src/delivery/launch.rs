@@ -25,7 +25,7 @@ pub const DIRECTORY: &str = "/run/claude-secrets";
 /// Its name there.
 pub const PROGRAM: &str = "exec";
 /// The launcher's file in the secrets directory.
-pub const FILE: &str = "claude-secrets-exec";
+pub use claude_secrets_launcher::interface::FILE;
 /// A service's program behind the launcher. All texts are as Compose reads them: a dollar sign is doubled.
 #[derive(Clone, Default)]
 pub struct Launch {

@@ -17,21 +17,15 @@ pub mod revision;
 pub mod volume;
 pub mod workers;
 
-mod directory;
+mod context_pattern;
 mod dockerfile;
 mod files;
-mod index;
 mod lock;
 mod place;
 mod project_file;
 pub mod report_file;
-mod staging;
-mod swap;
 
 pub use files::{Difference, Held, SecretFile, SecretsDir};
 pub use lock::ProjectLock;
 pub use project_file::ProjectFile;
 pub use report_file::ReportFile;
-
-#[cfg(test)]
-mod tests;

@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::FileType;
 
-use super::directory::{At, Directory, kind};
+use super::files::directory::{At, Directory, kind};
 use crate::error::{Code, Error};
 use crate::tracked;
 

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use super::choose::Kind;
 use super::files::SecretFile;
+use super::files::index::{GITIGNORE, INDEX, UNFINISHED};
 use super::in_clear;
-use super::index::{GITIGNORE, INDEX, UNFINISHED};
 use super::launch;
 use super::names::free;
 use super::override_file::TARGET;
@@ -456,7 +456,7 @@ pub(super) fn content(files: &[PlannedFile], kind: Kind, reader: Reader) -> Cont
 mod tests {
     use std::path::Path;
 
-    use super::super::index::is_secret_path;
+    use super::super::files::index::is_secret_path;
     use super::*;
 
     /// Path, mode and owner of a file.

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FileType, Mode, RenameFlags, fchmod};
 
-use super::directory::{At, Directory, chown, kind};
+use super::files::directory::{At, Directory, chown, kind};
+use super::files::site::{is_staging_name, staging_name};
 use super::place::Place;
-use super::staging::{is_staging_name, staging_name};
 use crate::error::{Code, Error};
 use crate::files::{self, LARGEST_VALUES};
 

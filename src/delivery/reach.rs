@@ -8,16 +8,16 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::index::INDEX;
+use super::files::index::INDEX;
+use super::files::site::is_staging_name;
 use super::launch;
-use super::staging::is_staging_name;
-use super::volume::{LAUNCHER, PROJECT, SERVICE};
 use crate::compose::host_mounts::{self, By};
 use crate::compose::model::Model;
 use crate::compose::service::Service;
 use crate::engine::host_paths::HostPaths;
 use crate::engine::objects::Container;
 use crate::error::{Code, Error, Problem, Result};
+use crate::labels;
 
 /// The directory that holds the secrets' files.
 pub struct SecretsPlace<'a> {
@@ -278,9 +278,9 @@ pub fn refuse_volumes(
         let volume =
             inspected.iter().find(|volume| volume.get("Name").and_then(Value::as_str) == Some(name))?;
         let label = |label: &str| volume.get("Labels")?.get(label)?.as_str();
-        let project = label(PROJECT)?;
-        Some(match label(SERVICE) {
-            _ if label(LAUNCHER).is_some() => format!("the launcher of the project {project}"),
+        let project = label(labels::PROJECT)?;
+        Some(match label(labels::SERVICE) {
+            _ if label(labels::LAUNCHER).is_some() => format!("the launcher of the project {project}"),
             Some(service) => format!("the secrets of service {service} of the project {project}"),
             None => format!("secrets of the project {project}"),
         })

@@ -9,14 +9,11 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::SecretsDir;
-use super::volume::{PROJECT, REVISION};
 use crate::engine::objects::{self, Container, State};
 use crate::engine::tools::Tools;
 use crate::engine::volumes;
 use crate::error::{Code, Result};
-
-/// Label of the volume: the record as JSON.
-const RECORD: &str = "claude-secrets.record";
+use crate::labels;
 
 /// The version of the format. One that is higher is not read.
 const VERSION: u32 = 1;
@@ -87,7 +84,7 @@ impl Left {
         ids.sort();
         let first = containers.first();
         Self {
-            revision: first.and_then(|container| container.label(REVISION)).map(str::to_owned),
+            revision: first.and_then(|container| container.label(labels::REVISION)).map(str::to_owned),
             containers: ids,
             running: containers.iter().filter(|container| is_up(container)).count(),
             secrets,
@@ -174,7 +171,8 @@ pub fn volume_of(project: &str) -> String {
 /// What the last deployment of a project left; `None` where no record is there, or none that this program understands.
 pub async fn read(tools: &Tools, project: &str) -> Result<Option<Record>> {
     let volume = objects::volume(tools, &volume_of(project)).await?;
-    let text = volume.and_then(|volume| Some(volume.get("Labels")?.get(RECORD)?.as_str()?.to_owned()));
+    let text =
+        volume.and_then(|volume| Some(volume.get("Labels")?.get(labels::RECORD)?.as_str()?.to_owned()));
     let record = text.and_then(|text| serde_json::from_str::<Record>(&text).ok());
     Ok(record.filter(|record| record.version == VERSION))
 }
@@ -192,7 +190,7 @@ pub async fn write(
     let name = volume_of(project);
     volumes::remove(tools, &[&name]).await?;
     let Some(text) = record.text(is_secret) else { return Ok(false) };
-    volumes::create(tools, &name, &[(PROJECT, project), (RECORD, &text)])
+    volumes::create(tools, &name, &[(labels::PROJECT, project), (labels::RECORD, &text)])
         .await?
         .or_fail(Code::DeliveryFailed, "cannot note what this deployment left")?;
     Ok(true)

@@ -12,21 +12,8 @@ use crate::engine::objects::{self, Container, Volume};
 use crate::engine::tools::Tools;
 use crate::engine::{empty_image, helpers, volumes};
 use crate::error::{Code, Error, Result};
+use crate::labels;
 use crate::secret::SecretValue;
-
-/// Label of our volumes and helper containers: the Compose project.
-pub const PROJECT: &str = "claude-secrets.project";
-/// Label of our volumes: the Compose service.
-pub const SERVICE: &str = "claude-secrets.service";
-/// Label of our volumes and of the services' containers: the revision of the secrets.
-pub const REVISION: &str = "claude-secrets.revision";
-/// Label of our volumes: a slow digest of what was put into the volume, under the salt of its revision.
-pub const SUM: &str = "claude-secrets.sum";
-/// Label of the volume that holds the launcher: the version of its interface.
-pub const LAUNCHER: &str = "claude-secrets.launcher";
-/// Label of the containers that are there while volumes are filled, with the volumes' names and a blank between two: as long as
-/// one of them is there, these volumes are not complete.
-pub const FILLS: &str = "claude-secrets.fills";
 
 /// One file of a volume.
 pub struct VolumeFile<'a> {
@@ -61,7 +48,7 @@ pub async fn create(tools: &Tools, project: &str, new: &[NewVolume<'_>]) -> Resu
     let places: Vec<String> = (0..new.len()).map(|number| format!("/{number}")).collect();
     let mounts = new.iter().zip(&places).map(|(volume, at)| {
         let own = volume.labels.iter().map(|(name, text)| (*name, text.as_str()));
-        let labels = [(PROJECT, project)].into_iter().chain(own).collect();
+        let labels = [(labels::PROJECT, project)].into_iter().chain(own).collect();
         Mount::Volume { name: volume.name, labels, at }
     });
     let mounts: Vec<Mount> = mounts.collect();
@@ -91,7 +78,7 @@ async fn fill_through(
     let volumes = if names.len() == 1 { "volume" } else { "volumes" };
     let failed = |what: &str| format!("cannot {what} the {volumes} {}", names.join(", "));
     let fills = names.join(" ");
-    let labels = [(PROJECT, project), (FILLS, fills.as_str())];
+    let labels = [(labels::PROJECT, project), (labels::FILLS, fills.as_str())];
     let make = async |mounts| {
         let helper = NeverStarted { labels: &labels, mounts, ..NeverStarted::default() };
         let made = empty_image::create(tools, &helper).await?;
@@ -110,12 +97,12 @@ async fn fill_through(
 
 /// The volumes that a container of ours fills.
 fn filled_by(helper: &Container) -> impl Iterator<Item = &str> {
-    helper.label(FILLS).into_iter().flat_map(|names| names.split(' ').filter(|name| !name.is_empty()))
+    helper.label(labels::FILLS).into_iter().flat_map(|names| names.split(' ').filter(|name| !name.is_empty()))
 }
 
 /// Our volumes of a project that are complete: not those that a killed run left half-filled.
 pub async fn complete(tools: &Tools, project: &str) -> Result<Vec<Volume>> {
-    let label = format!("{PROJECT}={project}");
+    let label = labels::with(labels::PROJECT, project);
     let (all, helpers) =
         tokio::try_join!(objects::volumes(tools, &label), helpers::of_project(tools, project))?;
     let filling: BTreeSet<&str> = helpers.iter().flat_map(filled_by).collect();
@@ -125,11 +112,11 @@ pub async fn complete(tools: &Tools, project: &str) -> Result<Vec<Volume>> {
 /// Removes what a killed run left: containers that fill volumes, and those volumes. Call it under the lock.
 pub async fn remove_incomplete(tools: &Tools, project: &str) -> Result<()> {
     let helpers = helpers::of_project(tools, project).await?;
-    let filling: Vec<_> = helpers.iter().filter(|helper| helper.label(FILLS).is_some()).collect();
+    let filling: Vec<_> = helpers.iter().filter(|helper| helper.label(labels::FILLS).is_some()).collect();
     if filling.is_empty() {
         return Ok(());
     }
-    let ours = objects::volumes(tools, &format!("{PROJECT}={project}")).await?;
+    let ours = objects::volumes(tools, &labels::with(labels::PROJECT, project)).await?;
     let named: BTreeSet<&str> = filling.iter().flat_map(|helper| filled_by(helper)).collect();
     let half = ours.into_iter().map(|own| own.name);
     let half: Vec<String> = half.filter(|name| named.contains(name.as_str())).collect();
@@ -140,7 +127,7 @@ pub async fn remove_incomplete(tools: &Tools, project: &str) -> Result<()> {
         containers::remove(tools, &helper.id).await?;
     }
     volumes::remove(tools, &half).await?;
-    let ours = objects::volumes(tools, &format!("{PROJECT}={project}")).await?;
+    let ours = objects::volumes(tools, &labels::with(labels::PROJECT, project)).await?;
     if let Some(left) = ours.iter().find(|own| half.contains(&own.name)) {
         let fact = format!("cannot remove the volume {}, which an earlier run left half-filled", left.name);
         return Err(Error::new(Code::DeliveryFailed, fact)
@@ -166,7 +153,7 @@ pub async fn remove_old(
     }
     // One that a stopped container still refers to cannot go yet; the next deployment tries again.
     volumes::remove(tools, &old).await?;
-    let left = objects::volumes(tools, &format!("{PROJECT}={project}")).await?;
+    let left = objects::volumes(tools, &labels::with(labels::PROJECT, project)).await?;
     Ok(left.into_iter().map(|volume| volume.name).filter(|name| old.contains(name)).collect())
 }
 
@@ -176,7 +163,7 @@ pub fn old(all: Vec<Volume>, current: &BTreeMap<String, String>, before: &BTreeS
     let mut by_service: BTreeMap<String, Vec<Volume>> = BTreeMap::new();
     for volume in all {
         // The launcher's volume is no service's, and stays.
-        if let Some(service) = volume.labels.get(SERVICE).cloned() {
+        if let Some(service) = volume.labels.get(labels::SERVICE).cloned() {
             by_service.entry(service).or_default().push(volume);
         }
     }

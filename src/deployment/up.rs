@@ -10,6 +10,7 @@ use crate::engine::host_paths::HostPath;
 use crate::engine::objects::Container;
 use crate::engine::tools::Tools;
 use crate::error::{Code, Error, Result};
+use crate::labels;
 use crate::progress;
 use crate::settings::ComposeSettings;
 
@@ -94,7 +95,7 @@ fn is_unfinished(container: &Container) -> bool {
     let status = container.raw.pointer("/State/Status").and_then(serde_json::Value::as_str);
     let start = container.name.split_once('_').map(|(start, _)| start);
     let has_id = start.is_some_and(|id| id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_hexdigit()));
-    status == Some("created") && has_id && container.label("com.docker.compose.replace").is_some()
+    status == Some("created") && has_id && container.label(labels::COMPOSE_REPLACE).is_some()
 }
 
 /// Removes containers of services that the project no longer has. Returns their names.

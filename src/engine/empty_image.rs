@@ -7,8 +7,8 @@ use super::api::{Answer, Request};
 use super::containers::{self, NeverStarted};
 use super::objects;
 use super::tools::Tools;
-use crate::delivery::volume::REVISION;
 use crate::error::{Code, Error, Result};
+use crate::labels;
 
 /// Its name. No registry has it, and nothing pulls or pushes it.
 pub const NAME: &str = "claude-secrets-empty:1";
@@ -35,7 +35,7 @@ pub async fn create(tools: &Tools, new: &NeverStarted<'_>) -> Result<Answer> {
 
 /// Removes the image, unless a project that we deployed is still there. What another run uses just now stays too.
 pub async fn remove_with_the_last_project(tools: &Tools) -> Result<()> {
-    if objects::with_label(tools, REVISION).await?.is_empty() {
+    if objects::with_label(tools, labels::REVISION).await?.is_empty() {
         // The engine refuses while a container is made of it.
         Request::delete(&["images", NAME]).send(tools).await?;
     }

@@ -3,6 +3,7 @@
 //! That the engine tells nothing is no fault: it may stand behind a proxy that keeps this back. Whoever listens looks again
 //! now and then, and more often where nothing is told at all.
 
+use crate::labels;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -128,7 +129,7 @@ impl Shared {
 /// Listens until it is stopped. Each time that the engine breaks off it is asked again.
 async fn listen(tools: Tools, project: String, shared: Arc<Shared>) {
     let filters = json!({
-        "type": ["container"], "event": KINDS, "label": [format!("com.docker.compose.project={project}")],
+        "type": ["container"], "event": KINDS, "label": [labels::with(labels::COMPOSE_PROJECT, &project)],
     });
     loop {
         let mut line = Vec::new();

@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::empty_image;
 use super::objects::{self, Container};
 use super::tools::Tools;
-use crate::delivery::volume::PROJECT;
 use crate::error::Result;
+use crate::labels;
 
 /// When a container that was never started was started.
 const NEVER: &str = "0001-01-01T00:00:00Z";
@@ -19,7 +19,7 @@ const NEVER: &str = "0001-01-01T00:00:00Z";
 /// # Errors
 /// Those of the engine.
 pub async fn of_project(tools: &Tools, project: &str) -> Result<Vec<Container>> {
-    let mut all = objects::with_label(tools, &format!("{PROJECT}={project}")).await?;
+    let mut all = objects::with_label(tools, &labels::with(labels::PROJECT, project)).await?;
     all.retain(is_ours);
     Ok(all)
 }
@@ -29,7 +29,7 @@ pub fn is_ours(container: &Container) -> bool {
     let text = |place: &str| container.raw.pointer(place).and_then(Value::as_str);
     text("/Config/Image") == Some(empty_image::NAME)
         && text("/State/StartedAt") == Some(NEVER)
-        && container.label(PROJECT).is_some()
+        && container.label(labels::PROJECT).is_some()
 }
 
 #[cfg(test)]

@@ -12,12 +12,10 @@ use super::containers::{self, NeverStarted};
 use super::objects::Container;
 use super::tools::Tools;
 use super::{empty_image, objects};
-use crate::delivery::volume::PROJECT;
 use crate::error::{Code, Error, Result};
 use crate::files;
+use crate::labels;
 
-/// Label of the lock: who holds it.
-pub const HOLDER: &str = "claude-secrets.lock";
 const POLL: Duration = Duration::from_millis(500);
 /// How often a holder that is no container of the engine shows that it is still there.
 const BEAT: Duration = Duration::from_secs(10);
@@ -69,7 +67,7 @@ impl EngineLock {
             let holds = holder.label();
             let lock = NeverStarted {
                 name: Some(&name),
-                labels: &[(PROJECT, project), (HOLDER, &holds)],
+                labels: &[(labels::PROJECT, project), (labels::LOCK, &holds)],
                 ..NeverStarted::default()
             };
             let made = empty_image::create(tools, &lock).await?;
@@ -88,7 +86,7 @@ impl EngineLock {
                 made.or_fail(Code::Locked, &format!("cannot take the lock of {project}"))?;
                 continue;
             };
-            let theirs = other.label(HOLDER).unwrap_or_default().to_owned();
+            let theirs = other.label(labels::LOCK).unwrap_or_default().to_owned();
             if is_gone(tools, &theirs, holder).await?
                 || theirs.ends_with(BEATS) && is_silent(other, &mut last)
             {

@@ -10,6 +10,7 @@ pub use super::api::{endpoint, unreachable};
 use super::helpers;
 use super::tools::Tools;
 use crate::error::{Code, Result};
+use crate::labels;
 
 /// A container as `docker inspect` shows it. It has no `Debug`: its variables may hold anything.
 #[derive(Clone)]
@@ -77,7 +78,7 @@ impl Container {
         let id = raw.get("Id")?.as_str()?.to_owned();
         let name = raw.get("Name")?.as_str()?.trim_start_matches('/').to_owned();
         let mut this = Self { id, name, service: String::new(), raw };
-        this.service = this.label("com.docker.compose.service").unwrap_or_default().to_owned();
+        this.service = this.label(labels::COMPOSE_SERVICE).unwrap_or_default().to_owned();
         Some(this)
     }
 
@@ -144,7 +145,7 @@ impl Container {
 
 /// The project's containers, stopped ones too.
 pub async fn containers(tools: &Tools, project: &str) -> Result<Vec<Container>> {
-    let all = with_label(tools, &format!("com.docker.compose.project={project}")).await?;
+    let all = with_label(tools, &labels::with(labels::COMPOSE_PROJECT, project)).await?;
     Ok(services_own(all))
 }
 
@@ -154,7 +155,7 @@ pub async fn containers_and_images(
     tools: &Tools,
     project: &str,
 ) -> Result<(Vec<Container>, BTreeMap<String, Image>)> {
-    let listed = list(tools, &format!("com.docker.compose.project={project}")).await?;
+    let listed = list(tools, &labels::with(labels::COMPOSE_PROJECT, project)).await?;
     let (ids, names): (Vec<String>, BTreeSet<String>) = listed.into_iter().unzip();
     let names: Vec<String> = names.into_iter().collect();
     let (containers, images) = tokio::try_join!(inspect(tools, &ids), images(tools, &names))?;
@@ -164,7 +165,7 @@ pub async fn containers_and_images(
 /// Containers with the project's label that [`containers`] leaves out: what `docker compose run` started, and what was made
 /// by hand. Our own are not among them. `known` are those of services, which are not looked at again.
 pub async fn beside_services(tools: &Tools, project: &str, known: &[Container]) -> Result<Vec<Container>> {
-    let listed = list(tools, &format!("com.docker.compose.project={project}")).await?;
+    let listed = list(tools, &labels::with(labels::COMPOSE_PROJECT, project)).await?;
     let ids = listed.into_iter().map(|(id, _)| id);
     let others: Vec<String> = ids.filter(|id| !known.iter().any(|container| container.id == *id)).collect();
     let mut all = inspect(tools, &others).await?;
@@ -181,8 +182,8 @@ fn services_own(mut all: Vec<Container>) -> Vec<Container> {
 }
 
 fn is_of_service(container: &Container) -> bool {
-    container.label("com.docker.compose.oneoff") != Some("True")
-        && container.label("com.docker.compose.config-hash").is_some()
+    container.label(labels::COMPOSE_ONEOFF) != Some("True")
+        && container.label(labels::COMPOSE_CONFIG_HASH).is_some()
 }
 
 /// All containers with a label (`name` or `name=value`), stopped ones too.

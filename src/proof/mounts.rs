@@ -7,9 +7,9 @@ use serde_json::Value;
 
 use crate::compose::model::directories;
 use crate::delivery::reach::{Leads, SecretsPlace};
-use crate::delivery::volume::{LAUNCHER, PROJECT, SERVICE};
 use crate::delivery::workers;
 use crate::engine::objects::Container;
+use crate::labels;
 
 /// Whose secrets a container may mount.
 pub struct Own<'a> {
@@ -43,10 +43,10 @@ impl Own<'_> {
     fn in_volume(&self, container: &Container, volume: &Value, target: &str) -> Option<String> {
         let label = |label: &str| volume.get("Labels")?.get(label)?.as_str();
         let name = volume.get("Name").and_then(Value::as_str).unwrap_or_default();
-        if label(LAUNCHER).is_some() && container.mount_is_writable(target) {
+        if label(labels::LAUNCHER).is_some() && container.mount_is_writable(target) {
             return Some(format!("the volume {name} with the launcher, and may write to it,"));
         }
-        if let (Some(project), Some(service)) = (label(PROJECT), label(SERVICE)) {
+        if let (Some(project), Some(service)) = (label(labels::PROJECT), label(labels::SERVICE)) {
             let is_own = project == self.project && workers::service_of(service) == container.service;
             return (!is_own).then(|| {
                 format!("the volume {name} with the secrets of service {service} of the project {project}")

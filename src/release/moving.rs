@@ -3,10 +3,10 @@
 
 use std::path::Path;
 
-use super::store::STATE;
 use crate::delivery::choose::is_remote;
 use crate::engine::objects::Container;
 use crate::error::Problem;
+use crate::labels;
 
 /// The volume that data goes to.
 pub(super) struct Volume<'a> {
@@ -105,11 +105,14 @@ impl Volume<'_> {
     /// The option that makes it, with the label by which `down` names it.
     fn mount(&self) -> String {
         let Self { name, project, .. } = self;
-        format!("--mount type=volume,source={name},target=/to,volume-label={STATE}={project}")
+        format!(
+            "--mount type=volume,source={name},target=/to,volume-label={}",
+            labels::with(labels::DATA_OF, project)
+        )
     }
 
     fn create(&self) -> String {
-        format!("docker volume create --label {STATE}={} {}", self.project, self.name)
+        format!("docker volume create --label {} {}", labels::with(labels::DATA_OF, self.project), self.name)
     }
 
     /// A command for the machine of the engine.

@@ -3,18 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::Release;
-use crate::delivery::volume::{self, PROJECT};
+use crate::delivery::volume::{self};
 use crate::engine::objects::{self, Container, Volume};
 use crate::engine::tools::Tools;
 use crate::engine::volumes;
 use crate::error::{Code, Error, Result};
-
-/// Label of volumes with files of a release.
-const FILES: &str = "claude-secrets.release";
-/// Label of volumes with services' data: the Compose project. They are not ours to remove.
-pub(super) const STATE: &str = "claude-secrets.data-of";
-/// Label of the same: the path in the checkout.
-pub(super) const STATE_PATH: &str = "claude-secrets.data-at";
+use crate::labels;
 
 /// Makes what is not there yet. Call it under the lock.
 pub async fn create(tools: &Tools, project: &str, release: &Release) -> Result<Vec<String>> {
@@ -23,7 +17,7 @@ pub async fn create(tools: &Tools, project: &str, release: &Release) -> Result<V
         let there = volume::complete(tools, project).await?;
         for (name, archive) in &release.archives {
             if !there.iter().any(|volume| volume.name == *name) {
-                let labels = [(PROJECT, project), (FILES, archive.digest.as_str())];
+                let labels = [(labels::PROJECT, project), (labels::RELEASE, archive.digest.as_str())];
                 volume::fill(tools, name, project, &labels, archive.bytes.clone()).await?;
                 made.push(name.clone());
             }
@@ -35,7 +29,7 @@ pub async fn create(tools: &Tools, project: &str, release: &Release) -> Result<V
         if let Some(volume) = there.iter().find(|volume| volume.name == *name) {
             check_data(volume, project, path)?;
         } else {
-            volumes::create(tools, name, &[(STATE, project), (STATE_PATH, path)])
+            volumes::create(tools, name, &[(labels::DATA_OF, project), (labels::DATA_AT, path)])
                 .await?
                 .or_fail(Code::DeliveryFailed, &format!("cannot create the volume {name}"))?;
             made.push(name.clone());
@@ -47,7 +41,10 @@ pub async fn create(tools: &Tools, project: &str, release: &Release) -> Result<V
 /// Checks that a volume which is there already was made for the data at this path: a service would get another one's.
 fn check_data(volume: &Volume, project: &str, path: &str) -> Result<()> {
     let is = |label: &str, value: &str| volume.labels.get(label).is_none_or(|there| there == value);
-    if volume.labels.contains_key(STATE) && is(STATE, project) && is(STATE_PATH, path) {
+    if volume.labels.contains_key(labels::DATA_OF)
+        && is(labels::DATA_OF, project)
+        && is(labels::DATA_AT, path)
+    {
         return Ok(());
     }
     Err(Error::new(
@@ -64,7 +61,7 @@ pub async fn remove_old(
     release: &Release,
     containers: &[&[Container]],
 ) -> Result<()> {
-    let all = objects::volumes(tools, &format!("{PROJECT}={project}")).await?;
+    let all = objects::volumes(tools, &labels::with(labels::PROJECT, project)).await?;
     let old = old(&all, release, containers);
     volumes::remove(tools, &old).await
 }
@@ -75,7 +72,7 @@ pub fn old(all: &[Volume], release: &Release, containers: &[&[Container]]) -> Ve
     let used: BTreeSet<&str> =
         mounts.filter_map(|(_, source, _)| source.split_once("/volumes/")?.1.split('/').next()).collect();
     let of_releases =
-        all.iter().filter(|volume| volume.labels.contains_key(FILES)).map(|volume| &volume.name);
+        all.iter().filter(|volume| volume.labels.contains_key(labels::RELEASE)).map(|volume| &volume.name);
     of_releases
         .filter(|name| !release.archives.contains_key(*name) && !used.contains(name.as_str()))
         .cloned()
@@ -94,7 +91,7 @@ pub async fn missing(tools: &Tools, release: &Release, complete: &[Volume]) -> R
 
 /// The volumes with data of a project's services.
 pub async fn states(tools: &Tools, project: &str) -> Result<Vec<String>> {
-    let all = objects::volumes(tools, &format!("{STATE}={project}")).await?;
+    let all = objects::volumes(tools, &labels::with(labels::DATA_OF, project)).await?;
     Ok(all.into_iter().map(|volume| volume.name).collect())
 }
 

@@ -1,5 +1,6 @@
 //! Tables of the places in the searched documents: which cannot contain a value, and which contain names.
 
+use crate::labels;
 use serde_json::Value;
 
 use super::Holds;
@@ -100,23 +101,23 @@ pub(super) fn names_of(model: &Value) -> Vec<String> {
 /// Labels that Compose and this program write: names and digests. All other labels are texts.
 const LABELS: &[(&str, Holds)] = &[
     (KEYS, Text),
-    ("com.docker.compose.config-hash", Nothing),
+    (labels::COMPOSE_CONFIG_HASH, Nothing),
     ("com.docker.compose.image", Nothing),
-    ("com.docker.compose.replace", Nothing),
-    ("com.docker.compose.project", Name),
+    (labels::COMPOSE_REPLACE, Nothing),
+    (labels::COMPOSE_PROJECT, Name),
     ("com.docker.compose.project.config_files", Name),
     ("com.docker.compose.project.environment_file", Name),
     ("com.docker.compose.project.working_dir", Name),
-    ("com.docker.compose.service", Name),
+    (labels::COMPOSE_SERVICE, Name),
     ("com.docker.compose.depends_on", Name),
     ("com.docker.compose.network", Name),
     ("com.docker.compose.volume", Name),
-    ("claude-secrets.revision", Nothing),
-    ("claude-secrets.config", Nothing),
-    ("claude-secrets.user", Name),
-    ("claude-secrets.environment", Name),
-    ("claude-secrets.project", Name),
-    ("claude-secrets.service", Name),
+    (labels::REVISION, Nothing),
+    (labels::CONFIG, Nothing),
+    (labels::USER, Name),
+    (labels::ENVIRONMENT, Name),
+    (labels::PROJECT, Name),
+    (labels::SERVICE, Name),
 ];
 
 // The engine's own words (drivers, states, platforms) cannot contain a value either: it accepts no others.

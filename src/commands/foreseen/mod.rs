@@ -21,6 +21,7 @@ use crate::delivery::workers;
 use crate::engine::objects;
 use crate::engine::tools::Tools;
 use crate::error::Result;
+use crate::labels;
 use crate::release;
 use crate::report::plan::{
     FileChange, ImageAction, Plan, PlannedFile, PlannedImage, PlannedService, PlannedVolume, ServiceAction,
@@ -238,7 +239,7 @@ async fn volumes(run: &Run, basis: Foreseen<'_>, made: &BTreeSet<&str>) -> Resul
     }
     let owner = |name: &String| {
         let found = complete.iter().find(|volume| volume.name == *name)?;
-        Some(workers::service_of(found.labels.get(volume::SERVICE)?).to_owned())
+        Some(workers::service_of(found.labels.get(labels::SERVICE)?).to_owned())
     };
     let mut old: Vec<(String, VolumeKind)> = Vec::new();
     if !prepared.release.is_empty() {

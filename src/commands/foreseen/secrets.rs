@@ -7,8 +7,8 @@ use super::super::former::Files;
 use super::Foreseen;
 use crate::delivery::plan::{PlannedFile, names_in_volume};
 use crate::delivery::record::Delivered;
-use crate::delivery::volume::REVISION;
 use crate::engine::objects::Container;
+use crate::labels;
 use crate::report::plan::{Origin, PlannedSecret, SecretChange};
 use crate::resolve::{self, Resolved};
 use crate::secret::SecretName;
@@ -225,8 +225,9 @@ impl<'a> Secrets<'a> {
     fn value_in(&self, service: &String, resolved: &Resolved) -> Value {
         let Foreseen { prepared, planned, .. } = self.basis;
         let name = resolved.secret.name.as_str();
-        let has_ours =
-            |container: &&Container| container.service == *service && container.label(REVISION).is_some();
+        let has_ours = |container: &&Container| {
+            container.service == *service && container.label(labels::REVISION).is_some()
+        };
         let runs_ours = planned.containers.iter().any(|container| has_ours(&container));
         if !runs_ours {
             return Value::Gained;

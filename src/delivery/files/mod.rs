@@ -1,58 +1,28 @@
 //! The secrets directory: one file a secret, changed as a set, with everything that is not ours left alone.
 
+pub(in crate::delivery) mod directory;
+pub(in crate::delivery) mod index;
+mod secret_file;
+pub(in crate::delivery) mod site;
+mod staging;
+mod swap;
+
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 use rustix::fs::{FileType, fstat};
 
-use super::directory::{At, Directory, kind};
-use super::index::{GITIGNORE, INDEX, Index, UNFINISHED, has_our_gitignore, is_secret_path};
-use super::place::Place;
-use super::revision::Content;
-use super::staging::{DIRECTORY_MODE, NewSet, Site, stage};
-use super::swap::{has_leftovers, publish, recover, remove_ours};
+use self::directory::{At, Directory, kind};
+use self::index::{GITIGNORE, INDEX, Index, UNFINISHED, has_our_gitignore, is_secret_path};
+pub use self::secret_file::{Held, SecretFile};
+use self::site::{DIRECTORY_MODE, Site};
+use self::staging::{NewSet, stage};
+use self::swap::{has_leftovers, publish, recover, remove_ours};
+use crate::delivery::place::Place;
 use crate::error::{Code, Error, Problem};
 use crate::files::{self, LARGEST_VALUES};
-use crate::secret::SecretValue;
-
-/// One secret file to write.
-pub struct SecretFile {
-    /// Relative to the secrets directory: `name` or `service/name`.
-    pub path: PathBuf,
-    /// The file's bytes.
-    pub value: SecretValue,
-    /// Its permission bits, e.g. `0o400`.
-    pub mode: u32,
-    /// The user and group id of its owner; `None` leaves it to whoever runs us.
-    pub owner: Option<(u32, u32)>,
-}
-
-/// One secret file as it is there.
-pub struct Held {
-    /// Relative to the secrets directory.
-    pub path: PathBuf,
-    /// The file's bytes.
-    pub value: SecretValue,
-    /// Its permission bits.
-    pub mode: u32,
-    /// When it was written last, to the second.
-    pub modified: SystemTime,
-}
-
-impl Held {
-    /// What a digest of these files covers.
-    pub fn content(all: &[Self]) -> Content {
-        let mut content = Content::default();
-        for file in all {
-            content.add(file.path.as_os_str().as_encoded_bytes());
-            content.add(&file.mode.to_le_bytes());
-            content.add(file.value.expose());
-        }
-        content
-    }
-}
 
 /// What is to be done, or was done, for the directory to hold the wanted set. Paths are relative to it and sorted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -84,7 +54,7 @@ pub struct SecretsDir {
     place: Place,
     project: Option<String>,
     mounted: BTreeSet<PathBuf>,
-    pub(super) exchange: bool,
+    pub(in crate::delivery) exchange: bool,
 }
 
 impl SecretsDir {
@@ -481,3 +451,6 @@ fn prove_gone(live: &Directory, removed: &[PathBuf]) -> Result<(), Error> {
 fn sorted(paths: impl Iterator<Item = PathBuf>) -> Vec<PathBuf> {
     paths.collect::<BTreeSet<_>>().into_iter().collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -26,12 +26,12 @@ use rustix::io::Errno;
 
 use super::directory::{At, Directory, chown, kind, same_file};
 use super::index::{GITIGNORE, GITIGNORE_CONTENT, INDEX, Index, UNFINISHED, is_bookkeeping, replace};
-use super::staging::{DIRECTORY_MODE, Site, Staged, is_staging_name};
+use super::site::{DIRECTORY_MODE, Site, Staged, is_staging_name};
 use crate::error::{Code, Error};
 use crate::files::{self, LARGEST_PROGRAM};
 
 /// Makes the staged set the secrets directory, as the module says.
-pub(super) fn publish(site: &Site<'_>, staged: &Staged<'_>) -> Result<(), Error> {
+pub(in crate::delivery) fn publish(site: &Site<'_>, staged: &Staged<'_>) -> Result<(), Error> {
     let Some(live) = site.live()? else {
         return publish_first(site, staged);
     };
@@ -80,7 +80,7 @@ fn swap_back(
 }
 
 /// Whether there is something beside the secrets directory, or in it where it is a mount point, that [`recover`] may know.
-pub(super) fn has_leftovers(site: &Site<'_>) -> Result<bool, Error> {
+pub(in crate::delivery) fn has_leftovers(site: &Site<'_>) -> Result<bool, Error> {
     let within = site.live()?.filter(Directory::is_mount_point);
     for around in [Some(site.parent), within.as_ref()].into_iter().flatten() {
         let names = around.entries().at("list", around.path())?;
@@ -93,7 +93,7 @@ pub(super) fn has_leftovers(site: &Site<'_>) -> Result<bool, Error> {
 
 /// Finishes or undoes what a killed run left beside the secrets directory. Touches nothing but hidden directories of ours,
 /// known by their name and the index in them; what in these is not ours goes back to its place.
-pub(super) fn recover(site: &Site<'_>) -> Result<(), Error> {
+pub(in crate::delivery) fn recover(site: &Site<'_>) -> Result<(), Error> {
     recover_in(site, site.parent)?;
     match site.live()? {
         // A mount point is staged within, not beside it.
@@ -189,7 +189,7 @@ fn bring_up_to_date(
 }
 
 /// Removes files of ours, then those of our sub-directories that are empty thereafter. Returns the files that went.
-pub(super) fn remove_ours<'a>(
+pub(in crate::delivery) fn remove_ours<'a>(
     directory: &Directory,
     files: impl Iterator<Item = &'a PathBuf>,
     index: &Index,
@@ -220,7 +220,11 @@ pub(super) fn remove_ours<'a>(
 
 /// Removes a hidden directory of ours. What in it is neither ours nor a second name of something that is in sight goes
 /// back to its place; it stays where it is, and the hidden directory with it, if its place is taken.
-pub(super) fn clear(around: &Directory, hidden: &OsStr, live: Option<&Directory>) -> Result<(), Error> {
+pub(in crate::delivery) fn clear(
+    around: &Directory,
+    hidden: &OsStr,
+    live: Option<&Directory>,
+) -> Result<(), Error> {
     let directory = around.existing_child(hidden)?;
     let index = Index::read(&directory).ok().flatten().unwrap_or_default();
     let parents = index.parents();
@@ -296,7 +300,7 @@ fn take_over(original: &Directory, copy: &Directory, path: &Path) -> Result<(), 
 }
 
 /// Copies a secret file with its owner and mode, for file systems without hard links.
-pub(super) fn copy_file(
+pub(in crate::delivery) fn copy_file(
     from: &Directory,
     name: &OsStr,
     to: &Directory,

@@ -13,33 +13,33 @@ use crate::error::{Code, Error};
 use crate::files::{self, LARGEST_VALUES};
 
 /// The index's name in the secrets directory.
-pub(super) const INDEX: &str = ".claude-secrets.json";
+pub(in crate::delivery) const INDEX: &str = ".claude-secrets.json";
 /// A file of ours that is being written; only ever seen after a killed run.
-pub(super) const UNFINISHED: &str = ".claude-secrets.new";
+pub(in crate::delivery) const UNFINISHED: &str = ".claude-secrets.new";
 /// Keeps `git add` away, also from a directory that nobody thought of ignoring.
-pub(super) const GITIGNORE: &str = ".gitignore";
+pub(in crate::delivery) const GITIGNORE: &str = ".gitignore";
 /// What our [`GITIGNORE`] holds. One with other content is the user's.
-pub(super) const GITIGNORE_CONTENT: &[u8] = b"# Secret files are never committed.\n*\n";
+pub(in crate::delivery) const GITIGNORE_CONTENT: &[u8] = b"# Secret files are never committed.\n*\n";
 
 const VERSION: u32 = 1;
 
 /// What is ours in a secrets directory. Paths are relative to it, but for `made`.
 #[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub(super) struct Index {
-    pub(super) version: u32,
+pub(in crate::delivery) struct Index {
+    pub(in crate::delivery) version: u32,
     /// The name of the Compose project that the files are of; empty where an earlier version did not note it.
-    pub(super) project: String,
+    pub(in crate::delivery) project: String,
     /// The directory is a copy made for a swap (see `swap`), to be replaced by the original or removed.
-    pub(super) staged: bool,
+    pub(in crate::delivery) staged: bool,
     /// The secret files: `name` or `service/name`.
-    pub(super) files: BTreeSet<PathBuf>,
+    pub(in crate::delivery) files: BTreeSet<PathBuf>,
     /// The sub-directories that we made.
-    pub(super) directories: BTreeSet<PathBuf>,
+    pub(in crate::delivery) directories: BTreeSet<PathBuf>,
     /// In a staged directory: second names of files that are not ours.
-    pub(super) linked: BTreeSet<PathBuf>,
+    pub(in crate::delivery) linked: BTreeSet<PathBuf>,
     /// The directories that we made, as paths from the project directory: the secrets directory and those above it.
-    pub(super) made: Vec<PathBuf>,
+    pub(in crate::delivery) made: Vec<PathBuf>,
 }
 
 impl Index {
@@ -48,7 +48,7 @@ impl Index {
     ///
     /// # Errors
     /// `DeliveryFailed` when it is malformed or newer than this program.
-    pub(super) fn read(directory: &Directory) -> Result<Option<Self>, Error> {
+    pub(in crate::delivery) fn read(directory: &Directory) -> Result<Option<Self>, Error> {
         let path = directory.path_of(OsStr::new(INDEX));
         let Some(file) = directory.open_file(OsStr::new(INDEX)).at("read", &path)? else {
             return Ok(None);
@@ -76,7 +76,11 @@ impl Index {
     }
 
     /// Writes the index into the directory, in one step.
-    pub(super) fn write(&mut self, directory: &Directory, owner: (u32, u32)) -> Result<(), Error> {
+    pub(in crate::delivery) fn write(
+        &mut self,
+        directory: &Directory,
+        owner: (u32, u32),
+    ) -> Result<(), Error> {
         self.version = VERSION;
         let text = serde_json::to_vec_pretty(self)
             .map_err(|_| Error::new(Code::Internal, "an index without text"))?;
@@ -84,19 +88,19 @@ impl Index {
     }
 
     /// The sub-directories that the files of this index are in.
-    pub(super) fn parents(&self) -> BTreeSet<PathBuf> {
+    pub(in crate::delivery) fn parents(&self) -> BTreeSet<PathBuf> {
         let parents = self.files.iter().filter_map(|file| file.parent());
         parents.filter(|parent| *parent != Path::new("")).map(Path::to_owned).collect()
     }
 
     /// Those sub-directories, then the secrets directory itself as the empty path.
-    pub(super) fn parents_and_top(&self) -> Vec<PathBuf> {
+    pub(in crate::delivery) fn parents_and_top(&self) -> Vec<PathBuf> {
         self.parents().into_iter().chain([PathBuf::new()]).collect()
     }
 }
 
 /// Writes a bookkeeping file of ours (never a secret) in one step: beside its place, then renamed.
-pub(super) fn replace(
+pub(in crate::delivery) fn replace(
     directory: &Directory,
     name: &OsStr,
     text: &[u8],
@@ -112,7 +116,7 @@ pub(super) fn replace(
 }
 
 /// Whether the directory's `.gitignore` is the one that we write.
-pub(super) fn has_our_gitignore(directory: &Directory) -> bool {
+pub(in crate::delivery) fn has_our_gitignore(directory: &Directory) -> bool {
     let Ok(Some(file)) = directory.open_file(OsStr::new(GITIGNORE)) else {
         return false;
     };
@@ -121,13 +125,13 @@ pub(super) fn has_our_gitignore(directory: &Directory) -> bool {
 }
 
 /// Whether an entry of a secrets directory is our bookkeeping: `sub` is its directory's path in there.
-pub(super) fn is_bookkeeping(directory: &Directory, sub: &Path, name: &OsStr) -> bool {
+pub(in crate::delivery) fn is_bookkeeping(directory: &Directory, sub: &Path, name: &OsStr) -> bool {
     let on_top = sub == Path::new("");
     name == UNFINISHED || (on_top && (name == INDEX || (name == GITIGNORE && has_our_gitignore(directory))))
 }
 
 /// Whether a path is `name` or `service/name`, and no name of our bookkeeping.
-pub(super) fn is_secret_path(path: &Path) -> bool {
+pub(in crate::delivery) fn is_secret_path(path: &Path) -> bool {
     let names: Vec<_> = path.components().collect();
     let reserved = [INDEX, UNFINISHED, GITIGNORE].map(OsStr::new);
     is_plain(path) && names.len() <= 2 && names.iter().all(|n| !reserved.contains(&n.as_os_str()))

@@ -16,7 +16,7 @@ use tempfile::TempDir;
 
 use super::directory::Directory;
 use super::swap::copy_file;
-use super::{Difference, ProjectFile, ProjectLock, SecretFile, SecretsDir};
+use crate::delivery::{Difference, ProjectFile, ProjectLock, SecretFile, SecretsDir};
 use crate::error::{Code, Error};
 use crate::secret::SecretValue;
 

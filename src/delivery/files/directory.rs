@@ -16,7 +16,7 @@ use crate::error::{Code, Error};
 const OPEN_DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 /// An open directory.
-pub(super) struct Directory {
+pub(in crate::delivery) struct Directory {
     fd: OwnedFd,
     path: PathBuf,
 }
@@ -24,37 +24,37 @@ pub(super) struct Directory {
 impl Directory {
     /// Opens the project directory. It is the one directory that may be reached through symbolic links: it and
     /// what is above it are the user's choice, what is below may come out of a repository.
-    pub(super) fn open(path: &Path) -> Result<Self> {
+    pub(in crate::delivery) fn open(path: &Path) -> Result<Self> {
         Ok(Self { fd: fs::open(path, OPEN_DIRECTORY, Mode::empty())?, path: path.to_owned() })
     }
 
     /// The same directory, opened once more.
-    pub(super) fn again(&self) -> Result<Self> {
+    pub(in crate::delivery) fn again(&self) -> Result<Self> {
         Ok(Self { fd: fs::openat(&self.fd, ".", OPEN_DIRECTORY, Mode::empty())?, path: self.path.clone() })
     }
 
     /// Where it was found: for messages.
-    pub(super) fn path(&self) -> &Path {
+    pub(in crate::delivery) fn path(&self) -> &Path {
         &self.path
     }
 
     /// Where an entry is: for messages.
-    pub(super) fn path_of(&self, name: &OsStr) -> PathBuf {
+    pub(in crate::delivery) fn path_of(&self, name: &OsStr) -> PathBuf {
         self.path.join(name)
     }
 
     /// Its own kind, owner and mode.
-    pub(super) fn stat(&self) -> Result<Stat> {
+    pub(in crate::delivery) fn stat(&self) -> Result<Stat> {
         fs::fstat(&self.fd)
     }
 
     /// An entry's kind, owner and mode; of a link itself, not of what it points to. `None` when there is none.
-    pub(super) fn stat_of(&self, name: &OsStr) -> Result<Option<Stat>> {
+    pub(in crate::delivery) fn stat_of(&self, name: &OsStr) -> Result<Option<Stat>> {
         present(fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW))
     }
 
     /// Opens a directory in it; `None` when there is no such entry, `ELOOP` when the entry is a symbolic link.
-    pub(super) fn child(&self, name: &OsStr) -> Result<Option<Directory>> {
+    pub(in crate::delivery) fn child(&self, name: &OsStr) -> Result<Option<Directory>> {
         match present(fs::openat(&self.fd, name, OPEN_DIRECTORY | OFlags::NOFOLLOW, Mode::empty())) {
             // O_DIRECTORY with O_NOFOLLOW answers ENOTDIR for a link too: tell them apart for the message.
             Err(Errno::NOTDIR) if self.stat_of(name)?.is_some_and(|s| kind(&s) == FileType::Symlink) => {
@@ -65,7 +65,7 @@ impl Directory {
     }
 
     /// Opens a directory in it, made with the given mode when there is none. Returns it and whether it was made.
-    pub(super) fn child_or_new(&self, name: &OsStr, mode: u32) -> Result<(Directory, bool)> {
+    pub(in crate::delivery) fn child_or_new(&self, name: &OsStr, mode: u32) -> Result<(Directory, bool)> {
         let is_new = match fs::mkdirat(&self.fd, name, Mode::from_raw_mode(mode)) {
             Ok(()) => true,
             Err(Errno::EXIST) => false,
@@ -80,7 +80,7 @@ impl Directory {
 
     /// Opens a regular file for reading; `None` when there is no such entry. Anything else than a file is `EINVAL`,
     /// and is not waited for (a named pipe would block).
-    pub(super) fn open_file(&self, name: &OsStr) -> Result<Option<File>> {
+    pub(in crate::delivery) fn open_file(&self, name: &OsStr) -> Result<Option<File>> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let Some(fd) = present(fs::openat(&self.fd, name, flags, Mode::empty()))? else {
             return Ok(None);
@@ -93,18 +93,18 @@ impl Directory {
     }
 
     /// Makes a file that was not there, mode 0600 from its first instant: at no time can others open it.
-    pub(super) fn create_file(&self, name: &OsStr) -> Result<File> {
+    pub(in crate::delivery) fn create_file(&self, name: &OsStr) -> Result<File> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         Ok(File::from(fs::openat(&self.fd, name, flags, Mode::RUSR | Mode::WUSR)?))
     }
 
     /// Gives an entry a second name in another directory; a symbolic link is linked as such.
-    pub(super) fn link(&self, name: &OsStr, to: &Directory, new_name: &OsStr) -> Result<()> {
+    pub(in crate::delivery) fn link(&self, name: &OsStr, to: &Directory, new_name: &OsStr) -> Result<()> {
         fs::linkat(&self.fd, name, &to.fd, new_name, AtFlags::empty())
     }
 
     /// Renames an entry, replacing what is there (or not, by the flags).
-    pub(super) fn rename(
+    pub(in crate::delivery) fn rename(
         &self,
         name: &OsStr,
         to: &Directory,
@@ -118,12 +118,12 @@ impl Directory {
     }
 
     /// Removes a file, link or the like; returns whether there was one.
-    pub(super) fn remove_file(&self, name: &OsStr) -> Result<bool> {
+    pub(in crate::delivery) fn remove_file(&self, name: &OsStr) -> Result<bool> {
         Ok(present(fs::unlinkat(&self.fd, name, AtFlags::empty()))?.is_some())
     }
 
     /// Removes an empty directory. Returns false, and changes nothing, when there is none or it is not empty.
-    pub(super) fn remove_empty(&self, name: &OsStr) -> Result<bool> {
+    pub(in crate::delivery) fn remove_empty(&self, name: &OsStr) -> Result<bool> {
         match fs::unlinkat(&self.fd, name, AtFlags::REMOVEDIR) {
             Ok(()) => Ok(true),
             Err(Errno::NOENT | Errno::NOTEMPTY | Errno::EXIST | Errno::NOTDIR) => Ok(false),
@@ -132,13 +132,13 @@ impl Directory {
     }
 
     /// Opens a directory in it that must be there.
-    pub(super) fn existing_child(&self, name: &OsStr) -> std::result::Result<Directory, Error> {
+    pub(in crate::delivery) fn existing_child(&self, name: &OsStr) -> std::result::Result<Directory, Error> {
         self.child(name).and_then(|found| found.ok_or(Errno::NOENT)).at("open", &self.path_of(name))
     }
 
     /// The directory that a path below it (`name` or `sub-directory/name`) is in, and the name there. `None` when there
     /// is no such sub-directory.
-    pub(super) fn find<'p>(
+    pub(in crate::delivery) fn find<'p>(
         &self,
         path: &'p Path,
     ) -> std::result::Result<Option<(Directory, &'p OsStr)>, Error> {
@@ -152,7 +152,10 @@ impl Directory {
     }
 
     /// As [`Self::find`], where the sub-directory must be there.
-    pub(super) fn locate<'p>(&self, path: &'p Path) -> std::result::Result<(Directory, &'p OsStr), Error> {
+    pub(in crate::delivery) fn locate<'p>(
+        &self,
+        path: &'p Path,
+    ) -> std::result::Result<(Directory, &'p OsStr), Error> {
         self.find(path)?.ok_or_else(|| {
             let shown = self.path.join(path);
             Error::new(Code::DeliveryFailed, format!("the directory of {} vanished", shown.display()))
@@ -161,22 +164,22 @@ impl Directory {
     }
 
     /// A directory in it by name, or it itself by the empty path.
-    pub(super) fn sub_directory(&self, path: &Path) -> Result<Option<Directory>> {
+    pub(in crate::delivery) fn sub_directory(&self, path: &Path) -> Result<Option<Directory>> {
         if path == Path::new("") { self.again().map(Some) } else { self.child(path.as_os_str()) }
     }
 
     /// Whether there is an entry of that name, of any kind.
-    pub(super) fn has(&self, name: impl AsRef<OsStr>) -> bool {
+    pub(in crate::delivery) fn has(&self, name: impl AsRef<OsStr>) -> bool {
         matches!(self.stat_of(name.as_ref()), Ok(Some(_)))
     }
 
     /// Whether there is a directory of that name.
-    pub(super) fn has_directory(&self, name: impl AsRef<OsStr>) -> bool {
+    pub(in crate::delivery) fn has_directory(&self, name: impl AsRef<OsStr>) -> bool {
         matches!(self.stat_of(name.as_ref()), Ok(Some(stat)) if kind(&stat) == FileType::Directory)
     }
 
     /// The names of its entries, sorted.
-    pub(super) fn entries(&self) -> Result<Vec<OsString>> {
+    pub(in crate::delivery) fn entries(&self) -> Result<Vec<OsString>> {
         let mut names = Vec::new();
         for entry in fs::Dir::read_from(&self.fd)? {
             let entry = entry?;
@@ -190,7 +193,7 @@ impl Directory {
     }
 
     /// Waits until its entries are on the disk.
-    pub(super) fn sync(&self) -> Result<()> {
+    pub(in crate::delivery) fn sync(&self) -> Result<()> {
         match fs::fsync(&self.fd) {
             Err(Errno::INVAL) => Ok(()), // some network file systems cannot sync a directory
             other => other,
@@ -198,7 +201,7 @@ impl Directory {
     }
 
     /// Sets its mode, and its owner where we may: without root a directory belongs to whoever runs us.
-    pub(super) fn settle(&self, mode: u32, owner: (u32, u32)) -> Result<()> {
+    pub(in crate::delivery) fn settle(&self, mode: u32, owner: (u32, u32)) -> Result<()> {
         let now = self.stat()?;
         if (now.st_uid, now.st_gid) != owner {
             match chown(&self.fd, owner) {
@@ -213,12 +216,12 @@ impl Directory {
     }
 
     /// The descriptor, for a lock.
-    pub(super) fn into_fd(self) -> OwnedFd {
+    pub(in crate::delivery) fn into_fd(self) -> OwnedFd {
         self.fd
     }
 
     /// Whether something is mounted on it: then it cannot be renamed.
-    pub(super) fn is_mount_point(&self) -> bool {
+    pub(in crate::delivery) fn is_mount_point(&self) -> bool {
         let flags = AtFlags::EMPTY_PATH | AtFlags::SYMLINK_NOFOLLOW;
         fs::statx(&self.fd, "", flags, fs::StatxFlags::BASIC_STATS)
             .is_ok_and(|s| s.stx_attributes.contains(fs::StatxAttributes::MOUNT_ROOT))
@@ -226,17 +229,17 @@ impl Directory {
 }
 
 /// The kind of what was looked up.
-pub(super) fn kind(stat: &Stat) -> FileType {
+pub(in crate::delivery) fn kind(stat: &Stat) -> FileType {
     FileType::from_raw_mode(stat.st_mode)
 }
 
 /// Whether two looks were at the same file.
-pub(super) fn same_file(a: &Stat, b: &Stat) -> bool {
+pub(in crate::delivery) fn same_file(a: &Stat, b: &Stat) -> bool {
     (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino)
 }
 
 /// Changes the owner and group of an open file.
-pub(super) fn chown(fd: impl AsFd, (uid, gid): (u32, u32)) -> Result<()> {
+pub(in crate::delivery) fn chown(fd: impl AsFd, (uid, gid): (u32, u32)) -> Result<()> {
     fs::fchown(fd, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))
 }
 
@@ -250,7 +253,7 @@ fn present<T>(result: Result<T>) -> Result<Option<T>> {
 }
 
 /// Says what we were doing at which path when the operating system refused.
-pub(super) trait At<T> {
+pub(in crate::delivery) trait At<T> {
     /// `doing` completes "cannot …", followed by the path.
     fn at(self, doing: &str, path: &Path) -> std::result::Result<T, Error>;
 }

@@ -1,7 +1,7 @@
 //! Writing a new set of secret files into a hidden directory, where nobody sees it half done.
 
 use std::collections::BTreeSet;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -10,93 +10,26 @@ use rustix::fs::{Advice, FileType, Mode, fadvise, fchmod};
 use rustix::io::Errno;
 
 use super::directory::{At, Directory, chown, kind};
-use super::files::SecretFile;
 use super::index::{GITIGNORE, GITIGNORE_CONTENT, Index, is_bookkeeping, replace};
+use super::secret_file::SecretFile;
+use super::site::{DIRECTORY_MODE, Site, Staged, staging_name};
 use super::swap::clear;
 use crate::error::{Code, Error};
 
-/// The secrets directory's place in the file system, and the owner and mode of directories in it.
-pub(super) struct Site<'a> {
-    /// The directory that the secrets directory is in.
-    pub(super) parent: &'a Directory,
-    /// The secrets directory's name there.
-    pub(super) name: &'a OsStr,
-    /// The workspace's owner, who owns every directory.
-    pub(super) owner: (u32, u32),
-    /// The sub-directories that containers mount whole.
-    pub(super) mounted: &'a BTreeSet<PathBuf>,
-    /// Whether to try the exchange; false in tests of the other way.
-    pub(super) exchange: bool,
-}
-
-impl Site<'_> {
-    /// The mode of a sub-directory, by its path.
-    pub(super) fn mode_of(&self, sub_directory: &Path) -> u32 {
-        if self.mounted.contains(sub_directory) { 0o755 } else { DIRECTORY_MODE }
-    }
-
-    /// Where the secrets directory is, for messages.
-    pub(super) fn path(&self) -> PathBuf {
-        self.parent.path_of(self.name)
-    }
-
-    /// The secrets directory, when there is one.
-    pub(super) fn live(&self) -> Result<Option<Directory>, Error> {
-        self.parent.child(self.name).at("open", &self.path())
-    }
-}
-
-/// The mode of the secrets directory: everything in it is reached through it.
-pub(super) const DIRECTORY_MODE: u32 = 0o700;
-
-/// A new hidden name beside a file or directory of the given name.
-pub(super) fn staging_name(name: &OsStr) -> Result<OsString, Error> {
-    let mut random = [0u8; 8];
-    getrandom::fill(&mut random)
-        .map_err(|_| Error::new(Code::Internal, "the system gives no random bytes"))?;
-    Ok(staging_name_with(name, &format!("{:016x}", u64::from_ne_bytes(random))))
-}
-
-/// Such a name with this in place of what is random; with `*`, the pattern of all of them.
-pub(super) fn staging_name_with(name: &OsStr, random: &str) -> OsString {
-    let mut staged = OsString::from(".");
-    staged.push(name);
-    staged.push(format!(".claude-secrets.{random}.tmp"));
-    staged
-}
-
-/// Whether [`staging_name`] gave this name for a file or directory of the given name.
-pub(super) fn is_staging_name(candidate: &OsStr, name: &OsStr) -> bool {
-    let rest = candidate.as_encoded_bytes().strip_prefix(b".");
-    let rest = rest.and_then(|r| r.strip_prefix(name.as_encoded_bytes()));
-    let hex = rest.and_then(|r| r.strip_prefix(b".claude-secrets.")).and_then(|r| r.strip_suffix(b".tmp"));
-    hex.is_some_and(|h| h.len() == 16 && h.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')))
-}
-
-/// A new set in its hidden directory.
-pub(super) struct Staged<'a> {
-    /// The directory that the hidden one is in: beside the secrets directory, or that itself where it is a mount point.
-    pub(super) around: &'a Directory,
-    /// The hidden directory's name.
-    pub(super) hidden: OsString,
-    /// Its index.
-    pub(super) index: Index,
-}
-
 /// What the new set is made of.
-pub(super) struct NewSet<'a> {
+pub(in crate::delivery) struct NewSet<'a> {
     /// Its files.
-    pub(super) wanted: &'a [SecretFile],
+    pub(in crate::delivery) wanted: &'a [SecretFile],
     /// Those of them that are in the secrets directory already, as wanted.
-    pub(super) unchanged: &'a [PathBuf],
+    pub(in crate::delivery) unchanged: &'a [PathBuf],
     /// The directories that we have made, for the index.
-    pub(super) made: Vec<PathBuf>,
+    pub(in crate::delivery) made: Vec<PathBuf>,
     /// The name of the project that it is of, for the index.
-    pub(super) project: String,
+    pub(in crate::delivery) project: String,
 }
 
 /// Stages a new set in `around`. `live` is the secrets directory with its index. On an error nothing is left of it.
-pub(super) fn stage<'a>(
+pub(in crate::delivery) fn stage<'a>(
     site: &Site<'_>,
     around: &'a Directory,
     live: Option<(&Directory, &Index)>,
