@@ -1,4 +1,4 @@
-//! Errors as the user sees them: a code, a fact, and separately the remedies.
+//! Errors as the user sees them: a code, a fact, and separately the help.
 //!
 //! Every error has a stable, value-free token (`error-code` in the outputs) and an exit status. `docs/errors.md` is generated
 //! from the table below; a test keeps them in sync.
@@ -7,7 +7,7 @@ pub mod catalogue;
 
 use std::fmt;
 
-use crate::manifest::Place;
+use crate::diagnostic::{Diagnostic, Place};
 
 macro_rules! codes {
     ($($(#[$meta:meta])* $variant:ident $token:literal $exit:literal $meaning:literal;)*) => {
@@ -94,18 +94,7 @@ codes! {
     Internal "internal" 70 "A bug in this program.";
 }
 
-/// One of several problems.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// What is wrong: the fact, naming the secret, service or file.
-    pub fact: String,
-    /// How to fix it, if something better than the error's own hints is known.
-    pub remedy: Option<String>,
-    /// Where it is, when it is at one place of what the user wrote.
-    pub place: Option<Place>,
-}
-
-/// A run's failure: one situation, with all of its problems, and the remedies.
+/// A run's failure: one situation, with all of its problems, and the help.
 /// It contains no secret value; values are described by their shape.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
@@ -114,9 +103,9 @@ pub struct Error {
     /// The fact, one or more lines.
     pub fact: String,
     /// The problems, if there are several.
-    pub problems: Vec<Problem>,
-    /// The remedies.
-    pub hints: Vec<String>,
+    pub problems: Vec<Diagnostic>,
+    /// What to do about it.
+    pub help: Vec<String>,
     /// Where it is, when it is at one place of what the user wrote.
     pub place: Option<Box<Place>>,
     /// Other errors at the same time, each with its own code; none of them has others.
@@ -133,22 +122,28 @@ impl Error {
             code,
             fact: fact.into(),
             problems: Vec::new(),
-            hints: Vec::new(),
+            help: Vec::new(),
             place: None,
             others: Vec::new(),
         }
     }
 
-    /// Adds a remedy.
+    /// An error of the given code with one diagnostic as its fact.
+    pub fn of(code: Code, what: Diagnostic) -> Self {
+        let place = what.place.map(Box::new);
+        Self { help: what.help.into_iter().collect(), place, ..Self::new(code, what.fact) }
+    }
+
+    /// Adds what to do about it.
     #[must_use]
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hints.push(hint.into());
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help.push(help.into());
         self
     }
 
     /// Adds the problems behind the fact.
     #[must_use]
-    pub fn problems(mut self, problems: Vec<Problem>) -> Self {
+    pub fn problems(mut self, problems: Vec<Diagnostic>) -> Self {
         self.problems.extend(problems);
         self
     }
@@ -182,10 +177,10 @@ impl Error {
     }
 
     fn is_like(&self, other: &Self) -> bool {
-        (self.code, &self.fact, &self.hints) == (other.code, &other.fact, &other.hints)
+        (self.code, &self.fact, &self.help) == (other.code, &other.fact, &other.help)
     }
 
-    fn add_problems(&mut self, problems: Vec<Problem>) {
+    fn add_problems(&mut self, problems: Vec<Diagnostic>) {
         for problem in problems {
             if !self.problems.contains(&problem) {
                 self.problems.push(problem);
@@ -193,18 +188,18 @@ impl Error {
         }
     }
 
-    /// Turns an operating-system error at a path into an error with a remedy: a full disk and a read-only file system have
+    /// Turns an operating-system error at a path into an error with help: a full disk and a read-only file system have
     /// their own codes; everything else is `otherwise`.
     pub fn io(otherwise: Code, doing: &str, path: &std::path::Path, error: &std::io::Error) -> Self {
         use std::io::ErrorKind as K;
         let fact = format!("cannot {doing} {}: {}", path.display(), plain_reason(error));
         match error.kind() {
             K::StorageFull | K::QuotaExceeded => Error::new(Code::DiskFull, fact)
-                .hint("Free some space on the device that holds this path. Nothing was changed."),
+                .help("Free some space on the device that holds this path. Nothing was changed."),
             K::ReadOnlyFilesystem => Error::new(Code::NotWritable, fact)
-                .hint("The file system is mounted read-only: mount it writable, or choose another path."),
+                .help("The file system is mounted read-only: mount it writable, or choose another path."),
             K::PermissionDenied if otherwise.exit_status() == 5 => Error::new(Code::NotWritable, fact)
-                .hint("Give the user that runs this step write access, or choose another path."),
+                .help("Give the user that runs this step write access, or choose another path."),
             _ => Error::new(otherwise, fact),
         }
     }
@@ -228,32 +223,18 @@ pub fn plain_reason(error: &std::io::Error) -> String {
     text.split(" (os error").next().unwrap_or(&text).to_owned()
 }
 
-impl Problem {
-    /// A problem with its fact and no remedy of its own.
-    pub fn new(fact: impl Into<String>) -> Self {
-        Self { fact: fact.into(), remedy: None, place: None }
-    }
-
-    /// The same problem with a remedy.
-    #[must_use]
-    pub fn remedy(mut self, remedy: impl Into<String>) -> Self {
-        self.remedy = Some(remedy.into());
-        self
-    }
-}
-
 impl fmt::Display for Error {
-    /// The fact, the problems as a list, then the remedies; then the other errors in the same way.
+    /// The fact, the problems as a list, then the help; then the other errors in the same way.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.fact)?;
         for problem in &self.problems {
             write!(f, "\n  - {}", problem.fact.replace('\n', "\n    "))?;
-            if let Some(remedy) = &problem.remedy {
-                write!(f, "\n    fix: {}", remedy.replace('\n', "\n    "))?;
+            if let Some(help) = &problem.help {
+                write!(f, "\n    fix: {}", help.replace('\n', "\n    "))?;
             }
         }
-        for hint in &self.hints {
-            write!(f, "\nfix: {}", hint.replace('\n', "\n     "))?;
+        for help in &self.help {
+            write!(f, "\nfix: {}", help.replace('\n', "\n     "))?;
         }
         self.others.iter().try_for_each(|other| write!(f, "\n{other}"))
     }
@@ -274,10 +255,10 @@ mod tests {
     }
 
     #[test]
-    fn an_error_reads_as_fact_problems_and_remedies() {
+    fn an_error_reads_as_fact_problems_and_help() {
         let error = Error::new(Code::SecretsMissing, "2 secrets are missing")
-            .problems(vec![Problem::new("A").remedy("set it"), Problem::new("B")])
-            .hint("or make them optional");
+            .problems(vec![Diagnostic::new("A").help("set it"), Diagnostic::new("B")])
+            .help("or make them optional");
         assert_eq!(
             error.to_string(),
             "2 secrets are missing\n  - A\n    fix: set it\n  - B\nfix: or make them optional"
@@ -291,7 +272,7 @@ mod tests {
         let all = Error::together([a.clone(), inner, a.clone()]).unwrap();
         assert_eq!((all.code, &all.others[..]), (Code::SecretsMissing, &[b.clone()][..]));
         assert_eq!(all.to_string(), "a\nb");
-        let problem = |fact: &str| Error { problems: vec![Problem::new(fact)], ..a.clone() };
+        let problem = |fact: &str| Error { problems: vec![Diagnostic::new(fact)], ..a.clone() };
         assert_eq!(problem("x").and(problem("y")).and(problem("x")).to_string(), "a\n  - x\n  - y");
         assert_eq!(Error::together([]), None);
         let stopped = Error::new(Code::Interrupted, "stopped");

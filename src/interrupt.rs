@@ -102,7 +102,7 @@ impl Interrupt {
     pub fn error(&self) -> Error {
         let name = if self.0.signal.load(Ordering::SeqCst) == 15 { "SIGTERM" } else { "SIGINT" };
         Error::new(Code::Interrupted, format!("the run was stopped by {name}"))
-            .hint("What was there before is whole, and the next run goes on from it.")
+            .help("What was there before is whole, and the next run goes on from it.")
     }
 }
 

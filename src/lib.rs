@@ -12,6 +12,7 @@ pub mod console;
 pub mod count;
 pub mod delivery;
 pub mod deployment;
+pub mod diagnostic;
 pub mod engine;
 pub mod error;
 pub mod files;

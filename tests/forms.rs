@@ -299,9 +299,9 @@ fn a_program_that_ends_without_a_variable_that_we_took_away_is_told_of_with_the_
         );
         let values = [("KEY", "key-that-is-gone"), ("PW", "password-in-a-url")];
         let said = run(&scene, &["deploy", "--delivery", delivery], &values, 6).stderr;
-        let remedy = "Its variable KEY was taken away: the manifest says `deliver: file`, and KEY_FILE names the file. When it needs \
+        let help = "Its variable KEY was taken away: the manifest says `deliver: file`, and KEY_FILE names the file. When it needs \
                       the variable, in claude-secrets.yml: `services: { web: { variables: { KEY: { deliver: variable } } } }`.";
-        assert!(said.contains("ended with status 3") && said.contains(remedy), "{delivery}: {said}");
+        assert!(said.contains("ended with status 3") && said.contains(help), "{delivery}: {said}");
         // The larger value is hidden as a whole, also in an encoding: not even its beginning is shown.
         assert!(
             said.contains("last lines of") && !said.contains("cG9zdGdyZXM6Ly9hcHA6"),

@@ -2,16 +2,16 @@
 // The lints' exception for tests does not reach functions that tests share.
 #![allow(clippy::panic)]
 
-use claude_secrets::error::{Code, Error, Problem};
+use claude_secrets::diagnostic::Diagnostic;
+use claude_secrets::error::{Code, Error};
 use claude_secrets::report::plan::{
     FileChange, ImageAction, Origin, Plan, PlannedFile, PlannedImage, PlannedSecret, PlannedService,
     PlannedVolume, SecretChange, ServiceAction, TakenVariable, Tense, VolumeChange, VolumeKind, lines,
     markdown,
 };
 use claude_secrets::report::{
-    DeliveryRow, DriftKind, DriftRow, Message, Outcome, Report, SecretRow, SecretState, ServiceRow,
-    ServiceState, Shadowed, SourceRow, StageTime, WaitRow, WaitedFor, Waits, json, log, notes, outputs,
-    summary,
+    DeliveryRow, DriftKind, DriftRow, Outcome, Report, SecretRow, SecretState, ServiceRow, ServiceState,
+    Shadowed, SourceRow, StageTime, WaitRow, WaitedFor, Waits, json, log, notes, outputs, summary,
 };
 use claude_secrets::secret::SecretName;
 
@@ -100,12 +100,12 @@ fn failure() -> Report {
         .problems(
             (names.iter())
                 .map(|name| {
-                    Problem::new(format!("{name}: looked for in env:{name}, dotenv:{name}"))
-                        .remedy(format!("Set `{name}` in the step's `env`."))
+                    Diagnostic::new(format!("{name}: looked for in env:{name}, dotenv:{name}"))
+                        .help(format!("Set `{name}` in the step's `env`."))
                 })
                 .collect(),
         )
-        .hint("Let a secret be optional with `?` after its name.");
+        .help("Let a secret be optional with `?` after its name.");
     let mut report = Report {
         secrets: names.iter().map(SecretRow::new).collect(),
         missing: names.iter().map(|name| name.as_str().to_owned()).collect(),
@@ -131,7 +131,7 @@ fn degraded() -> Report {
         ..Report::new("deploy")
     };
     report.warn(
-        Message::new("vault could not be read: the connection was refused").hint("Check `vault-addr`."),
+        Diagnostic::new("vault could not be read: the connection was refused").help("Check `vault-addr`."),
     );
     report
 }
@@ -263,7 +263,7 @@ fn a_failure_with_fifteen_problems_in_the_log() {
 fn a_failure_with_fifteen_problems_in_ten_annotations() {
     let annotations = log::annotations(&log::error_messages(failure().error.as_ref().unwrap()));
     assert_eq!(annotations.len(), 10);
-    insta::assert_snapshot!(annotations[9].text, @r#"
+    insta::assert_snapshot!(annotations[9].fact, @r#"
     and 7 more:
     - KEY_9: looked for in env:KEY_9, dotenv:KEY_9
     - KEY_10: looked for in env:KEY_10, dotenv:KEY_10
@@ -443,12 +443,12 @@ fn hostile() -> Report {
         stages: vec![StageTime { name: HOSTILE.into(), milliseconds: 1 }],
         ..Report::new("deploy")
     };
-    report.warn(Message::new(HOSTILE).hint(HOSTILE));
+    report.warn(Diagnostic::new(HOSTILE).help(HOSTILE));
     report.note(HOSTILE);
     report.fail(
         &Error::new(Code::DeployFailed, HOSTILE)
-            .problems(vec![Problem::new(HOSTILE).remedy(HOSTILE)])
-            .hint(HOSTILE),
+            .problems(vec![Diagnostic::new(HOSTILE).help(HOSTILE)])
+            .help(HOSTILE),
     );
     report
 }

@@ -126,7 +126,7 @@ async fn dotenv_warns_of_dollars_of_open_files_and_of_tracked_ones() {
     git(&["init", "-q"]);
     git(&["add", ".env"]);
     let resolution = case.resolve().await.unwrap();
-    let warnings: Vec<&str> = resolution.warnings.iter().map(|warning| warning.text.as_str()).collect();
+    let warnings: Vec<&str> = resolution.warnings.iter().map(|warning| warning.fact.as_str()).collect();
     assert_eq!(warnings.len(), 3, "{warnings:?}");
     assert!(warnings.iter().any(|text| text.contains("mode 644")));
     assert!(warnings.iter().any(|text| text.contains("tracked by git")));
@@ -186,7 +186,7 @@ fn a_store_that_gets_an_empty_credential_is_not_left_out_without_a_word() {
         let manifest = opening::manifest(&settings, Some("KEY"), "").unwrap();
         let opened = opening::open(&settings, &manifest, project.path()).unwrap();
         let remarks = sources::without_credentials(&settings, &manifest.sources, &opened);
-        remarks.into_iter().map(|remark| remark.text).collect::<Vec<_>>().join("; ")
+        remarks.into_iter().map(|remark| remark.fact).collect::<Vec<_>>().join("; ")
     };
     let address = ("VAULT_ADDR", "https://vault.example.com");
     assert_eq!(said(&[address, ("VAULT_TOKEN", "")]), "skipping vault: VAULT_TOKEN is set, but empty");

@@ -30,7 +30,7 @@ impl Gone {
     }
 
     /// What to do about it, for a program that may need it.
-    pub fn remedy(&self, service: &str) -> String {
+    pub fn help(&self, service: &str) -> String {
         format!(
             "Its variable {} was taken away: {}. When it needs the variable, in claude-secrets.yml: `{}`.",
             self.variable,

@@ -8,7 +8,7 @@ use super::recommend::recommended;
 use super::{Composed, Form, Granted, Rules, ServiceAccess, Variable, Workers};
 use crate::compose::placeholder::Text;
 use crate::compose::service::Service;
-use crate::error::Problem;
+use crate::diagnostic::Diagnostic;
 use crate::manifest::{Deliver, FileSpec, Grant, Secret};
 use crate::secret::SecretName;
 
@@ -30,7 +30,7 @@ impl One<'_> {
         rules: &Rules,
         owners: &Owners,
         warnings: &mut Vec<(String, String)>,
-        problems: &mut Vec<Problem>,
+        problems: &mut Vec<Diagnostic>,
     ) -> ServiceAccess {
         let mut own = ServiceAccess {
             uid: self.grant.and_then(|grant| grant.uid),
@@ -259,7 +259,7 @@ impl One<'_> {
         own: &mut ServiceAccess,
         owners: &Owners,
         warnings: &mut Vec<(String, String)>,
-        problems: &mut Vec<Problem>,
+        problems: &mut Vec<Diagnostic>,
     ) {
         for (variable, name) in &self.asks.arguments {
             let Some(secret) = owners.of(variable) else { continue };
@@ -275,7 +275,7 @@ impl One<'_> {
                         .to_owned(),
                 ));
             } else {
-                problems.push(Problem::new(format!(
+                problems.push(Diagnostic::new(format!(
                     "service {}: its command line is completed with {name}",
                     self.service.name
                 )));
@@ -284,11 +284,11 @@ impl One<'_> {
     }
 
     /// What cannot be withdrawn: files and build secrets.
-    fn not_granted(&self, own: &mut ServiceAccess, problems: &mut Vec<Problem>) {
+    fn not_granted(&self, own: &mut ServiceAccess, problems: &mut Vec<Diagnostic>) {
         let service = &self.service.name;
         for file in self.asks.files.iter().filter(|file| !(self.has)(&file.secret)) {
             if let Some(Entry::Secret(source) | Entry::Config(source)) = &file.instead_of {
-                problems.push(Problem::new(format!(
+                problems.push(Diagnostic::new(format!(
                     "service {service}: its Compose secret {source} is {}",
                     file.secret
                 )));
@@ -298,7 +298,7 @@ impl One<'_> {
             if let LargerPlace::Config(config) = &larger.place
                 && let Some(part) = larger.parts.iter().find(|part| !(self.has)(part))
             {
-                problems.push(Problem::new(format!(
+                problems.push(Diagnostic::new(format!(
                     "service {service}: its config {} holds {part}",
                     config.source
                 )));
@@ -309,7 +309,7 @@ impl One<'_> {
                 own.build.insert(source.clone(), name.clone());
             } else {
                 problems
-                    .push(Problem::new(format!("service {service}: its build secret {source} is {name}")));
+                    .push(Diagnostic::new(format!("service {service}: its build secret {source} is {name}")));
             }
         }
     }

@@ -15,7 +15,8 @@ use self::grant::One;
 use self::receivers::{How, Receivers};
 use crate::compose::model::Model;
 use crate::compose::placeholder::Text;
-use crate::error::{Code, Error, Problem, Result};
+use crate::diagnostic::Diagnostic;
+use crate::error::{Code, Error, Result};
 use crate::manifest::{FileSpec, Grant, Secret};
 use crate::nearest::meant;
 use crate::secret::{SecretName, SecretValue};
@@ -294,7 +295,7 @@ pub fn decide(model: &Model, rules: &Rules) -> Result<Access> {
         errors.push(
             Error::new(Code::SecretNotGranted, "services would get secrets that they are not granted")
                 .problems(problems)
-                .hint("Grant them in the manifest's `services:`, or take them out of those services in the Compose file."),
+                .help("Grant them in the manifest's `services:`, or take them out of those services in the Compose file."),
         );
     }
     Error::together(errors).map_or(Ok(access), Err)
@@ -306,14 +307,15 @@ pub fn check_services<'a>(
     names: impl IntoIterator<Item = &'a String>,
     input: &str,
 ) -> Result<()> {
-    let problems: Vec<Problem> = names
+    let problems: Vec<Diagnostic> = names
         .into_iter()
         .filter(|name| !model.services.contains_key(*name))
         .map(|name| {
-            let problem =
-                Problem::new(format!("`{input}` names the service {name}, which the project does not have"));
+            let problem = Diagnostic::new(format!(
+                "`{input}` names the service {name}, which the project does not have"
+            ));
             match meant(name, model.services.keys().map(String::as_str)) {
-                Some(near) => problem.remedy(format!("Did you mean `{near}`?")),
+                Some(near) => problem.help(format!("Did you mean `{near}`?")),
                 None => problem,
             }
         })
@@ -324,7 +326,7 @@ pub fn check_services<'a>(
     let all: Vec<_> = model.services.keys().cloned().collect();
     Err(Error::new(Code::ServiceUnknown, "a service is unknown")
         .problems(problems)
-        .hint(format!("The project's services are: {}.", all.join(", "))))
+        .help(format!("The project's services are: {}.", all.join(", "))))
 }
 
 /// A service that a provider manages has no container to give a file to.
@@ -332,12 +334,12 @@ fn check_containers(model: &Model, rules: &Rules) -> Result<()> {
     let mapped = rules.services.into_iter().flatten();
     let gets = |grant: &Grant| !grant.secrets.is_empty() || grant.workers.is_some();
     let mapped = mapped.filter(|(_, grant)| gets(grant)).map(|(service, _)| service);
-    let problems: Vec<Problem> = mapped
+    let problems: Vec<Diagnostic> = mapped
         .chain(rules.grant_to)
         .filter(|name| is_managed(model, name))
         .map(|name| {
-            Problem::new(format!("service {name} has a `provider` in place of a container"))
-                .remedy(format!("Take {name} out of the manifest's `services:` and of `grant-to`."))
+            Diagnostic::new(format!("service {name} has a `provider` in place of a container"))
+                .help(format!("Take {name} out of the manifest's `services:` and of `grant-to`."))
         })
         .collect();
     if problems.is_empty() {
@@ -345,7 +347,7 @@ fn check_containers(model: &Model, rules: &Rules) -> Result<()> {
     }
     Err(Error::new(Code::ServiceWithoutContainer, "a service without a container cannot get secrets")
         .problems(problems)
-        .hint(
+        .help(
             "Give the secrets to the services that depend on it. What the provider itself needs it finds in the step's \
              environment, or where its documentation says.",
         ))
@@ -365,8 +367,8 @@ fn nobody(model: &Model, secrets: &[String]) -> Error {
         .collect();
     let first = services.first().map_or("SERVICE", String::as_str);
     Error::new(Code::SecretWithoutService, "nothing says which services get some of the secrets")
-    .problems(secrets.iter().map(|name| Problem::new(format!("{name}: no service names it"))).collect())
-    .hint(format!(
+    .problems(secrets.iter().map(|name| Diagnostic::new(format!("{name}: no service names it"))).collect())
+    .help(format!(
         "The project's services are: {}. Say who gets them with `grant-to: SERVICE`, or in claude-secrets.yml:\nservices:\n  {first}: [{}]",
         services.join(", "),
         secrets.join(", ")
@@ -374,13 +376,13 @@ fn nobody(model: &Model, secrets: &[String]) -> Error {
 }
 
 /// Services that get another one's mounts, and with them secrets that are not theirs.
-fn handed_on(model: &Model, access: &Access) -> Vec<Problem> {
+fn handed_on(model: &Model, access: &Access) -> Vec<Diagnostic> {
     let next = |name: &String| model.services.get(name).map(|other| other.volumes_from.clone());
     let mut problems = Vec::new();
     for service in model.services.values() {
         for other in followed(&service.volumes_from, |name| next(name).unwrap_or_default()) {
             if let Some(more) = access.more_than(&service.name, &other) {
-                problems.push(Problem::new(format!(
+                problems.push(Diagnostic::new(format!(
                     "service {}: `volumes_from` mounts everything of {other}, also its secrets {more}",
                     service.name
                 )));

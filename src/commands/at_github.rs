@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{Run, github};
+use crate::diagnostic::Diagnostic;
 use crate::error::Result;
 use crate::github::api::comment::{Comment, Done};
 use crate::github::api::compare::JobEnvironment;
@@ -10,7 +11,7 @@ use crate::github::api::deployment::{Deploying, Recorded, State};
 use crate::github::api::{Api, RequestError};
 use crate::github::event::Event;
 use crate::github::repository::Repository;
-use crate::report::{self, Message, Outcome};
+use crate::report::{self, Outcome};
 use crate::settings::{Mode, Settings};
 
 /// How long a record may take.
@@ -31,7 +32,7 @@ pub(super) async fn begin(run: &mut Run) -> Result<()> {
     }
     let url = run.settings.github.environment_url.as_deref();
     let Some(deploying) = Deploying::of(&run.settings.variables, &name, url) else {
-        run.remark(Message::new(
+        run.remark(Diagnostic::new(
             "the deployment is not recorded: GITHUB_REPOSITORY and GITHUB_SHA are not set",
         ));
         return Ok(());
@@ -98,16 +99,16 @@ fn key(settings: &Settings) -> String {
 fn open(run: &mut Run, input: &str) -> Option<Api> {
     let settings = hasty(run);
     let Some(token) = &settings.github.token else {
-        let warning = Message::new(format!("{input}: there is no token to tell GitHub with"));
+        let warning = Diagnostic::new(format!("{input}: there is no token to tell GitHub with"));
         run.remark(
-            warning.hint("Give one by `github-token`: the workflow's own will do, `${{ github.token }}`."),
+            warning.help("Give one by `github-token`: the workflow's own will do, `${{ github.token }}`."),
         );
         return None;
     };
     match Api::open(&settings, token) {
         Ok(api) => Some(api),
         Err(error) => {
-            run.remark(Message::new(format!("{input}: {}", error.fact)).hint(error.hints.join("\n")));
+            run.remark(Diagnostic::new(format!("{input}: {}", error.fact)).help(error.help.join("\n")));
             None
         }
     }
@@ -120,7 +121,7 @@ fn hasty(run: &Run) -> Settings {
 }
 
 fn not_done(run: &mut Run, what: &str, trouble: RequestError) {
-    run.remark(Message::new(format!("{what}: {}", trouble.fact)).hint(trouble.remedy));
+    run.remark(Diagnostic::new(format!("{what}: {}", trouble.fact)).help(trouble.help));
 }
 
 /// Whether a deployment has ended well.

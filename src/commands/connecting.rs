@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::{Run, gather};
+use crate::diagnostic::Diagnostic;
 use crate::engine::host_paths::HostPaths;
 use crate::engine::tools::Tools;
 use crate::error::{Code, Error, Result};
@@ -12,7 +13,7 @@ use crate::remote::{self, Address, Credential, Remote};
 use crate::resolve::{self, resolve};
 use crate::secret::SecretValue;
 use crate::settings::Settings;
-use crate::sources::{self, Refusal, Signing, Source};
+use crate::sources::{self, Signing, Source};
 
 /// Opens the session with the engine's machine, where that is another one. Its key may be in a store that the manifest knows.
 pub(super) async fn connect(
@@ -29,7 +30,7 @@ pub(super) async fn connect(
     let credential = match (engine.key.clone(), engine.sign.clone()) {
         (Some(_), Some(_)) => {
             return Err(Error::new(Code::Usage, "`ssh-key` and `ssh-sign` are both given")
-                .hint("Leave out `ssh-key`: with `ssh-sign` there is no key to keep."));
+                .help("Leave out `ssh-key`: with `ssh-sign` there is no key to keep."));
         }
         (Some(reference), None) => Some(Credential::Key(ssh_key(run, &reference, &store).await?)),
         (None, Some(reference)) => ssh_certificate(run, &reference, &store).await?,
@@ -74,7 +75,7 @@ fn reference(run: &Run, input: &str, text: &str, example: &str) -> Result<Manife
         ..known.given()
     });
     gather::sound(reading).ok().filter(|read| read.secrets.len() == 1).ok_or_else(|| {
-        Error::new(Code::ReferenceInvalid, format!("{input}: the input is not a reference")).hint(format!(
+        Error::new(Code::ReferenceInvalid, format!("{input}: the input is not a reference")).help(format!(
             "Write it like `{example}`. The key itself is given as SSH_PRIVATE_KEY under the step's `env:`."
         ))
     })
@@ -106,20 +107,18 @@ async fn ssh_certificate(run: &mut Run, text: &str, store: &Store<'_>) -> Result
     let wanted =
         wanted.filter(|wanted| wanted.field.is_none() && wanted.version.is_none()).ok_or_else(|| {
             Error::new(Code::ReferenceInvalid, "ssh-sign: the input is not the reference of a role")
-                .hint(format!("Write it like `{example}`, without a field and a version."))
+                .help(format!("Write it like `{example}`, without a field and a version."))
         })?;
     let (_, opened) = store.open(run, alone).await?;
     let signed = match opened.iter().find(|source| *source.id() == wanted.source) {
         Some(source) => run.interrupt.or(source.sign(&wanted.item, key.request())).await,
-        None => Ok(Signing::Failed(Refusal::new(
+        None => Ok(Signing::Failed(Diagnostic::with_help(
             format!("there is no source {}", wanted.source),
             "Name one of the sources: `vault`, or an id of the manifest.",
         ))),
     };
     resolve::close(&opened).await;
-    let failed = |code, refusal: Refusal| {
-        Err(Error::new(code, format!("ssh-sign: {}", refusal.fact)).hint(refusal.remedy))
-    };
+    let failed = |code, refusal: Diagnostic| Err(Error::of(code, refusal.about("ssh-sign")));
     match signed? {
         Signing::Signed(certificate) => {
             Ok(Some(Credential::Certificate(Box::new(key), certificate, wanted.to_string())))

@@ -250,10 +250,10 @@ impl Deployment<'_> {
             reporting::services(run, self.prepared, &planned, self.images, &after);
             let troubled = health::show_troubled(&tools, &run.console, &after, &planned.containers).await?;
             let mut gone = gone_from(&self.prepared.access);
-            let hints = troubled.iter().filter_map(|service| Some((service, gone.remove(service)?)));
-            let hints = hints
-                .flat_map(|(service, all)| all.into_iter().map(move |hint| format!("{service}: {hint}")));
-            return Err(hints.fold(error, Error::hint));
+            let help = troubled.iter().filter_map(|service| Some((service, gone.remove(service)?)));
+            let help =
+                help.flat_map(|(service, all)| all.into_iter().map(move |hint| format!("{service}: {hint}")));
+            return Err(help.fold(error, Error::help));
         }
         if run.settings.compose.remove_orphans {
             let after = objects::containers(self.tools, &project.model.name).await?;
@@ -319,7 +319,7 @@ impl Deployment<'_> {
 /// What each service's program does not get any more, with what gives it back.
 pub(super) fn gone_from(access: &Access) -> BTreeMap<String, Vec<String>> {
     let remedies = |(service, own): (&String, &ServiceAccess)| {
-        (service.clone(), own.gone.iter().map(|gone| gone.remedy(service)).collect())
+        (service.clone(), own.gone.iter().map(|gone| gone.help(service)).collect())
     };
     access.services.iter().map(remedies).collect()
 }

@@ -6,6 +6,7 @@ use super::named::{Named, named};
 use crate::delivery::override_file::OverrideFile;
 use crate::delivery::{ProjectFile, SecretsDir, record};
 use crate::deployment::up;
+use crate::diagnostic::Diagnostic;
 use crate::engine::call::Call;
 use crate::engine::containers;
 use crate::engine::empty_image;
@@ -14,7 +15,7 @@ use crate::engine::lock::{EngineLock, Holder};
 use crate::engine::objects;
 use crate::engine::tools::Tools;
 use crate::engine::volumes;
-use crate::error::{Code, Error, Problem, Result};
+use crate::error::{Code, Error, Result};
 use crate::labels;
 use crate::release;
 use crate::report::Outcome;
@@ -94,7 +95,7 @@ async fn remove_from_engine(tools: &Tools, project: &str) -> Result<()> {
     volumes::remove(tools, &ours).await
 }
 
-async fn left_over(tools: &Tools, project: &str) -> Result<Vec<Problem>> {
+async fn left_over(tools: &Tools, project: &str) -> Result<Vec<Diagnostic>> {
     let label = labels::with(labels::PROJECT, project);
     let (containers, ours, volumes) = tokio::try_join!(
         objects::containers(tools, project),
@@ -103,12 +104,12 @@ async fn left_over(tools: &Tools, project: &str) -> Result<Vec<Problem>> {
     )?;
     let ours = ours.iter().filter(|container| container.label(labels::LOCK).is_none());
     let containers = containers.iter().chain(ours).map(|container| {
-        Problem::new(format!("the container {} is still there", container.name))
-            .remedy(format!("docker rm --force {}", container.name))
+        Diagnostic::new(format!("the container {} is still there", container.name))
+            .help(format!("docker rm --force {}", container.name))
     });
     let volumes = volumes.iter().map(|volume| {
-        Problem::new(format!("the volume {} is still there: something uses it", volume.name))
-            .remedy(format!("docker ps -a --filter volume={0}; docker volume rm {0}", volume.name))
+        Diagnostic::new(format!("the volume {} is still there: something uses it", volume.name))
+            .help(format!("docker ps -a --filter volume={0}; docker volume rm {0}", volume.name))
     });
     Ok(containers.chain(volumes).collect())
 }

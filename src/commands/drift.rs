@@ -12,10 +12,11 @@ use crate::delivery::record::{self, Left, Record};
 use crate::delivery::revision::{Revision, Salt};
 use crate::delivery::volume::{self};
 use crate::delivery::{Held, SecretsDir};
+use crate::diagnostic::Diagnostic;
 use crate::engine::host_paths::HostPath;
 use crate::engine::objects::{self, Container, State};
 use crate::engine::tools::Tools;
-use crate::error::{Code, Error, Problem, Result};
+use crate::error::{Code, Error, Result};
 use crate::labels;
 use crate::report::{DriftKind, DriftRow, Outcome};
 
@@ -43,23 +44,23 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
         return Ok(Outcome::InSync);
     }
     let problems = run.report.drift.iter().map(|row| {
-        let problem = Problem::new(row.detail.clone());
-        match remedy(row.kind) {
-            Some(remedy) => problem.remedy(remedy),
+        let problem = Diagnostic::new(row.detail.clone());
+        match help(row.kind) {
+            Some(help) => problem.help(help),
             None => problem,
         }
     });
     Err(Error::new(Code::Drift, format!("{name} is not as the last deployment left it, at {}", record.at))
         .problems(problems.collect())
-        .hint("`deploy` puts right what it finds; with `force-recreate` it makes every container anew."))
+        .help("`deploy` puts right what it finds; with `force-recreate` it makes every container anew."))
 }
 
 fn not_deployed(name: &str) -> Error {
     Error::new(Code::NotDeployed, format!("nothing is noted of a deployment of {name} on this engine"))
-        .hint("Deploy it once: each deployment that succeeds notes what it leaves.")
+        .help("Deploy it once: each deployment that succeeds notes what it leaves.")
 }
 
-fn remedy(kind: DriftKind) -> Option<&'static str> {
+fn help(kind: DriftKind) -> Option<&'static str> {
     match kind {
         DriftKind::Recreated | DriftKind::Variables | DriftKind::Networks => {
             Some("Deploy with `force-recreate`, unless this was meant.")

@@ -16,14 +16,14 @@ use crate::delivery::build_context::{Copier, TakesIn, Triggers, base_images, tak
 use crate::delivery::choose::{Choice, Kind};
 use crate::delivery::others::{self, OtherFiles};
 use crate::delivery::reach::{self, SecretsPlace, ShownTo};
+use crate::diagnostic::Diagnostic;
 use crate::engine::host_paths::HostPaths;
 use crate::engine::inspection::{self, Used};
 use crate::engine::objects::{self, Container};
 use crate::engine::tools::Tools;
-use crate::error::{Code, Error, Problem, Result};
+use crate::error::{Code, Error, Result};
 use crate::files::{self, LARGEST_VALUES};
 use crate::labels;
-use crate::report::Message;
 use crate::settings::{DeliveryChoice, Mode, Settings};
 use crate::sources::dotenv::parse::{Interpolation, parse};
 
@@ -105,11 +105,11 @@ fn choose(
     let at_risk = deploys && (choice.kind == Kind::File || place.is_filled());
     for one in unsure.iter().filter(|_| at_risk) {
         let held = run.settings.secrets_dir.display().to_string();
-        run.remark(Message::new(copies(one, &held)).hint(remedy(one)));
+        run.remark(Diagnostic::new(copies(one, &held)).help(help(one)));
     }
     if choice.kind == Kind::File {
         for one in &certain {
-            run.warn(copies(one, &run.settings.secrets_dir.display().to_string()), Some(remedy(one)));
+            run.warn(copies(one, &run.settings.secrets_dir.display().to_string()), Some(help(one)));
         }
         for one in &shown {
             run.warn(shows(&run.settings, one), Some(narrower(&run.settings)));
@@ -142,13 +142,13 @@ fn judge_others(run: &mut Run, project: &Project, host: &HostPaths, known: &Know
         let (certain, unsure) =
             if deploys(&run.settings) { (certain, unsure) } else { (Vec::new(), certain) };
         if !certain.is_empty() {
-            let problem = |one: &TakesIn| Problem::new(copies(one, &what)).remedy(remedy(one));
+            let problem = |one: &TakesIn| Diagnostic::new(copies(one, &what)).help(help(one));
             let fact = "builds would copy secrets of other projects into images";
             errors
                 .push(Error::new(Code::DeliveryFailed, fact).problems(certain.iter().map(problem).collect()));
         }
         for one in &unsure {
-            run.remark(Message::new(copies(one, &what)).hint(remedy(one)));
+            run.remark(Diagnostic::new(copies(one, &what)).help(help(one)));
         }
         // What a service mounts may well be meant, as where it watches the machine.
         let shown = place.shown_to(model, &known.containers);
@@ -156,7 +156,7 @@ fn judge_others(run: &mut Run, project: &Project, host: &HostPaths, known: &Know
             let mounts: Vec<String> =
                 shown.iter().map(|one| format!("service {} by {}", one.service, one.what)).collect();
             let text = format!("{what} can be read by this project: {}", mounts.join(", "));
-            run.remark(Message::new(text).hint(format!(
+            run.remark(Diagnostic::new(text).help(format!(
                 "Mount a directory that does not hold {}, or deploy the project {project} with `delivery: volume`.",
                 path.display()
             )));
@@ -182,10 +182,10 @@ fn narrower(settings: &Settings) -> String {
 
 fn refused_mounts(settings: &Settings, shown: &[ShownTo]) -> Error {
     let problems =
-        shown.iter().map(|one| Problem::new(shows(settings, one)).remedy(narrower(settings))).collect();
+        shown.iter().map(|one| Diagnostic::new(shows(settings, one)).help(narrower(settings))).collect();
     Error::new(Code::DeliveryFailed, "services would see the files of other services' secrets")
         .problems(problems)
-        .hint(
+        .help(
             "Or leave `delivery` out: with delivery `volume` there are no files with secrets in the project.",
         )
 }
@@ -206,7 +206,7 @@ fn copies(one: &TakesIn, held: &str) -> String {
     }
 }
 
-fn remedy(one: &TakesIn) -> String {
+fn help(one: &TakesIn) -> String {
     let lines: Vec<String> = one.lines.iter().map(|line| format!("`{line}`")).collect();
     let lines = match lines.as_slice() {
         [line] => format!("the line {line}"),
@@ -218,14 +218,14 @@ fn remedy(one: &TakesIn) -> String {
 fn refused(settings: &Settings, taking: &[TakesIn], by_files: bool) -> Error {
     let directory = settings.secrets_dir.display().to_string();
     let problems =
-        taking.iter().map(|one| Problem::new(copies(one, &directory)).remedy(remedy(one))).collect();
+        taking.iter().map(|one| Diagnostic::new(copies(one, &directory)).help(help(one))).collect();
     let error = Error::new(Code::DeliveryFailed, "builds would copy secrets into images").problems(problems);
     if by_files {
-        error.hint(
+        error.help(
             "Or leave `delivery` out: with delivery `volume` there are no files with secrets in the project.",
         )
     } else {
-        error.hint("The files are of an earlier deployment. Rotate the secrets if an image was built since.")
+        error.help("The files are of an earlier deployment. Rotate the secrets if an image was built since.")
     }
 }
 

@@ -11,16 +11,16 @@ use crate::access::{Access, Owners};
 use crate::compose::discovery::{self, ComposeFiles};
 use crate::compose::placeholder::placeholder;
 use crate::count::count;
+use crate::diagnostic::Place;
 use crate::engine::host_directory;
 use crate::engine::host_paths::HostPaths;
 use crate::engine::tools::Tools;
 use crate::error::{Code, Error, Result};
 use crate::files::LARGEST_SETTINGS;
 use crate::lint;
-use crate::manifest::{self, Manifest, Place, Reading, Secret, Soundness};
+use crate::manifest::{self, Manifest, Reading, Secret, Soundness};
 use crate::mask::Plan;
 use crate::remote::Address;
-use crate::report::{Message, PlaceRow};
 use crate::reserved;
 use crate::resolve::{self, Asked, Resolution, resolve};
 use crate::secret::{SecretName, SecretValue};
@@ -83,7 +83,7 @@ fn stable_for(settings: &ComposeSettings, in_manifest: Option<Duration>) -> Resu
         humantime::format_duration(wanted),
         humantime::format_duration(settings.wait_timeout)
     );
-    Err(Error::new(Code::Usage, fact).hint("Use a longer `wait-timeout` or a shorter `stable-for`."))
+    Err(Error::new(Code::Usage, fact).help("Use a longer `wait-timeout` or a shorter `stable-for`."))
 }
 
 /// Where the project is, and what Compose is told of it by variables.
@@ -153,7 +153,7 @@ pub(super) fn read_given(settings: &Settings, files: &ComposeFiles, lenient: boo
                 _ => Code::ManifestInvalid,
             };
             return Err(Error::io(code, "read the manifest", &path, &error)
-                .hint("Name a file of at most 1 MiB that this user may read by `config`."));
+                .help("Name a file of at most 1 MiB that this user may read by `config`."));
         }
     };
     let shown = path.strip_prefix(&settings.workspace).map_or_else(|_| path.clone(), PathBuf::from);
@@ -201,7 +201,7 @@ pub(super) async fn host_paths(run: &mut Run, tools: &Tools) -> Result<HostPaths
             Code::UnsafeLogDriver,
             format!("the engine sends this container's output to its log driver `{driver}`"),
         )
-        .hint(
+        .help(
             "Masking a value means to print it once for the runner, and that log driver would ship it off the machine in \
              clear. Set the engine's default log driver to `json-file` or `local` (daemon.json: `\"log-driver\": \"local\"`).",
         )),
@@ -249,16 +249,12 @@ pub(super) async fn resolved(
         );
     }
     for remark in sources::without_credentials(&run.settings, &declared.manifest.sources, &opened) {
-        run.warn(remark.text, remark.remedy);
+        run.remark(remark);
     }
     let in_job = run.settings.platform.actions;
     let odd = lint::warnings(&resolution.secrets, SystemTime::now(), in_job);
     for warning in resolution.warnings.iter().chain(&odd) {
-        run.report.warn(Message {
-            hint: warning.remedy.clone(),
-            place: warning.place.as_ref().and_then(PlaceRow::of),
-            ..Message::new(warning.text.clone())
-        });
+        run.report.warn(warning.clone());
     }
     for note in &resolution.notes {
         run.report.note(note.clone());
@@ -364,7 +360,7 @@ async fn import(run: &mut Run, declared: &mut Declared, opened: &[Box<dyn Source
     let imported_now = declared.manifest.secrets.len() - before;
     run.console.line(&format!("{} imported", count(imported_now, "secret")));
     for warning in imported.warnings {
-        run.warn(warning.text, warning.remedy);
+        run.warn(warning.fact, warning.help);
     }
     Ok(imported.asked)
 }
@@ -435,7 +431,7 @@ pub(super) fn check_socket(tools: &Tools) -> Result<()> {
         return Ok(());
     }
     Err(Error::new(Code::DockerSocketMissing, format!("there is no Docker socket at {}", path.display()))
-        .hint("GitHub's runner mounts it by itself. On a self-hosted runner: is the engine installed, and is this its socket? (Kubernetes runners without Docker cannot deploy with Compose.)"))
+        .help("GitHub's runner mounts it by itself. On a self-hosted runner: is the engine installed, and is this its socket? (Kubernetes runners without Docker cannot deploy with Compose.)"))
 }
 
 /// The variables by which a directory's `.env` file steers Compose.

@@ -7,6 +7,7 @@ use tokio::task::JoinHandle;
 
 use super::Run;
 use super::gather::Declared;
+use crate::diagnostic::Diagnostic;
 use crate::error::{Error, Result};
 use crate::github::api::compare::{Here, JobEnvironment, Passed, Wanted, compare};
 use crate::github::api::names::{self, Level, Names, Part};
@@ -15,7 +16,6 @@ use crate::github::api::{self, Api, RequestError};
 use crate::github::event::{Event, Withheld};
 use crate::github::repository::Repository;
 use crate::manifest::{Manifest, Secret};
-use crate::report::{Message, PlaceRow};
 use crate::resolve::{Origin, Resolution, State};
 use crate::settings::{Environment, Mode, Settings, input_variable};
 use crate::sources::identity::{self, Identity};
@@ -46,12 +46,12 @@ pub(super) fn begin(run: &mut Run) -> Option<Asking> {
     }
     let Some(token) = run.settings.github.token.clone() else {
         if run.settings.github.repo.is_some() {
-            let warning = Message::new(
+            let warning = Diagnostic::new(
                 "GitHub's secrets were not compared: `github-token` is not given, or arrives empty",
             );
             run.remark(
                 warning
-                    .hint("Is there a secret behind it? A run of a pull request from a fork never gets one."),
+                    .help("Is there a secret behind it? A run of a pull request from a fork never gets one."),
             );
         }
         return None;
@@ -151,11 +151,7 @@ impl Answered {
             },
         );
         for warning in found.warnings {
-            run.report.warn(Message {
-                hint: warning.remedy,
-                place: warning.place.as_ref().and_then(PlaceRow::of),
-                ..Message::new(warning.text)
-            });
+            run.report.warn(warning);
         }
         for note in found.notes {
             run.report.note(note);
@@ -170,8 +166,8 @@ pub(super) fn explain_withheld(run: &mut Run, resolution: &Resolution) {
         .iter()
         .any(|resolved| resolved.origin.is_none() && resolved.secret.template.is_none());
     if let Some(withheld) = Event::of(&run.settings.variables).withheld().filter(|_| lacks) {
-        let (fact, remedy) = withheld.told();
-        run.remark(Message::new(fact).hint(remedy));
+        let (fact, help) = withheld.told();
+        run.remark(Diagnostic::new(fact).help(help));
     }
 }
 
@@ -204,8 +200,8 @@ fn untold(run: &mut Run, error: Error) {
         run.wrong.push(error);
         return;
     }
-    let hint = error.hints.join("\n");
-    run.remark(Message::new(format!("GitHub's secrets were not compared: {}", error.fact)).hint(hint));
+    let help = error.help.join("\n");
+    run.remark(Diagnostic::new(format!("GitHub's secrets were not compared: {}", error.fact)).help(help));
 }
 
 /// What of the lists could not be read. What a run could get otherwise is warned of; the rest is a note.
@@ -220,9 +216,9 @@ fn unread(run: &mut Run, names: &Names) {
             Part::Variables(_) => false,
         };
         if matters || trouble.kind == Kind::Limited {
-            run.remark(Message::new(trouble.fact.clone()).hint(trouble.remedy.clone()));
+            run.remark(Diagnostic::new(trouble.fact.clone()).help(trouble.help.clone()));
         } else if trouble.kind == Kind::Missing {
-            run.report.note(format!("{}. {}", trouble.fact, trouble.remedy));
+            run.report.note(format!("{}. {}", trouble.fact, trouble.help));
         } else {
             others.push(trouble.fact.as_str());
         }

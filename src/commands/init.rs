@@ -223,7 +223,7 @@ fn refuse_outside(file: &Proposed) -> Result<()> {
 }
 
 fn by_a_link(fact: String) -> Error {
-    Error::new(Code::PathUnsafe, fact).hint("Put a real file or directory in the place of the link.")
+    Error::new(Code::PathUnsafe, fact).help("Put a real file or directory in the place of the link.")
 }
 
 /// What is left to do by hand.

@@ -9,7 +9,8 @@ use crate::access::Access;
 use crate::compose::model::Model;
 use crate::compose::service::{OwnFile, OwnMount, Service};
 use crate::delivery::override_file::{Mount, OverrideFile, ServiceOverride};
-use crate::error::{Code, Error, Problem, Result};
+use crate::diagnostic::Diagnostic;
+use crate::error::{Code, Error, Result};
 
 /// Checks each service's `secrets`, `configs`, `volumes` and build secrets in the merged model. `model` is the project's
 /// own, `all` the override, `ours` the names of volumes that are mounted by the override alone.
@@ -51,7 +52,7 @@ pub(super) fn check_mounts(
             .chain(built.map(|key| format!("the build secret {key}")))
             .chain(mounts.map(|mount| format!("{} at {}", mount.source, mount.target)));
         problems.extend(what.map(|what| {
-            Problem::new(format!(
+            Diagnostic::new(format!(
                 "service {}: with the override file, {what} would be neither its own nor meant for it",
                 service.name
             ))
@@ -62,7 +63,7 @@ pub(super) fn check_mounts(
     }
     Err(Error::new(Code::SecretNotGranted, "services would get secrets that they are not granted")
         .problems(problems)
-        .hint("Give what the Compose file defines in `secrets:`, `configs:` or `volumes:` another name."))
+        .help("Give what the Compose file defines in `secrets:`, `configs:` or `volumes:` another name."))
 }
 
 /// Files by their sources and targets.

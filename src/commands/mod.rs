@@ -39,14 +39,15 @@ pub use self::init::init;
 pub use self::policy::policy;
 use crate::console::Console;
 use crate::delivery::ReportFile;
+use crate::diagnostic::Diagnostic;
 use crate::engine::host_paths::HostPath;
-use crate::error::{Code, Error, Problem, Result};
+use crate::error::{Code, Error, Result};
 use crate::files;
 use crate::github::api::deployment::Recorded;
 use crate::interrupt::Interrupt;
-use crate::manifest::{Manifest, Place};
+use crate::manifest::Manifest;
 use crate::remote::Remote;
-use crate::report::{Message, Outcome, Report, StageTime};
+use crate::report::{Outcome, Report, StageTime};
 use crate::sensitive::Sensitive;
 use crate::settings::{Mode, Platform, Settings};
 
@@ -70,7 +71,7 @@ struct Run {
     /// The deployment that is recorded at GitHub.
     recorded: Option<Recorded>,
     /// Warnings that fail no run, not even under `strict`: that somebody beside the deployment did not answer.
-    remarks: Vec<Message>,
+    remarks: Vec<Diagnostic>,
     /// What is wrong and does not keep the run from looking for what else is. Nothing is changed after something got here.
     wrong: Vec<Error>,
 }
@@ -150,7 +151,8 @@ impl Run {
         report.errors_page.clone_from(&settings.platform.errors_page);
         for (given, meant) in &settings.slips {
             report.warn(
-                Message::new(format!("there is no input `{given}`")).hint(format!("Did you mean `{meant}`?")),
+                Diagnostic::new(format!("there is no input `{given}`"))
+                    .help(format!("Did you mean `{meant}`?")),
             );
         }
         let sensitive = Sensitive::of(&settings);
@@ -193,12 +195,12 @@ impl Run {
         }
     }
 
-    fn warn(&mut self, text: impl Into<String>, hint: Option<String>) {
-        self.report.warn(Message { hint, ..Message::new(text) });
+    fn warn(&mut self, text: impl Into<String>, help: Option<String>) {
+        self.report.warn(Diagnostic { help, ..Diagnostic::new(text) });
     }
 
     /// Warns of what fails no run, not even under `strict`.
-    fn remark(&mut self, message: Message) {
+    fn remark(&mut self, message: Diagnostic) {
         self.remarks.push(message);
     }
 
@@ -223,16 +225,7 @@ impl Run {
         if !self.settings.strict || self.report.warnings.is_empty() {
             return Ok(());
         }
-        let problems = self.report.warnings.iter().map(|warning| Problem {
-            remedy: warning.hint.clone(),
-            place: warning.place.as_ref().map(|place| Place {
-                file: Some(place.file.clone().into()),
-                line: place.line,
-                column: place.column,
-            }),
-            ..Problem::new(warning.text.clone())
-        });
         Err(Error::new(Code::Strict, "there are warnings, and `strict` makes them errors")
-            .problems(problems.collect()))
+            .problems(self.report.warnings.clone()))
     }
 }

@@ -332,7 +332,7 @@ impl EngineSide {
                 services.join(", ")
             ),
         )
-        .hint(
+        .help(
             "Run this action on a machine like the engine's, or let the services read files: `deliver: file` in the \
              manifest's `services:`.",
         )

@@ -73,7 +73,7 @@ fn check_mounts(service: &Service) -> Result<()> {
                 service.name, taken.target
             ),
         )
-        .hint("Take that mount out of the Compose file, or use `delivery: file`.")),
+        .help("Take that mount out of the Compose file, or use `delivery: file`.")),
     }
 }
 
@@ -88,7 +88,7 @@ impl Reader<'_> {
         let failed = |what: String| {
             let (source, name) = (&own.source, &service.name);
             Error::new(Code::DeliveryFailed, format!("the Compose secret {source} of service {name} {what}"))
-                .hint("Declare it as a secret of this action, or use `delivery: file`.")
+                .help("Declare it as a secret of this action, or use `delivery: file`.")
         };
         let (value, mode) = match self.project.model.own_file("secrets", &own.source) {
             Some(OwnDefinition::File(path)) => self.file(Path::new(path)).await.map_err(failed)?,

@@ -3,7 +3,8 @@
 use std::path::{Component, Path, PathBuf};
 
 use super::gather;
-use crate::error::{Code, Error, Problem, Result};
+use crate::diagnostic::Diagnostic;
+use crate::error::{Code, Error, Result};
 use crate::manifest;
 use crate::settings::Settings;
 
@@ -39,8 +40,8 @@ pub(super) fn check(settings: &Settings) -> Result<()> {
                 continue;
             };
             let text = format!("{} ({}) {relation} {}", one.what, shown(settings, &one.path), other.what);
-            if !problems.iter().any(|problem: &Problem| problem.fact == text) {
-                problems.push(Problem::new(text));
+            if !problems.iter().any(|problem: &Diagnostic| problem.fact == text) {
+                problems.push(Diagnostic::new(text));
             }
         }
     }
@@ -49,7 +50,7 @@ pub(super) fn check(settings: &Settings) -> Result<()> {
     }
     Err(Error::new(Code::PathUnsafe, "a run would write where something else belongs")
         .problems(problems)
-        .hint("Set each of these inputs to a place of its own."))
+        .help("Set each of these inputs to a place of its own."))
 }
 
 fn named(settings: &Settings) -> Vec<Named> {

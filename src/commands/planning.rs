@@ -359,5 +359,5 @@ fn check_environment(run: &Run, containers: &[Container]) -> Result<()> {
         Code::OtherEnvironment,
         format!("the running project was deployed for {}, this run is for {}", named(other), named(wanted)),
     )
-    .hint("Give the two environments different project names (`project-name`), or take the other one down first (`mode: down`)."))
+    .help("Give the two environments different project names (`project-name`), or take the other one down first (`mode: down`)."))
 }

@@ -15,14 +15,15 @@ use crate::compose::images::Images;
 use crate::console::Console;
 use crate::delivery::report_file::{self, ReportFile};
 use crate::deployment::health::{Awaited, Watch};
+use crate::diagnostic::Diagnostic;
 use crate::engine::objects::{Container, Health, State};
 use crate::error::Result;
 use crate::github::files as github;
 use crate::github::workflow::{Annotation, Level};
 use crate::manifest::{self, Secret};
 use crate::report::{
-    self, Message, Report, SecretRow, SecretState, ServiceRow, ServiceState, Shadowed, SourceRow,
-    VariableForm, VariableRow, WaitRow, WaitedFor, Waits,
+    self, Report, SecretRow, SecretState, ServiceRow, ServiceState, Shadowed, SourceRow, VariableForm,
+    VariableRow, WaitRow, WaitedFor, Waits,
 };
 use crate::resolve::{self, Resolution};
 use crate::settings::{DeliveryChoice, Platform, Settings};
@@ -224,8 +225,8 @@ pub(super) fn outdated(run: &mut Run, prepared: &Prepared, planned: &Planned) {
         } else {
             ("services", chosen.iter().chain([name]).cloned().collect())
         };
-        let hint = Some(format!("To have it recreated, start it too: `{}: {}`.", line.0, line.1.join(",")));
-        run.warn(format!("service {name} still runs with older secrets: this run does not start it"), hint);
+        let help = Some(format!("To have it recreated, start it too: `{}: {}`.", line.0, line.1.join(",")));
+        run.warn(format!("service {name} still runs with older secrets: this run does not start it"), help);
     }
 }
 
@@ -272,8 +273,8 @@ pub(super) fn deployment_notes(run: &mut Run) {
     let kept = platform.actions && platform.runner_environment.as_deref() == Some("self-hosted");
     if kept && run.settings.delivery == DeliveryChoice::File {
         run.report.warn(
-            Message::new("the next checkout wipes the secret files from this self-hosted runner's workspace, and a service that then restarts stays down")
-                .hint("Leave `delivery` out, or set it to `volume`."),
+            Diagnostic::new("the next checkout wipes the secret files from this self-hosted runner's workspace, and a service that then restarts stays down")
+                .help("Leave `delivery` out, or set it to `volume`."),
         );
     }
 }
@@ -307,7 +308,7 @@ pub(super) fn write_to(
     // Before anything is rendered: what the summary escapes no mask would match any more.
     report.redact(|text| String::from_utf8_lossy(&console.redacted(text.as_bytes())).into_owned());
     // GitHub shows ten annotations of a kind; elsewhere nothing is lost.
-    let shown = |all: &[Message]| {
+    let shown = |all: &[Diagnostic]| {
         if platform.actions { report::log::annotations(all) } else { all.to_vec() }
     };
     for warning in shown(&report.warnings) {
@@ -322,7 +323,7 @@ pub(super) fn write_to(
     if let Some(line) = end {
         console.end_line(&line);
     }
-    let errors: Vec<Message> = report.errors().flat_map(report::log::error_messages).collect();
+    let errors: Vec<Diagnostic> = report.errors().flat_map(report::log::error_messages).collect();
     for message in shown(&errors) {
         annotate(console, Level::Error, &message);
     }
@@ -356,14 +357,15 @@ pub(super) fn write_to(
     }
 }
 
-fn annotate(console: &Console, level: Level, message: &Message) {
-    let text = match &message.hint {
-        Some(hint) => format!("{}\nfix: {hint}", message.text),
-        None => message.text.clone(),
+fn annotate(console: &Console, level: Level, message: &Diagnostic) {
+    let text = match &message.help {
+        Some(hint) => format!("{}\nfix: {hint}", message.fact),
+        None => message.fact.clone(),
     };
-    let place = message.place.as_ref();
+    let place = message.place.as_ref().filter(|place| place.file.is_some());
+    let file = place.and_then(|place| Some(place.file.as_ref()?.display().to_string()));
     console.annotate(&Annotation {
-        file: place.map(|place| place.file.as_str()),
+        file: file.as_deref(),
         line: place.and_then(|place| u32::try_from(place.line).ok()),
         ..Annotation::new(level, &text)
     });
@@ -387,7 +389,7 @@ pub(super) fn open_files(run: &mut Run) -> Result<()> {
         Ok(file) => run.report_file = Some(file),
         Err(error) if named.is_some() => return Err(error),
         Err(error) => {
-            run.warn(format!("there is no report file: {}", error.fact), error.hints.first().cloned());
+            run.warn(format!("there is no report file: {}", error.fact), error.help.first().cloned());
         }
     }
     Ok(())

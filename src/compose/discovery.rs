@@ -67,7 +67,7 @@ pub fn find(wanted: &Wanted) -> Result<ComposeFiles> {
             Code::ComposeFileMissing,
             "compose-files names only the generated override file",
         )
-        .hint("Name the project's own Compose files as well, or leave the input out."));
+        .help("Name the project's own Compose files as well, or leave the input out."));
     }
     files.iter().try_for_each(|file| check(file))?;
     named_files::check(&directory, &files)?;
@@ -82,10 +82,10 @@ fn check(file: &Path) -> Result<()> {
     };
     Err(if error.kind() == ErrorKind::NotFound {
         Error::new(Code::ComposeFileMissing, format!("the Compose file {} does not exist", file.display()))
-            .hint("Correct `compose-files`; is the repository checked out before this step?")
+            .help("Correct `compose-files`; is the repository checked out before this step?")
     } else {
         Error::io(Code::ComposeFileInvalid, "read the Compose file", file, &error)
-            .hint("Name a file of at most 4 MiB that this user may read.")
+            .help("Name a file of at most 4 MiB that this user may read.")
     })
 }
 
@@ -104,7 +104,7 @@ fn discover(start: &Path) -> Result<Vec<PathBuf>> {
                 FILES.join(", ")
             ),
         )
-        .hint("Check the repository out before this step, or set `project-directory` or `compose-files`.")
+        .help("Check the repository out before this step, or set `project-directory` or `compose-files`.")
     })
 }
 

@@ -230,9 +230,9 @@ fn not_built(services: &[&str], tail: &[String]) -> Error {
     let error =
         Error::new(Code::ImageUnavailable, format!("{images} could not be built:\n{}", tail.join("\n")));
     if is_of_a_registry(tail) {
-        return error.hint(REGISTRY_HINT);
+        return error.help(REGISTRY_HINT);
     }
-    error.hint(format!(
+    error.help(format!(
         "The failed step is in the log above. `docker compose build {}` builds by hand.",
         services.join(" ")
     ))
@@ -259,7 +259,7 @@ fn images_of(services: &[&str]) -> String {
 }
 
 fn unavailable(services: &[&str], what: &str) -> Error {
-    Error::new(Code::ImageUnavailable, format!("{} {what}", images_of(services))).hint(REGISTRY_HINT)
+    Error::new(Code::ImageUnavailable, format!("{} {what}", images_of(services))).help(REGISTRY_HINT)
 }
 
 #[cfg(test)]
@@ -314,8 +314,8 @@ mod tests {
         ] {
             let tail = ["#5 0.211 unauthorized: of a program".to_owned(), line.to_owned()];
             assert_eq!(is_of_a_registry(&tail), of_a_registry, "{line}");
-            let hints = not_built(&["web"], &tail).hints.concat();
-            assert_eq!(hints.contains("`registries`"), of_a_registry, "{line}");
+            let help = not_built(&["web"], &tail).help.concat();
+            assert_eq!(help.contains("`registries`"), of_a_registry, "{line}");
         }
     }
 }

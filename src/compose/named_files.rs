@@ -90,13 +90,13 @@ impl<'d> Named<'d> {
 /// Compose would expand the aliases of such a file until the memory is full.
 fn too_large(file: &Path) -> Error {
     Error::new(Code::ComposeFileInvalid, format!("{} has aliases that make it too large", file.display()))
-        .hint("Write out what its aliases (`*name`) stand for where they name each other, or take them out.")
+        .help("Write out what its aliases (`*name`) stand for where they name each other, or take them out.")
 }
 
 fn check_one(path: &Path) -> Result<()> {
     match files::check(path, LARGEST_VALUES) {
         Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::FileTooLarge) => {
-            Err(Error::io(Code::ComposeFileInvalid, "let Docker Compose read", path, &error).hint(
+            Err(Error::io(Code::ComposeFileInvalid, "let Docker Compose read", path, &error).help(
                 "A Compose file names it. Put a file of at most 4 MiB in its place, or take it out there.",
             ))
         }

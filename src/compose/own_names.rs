@@ -8,7 +8,8 @@ use serde_json::Value;
 use super::discovery::ComposeFiles;
 use super::model::Model;
 use super::read_by_compose::ReadByCompose;
-use crate::error::{Code, Error, Problem, Result};
+use crate::diagnostic::Diagnostic;
+use crate::error::{Code, Error, Result};
 use crate::labels;
 use crate::secret::SecretValue;
 
@@ -37,7 +38,7 @@ pub(super) fn check(model: &Value) -> Result<()> {
     let mut labels = Vec::new();
     Model::keys(model, &mut |path, key| {
         if path.ends_with("labels") && key.starts_with(labels::PREFIX) {
-            labels.push(Problem::new(format!("{path} has the label {key}")));
+            labels.push(Diagnostic::new(format!("{path} has the label {key}")));
         }
     });
     if labels.is_empty() {
@@ -48,7 +49,7 @@ pub(super) fn check(model: &Value) -> Result<()> {
         format!("the project has labels of {}…, by which this program knows what it made", labels::PREFIX),
     )
     .problems(labels)
-    .hint("Use labels with other names."))
+    .help("Use labels with other names."))
 }
 
 /// Refuses env files, and whatever else Compose reads beside the Compose files, that name a variable of ours. Takes the
@@ -81,13 +82,13 @@ fn refuse(mut places: Vec<String>) -> Result<()> {
         return Ok(());
     }
     let problem =
-        |place: String| Problem::new(format!("{place} names a variable that begins with {RESERVED}"));
+        |place: String| Diagnostic::new(format!("{place} names a variable that begins with {RESERVED}"));
     Err(Error::new(
         Code::ComposeFileInvalid,
         format!("the project names variables of {RESERVED}…, which are for this program alone"),
     )
     .problems(places.into_iter().map(problem).collect())
-    .hint("Use variables with other names in the Compose files and in what they read."))
+    .help("Use variables with other names in the Compose files and in what they read."))
 }
 
 #[cfg(test)]

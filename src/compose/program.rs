@@ -60,7 +60,7 @@ pub async fn version(tools: &Tools) -> Result<String> {
     let version = answer.text().trim().trim_start_matches('v').to_owned();
     if let Some(fact) = unfit(&version) {
         return Err(Error::new(Code::ComposeTooOld, fact)
-            .hint("Update the Compose plugin: https://docs.docker.com/compose/install/"));
+            .help("Update the Compose plugin: https://docs.docker.com/compose/install/"));
     }
     if let Some(program) = compose_program(tools) {
         let _ = tools.compose_noted().set(format!("{version} {program}"));
@@ -108,7 +108,7 @@ pub fn plugin(name: &str, home: Option<&OsStr>) -> Option<PathBuf> {
 
 /// The error for a machine without Docker Compose.
 fn compose_missing() -> Error {
-    Error::new(Code::ComposeMissing, "Docker Compose was not found").hint(
+    Error::new(Code::ComposeMissing, "Docker Compose was not found").help(
         "Install the Compose plugin, v2.24 or newer: https://docs.docker.com/compose/install/ (version 1, the \
          Python program `docker-compose`, does not know `!override`).",
     )

@@ -251,7 +251,7 @@ fn rejected_by(version: &str, stderr: &str, secrets: &BTreeSet<String>, files: &
             Code::SecretInLargerValue,
             format!("{names} is where Docker Compose {version} takes no such text, a port for example:\n{stderr}"),
         )
-        .hint(format!(
+        .help(format!(
             "`docker inspect` would show it there. Use another variable there, and {names} as a variable of a service or an \
              argument of its command; if it is no secret, say `sensitive: false` in the manifest."
         ));
@@ -262,7 +262,7 @@ fn rejected_by(version: &str, stderr: &str, secrets: &BTreeSet<String>, files: &
         Code::ComposeFileInvalid,
         format!("Docker Compose {version} rejects the project of {}:\n{stderr}", names.join(", ")),
     )
-    .hint(
+    .help(
         "The words are Compose's own. It ran with the step's variables, and with stand-ins for the declared secrets; a \
          variable that is not set can be given under the step's `env:`. In a workflow that uses the action it is the \
          Compose of the action's image, whatever the runner has; on the command line the one that is installed.",
@@ -281,8 +281,8 @@ mod tests {
         assert!(error.fact.starts_with("Docker Compose 2.40.3 rejects"), "{error}");
         assert!(error.fact.contains("/p/compose.yaml") && error.fact.contains("TAG"), "{error}");
         // By hand it has other variables, so that it may well show something else.
-        assert!(!error.hints.concat().contains("docker compose config"), "{error}");
-        assert!(error.hints.concat().contains("stand-ins for the declared secrets"), "{error}");
+        assert!(!error.help.concat().contains("docker compose config"), "{error}");
+        assert!(error.help.concat().contains("stand-ins for the declared secrets"), "{error}");
     }
 
     #[test]

@@ -7,7 +7,8 @@ use super::model::Model;
 use super::place::{Place, service_of};
 use super::placeholder::variables_in;
 use crate::compose::placeholder::STAND_IN;
-use crate::error::{Code, Error, Problem, Result};
+use crate::diagnostic::Diagnostic;
+use crate::error::{Code, Error, Result};
 use crate::search::places::Places;
 use crate::search::{Finding, Search};
 
@@ -78,13 +79,13 @@ pub fn check_merged(
         }
         // What one service has in clear another text of the project may be interpolated with, too.
         if text.contains(STAND_IN) {
-            problems.push(Problem::new(format!(
+            problems.push(Diagnostic::new(format!(
                 "{path} would hold a value that a service has by `deliver: env`"
             )));
             return;
         }
         if variable.is_some_and(|(_, name)| names.contains(name)) && !text.is_empty() && !names_file {
-            problems.push(Problem::new(format!("{path} still has a value")));
+            problems.push(Diagnostic::new(format!("{path} still has a value")));
             return;
         }
         // A config that nothing mounts any more is still there.
@@ -95,7 +96,7 @@ pub fn check_merged(
     });
     Model::keys(merged, &mut |path, key| {
         if key.contains(STAND_IN) {
-            problems.push(Problem::new(format!(
+            problems.push(Diagnostic::new(format!(
                 "{path} would hold a value that a service has by `deliver: env`"
             )));
         }
@@ -125,7 +126,7 @@ fn pointer_step(name: &str) -> String {
 
 /// The placeholders in the keys of a part of a model that lies at `above`, but for those at `unseen` places: no value can be
 /// delivered to a key, not even to one of a variable.
-fn in_keys(part: &serde_json::Value, above: &str, model: &Model, unseen: &[Place]) -> Vec<Problem> {
+fn in_keys(part: &serde_json::Value, above: &str, model: &Model, unseen: &[Place]) -> Vec<Diagnostic> {
     let mut problems = Vec::new();
     Model::keys(part, &mut |path, key| {
         let path = format!("{above}{path}");
@@ -142,16 +143,16 @@ fn in_keys(part: &serde_json::Value, above: &str, model: &Model, unseen: &[Place
     problems
 }
 
-fn placeholders(path: &str, text: &str) -> Vec<Problem> {
+fn placeholders(path: &str, text: &str) -> Vec<Diagnostic> {
     variables_in(text).into_iter().map(|variable| shown_by_engine(path, variable)).collect()
 }
 
-fn written_in_clear(found: &Finding) -> Problem {
-    Problem::new(format!("{} holds the value of {}, written in clear", found.place(), found.secret))
-        .remedy("Take the value out of the Compose file or the file it comes from, and rotate it. If it is no secret, say `sensitive: false` in the manifest.")
+fn written_in_clear(found: &Finding) -> Diagnostic {
+    Diagnostic::new(format!("{} holds the value of {}, written in clear", found.place(), found.secret))
+        .help("Take the value out of the Compose file or the file it comes from, and rotate it. If it is no secret, say `sensitive: false` in the manifest.")
 }
 
-fn visible(mut problems: Vec<Problem>) -> Result<()> {
+fn visible(mut problems: Vec<Diagnostic>) -> Result<()> {
     problems.dedup();
     if problems.is_empty() {
         return Ok(());
@@ -161,17 +162,17 @@ fn visible(mut problems: Vec<Problem>) -> Result<()> {
 }
 
 /// A declared secret at a place that the engine shows to everyone who may inspect the project.
-fn shown_by_engine(path: &str, variable: &str) -> Problem {
+fn shown_by_engine(path: &str, variable: &str) -> Diagnostic {
     let place = path.strip_prefix("services.").unwrap_or(path);
     if let Some((service, _)) = place.split_once(".build.") {
-        return Problem::new(format!("{path}: the declared secret {variable} is given to the build of {service}"))
-            .remedy(format!(
+        return Diagnostic::new(format!("{path}: the declared secret {variable} is given to the build of {service}"))
+            .help(format!(
                 "What a build is given as an argument stays in the image. Use a build secret: `build: {{ secrets: [{0}] }}` \
                  with `secrets: {{ {0}: {{ environment: {variable} }} }}`, and `RUN --mount=type=secret,id={0}` in the Dockerfile.",
                 variable.to_lowercase()
             ));
     }
-    Problem::new(format!("{path}: the declared secret {variable} is interpolated into it")).remedy(format!(
+    Diagnostic::new(format!("{path}: the declared secret {variable} is interpolated into it")).help(format!(
         "`docker inspect` shows this. Use a variable of the service or an argument of its command for {variable}; if it is \
          no secret, say `sensitive: false` in the manifest."
     ))

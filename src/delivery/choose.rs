@@ -42,12 +42,12 @@ pub fn choose(settings: &Settings, endpoint: Option<&str>) -> Result<Choice> {
             Code::Usage,
             format!("delivery: `volume` goes with `deploy` alone, and mode is `{}`", settings.mode.name()),
         )
-        .hint("A volume is filled and named by the deployment that uses it. Leave `delivery` out, or use `deploy`.")),
+        .help("A volume is filled and named by the deployment that uses it. Leave `delivery` out, or use `deploy`.")),
         DeliveryChoice::File if remote => Err(Error::new(
             Code::DeliveryFailed,
             "delivery: `file` cannot reach a remote engine: its host does not have our files",
         )
-        .hint("Use `delivery: volume`, or leave it out.")),
+        .help("Use `delivery: volume`, or leave it out.")),
         DeliveryChoice::File => given(Kind::File, "asked for by `delivery`"),
         DeliveryChoice::Volume => given(Kind::Volume, "asked for by `delivery`"),
         DeliveryChoice::Auto if settings.offline => given(Kind::File, "no engine is asked"),

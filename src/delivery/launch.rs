@@ -83,7 +83,7 @@ pub fn program() -> Result<SecretValue> {
     let path = std::env::current_exe().unwrap_or_default().with_file_name(FILE);
     match files::read(&path, LARGEST_PROGRAM) {
         Ok(contents) => Ok(contents.value),
-        Err(error) => Err(Error::io(Code::LauncherMissing, "read the launcher", &path, &error).hint(
+        Err(error) => Err(Error::io(Code::LauncherMissing, "read the launcher", &path, &error).help(
             "It is installed beside `claude-secrets`, and sets variables when a program starts. Install it there, or let \
              the service read files: `deliver: file` in the manifest's `services:`.",
         )),

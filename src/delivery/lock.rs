@@ -59,7 +59,7 @@ impl ProjectLock {
             Code::Locked,
             format!("another run has been changing {} for the whole {seconds:.0} s that we waited", project.display()),
         )
-        .hint(
+        .help(
             "Let the other run end. In a workflow, give the jobs that deploy this project one `concurrency:` group, \
              so that they queue up.",
         )

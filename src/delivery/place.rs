@@ -158,7 +158,7 @@ impl Place {
                         passed.display()
                     ),
                 )
-                .hint(format!(
+                .help(format!(
                     "Replace the link by a real directory or file, or set `{}` elsewhere.",
                     self.input
                 )));
@@ -193,12 +193,12 @@ impl Place {
                 first.display()
             ),
         )
-        .hint(format!(
+        .help(format!(
             "Take it out of git and commit that: git rm -r --cached {}\nIf it ever held real values, replace them: \
              they stay in the history.",
             relative.display()
         ))
-        .hint(format!("Or set `{}` to a path that git does not track.", self.input)))
+        .help(format!("Or set `{}` to a path that git does not track.", self.input)))
     }
 }
 
@@ -212,7 +212,7 @@ pub(super) fn refuse_git<'a>(
         return Ok(());
     }
     Err(Error::new(Code::PathUnsafe, format!("`{input}` {} is in git's own directory", given.display()))
-        .hint(format!("Set `{input}` to a path outside of `.git`.")))
+        .help(format!("Set `{input}` to a path outside of `.git`.")))
 }
 
 /// Opens the project directory.
@@ -226,14 +226,14 @@ pub(super) fn open_project(project: &Path) -> Result<Directory, Error> {
 
 fn missing_project(project: &Path) -> Error {
     Error::new(Code::ProjectDirectoryMissing, format!("the project directory {} does not exist", project.display()))
-        .hint("Set `project-directory` to the directory of the compose file; in a workflow, run actions/checkout first.")
+        .help("Set `project-directory` to the directory of the compose file; in a workflow, run actions/checkout first.")
 }
 
 /// The names on the way from the project directory to the given place: at least one.
 fn below(input: &str, what: &str, project: &Path, given: &Path) -> Result<Vec<OsString>, Error> {
     let refuse = |why: &str| {
         Err(Error::new(Code::PathUnsafe, format!("`{input}` {} {why}", given.display()))
-            .hint(format!("Set `{input}` to a path below {what}, written without `..`.")))
+            .help(format!("Set `{input}` to a path below {what}, written without `..`.")))
     };
     let outside = format!("lies outside {what}");
     let relative = if given.is_absolute() {

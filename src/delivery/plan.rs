@@ -16,8 +16,9 @@ use crate::access::{Access, ServiceAccess};
 use crate::compose::images::{Images, user_of};
 use crate::compose::project::Project;
 use crate::compose::service::Service;
+use crate::diagnostic::Diagnostic;
 use crate::engine::tools::Tools;
-use crate::error::{Code, Error, Problem, Result};
+use crate::error::{Code, Error, Result};
 use crate::manifest::FileSpec;
 use crate::secret::{SecretName, SecretValue};
 
@@ -204,7 +205,7 @@ fn check_variables(service: &str, own: &ServiceAccess, files: &[PlannedFile]) ->
         in_clear.map(|(variable, file)| (variable, file, in_clear::source(service, variable).len(), true));
     let values: BTreeMap<&str, &SecretValue> =
         files.iter().rev().map(|planned| (planned.file.as_str(), &planned.value)).collect();
-    let problems: Vec<Problem> = at_start
+    let problems: Vec<Diagnostic> = at_start
         .chain(in_clear)
         .filter_map(|(variable, file, length_of_name, in_clear)| {
             let value = values.get(file)?;
@@ -218,7 +219,7 @@ fn check_variables(service: &str, own: &ServiceAccess, files: &[PlannedFile]) ->
                 return None;
             };
             let fact = format!("service {service}: the value of its variable {variable} ({}) {why}", value.shape());
-            Some(Problem::new(fact).remedy(format!(
+            Some(Diagnostic::new(fact).help(format!(
                 "Let the program read a file, in claude-secrets.yml:\nservices:\n  {service}: {{ variables: {{ {variable}: {{ deliver: file }} }} }}"
             )))
         })

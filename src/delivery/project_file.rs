@@ -114,7 +114,7 @@ impl ProjectFile {
         let removed = parent.remove_file(name).at("remove", &path)?;
         if parent.stat_of(name).at("look at", &path)?.is_some() {
             return Err(Error::new(Code::RemovalIncomplete, format!("{} is still there", path.display()))
-                .hint("Something writes it anew: stop that, then run `down` again."));
+                .help("Something writes it anew: stop that, then run `down` again."));
         }
         Ok(removed)
     }

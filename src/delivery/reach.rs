@@ -14,9 +14,10 @@ use super::launch;
 use crate::compose::host_mounts::{self, By};
 use crate::compose::model::Model;
 use crate::compose::service::Service;
+use crate::diagnostic::Diagnostic;
 use crate::engine::host_paths::HostPaths;
 use crate::engine::objects::Container;
-use crate::error::{Code, Error, Problem, Result};
+use crate::error::{Code, Error, Result};
 use crate::labels;
 
 /// The directory that holds the secrets' files.
@@ -138,7 +139,7 @@ impl<'a> SecretsPlace<'a> {
         for service in model.services.values() {
             for mounted in mounted(model, service) {
                 if self.leads(&mounted.source) == Leads::Inside {
-                    problems.push(Problem::new(format!(
+                    problems.push(Diagnostic::new(format!(
                         "service {} mounts {}, which leads to {} in {}",
                         service.name,
                         mounted.what,
@@ -181,11 +182,11 @@ impl<'a> SecretsPlace<'a> {
     }
 
     /// What is read for a service, by Compose or by a build, of the directory's files.
-    fn read_into(&self, model: &Model, service: &Service) -> Vec<Problem> {
+    fn read_into(&self, model: &Model, service: &Service) -> Vec<Diagnostic> {
         let read = host_mounts::read_for(model, service, &self.project_on_host).into_iter();
         read.filter(|one| self.leads(&one.path) == Leads::Inside)
             .map(|one| {
-                Problem::new(format!(
+                Diagnostic::new(format!(
                     "service {}: {} leads to {} in {}",
                     service.name,
                     one.what,
@@ -203,11 +204,11 @@ impl<'a> SecretsPlace<'a> {
     /// [`Code::SecretNotGranted`] for each.
     pub fn refuse_named(&self, named: &BTreeSet<PathBuf>) -> Result<()> {
         let inside = |path: &&PathBuf| path.canonicalize().is_ok_and(|real| real.starts_with(&self.here));
-        let problems: Vec<Problem> = named
+        let problems: Vec<Diagnostic> = named
             .iter()
             .filter(inside)
             .map(|path| {
-                Problem::new(format!(
+                Diagnostic::new(format!(
                     "a Compose file reads {}, which is in the secrets directory",
                     path.display()
                 ))
@@ -290,7 +291,7 @@ pub fn refuse_volumes(
         for mount in service.mounts.iter().filter(|mount| mount.kind == "volume") {
             let name = model.volume_name(&mount.source);
             if let Some(held) = holds(&name) {
-                problems.push(Problem::new(format!(
+                problems.push(Diagnostic::new(format!(
                     "service {} mounts the volume {name}, which holds {held}",
                     service.name
                 )));
@@ -307,7 +308,7 @@ pub fn refuse_volumes(
                 _ => shows_files(source).then(|| "secrets of this project".to_owned()),
             };
             problems.extend(held.map(|held| {
-                Problem::new(format!(
+                Diagnostic::new(format!(
                     "service {service}: `volumes_from` the container {} mounts {held} at {target}",
                     container.name
                 ))
@@ -317,10 +318,10 @@ pub fn refuse_volumes(
     if problems.is_empty() { Ok(()) } else { Err(refused(problems)) }
 }
 
-fn refused(problems: Vec<Problem>) -> Error {
+fn refused(problems: Vec<Diagnostic>) -> Error {
     Error::new(Code::SecretNotGranted, "services would get secrets that they are not granted")
         .problems(problems)
-        .hint("Grant the secret to the service instead: it is then at /run/secrets. Take the mount out of the Compose file.")
+        .help("Grant the secret to the service instead: it is then at /run/secrets. Take the mount out of the Compose file.")
 }
 
 #[cfg(test)]

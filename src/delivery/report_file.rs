@@ -74,14 +74,14 @@ impl ReportFile {
                         Code::NotWritable,
                         format!("the directory of `{input}`, {}, does not exist", directory.display()),
                     )
-                    .hint("Make it before, or name another file."));
+                    .help("Make it before, or name another file."));
                 }
                 if !outside.is_none_or(allowed) {
                     return Err(Error::new(
                         Code::PathUnsafe,
                         format!("`{input}` {} is neither in the workspace nor in the runner's temporary directory", path.display()),
                     )
-                    .hint("Name a file of the workspace, or leave the input out: the output `report` says where it is then."));
+                    .help("Name a file of the workspace, or leave the input out: the output `report` says where it is then."));
                 }
                 refuse_git(input, path, directory.iter())?;
                 ProjectFile::below(input, "its directory", &directory, &name)?
@@ -113,7 +113,7 @@ impl ReportFile {
                 Code::PathUnsafe,
                 format!("`{input}` {} is there and is no report of this program", self.path().display()),
             )
-            .hint("Move it away, or name another file: an earlier report is replaced, nothing else.")),
+            .help("Move it away, or name another file: an earlier report is replaced, nothing else.")),
             _ => Ok(()),
         }
     }

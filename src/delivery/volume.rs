@@ -131,7 +131,7 @@ pub async fn remove_incomplete(tools: &Tools, project: &str) -> Result<()> {
     if let Some(left) = ours.iter().find(|own| half.contains(&own.name)) {
         let fact = format!("cannot remove the volume {}, which an earlier run left half-filled", left.name);
         return Err(Error::new(Code::DeliveryFailed, fact)
-            .hint(format!("Find out what keeps it: `docker volume rm {}`.", left.name)));
+            .help(format!("Find out what keeps it: `docker volume rm {}`.", left.name)));
     }
     for sign in signs {
         containers::remove(tools, &sign.id).await?;

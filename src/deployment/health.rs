@@ -12,11 +12,12 @@ use super::readers::{Readers, Seen};
 pub use super::watched::restarts;
 use super::watched::{Verdict, Watched, looks_well, verdict};
 use crate::console::Console;
+use crate::diagnostic::Diagnostic;
 use crate::engine::containers;
 use crate::engine::events::Events;
 use crate::engine::objects::{self, Container, State};
 use crate::engine::tools::Tools;
-use crate::error::{Code, Error, Problem, Result};
+use crate::error::{Code, Error, Result};
 use crate::progress;
 
 /// How often everything is looked at where the engine tells what happens: a connection may break without a sign.
@@ -286,18 +287,18 @@ impl<'a> Watch<'a> {
         for (container, why) in &sight.failed {
             last_lines(gate.tools, gate.console, container, gate.before).await?;
             let mut problem =
-                Problem::new(format!("service {} ({}) {why}", container.service, container.name));
-            let known = self.seen.remedy(gate.tools, container).await?;
+                Diagnostic::new(format!("service {} ({}) {why}", container.service, container.name));
+            let known = self.seen.help(gate.tools, container).await?;
             let gone = gate.gone.get(&container.service).into_iter().flatten().cloned();
             let remedies: Vec<String> = known.into_iter().chain(gone).collect();
             if !remedies.is_empty() {
-                problem = problem.remedy(remedies.join("\n"));
+                problem = problem.help(remedies.join("\n"));
             }
             problems.push(problem);
         }
         let absent = sight.absent.iter();
-        problems.extend(absent.map(|service| Problem::new(format!("service {service} has no container"))));
-        Ok(Error::new(Code::Unhealthy, "services did not come up").problems(problems).hint(
+        problems.extend(absent.map(|service| Diagnostic::new(format!("service {service} has no container"))));
+        Ok(Error::new(Code::Unhealthy, "services did not come up").problems(problems).help(
             "The last lines of each that this run made are in the log above. `wait-timeout` gives slow ones more time.",
         ))
     }

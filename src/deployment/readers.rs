@@ -60,7 +60,7 @@ impl<'a> Seen<'a> {
     }
 
     /// What to do about a failed service whose program may not read its secrets; `None` when nothing speaks for that.
-    pub(super) async fn remedy(&self, tools: &Tools, container: &Container) -> Result<Option<String>> {
+    pub(super) async fn help(&self, tools: &Tools, container: &Container) -> Result<Option<String>> {
         let (service, Some(readers)) = (&container.service, self.readers.get(&container.service)) else {
             return Ok(None);
         };

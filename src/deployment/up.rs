@@ -53,13 +53,13 @@ pub async fn up(
                 humantime::format_duration(settings.wait_timeout)
             ),
         )
-        .hint("A service that others depend on is not ready. `wait-timeout` gives slow ones more time."));
+        .help("A service that others depend on is not ready. `wait-timeout` gives slow ones more time."));
     };
     if success {
         return Ok(());
     }
     Err(Error::new(Code::DeployFailed, format!("docker compose up failed: {}", what_failed(&tail)))
-        .hint("What Compose printed is in the log above."))
+        .help("What Compose printed is in the log above."))
 }
 
 /// Takes the project of a call down: containers and networks. Its own volumes and images stay.
@@ -69,7 +69,7 @@ pub async fn down(call: Call) -> Result<()> {
         return Ok(());
     }
     Err(Error::new(Code::DeployFailed, format!("docker compose down failed: {}", what_failed(&tail)))
-        .hint("What Compose printed is in the log above."))
+        .help("What Compose printed is in the log above."))
 }
 
 /// Removes what a run that broke off in the middle of `up` has left: containers that Compose made to replace others, that were

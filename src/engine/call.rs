@@ -318,7 +318,7 @@ async fn stop(child: &mut Child, interrupt: &Interrupt) -> Error {
 }
 
 fn docker_missing() -> Error {
-    Error::new(Code::EngineUnreachable, "the program `docker` was not found").hint(
+    Error::new(Code::EngineUnreachable, "the program `docker` was not found").help(
         "Name the engine with the input `docker-host`, which needs no program. Or, on the command line, install the \
          Docker CLI and put it on the PATH: https://docs.docker.com/engine/install/",
     )

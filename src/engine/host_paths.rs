@@ -185,7 +185,7 @@ impl HostPaths {
                 source,
                 &error,
             )
-            .hint("The action's container must run as root, as GitHub's runner starts it.")
+            .help("The action's container must run as root, as GitHub's runner starts it.")
         })?;
         Ok(host)
     }
@@ -337,7 +337,7 @@ fn not_mapped(here: &Path, own_found: bool) -> Error {
     } else {
         "the action's container was not found among those of the engine"
     };
-    Error::new(Code::WorkspaceNotOnHost, format!("{} has no path on the Docker host: {why}", here.display())).hint(
+    Error::new(Code::WorkspaceNotOnHost, format!("{} has no path on the Docker host: {why}", here.display())).help(
         "The engine behind the socket must be the one that runs this container. When the runner itself runs in a \
          container, mount its work directory at the same path on the host and in it. Or run `claude-secrets` in a \
          `run:` step.",

@@ -99,8 +99,8 @@ impl EngineLock {
                     Code::Locked,
                     format!("another run is changing the project {project}"),
                 )
-                .hint("Wait for it; in a workflow, `concurrency:` keeps two runs apart.")
-                .hint(format!("If no other run is under way: docker rm {name}")));
+                .help("Wait for it; in a workflow, `concurrency:` keeps two runs apart.")
+                .help(format!("If no other run is under way: docker rm {name}")));
             }
             sleep(POLL).await;
         }

@@ -117,7 +117,7 @@ async fn log_in(tools: &Tools, login: &RegistryLogin) -> Result<(String, Login)>
         let fact =
             format!("the registry {} refused the login of {}: {}", login.host, login.user, answer.message);
         return Err(Error::new(Code::RegistryLoginFailed, fact)
-            .hint("Check the user and the token in the input `registries`."));
+            .help("Check the user and the token in the input `registries`."));
     }
     // Some registries give a token for the password.
     let given: Given = serde_json::from_slice(&answer.body).unwrap_or_default();

@@ -34,7 +34,7 @@ impl Repository {
                 Code::Usage,
                 format!("{input}: expected `owner/name`, got {length} of something else"),
             );
-            error.hint("Write the two names as the address of the repository's page has them, without the server: `octo-org/octo-repo`.")
+            error.help("Write the two names as the address of the repository's page has them, without the server: `octo-org/octo-repo`.")
         })
     }
 

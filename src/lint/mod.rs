@@ -11,8 +11,9 @@ use std::time::SystemTime;
 
 pub use self::known::begins_as_a_secret;
 
+use crate::diagnostic::Diagnostic;
 use crate::manifest::{Reference, Secret};
-use crate::resolve::{Resolved, State, Warning};
+use crate::resolve::{Resolved, State};
 use crate::secret::SecretValue;
 
 /// From this length on (bytes), two secrets do not have the same value by chance.
@@ -74,12 +75,12 @@ struct Subject<'a> {
 struct Said {
     rule: &'static str,
     fact: String,
-    remedy: String,
+    help: String,
 }
 
 /// The warnings about the values of secrets at this time; `in_job` in GitHub Actions. Defaults, composed values and values
 /// that are not sensitive are not checked.
-pub fn warnings(secrets: &[Resolved], now: SystemTime, in_job: bool) -> Vec<Warning> {
+pub fn warnings(secrets: &[Resolved], now: SystemTime, in_job: bool) -> Vec<Diagnostic> {
     let found: Vec<(&Resolved, &SecretValue)> = secrets
         .iter()
         .filter(|resolved| resolved.state == State::Found && resolved.secret.sensitive)
@@ -101,11 +102,11 @@ pub fn warnings(secrets: &[Resolved], now: SystemTime, in_job: bool) -> Vec<Warn
         ];
         let place =
             resolved.origin.as_ref().map(|origin| format!(" from {}", origin.place)).unwrap_or_default();
-        all.extend(said.into_iter().flatten().map(|said| Warning {
+        all.extend(said.into_iter().flatten().map(|said| Diagnostic {
             place: Some(resolved.secret.place.clone()),
-            ..Warning::new(
+            ..Diagnostic::with_help(
                 format!("{}{place} {} ({}) [{}]", resolved.secret.name, said.fact, value.shape(), said.rule),
-                Some(said.remedy),
+                said.help,
             )
         }));
     }
@@ -114,7 +115,7 @@ pub fn warnings(secrets: &[Resolved], now: SystemTime, in_job: bool) -> Vec<Warn
 }
 
 /// Secrets with the same value from different places, each with the first that has it from another place.
-fn same_values(found: &[(&Resolved, &SecretValue)]) -> Vec<Warning> {
+fn same_values(found: &[(&Resolved, &SecretValue)]) -> Vec<Diagnostic> {
     // Of each value the first secret, and the first from another place than that.
     let mut known: HashMap<&[u8], (&Resolved, Option<&Resolved>)> = HashMap::new();
     let mut all = Vec::new();
@@ -136,14 +137,14 @@ fn same_values(found: &[(&Resolved, &SecretValue)]) -> Vec<Warning> {
         };
         let Some(other) = other else { continue };
         let (one, name) = (&other.secret.name, &resolved.secret.name);
-        all.push(Warning {
+        all.push(Diagnostic {
             place: Some(resolved.secret.place.clone()),
-            ..Warning::new(
+            ..Diagnostic::with_help(
                 format!("{one} and {name} have the same value ({}) [same-value]", value.shape()),
-                Some(format!(
+                format!(
                     "Check whether one was pasted in place of the other. If they are the same secret, write `{name} = {}`.",
                     reference(other).map(ToString::to_string).unwrap_or_default()
-                )),
+                ),
             )
         });
     }
@@ -176,8 +177,8 @@ impl<'a> Subject<'a> {
 }
 
 impl Said {
-    fn new(rule: &'static str, fact: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { rule, fact: fact.into(), remedy: remedy.into() }
+    fn new(rule: &'static str, fact: impl Into<String>, help: impl Into<String>) -> Self {
+        Self { rule, fact: fact.into(), help: help.into() }
     }
 }
 

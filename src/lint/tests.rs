@@ -1,7 +1,9 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::*;
-use crate::manifest::{Place, Reference, Rules, Trim};
+use crate::diagnostic::Diagnostic;
+use crate::diagnostic::Place;
+use crate::manifest::{Reference, Rules, Trim};
 use crate::resolve::Origin;
 use crate::secret::SecretName;
 
@@ -34,13 +36,13 @@ fn resolved(name: &str, value: &[u8], reference: &str, rules: Rules) -> Resolved
 fn said(name: &str, value: &[u8], rules: Rules) -> Vec<String> {
     let all = warnings(&[resolved(name, value, &format!("env:{name}"), rules)], now(), true);
     for warning in &all {
-        let told = format!("{}{}", warning.text, warning.remedy.clone().unwrap_or_default());
+        let told = format!("{}{}", warning.fact, warning.help.clone().unwrap_or_default());
         let value = String::from_utf8_lossy(value);
         assert!(value.trim().len() < 5 || !told.contains(value.trim()), "{told}");
         assert!(warning.place.is_some());
     }
-    let rule = |warning: &Warning| {
-        let rule = warning.text.rsplit_once(" [").unwrap().1.trim_end_matches(']').to_owned();
+    let rule = |warning: &Diagnostic| {
+        let rule = warning.fact.rsplit_once(" [").unwrap().1.trim_end_matches(']').to_owned();
         assert!(RULES.iter().any(|known| known.name == rule), "{rule} is not in the table");
         rule
     };
@@ -168,7 +170,7 @@ fn two_secrets_with_one_value_are_told_unless_they_are_one_by_reference() {
             resolved("B", second.1, second.0, Rules::default()),
         ];
         let all = warnings(&secrets, now(), true);
-        all.iter().map(|warning| warning.text.clone()).collect::<Vec<_>>()
+        all.iter().map(|warning| warning.fact.clone()).collect::<Vec<_>>()
     };
     let value: &[u8] = b"canary-value-0123";
     assert_eq!(

@@ -74,7 +74,7 @@ pub(super) fn blanks(subject: &Subject<'_>) -> Option<Said> {
     }
     let line_end = subject.bytes.ends_with(b"\n");
     let fact = if line_end { "ends with a newline" } else { "has spaces around it" };
-    let remedy = if line_end {
+    let help = if line_end {
         format!(
             "`echo` and editors add one. Store the value without it (`printf %s`), or set `trim: newline` for {} in the manifest.",
             subject.name()
@@ -82,7 +82,7 @@ pub(super) fn blanks(subject: &Subject<'_>) -> Option<Said> {
     } else {
         "Store the value without them: the program would get them, too.".to_owned()
     };
-    Some(Said::new("blanks", fact, remedy))
+    Some(Said::new("blanks", fact, help))
 }
 
 pub(super) fn quoted(subject: &Subject<'_>) -> Option<Said> {

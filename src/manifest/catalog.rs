@@ -20,7 +20,7 @@ impl Catalog<'_> {
         let reference = self.any_reference(text)?;
         if reference.is_wildcard() {
             let fact = "a reference to one secret is needed here; one that ends in `*` refers to many";
-            return Err(Finding::new(Code::ReferenceInvalid, fact).remedy(
+            return Err(Finding::new(Code::ReferenceInvalid, fact).help(
                 "Write it below `import` in the manifest, or alone on a line of the input `secrets`.",
             ));
         }
@@ -34,7 +34,7 @@ impl Catalog<'_> {
             return Ok(reference);
         }
         let fact = "an import must end in `*` and must not have a version";
-        Err(Finding::new(Code::ReferenceInvalid, fact).remedy(
+        Err(Finding::new(Code::ReferenceInvalid, fact).help(
             "Write it like `vault:secret/claude-bot/*`, or `aws:claude-bot/db#*` for all fields of one item. To get a \
              single secret, declare it by its name.",
         ))
@@ -53,7 +53,7 @@ impl Catalog<'_> {
         if reference.version.is_some() && !self.given.versioned.contains(&kind) {
             let finding =
                 Finding::new(Code::ReferenceInvalid, format!("the source `{kind}` has no versions"));
-            return Err(finding.remedy("Remove `@` and what follows it, or write a literal `@` as `%40`."));
+            return Err(finding.help("Remove `@` and what follows it, or write a literal `@` as `%40`."));
         }
         Ok(reference)
     }
@@ -75,7 +75,7 @@ impl Catalog<'_> {
         let fact = format!("not a valid reference ({}): unknown source", shape(text));
         match meant(id, self.ids()) {
             Some(word) => Finding::new(Code::SourceUnknown, format!("{fact}; did you mean `{word}:`?")),
-            None => Finding::new(Code::SourceUnknown, fact).remedy(format!(
+            None => Finding::new(Code::SourceUnknown, fact).help(format!(
                 "A reference is `source:item[#field][@version]`. The sources are {}; `sources` in the manifest can add others.",
                 list(self.ids())
             )),
@@ -92,7 +92,7 @@ pub(super) fn unknown_kind(given: &Given<'_>, kind: &str) -> Option<Finding> {
     let fact = "unknown kind of source";
     Some(match meant(kind, known.clone()) {
         Some(word) => Finding::new(Code::SourceUnknown, format!("{fact}; did you mean `{word}`?")),
-        None => Finding::new(Code::SourceUnknown, fact).remedy(format!(
+        None => Finding::new(Code::SourceUnknown, fact).help(format!(
             "The kinds are {}. A source with a name of your own needs its kind: `my-source: {{ kind: {} }}`.",
             list(known.clone()),
             known.clone().next().unwrap_or("env"),
@@ -113,9 +113,9 @@ fn malformed(error: ReferenceError, text: &str) -> Finding {
     };
     let finding = Finding::new(Code::ReferenceInvalid, fact);
     match error.kind {
-        Kind::NoEnvironment => finding.remedy("Set the input `environment`."),
+        Kind::NoEnvironment => finding.help("Set the input `environment`."),
         Kind::Empty | Kind::NoSource | Kind::BadSource | Kind::Control => {
-            finding.remedy("A reference is `source:item[#field][@version]`, e.g. `env:OTHER_NAME`.")
+            finding.help("A reference is `source:item[#field][@version]`, e.g. `env:OTHER_NAME`.")
         }
         _ => finding,
     }

@@ -16,6 +16,7 @@ use super::{
     FILE_NAME, FileSpec, Freshness, Given, Manifest, Place, Reading, Reference, Rules, Secret, composed,
     lines, scope, tree,
 };
+use crate::diagnostic::Diagnostic;
 use crate::error::{Code, Error};
 use crate::secret::{ANOTHER_NAME, NameError, SecretName};
 
@@ -72,13 +73,13 @@ fn document<'a>(given: &Given<'a>) -> (Option<Document>, Findings<'a>, Option<Se
         }
         Err(malformed) => {
             let mut finding = Finding::new(Code::ManifestInvalid, malformed.fact);
-            finding.place = malformed.mark.map(|Mark { line, column }| Place {
+            finding.what.place = malformed.mark.map(|Mark { line, column }| Place {
                 file: Some(path.to_owned()),
                 line,
                 column,
             });
-            if finding.place.is_none() {
-                finding.fact = format!("{}: {}", path.display(), finding.fact);
+            if finding.what.place.is_none() {
+                finding.what.fact = format!("{}: {}", path.display(), finding.what.fact);
             }
             (None, nothing(vec![finding]), None)
         }
@@ -96,14 +97,14 @@ fn secret(
         Ok(parsed) => parsed,
         Err(error) => {
             let fact = format!("not a valid secret name: {error}");
-            let remedy = if text.ends_with('?') {
+            let help = if text.ends_with('?') {
                 "In this file, an optional secret has `required: false`."
             } else if let NameError::Reserved(_) = error {
                 ANOTHER_NAME
             } else {
                 "A name consists of letters (A-Z, a-z), digits and underscores, and does not start with a digit."
             };
-            findings.add(mark, Finding::new(Code::SecretNameInvalid, fact).remedy(remedy));
+            findings.add(mark, Finding::new(Code::SecretNameInvalid, fact).help(help));
             return None;
         }
     };
@@ -125,13 +126,13 @@ fn secret(
     };
     if let Some((value, mark)) = entry.default.get() {
         if let Err(fact) = secret.accept(value.0.clone()) {
-            let remedy = if value.0.is_empty() {
+            let help = if value.0.is_empty() {
                 "Remove it, or add `allow-empty: true`."
             } else {
                 "Change the default, or the rule that it violates."
             };
             let fact = format!("the default of {} {fact}", secret.name);
-            findings.add(mark, Finding::new(Code::ManifestInvalid, fact).remedy(remedy));
+            findings.add(mark, Finding::new(Code::ManifestInvalid, fact).help(help));
         }
         secret.default = Some(value.0.clone());
     }
@@ -167,7 +168,7 @@ fn references(
     let (items, mark) = entry.from.get()?;
     if items.is_empty() {
         let finding = Finding::new(Code::ManifestInvalid, format!("`from` of {name} is an empty list"))
-            .remedy("List at least one reference, or remove `from` to have every source asked.");
+            .help("List at least one reference, or remove `from` to have every source asked.");
         findings.add(mark, finding);
     }
     let mut references = Vec::new();
@@ -175,13 +176,12 @@ fn references(
         match catalog.reference(&text.0) {
             Ok(reference) if references.contains(&reference) => {
                 let fact = format!("{name} lists the same reference twice");
-                findings
-                    .add(mark, Finding::new(Code::ManifestInvalid, fact).remedy("Remove one of the two."));
+                findings.add(mark, Finding::new(Code::ManifestInvalid, fact).help("Remove one of the two."));
             }
             Ok(reference) => references.push(reference),
             Err(finding) => {
-                let fact = format!("{name}: {}", finding.fact);
-                findings.add(mark, Finding { fact, ..finding });
+                let fact = format!("{name}: {}", finding.what.fact);
+                findings.add(mark, Finding { what: Diagnostic { fact, ..finding.what }, ..finding });
             }
         }
     }
@@ -194,8 +194,7 @@ fn imports(document: &Document, catalog: &Catalog<'_>, findings: &mut Findings<'
         match catalog.import(&text.0) {
             Ok(reference) if imports.contains(&reference) => {
                 let fact = "the same import is listed twice";
-                findings
-                    .add(mark, Finding::new(Code::ManifestInvalid, fact).remedy("Remove one of the two."));
+                findings.add(mark, Finding::new(Code::ManifestInvalid, fact).help("Remove one of the two."));
             }
             Ok(reference) => imports.push(reference),
             Err(finding) => findings.add(mark, finding),
@@ -212,7 +211,7 @@ fn rules(entry: &SecretEntry, name: &SecretName, findings: &mut Findings<'_>) ->
                 mark,
                 match error {
                     PatternError::TooLarge => {
-                        finding.remedy("Use less exact repetitions, such as `+` or `*` instead of `{0,200}`.")
+                        finding.help("Use less exact repetitions, such as `+` or `*` instead of `{0,200}`.")
                     }
                     PatternError::Malformed(_) => finding,
                 },
@@ -264,7 +263,7 @@ fn collisions(secrets: &[Secret], findings: &mut Vec<Finding>) -> Vec<SecretName
             let fact = format!("the secrets {one} and {other} would both use the file `{file}`");
             findings.push(
                 Finding::new(Code::SecretNamesCollide, fact)
-                    .remedy("Rename one of them, or give it another file: `file: { name: other_name }`.")
+                    .help("Rename one of them, or give it another file: `file: { name: other_name }`.")
                     .at(secret.place.clone()),
             );
         } else {
@@ -281,7 +280,7 @@ fn nothing_declared(given: &Given<'_>) -> Error {
             format!("no secrets are declared: there is no {FILE_NAME}, and the input `secrets` is empty")
         }
     };
-    Error::new(Code::ManifestMissing, fact).hint(
+    Error::new(Code::ManifestMissing, fact).help(
         "List the secrets in the input `secrets`, one per line, and pass their values in the step's `env:`:\n\
          with:\n  secrets: |\n    ANTHROPIC_API_KEY\n\
          env:\n  ANTHROPIC_API_KEY: ${{ secrets.ANTHROPIC_API_KEY }}",

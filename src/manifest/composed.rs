@@ -7,6 +7,7 @@ use super::finding::{Finding, Findings, list, named};
 use super::template::Template;
 use super::tree::Mark;
 use super::{Secret, at::At};
+use crate::diagnostic::Diagnostic;
 use crate::error::Code;
 use crate::nearest::meant;
 use crate::secret::SecretName;
@@ -31,7 +32,7 @@ pub(super) fn template(
         let fact = format!("{name} cannot have `template` together with {}", list(others));
         findings.add(
             mark,
-            Finding::new(Code::ManifestInvalid, fact).remedy(
+            Finding::new(Code::ManifestInvalid, fact).help(
                 "A template builds the value from other secrets. Remove the template, or the others: set them for the \
                  secrets that the template contains.",
             ),
@@ -42,7 +43,7 @@ pub(super) fn template(
         Err(error) => {
             let fact = format!("the template of {name} {}", error.fact);
             let finding = Finding::new(Code::ManifestInvalid, fact);
-            findings.add(mark, Finding { remedy: error.remedy, ..finding });
+            findings.add(mark, Finding { what: Diagnostic { help: error.help, ..finding.what }, ..finding });
             None
         }
     }
@@ -71,10 +72,8 @@ pub(super) fn check(
         }
         if let Some(way) = way_back(secret, &secrets) {
             let fact = format!("the template of {} refers to itself: {}", secret.name, way.join(" → "));
-            findings.add(
-                mark,
-                Finding::new(Code::ManifestInvalid, fact).remedy("Remove one of these references."),
-            );
+            findings
+                .add(mark, Finding::new(Code::ManifestInvalid, fact).help("Remove one of these references."));
         }
     }
 }
@@ -97,7 +96,7 @@ fn check_part(
             findings.add(
                 mark,
                 Finding::new(Code::ManifestInvalid, fact)
-                    .remedy(format!("Remove `sensitive: false` from {name}, or {part} from its template.")),
+                    .help(format!("Remove `sensitive: false` from {name}, or {part} from its template.")),
             );
         }
         Some(_) => {}
@@ -112,7 +111,7 @@ fn check_part(
                     Some(word) => {
                         Finding::new(Code::ManifestInvalid, format!("{fact}; did you mean `{word}`?"))
                     }
-                    None => Finding::new(Code::ManifestInvalid, fact).remedy(
+                    None => Finding::new(Code::ManifestInvalid, fact).help(
                         "Declare it: add its name, followed by a colon, under `secrets`. Write a literal brace as \
                          `{{` or `}}`.",
                     ),

@@ -54,7 +54,7 @@ impl Sink<'_> {
         let path = self.path.borrow();
         let subject = if path.is_empty() { "the file".to_owned() } else { format!("`{}`", path.join(".")) };
         let mut finding = Finding::new(Code::ManifestInvalid, format!("{subject} {}", fault.fact));
-        finding.remedy = fault.remedy;
+        finding.what.help = fault.help;
         self.findings.borrow_mut().push(self.origin.locate(finding, fault.mark.unwrap_or(mark)));
     }
 
@@ -117,7 +117,7 @@ impl<'a> Reader<'a> {
                 let fact = format!("duplicate {}; first in line {first}", key_named(name));
                 self.sink.report_key(
                     key,
-                    Finding::new(Code::ManifestInvalid, fact).remedy("Remove one of the two."),
+                    Finding::new(Code::ManifestInvalid, fact).help("Remove one of the two."),
                 );
                 continue;
             }
@@ -134,7 +134,7 @@ fn unknown_key(name: &str, fields: &[&'static str]) -> Finding {
     match meant(name, known.clone()) {
         Some(word) => Finding::new(Code::ManifestInvalid, format!("{fact}; did you mean `{word}`?")),
         None => Finding::new(Code::ManifestInvalid, fact)
-            .remedy(format!("The keys allowed here are {}.", list(known))),
+            .help(format!("The keys allowed here are {}.", list(known))),
     }
 }
 
@@ -176,7 +176,7 @@ impl<'de> Deserializer<'de> for Reader<'de> {
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         match self.spelling() {
             Some(text) => visitor.visit_str(text),
-            None if matches!(self.node.kind, Kind::Map(_)) => Err(self.expected("text").remedy(
+            None if matches!(self.node.kind, Kind::Map(_)) => Err(self.expected("text").help(
                 "A colon followed by a space starts a map: remove the space, or put the text in quotes.",
             )),
             None => Err(self.expected("text")),
@@ -213,7 +213,7 @@ impl<'de> Deserializer<'de> for Reader<'de> {
         match &self.node.kind {
             Kind::List(items) => visitor.visit_seq(ListAccess { items: items.iter(), sink: self.sink }),
             Kind::Map(_) | Kind::Null => Err(self.expected("a list")),
-            _ => Err(self.expected("a list").remedy("Put brackets around it: `[…]`.")),
+            _ => Err(self.expected("a list").help("Put brackets around it: `[…]`.")),
         }
     }
 
@@ -222,7 +222,7 @@ impl<'de> Deserializer<'de> for Reader<'de> {
             Kind::Map(entries) => visitor.visit_map(EntryAccess::new(self.entries(entries, None), self.sink)),
             Kind::List(_) => Err(self
                 .expected("a map")
-                .remedy("Write each entry as `NAME:`, with a colon and without a dash.")),
+                .help("Write each entry as `NAME:`, with a colon and without a dash.")),
             _ => Err(self.expected("a map")),
         }
     }
@@ -246,7 +246,7 @@ impl<'de> Deserializer<'de> for Reader<'de> {
             }
             _ if name == short_name => Err(self.expected(&format!("a list, or a map with `{short_field}`"))),
             Kind::Bool(_) | Kind::Number(_) | Kind::Text(_) if name == no_values => {
-                Err(self.expected("a map").remedy(values_go_elsewhere))
+                Err(self.expected("a map").help(values_go_elsewhere))
             }
             _ => Err(self.expected("a map")),
         }

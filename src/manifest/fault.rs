@@ -12,17 +12,17 @@ use crate::nearest::meant;
 #[derive(Clone)]
 pub(super) struct Fault {
     pub(super) fact: String,
-    pub(super) remedy: Option<String>,
+    pub(super) help: Option<String>,
     pub(super) mark: Option<Mark>,
 }
 
 impl Fault {
     pub(super) fn new(fact: impl Into<String>) -> Self {
-        Self { fact: fact.into(), remedy: None, mark: None }
+        Self { fact: fact.into(), help: None, mark: None }
     }
 
-    pub(super) fn remedy(mut self, remedy: &str) -> Self {
-        self.remedy = Some(remedy.to_owned());
+    pub(super) fn help(mut self, help: &str) -> Self {
+        self.help = Some(help.to_owned());
         self
     }
 }

@@ -4,58 +4,56 @@
 
 use std::path::Path;
 
-use super::Place;
 use super::tree::{Kind, Mark, Node};
-use crate::error::{Code, Error, Problem};
+use crate::diagnostic::{Diagnostic, Place};
+use crate::error::{Code, Error};
 
 /// One problem.
 pub(super) struct Finding {
     pub(super) code: Code,
-    pub(super) place: Option<Place>,
-    pub(super) fact: String,
+    pub(super) what: Diagnostic,
     pub(super) excerpt: Option<String>,
-    pub(super) remedy: Option<String>,
 }
 
 impl Finding {
     pub(super) fn new(code: Code, fact: impl Into<String>) -> Self {
-        Self { code, place: None, fact: fact.into(), excerpt: None, remedy: None }
+        Self { code, what: Diagnostic::new(fact), excerpt: None }
     }
 
-    pub(super) fn remedy(mut self, remedy: impl Into<String>) -> Self {
-        self.remedy = Some(remedy.into());
+    pub(super) fn help(mut self, help: impl Into<String>) -> Self {
+        self.what = self.what.help(help);
         self
     }
 
     pub(super) fn at(mut self, place: Place) -> Self {
-        self.place = Some(place);
+        self.what = self.what.at(place);
         self
     }
 
-    fn text(&self) -> String {
-        let place = self.place.as_ref().map(|place| format!("{place}: ")).unwrap_or_default();
-        let excerpt = self.excerpt.as_ref().map(|excerpt| format!("\n{excerpt}")).unwrap_or_default();
-        format!("{place}{}{excerpt}", self.fact)
+    /// The diagnostic, whose fact begins with the place and ends with the excerpt.
+    fn told(self) -> Diagnostic {
+        let place = self.what.place.as_ref().map(|place| format!("{place}: ")).unwrap_or_default();
+        let excerpt = self.excerpt.map(|excerpt| format!("\n{excerpt}")).unwrap_or_default();
+        Diagnostic { fact: format!("{place}{}{excerpt}", self.what.fact), ..self.what }
     }
 }
 
 /// All findings as one error, in the order of their places.
 pub(super) fn gather(mut findings: Vec<Finding>) -> Error {
-    findings.sort_by_key(|f| f.place.as_ref().map(|p| (p.file.is_none(), p.line, p.column)));
+    findings.sort_by_key(|f| f.what.place.as_ref().map(|p| (p.file.is_none(), p.line, p.column)));
     let code = match findings.as_slice() {
         [first, rest @ ..] if rest.iter().all(|f| f.code == first.code) => first.code,
         _ => Code::ManifestInvalid,
     };
-    if let [only] = findings.as_slice() {
-        let error = Error { place: only.place.clone().map(Box::new), ..Error::new(code, only.text()) };
-        return match &only.remedy {
-            Some(remedy) => error.hint(remedy.clone()),
-            None => error,
-        };
+    let mut problems: Vec<Diagnostic> = findings.into_iter().map(Finding::told).collect();
+    match problems.pop() {
+        Some(only) if problems.is_empty() => Error::of(code, only),
+        last => {
+            problems.extend(last);
+            Error::new(code, format!("{} problems in the declarations of secrets", problems.len()))
+                .problems(problems)
+        }
     }
-    let problem = |f: &Finding| Problem { fact: f.text(), remedy: f.remedy.clone(), place: f.place.clone() };
-    let problems = findings.iter().map(problem).collect();
-    Error::new(code, format!("{} problems in the declarations of secrets", findings.len())).problems(problems)
 }
 
 /// The problems found so far.

@@ -86,8 +86,7 @@ impl Names<'_> {
                 secrets.extend(SecretName::parse(name));
             } else {
                 let fact = format!("{name} is listed twice for the service {}", named(service));
-                findings
-                    .add(mark, Finding::new(Code::ManifestInvalid, fact).remedy("Remove one of the two."));
+                findings.add(mark, Finding::new(Code::ManifestInvalid, fact).help("Remove one of the two."));
             }
         }
         secrets
@@ -106,7 +105,7 @@ fn workers(entry: &GrantEntry, names: &Names<'_>, findings: &mut Findings<'_>) -
         findings.add(
             at,
             Finding::new(Code::ManifestInvalid, fact)
-                .remedy("Add `starts-workers: true`, or remove `workers`."),
+                .help("Add `starts-workers: true`, or remove `workers`."),
         );
     }
     let secrets = names.read(&workers.secrets, findings);
@@ -115,7 +114,7 @@ fn workers(entry: &GrantEntry, names: &Names<'_>, findings: &mut Findings<'_>) -
         findings.add(
             at,
             Finding::new(Code::ManifestInvalid, fact)
-                .remedy("Add a secret, or remove the list to give them every secret of the service."),
+                .help("Add a secret, or remove the list to give them every secret of the service."),
         );
     }
     Some(WorkersGrant {
@@ -130,6 +129,6 @@ fn undeclared(name: &str, service: &str, known: &BTreeSet<&str>) -> Finding {
     match meant(name, known.iter().copied()) {
         Some(word) => Finding::new(Code::ManifestInvalid, format!("{fact}; did you mean `{word}`?")),
         None => Finding::new(Code::ManifestInvalid, fact)
-            .remedy("Declare it: add its name, followed by a colon, under `secrets`."),
+            .help("Declare it: add its name, followed by a colon, under `secrets`."),
     }
 }

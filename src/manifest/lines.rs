@@ -40,7 +40,7 @@ pub(super) fn read(text: &str, catalog: &Catalog<'_>, findings: &mut Vec<Finding
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if text.trim_start().starts_with(['{', '[']) {
         let fact = "the input `secrets` contains JSON; it takes names of secrets, one per line";
-        findings.push(Finding::new(Code::ManifestInvalid, fact).remedy(
+        findings.push(Finding::new(Code::ManifestInvalid, fact).help(
             "Pass `${{ toJSON(secrets) }}` to the input `github-secrets`, and the names to `secrets`.",
         ));
         return Lines::default();
@@ -79,7 +79,7 @@ impl Lines {
             let fact = format!("{} is declared twice; first in line {first}", shown(&declaration.name));
             findings.push(
                 line.finding(0, fact)
-                    .remedy("Remove one of the two lines. Separate several references with `|`."),
+                    .help("Remove one of the two lines. Separate several references with `|`."),
             );
             return;
         }
@@ -148,8 +148,8 @@ impl<'a> Trimmed<'a> {
                 let mut finding = self.finding(0, format!("not a valid secret name: {error}"));
                 finding.code = Code::SecretNameInvalid;
                 findings.push(match error {
-                    NameError::Reserved(_) => finding.remedy(ANOTHER_NAME),
-                    _ => finding.remedy(advice(left)),
+                    NameError::Reserved(_) => finding.help(ANOTHER_NAME),
+                    _ => finding.help(advice(left)),
                 });
                 return None;
             }
@@ -175,7 +175,7 @@ impl<'a> Trimmed<'a> {
             let fact = format!("no reference after the `=` of {}", shown(name));
             findings.push(
                 self.finding(at - 1, fact)
-                    .remedy("Remove the `=`, or write where the secret is stored: `NAME = env:OTHER_NAME`."),
+                    .help("Remove the `=`, or write where the secret is stored: `NAME = env:OTHER_NAME`."),
             );
             return None;
         }
@@ -187,10 +187,10 @@ impl<'a> Trimmed<'a> {
                 Ok(reference) => references.push(reference),
                 Err(mut finding) => {
                     sound = false;
-                    finding.fact = format!("{}: {}", shown(name), finding.fact);
+                    finding.what.fact = format!("{}: {}", shown(name), finding.what.fact);
                     // If this is a value, that is the first thing to report.
                     if !part.trim().is_empty() && !catalog.names_source(part) {
-                        finding.remedy = Some(NO_VALUES.to_owned());
+                        finding.what.help = Some(NO_VALUES.to_owned());
                     }
                     findings.push(finding.at(self.place(at + blanks)));
                 }

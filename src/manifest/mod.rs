@@ -14,7 +14,6 @@ mod finding;
 mod grants;
 mod lines;
 mod pattern;
-mod place;
 mod reference;
 mod rules;
 mod schema;
@@ -28,10 +27,10 @@ use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::diagnostic::Place;
 use crate::error::Error;
 use crate::secret::{SecretName, SecretValue};
 
-pub use place::Place;
 pub use reference::{Reference, ReferenceError, ReferenceErrorKind, SourceId};
 pub use rules::{Deliver, Encoding, FileSpec, Freshness, MAX_VALUE_BYTES, Rules, Trim};
 pub use schema::schema;

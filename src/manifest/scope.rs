@@ -82,7 +82,7 @@ fn check_environments(given: &Given<'_>, document: &Document, findings: &mut Fin
         mark,
         match meant(name, known.iter().copied()) {
             Some(word) => Finding::new(Code::ManifestInvalid, format!("{fact}; did you mean `{word}`?")),
-            None => Finding::new(Code::ManifestInvalid, fact).remedy(format!(
+            None => Finding::new(Code::ManifestInvalid, fact).help(format!(
                 "Add an entry for it (it may be empty), or use one of {}.",
                 list(known.iter().copied())
             )),
@@ -135,7 +135,7 @@ fn bad_id(given: &Given<'_>, text: &str) -> Finding {
     match meant(text, given.known_kinds.iter().copied()) {
         Some(word) => Finding::new(Code::ManifestInvalid, format!("{fact}; did you mean `{word}`?")),
         None => Finding::new(Code::ManifestInvalid, fact)
-            .remedy("An id consists of lower-case letters, digits and dashes, and starts with a letter."),
+            .help("An id consists of lower-case letters, digits and dashes, and starts with a letter."),
     }
 }
 
@@ -187,7 +187,7 @@ fn add_settings(
 fn unknown_setting(kind: &str, name: &str, allowed: &[&str]) -> Finding {
     let fact = format!("unknown setting of the source `{kind}`: {}", named(name));
     if CREDENTIALS.iter().any(|word| name.contains(word)) {
-        return Finding::new(Code::ManifestInvalid, fact).remedy(format!(
+        return Finding::new(Code::ManifestInvalid, fact).help(format!(
             "Do not put credentials into this file: everyone with access to the repository can read it. Rotate a \
              credential that was here, and set it in the step's `env:`, in the variable that docs/sources/{kind}.md names."
         ));
@@ -195,6 +195,6 @@ fn unknown_setting(kind: &str, name: &str, allowed: &[&str]) -> Finding {
     match meant(name, allowed.iter().copied()) {
         Some(word) => Finding::new(Code::ManifestInvalid, format!("{fact}; did you mean `{word}`?")),
         None => Finding::new(Code::ManifestInvalid, fact)
-            .remedy(format!("Its settings are {}.", list(allowed.iter().copied().chain(["kind"])))),
+            .help(format!("Its settings are {}.", list(allowed.iter().copied().chain(["kind"])))),
     }
 }

@@ -35,7 +35,7 @@ impl Soundness {
     pub(super) fn of(findings: &[Finding], sections: Option<&Sections>) -> Self {
         let mut this = Self::whole();
         for finding in findings {
-            let place = finding.place.as_ref();
+            let place = finding.what.place.as_ref();
             match (place, sections) {
                 // The lines of the input know which secrets are unsound.
                 (Some(Place { file: None, .. }), _) => {}

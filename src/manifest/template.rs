@@ -41,17 +41,17 @@ const FILTERS: [(&str, Filter); 3] =
 #[derive(PartialEq, Eq, Debug)]
 pub(super) struct TemplateError {
     pub(super) fact: String,
-    pub(super) remedy: Option<String>,
+    pub(super) help: Option<String>,
 }
 
 impl TemplateError {
     fn new(text: &str, at: usize, fact: impl fmt::Display) -> Self {
         let character = text.get(..at).map_or(0, |before| before.chars().count()) + 1;
-        Self { fact: format!("is not valid at character {character}: {fact}"), remedy: None }
+        Self { fact: format!("is not valid at character {character}: {fact}"), help: None }
     }
 
-    fn remedy(self, remedy: impl Into<String>) -> Self {
-        Self { remedy: Some(remedy.into()), ..self }
+    fn help(self, help: impl Into<String>) -> Self {
+        Self { help: Some(help.into()), ..self }
     }
 }
 
@@ -72,10 +72,10 @@ impl Template {
                 continue;
             }
             let Some(inside) = behind.strip_prefix('{') else {
-                return Err(TemplateError::new(text, here, "`}` without `{`").remedy(BRACES));
+                return Err(TemplateError::new(text, here, "`}` without `{`").help(BRACES));
             };
             let Some((part, after)) = inside.split_once('}').filter(|(part, _)| !part.contains('{')) else {
-                return Err(TemplateError::new(text, here, "`{` without `}`").remedy(BRACES));
+                return Err(TemplateError::new(text, here, "`{` without `}`").help(BRACES));
             };
             if !literal.is_empty() {
                 pieces.push(Piece::Literal(std::mem::take(&mut literal)));
@@ -90,8 +90,8 @@ impl Template {
         let template = Self(pieces);
         if template.parts().next().is_none() {
             let fact = "contains no secret".to_owned();
-            let remedy = "Add one in braces, `{NAME}`. For a constant text, use `default`.";
-            return Err(TemplateError { fact, remedy: Some(remedy.to_owned()) });
+            let help = "Add one in braces, `{NAME}`. For a constant text, use `default`.";
+            return Err(TemplateError { fact, help: Some(help.to_owned()) });
         }
         Ok(template)
     }
@@ -152,7 +152,7 @@ fn read_part(text: &str, at: usize, part: &str) -> Result<Piece, TemplateError> 
     let mut words = part.split('|').map(str::trim);
     let name = SecretName::parse(words.next().unwrap_or_default()).map_err(|error| {
         TemplateError::new(text, at, format_args!("not a valid secret name: {error}"))
-            .remedy("Write a secret as `{NAME}` or `{NAME|urlencode}`, and a literal brace as `{{` or `}}`.")
+            .help("Write a secret as `{NAME}` or `{NAME|urlencode}`, and a literal brace as `{{` or `}}`.")
     })?;
     let filter = |word: &str| {
         let known = FILTERS.map(|(name, _)| name);
@@ -160,9 +160,7 @@ fn read_part(text: &str, at: usize, part: &str) -> Result<Piece, TemplateError> 
             let fact = format!("unknown filter, {}", named(word));
             match meant(word, known) {
                 Some(near) => TemplateError::new(text, at, format!("{fact}; did you mean `{near}`?")),
-                None => {
-                    TemplateError::new(text, at, fact).remedy(format!("The filters are {}.", list(known)))
-                }
+                None => TemplateError::new(text, at, fact).help(format!("The filters are {}.", list(known))),
             }
         })
     };
@@ -284,8 +282,8 @@ mod tests {
         ] {
             assert_eq!(composed(text, b"p").unwrap_err(), fact, "{text}");
         }
-        let remedy = |text| Template::parse(text).err().and_then(|error| error.remedy).unwrap_or_default();
-        assert_eq!(remedy("{PW|rot}"), "The filters are `urlencode`, `base64` and `json`.");
+        let help = |text| Template::parse(text).err().and_then(|error| error.help).unwrap_or_default();
+        assert_eq!(help("{PW|rot}"), "The filters are `urlencode`, `base64` and `json`.");
     }
 
     #[test]

@@ -9,11 +9,12 @@ use serde_json::Value;
 use super::Subject;
 use crate::compose::project::With;
 use crate::delivery::in_clear::InClear;
+use crate::diagnostic::Diagnostic;
 use crate::engine::inspection::{self, Used};
 use crate::engine::objects::{self, Container, Image};
 use crate::engine::tools::Tools;
-use crate::error::{Problem, Result};
-use crate::report::{Message, outputs, summary};
+use crate::error::Result;
+use crate::report::{outputs, summary};
 use crate::search::places::Places;
 use crate::search::{Finding, Holds, Search};
 use crate::secret::SecretValue;
@@ -31,8 +32,8 @@ pub(super) struct Answers {
 /// What was found.
 #[derive(Default)]
 pub(super) struct Searched {
-    pub(super) leaks: Vec<Problem>,
-    pub(super) warnings: Vec<Message>,
+    pub(super) leaks: Vec<Diagnostic>,
+    pub(super) warnings: Vec<Diagnostic>,
 }
 
 /// Asks everything at the same time: networks, volumes, the layers of each image, and Compose.
@@ -70,20 +71,21 @@ pub(super) fn search(search: &Search, subject: &Subject, answers: &Answers) -> S
     let mut all = Searched::default();
     for container in &subject.containers {
         let found = in_container(search, container, &subject.in_clear);
-        all.leaks.extend(found.into_iter().map(|fact| Problem::new(fact).remedy(IN_CONTAINER)));
+        all.leaks.extend(found.into_iter().map(|fact| Diagnostic::new(fact).help(IN_CONTAINER)));
     }
     for container in &subject.beside {
         let found = in_container(search, container, &subject.in_clear);
-        all.leaks.extend(found.into_iter().map(|fact| Problem::new(fact).remedy(IN_BESIDE)));
+        all.leaks.extend(found.into_iter().map(|fact| Diagnostic::new(fact).help(IN_BESIDE)));
     }
     for container in &subject.replaced {
         let found = in_container(search, container, &subject.in_clear);
         all.warnings.extend(found.into_iter().map(|fact| {
-            Message::new(fact).hint("A deployment replaces the container. Rotate the secret: it was shown.")
+            Diagnostic::new(fact)
+                .help("A deployment replaces the container. Rotate the secret: it was shown.")
         }));
     }
-    let mut leak = |found: Vec<Finding>, place: &str, remedy: &str| {
-        all.leaks.extend(found.iter().map(|found| Problem::new(shows(place, found)).remedy(remedy)));
+    let mut leak = |found: Vec<Finding>, place: &str, help: &str| {
+        all.leaks.extend(found.iter().map(|found| Diagnostic::new(shows(place, found)).help(help)));
     };
     for (kind, list, places) in
         [("network", &answers.networks, Places::network()), ("volume", &answers.volumes, Places::volume())]

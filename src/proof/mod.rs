@@ -17,12 +17,13 @@ use crate::compose::images::Images;
 use crate::compose::project::Project;
 use crate::console::Console;
 use crate::delivery::in_clear::InClear;
+use crate::diagnostic::Diagnostic;
 use crate::engine::host_paths::HostPath;
 use crate::engine::inspection;
 use crate::engine::objects::Container;
 use crate::engine::tools::Tools;
-use crate::error::{Code, Error, Problem, Result};
-use crate::report::{Message, Report};
+use crate::error::{Code, Error, Result};
+use crate::report::Report;
 
 /// What is searched.
 pub struct Subject<'a> {
@@ -58,7 +59,7 @@ pub struct Proved {
     /// What was done, in lines for the log.
     pub lines: Vec<String>,
     /// Problems that do not fail the run.
-    pub warnings: Vec<Message>,
+    pub warnings: Vec<Diagnostic>,
 }
 
 /// Searches everything and checks which processes can read their secrets. Errors: [`Code::Leak`] with every place and
@@ -84,12 +85,12 @@ pub async fn prove(
     let (inputs, others): (Vec<_>, Vec<_>) =
         files.found.iter().partition(|(path, _)| subject.reads_from(path));
     warnings.extend(inputs.into_iter().map(|(path, names)| {
-        Message::new(format!(
+        Diagnostic::new(format!(
             "git would add {}, which contains the value of {}",
             path.display(),
             names.join(", ")
         ))
-        .hint(format!("Add the file to .gitignore: `{}`.", path.display()))
+        .help(format!("Add the file to .gitignore: `{}`.", path.display()))
     }));
     searched.leaks.extend(others.into_iter().map(|(path, names)| {
         let fact = format!(
@@ -97,8 +98,8 @@ pub async fn prove(
             path.display(),
             names.join(", ")
         );
-        Problem::new(fact)
-            .remedy("Delete the file, or add it to .gitignore; rotate the secret if it was committed.")
+        Diagnostic::new(fact)
+            .help("Delete the file, or add it to .gitignore; rotate the secret if it was committed.")
     }));
     // A container of a service that the project no longer has mounts what was granted to that.
     let is_current = |container: &&Container| {
@@ -108,7 +109,7 @@ pub async fn prove(
     let current = current.filter(|container| is_current(container));
     let foreign = current.flat_map(|container| mounts::foreign(&subject.own, container, &answers.volumes));
     searched.leaks.extend(foreign.map(|fact| {
-        Problem::new(fact).remedy(
+        Diagnostic::new(fact).help(
             "Take the mount out of the Compose file, and rotate the secrets: the service could read them.",
         )
     }));
@@ -117,7 +118,7 @@ pub async fn prove(
         return Err(Error::new(Code::Leak, "secret values found where they must not be")
             .problems(searched.leaks)
             .problems(readers.problems)
-            .hint("Remove the value from the place that shows it, rotate the secret, and deploy again."));
+            .help("Remove the value from the place that shows it, rotate the secret, and deploy again."));
     }
     if !readers.problems.is_empty() {
         return Err(Error::new(
@@ -157,8 +158,8 @@ fn told(subject: &Subject, answers: &Answers, files: &workspace::Status) -> Stri
 /// Which processes can read their secrets.
 #[derive(Default)]
 struct Readers {
-    problems: Vec<Problem>,
-    warnings: Vec<Message>,
+    problems: Vec<Diagnostic>,
+    warnings: Vec<Diagnostic>,
     lines: Vec<String>,
 }
 
@@ -194,11 +195,11 @@ async fn readers(tools: &Tools, subject: &Subject<'_>) -> Result<Readers> {
                 hindered.gid,
                 hindered.files.join(", "),
             );
-            let remedy = remedy(container, hindered.uid, hindered.gid);
+            let help = help(container, hindered.uid, hindered.gid);
             if hindered.is_main {
-                all.problems.push(Problem::new(fact).remedy(remedy));
+                all.problems.push(Diagnostic::new(fact).help(help));
             } else {
-                all.warnings.push(Message::new(fact).hint(remedy));
+                all.warnings.push(Diagnostic::new(fact).help(help));
             }
         }
     }
@@ -209,7 +210,7 @@ async fn readers(tools: &Tools, subject: &Subject<'_>) -> Result<Readers> {
     Ok(all)
 }
 
-fn remedy(container: &Container, uid: u32, gid: u32) -> String {
+fn help(container: &Container, uid: u32, gid: u32) -> String {
     let why = if uid != 0 && readers::starts_as_root(container) {
         "It started as root and dropped its privileges. "
     } else {

@@ -23,9 +23,10 @@ use self::tree::{Archive, Tree};
 use crate::access::{Access, Entry};
 use crate::compose::host_mounts::{self, By};
 use crate::compose::model::Model;
+use crate::diagnostic::Diagnostic;
 use crate::engine::objects::Container;
 use crate::engine::tools::Tools;
-use crate::error::{Code, Error, Problem, Result};
+use crate::error::{Code, Error, Result};
 use crate::settings::clean;
 
 /// So much is copied for one project (bytes).
@@ -118,7 +119,7 @@ impl Release {
                 Code::ProjectFiles,
                 "git's index cannot be read, so that nobody can say which files are the release",
             )
-            .hint("Check the repository out anew.")
+            .help("Check the repository out anew.")
         })?;
         let nested = Nested::of(project, &all);
         let mut this = Self::default();
@@ -161,10 +162,10 @@ impl Release {
                             MOST.saturating_sub(this.archives.values().map(|a| a.bytes.len() as u64).sum());
                         seen.insert(here.clone(), (path, read_only));
                     }
-                    Err((what, remedy)) => {
+                    Err((what, help)) => {
                         problems.entry(shown.clone()).or_insert_with(|| {
-                            Problem::new(format!("service {service} mounts {shown}, which {what}"))
-                                .remedy(remedy)
+                            Diagnostic::new(format!("service {service} mounts {shown}, which {what}"))
+                                .help(help)
                         });
                     }
                 }
@@ -187,7 +188,7 @@ impl Release {
             "files that services mount cannot be taken to the engine's machine",
         )
         .problems(problems.into_values().collect())
-        .hint("With `project-files: in-place` every path is one of the engine's machine. On a self-hosted runner the next checkout wipes it."))
+        .help("With `project-files: in-place` every path is one of the engine's machine. On a self-hosted runner the next checkout wipes it."))
     }
 
     /// What a service mounts.

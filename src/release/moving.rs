@@ -4,8 +4,8 @@
 use std::path::Path;
 
 use crate::delivery::choose::is_remote;
+use crate::diagnostic::Diagnostic;
 use crate::engine::objects::Container;
-use crate::error::Problem;
 use crate::labels;
 
 /// The volume that data goes to.
@@ -47,15 +47,15 @@ pub(super) fn of<'a>(
 
 impl Old<'_> {
     /// That the service would get an empty volume in its place.
-    pub(super) fn to_volume(&self, shown: &str, volume: &Volume, has_content: bool) -> Problem {
+    pub(super) fn to_volume(&self, shown: &str, volume: &Volume, has_content: bool) -> Diagnostic {
         let (source, name) = (word(&self.source), word(&self.container.name));
         let copy =
             format!("docker run --rm -v {source}:/from:ro {} busybox cp -a /from/. /to", volume.mount());
-        Problem::new(format!(
+        Diagnostic::new(format!(
             "service {} has {shown} in {} of the engine's machine so far, and would start with an empty volume",
             self.container.service, self.source
         ))
-        .remedy(format!(
+        .help(format!(
             "{}Move data once: {}\nOr start with nothing: {}",
             if has_content { built(shown) } else { String::new() },
             volume.there(&format!("docker stop {name} && {copy}")),
@@ -64,24 +64,24 @@ impl Old<'_> {
     }
 
     /// That nobody can say whether it is data.
-    pub(super) fn untold(&self, shown: &str) -> Problem {
-        Problem::new(format!(
+    pub(super) fn untold(&self, shown: &str) -> Diagnostic {
+        Diagnostic::new(format!(
             "service {} writes to {shown}, and the checkout is no git repository: nobody can say whether that is its data",
             self.container.service
         ))
-        .remedy("Check the repository out with git. For what is only read, write `:ro` behind the mount; for data, use a volume.")
+        .help("Check the repository out with git. For what is only read, write `:ro` behind the mount; for data, use a volume.")
     }
 }
 
 /// That the checkout has data which git ignores, and the engine's machine none.
-pub(super) fn ignored(shown: &str, on_host: &Path, volume: &Volume) -> Problem {
+pub(super) fn ignored(shown: &str, on_host: &Path, volume: &Volume) -> Diagnostic {
     let directory =
         if volume.is_remote() { shown.to_owned() } else { on_host.join(shown).display().to_string() };
     let unpack = volume.there(&format!("docker run --rm -i {} busybox tar -C /to -x", volume.mount()));
-    Problem::new(format!(
+    Diagnostic::new(format!(
         "{shown} has data that git ignores, and the engine's machine has none yet: the service would start with nothing"
     ))
-    .remedy(format!(
+    .help(format!(
         "{}Move data once: tar -C {} -c . | {unpack}\nOr start with nothing: {}",
         built(shown),
         word(&directory),
@@ -157,11 +157,11 @@ mod tests {
         let old = of("x", &all, "db", "/var/lib/db/").unwrap();
         let volume = |server| Volume { name: "shop_data_data", project: "shop", server };
         let told = old.to_volume("data", &volume("ssh://u@h:2222"), true);
-        let remedy = told.remedy.unwrap();
+        let help = told.help.unwrap();
         let command = "ssh -p 2222 u@h \"docker stop shop-db-1 && docker run --rm -v '/srv/shop/my data':/from:ro --mount type=volume,source=shop_data_data,target=/to,volume-label=claude-secrets.data-of=shop busybox cp -a /from/. /to\"";
-        assert!(remedy.contains(command) && remedy.contains("git add --force data"), "{remedy}");
+        assert!(help.contains(command) && help.contains("git add --force data"), "{help}");
         let told = old.to_volume("data", &volume("unix:///var/run/docker.sock"), false);
-        assert!(told.remedy.unwrap().starts_with("Move data once: docker stop shop-db-1 && "));
+        assert!(told.help.unwrap().starts_with("Move data once: docker stop shop-db-1 && "));
         assert!(of("x", &all, "db", "/elsewhere").is_none() && of("x", &all, "web", "/var/lib/db").is_none());
         assert!(
             of("x", &[container("/var/lib/docker/volumes/x_data_data/_data")], "db", "/var/lib/db").is_none()

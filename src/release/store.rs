@@ -51,7 +51,7 @@ fn check_data(volume: &Volume, project: &str, path: &str) -> Result<()> {
         Code::ProjectFiles,
         format!("the volume {} is there, and was not made for the data in {path}", volume.name),
     )
-    .hint("Mount another directory, or move what is in the volume and remove it."))
+    .help("Mount another directory, or move what is in the volume and remove it."))
 }
 
 /// Removes the volumes of releases that nothing mounts: neither what runs now nor what ran before this deployment.

@@ -39,7 +39,7 @@ pub(super) struct Archive {
     pub(super) count: usize,
 }
 
-/// Looks at what is at an absolute path, in which this is mounted. An error is what is wrong, to be put behind the path's name, and a remedy.
+/// Looks at what is at an absolute path, in which this is mounted. An error is what is wrong, to be put behind the path's name, and a help.
 pub(super) fn look(git: &mut Git, path: &Path, nested: &Nested, room: u64) -> Result<Tree, (String, String)> {
     let real = match path.canonicalize() {
         Ok(real) => real,
@@ -104,11 +104,11 @@ pub(super) fn look(git: &mut Git, path: &Path, nested: &Nested, room: u64) -> Re
         } else {
             "is ignored by git, so that nobody can say which release it belongs to".to_owned()
         };
-        let remedy = format!(
+        let help = format!(
             "If it belongs to the release (a build made it): `git add --force {shown}` in the step before. If it is data of a \
              service: give it a mount of its own, or a volume."
         );
-        return Err((what, remedy));
+        return Err((what, help));
     }
     let bytes = Zeroizing::new(tar.into_inner().map_err(|_| unreadable())?);
     let digest = HEXLOWER.encode(&Sha256::digest(&*bytes)[..8]);
@@ -306,10 +306,10 @@ mod tests {
             fs::write(top.path().join(file), "x").unwrap();
         }
         assert!(matches!(looked(top.path(), "data"), Ok(Tree::State { has_content: true })));
-        let (what, remedy) = looked(top.path(), "mixed").err().unwrap();
+        let (what, help) = looked(top.path(), "mixed").err().unwrap();
         assert!(
-            what.contains("mixed/b.log") && remedy.contains("git add --force mixed/b.log"),
-            "{what}: {remedy}"
+            what.contains("mixed/b.log") && help.contains("git add --force mixed/b.log"),
+            "{what}: {help}"
         );
         assert!(looked(top.path(), "local.ini").err().unwrap().0.contains("is ignored by git"));
     }

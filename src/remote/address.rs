@@ -60,7 +60,7 @@ impl Address {
                     "{name}: plain HTTP is not used: whoever reaches that port is root on the machine"
                 );
                 Err(Error::new(Code::Usage, fact)
-                    .hint("Use `ssh://user@host`, or `tcp://host:2376` with TLS."))
+                    .help("Use `ssh://user@host`, or `tcp://host:2376` with TLS."))
             }
             _ => Err(malformed(name)),
         }
@@ -91,7 +91,7 @@ impl Server {
         if user.is_some_and(|user| user.contains(':')) {
             let fact = format!("{name}: there is a password in the address, and logins are by key alone");
             return Err(Error::new(Code::Usage, fact)
-                .hint("Write `user@host`, give the key as SSH_PRIVATE_KEY, and change that password."));
+                .help("Write `user@host`, give the key as SSH_PRIVATE_KEY, and change that password."));
         }
         let is_user =
             |user: &str| !user.is_empty() && !user.starts_with('-') && !user.contains(char::is_whitespace);
@@ -166,7 +166,7 @@ fn malformed(name: &str) -> Error {
         _ => "`user@host[:port]`",
     };
     Error::new(Code::Usage, format!("{name}: expected {expected}, got something else"))
-        .hint(format!("Correct the input `{name}`."))
+        .help(format!("Correct the input `{name}`."))
 }
 
 #[cfg(test)]

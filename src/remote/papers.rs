@@ -115,7 +115,7 @@ async fn way(settings: &Settings, server: &Server) -> Result<Way> {
                 Code::Usage,
                 format!("docker-host: there is no user in ssh://{}", hop.server),
             )
-            .hint(format!("Write `ssh://deploy@{}`.", hop.server.host)));
+            .help(format!("Write `ssh://deploy@{}`.", hop.server.host)));
         }
     }
     Ok(Way { hops, known_hosts: files })
@@ -166,8 +166,8 @@ fn own(settings: &Settings, keys: &[PathBuf]) -> Result<Identity> {
 
 fn no_key() -> Error {
     Error::new(Code::SshKeyInvalid, "docker-host: there is no key to log in with")
-        .hint("Give the private key as a secret under the step's `env:`: `SSH_PRIVATE_KEY: ${{ secrets.SSH_PRIVATE_KEY }}`.")
-        .hint("An unset secret arrives empty: is it one of this repository, or of the job's `environment:`?")
+        .help("Give the private key as a secret under the step's `env:`: `SSH_PRIVATE_KEY: ${{ secrets.SSH_PRIVATE_KEY }}`.")
+        .help("An unset secret arrives empty: is it one of this repository, or of the job's `environment:`?")
 }
 
 /// Lines of `known_hosts`: the text itself, or the file of the workspace that it names.
@@ -178,15 +178,15 @@ fn known_hosts(text: &str, workspace: &Path) -> Result<String> {
     let path = workspace.join(text.trim());
     let contents = files::read(&path, LARGEST_SETTINGS).map_err(|error| {
         Error::io(Code::Usage, "read the file that ssh-known-hosts names,", &path, &error)
-            .hint("Give the lines themselves (`ssh-keyscan HOST`, once they have been compared), or a file of the workspace.")
+            .help("Give the lines themselves (`ssh-keyscan HOST`, once they have been compared), or a file of the workspace.")
     })?;
     Ok(String::from_utf8_lossy(contents.value.expose()).into_owned())
 }
 
 fn nobody_known(server: &Server) -> Error {
     Error::new(Code::Usage, "docker-host: nothing says which key the server has, so that any machine could pass for it")
-        .hint("Give `ssh-known-hosts` (lines of known_hosts) or `ssh-fingerprint` (`SHA256:…`).")
-        .hint(format!(
+        .help("Give `ssh-known-hosts` (lines of known_hosts) or `ssh-fingerprint` (`SHA256:…`).")
+        .help(format!(
             "`ssh-keyscan -p {} {}` prints the lines. Compare them on the server: `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub`",
             server.port(),
             server.host
@@ -201,7 +201,7 @@ pub(super) fn tls(settings: &Settings) -> Result<Papers> {
     let read = |text: Option<Cow<str>>, name: &str| {
         match text {
         Some(text) => net::pem(&text, &settings.workspace, name),
-        None => Err(Error::new(Code::Usage, format!("docker-host: TLS needs {name}, which is not given")).hint(
+        None => Err(Error::new(Code::Usage, format!("docker-host: TLS needs {name}, which is not given")).help(
             "Give `docker-tls-ca`, and DOCKER_TLS_CERT and DOCKER_TLS_KEY under the step's `env:`; or DOCKER_CERT_PATH, a directory \
              with ca.pem, cert.pem and key.pem.",
         )),

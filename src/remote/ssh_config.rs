@@ -61,7 +61,7 @@ impl SshConfig {
                 Code::Usage,
                 format!("~/.ssh/config has a ProxyCommand for {}, and no program is started on the way", server.host),
             )
-            .hint("Name the servers on the way by `ProxyJump` or `--ssh-jump`; a ProxyJump that comes first in the file counts."));
+            .help("Name the servers on the way by `ProxyJump` or `--ssh-jump`; a ProxyJump that comes first in the file counts."));
         }
         let named = Server {
             user: server.user.clone().or_else(|| first("user").map(str::to_owned)),
@@ -99,7 +99,7 @@ impl SshConfig {
                         entry.server.host
                     ),
                 )
-                .hint("Does one of them name itself by `ProxyJump`? `ssh -G HOST` shows it."));
+                .help("Does one of them name itself by `ProxyJump`? `ssh -G HOST` shows it."));
             }
             let mut found = Vec::new();
             for jump in &jumps {
@@ -133,16 +133,16 @@ impl SshConfig {
         let asked = tokio::time::timeout(self.limit, command.output()).await;
         let output = asked
             .map_err(|_| {
-                unread("`ssh -G` does not end").hint("Which command of its `Match exec` lines waits?")
+                unread("`ssh -G` does not end").help("Which command of its `Match exec` lines waits?")
             })?
             .map_err(|_| {
                 unread("there is no program `ssh` to read it")
-                    .hint("Install OpenSSH's client, or move the file away and say everything by flags.")
+                    .help("Install OpenSSH's client, or move the file away and say everything by flags.")
             })?;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr);
             let said = said.lines().next().unwrap_or_default().trim().to_owned();
-            return Err(unread(&said).hint(format!("`ssh -G {}` says the same.", server.host)));
+            return Err(unread(&said).help(format!("`ssh -G {}` says the same.", server.host)));
         }
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let pairs = text.lines().filter_map(|line| line.split_once(' '));

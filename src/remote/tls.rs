@@ -81,7 +81,7 @@ impl Tls {
     fn error(&self, error: &std::io::Error) -> Error {
         let at = format!("{}:{}", self.host, self.port);
         let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-        let (fact, hint) = match (tls, error.kind()) {
+        let (fact, help) = match (tls, error.kind()) {
             (Some(rustls::Error::InvalidCertificate(why)), _) => (
                 match why {
                     CertificateError::UnknownIssuer | CertificateError::BadSignature => {
@@ -133,7 +133,7 @@ impl Tls {
                 "Check name and port in `docker-host`.",
             ),
         };
-        Error::new(Code::EngineUnreachable, fact).hint(hint)
+        Error::new(Code::EngineUnreachable, fact).help(help)
     }
 }
 
@@ -154,7 +154,7 @@ impl Line for Tls {
 
 fn config(papers: &Papers) -> Result<ClientConfig> {
     let unusable = |what: &str| {
-        Error::new(Code::Usage, format!("{what} cannot be used")).hint(
+        Error::new(Code::Usage, format!("{what} cannot be used")).help(
         "Give PEM: the authority by `docker-tls-ca`, the certificate as DOCKER_TLS_CERT, its key without a passphrase as DOCKER_TLS_KEY.",
     )
     };

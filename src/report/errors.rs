@@ -3,8 +3,8 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::error::{Error, Problem};
-use crate::manifest::Place;
+use crate::diagnostic::{Diagnostic, Place, PlaceRow, in_file};
+use crate::error::Error;
 
 /// An error as the report holds it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -14,41 +14,13 @@ pub struct ErrorRow {
     /// The fact, one or more lines.
     pub fact: String,
     /// Each problem, when several stand behind the fact.
-    pub problems: Vec<ProblemRow>,
-    /// The remedies.
-    pub hints: Vec<String>,
+    pub problems: Vec<Diagnostic>,
+    /// What to do about it.
+    pub help: Vec<String>,
     /// Where it is, when it is at one place of a file.
-    pub place: Option<PlaceRow>,
-}
-
-/// One problem of an error.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct ProblemRow {
-    /// What is wrong.
-    pub fact: String,
-    /// How to put it right, when something better than the error's hints is known.
-    pub remedy: Option<String>,
-    /// Where it is, when it is at one place of a file.
-    pub place: Option<PlaceRow>,
-}
-
-/// A place in a file of the user's.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct PlaceRow {
-    /// The file, relative to the workspace where it is in it.
-    pub file: String,
-    /// The line, counted from 1.
-    pub line: usize,
-    /// The column, in characters, counted from 1.
-    pub column: usize,
-}
-
-impl PlaceRow {
-    /// The place as the report holds it; `None` for one in an input, which is in no file that we know.
-    pub fn of(place: &Place) -> Option<Self> {
-        let file = place.file.as_ref()?.display().to_string();
-        Some(Self { file, line: place.line, column: place.column })
-    }
+    #[serde(serialize_with = "in_file")]
+    #[schemars(with = "Option<PlaceRow>")]
+    pub place: Option<Place>,
 }
 
 impl From<&Error> for ErrorRow {
@@ -56,19 +28,9 @@ impl From<&Error> for ErrorRow {
         Self {
             code: error.code.token().to_owned(),
             fact: error.fact.clone(),
-            problems: error.problems.iter().map(ProblemRow::from).collect(),
-            hints: error.hints.clone(),
-            place: error.place.as_deref().and_then(PlaceRow::of),
-        }
-    }
-}
-
-impl From<&Problem> for ProblemRow {
-    fn from(problem: &Problem) -> Self {
-        Self {
-            fact: problem.fact.clone(),
-            remedy: problem.remedy.clone(),
-            place: problem.place.as_ref().and_then(PlaceRow::of),
+            problems: error.problems.clone(),
+            help: error.help.clone(),
+            place: error.place.as_deref().cloned(),
         }
     }
 }

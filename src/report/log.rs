@@ -4,16 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use super::errors::ErrorRow;
-use super::model::{Message, Outcome, Report, SecretRow, SecretState, ServiceRow, SourceRow};
+use super::model::{Outcome, Report, SecretRow, SecretState, ServiceRow, SourceRow};
 use super::text::{duration, list, one_line, shortened};
 use super::waits::Waits;
 use crate::count::count;
+use crate::diagnostic::Diagnostic;
 use crate::visible::{visible, without_command};
 
 /// GitHub shows so many errors, and as many warnings, of one step (`_maxIssueCount` in the runner's `ExecutionContext`).
 const MOST_ANNOTATIONS: usize = 10;
 
-/// The runner cuts an annotation at 4096 characters; this leaves room for the remedy.
+/// The runner cuts an annotation at 4096 characters; this leaves room for the help.
 const LONGEST_ROLL_UP: usize = 3000;
 
 /// No more names than this in a sentence; the table has them all.
@@ -100,14 +101,14 @@ pub fn sentence(report: &Report) -> String {
 
 /// At most ten messages: GitHub drops what comes after. Of more than ten, the first nine stay and the tenth tells the
 /// others in short.
-pub fn annotations(messages: &[Message]) -> Vec<Message> {
+pub fn annotations(messages: &[Diagnostic]) -> Vec<Diagnostic> {
     if messages.len() <= MOST_ANNOTATIONS {
         return messages.to_vec();
     }
     let (kept, rest) = messages.split_at(MOST_ANNOTATIONS - 1);
     let mut text = format!("and {} more:", rest.len());
     for (index, message) in rest.iter().enumerate() {
-        let line = format!("\n- {}", one_line(&message.text));
+        let line = format!("\n- {}", one_line(&message.fact));
         if text.len() + line.len() > LONGEST_ROLL_UP {
             let _ = write!(text, "\n- … and {} that do not fit here", rest.len() - index);
             break;
@@ -115,29 +116,24 @@ pub fn annotations(messages: &[Message]) -> Vec<Message> {
         text.push_str(&line);
     }
     let rolled_up =
-        Message::new(text).hint("The job summary and the JSON report have them all, with their remedies.");
+        Diagnostic::new(text).help("The job summary and the JSON report have them all, with their remedies.");
     kept.iter().cloned().chain([rolled_up]).collect()
 }
 
-/// An error as messages for [`annotations`]: the fact with its remedies first, then each problem with its own. A single
+/// An error as messages for [`annotations`]: the fact with its help first, then each problem with its own. A single
 /// problem is told in one message with the fact.
-pub fn error_messages(error: &ErrorRow) -> Vec<Message> {
-    let hint = (!error.hints.is_empty()).then(|| error.hints.join("\n"));
+pub fn error_messages(error: &ErrorRow) -> Vec<Diagnostic> {
+    let help = (!error.help.is_empty()).then(|| error.help.join("\n"));
     if let [only] = error.problems.as_slice() {
-        let hints: Vec<String> = only.remedy.iter().cloned().chain(hint).collect();
-        return vec![Message {
-            text: format!("{}: {}", error.fact, only.fact),
-            hint: (!hints.is_empty()).then(|| hints.join("\n")),
+        let help: Vec<String> = only.help.iter().cloned().chain(help).collect();
+        return vec![Diagnostic {
+            fact: format!("{}: {}", error.fact, only.fact),
+            help: (!help.is_empty()).then(|| help.join("\n")),
             place: only.place.clone(),
         }];
     }
-    let fact = Message { text: error.fact.clone(), hint, place: error.place.clone() };
-    let problem = error.problems.iter().map(|row| Message {
-        text: row.fact.clone(),
-        hint: row.remedy.clone(),
-        place: row.place.clone(),
-    });
-    [fact].into_iter().chain(problem).collect()
+    let fact = Diagnostic { fact: error.fact.clone(), help, place: error.place.clone() };
+    [fact].into_iter().chain(error.problems.iter().cloned()).collect()
 }
 
 /// How long each stage took, and all of them.
@@ -374,10 +370,9 @@ fn names_within(names: &str, most: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::ProblemRow;
 
-    fn messages(number: usize) -> Vec<Message> {
-        (1..=number).map(|n| Message::new(format!("warning {n}"))).collect()
+    fn messages(number: usize) -> Vec<Diagnostic> {
+        (1..=number).map(|n| Diagnostic::new(format!("warning {n}"))).collect()
     }
 
     #[test]
@@ -391,16 +386,17 @@ mod tests {
         let rolled_up = annotations(&messages(11));
         assert_eq!(rolled_up.len(), 10);
         assert_eq!(rolled_up[..9], messages(9));
-        assert_eq!(rolled_up[9].text, "and 2 more:\n- warning 10\n- warning 11");
+        assert_eq!(rolled_up[9].fact, "and 2 more:\n- warning 10\n- warning 11");
     }
 
     #[test]
     fn the_rolled_up_message_stays_within_what_the_runner_keeps() {
-        let many: Vec<Message> = (0..500).map(|n| Message::new(format!("{n} {}", "x".repeat(50)))).collect();
+        let many: Vec<Diagnostic> =
+            (0..500).map(|n| Diagnostic::new(format!("{n} {}", "x".repeat(50)))).collect();
         let last = annotations(&many).pop().unwrap();
-        assert!(last.text.len() < 3100, "{}", last.text.len());
-        let listed = last.text.matches("\n- ").count() - 1;
-        assert!(last.text.ends_with(&format!("and {} that do not fit here", 491 - listed)), "{}", last.text);
+        assert!(last.fact.len() < 3100, "{}", last.fact.len());
+        let listed = last.fact.matches("\n- ").count() - 1;
+        assert!(last.fact.ends_with(&format!("and {} that do not fit here", 491 - listed)), "{}", last.fact);
     }
 
     #[test]
@@ -408,19 +404,16 @@ mod tests {
         let row = ErrorRow {
             code: "secrets-missing".into(),
             fact: "2 secrets are missing".into(),
-            problems: vec![
-                ProblemRow { fact: "A".into(), remedy: Some("set A".into()), place: None },
-                ProblemRow { fact: "B".into(), remedy: None, place: None },
-            ],
+            problems: vec![Diagnostic::with_help("A", "set A"), Diagnostic::new("B")],
             place: None,
-            hints: vec!["one".into(), "two".into()],
+            help: vec!["one".into(), "two".into()],
         };
         assert_eq!(
             error_messages(&row),
             [
-                Message::new("2 secrets are missing").hint("one\ntwo"),
-                Message::new("A").hint("set A"),
-                Message::new("B")
+                Diagnostic::new("2 secrets are missing").help("one\ntwo"),
+                Diagnostic::new("A").help("set A"),
+                Diagnostic::new("B")
             ]
         );
     }
@@ -432,7 +425,7 @@ mod tests {
                 code: code.into(),
                 fact: "it broke.\nmore".into(),
                 problems: vec![],
-                hints: vec![],
+                help: vec![],
                 place: None,
             })
         };

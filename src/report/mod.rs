@@ -18,9 +18,9 @@ mod tokens;
 mod waits;
 
 pub use drift::{DriftKind, DriftRow};
-pub use errors::{ErrorRow, PlaceRow, ProblemRow};
+pub use errors::ErrorRow;
 pub use model::{
-    DeliveryRow, Message, Outcome, Report, SecretRow, SecretState, ServiceRow, ServiceState, Shadowed,
-    SourceRow, StageTime, VERSION, VariableForm, VariableRow,
+    DeliveryRow, Outcome, Report, SecretRow, SecretState, ServiceRow, ServiceState, Shadowed, SourceRow,
+    StageTime, VERSION, VariableForm, VariableRow,
 };
 pub use waits::{WaitRow, WaitedFor, Waits};

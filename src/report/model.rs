@@ -7,10 +7,11 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::drift::DriftRow;
-use super::errors::{ErrorRow, PlaceRow};
+use super::errors::ErrorRow;
 use super::plan::Plan;
 use super::tokens::tokens;
 use super::waits::Waits;
+use crate::diagnostic::Diagnostic;
 use crate::error::Error;
 use crate::secret::SecretName;
 
@@ -65,7 +66,7 @@ pub struct Report {
     /// What is not as the last deployment left it (`drift`).
     pub drift: Vec<DriftRow>,
     /// What the user should look at.
-    pub warnings: Vec<Message>,
+    pub warnings: Vec<Diagnostic>,
     /// What the user should know.
     pub notes: Vec<String>,
     /// The override file, as a path on the Docker host.
@@ -224,17 +225,6 @@ pub struct VariableRow {
     pub form: VariableForm,
 }
 
-/// A warning and what to do about it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Message {
-    /// The fact.
-    pub text: String,
-    /// The remedy.
-    pub hint: Option<String>,
-    /// Where it is, when it is at one place of a file.
-    pub place: Option<PlaceRow>,
-}
-
 /// How long a stage took.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct StageTime {
@@ -306,7 +296,7 @@ impl Report {
     }
 
     /// Adds a warning, unless the very same one is there already.
-    pub fn warn(&mut self, warning: Message) {
+    pub fn warn(&mut self, warning: Diagnostic) {
         if !self.warnings.contains(&warning) {
             self.warnings.push(warning);
         }
@@ -367,20 +357,6 @@ impl ServiceRow {
     }
 }
 
-impl Message {
-    /// A warning without a remedy.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self { text: text.into(), hint: None, place: None }
-    }
-
-    /// The same warning with a remedy.
-    #[must_use]
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
-        self
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -403,7 +379,7 @@ mod tests {
     fn the_same_warning_or_note_is_kept_once() {
         let mut report = Report::default();
         for _ in 0..2 {
-            report.warn(Message::new("the file is readable by others").hint("chmod 600 .env"));
+            report.warn(Diagnostic::new("the file is readable by others").help("chmod 600 .env"));
             report.note("a note");
         }
         assert_eq!((report.warnings.len(), report.notes.len()), (1, 1));

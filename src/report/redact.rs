@@ -24,9 +24,9 @@ impl Report {
             texts.push(&mut error.fact);
             for problem in &mut error.problems {
                 texts.push(&mut problem.fact);
-                texts.extend(&mut problem.remedy);
+                texts.extend(&mut problem.help);
             }
-            texts.extend(&mut error.hints);
+            texts.extend(&mut error.help);
         }
         texts.extend(self.delivery.as_mut().map(|delivery| &mut delivery.reason));
         for secret in &mut self.secrets {
@@ -38,8 +38,8 @@ impl Report {
             texts.extend([&mut service.detail, &mut service.user].into_iter().flatten());
         }
         for warning in &mut self.warnings {
-            texts.push(&mut warning.text);
-            texts.extend(&mut warning.hint);
+            texts.push(&mut warning.fact);
+            texts.extend(&mut warning.help);
         }
         texts.extend(&mut self.notes);
         texts.extend(self.drift.iter_mut().map(|row| &mut row.detail));
@@ -50,11 +50,12 @@ impl Report {
 
 #[cfg(test)]
 mod tests {
-    use crate::error::{Code, Error, Problem};
+    use crate::diagnostic::Diagnostic;
+    use crate::error::{Code, Error};
     use crate::report::plan::{
         Origin, Plan, PlannedSecret, PlannedService, SecretChange, ServiceAction, TakenVariable,
     };
-    use crate::report::{DeliveryRow, DriftKind, DriftRow, Message, Report, SecretRow, ServiceRow, json};
+    use crate::report::{DeliveryRow, DriftKind, DriftRow, Report, SecretRow, ServiceRow, json};
     use crate::secret::SecretName;
 
     #[test]
@@ -64,10 +65,10 @@ mod tests {
         let mut report = Report::new("deploy");
         report.fail(
             &Error::new(Code::DeployFailed, quoted())
-                .problems(vec![Problem::new(quoted()).remedy(quoted())])
-                .hint(quoted()),
+                .problems(vec![Diagnostic::new(quoted()).help(quoted())])
+                .help(quoted()),
         );
-        let other = Error::new(Code::Leak, quoted()).hint(quoted());
+        let other = Error::new(Code::Leak, quoted()).help(quoted());
         report.other_errors.push((&other).into());
         report.delivery = Some(DeliveryRow { kind: "file".into(), reason: quoted() });
         report.secrets.push(SecretRow {
@@ -81,7 +82,7 @@ mod tests {
             user: Some(quoted()),
             ..ServiceRow::new("bot")
         });
-        report.warn(Message::new(quoted()).hint(quoted()));
+        report.warn(Diagnostic::new(quoted()).help(quoted()));
         report.note(quoted());
         report.drift.push(DriftRow { kind: DriftKind::Added, service: None, detail: quoted() });
         let origin =

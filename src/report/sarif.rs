@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::errors::PlaceRow;
 use super::log::error_messages;
-use super::model::{Message, Report};
+use super::model::Report;
+use crate::diagnostic::Diagnostic;
 use crate::error::Code;
 
 /// What a warning is a result of; an error's rule is its code.
@@ -26,8 +26,8 @@ pub fn to_string(report: &Report, file: &str) -> String {
         let own = if messages.len() > 1 { &messages[1..] } else { &messages[..] };
         results.extend(own.iter().map(|message| {
             // Remedies of the error itself belong to each problem that has none of its own.
-            let hint = message.hint.clone().or_else(|| messages.first()?.hint.clone());
-            result(&error.code, "error", &Message { hint, ..message.clone() }, file)
+            let help = message.help.clone().or_else(|| messages.first()?.help.clone());
+            result(&error.code, "error", &Diagnostic { help, ..message.clone() }, file)
         }));
     }
     for warning in &report.warnings {
@@ -51,20 +51,23 @@ fn rule(id: &str, meaning: &str) -> Value {
     json!({ "id": id, "shortDescription": { "text": meaning } })
 }
 
-fn result(rule: &str, level: &str, message: &Message, file: &str) -> Value {
-    let start = PlaceRow { file: file.to_owned(), line: 1, column: 1 };
-    let place = message.place.as_ref().unwrap_or(&start);
-    let text = match &message.hint {
-        Some(hint) => format!("{}\nFix: {hint}", message.text),
-        None => message.text.clone(),
+fn result(rule: &str, level: &str, message: &Diagnostic, file: &str) -> Value {
+    let place = message.place.as_ref().and_then(|place| Some((place, place.file.as_ref()?)));
+    let (uri, line, column) = match place {
+        Some((place, file)) => (uri(&file.display().to_string()), place.line, place.column),
+        None => (uri(file), 1, 1),
+    };
+    let text = match &message.help {
+        Some(hint) => format!("{}\nFix: {hint}", message.fact),
+        None => message.fact.clone(),
     };
     json!({
         "ruleId": rule,
         "level": level,
         "message": { "text": text },
         "locations": [{ "physicalLocation": {
-            "artifactLocation": { "uri": uri(&place.file) },
-            "region": { "startLine": place.line, "startColumn": place.column },
+            "artifactLocation": { "uri": uri },
+            "region": { "startLine": line, "startColumn": column },
         } }],
     })
 }
@@ -87,17 +90,17 @@ fn uri(path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::{Error, Problem};
-    use crate::manifest::Place;
+    use crate::diagnostic::Place;
+    use crate::error::Error;
 
     #[test]
     fn every_problem_is_a_result_at_its_place() {
         let place = |line| Some(Place { file: Some("a b/claude-secrets.yml".into()), line, column: 3 });
-        let missing = |line| Problem { place: place(line), ..Problem::new("gone").remedy("set it") };
+        let missing = |line| Diagnostic { place: place(line), ..Diagnostic::new("gone").help("set it") };
         let mut report = Report::default();
         let error = Error::new(Code::SecretsMissing, "2 secrets").problems(vec![missing(4), missing(9)]);
         report.fail(&error.and(Error::new(Code::ServiceUnknown, "who?")));
-        report.warn(Message::new("old"));
+        report.warn(Diagnostic::new("old"));
         let log: Value = serde_json::from_str(&to_string(&report, "compose.yaml")).unwrap();
         let run = &log["runs"][0];
         let of = |result: &Value| {

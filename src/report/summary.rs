@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use super::errors::ErrorRow;
 use super::log::{sentence, stages};
 use super::markdown::{block, code, codes, text};
-use super::model::{Message, Outcome, Report, SecretRow, SecretState, ServiceRow};
+use super::model::{Outcome, Report, SecretRow, SecretState, ServiceRow};
 use super::picture::picture;
 use super::plan::{self, Tense};
 use super::text::{duration, shortened};
 use super::waits::Waits;
+use crate::diagnostic::Diagnostic;
 
 /// GitHub takes 1 MiB a step (`FileCommandManager` in the runner) and drops a longer summary whole.
 const MOST_BYTES: usize = 900 * 1024;
@@ -101,7 +102,7 @@ fn heading(report: &Report) -> String {
     lines.join("\n").trim_end().to_owned()
 }
 
-/// The error's code and fact, its problems, its remedies.
+/// The error's code and fact, its problems, its help.
 fn error(report: &Report, error: &ErrorRow) -> Vec<String> {
     let token = match &report.errors_page {
         Some(_) => format!("[{}]({})", code(&error.code), report.explained(&error.code)),
@@ -110,12 +111,12 @@ fn error(report: &Report, error: &ErrorRow) -> Vec<String> {
     let mut sections = vec![format!("**Error** {token}: {}", fact(&error.fact))];
     if !error.problems.is_empty() {
         sections.push(bullets(
-            error.problems.iter().map(|problem| with_fix(&problem.fact, problem.remedy.as_ref())),
+            error.problems.iter().map(|problem| with_fix(&problem.fact, problem.help.as_ref())),
         ));
     }
-    if !error.hints.is_empty() {
+    if !error.help.is_empty() {
         sections.push("**Fix**".to_owned());
-        sections.push(bullets(error.hints.iter().map(|hint| fact(hint))));
+        sections.push(bullets(error.help.iter().map(|help| fact(help))));
     }
     sections
 }
@@ -160,8 +161,8 @@ fn degraded() -> String {
         .to_owned()
 }
 
-fn warning(warning: &Message) -> String {
-    with_fix(&warning.text, warning.hint.as_ref())
+fn warning(warning: &Diagnostic) -> String {
+    with_fix(&warning.fact, warning.help.as_ref())
 }
 
 fn with_fix(about: &str, fix: Option<&String>) -> String {
@@ -328,7 +329,7 @@ mod tests {
 
     #[test]
     fn rows_beyond_two_hundred_are_counted() {
-        let report = Report { warnings: vec![Message::new("w"); 205], ..Report::default() };
+        let report = Report { warnings: vec![Diagnostic::new("w"); 205], ..Report::default() };
         let markdown = markdown(&report);
         assert_eq!(markdown.matches("\n- w").count(), 200);
         assert!(markdown.contains("… and 5 more: see the log"));

@@ -4,13 +4,17 @@
 use std::collections::BTreeMap;
 
 use super::{Answers, item};
-use crate::error::Problem;
+use crate::diagnostic::Diagnostic;
 use crate::manifest::{Manifest, Reference, Secret};
 use crate::sources::{Reply, Source};
 
 /// Each pair of secrets that would get the same value from the same place by accident. If nothing is found there, it is
 /// not a problem.
-pub(super) fn problems(manifest: &Manifest, sources: &[Box<dyn Source>], answers: &Answers) -> Vec<Problem> {
+pub(super) fn problems(
+    manifest: &Manifest,
+    sources: &[Box<dyn Source>],
+    answers: &Answers,
+) -> Vec<Diagnostic> {
     let mut places: BTreeMap<Reference, &Secret> = BTreeMap::new();
     let mut problems = Vec::new();
     for secret in manifest.secrets.iter().filter(|secret| secret.is_conventional()) {
@@ -20,8 +24,8 @@ pub(super) fn problems(manifest: &Manifest, sources: &[Box<dyn Source>], answers
             let Some(Reply::Found(_)) = found else { continue };
             if let Some(first) = places.get(&place) {
                 let (one, other) = (&first.name, &secret.name);
-                let problem = Problem::new(format!("{one} and {other} both resolve to {place}"));
-                problems.push(problem.remedy(format!(
+                let problem = Diagnostic::new(format!("{one} and {other} both resolve to {place}"));
+                problems.push(problem.help(format!(
                     "Rename one of them, or write where it is stored: `{other} = {}:…`.",
                     place.source
                 )));

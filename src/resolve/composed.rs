@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Resolution, Resolved, State, Warning};
-use crate::error::{Code, Problem};
+use super::{Resolution, Resolved, State};
+use crate::diagnostic::Diagnostic;
+use crate::error::Code;
 use crate::manifest::{Secret, Template};
 use crate::secret::SecretName;
 
@@ -84,12 +85,11 @@ fn made(all: &mut Resolution, places: &Places, at: usize, secret: &Secret, templ
             State::Found
         }
         Err(why) => {
-            let problem = Problem::new(format!("{} from its template: {why}", secret.name));
+            let problem = Diagnostic::new(format!("{} from its template: {why}", secret.name));
             all.problems.push((
                 Code::SecretInvalid,
-                problem.remedy(
-                    "Correct the value of a secret in it, the template, or the rule in the manifest.",
-                ),
+                problem
+                    .help("Correct the value of a secret in it, the template, or the rule in the manifest."),
             ));
             State::Invalid
         }
@@ -122,13 +122,13 @@ fn lacks(
     let name = &secret.name;
     let about = secret.description.as_ref().map(|text| format!(" ({text})")).unwrap_or_default();
     let fact = format!("{name}{about} cannot be composed: {part} in its template has no value");
-    let remedy = format!("Provide a value for {part}, or make {name} optional: `required: false`.");
+    let help = format!("Provide a value for {part}, or make {name} optional: `required: false`.");
     let place = Some(secret.place.clone());
     if missing_is_warning {
         all.degraded = true;
-        all.warnings.push(Warning { place, ..Warning::new(fact, Some(remedy)) });
+        all.warnings.push(Diagnostic { place, ..Diagnostic::with_help(fact, help) });
     } else {
-        let problem = Problem { place, ..Problem::new(fact).remedy(remedy) };
+        let problem = Diagnostic { place, ..Diagnostic::new(fact).help(help) };
         all.problems.push((Code::SecretsMissing, problem));
     }
     State::Missing

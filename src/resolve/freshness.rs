@@ -2,7 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::{Origin, Resolution, Warning};
+use super::{Origin, Resolution};
+use crate::diagnostic::Diagnostic;
 use crate::manifest::Secret;
 
 const DAY: u64 = 24 * 60 * 60;
@@ -19,7 +20,7 @@ impl Resolution {
             if origin.changed.is_some()
                 && let Some(found) = warning(&resolved.secret, origin, max_age)
             {
-                self.warnings.push(Warning { place: Some(resolved.secret.place.clone()), ..found });
+                self.warnings.push(Diagnostic { place: Some(resolved.secret.place.clone()), ..found });
             }
         }
     }
@@ -27,10 +28,10 @@ impl Resolution {
 
 /// What is to be warned of: a value that has expired, will expire within `expires-within`, or is older than `max-age` (the
 /// secret's own, else the run's). What a source does not tell is not guessed.
-pub(super) fn warning(secret: &Secret, origin: &Origin, max_age: Option<Duration>) -> Option<Warning> {
+pub(super) fn warning(secret: &Secret, origin: &Origin, max_age: Option<Duration>) -> Option<Diagnostic> {
     let now = SystemTime::now();
     let name = &secret.name;
-    let remedy = format!("Rotate it: {}.", origin.reference);
+    let help = format!("Rotate it: {}.", origin.reference);
     if let Some(expires) = origin.expires {
         let left = expires.duration_since(now).ok();
         let soon = secret.freshness.expires_within;
@@ -46,12 +47,17 @@ pub(super) fn warning(secret: &Secret, origin: &Origin, max_age: Option<Duration
             }
             _ => return too_old(secret, origin, max_age, now),
         };
-        return Some(Warning::new(text, Some(remedy)));
+        return Some(Diagnostic::with_help(text, help));
     }
     too_old(secret, origin, max_age, now)
 }
 
-fn too_old(secret: &Secret, origin: &Origin, max_age: Option<Duration>, now: SystemTime) -> Option<Warning> {
+fn too_old(
+    secret: &Secret,
+    origin: &Origin,
+    max_age: Option<Duration>,
+    now: SystemTime,
+) -> Option<Diagnostic> {
     let most = secret.freshness.max_age.or(max_age)?;
     let changed = origin.changed?;
     let age = now.duration_since(changed).ok().filter(|age| *age > most)?;
@@ -62,7 +68,7 @@ fn too_old(secret: &Secret, origin: &Origin, max_age: Option<Duration>, now: Sys
         days(age),
         days(most)
     );
-    Some(Warning::new(text, Some(format!("Rotate it: {}.", origin.reference))))
+    Some(Diagnostic::with_help(text, format!("Rotate it: {}.", origin.reference)))
 }
 
 fn date(time: SystemTime) -> String {
@@ -82,7 +88,8 @@ fn days(time: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manifest::{Place, Reference};
+    use crate::diagnostic::Place;
+    use crate::manifest::Reference;
     use crate::resolve::{Resolved, State};
     use crate::secret::SecretName;
 
@@ -107,7 +114,7 @@ mod tests {
             changed: written_ago.map(|n| now - days(n)),
             expires: left.map(from_now),
         };
-        warning(&secret, &origin, None).map(|warning| warning.text)
+        warning(&secret, &origin, None).map(|warning| warning.fact)
     }
 
     #[test]
@@ -147,7 +154,7 @@ mod tests {
         assert_eq!(changed, [Some(old), Some(now), None]);
         assert_eq!(all.warnings.len(), 1);
         assert!(
-            all.warnings[0].text.starts_with("OLD was written on ") && all.warnings[0].place == Some(place)
+            all.warnings[0].fact.starts_with("OLD was written on ") && all.warnings[0].place == Some(place)
         );
     }
 

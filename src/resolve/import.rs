@@ -8,20 +8,21 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 
-use super::{Asked, GRACE, Warning, late};
-use crate::error::{Code, Error, Problem, Result};
-use crate::manifest::{Manifest, Place, Reference, Secret};
+use super::{Asked, GRACE, late};
+use crate::diagnostic::{Diagnostic, Place};
+use crate::error::{Code, Error, Result};
+use crate::manifest::{Manifest, Reference, Secret};
 use crate::secret::SecretName;
 use crate::settings::Settings;
 use crate::sources::field::names;
-use crate::sources::{Item, Listing, Refusal, Reply, Source, counted};
+use crate::sources::{Item, Listing, Reply, Source, counted};
 
 /// The result of an import: for each secret the text its name is made from, and its reference.
 enum Found {
     Parts(Vec<(String, Reference)>),
     Nothing,
-    Denied(Refusal),
-    Failed(Refusal),
+    Denied(Diagnostic),
+    Failed(Diagnostic),
 }
 
 /// A manifest with the secrets that its imports found.
@@ -29,7 +30,7 @@ pub struct Imported {
     /// The manifest with a secret for everything that was found.
     pub manifest: Manifest,
     /// The warnings: an import that found nothing, or one that failed and may be skipped.
-    pub warnings: Vec<Warning>,
+    pub warnings: Vec<Diagnostic>,
     /// Whether an import was skipped, as the user's settings allow (`on-source-error: next`).
     pub degraded: bool,
     /// What the imports took of each source.
@@ -63,8 +64,8 @@ pub async fn import(
             }
             Found::Nothing => {
                 let text = format!("the import {import} found nothing");
-                let remedy = format!("Correct the part before the `*`, or remove the import {import}.");
-                warnings.push(Warning::new(text, Some(remedy)));
+                let help = format!("Correct the part before the `*`, or remove the import {import}.");
+                warnings.push(Diagnostic::with_help(text, help));
                 continue;
             }
             Found::Denied(refusal) => (Code::SourceDenied, refusal),
@@ -73,10 +74,10 @@ pub async fn import(
         let text = format!("the import {import}: {}", refusal.fact);
         if settings.next_on_source_error {
             let text = format!("{text}; skipped, because on-source-error is `next`");
-            warnings.push(Warning::new(text, Some(refusal.remedy)));
+            warnings.push(Diagnostic { fact: text, ..refusal });
             degraded = true;
         } else {
-            problems.push((code, Problem::new(text).remedy(refusal.remedy)));
+            problems.push((code, Diagnostic { fact: text, ..refusal }));
         }
     }
     let place = Place { file: None, line: 0, column: 0 };
@@ -104,7 +105,7 @@ async fn find(import: &Reference, sources: &[Box<dyn Source>], timeout: Duration
 
 async fn look(import: &Reference, sources: &[Box<dyn Source>], timeout: Duration) -> Found {
     let Some(source) = sources.iter().find(|source| *source.id() == import.source) else {
-        return Found::Failed(Refusal::new(
+        return Found::Failed(Diagnostic::with_help(
             format!("the source {} is not configured, or not in `sources`", import.source),
             format!("Configure {0}, add it to `sources`, or remove the import.", import.source),
         ));
@@ -153,7 +154,7 @@ async fn fields(import: &Reference, source: &dyn Source) -> Found {
                     .map(|field| (field.clone(), Reference { field: Some(field), ..import.clone() }))
                     .collect(),
             ),
-            None => Found::Failed(Refusal::new(
+            None => Found::Failed(Diagnostic::with_help(
                 format!("the value is not a JSON object ({})", found.value.shape()),
                 "Declare the item itself as a secret, or store a JSON object there.",
             )),
@@ -170,24 +171,24 @@ fn add(
     part: &str,
     reference: Reference,
     secrets: &mut BTreeMap<SecretName, Reference>,
-    problems: &mut Vec<(Code, Problem)>,
+    problems: &mut Vec<(Code, Diagnostic)>,
 ) {
     // The store chose this name, and a newline in it would start a line of the log.
     if reference.to_string().contains(char::is_control) {
         let shown = reference.to_string().escape_debug().to_string();
         let fact = format!("`{shown}` has a name that a reference cannot contain");
-        let remedy = "Rename it in the store, or import the others with a longer prefix.";
-        problems.push((Code::SecretNameInvalid, Problem::new(fact).remedy(remedy)));
+        let help = "Rename it in the store, or import the others with a longer prefix.";
+        problems.push((Code::SecretNameInvalid, Diagnostic::new(fact).help(help)));
         return;
     }
     let name = match SecretName::parse(&name_of(part)) {
         Ok(name) => name,
         Err(error) => {
             let fact = format!("{reference} would get an invalid secret name: {error}");
-            let remedy = format!(
+            let help = format!(
                 "Declare it with a name of your choice, `NAME = {reference}`, and import the others with a longer prefix."
             );
-            problems.push((Code::SecretNameInvalid, Problem::new(fact).remedy(remedy)));
+            problems.push((Code::SecretNameInvalid, Diagnostic::new(fact).help(help)));
             return;
         }
     };
@@ -197,9 +198,9 @@ fn add(
     match secrets.get(&name) {
         Some(other) if *other != reference => {
             let fact = format!("{other} and {reference} would both get the name {name}");
-            let remedy =
+            let help =
                 format!("Choose one, `{name} = {reference}`, and declare the other with another name.");
-            problems.push((Code::SecretNamesCollide, Problem::new(fact).remedy(remedy)));
+            problems.push((Code::SecretNamesCollide, Diagnostic::new(fact).help(help)));
         }
         _ => {
             secrets.insert(name, reference);
@@ -212,7 +213,7 @@ fn name_of(part: &str) -> String {
 }
 
 /// Services and templates may use imported secrets, so only now all names are known.
-fn undeclared(manifest: &Manifest, problems: &mut Vec<(Code, Problem)>) {
+fn undeclared(manifest: &Manifest, problems: &mut Vec<(Code, Diagnostic)>) {
     let all: BTreeMap<&SecretName, &Secret> =
         manifest.secrets.iter().map(|secret| (&secret.name, secret)).collect();
     for (service, grant) in manifest.services.iter().flatten() {
@@ -220,14 +221,14 @@ fn undeclared(manifest: &Manifest, problems: &mut Vec<(Code, Problem)>) {
             let fact = format!(
                 "the service `{service}` uses {name}, which is neither declared nor found by an import"
             );
-            let remedy = "Correct the name, or declare it under `secrets`.";
-            problems.push((Code::ManifestInvalid, Problem::new(fact).remedy(remedy)));
+            let help = "Correct the name, or declare it under `secrets`.";
+            problems.push((Code::ManifestInvalid, Diagnostic::new(fact).help(help)));
         }
     }
     for secret in &manifest.secrets {
         let name = &secret.name;
         for part in secret.parts() {
-            let (fact, remedy) = match all.get(part) {
+            let (fact, help) = match all.get(part) {
                 None => (
                     format!(
                         "the template of {name} contains {part}, which is neither declared nor found by an import"
@@ -241,12 +242,12 @@ fn undeclared(manifest: &Manifest, problems: &mut Vec<(Code, Problem)>) {
                 ),
                 Some(_) => continue,
             };
-            problems.push((Code::ManifestInvalid, Problem::new(fact).remedy(remedy)));
+            problems.push((Code::ManifestInvalid, Diagnostic::new(fact).help(help)));
         }
     }
 }
 
-fn gather(problems: Vec<(Code, Problem)>) -> Error {
+fn gather(problems: Vec<(Code, Diagnostic)>) -> Error {
     // A store's refusal comes first: secrets that were not found may follow from it.
     let grave = [Code::SourceDenied, Code::SourceFailed];
     let code = grave.into_iter().find(|code| problems.iter().any(|(c, _)| c == code));
@@ -308,7 +309,7 @@ mod tests {
 
         async fn list(&self, prefix: &str) -> Listing {
             if self.shut {
-                return Listing::Denied(Refusal::new("the store is shut", "open it"));
+                return Listing::Denied(Diagnostic::with_help("the store is shut", "open it"));
             }
             let below = self.items.iter().filter(|item| item.starts_with(prefix));
             Listing::Items(below.map(ToString::to_string).collect())
@@ -402,7 +403,7 @@ mod tests {
     #[tokio::test]
     async fn an_import_that_finds_nothing_is_a_warning_and_a_text_has_no_fields() {
         let nothing = imported("import: ['keeper:nowhere/*']\nsecrets: { A: }", ALL, &[]).await.unwrap();
-        assert!(!nothing.degraded && nothing.warnings[0].text.contains("found nothing"));
+        assert!(!nothing.degraded && nothing.warnings[0].fact.contains("found nothing"));
         let alone = imported("import: ['keeper:nowhere/*']", ALL, &[]).await.err().unwrap();
         assert_eq!(alone.code, Code::ManifestMissing);
         let text = imported("import: ['keeper:bot/text#*']", ALL, &[]).await.err().unwrap();

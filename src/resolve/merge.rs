@@ -7,22 +7,23 @@ use std::fmt::Write as _;
 use std::rc::Rc;
 use std::time::SystemTime;
 
-use super::{Answers, Origin, Resolution, Resolved, Shadowed, State, Warning, freshness, item};
-use crate::error::{Code, Problem};
+use super::{Answers, Origin, Resolution, Resolved, Shadowed, State, freshness, item};
+use crate::diagnostic::Diagnostic;
+use crate::error::Code;
 use crate::files::LARGEST_VALUES;
 use crate::manifest::{Encoding, Reference, Secret, SourceId};
 use crate::nearest::meant;
 use crate::secret::SecretValue;
 use crate::settings::Settings;
 use crate::sources::field::{Field, Fields};
-use crate::sources::{DATES, Found, Item, Refusal, Reply, SOURCES, Source};
+use crate::sources::{DATES, Found, Item, Reply, SOURCES, Source};
 
 /// The result of one reference, after its field was selected.
 enum Outcome<'a> {
     Found(SecretValue, &'a Found),
     Absent(String),
-    Denied(Refusal),
-    Failed(Refusal),
+    Denied(Diagnostic),
+    Failed(Diagnostic),
 }
 
 /// The input of a merge.
@@ -86,7 +87,7 @@ impl<'a> Merge<'a> {
             } else if self.settings.next_on_source_error {
                 all.degraded = true;
                 let text = format!("{name}: {}; skipped, because on-source-error is `next`", refusal.fact);
-                all.warnings.push(Warning::new(text, Some(refusal.remedy)));
+                all.warnings.push(Diagnostic { fact: text, ..refusal });
             } else {
                 blocked.get_or_insert(state);
                 let code = if state == State::Denied { Code::SourceDenied } else { Code::SourceFailed };
@@ -126,10 +127,10 @@ impl<'a> Merge<'a> {
             Reply::Failed(refusal) => Outcome::Failed(refusal.clone()),
             // It is refused in any case; masking it first would only cost memory and time.
             Reply::Found(found) if found.value.expose().len() as u64 > LARGEST_VALUES => {
-                Outcome::Failed(Refusal {
-                    fact: format!("{reference}: the value is larger than 4 MiB"),
-                    remedy: "Check the reference. At most 1 MiB can be delivered.".to_owned(),
-                })
+                Outcome::Failed(Diagnostic::with_help(
+                    format!("{reference}: the value is larger than 4 MiB"),
+                    "Check the reference. At most 1 MiB can be delivered.",
+                ))
             }
             Reply::Found(found) => match reference.field.as_deref().or_else(|| self.default_field(reference))
             {
@@ -137,23 +138,20 @@ impl<'a> Merge<'a> {
                 Some(name) => match self.fields(reference, found).pick(name) {
                     Field::Value(value) => Outcome::Found(value, found),
                     Field::Null => Outcome::Absent(format!("{reference} (null)")),
-                    Field::Missing(names) => Outcome::Failed(Refusal {
-                        fact: format!(
+                    Field::Missing(names) => Outcome::Failed(Diagnostic::with_help(
+                        format!(
                             "{reference}: there is no field `{name}`; the fields are: {}",
                             names.join(", ")
                         ),
-                        remedy: match meant(name, names.iter().map(String::as_str)) {
+                        match meant(name, names.iter().map(String::as_str)) {
                             Some(field) => format!("Did you mean `#{field}`?"),
                             None => "Correct the part after `#` of the reference.".to_owned(),
                         },
-                    }),
-                    Field::NotAnObject => Outcome::Failed(Refusal {
-                        fact: format!(
-                            "{reference}: the value is not a JSON object ({})",
-                            found.value.shape()
-                        ),
-                        remedy: "Remove `#field` from the reference, or store a JSON object.".to_owned(),
-                    }),
+                    )),
+                    Field::NotAnObject => Outcome::Failed(Diagnostic::with_help(
+                        format!("{reference}: the value is not a JSON object ({})", found.value.shape()),
+                        "Remove `#field` from the reference, or store a JSON object.",
+                    )),
                 },
             },
         }
@@ -191,13 +189,13 @@ impl<'a> Merge<'a> {
             }
             Err(fact) => {
                 resolved.state = State::Invalid;
-                let problem = Problem::new(format!("{name} from {}: {fact}", origin.place));
-                let remedy = if encoded {
+                let problem = Diagnostic::new(format!("{name} from {}: {fact}", origin.place));
+                let help = if encoded {
                     format!("The value is base64-encoded: set `encoding: base64` for {name} in the manifest.")
                 } else {
                     format!("Correct the value in {}, or the rule in the manifest.", origin.source)
                 };
-                all.problems.push((Code::SecretInvalid, problem.remedy(remedy)));
+                all.problems.push((Code::SecretInvalid, problem.help(help)));
             }
         }
         resolved.origin = Some(origin);
@@ -216,15 +214,15 @@ impl<'a> Merge<'a> {
             "{name} comes from {} ({}), but the value in {losers} is different",
             origin.source, origin.place
         );
-        let remedy = format!(
+        let help = format!(
             "Remove the outdated copy, or choose one: `{name} = {} | …` in `secrets`, or `from` in the manifest.",
             origin.reference
         );
         let local = self.sources.iter().any(|s| *s.id() == origin.source && s.is_local_file());
         if local && resolved.secret.from.is_none() {
-            all.problems.push((Code::SecretInvalid, Problem::new(text).remedy(remedy)));
+            all.problems.push((Code::SecretInvalid, Diagnostic::new(text).help(help)));
         } else {
-            all.warnings.push(Warning::new(text, Some(remedy)));
+            all.warnings.push(Diagnostic::with_help(text, help));
         }
     }
 
@@ -240,12 +238,12 @@ impl<'a> Merge<'a> {
             resolved.state = State::Absent;
         } else {
             resolved.state = State::Missing;
-            let (fact, remedy) = missing(secret, looked);
+            let (fact, help) = missing(secret, looked);
             if self.settings.missing_is_warning {
                 all.degraded = true;
-                all.warnings.push(Warning::new(fact, Some(remedy)));
+                all.warnings.push(Diagnostic::with_help(fact, help));
             } else {
-                all.problems.push((Code::SecretsMissing, Problem::new(fact).remedy(remedy)));
+                all.problems.push((Code::SecretsMissing, Diagnostic::new(fact).help(help)));
             }
         }
     }
@@ -253,17 +251,17 @@ impl<'a> Merge<'a> {
 
 /// A value that is nothing but a 1Password reference (`op://vault/item/field`): 1Password's own tools replace it with the
 /// secret, and a program that gets the reference itself would use it as the secret.
-fn unresolved(secret: &Secret, raw: &SecretValue, origin: &Origin) -> Option<Problem> {
+fn unresolved(secret: &Secret, raw: &SecretValue, origin: &Origin) -> Option<Diagnostic> {
     let is_meant = secret.rules.starts_with.as_deref().is_some_and(|start| start.starts_with("op:"));
     let text = std::str::from_utf8(raw.expose()).ok().filter(|text| text.starts_with("op://"))?;
     Reference::parse(text).ok().filter(|reference| !reference.is_wildcard() && !is_meant)?;
     let name = &secret.name;
     let fact = format!("{name} from {} is a 1Password reference instead of the secret", origin.place);
-    let remedy = format!(
+    let help = format!(
         "Write the reference as `{name} = op://…` in `secrets`, or as `from` in the manifest. (If this text is the \
          secret itself, set `starts-with: op://`.)"
     );
-    Some(Problem::new(fact).remedy(remedy))
+    Some(Diagnostic::new(fact).help(help))
 }
 
 /// Whether a value that violates the rules of its secret is the base64 encoding of one that does not.
@@ -299,26 +297,31 @@ fn not_there<'a>(reference: &Reference) -> Outcome<'a> {
     if SOURCES.iter().any(|kind| kind.local && kind.name == id.as_str()) {
         return Outcome::Absent(format!("{reference} (no {id} source here)"));
     }
-    Outcome::Failed(Refusal {
-        fact: format!("{reference}: the source {id} is not configured, or not in `sources`"),
-        remedy: format!("Configure {id}, add it to `sources`, or remove the reference from `from`."),
-    })
+    Outcome::Failed(Diagnostic::with_help(
+        format!("{reference}: the source {id} is not configured, or not in `sources`"),
+        format!("Configure {id}, add it to `sources`, or remove the reference from `from`."),
+    ))
 }
 
 /// Why a source of higher priority leaves a secret without a value, with both remedies as text to paste.
-fn blocking(secret: &Secret, reference: &Reference, references: &[Reference], refusal: &Refusal) -> Problem {
+fn blocking(
+    secret: &Secret,
+    reference: &Reference,
+    references: &[Reference],
+    refusal: &Diagnostic,
+) -> Diagnostic {
     let others: Vec<String> =
         references.iter().filter(|other| *other != reference).map(ToString::to_string).collect();
-    let mut remedy = refusal.remedy.clone();
+    let mut help = refusal.help.clone().unwrap_or_default();
     if !others.is_empty() {
         let _ = write!(
-            remedy,
+            help,
             "\nOr, if the secret is not stored there, exclude it: `{} = {}`",
             secret.name,
             others.join(" | ")
         );
     }
-    Problem::new(format!("{}: {}", secret.name, refusal.fact)).remedy(remedy)
+    Diagnostic::new(format!("{}: {}", secret.name, refusal.fact)).help(help)
 }
 
 fn missing(secret: &Secret, looked: &[String]) -> (String, String) {

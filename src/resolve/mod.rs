@@ -19,12 +19,13 @@ pub use self::composed::TEMPLATE;
 pub use self::import::import;
 use self::merge::Merge;
 use crate::count::count;
-use crate::error::{Code, Error, Problem, Result};
-use crate::manifest::{Manifest, Place, Reference, Secret, SourceId};
+use crate::diagnostic::Diagnostic;
+use crate::error::{Code, Error, Result};
+use crate::manifest::{Manifest, Reference, Secret, SourceId};
 use crate::progress;
 use crate::secret::{SecretName, SecretValue};
 use crate::settings::Settings;
-use crate::sources::{self, Item, Refusal, Reply, Source};
+use crate::sources::{self, Item, Reply, Source};
 
 /// How much longer than `timeout` a source may take, so that it can report itself what timed out.
 const GRACE: Duration = Duration::from_secs(1);
@@ -120,39 +121,21 @@ impl Resolution {
     }
 }
 
-/// Something worth saying, with its remedy.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Warning {
-    /// The fact.
-    pub text: String,
-    /// The remedy.
-    pub remedy: Option<String>,
-    /// Where the secret in question is declared.
-    pub place: Option<Place>,
-}
-
 /// All secrets, and all problems with them. The default is empty.
 #[derive(Default)]
 pub struct Resolution {
     /// In the order in which they were declared.
     pub secrets: Vec<Resolved>,
     /// The warnings.
-    pub warnings: Vec<Warning>,
+    pub warnings: Vec<Diagnostic>,
     /// Facts that change nothing, such as a failed source of lower priority.
     pub notes: Vec<String>,
     /// Whether a secret is missing or a source was skipped, as the user's settings allow.
     pub degraded: bool,
     /// What asking each source took, highest priority first; without those that were asked for nothing.
     pub asked: Vec<Asked>,
-    problems: Vec<(Code, Problem)>,
+    problems: Vec<(Code, Diagnostic)>,
     seen: Vec<(SecretName, SecretValue)>,
-}
-
-impl Warning {
-    /// A warning about no single secret.
-    pub fn new(text: impl Into<String>, remedy: Option<String>) -> Self {
-        Self { text: text.into(), remedy, place: None }
-    }
 }
 
 impl Resolution {
@@ -250,7 +233,7 @@ pub async fn resolve(manifest: Manifest, sources: &[Box<dyn Source>], settings: 
         let asked: Vec<Item> =
             answers.keys().filter(|(id, _)| id == source.id()).map(|(_, item)| item.clone()).collect();
         let remarks = source.remarks(&asked).into_iter();
-        all.warnings.extend(remarks.map(|remark| Warning::new(remark.text, remark.remedy)));
+        all.warnings.extend(remarks);
     }
     all
 }
@@ -337,8 +320,8 @@ async fn ask_one(
     (items.into_iter().map(of_item).zip(replies).collect(), asked)
 }
 
-fn late(id: &SourceId, timeout: Duration) -> Refusal {
-    Refusal::new(
+fn late(id: &SourceId, timeout: Duration) -> Diagnostic {
+    Diagnostic::with_help(
         format!("{id} did not answer within {}", humantime::format_duration(timeout)),
         "Check the store, or increase `timeout`.",
     )
@@ -361,11 +344,11 @@ fn pass_over_ambient(
         for plan in &mut *plans {
             plan.retain(|reference| reference.source != *id);
         }
-        all.warnings.push(Warning::new(format!(
+        all.warnings.push(Diagnostic::with_help(format!(
                 "skipping {id}: only ambient credentials, and every read denied ({})",
                 first.fact
-            ), Some(format!(
+            ), format!(
                 "To use {id}, add `sources: {{ {id}: {{ … }} }}` to the manifest. To exclude it, list the other sources in the input `sources`."
-            ))));
+            )));
     }
 }

@@ -7,11 +7,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 
 use super::{Resolution, State, resolve};
+use crate::diagnostic::Diagnostic;
 use crate::error::Code;
 use crate::manifest::{self, Manifest, Reference, Scope, SourceId};
 use crate::secret::{SecretName, SecretValue};
 use crate::settings::{Environment, Given, Settings};
-use crate::sources::{Found, Item, Refusal, Reply, Source};
+use crate::sources::{Found, Item, Reply, Source};
 
 /// What a source says of every item, or of the items it knows.
 #[derive(Clone)]
@@ -79,7 +80,7 @@ impl Source for Told {
         if matches!(self.says, Says::Never) {
             std::future::pending::<()>().await;
         }
-        let refusal = || Refusal { fact: format!("{} is shut", self.id), remedy: "open it".into() };
+        let refusal = || Diagnostic::with_help(format!("{} is shut", self.id), "open it");
         let found = |text: &str| {
             Reply::Found(Found {
                 value: SecretValue::new(text.as_bytes().to_vec()),
@@ -340,7 +341,7 @@ async fn an_ambient_source_that_denies_everything_is_passed_over_with_a_warning(
     let passed = resolved("A\nB", &[], vec![ambient(Denied), Told::new("env", Value("low"))]).await;
     assert_eq!((code(&passed), value(&passed).as_deref(), passed.degraded), (None, Some("low"), false));
     assert_eq!(passed.warnings.len(), 1);
-    let text = &passed.warnings[0].text;
+    let text = &passed.warnings[0].fact;
     assert!(text.contains("docker-secrets") && text.contains("is shut"), "{text}");
     let nowhere = resolved("A", &[], vec![ambient(Denied), Told::new("env", Nothing)]).await;
     assert_eq!(code(&nowhere), Some(Code::SecretsMissing));

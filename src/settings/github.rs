@@ -43,18 +43,18 @@ impl Reading<'_> {
         };
         if asked && settings.token.is_none() {
             let error = Error::new(Code::Usage, "repo: there is no token to ask GitHub with");
-            self.note(error.hint(
+            self.note(error.help(
                 "Name a file by `--github-token-file`, or set `GH_TOKEN` (`GH_TOKEN=$(gh auth token)`).",
             ));
         }
         if settings.deployment.is_some() && !in_workflow {
             let error = Error::new(Code::Usage, "deployment: only a workflow's run is recorded at GitHub");
-            self.note(error.hint("Leave `deployment` out."));
+            self.note(error.help("Leave `deployment` out."));
         }
         match &settings.environment_url {
             Some(_) if settings.deployment.is_none() => {
                 let error = Error::new(Code::Usage, "environment-url: goes with `deployment` alone");
-                self.note(error.hint("Say which environment it is of: `deployment: production`. A job with an `environment:` of its own says it there, as `url`."));
+                self.note(error.help("Say which environment it is of: `deployment: production`. A job with an `environment:` of its own says it there, as `url`."));
             }
             Some(text) if !is_page(text) => {
                 self.note(unexpected(

@@ -125,7 +125,7 @@ impl Settings {
         }
         if settings.offline && settings.github.repo.is_some() {
             let fact = "repo: with `offline` nothing is asked, and GitHub neither";
-            reading.note(Error::new(Code::Usage, fact).hint("Leave `repo` or `offline` out."));
+            reading.note(Error::new(Code::Usage, fact).help("Leave `repo` or `offline` out."));
         }
         let writes_files = matches!(settings.mode, Mode::CreateFiles | Mode::CreateCompose);
         if settings.engine.is_remote() && writes_files {
@@ -141,7 +141,7 @@ fn needs_no_engine(mode: Mode) -> Error {
         "docker-host: mode `{}` writes files on this machine, but the engine is on another one",
         mode.name()
     );
-    Error::new(Code::Usage, fact).hint("Remove `docker-host`, or use `deploy`.")
+    Error::new(Code::Usage, fact).help("Remove `docker-host`, or use `deploy`.")
 }
 
 fn only_validate(input: &str, mode: Mode) -> Error {
@@ -149,7 +149,7 @@ fn only_validate(input: &str, mode: Mode) -> Error {
         Code::Usage,
         format!("{input}: only allowed with mode `validate`, but mode is `{}`", mode.name()),
     )
-    .hint(format!("Remove `{input}`, or use `validate`."))
+    .help(format!("Remove `{input}`, or use `validate`."))
 }
 
 /// The variable with which the runner passes an input: in upper case, spaces as `_`, hyphens kept (facts of the runner:

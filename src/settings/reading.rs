@@ -89,7 +89,7 @@ impl<'a> Reading<'a> {
         if found.is_none() {
             let error = unexpected(name, &text, expected);
             self.note(match meant(&text, words.iter().map(|(word, _)| *word)) {
-                Some(word) => error.hint(format!("Did you mean `{word}`?")),
+                Some(word) => error.help(format!("Did you mean `{word}`?")),
                 None => error,
             });
         }
@@ -113,7 +113,7 @@ impl<'a> Reading<'a> {
         let path = self.given.current_directory.join(path);
         let contents = files::read(&path, LARGEST_VALUES).map_err(|error| {
             Error::io(Code::Usage, &format!("read the file of --{name}-file,"), &path, &error)
-                .hint("Use a file of at most 4 MiB that this user can read.")
+                .help("Use a file of at most 4 MiB that this user can read.")
         });
         self.sound(contents.map(|contents| Some(contents.value)))
     }
@@ -148,7 +148,7 @@ pub(super) fn unexpected(name: &str, text: &str, expected: &str) -> Error {
             count(text.chars().count(), "character")
         ),
     )
-    .hint(format!("Correct the input `{name}`."))
+    .help(format!("Correct the input `{name}`."))
 }
 
 fn registries(text: Option<SecretValue>) -> Result<Vec<RegistryLogin>> {
@@ -173,7 +173,7 @@ fn registries(text: Option<SecretValue>) -> Result<Vec<RegistryLogin>> {
                         line.split_whitespace().count()
                     ),
                 )
-                .hint("Write one login per line: `host user password`."));
+                .help("Write one login per line: `host user password`."));
             }
         }
     }

@@ -27,7 +27,7 @@ impl Reading<'_> {
                     Code::ProjectDirectoryMissing,
                     format!("project-directory: {} does not exist or is not a directory", path.display()),
                 )
-                .hint(
+                .help(
                     "Use a directory of the workspace. Does the job check out the repository before this step?",
                 ),
             );

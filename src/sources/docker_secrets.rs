@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 
 use super::registry::{SourceKind, boxed, setting};
-use super::{About, Found, Item, Options, ProjectDirs, Refusal, Reply, Source, absolute, read_file};
+use super::{About, Found, Item, Options, ProjectDirs, Reply, Source, absolute, read_file};
+use crate::diagnostic::Diagnostic;
 use crate::error::{Code, Error, Result, plain_reason};
 use crate::manifest::{Manifest, Reference, Scope, SourceId};
 use crate::secret::{SecretName, SecretValue};
@@ -60,7 +61,7 @@ fn open(options: &Options, settings: &Settings, around: &ProjectDirs) -> Result<
             Code::ManifestInvalid,
             format!("sources.{id}.dir is the secrets-dir {}, which this program writes", directory.display()),
         )
-        .hint("Use another directory, or remove the source."));
+        .help("Use another directory, or remove the source."));
     }
     if let Some(files) = around.host_directories.get(&directory) {
         return Ok(Some(DockerSecrets {
@@ -77,7 +78,7 @@ fn open(options: &Options, settings: &Settings, around: &ProjectDirs) -> Result<
             Code::SourceFailed,
             format!("sources.{id}.dir: cannot read {}: {}", directory.display(), plain_reason(&error)),
         )
-        .hint("It must be a directory of the workspace, or an absolute path of the Docker host.")),
+        .help("It must be a directory of the workspace, or an absolute path of the Docker host.")),
     }
 }
 
@@ -111,10 +112,10 @@ impl Source for DockerSecrets {
 impl DockerSecrets {
     async fn one(&self, name: &str) -> Reply {
         if name.contains('/') || matches!(name, "." | "..") {
-            return Reply::Failed(Refusal {
-                fact: "a docker-secrets reference must be a file name, not a path".to_owned(),
-                remedy: "Use only the file name, e.g. `docker-secrets:api_key`.".to_owned(),
-            });
+            return Reply::Failed(Diagnostic::with_help(
+                "a docker-secrets reference must be a file name, not a path",
+                "Use only the file name, e.g. `docker-secrets:api_key`.",
+            ));
         }
         let path = self.directory.join(name);
         if let Some(files) = &self.on_host {
@@ -140,14 +141,14 @@ impl DockerSecrets {
             }),
             Err(error) => match error.kind() {
                 std::io::ErrorKind::NotFound => Reply::Absent(path.display().to_string()),
-                std::io::ErrorKind::PermissionDenied => Reply::Denied(Refusal {
-                    fact: format!("{} is not readable by this user", path.display()),
-                    remedy: format!("Give this user read access: chown or chmod {}", path.display()),
-                }),
-                _ => Reply::Failed(Refusal {
-                    fact: format!("{} cannot be read: {}", path.display(), plain_reason(&error)),
-                    remedy: "Put a regular file there, or remove it.".to_owned(),
-                }),
+                std::io::ErrorKind::PermissionDenied => Reply::Denied(Diagnostic::with_help(
+                    format!("{} is not readable by this user", path.display()),
+                    format!("Give this user read access: chown or chmod {}", path.display()),
+                )),
+                _ => Reply::Failed(Diagnostic::with_help(
+                    format!("{} cannot be read: {}", path.display(), plain_reason(&error)),
+                    "Put a regular file there, or remove it.",
+                )),
             },
         }
     }

@@ -122,7 +122,7 @@ impl Env {
 fn parse_github_secrets(text: &SecretValue) -> Result<BTreeMap<String, SecretValue>> {
     let invalid = |what: &str| {
         Error::new(Code::GithubSecretsInvalid, format!("github-secrets: {what} ({})", text.shape()))
-            .hint("Write exactly `github-secrets: ${{ toJSON(secrets) }}`, or better, list each secret under `env:`.")
+            .help("Write exactly `github-secrets: ${{ toJSON(secrets) }}`, or better, list each secret under `env:`.")
     };
     // The parser's own words could quote the text.
     let json: serde_json::Value =

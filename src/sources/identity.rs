@@ -10,8 +10,8 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::Refusal;
 use super::net::{self, Network};
+use crate::diagnostic::Diagnostic;
 use crate::secret::SecretValue;
 use crate::settings::Environment;
 
@@ -57,7 +57,7 @@ impl Identity {
     ///
     /// # Errors
     /// Why there is none, with the lines to add to the workflow.
-    pub async fn token(&self, audience: &str) -> Result<SecretValue, Refusal> {
+    pub async fn token(&self, audience: &str) -> Result<SecretValue, Diagnostic> {
         let mut tokens = self.tokens.lock().await;
         if let Some(token) = tokens.get(audience).filter(|token| token.until > Instant::now()) {
             return Ok(token.value.clone());
@@ -72,11 +72,13 @@ impl Identity {
         Ok(value)
     }
 
-    async fn ask(&self, audience: &str) -> Result<SecretValue, Refusal> {
+    async fn ask(&self, audience: &str) -> Result<SecretValue, Diagnostic> {
         let (Some(url), Some(bearer)) = (&self.url, &self.bearer) else { return Err(not_permitted()) };
-        let failed = |fact: &str| Refusal {
-            fact: format!("the workflow's identity token: {fact}"),
-            remedy: "Run the job again; if the error persists, check githubstatus.com.".to_owned(),
+        let failed = |fact: &str| {
+            Diagnostic::with_help(
+                format!("the workflow's identity token: {fact}"),
+                "Run the job again; if the error persists, check githubstatus.com.",
+            )
         };
         let client = self.network.client().map_err(|error| failed(&error.fact))?;
         let header = net::bearer(bearer)
@@ -105,11 +107,11 @@ impl Identity {
     }
 }
 
-fn not_permitted() -> Refusal {
-    Refusal {
-        fact: "this job is not allowed to request an identity token (no valid ACTIONS_ID_TOKEN_REQUEST_URL and _TOKEN)".to_owned(),
-        remedy: "Add to the workflow or the job:\npermissions:\n  id-token: write\n  contents: read\n(Pull requests from forks never get one.)".to_owned(),
-    }
+fn not_permitted() -> Diagnostic {
+    Diagnostic::with_help(
+        "this job is not allowed to request an identity token (no valid ACTIONS_ID_TOKEN_REQUEST_URL and _TOKEN)",
+        "Add to the workflow or the job:\npermissions:\n  id-token: write\n  contents: read\n(Pull requests from forks never get one.)",
+    )
 }
 
 /// A claim of a token, such as `sub`: not a secret, and needed for a trust policy. It is not verified: it is only for

@@ -32,6 +32,7 @@ pub use self::options::Options;
 pub use self::policy::{Policy, policies};
 pub use self::registry::{Known, SOURCES, Setting, SourceKind, known};
 use self::source_error::SourceError;
+use crate::diagnostic::Diagnostic;
 use crate::error::plain_reason;
 use crate::files::{self, LARGEST_SETTINGS, LARGEST_VALUES};
 use crate::manifest::{Reference, Scope, SourceId};
@@ -58,9 +59,9 @@ pub enum Reply {
     /// It does not have it; with the place where it looked.
     Absent(String),
     /// It refused to say.
-    Denied(Refusal),
+    Denied(Diagnostic),
     /// It could not be asked, or its answer was no good.
-    Failed(Refusal),
+    Failed(Diagnostic),
 }
 
 /// A found item.
@@ -78,23 +79,14 @@ pub struct Found {
     pub expires: Option<SystemTime>,
 }
 
-/// Why an item was not returned.
-#[derive(Clone, Debug)]
-pub struct Refusal {
-    /// The fact.
-    pub fact: String,
-    /// The remedy, preferably as text to paste.
-    pub remedy: String,
-}
-
 /// A source's reply for the list of items below a prefix.
 pub enum Listing {
     /// Their names, as in references.
     Items(Vec<String>),
     /// It refused to say.
-    Denied(Refusal),
+    Denied(Diagnostic),
     /// It could not be asked, or cannot list.
-    Failed(Refusal),
+    Failed(Diagnostic),
 }
 
 /// A public key of SSH that is to be signed.
@@ -112,18 +104,9 @@ pub enum Signing {
     /// The certificate, as OpenSSH writes it.
     Signed(String),
     /// It refuses.
-    Denied(Refusal),
+    Denied(Diagnostic),
     /// It could not be asked, or signs no keys.
-    Failed(Refusal),
-}
-
-/// What a source has to say about itself, once a run.
-#[derive(Clone, Debug)]
-pub struct Remark {
-    /// The fact.
-    pub text: String,
-    /// The remedy.
-    pub remedy: Option<String>,
+    Failed(Diagnostic),
 }
 
 /// Where a source is and who it is asked as, in words for people and without any value.
@@ -176,10 +159,10 @@ pub trait Source: Send + Sync {
     /// The items whose names start with `prefix`, for a reference that ends in `*`.
     async fn list(&self, prefix: &str) -> Listing {
         let _ = prefix;
-        Listing::Failed(Refusal {
-            fact: format!("{} cannot list its secrets", self.id()),
-            remedy: "Declare each secret: `NAME = source:item`.".to_owned(),
-        })
+        Listing::Failed(Diagnostic::with_help(
+            format!("{} cannot list its secrets", self.id()),
+            "Declare each secret: `NAME = source:item`.",
+        ))
     }
 
     /// The part of a listed item from which a secret's name is made. A source whose references always end the same way omits
@@ -191,11 +174,10 @@ pub trait Source: Send + Sync {
     /// Asks for a certificate of this public key of SSH; `item` is the part of a reference that says who signs.
     async fn sign(&self, item: &str, key: &SshKey) -> Signing {
         let _ = (item, key);
-        Signing::Failed(Refusal {
-            fact: format!("{} signs no SSH keys", self.id()),
-            remedy: "Name the SSH engine of a Vault or OpenBao: `vault:ssh-client-signer/sign/deploy`."
-                .to_owned(),
-        })
+        Signing::Failed(Diagnostic::with_help(
+            format!("{} signs no SSH keys", self.id()),
+            "Name the SSH engine of a Vault or OpenBao: `vault:ssh-client-signer/sign/deploy`.",
+        ))
     }
 
     /// Called when nothing more is asked of it, perhaps twice: gives back what it was lent for this run, such as the token
@@ -208,7 +190,7 @@ pub trait Source: Send + Sync {
     }
 
     /// Things worth a warning that came up when it was opened, or about the items that were asked.
-    fn remarks(&self, asked: &[Item]) -> Vec<Remark> {
+    fn remarks(&self, asked: &[Item]) -> Vec<Diagnostic> {
         let _ = asked;
         Vec::new()
     }
@@ -236,23 +218,14 @@ impl Item {
     }
 }
 
-impl Refusal {
-    /// A refusal with its fact and remedy.
-    pub fn new(fact: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { fact: fact.into(), remedy: remedy.into() }
-    }
-}
-
-impl Remark {
-    /// The remark that the connection to a server on another machine has no TLS. `setting` is the one with its address.
-    fn in_clear(id: &SourceId, server: &str, setting: &str) -> Self {
-        Self {
-            text: format!(
-                "{id}: the connection to {server} does not use TLS: the token and all secrets can be read in transit"
-            ),
-            remedy: Some(format!("Enable TLS on the server, and use `https://` in `{setting}`.")),
-        }
-    }
+/// The remark that the connection to a server on another machine has no TLS. `setting` is the one with its address.
+fn in_clear(id: &SourceId, server: &str, setting: &str) -> Diagnostic {
+    Diagnostic::with_help(
+        format!(
+            "{id}: the connection to {server} does not use TLS: the token and all secrets can be read in transit"
+        ),
+        format!("Enable TLS on the server, and use `https://` in `{setting}`."),
+    )
 }
 
 impl ProjectDirs<'_> {
@@ -291,12 +264,12 @@ fn unreadable(named: &str, at: &str, path: &Path, error: &std::io::Error) -> Rep
     };
     let fact = format!("{named}{at} names {which}: {}", plain_reason(error));
     if error.kind() == std::io::ErrorKind::PermissionDenied {
-        return Reply::Denied(Refusal::new(
+        return Reply::Denied(Diagnostic::with_help(
             fact,
             format!("Give this user read access to the file (chown or chmod), or unset {named}."),
         ));
     }
-    Reply::Failed(Refusal::new(fact, format!("Correct the path in {named}, or unset it.")))
+    Reply::Failed(Diagnostic::with_help(fact, format!("Correct the path in {named}, or unset it.")))
 }
 
 /// The hint of a source without `name` about a similar name, which may be a typo.

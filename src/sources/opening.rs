@@ -8,7 +8,8 @@ use super::identity::Identity;
 use super::net::Network;
 use super::options::{Options, variable_prefix, variable_prefixes};
 use super::registry::{SOURCES, SourceKind};
-use super::{ProjectDirs, Remark, Source};
+use super::{ProjectDirs, Source};
+use crate::diagnostic::Diagnostic;
 use crate::error::{Code, Error, Result};
 use crate::manifest::{Manifest, SourceConfig, SourceId};
 use crate::nearest::meant;
@@ -96,7 +97,7 @@ pub fn without_credentials(
     settings: &Settings,
     configured: &BTreeMap<SourceId, SourceConfig>,
     opened: &[Box<dyn Source>],
-) -> Vec<Remark> {
+) -> Vec<Diagnostic> {
     let all = if settings.sources.is_empty() && settings.source.is_none() {
         candidates(configured).unwrap_or_default()
     } else {
@@ -110,12 +111,9 @@ pub fn without_credentials(
             let mut names = credentials(kind, &id);
             let empty = |name: &String| settings.variables.has(name) && settings.variables.value(name).is_none();
             let name = names.find(empty)?;
-            told.insert(name.clone()).then(|| Remark {
-                text: format!("skipping {id}: {name} is set, but empty"),
-                remedy: Some(format!(
+            told.insert(name.clone()).then(|| Diagnostic::with_help(format!("skipping {id}: {name} is set, but empty"), format!(
                     "Check that the GitHub secret exists, with this name and in this environment (one that does not exist arrives empty). If you do not use {id}, remove {name} from the step's `env:`."
-                )),
-            })
+                )))
         })
         .collect()
 }
@@ -151,15 +149,15 @@ pub(super) fn candidates(
 
 fn id(text: &str) -> Result<SourceId> {
     SourceId::parse(text).ok_or_else(|| {
-        Error::new(Code::SourceUnknown, "sources: an entry is not a valid source id").hint(
+        Error::new(Code::SourceUnknown, "sources: an entry is not a valid source id").help(
             "An id consists of lower-case letters, digits and hyphens, e.g. `docker-secrets, dotenv, env`.",
         )
     })
 }
 
 fn not_configured(id: &SourceId, kind: &SourceKind) -> Error {
-    let remedy = (kind.to_configure)(id, &variable_prefix(id, kind));
-    Error::new(Code::SourceUnknown, format!("sources: `{id}` is not configured")).hint(remedy)
+    let help = (kind.to_configure)(id, &variable_prefix(id, kind));
+    Error::new(Code::SourceUnknown, format!("sources: `{id}` is not configured")).help(help)
 }
 
 fn no_such_source(id: &SourceId, manifest: &Manifest) -> Error {
@@ -169,5 +167,5 @@ fn no_such_source(id: &SourceId, manifest: &Manifest) -> Error {
     let meant = meant.map(|meant| format!("Did you mean `{meant}`? ")).unwrap_or_default();
     let known = known.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
     Error::new(Code::SourceUnknown, format!("sources: unknown source `{id}`"))
-        .hint(format!("{meant}The sources are: {known}."))
+        .help(format!("{meant}The sources are: {known}."))
 }

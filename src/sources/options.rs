@@ -103,7 +103,7 @@ impl Options {
         let fact = format!(
             "{said_by} and `{variable}` are two different servers, and it is unclear which one the login in the variables is for"
         );
-        Err(Error::new(Code::Usage, fact).hint(format!(
+        Err(Error::new(Code::Usage, fact).help(format!(
             "If the login is for the server of {said_by}, unset `{variable}`. Give a second server its own id in `sources`, and so its own variables: {example}."
         )))
     }
@@ -125,7 +125,7 @@ impl Options {
             return Ok(());
         };
         let fact = format!("{} contains {what} itself ({})", value.said_by, count(value.text.len(), "byte"));
-        Err(Error::new(Code::Usage, fact).hint(format!(
+        Err(Error::new(Code::Usage, fact).help(format!(
             "Create a new key, because everyone with access to the repository can read this one, and set it in `{}` or as a file.",
             self.variable(end)
         )))

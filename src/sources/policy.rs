@@ -63,7 +63,7 @@ pub fn policies(
         };
         let with_policy = SOURCES.iter().filter(|kind| kind.policy.is_some());
         let names: Vec<&str> = with_policy.map(|kind| kind.name).collect();
-        return Err(Error::new(Code::SourceUnknown, fact).hint(format!(
+        return Err(Error::new(Code::SourceUnknown, fact).help(format!(
             "Name one of {} (`claude-secrets policy aws`), or add a store to the manifest's `sources`.",
             names.join(", ")
         )));
@@ -78,7 +78,7 @@ fn of(kind: &SourceKind, needs: &Needs<'_>) -> Result<Option<Policy>> {
     let hidden = policy.text.lines().any(|line| visible(line) != line);
     if hidden {
         let fact = format!("a name for the policy of {} contains characters that cannot be seen", policy.id);
-        return Err(Error::new(Code::ReferenceInvalid, fact).hint(
+        return Err(Error::new(Code::ReferenceInvalid, fact).help(
             "Take them out of the references, the prefix, the environment and the settings of the source.",
         ));
     }
@@ -86,9 +86,9 @@ fn of(kind: &SourceKind, needs: &Needs<'_>) -> Result<Option<Policy>> {
 }
 
 /// Refuses a name that would allow more than the one thing it names.
-pub(super) fn refuse(id: &SourceId, name: &str, why: &str, remedy: &str) -> Error {
+pub(super) fn refuse(id: &SourceId, name: &str, why: &str, help: &str) -> Error {
     Error::new(Code::ReferenceInvalid, format!("no policy for {id} names just {}: {why}", visible(name)))
-        .hint(remedy)
+        .help(help)
 }
 
 impl<'a> Needs<'a> {

@@ -1,26 +1,32 @@
 //! A refusal that is not about one request yet: a failed login is the reply for every item and every list.
 
-use super::{Listing, Refusal, Reply, Signing};
+use super::{Listing, Reply, Signing};
+use crate::diagnostic::Diagnostic;
 use crate::error::Error;
 
 /// Why nothing can be read.
 #[derive(Clone)]
 pub(super) enum SourceError {
     /// The store refuses.
-    Denied(Refusal),
+    Denied(Diagnostic),
     /// It could not be asked, or its response was not valid.
-    Failed(Refusal),
+    Failed(Diagnostic),
 }
 
 impl SourceError {
     /// A denial with its fact and remedy.
-    pub(super) fn denied(fact: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self::Denied(Refusal::new(fact, remedy))
+    pub(super) fn denied(fact: impl Into<String>, help: impl Into<String>) -> Self {
+        Self::Denied(Diagnostic::with_help(fact, help))
     }
 
     /// A failure with its fact and remedy.
-    pub(super) fn failed(fact: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self::Failed(Refusal::new(fact, remedy))
+    pub(super) fn failed(fact: impl Into<String>, help: impl Into<String>) -> Self {
+        Self::Failed(Diagnostic::with_help(fact, help))
+    }
+
+    /// That there is no client to ask with. Settings were checked when the source was opened: what is left is this machine's.
+    pub(super) fn no_client(error: Error) -> Self {
+        Self::Failed(Diagnostic::with_help(error.fact, error.help.join("\n")))
     }
 
     /// The same, with `what` as its subject.
@@ -59,19 +65,5 @@ impl SourceError {
     pub(super) fn fact(&self) -> &str {
         let (Self::Denied(refusal) | Self::Failed(refusal)) = self;
         &refusal.fact
-    }
-}
-
-impl Refusal {
-    /// The same, with `what` as its subject.
-    pub(super) fn about(self, what: &str) -> Self {
-        Self { fact: format!("{what}: {}", self.fact), ..self }
-    }
-}
-
-impl From<Error> for Refusal {
-    /// Problems with a client's settings are found only when it is made, and then fail every item.
-    fn from(error: Error) -> Self {
-        Self { fact: error.fact, remedy: error.hints.join("\n") }
     }
 }

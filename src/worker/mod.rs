@@ -124,7 +124,7 @@ impl Worker {
             "{name} is missing: there is no file {}, and neither {name}_FILE nor {name} is set",
             path.display()
         );
-        Error::new(Code::SecretsMissing, fact).hint(
+        Error::new(Code::SecretsMissing, fact).help(
             "Grant it to this service in `services:` of claude-secrets.yml, or set one of the two variables.",
         )
     }
@@ -154,14 +154,14 @@ pub fn printable(value: SecretValue, to_a_terminal: bool) -> Result<SecretValue>
         value.shape()
     );
     Err(Error::new(Code::SecretInvalid, fact)
-        .hint("Write it to a file or a pipe: `claude-secrets get NAME > file`."))
+        .help("Write it to a file or a pipe: `claude-secrets get NAME > file`."))
 }
 
 /// Parses a name. An invalid one may be a misplaced value, and is not repeated.
 pub fn name(text: &str) -> Result<SecretName> {
     SecretName::parse(text).map_err(|error| {
         Error::new(Code::SecretNameInvalid, format!("not a valid secret name: {error}"))
-            .hint("Use the name as it is declared, e.g. `ANTHROPIC_API_KEY`.")
+            .help("Use the name as it is declared, e.g. `ANTHROPIC_API_KEY`.")
     })
 }
 

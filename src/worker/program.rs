@@ -60,7 +60,7 @@ impl Worker {
         let found = self.find(name)?.ok_or_else(|| self.missing(name))?;
         entry(name.as_str().as_bytes(), found.value.expose()).ok_or_else(|| {
             let fact = format!("{name} ({}) contains a NUL byte, which a variable cannot", found.place);
-            Error::new(Code::SecretInvalid, fact).hint("Let the program read the file itself.")
+            Error::new(Code::SecretInvalid, fact).help("Let the program read the file itself.")
         })
     }
 }

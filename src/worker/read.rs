@@ -29,7 +29,7 @@ pub(super) fn names(directory: &Path) -> Result<Vec<String>> {
             Code::SourceFailed,
             format!("cannot read the directory {}: {}", directory.display(), plain_reason(error)),
         )
-        .hint(format!("Let uid {} list it, or name the secrets.", uid()))
+        .help(format!("Let uid {} list it, or name the secrets.", uid()))
     };
     let entries = match std::fs::read_dir(directory) {
         Ok(entries) => entries,
@@ -52,7 +52,7 @@ pub(super) fn names(directory: &Path) -> Result<Vec<String>> {
 /// A variable names a file that does not exist. The next place is not used, which would be a guess.
 pub(super) fn nothing_named(variable: &str, path: &Path) -> Error {
     Error::new(Code::SourceFailed, format!("{variable} names a file that does not exist: {}", path.display()))
-        .hint(format!("Correct the path in {variable}, or unset it."))
+        .help(format!("Correct the path in {variable}, or unset it."))
 }
 
 impl Fault {
@@ -70,10 +70,10 @@ impl Fault {
         if self.0.kind() == ErrorKind::PermissionDenied {
             let fact = format!("{doing}: permission denied (this process runs as uid {})", uid());
             return Error::new(Code::SourceDenied, fact)
-                .hint(format!("Set the user in `services:` of claude-secrets.yml: `uid: {}`.", uid()));
+                .help(format!("Set the user in `services:` of claude-secrets.yml: `uid: {}`.", uid()));
         }
         Error::new(Code::SourceFailed, format!("{doing}: {}", plain_reason(&self.0)))
-            .hint("Put a regular file there, or remove what is there.")
+            .help("Put a regular file there, or remove what is there.")
     }
 }
 

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use super::Worker;
-use crate::error::{Code, Error, Problem, Result};
+use crate::diagnostic::Diagnostic;
+use crate::error::{Code, Error, Result};
 use crate::secret::SecretName;
 
 impl Worker {
@@ -23,7 +24,7 @@ impl Worker {
         if names.is_empty() {
             let fact = format!("no secret is mounted in {}", self.secrets.display());
             let error = Error::new(Code::SecretsMissing, fact)
-                .hint("Grant secrets to this service in `services:` of claude-secrets.yml, or name the ones to look for.");
+                .help("Grant secrets to this service in `services:` of claude-secrets.yml, or name the ones to look for.");
             return (String::new(), Err(error));
         }
         let mut text = String::new();
@@ -49,7 +50,7 @@ pub(super) fn all(mut failures: Vec<Error>) -> Result<()> {
     let code = failures.iter().map(|error| error.code).max_by_key(|code| code.exit_status());
     let problems = failures
         .iter()
-        .map(|error| Problem { remedy: error.hints.first().cloned(), ..Problem::new(error.fact.clone()) });
+        .map(|error| Diagnostic { help: error.help.first().cloned(), ..Diagnostic::new(error.fact.clone()) });
     let fact = format!("{} secrets cannot be loaded", failures.len());
     Err(Error::new(code.unwrap_or(Code::SecretsMissing), fact).problems(problems.collect()))
 }

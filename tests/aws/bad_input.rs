@@ -61,10 +61,10 @@ fn each_setting_that_cannot_work_is_named_with_what_would() {
         ),
         (run().variable("AWS_CA_BUNDLE", "/nowhere/bundle.pem"), "the file that `AWS_CA_BUNDLE` names", ""),
     ];
-    for (run, fact, remedy) in cases {
+    for (run, fact, help) in cases {
         let error = run.error("aws:any");
         let said = error.to_string();
-        assert!(said.contains(fact) && said.contains(remedy), "{fact}: {said}");
+        assert!(said.contains(fact) && said.contains(help), "{fact}: {said}");
         assert_eq!(error.code.token(), "usage", "{said}");
         assert!(!said.to_lowercase().contains("canary"), "{said}");
     }

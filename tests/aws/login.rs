@@ -200,7 +200,7 @@ async fn variables_alone_configure_it_when_they_say_who_and_where() {
     let denied = run.again().input("prefix", "elsewhere").input("KEY", "value below").resolve("KEY").await;
     assert_eq!(denied.secrets[0].state, State::Found);
     assert!(
-        denied.warnings[0].text.starts_with("skipping aws: only ambient credentials, and every read denied"),
+        denied.warnings[0].fact.starts_with("skipping aws: only ambient credentials, and every read denied"),
         "{:?}",
         denied.warnings
     );

@@ -181,5 +181,5 @@ async fn an_address_without_tls_is_warned_of_unless_it_is_this_machine() {
     let far =
         run.variable("AWS_ENDPOINT_URL", "http://store.example.com").variable("HTTP_PROXY", &between.url());
     let warnings = far.resolve("KEY? = aws:plain/key").await.warnings;
-    assert!(warnings.iter().any(|warning| warning.text.contains("does not use TLS")), "{warnings:?}");
+    assert!(warnings.iter().any(|warning| warning.fact.contains("does not use TLS")), "{warnings:?}");
 }

@@ -228,7 +228,7 @@ async fn who_may_not_list_is_told_what_allows_it() {
     match Run::at(&aws.url()).keys(&keys).list("listless/").await {
         Listing::Denied(refusal) => {
             assert!(refusal.fact.starts_with("aws:listless/*: "), "{}", refusal.fact);
-            assert!(refusal.remedy.contains("secretsmanager:ListSecrets"), "{}", refusal.remedy);
+            assert!(refusal.help_text().contains("secretsmanager:ListSecrets"), "{}", refusal.help_text());
         }
         _ => panic!("not denied"),
     }

@@ -35,7 +35,7 @@ async fn told(fault: Fault, reference: &str) -> Told {
 
 #[tokio::test]
 async fn every_code_has_a_sentence_of_its_own() {
-    for (code, reply, fact, remedy) in [
+    for (code, reply, fact, help) in [
         ("ResourceNotFoundException", "absent", "no such secret, or one without a value", ""),
         ("InvalidRequestException", "failed", "scheduled for deletion", "restore-secret"),
         (
@@ -74,7 +74,7 @@ async fn every_code_has_a_sentence_of_its_own() {
         let told = told(refusing(400, code, "Message"), "aws:team/key").await;
         let said = told.said();
         assert!(said.starts_with(&format!("{reply}: aws:team/key")), "{code}: {said}");
-        assert!(said.contains(fact) && said.contains(remedy), "{code}: {said}");
+        assert!(said.contains(fact) && said.contains(help), "{code}: {said}");
         if reply != "absent" {
             assert!(said.contains(&format!("({code}, request {REQUEST})")), "{said}");
         }

@@ -187,7 +187,7 @@ impl Told {
     /// Why it was denied: the fact and the remedy.
     pub(crate) fn denied(&self) -> String {
         match &self.0 {
-            Reply::Denied(refusal) => format!("{}\n{}", refusal.fact, refusal.remedy),
+            Reply::Denied(refusal) => format!("{}\n{}", refusal.fact, refusal.help_text()),
             _ => panic!("not denied: {}", self.said()),
         }
     }
@@ -195,7 +195,7 @@ impl Told {
     /// Why it failed: the fact and the remedy.
     pub(crate) fn failed(&self) -> String {
         match &self.0 {
-            Reply::Failed(refusal) => format!("{}\n{}", refusal.fact, refusal.remedy),
+            Reply::Failed(refusal) => format!("{}\n{}", refusal.fact, refusal.help_text()),
             _ => panic!("not failed: {}", self.said()),
         }
     }
@@ -205,8 +205,8 @@ impl Told {
         match &self.0 {
             Reply::Found(found) => format!("found: {}", found.place),
             Reply::Absent(place) => format!("absent: {place}"),
-            Reply::Denied(refusal) => format!("denied: {}\n{}", refusal.fact, refusal.remedy),
-            Reply::Failed(refusal) => format!("failed: {}\n{}", refusal.fact, refusal.remedy),
+            Reply::Denied(refusal) => format!("denied: {}\n{}", refusal.fact, refusal.help_text()),
+            Reply::Failed(refusal) => format!("failed: {}\n{}", refusal.fact, refusal.help_text()),
         }
     }
 }

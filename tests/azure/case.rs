@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use claude_secrets::error::{Error, Problem};
+use claude_secrets::diagnostic::Diagnostic;
+use claude_secrets::error::Error;
 use claude_secrets::manifest::Manifest;
 use claude_secrets::resolve::{Resolution, Resolved, resolve};
 use claude_secrets::settings::Settings;
@@ -99,17 +100,17 @@ impl Case {
         resolution.secrets.remove(0)
     }
 
-    /// Runs it with the secret `KEY` at this reference: what is wrong, as its state, fact and remedy.
+    /// Runs it with the secret `KEY` at this reference: what is wrong, as its state, fact and help.
     pub(crate) async fn refused(&self, reference: &str) -> (String, String, String) {
         let resolution = self.clone().secret("KEY", reference).resolve().await.unwrap();
         let state = format!("{:?}", resolution.secrets[0].state);
         let Err(error) = resolution.check() else { panic!("{reference}: {state}") };
-        let Problem { fact, remedy, .. } = error.problems.into_iter().next().unwrap();
-        let remedy = remedy.unwrap();
-        for text in [&fact, &remedy] {
+        let Diagnostic { fact, help, .. } = error.problems.into_iter().next().unwrap();
+        let help = help.unwrap();
+        for text in [&fact, &help] {
             assert!(!text.contains(CANARY) && !text.contains(SECRET), "a value was said: {text}");
         }
-        (state, fact, remedy)
+        (state, fact, help)
     }
 
     /// The opened source alone.
@@ -123,7 +124,7 @@ impl Case {
     pub(crate) fn mistake(&self) -> String {
         let (settings, manifest) = self.clone().conventional("KEY").read();
         let error = open(&settings, &manifest).err().expect("a mistake");
-        assert!(!error.hints.is_empty(), "{error}");
+        assert!(!error.help.is_empty(), "{error}");
         error.to_string()
     }
 

@@ -9,8 +9,8 @@ use crate::peers::azure::Azure;
 async fn listed(azure: &Azure, session: &str, prefix: &str) -> Vec<String> {
     match Case::logged_in(azure, session).source().list(prefix).await {
         Listing::Items(items) => items,
-        Listing::Denied(refusal) => vec![format!("denied: {} {}", refusal.fact, refusal.remedy)],
-        Listing::Failed(refusal) => vec![format!("failed: {} {}", refusal.fact, refusal.remedy)],
+        Listing::Denied(refusal) => vec![format!("denied: {} {}", refusal.fact, refusal.help_text())],
+        Listing::Failed(refusal) => vec![format!("failed: {} {}", refusal.fact, refusal.help_text())],
     }
 }
 

@@ -47,10 +47,10 @@ async fn the_machine_logs_in_when_nothing_else_is_given_or_when_it_is_said() {
     let machine = Case::new(&azure, "s").variable(&name, &host);
     machine.found("azure:key").await;
     let said = machine.clone().with_application().setting("auth", "managed-identity");
-    let (state, fact, remedy) = said.refused("azure:key").await;
+    let (state, fact, help) = said.refused("azure:key").await;
     assert_eq!(state, "Denied");
     assert!(fact.contains(&format!("azure: this machine has no identity {CLIENT}")), "{fact}");
-    assert!(remedy.contains("az vm identity assign"), "{remedy}");
+    assert!(help.contains("az vm identity assign"), "{help}");
     azure.tell("identities", &json!({ "identities": [CLIENT] }));
     said.found("azure:key").await;
     let (_, fact, _) = machine.refused("azure:key").await;
@@ -63,7 +63,7 @@ async fn a_machine_without_a_metadata_service_tells_the_ways_to_log_in_soon() {
     let nobody = crate::peers::proxy::Nobody::take();
     let case = Case::new(&azure, "s").setting("metadata-host", &format!("http://{}", nobody.address));
     let start = std::time::Instant::now();
-    let (state, fact, remedy) = case.refused("azure:key").await;
+    let (state, fact, help) = case.refused("azure:key").await;
     assert_eq!(state, "Failed");
     assert!(
         fact.contains(
@@ -71,7 +71,7 @@ async fn a_machine_without_a_metadata_service_tells_the_ways_to_log_in_soon() {
         ),
         "{fact}"
     );
-    assert!(remedy.contains("id-token: write") && remedy.contains("AZURE_CLIENT_SECRET"), "{remedy}");
+    assert!(help.contains("id-token: write") && help.contains("AZURE_CLIENT_SECRET"), "{help}");
     assert!(start.elapsed().as_secs() < 10);
 }
 
@@ -79,10 +79,10 @@ async fn a_machine_without_a_metadata_service_tells_the_ways_to_log_in_soon() {
 async fn a_job_that_may_not_ask_for_a_token_is_told_what_to_add() {
     let azure = Azure::with_vault();
     let case = Case::new(&azure, "s").with_application();
-    let (state, fact, remedy) = case.refused("azure:key").await;
+    let (state, fact, help) = case.refused("azure:key").await;
     assert_eq!(state, "Denied");
     assert!(fact.contains("azure: no login: this job is not allowed to request an identity token"), "{fact}");
-    assert!(remedy.contains("permissions:\n  id-token: write"), "{remedy}");
+    assert!(help.contains("permissions:\n  id-token: write"), "{help}");
     assert!(azure.requests("s").is_empty());
 }
 
@@ -109,22 +109,22 @@ async fn a_workflow_that_the_application_does_not_trust_is_told_what_to_trust() 
     ];
     for (claims, audience, number, which) in rows {
         let case = Case::new(&azure, "s").with_application().setting("audience", audience);
-        let (state, fact, remedy) = case.variables(azure.job(&claims)).refused("azure:key").await;
+        let (state, fact, help) = case.variables(azure.job(&claims)).refused("azure:key").await;
         assert_eq!(state, "Denied");
         let expected = format!(
             "KEY: azure: no federated credential of the application {CLIENT} has {which} (AADSTS{number})"
         );
         assert_eq!(fact, expected);
-        let parameters = remedy.split('\'').nth(1).unwrap();
+        let parameters = help.split('\'').nth(1).unwrap();
         let parameters: serde_json::Value = serde_json::from_str(parameters).unwrap();
         assert_eq!(parameters["audiences"][0], audience);
         assert!(
-            remedy.contains(&format!("az ad app federated-credential create --id {CLIENT} --parameters")),
-            "{remedy}"
+            help.contains(&format!("az ad app federated-credential create --id {CLIENT} --parameters")),
+            "{help}"
         );
         let compared =
-            remedy.ends_with("the policy may have `repo:octo-org@65/octo-repo@74:ref:refs/heads/main`.");
-        assert_eq!(compared, number == 700_213, "{remedy}");
+            help.ends_with("the policy may have `repo:octo-org@65/octo-repo@74:ref:refs/heads/main`.");
+        assert_eq!(compared, number == 700_213, "{help}");
     }
 }
 
@@ -132,7 +132,7 @@ async fn a_workflow_that_the_application_does_not_trust_is_told_what_to_trust() 
 async fn each_refusal_of_the_login_has_its_own_sentence_and_remedy() {
     let azure = Azure::with_vault();
     let stranger = "77777777-2222-3333-4444-555555555555";
-    for (tenant, client, secret, fact, remedy) in [
+    for (tenant, client, secret, fact, help) in [
         (TENANT, CLIENT, "wrong", "is wrong (AADSTS7000215)", "the secret's value, not its ID"),
         (
             TENANT,
@@ -161,7 +161,7 @@ async fn each_refusal_of_the_login_has_its_own_sentence_and_remedy() {
         let (state, actual, says) = case.variable("AZURE_CLIENT_SECRET", secret).refused("azure:key").await;
         assert_eq!(state, "Denied");
         assert!(actual.starts_with("KEY: azure: ") && actual.contains(fact), "{actual}");
-        assert!(says.contains(remedy), "{says}");
+        assert!(says.contains(help), "{says}");
     }
     assert!(azure.requests("s").iter().all(|(kind, _)| kind == "login"), "no vault is asked without a token");
 }
@@ -209,14 +209,11 @@ async fn a_vault_under_another_id_has_variables_of_its_own_and_its_errors_say_so
     azure.put("key", "canary");
     let shared = Case::new(&azure, "s").called("shared-kv").with_application();
     shared.clone().variable("SHARED_KV_CLIENT_SECRET", SECRET).found("shared-kv:key").await;
-    let (_, fact, remedy) = shared.clone().refused("shared-kv:key").await;
+    let (_, fact, help) = shared.clone().refused("shared-kv:key").await;
     assert!(fact.contains("shared-kv: no login"), "{fact}");
-    assert!(
-        remedy.contains("under `sources.shared-kv`") && remedy.contains("SHARED_KV_CLIENT_SECRET"),
-        "{remedy}"
-    );
+    assert!(help.contains("under `sources.shared-kv`") && help.contains("SHARED_KV_CLIENT_SECRET"), "{help}");
     let wrong = shared.variable("SHARED_KV_CLIENT_SECRET", "wrong");
-    let (_, fact, remedy) = wrong.refused("shared-kv:key").await;
+    let (_, fact, help) = wrong.refused("shared-kv:key").await;
     assert!(fact.contains("shared-kv: the client secret of the application"), "{fact}");
-    assert!(remedy.contains("as SHARED_KV_CLIENT_SECRET"), "{remedy}");
+    assert!(help.contains("as SHARED_KV_CLIENT_SECRET"), "{help}");
 }

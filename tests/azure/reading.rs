@@ -54,10 +54,10 @@ async fn a_version_is_the_one_that_the_reference_names() {
     let case = Case::logged_in(&azure, "s");
     assert_eq!(case.found(&format!("azure:key@{old}")).await.value.unwrap().expose(), b"canary-old");
     assert_eq!(case.found("azure:key").await.value.unwrap().expose(), b"canary-new");
-    let (state, fact, remedy) = case.refused("azure:key@latest").await;
+    let (state, fact, help) = case.refused("azure:key@latest").await;
     assert_eq!(state, "Failed");
     assert!(fact.contains("azure:key@latest: a version in Key Vault has 32 hexadecimal digits"), "{fact}");
-    assert!(remedy.contains("az keyvault secret list-versions --name key"), "{remedy}");
+    assert!(help.contains("az keyvault secret list-versions --name key"), "{help}");
 }
 
 #[tokio::test]
@@ -72,7 +72,7 @@ async fn secrets_that_are_disabled_expired_or_not_yet_valid_are_told_apart() {
         &json!({ "nbf": seconds_from_now(-1), "exp": seconds_from_now(60) }),
     );
     let case = Case::logged_in(&azure, "s");
-    for (name, fact, remedy) in [
+    for (name, fact, help) in [
         (
             "off",
             "azure:off: the secret is disabled",
@@ -83,7 +83,7 @@ async fn secrets_that_are_disabled_expired_or_not_yet_valid_are_told_apart() {
     ] {
         let (state, actual, says) = case.refused(&format!("azure:{name}")).await;
         assert_eq!((state.as_str(), actual.as_str()), ("Failed", format!("KEY: {fact}").as_str()));
-        assert!(says.contains(remedy), "{says}");
+        assert!(says.contains(help), "{says}");
     }
     case.found("azure:just-valid").await;
 }

@@ -13,7 +13,7 @@ async fn each_kind_of_refusal_has_its_own_sentence_and_remedy() {
         "az role assignment create --role \"Key Vault Secrets User\" --assignee {CLIENT} --scope \"$(az keyvault show --name kv-tests --query id --output tsv)/secrets/key\""
     );
     let policy = format!("az keyvault set-policy --name kv-tests --spn {CLIENT} --secret-permissions get");
-    for (inner, fact, remedy) in [
+    for (inner, fact, help) in [
         (
             "ForbiddenByRbac",
             "has no role in kv-tests.vault.azure.net that allows it to read it",
@@ -39,7 +39,7 @@ async fn each_kind_of_refusal_has_its_own_sentence_and_remedy() {
         let (state, actual, says) = Case::logged_in(&azure, inner).refused("azure:key").await;
         assert_eq!(state, "Denied", "{inner}");
         assert!(actual.starts_with("KEY: azure:key: ") && actual.contains(fact), "{actual}");
-        assert!(says.contains(remedy), "{says}");
+        assert!(says.contains(help), "{says}");
         assert_eq!(azure.requests(inner).len(), 2, "a refusal is not asked again");
     }
 }
@@ -49,13 +49,13 @@ async fn a_vault_of_another_tenant_tells_whose_it_is() {
     let azure = Azure::with_vault();
     azure.put("key", "canary");
     let case = Case::logged_in(&azure, "s").setting("tenant-id", OTHER_TENANT);
-    let (state, fact, remedy) = case.refused("azure:key").await;
+    let (state, fact, help) = case.refused("azure:key").await;
     assert_eq!(state, "Denied");
     let expected = format!(
         "kv-tests.vault.azure.net belongs to the tenant {TENANT}, but the login belongs to {OTHER_TENANT}"
     );
     assert!(fact.contains(&expected), "{fact}");
-    assert!(remedy.contains(&format!("Set `tenant-id` to {TENANT}")), "{remedy}");
+    assert!(help.contains(&format!("Set `tenant-id` to {TENANT}")), "{help}");
 }
 
 #[tokio::test]
@@ -77,13 +77,13 @@ async fn a_page_in_place_of_the_vault_is_not_absent() {
     let azure = Azure::with_vault();
     azure.put("key", "canary");
     azure.tell("session", &json!({ "name": "s", "fault": "gateway", "at": "vault", "times": 99 }));
-    let (state, fact, remedy) = Case::logged_in(&azure, "s").refused("azure:key").await;
+    let (state, fact, help) = Case::logged_in(&azure, "s").refused("azure:key").await;
     assert_eq!(state, "Failed");
     assert!(
         fact.contains("the response of kv-tests.vault.azure.net (status 404) is not that of a key vault"),
         "{fact}"
     );
-    assert!(remedy.contains("proxy"), "{remedy}");
+    assert!(help.contains("proxy"), "{help}");
 }
 
 #[tokio::test]
@@ -107,6 +107,6 @@ async fn a_vault_that_variables_name_is_meant_and_passed_over_only_where_there_i
         Case::of(azure.route("t")).variable(variables[0].0, variables[0].1).variable("KEY", "from below");
     let resolution = nobody.conventional("KEY").resolve().await.unwrap();
     assert_eq!(resolution.secrets[0].state, State::Found);
-    assert!(resolution.warnings[0].text.contains("no login configured for the vault kv-tests"));
+    assert!(resolution.warnings[0].fact.contains("no login configured for the vault kv-tests"));
     assert!(azure.requests("t").is_empty());
 }

@@ -11,7 +11,7 @@ fn none() -> Case {
 
 #[test]
 fn an_address_that_is_no_vaults_is_told_by_who_said_it_and_why() {
-    for (url, fact, remedy) in [
+    for (url, fact, help) in [
         ("canary.vault.azure.net", "does not start with `https://`", "Write the address"),
         (
             "http://canary.vault.azure.net",
@@ -70,7 +70,7 @@ fn an_address_that_is_no_vaults_is_told_by_who_said_it_and_why() {
     ] {
         let said = none().setting("vault-url", url).mistake();
         let expected = format!("`sources.azure.vault-url` {fact}");
-        assert!(said.starts_with(&expected) && said.contains(remedy), "{url}: {said}");
+        assert!(said.starts_with(&expected) && said.contains(help), "{url}: {said}");
         assert!(said.contains(&format!("({} characters)", url.chars().count())), "{said}");
         assert!(!said.contains("canary") && !said.contains("pass@"), "the value is told: {said}");
     }
@@ -139,7 +139,7 @@ fn a_login_that_is_not_whole_or_given_twice_is_told() {
     let vault = || none().setting("vault-name", "kv-tests");
     let application = || vault().setting("tenant-id", TENANT).setting("client-id", CLIENT);
     let secret = |case: Case| case.variable("AZURE_CLIENT_SECRET", "canary");
-    for (case, fact, remedy) in [
+    for (case, fact, help) in [
         (
             secret(vault()),
             "azure: the login to Azure with `client-secret` needs `tenant-id`",
@@ -205,7 +205,7 @@ fn a_login_that_is_not_whole_or_given_twice_is_told() {
         ),
     ] {
         let said = case.mistake();
-        assert!(said.starts_with(fact) && said.contains(remedy), "{said}");
+        assert!(said.starts_with(fact) && said.contains(help), "{said}");
         assert!(!said.contains("canary"), "the value is told: {said}");
     }
 }

@@ -90,13 +90,13 @@ fn denied(bench: &Bench<'_>) {
     let blocked = bench.key_above_lower("denied-item").done();
     blocked.refused("KEY", State::Denied, "denied-item");
     assert_eq!(blocked.ended(), Some((Code::SourceDenied, 4)));
-    assert!(blocked.problem("KEY").remedy.unwrap().contains("`KEY = env:LOWER`"), "the other way out");
+    assert!(blocked.problem("KEY").help.unwrap().contains("`KEY = env:LOWER`"), "the other way out");
     at_most(&blocked, ATTEMPTS as usize - 1);
     let passed = bench.key_above_lower("denied-item").input("on-source-error", "next").done();
     passed.found_below("KEY");
     assert!(passed.resolution.degraded && passed.ended().is_none());
     let warnings = &passed.resolution.warnings;
-    assert!(warnings.iter().any(|warning| names(&warning.text, "denied-item")), "{warnings:?}");
+    assert!(warnings.iter().any(|warning| names(&warning.fact, "denied-item")), "{warnings:?}");
 }
 
 fn down(bench: &Bench<'_>) {
@@ -114,8 +114,8 @@ fn hanging(bench: &Bench<'_>) {
 
 fn bad_tls(bench: &Bench<'_>) {
     let outcome = fails(bench, "bad-tls-item", fixture::State::BadTls);
-    let remedy = outcome.problem("KEY").remedy.unwrap();
-    assert!(remedy.contains("ca-certificates"), "{remedy}");
+    let help = outcome.problem("KEY").help.unwrap();
+    assert!(help.contains("ca-certificates"), "{help}");
 }
 
 fn server_error(bench: &Bench<'_>) {

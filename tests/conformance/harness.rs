@@ -7,7 +7,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use claude_secrets::error::{Code, Error, Problem};
+use claude_secrets::diagnostic::Diagnostic;
+use claude_secrets::error::{Code, Error};
 use claude_secrets::manifest::{Manifest, Reference};
 use claude_secrets::resolve::{Resolution, Resolved, State, resolve};
 use claude_secrets::settings::Settings;
@@ -218,8 +219,8 @@ impl Outcome {
         assert_eq!(secret.state, state, "{name}: {}", self.about(name));
         assert!(secret.value.is_none(), "{name} is {state:?} and has a value");
         let problem = self.problem(name);
-        let remedy = problem.remedy.as_deref().unwrap_or_default();
-        assert!(!remedy.trim().is_empty(), "without a remedy: {}", problem.fact);
+        let help = problem.help.as_deref().unwrap_or_default();
+        assert!(!help.trim().is_empty(), "without a remedy: {}", problem.fact);
         let by_server = self.server.as_ref().is_some_and(|server| problem.fact.contains(server));
         assert!(
             by_server || names(&problem.fact, item),
@@ -229,7 +230,7 @@ impl Outcome {
     }
 
     /// What is wrong with a secret.
-    pub(crate) fn problem(&self, name: &str) -> Problem {
+    pub(crate) fn problem(&self, name: &str) -> Diagnostic {
         let problems = self.error().expect("a problem").problems;
         let own = problems.into_iter().find(|problem| problem.fact.starts_with(&format!("{name}: ")));
         own.unwrap_or_else(|| panic!("no problem of {name}: {}", self.about(name)))
@@ -255,7 +256,7 @@ impl Outcome {
     pub(crate) fn said(&self) -> Vec<String> {
         let error = self.error().map(|error| error.to_string());
         let warnings = self.resolution.warnings.iter();
-        let warnings = warnings.map(|w| format!("{}\n{}", w.text, w.remedy.as_deref().unwrap_or_default()));
+        let warnings = warnings.map(|w| format!("{}\n{}", w.fact, w.help_text()));
         let places = self.resolution.secrets.iter().filter_map(|resolved| resolved.origin.as_ref());
         let places = places.map(|origin| format!("{} {:?}", origin.place, origin.version));
         error.into_iter().chain(warnings).chain(self.resolution.notes.iter().cloned()).chain(places).collect()

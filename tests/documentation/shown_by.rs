@@ -88,7 +88,7 @@ fn a_wrong_name_is_noticed() {
         "documentation::generated_parts_are_what_the_tables_say",
         "lib: mask::adversarial_values::no_encoding_of_a_nasty_value_leaves_a_trace",
         "lib: mask::plan::tests::the_runner_is_not_flooded",
-        "lib: delivery::tests::refusals::what_git_tracks_is_refused_until_it_is_taken_out",
+        "lib: delivery::files::tests::refusals::what_git_tracks_is_refused_until_it_is_taken_out",
         "lib: resolve::tests::values_that_lost_are_masked_too",
     ] {
         assert!(is_name(name) && is_there(name), "{name}");

@@ -128,7 +128,7 @@ impl Said {
     pub(crate) fn warnings(&self) -> Vec<String> {
         let warnings = self.report["warnings"].as_array().unwrap();
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        warnings.iter().map(|one| format!("{} → {}", text(&one["text"]), text(&one["hint"]))).collect()
+        warnings.iter().map(|one| format!("{} → {}", text(&one["fact"]), text(&one["help"]))).collect()
     }
 
     /// The warnings that hold this text.

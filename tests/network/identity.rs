@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use claude_secrets::diagnostic::Diagnostic;
 use claude_secrets::secret::SecretValue;
 use claude_secrets::settings::Environment;
-use claude_secrets::sources::Refusal;
 use claude_secrets::sources::identity::Identity;
 use data_encoding::BASE64URL_NOPAD;
 
@@ -37,9 +37,9 @@ fn token(claims: &str) -> Fault {
     Fault::json(format!(r#"{{"count":1,"value":"{token}"}}"#))
 }
 
-fn refused(answer: Result<SecretValue, Refusal>) -> Refusal {
+fn refused(answer: Result<SecretValue, Diagnostic>) -> Diagnostic {
     let refusal = answer.err().expect("no token");
-    let said = format!("{} {}", refusal.fact, refusal.remedy);
+    let said = format!("{} {}", refusal.fact, refusal.help_text());
     assert!(!said.contains("canary"), "{said}");
     refusal
 }
@@ -101,7 +101,7 @@ async fn a_job_without_the_permission_gets_the_lines_to_add() {
         let identity = of(variables);
         assert!(!identity.is_there());
         let refusal = refused(identity.token("vault").await);
-        assert!(refusal.remedy.contains("permissions:\n  id-token: write"), "{}", refusal.remedy);
+        assert!(refusal.help_text().contains("permissions:\n  id-token: write"), "{}", refusal.help_text());
     }
 }
 
@@ -111,7 +111,7 @@ async fn a_service_that_refuses_is_not_asked_again_and_the_lines_are_given() {
         let service = Proxy::alone();
         service.rule(Rule::always(Fault::status(status)));
         let refusal = refused(identity(&service).token("vault").await);
-        assert!(refusal.remedy.contains("id-token: write"), "{}", refusal.remedy);
+        assert!(refusal.help_text().contains("id-token: write"), "{}", refusal.help_text());
         assert_eq!(service.seen().len(), 1);
     }
 }

@@ -94,7 +94,7 @@ async fn a_proxy_that_refuses_is_a_failure_to_connect_without_its_login_in_the_t
     let failure = outcome(get(&network, "https://store.example/").await).unwrap_err();
     assert!(matches!(failure, Failure::Connect(_)), "{failure}");
     let refusal = failure.refusal("aws:x", "store.example");
-    let said = format!("{} {}", refusal.fact, refusal.remedy);
+    let said = format!("{} {}", refusal.fact, refusal.help_text());
     assert!(said.contains("HTTPS_PROXY") && !said.contains("canary"), "{said}");
 }
 

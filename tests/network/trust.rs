@@ -39,7 +39,7 @@ async fn a_server_of_another_authority_is_refused_at_once_with_the_way_to_trust_
         let failure = outcome(get(&network(variables), &server.url()).await).unwrap_err();
         assert!(matches!(failure, Failure::Tls(_)), "{failure}");
         let refusal = failure.refusal("vault:secret/x", "localhost");
-        assert!(refusal.remedy.contains("`ca-certificates`"), "{}", refusal.remedy);
+        assert!(refusal.help_text().contains("`ca-certificates`"), "{}", refusal.help_text());
         assert!(refusal.fact.contains("UnknownIssuer"), "{}", refusal.fact);
     }
     assert_eq!((server.seen().len(), server.connections()), (0, 2), "tried again, or something was sent");

@@ -66,7 +66,7 @@ fn settings_that_cannot_work_are_refused_when_the_source_is_opened() {
         let error = run.open().err().unwrap_or_else(|| panic!("{expected}"));
         assert_eq!(error.fact, expected);
         assert_eq!(error.code.token(), "usage");
-        assert!(!error.hints.is_empty(), "{expected}");
+        assert!(!error.help.is_empty(), "{expected}");
         assert!(!error.to_string().contains(CANARY), "{error}");
     }
 }

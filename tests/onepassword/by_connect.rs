@@ -100,7 +100,7 @@ async fn a_field_that_is_in_two_sections_must_be_named_with_its_section() {
         refusal.fact,
         "op://Prod/db/token: the item has several fields `token`: `blue/token`, `green/token`"
     );
-    assert!(refusal.remedy.contains("`op://Prod/db/blue/token`"), "{}", refusal.remedy);
+    assert!(refusal.help_text().contains("`op://Prod/db/blue/token`"), "{}", refusal.help_text());
     assert_eq!(run.answer("op://Prod/db/green/token").await, "found g");
     // The one in no section is meant where no section is named; 1Password's own field has its name as its id, too.
     assert_eq!(run.answer("op://Prod/login/password").await, "found main");
@@ -228,7 +228,7 @@ async fn where_both_ways_are_given_the_connect_server_is_asked_and_that_is_said(
     let remarks = run.open().unwrap().unwrap().remarks(&[]);
     assert_eq!(remarks.len(), 1);
     assert_eq!(
-        remarks[0].text,
+        remarks[0].fact,
         "onepassword: using the Connect server of `OP_CONNECT_HOST` and ignoring OP_SERVICE_ACCOUNT_TOKEN, like 1Password's own tools"
     );
     assert!(Run::by_connect(&op, &connect).open().unwrap().unwrap().remarks(&[]).is_empty());

@@ -170,7 +170,10 @@ async fn a_limit_that_is_reached_in_the_middle_leaves_the_rest_unanswered_and_is
     assert_eq!(op.calls().len(), 2);
     let replies = Run::by_op(&op).replies(&["op://Prod/postgres/username"]).await;
     let claude_secrets::sources::Reply::Failed(refusal) = &replies[0] else { panic!("the limit is reached") };
-    assert!(refusal.remedy.contains("per hour") && refusal.remedy.contains("op service-account ratelimit"));
+    assert!(
+        refusal.help_text().contains("per hour")
+            && refusal.help_text().contains("op service-account ratelimit")
+    );
 }
 
 #[tokio::test]
@@ -208,19 +211,19 @@ async fn a_program_that_is_not_there_or_too_old_is_told_with_how_to_get_it() {
     let account = account();
     let op = account.op();
     let reference = "op://Prod/postgres/username";
-    let remedy = async |run: Run| {
+    let help = async |run: Run| {
         let replies = run.replies(&[reference]).await;
         let claude_secrets::sources::Reply::Failed(refusal) = &replies[0] else {
             panic!("it cannot be asked")
         };
         assert!(
-            refusal.remedy.contains("developer.1password.com/docs/cli/get-started"),
+            refusal.help_text().contains("developer.1password.com/docs/cli/get-started"),
             "{}",
-            refusal.remedy
+            refusal.help_text()
         );
         refusal.fact.clone()
     };
-    let missing = remedy(Run::by_op(&op).variable("PATH", "/nowhere:.:")).await;
+    let missing = help(Run::by_op(&op).variable("PATH", "/nowhere:.:")).await;
     assert_eq!(missing, format!("{reference}: the 1Password CLI `op` is not in the PATH"));
     let step = Run::by_op(&op)
         .variable("PATH", "/nowhere")
@@ -229,11 +232,11 @@ async fn a_program_that_is_not_there_or_too_old_is_told_with_how_to_get_it() {
     let claude_secrets::sources::Reply::Failed(refusal) = &step.replies(&[reference]).await[0] else {
         panic!("it cannot be asked")
     };
-    assert!(refusal.remedy.contains("\nuses: octo-org/secrets/with-op@v1\n"), "{}", refusal.remedy);
+    assert!(refusal.help_text().contains("\nuses: octo-org/secrets/with-op@v1\n"), "{}", refusal.help_text());
     let named = Run::by_op(&op).settings("{ op-path: tools/op }");
     let path = named.project.path().join("tools/op");
     assert_eq!(
-        remedy(named).await,
+        help(named).await,
         format!("{reference}: `sources.onepassword.op-path` is not a program: {}", path.display())
     );
     for (version, fact) in [
@@ -241,7 +244,7 @@ async fn a_program_that_is_not_there_or_too_old_is_told_with_how_to_get_it() {
         ("2.17.0", "`op` is version 2.17.0, but 2.18 or newer is required"),
     ] {
         op.behave(&json!({ "version": version, "fails with": "unknown command \"inject\" for \"op\"" }));
-        assert_eq!(remedy(Run::by_op(&op)).await, format!("{reference}: {fact}"));
+        assert_eq!(help(Run::by_op(&op)).await, format!("{reference}: {fact}"));
     }
 }
 

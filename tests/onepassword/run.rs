@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use claude_secrets::diagnostic::Diagnostic;
 use claude_secrets::error::Error;
 use claude_secrets::manifest::Manifest;
 use claude_secrets::resolve::Resolution;
 use claude_secrets::settings::Settings;
-use claude_secrets::sources::{Item, Listing, Refusal, Reply, Source};
+use claude_secrets::sources::{Item, Listing, Reply, Source};
 
 use crate::opening;
 use crate::peers::onepassword::{CONNECT_TOKEN, Connect, Op, SERVICE_ACCOUNT_TOKEN};
@@ -117,8 +118,8 @@ impl Run {
 }
 
 fn in_words(reply: &Reply) -> String {
-    let refused = |refusal: &Refusal| {
-        assert!(!refusal.remedy.is_empty(), "{}", refusal.fact);
+    let refused = |refusal: &Diagnostic| {
+        assert!(!refusal.help_text().is_empty(), "{}", refusal.fact);
         refusal.fact.clone()
     };
     match reply {

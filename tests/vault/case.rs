@@ -122,7 +122,7 @@ impl Ended {
 
     /// All warnings.
     pub(crate) fn warnings(&self) -> Vec<String> {
-        self.resolution.warnings.iter().map(|warning| warning.text.clone()).collect()
+        self.resolution.warnings.iter().map(|warning| warning.fact.clone()).collect()
     }
 
     fn told(&self) -> String {

@@ -159,7 +159,7 @@ impl Directory {
         self.find(path)?.ok_or_else(|| {
             let shown = self.path.join(path);
             Error::new(Code::DeliveryFailed, format!("the directory of {} vanished", shown.display()))
-                .hint("Something else removes files there: stop that, then run again.")
+                .help("Something else removes files there: stop that, then run again.")
         })
     }
 
@@ -269,11 +269,11 @@ impl<T> At<T> for std::io::Result<T> {
         self.map_err(|error| match Errno::from_io_error(&error) {
             Some(Errno::LOOP) => {
                 Error::new(Code::PathUnsafe, format!("{} is a symbolic link", path.display()))
-                    .hint("Replace the link by a real file or directory, or name another place.")
+                    .help("Replace the link by a real file or directory, or name another place.")
             }
             Some(Errno::NOTDIR) => {
                 Error::new(Code::DeliveryFailed, format!("{} is no directory", path.display()))
-                    .hint("Move it away, or name another place.")
+                    .help("Move it away, or name another place.")
             }
             _ => Error::io(Code::DeliveryFailed, doing, path, &error),
         })

@@ -55,7 +55,7 @@ impl Index {
         };
         let contents = files::read_opened(file, LARGEST_VALUES).at("read", &path)?;
         let unusable = |why: &str| {
-            Error::new(Code::DeliveryFailed, format!("{} {why}", path.display())).hint(format!(
+            Error::new(Code::DeliveryFailed, format!("{} {why}", path.display())).help(format!(
                 "Delete the directory {} if nothing else in it matters: the next run makes it anew.",
                 directory.path().display()
             ))

@@ -21,7 +21,8 @@ use self::site::{DIRECTORY_MODE, Site};
 use self::staging::{NewSet, stage};
 use self::swap::{has_leftovers, publish, recover, remove_ours};
 use crate::delivery::place::Place;
-use crate::error::{Code, Error, Problem};
+use crate::diagnostic::Diagnostic;
+use crate::error::{Code, Error};
 use crate::files::{self, LARGEST_VALUES};
 
 /// What is to be done, or was done, for the directory to hold the wanted set. Paths are relative to it and sorted.
@@ -113,8 +114,8 @@ impl SecretsDir {
             Code::PathUnsafe,
             format!("`secrets-dir` {directory} has the files of the project {other}, and this one is {own}"),
         )
-        .hint(format!("Give each project a directory of its own: `secrets-dir: {directory}-{own}`."))
-        .hint(format!("If {other} was renamed to {own}, delete the directory {}.", self.path().display())))
+        .help(format!("Give each project a directory of its own: `secrets-dir: {directory}-{own}`."))
+        .help(format!("If {other} was renamed to {own}, delete the directory {}.", self.path().display())))
     }
 
     /// Marks a sub-directory that a container mounts as a whole: it gets mode 0755 instead of 0700, so that a container's
@@ -337,12 +338,12 @@ impl SecretsDir {
         Ok(stat.st_mode & 0o7777 != mode || (may_chown && (stat.st_uid, stat.st_gid) != self.place.owner()))
     }
 
-    fn blocked(&self, path: &Path, what: &str) -> Problem {
+    fn blocked(&self, path: &Path, what: &str) -> Diagnostic {
         let shown = self.place.relative().join(path);
         let problem =
-            Problem::new(format!("{} is {what} that claude-secrets did not create", shown.display()));
+            Diagnostic::new(format!("{} is {what} that claude-secrets did not create", shown.display()));
         // Scripts that wrote secret files by hand kept no list of their files.
-        problem.remedy(match what {
+        problem.help(match what {
             A_FILE => {
                 format!("If it is an old copy, delete it (rm {}). Otherwise, move it away.", shown.display())
             }
@@ -425,7 +426,7 @@ fn check(wanted: &[SecretFile]) -> Result<(), Error> {
     match wanted.iter().filter_map(|file| file.path.parent()).find(|parent| seen.contains(parent)) {
         Some(both) => {
             let fact = format!("{} is needed both as a file and as a directory", both.display());
-            Err(Error::new(Code::DeliveryFailed, fact).hint("Rename the secret's file or the service."))
+            Err(Error::new(Code::DeliveryFailed, fact).help("Rename the secret's file or the service."))
         }
         None => Ok(()),
     }
@@ -437,7 +438,7 @@ fn prove_gone(live: &Directory, removed: &[PathBuf]) -> Result<(), Error> {
         if let Some((at, name)) = live.find(path)?
             && at.stat_of(name).at("look at", &at.path_of(name))?.is_some()
         {
-            left.push(Problem::new(at.path_of(name).display().to_string()));
+            left.push(Diagnostic::new(at.path_of(name).display().to_string()));
         }
     }
     if left.is_empty() {
@@ -445,7 +446,7 @@ fn prove_gone(live: &Directory, removed: &[PathBuf]) -> Result<(), Error> {
     }
     Err(Error::new(Code::RemovalIncomplete, "secret files still exist after they were removed")
         .problems(left)
-        .hint("Something creates them again: stop it, then run `down` again."))
+        .help("Something creates them again: stop it, then run `down` again."))
 }
 
 fn sorted(paths: impl Iterator<Item = PathBuf>) -> Vec<PathBuf> {

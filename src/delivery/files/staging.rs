@@ -168,7 +168,7 @@ fn write_secret(at: &Directory, name: &OsStr, secret: &SecretFile) -> Result<Fil
                         path.display()
                     ),
                 )
-                .hint("Run as root, or use `delivery: volume`, which needs no root on this side."));
+                .help("Run as root, or use `delivery: volume`, which needs no root on this side."));
             }
             other => other.at("set the owner of", &path)?,
         }

@@ -72,7 +72,7 @@ fn swap_back(
     if !exchange(site, staged.around, &staged.hidden)? {
         let fact = format!("{} could be swapped once, but not again", site.path().display());
         return Err(
-            Error::new(Code::DeliveryFailed, fact).hint("The new files are in place. Run again to tidy up.")
+            Error::new(Code::DeliveryFailed, fact).help("The new files are in place. Run again to tidy up.")
         );
     }
     site.parent.sync().at("write", site.parent.path())?;
@@ -283,7 +283,7 @@ fn take_over(original: &Directory, copy: &Directory, path: &Path) -> Result<(), 
             Code::DeliveryFailed,
             format!("{} vanished while it was written", shown.display()),
         )
-        .hint("Something else removes files there: stop that, then run again."));
+        .help("Something else removes files there: stop that, then run again."));
     };
     if target.is_some_and(|t| same_file(&source, &t)) {
         return Ok(()); // and rename(2) would do nothing

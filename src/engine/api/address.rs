@@ -66,7 +66,7 @@ fn found(tools: &Tools) -> Result<Option<Found>> {
     let found = directory.and_then(|directory| of_context(&directory.join("contexts"), &context));
     found.map(Some).ok_or_else(|| {
         Error::new(Code::EngineUnreachable, format!("the Docker context {context} cannot be read"))
-            .hint("`docker context ls` shows the contexts; `DOCKER_CONTEXT` chooses one.")
+            .help("`docker context ls` shows the contexts; `DOCKER_CONTEXT` chooses one.")
     })
 }
 
@@ -106,7 +106,7 @@ impl Address {
                 Code::EngineUnreachable,
                 "DOCKER_HOST, or the Docker context, names no engine",
             )
-            .hint(
+            .help(
                 "Write it like `unix:///var/run/docker.sock`, `tcp://127.0.0.1:2375` or `ssh://user@host`.",
             )),
         }

@@ -88,7 +88,7 @@ where
 
 /// The error for an engine that does not answer, by what was seen of it.
 pub fn unreachable(seen: &str) -> Error {
-    Error::new(Code::EngineUnreachable, format!("the Docker Engine does not answer: {seen}")).hint(
+    Error::new(Code::EngineUnreachable, format!("the Docker Engine does not answer: {seen}")).help(
         "Is the engine running, and may this user use its socket? `docker version` on the runner's host tells.",
     )
 }
@@ -102,7 +102,7 @@ async fn prefix(tools: &Tools) -> Result<&str> {
             Code::EngineTooOld,
             format!("the Docker Engine speaks API {version}, 1.41 or newer is needed"),
         )
-        .hint("Update the Docker Engine to 20.10 or newer: https://docs.docker.com/engine/install/")
+        .help("Update the Docker Engine to 20.10 or newer: https://docs.docker.com/engine/install/")
     })
 }
 

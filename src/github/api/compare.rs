@@ -3,10 +3,10 @@
 
 use super::names::{Entry, Level, Names, Part};
 use crate::count::count;
+use crate::diagnostic::Diagnostic;
+use crate::diagnostic::Place;
 use crate::github::event::Withheld;
-use crate::manifest::Place;
 use crate::nearest::slip;
-use crate::resolve::Warning;
 
 /// The most names that are listed in one line.
 const MOST: usize = 20;
@@ -59,7 +59,7 @@ pub struct Here<'a> {
 #[derive(Default)]
 pub struct Findings {
     /// What to look at.
-    pub warnings: Vec<Warning>,
+    pub warnings: Vec<Diagnostic>,
     /// What to know.
     pub notes: Vec<String>,
 }
@@ -147,25 +147,25 @@ impl Comparing<'_> {
             listed(&names),
             if names.len() == 1 { "it" } else { "them" }
         );
-        let mut remedy = if self.here.is_job {
+        let mut help = if self.here.is_job {
             "Add to the step:".to_owned()
         } else {
             "In a workflow the step gets it so:".to_owned()
         };
-        remedy.push_str("\nenv:");
+        help.push_str("\nenv:");
         for (_, line) in &self.lines {
-            remedy.push_str("\n  ");
-            remedy.push_str(line);
+            help.push_str("\n  ");
+            help.push_str(line);
         }
         if let Some(environment) = self.job.first() {
-            remedy = format!("{remedy}\nand to the job:\nenvironment: {environment}");
+            help = format!("{help}\nand to the job:\nenvironment: {environment}");
         }
         if self.lines.iter().any(|(_, line)| line.contains("{{ vars.")) {
-            remedy.push_str(
+            help.push_str(
                 "\n(`vars` are no secrets: GitHub does not mask them, and shows them in its settings.)",
             );
         }
-        self.found.warnings.push(Warning::new(text, Some(remedy)));
+        self.found.warnings.push(Diagnostic::with_help(text, help));
     }
 
     /// One that is passed without a value.
@@ -180,7 +180,7 @@ impl Comparing<'_> {
         let owner = self.names.owner(entry.level);
         let text =
             format!("{variable} is passed and arrives empty, although {owner} has a secret of this name");
-        let remedy = match (&self.names.environment, entry.level) {
+        let help = match (&self.names.environment, entry.level) {
             (Some(environment), Level::Environment) => {
                 format!(
                     "Give the job the environment: `environment: {environment}`. Without it no secret of it is there."
@@ -191,7 +191,7 @@ impl Comparing<'_> {
                 entry.name
             ),
         };
-        self.warn(secret, text, remedy);
+        self.warn(secret, text, help);
     }
 
     /// One that is not there at all.
@@ -245,9 +245,9 @@ impl Comparing<'_> {
         }
     }
 
-    fn warn(&mut self, secret: &Wanted, text: String, remedy: String) {
+    fn warn(&mut self, secret: &Wanted, text: String, help: String) {
         let place = Some(secret.place.clone());
-        self.found.warnings.push(Warning { text, remedy: Some(remedy), place });
+        self.found.warnings.push(Diagnostic { fact: text, help: Some(help), place });
     }
 
     /// Those of which the environment has another one than the repository or the organisation.

@@ -64,20 +64,20 @@ fn said_in(
     compare(names, &wanted, &Here { is_job: true, withheld, environment, passed: &passed })
 }
 
-/// The only warning: its text and its remedy.
+/// The only warning: its text and its help.
 #[track_caller]
 fn only(found: &Findings) -> (&str, &str) {
     let [warning] = &found.warnings[..] else { panic!("{:?}", found.warnings) };
-    (&warning.text, warning.remedy.as_deref().unwrap())
+    (&warning.fact, warning.help.as_deref().unwrap())
 }
 
 #[test]
 fn what_is_there_and_not_passed_is_told_with_its_lines() {
     let found = said(&names(&["r:API_KEY", "o:SHARED", "v:LEVEL"]), &["api_key", "BOT=SHARED", "LEVEL"], &[]);
-    let (text, remedy) = only(&found);
+    let (text, help) = only(&found);
     assert_eq!(text, "octo-org/octo-repo has API_KEY, SHARED, LEVEL, and this step does not get them");
     assert_eq!(
-        remedy,
+        help,
         "Add to the step:\nenv:\n  api_key: ${{ secrets.API_KEY }}\n  SHARED: ${{ secrets.SHARED }}\n  LEVEL: ${{ vars.LEVEL }}\n(`vars` are no secrets: GitHub does not mask them, and shows them in its settings.)"
     );
 }
@@ -88,23 +88,23 @@ fn the_environment_that_a_job_lacks_is_told() {
     let found = said_in(&names, &["API_KEY"], &[], &JobEnvironment::None, None);
     assert!(only(&found).1.ends_with("\nand to the job:\nenvironment: production"), "{:?}", found.warnings);
     let found = said_in(&names, &["API_KEY"], &["API_KEY="], &JobEnvironment::None, None);
-    let (text, remedy) = only(&found);
+    let (text, help) = only(&found);
     assert!(text.contains("although the environment `production` has"), "{text}");
-    assert!(remedy.contains("`environment: production`"), "{remedy}");
+    assert!(help.contains("`environment: production`"), "{help}");
     assert!(!only(&said(&names, &["API_KEY"], &[])).1.contains("to the job"), "it has it");
 }
 
 #[test]
 fn what_is_passed_and_not_there_arrives_empty() {
     let found = said(&names(&["r:OTHER"]), &["API_KEY"], &["API_KEY=", "OTHER"]);
-    let (text, remedy) = only(&found);
+    let (text, help) = only(&found);
     assert_eq!(
         text,
         "API_KEY is passed and arrives empty: octo-org/octo-repo with the environment `production` has no secret of this name"
     );
-    assert_eq!(remedy, "Set it: `gh secret set API_KEY --repo octo-org/octo-repo --env production`");
+    assert_eq!(help, "Set it: `gh secret set API_KEY --repo octo-org/octo-repo --env production`");
     let mut partly = names(&[]);
-    let trouble = RequestError { kind: Kind::Denied, fact: String::new(), remedy: String::new() };
+    let trouble = RequestError { kind: Kind::Denied, fact: String::new(), help: String::new() };
     partly.unread.push((Part::Secrets(Level::Environment), trouble));
     let found = said(&partly, &["API_KEY"], &["API_KEY="]);
     assert!(!only(&found).0.contains("environment"), "nobody says what it has");
@@ -117,8 +117,8 @@ fn a_name_that_differs_by_a_letter_or_a_joint_is_suggested() {
     for other in ["APIKEY", "API_KEYS", "AP_IKEY"] {
         for step in [&[][..], &["API_KEY="]] {
             let found = said(&names(&[&format!("r:{other}")]), &["API_KEY"], step);
-            let (_, remedy) = only(&found);
-            assert!(remedy.ends_with(&format!("env:\n  API_KEY: ${{{{ secrets.{other} }}}}")), "{remedy}");
+            let (_, help) = only(&found);
+            assert!(help.ends_with(&format!("env:\n  API_KEY: ${{{{ secrets.{other} }}}}")), "{help}");
         }
     }
 }
@@ -136,13 +136,13 @@ fn a_secret_of_dependabot_alone_is_told_as_such_and_counts_in_its_runs() {
         &environment,
         Some(&Withheld::Dependabot),
     );
-    let texts: Vec<&str> = found.warnings.iter().map(|warning| warning.text.as_str()).collect();
+    let texts: Vec<&str> = found.warnings.iter().map(|warning| warning.fact.as_str()).collect();
     assert_eq!(texts.len(), 2, "{texts:?}");
     assert!(
         texts[0].starts_with("DB_PASSWORD is passed and arrives empty: octo-org/octo-repo (Dependabot)"),
         "{texts:?}"
     );
-    assert!(found.warnings[0].remedy.as_deref().unwrap().contains("--app dependabot"));
+    assert!(found.warnings[0].help.as_deref().unwrap().contains("--app dependabot"));
     assert!(texts[1].contains("has API_KEY, and this step does not get it"), "{texts:?}");
 }
 

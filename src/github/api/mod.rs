@@ -49,7 +49,7 @@ impl Api {
                 token.shape()
             );
             Error::new(Code::Usage, fact)
-                .hint("Set it again without a line end: `gh secret set NAME < file` keeps one.")
+                .help("Set it again without a line end: `gh secret set NAME < file` keeps one.")
         })?;
         let base = base(&settings.variables)?;
         let network = Arc::new(Network::new(settings)?);
@@ -123,7 +123,7 @@ fn base(variables: &Environment) -> Result<Url> {
     let text = variables.text("GITHUB_API_URL").unwrap_or(GITHUB);
     let refuse = |fact: &str| {
         Error::new(Code::Usage, format!("GITHUB_API_URL {fact}"))
-            .hint("GitHub's runner sets it. For a GitHub Enterprise Server it is `https://HOST/api/v3`.")
+            .help("GitHub's runner sets it. For a GitHub Enterprise Server it is `https://HOST/api/v3`.")
     };
     let url = Url::parse(text).map_err(|_| refuse("is no address"))?;
     // The token would cross a network in clear.

@@ -182,7 +182,7 @@ impl Names {
         let trouble = RequestError {
             kind: Kind::Missing,
             fact: format!("{} has no environment `{name}` at GitHub", self.repository),
-            remedy: match meant {
+            help: match meant {
                 Some(meant) => format!("Did you mean `{meant}`?"),
                 None => "If the job has an `environment:`, give `environment` the same name.".to_owned(),
             },

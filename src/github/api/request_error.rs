@@ -45,7 +45,7 @@ pub struct RequestError {
     /// The fact.
     pub fact: String,
     /// The remedy.
-    pub remedy: String,
+    pub help: String,
 }
 
 impl RequestError {
@@ -59,14 +59,14 @@ impl RequestError {
             if let Failure::Deadline(time) = failure {
                 refusal.fact =
                     format!("{}: no answer within {}", asked.what, humantime::format_duration(*time));
-                refusal.remedy = format!("Look at {host}, or give it more time with `timeout`.");
+                refusal.help = Some(format!("Look at {host}, or give it more time with `timeout`."));
             }
-            return Self { kind: Kind::Failed, fact: refusal.fact, remedy: refusal.remedy };
+            return Self { kind: Kind::Failed, fact: refusal.fact, help: refusal.help.unwrap_or_default() };
         }
         Self {
             kind: Kind::Failed,
             fact: format!("{}: the answer of {host} is not what GitHub's API answers", asked.what),
-            remedy: format!("Is {host} GitHub's API? A GitHub Enterprise Server must be 3.17 or newer."),
+            help: format!("Is {host} GitHub's API? A GitHub Enterprise Server must be 3.17 or newer."),
         }
     }
 
@@ -81,7 +81,7 @@ impl RequestError {
             return Self {
                 kind: Kind::Limited,
                 fact: format!("{what}: the token has asked GitHub for too much ({limit})"),
-                remedy: "Run it again then, or use a token of its own: the limit is counted by token."
+                help: "Run it again then, or use a token of its own: the limit is counted by token."
                     .to_owned(),
             };
         }
@@ -89,37 +89,37 @@ impl RequestError {
             401 => Self {
                 kind: Kind::Denied,
                 fact: format!("{what}: GitHub does not know the token{said}"),
-                remedy: "It has expired, was revoked or is of another server: make a new one, and set the secret behind `github-token`.".to_owned(),
+                help: "It has expired, was revoked or is of another server: make a new one, and set the secret behind `github-token`.".to_owned(),
             },
             403 if headers.contains_key("x-github-sso") => Self {
                 kind: Kind::Denied,
                 fact: format!("{what}: the organisation wants the token to be authorised for single sign-on"),
-                remedy: "Authorise it: github.com, Settings, Developer settings, the token, Configure SSO.".to_owned(),
+                help: "Authorise it: github.com, Settings, Developer settings, the token, Configure SSO.".to_owned(),
             },
             403 => Self {
                 kind: Kind::Denied,
                 fact: format!("{what}: the token may not do that{said}"),
-                remedy: asked.remedy(headers),
+                help: asked.help(headers),
             },
             404 | 410 => Self {
                 kind: Kind::Missing,
                 fact: format!("{what}: not found, or the token may not know of it"),
-                remedy: format!("Is the name right? {}", asked.remedy(headers)),
+                help: format!("Is the name right? {}", asked.help(headers)),
             },
             301 | 302 | 307 | 308 => Self {
                 kind: Kind::Failed,
                 fact: format!("{what}: GitHub sends on to another place"),
-                remedy: "Was the repository renamed or moved? Use its new name.".to_owned(),
+                help: "Was the repository renamed or moved? Use its new name.".to_owned(),
             },
             409 | 422 => Self {
                 kind: Kind::Failed,
                 fact: format!("{what}: GitHub refuses the request with status {status}{said}"),
-                remedy: "Look at what the request names: the branch, the environment, the pull request.".to_owned(),
+                help: "Look at what the request names: the branch, the environment, the pull request.".to_owned(),
             },
             _ => Self {
                 kind: Kind::Failed,
                 fact: format!("{what}: {host} answers with status {status}{said}"),
-                remedy: "Look at githubstatus.com, or at what is between here and the server, and run this again.".to_owned(),
+                help: "Look at githubstatus.com, or at what is between here and the server, and run this again.".to_owned(),
             },
         }
     }
@@ -130,13 +130,13 @@ impl RequestError {
             Kind::Denied | Kind::Missing => Code::GithubDenied,
             Kind::Limited | Kind::Failed => Code::GithubFailed,
         };
-        Error::new(code, self.fact).hint(self.remedy)
+        Error::new(code, self.fact).help(self.help)
     }
 }
 
 impl Asked<'_> {
     /// The permission to give, as GitHub's own answer names it where it does.
-    fn remedy(&self, headers: &HeaderMap) -> String {
+    fn help(&self, headers: &HeaderMap) -> String {
         let accepted = headers.get("x-accepted-github-permissions").and_then(|text| text.to_str().ok());
         let accepted = accepted.filter(|text| !text.is_empty());
         let accepted = accepted.map(|text| format!(" (GitHub: `{text}`)")).unwrap_or_default();

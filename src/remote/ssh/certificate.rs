@@ -51,7 +51,7 @@ impl OwnKey {
     pub(in crate::remote) fn certified(self, certificate: &str, by: &str) -> Result<Identity> {
         let other = |what: &str| {
             Error::new(Code::SourceFailed, format!("{by}: the answer {what}"))
-                .hint("Is it the SSH engine of a Vault or OpenBao, and the role's `key_type` `ca`?")
+                .help("Is it the SSH engine of a Vault or OpenBao, and the role's `key_type` `ca`?")
         };
         let certificate = Certificate::from_openssh(certificate.trim())
             .map_err(|_| other("is no certificate as OpenSSH writes it"))?;
@@ -134,8 +134,8 @@ mod tests {
         let Ok(Identity::Certified(certified)) = own.certified(&text, "vault:ssh/team/sign/deploy") else {
             panic!()
         };
-        let (fact, hints) = certified.refused("deploy");
-        format!("{fact}: {}", hints.join(" "))
+        let (fact, help) = certified.refused("deploy");
+        format!("{fact}: {}", help.join(" "))
     }
 
     #[test]

@@ -40,37 +40,37 @@ impl Fault {
                 Code::EngineUnreachable,
                 format!("{server} does not answer: no SSH session within {} s", limit.as_secs()),
             )
-            .hint("Does a firewall drop what comes from this machine, or is something else listening on that port?"),
+            .help("Does a firewall drop what comes from this machine, or is something else listening on that port?"),
             Self::Refused(offered) => Error::new(
                 Code::SshDenied,
                 format!("{server} refuses the login: {offered}"),
             )
-            .hint(format!(
+            .help(format!(
                 "Is the public key (`ssh-keygen -yf KEY`) in ~/.ssh/authorized_keys of {}, and is that the right user?",
                 server.user.as_deref().unwrap_or("the user")
             )),
-            Self::Certificate(fact, hints) => hints.into_iter().fold(
+            Self::Certificate(fact, help) => help.into_iter().fold(
                 Error::new(Code::SshDenied, format!("{server} refuses the login: {fact}")),
-                Error::hint,
+                Error::help,
             ),
             Self::Agent(what) => Error::new(Code::SshKeyInvalid, format!("the SSH agent {what}"))
-                .hint("`ssh-add -l` shows its keys. Or give a key by SSH_PRIVATE_KEY or SSH_PRIVATE_KEY_FILE."),
+                .help("`ssh-add -l` shows its keys. Or give a key by SSH_PRIVATE_KEY or SSH_PRIVATE_KEY_FILE."),
             Self::Ssh(russh::Error::IO(error)) => network(&error, server),
             Self::Ssh(russh::Error::NoCommonAlgo { kind, theirs, .. }) => Error::new(
                 Code::EngineUnreachable,
                 format!("{server} and this program have no {kind:?} algorithm in common (the server has {})", theirs.join(", ")),
             )
-            .hint("Update the server's OpenSSH, or allow newer algorithms in its sshd_config."),
+            .help("Update the server's OpenSSH, or allow newer algorithms in its sshd_config."),
             Self::Ssh(russh::Error::Version) => Error::new(
                 Code::EngineUnreachable,
                 format!("what answers at {server} is not an SSH server"),
             )
-            .hint("Correct the port in `docker-host`."),
+            .help("Correct the port in `docker-host`."),
             Self::Ssh(error) => Error::new(
                 Code::EngineUnreachable,
                 format!("the SSH connection to {server} broke: {error}"),
             )
-            .hint("Does it work by hand? `ssh -v` shows what the server says; on the server `journalctl -u ssh` does."),
+            .help("Does it work by hand? `ssh -v` shows what the server says; on the server `journalctl -u ssh` does."),
         }
     }
 }
@@ -81,8 +81,8 @@ fn host(doubt: Doubt, server: &Server) -> Error {
             Code::HostKeyUnknown,
             format!("{server} is not known yet: it shows the key {fingerprint}"),
         )
-        .hint("On the server, compare: `for key in /etc/ssh/ssh_host_*_key.pub; do ssh-keygen -lf $key; done`")
-        .hint(format!("If it is the same, add this line to `ssh-known-hosts`: {line}")),
+        .help("On the server, compare: `for key in /etc/ssh/ssh_host_*_key.pub; do ssh-keygen -lf $key; done`")
+        .help(format!("If it is the same, add this line to `ssh-known-hosts`: {line}")),
         Doubt::Changed { fingerprint } => Error::new(
             Code::HostKeyChanged,
             format!(
@@ -90,36 +90,36 @@ fn host(doubt: Doubt, server: &Server) -> Error {
                  server was set up anew"
             ),
         )
-        .hint("Nothing was sent. Ask whoever runs the server whether its key was changed, and only then replace the line in `ssh-known-hosts` (or `ssh-fingerprint`)."),
+        .help("Nothing was sent. Ask whoever runs the server whether its key was changed, and only then replace the line in `ssh-known-hosts` (or `ssh-fingerprint`)."),
         Doubt::Revoked { fingerprint } => Error::new(
             Code::HostKeyChanged,
             format!("{server} shows a key that is marked as revoked: {fingerprint}"),
         )
-        .hint("Nothing was sent. Give the server a new key, and add that to `ssh-known-hosts`."),
+        .help("Nothing was sent. Give the server a new key, and add that to `ssh-known-hosts`."),
         Doubt::Certificate(what) => Error::new(
             Code::HostKeyChanged,
             format!("{server} shows a host certificate that {what}"),
         )
-        .hint("Sign the server's key again: `ssh-keygen -s CA -h -n NAME -I ID ssh_host_ed25519_key.pub`."),
+        .help("Sign the server's key again: `ssh-keygen -s CA -h -n NAME -I ID ssh_host_ed25519_key.pub`."),
     }
 }
 
 /// A session that broke in the middle of a run, and what came of taking it up again.
 pub(super) fn broken(server: &Server, again: Option<Error>) -> Error {
     let broke = format!("the SSH connection to {server} broke in the middle of the run");
-    let (fact, hints) = match again {
+    let (fact, help) = match again {
         None => (broke, Vec::new()),
-        Some(why) => (format!("{broke}, and could not be taken up again: {}", why.fact), why.hints),
+        Some(why) => (format!("{broke}, and could not be taken up again: {}", why.fact), why.help),
     };
-    let error = Error::new(Code::EngineUnreachable, fact).hint(
+    let error = Error::new(Code::EngineUnreachable, fact).help(
         "Run this again: it goes on from what is there. On the server, `journalctl -u ssh` says why it broke, unless the network did.",
     );
-    hints.into_iter().fold(error, Error::hint)
+    help.into_iter().fold(error, Error::help)
 }
 
 fn network(error: &std::io::Error, server: &Server) -> Error {
     let port = server.port();
-    let (fact, hint) = match error.kind() {
+    let (fact, help) = match error.kind() {
         ErrorKind::ConnectionRefused => (
             format!("{} refuses connections on port {port}", server.host),
             "Is the SSH server running, and on this port? Does a firewall let this machine in?",
@@ -141,14 +141,14 @@ fn network(error: &std::io::Error, server: &Server) -> Error {
             "Check name and port in `docker-host`.",
         ),
     };
-    Error::new(Code::EngineUnreachable, fact).hint(hint)
+    Error::new(Code::EngineUnreachable, fact).help(help)
 }
 
 /// Why the engine's socket on the server cannot be reached, by what a shell there says of it; `None` where it says nothing.
 pub(super) fn socket(status: Option<u32>, server: &Server) -> Error {
     let socket = &server.socket;
     let user = server.user.as_deref().unwrap_or("this user");
-    let (fact, hint) = match status {
+    let (fact, help) = match status {
         Some(super::probe::ABSENT) => (
             format!("there is no Docker socket at {socket} on {}", server.host),
             "Install the Docker Engine there: https://docs.docker.com/engine/install/. A rootless engine has its socket elsewhere: `docker-host: ssh://user@host/run/user/1000/docker.sock`.".to_owned(),
@@ -166,5 +166,5 @@ pub(super) fn socket(status: Option<u32>, server: &Server) -> Error {
             "Allow forwarding (`restrict,port-forwarding` in authorized_keys, `AllowStreamLocalForwarding yes` in sshd_config), and make the user a member of the group `docker`.".to_owned(),
         ),
     };
-    Error::new(Code::EngineUnreachable, fact).hint(hint)
+    Error::new(Code::EngineUnreachable, fact).help(help)
 }

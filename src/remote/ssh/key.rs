@@ -40,7 +40,7 @@ pub(in crate::remote) fn read(
         } else {
             format!("is not a private key ({}): there is no line `-----BEGIN …`", key.shape())
         };
-        return Err(refused(what).hint(
+        return Err(refused(what).help(
             "Give the whole file that `ssh-keygen -t ed25519` made, without `.pub`, with its first and last line.",
         ));
     }
@@ -56,11 +56,11 @@ pub(in crate::remote) fn read(
         Ok(key) => Ok(Identity::Key(Arc::new(key), from.to_owned())),
         Err(KeyError::KeyIsEncrypted | KeyError::SshKey(ssh_key::Error::Encrypted)) if word.is_none() => {
             Err(refused("is encrypted, and there is no passphrase".to_owned())
-                .hint("Give its passphrase as SSH_KEY_PASSPHRASE, as a secret under the step's `env:`."))
+                .help("Give its passphrase as SSH_KEY_PASSPHRASE, as a secret under the step's `env:`."))
         }
         Err(_) if word.is_some() => Err(refused("cannot be opened with SSH_KEY_PASSPHRASE".to_owned())
-            .hint("Check both: `ssh-keygen -yf KEY` asks for the passphrase and prints the public key.")),
-        Err(_) => Err(refused("is damaged, or is of a kind that is not used".to_owned()).hint(
+            .help("Check both: `ssh-keygen -yf KEY` asks for the passphrase and prints the public key.")),
+        Err(_) => Err(refused("is damaged, or is of a kind that is not used".to_owned()).help(
             "Give the whole file, with its line ends, of a key of the type ed25519, ecdsa or rsa: `ssh-keygen -yf KEY` prints \
              its public key if it is sound.",
         )),
@@ -75,7 +75,7 @@ pub(in crate::remote) fn read_file(
 ) -> Result<Identity> {
     let contents = files::read(path, LARGEST_SETTINGS).map_err(|error| {
         Error::io(Code::SshKeyInvalid, &format!("read the key that {from} names,"), path, &error)
-            .hint("Name a file that this user may read.")
+            .help("Name a file that this user may read.")
     })?;
     read(&contents.value, &format!("the file of {from}"), passphrase)
 }

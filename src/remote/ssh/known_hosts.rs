@@ -44,7 +44,7 @@ impl Known {
             let entry: Entry = line.parse().map_err(|_| {
                 let fact = format!("{name}: line {} is not one of known_hosts", number + 1);
                 Error::new(Code::Usage, fact)
-                    .hint("Write `host type key` in each line, as `ssh-keyscan -p PORT HOST` prints them.")
+                    .help("Write `host type key` in each line, as `ssh-keyscan -p PORT HOST` prints them.")
             })?;
             self.lines.push(entry);
         }
@@ -62,7 +62,7 @@ impl Known {
                     Code::Usage,
                     format!("{name}: expected `SHA256:` and 43 characters, got something else"),
                 )
-                .hint("On the server: `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub`.")
+                .help("On the server: `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub`.")
             })?;
             self.fingerprints.push(fingerprint);
         }

@@ -124,8 +124,8 @@ async fn authenticate(
             let (key, certificate) = (own.key.clone(), own.certificate.clone());
             match handle.authenticate_openssh_cert(&user, key, certificate).await? {
                 AuthResult::Failure { partial_success: false, .. } => {
-                    let (fact, hints) = own.refused(&user);
-                    Err(Fault::Certificate(fact, hints))
+                    let (fact, help) = own.refused(&user);
+                    Err(Fault::Certificate(fact, help))
                 }
                 answer => judge(answer, String::new),
             }

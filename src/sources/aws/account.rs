@@ -8,11 +8,13 @@ use super::client::Clients;
 use super::credentials::Session;
 use super::service::Service;
 use super::setup::Setup;
+use crate::diagnostic::Diagnostic;
 use crate::error::Result;
 use crate::sources::identity::Identity;
+use crate::sources::in_clear;
 use crate::sources::net::Network;
 use crate::sources::opening::SourceContext;
-use crate::sources::{About, Options, Remark, SourceError};
+use crate::sources::{About, Options, SourceError};
 
 /// An account of AWS, as one service of it is asked with clients of the type `C`.
 pub(super) struct Account<C> {
@@ -60,9 +62,9 @@ impl<C: Clone> Account<C> {
     }
 
     /// That its server has no TLS, if that is so.
-    pub(super) fn remarks(&self) -> Vec<Remark> {
+    pub(super) fn remarks(&self) -> Vec<Diagnostic> {
         let plain = self.setup.endpoint.as_ref().filter(|endpoint| endpoint.is_plain_and_far());
-        let remark = plain.map(|endpoint| Remark::in_clear(&self.setup.id, &endpoint.text, "endpoint-url"));
+        let remark = plain.map(|endpoint| in_clear(&self.setup.id, &endpoint.text, "endpoint-url"));
         remark.into_iter().collect()
     }
 }

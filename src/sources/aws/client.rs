@@ -108,7 +108,7 @@ fn proxy(setup: &Setup, network: &Network) -> Result<ProxyConfig> {
         _ => return Ok(ProxyConfig::disabled()),
     };
     let config = config.map_err(|_| {
-        Error::new(Code::Usage, format!("{}: the proxy address cannot be used", setup.id)).hint(
+        Error::new(Code::Usage, format!("{}: the proxy address cannot be used", setup.id)).help(
             "Write it as `http://host:port`; SOCKS is not supported. Set hosts that bypass it in NO_PROXY.",
         )
     })?;

@@ -87,8 +87,7 @@ impl Start<'_> {
     async fn session(self) -> Result<Session, SourceError> {
         let setup = self.setup;
         setup.check_files().map_err(SourceError::Failed)?;
-        let mut loader =
-            client::loader(setup, self.network).map_err(|error| SourceError::Failed(error.into()))?;
+        let mut loader = client::loader(setup, self.network).map_err(SourceError::no_client)?;
         if let Some(region) = &setup.region {
             loader = loader.region(Region::new(region.text.clone()));
         }
@@ -228,7 +227,7 @@ impl Start<'_> {
             (_, Some(role)) => match self.identity.token(&role.audience).await {
                 Err(refusal) => SourceError::failed(
                     format!("{id}: cannot assume the role of {}: {}", role.said_by, refusal.fact),
-                    refusal.remedy,
+                    refusal.help.unwrap_or_default(),
                 ),
                 Ok(_) => self.no_credentials(),
             },

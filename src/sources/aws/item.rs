@@ -1,8 +1,9 @@
 //! What the item of a reference means for Secrets Manager: a name, or an ARN with or without its last six characters
 //! (docs.aws.amazon.com, "Secret name and ARN" and `GetSecretValue`).
 
+use crate::diagnostic::Diagnostic;
 use crate::manifest::SourceId;
-use crate::sources::{Item, Refusal};
+use crate::sources::Item;
 
 /// The longest name (API reference of `CreateSecret`).
 const LONGEST_NAME: usize = 512;
@@ -38,21 +39,15 @@ impl Wanted {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub(super) fn of(item: &Item, source: &SourceId, region: &str) -> Result<Self, Refusal> {
+    pub(super) fn of(item: &Item, source: &SourceId, region: &str) -> Result<Self, Diagnostic> {
         let version = item.version.as_ref();
         let reference = item.reference(source).to_string();
         let region = if item.name.starts_with("arn:") {
-            region_of(&item.name, region).map_err(|(fact, remedy)| Refusal {
-                fact: format!("{reference}: {fact}"),
-                remedy: remedy.unwrap_or_else(|| {
+            region_of(&item.name, region).map_err(|(fact, help)| Diagnostic::with_help(format!("{reference}: {fact}"), help.unwrap_or_else(|| {
                     "An ARN of a secret is `arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME-SUFFIX`; the last hyphen and its six characters can be omitted.".to_owned()
-                }),
-            })?
+                })))?
         } else {
-            check_name(&item.name).map_err(|fact| Refusal {
-                fact: format!("{reference}: {fact}"),
-                remedy: "A name consists of at most 512 letters, digits and `/_+=.@-`; write it as `aws secretsmanager list-secrets` shows it.".to_owned(),
-            })?;
+            check_name(&item.name).map_err(|fact| Diagnostic::with_help(format!("{reference}: {fact}"), "A name consists of at most 512 letters, digits and `/_+=.@-`; write it as `aws secretsmanager list-secrets` shows it."))?;
             region.to_owned()
         };
         let version = version.map(|version| {
@@ -180,7 +175,7 @@ fn shown(part: &str) -> &str {
 mod tests {
     use super::*;
 
-    fn wanted(name: &str, version: Option<&str>) -> Result<Wanted, Refusal> {
+    fn wanted(name: &str, version: Option<&str>) -> Result<Wanted, Diagnostic> {
         let item = Item { name: name.to_owned(), version: version.map(str::to_owned) };
         Wanted::of(&item, &SourceId::parse("aws").unwrap(), "eu-central-1")
     }
@@ -213,7 +208,7 @@ mod tests {
             let refusal = wanted(name, None).expect_err(name);
             assert!(refusal.fact.starts_with(&format!("aws:{name}: ")), "{}", refusal.fact);
             assert!(refusal.fact.contains(why), "{}", refusal.fact);
-            assert!(!refusal.remedy.is_empty());
+            assert!(!refusal.help_text().is_empty());
         }
     }
 

@@ -7,7 +7,8 @@ use super::credentials::Session;
 use super::fault::within;
 use super::item::check_name;
 use super::refusal::{Call, of_list};
-use crate::sources::{Listing, Refusal};
+use crate::diagnostic::Diagnostic;
+use crate::sources::Listing;
 
 /// The maximum size of a page (`MaxResults` of `ListSecrets`).
 const PAGE: i32 = 100;
@@ -16,13 +17,13 @@ const PAGE: i32 = 100;
 pub(super) async fn below(source: &Aws, session: &Session, prefix: &str) -> Listing {
     let what = format!("{}:{prefix}*", source.account.setup.id);
     if prefix.starts_with("arn:") {
-        return Listing::Failed(Refusal::new(
+        return Listing::Failed(Diagnostic::with_help(
             format!("{what}: secrets are listed by name, not by ARN"),
             "Use the beginning of the names: `aws:claude-bot/*`. For another region, add a source for it.",
         ));
     }
     if let Err(fact) = check_name(prefix) {
-        return Listing::Failed(Refusal::new(
+        return Listing::Failed(Diagnostic::with_help(
             format!("{what}: {fact}"),
             "A name consists of letters, digits and `/_+=.@-`.",
         ));

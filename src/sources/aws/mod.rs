@@ -31,7 +31,8 @@ pub(super) use self::parameters::conventional as conventional_parameter;
 use self::service::SECRETS_MANAGER;
 use super::conventional;
 use super::opening::SourceContext;
-use super::{About, Item, Listing, Options, Remark, Reply, Source};
+use super::{About, Item, Listing, Options, Reply, Source};
+use crate::diagnostic::Diagnostic;
 use crate::error::Result;
 use crate::manifest::{Reference, Scope, SourceId};
 use crate::secret::SecretName;
@@ -93,7 +94,7 @@ impl Source for Aws {
         self.account.about()
     }
 
-    fn remarks(&self, _: &[Item]) -> Vec<Remark> {
+    fn remarks(&self, _: &[Item]) -> Vec<Diagnostic> {
         self.account.remarks()
     }
 }

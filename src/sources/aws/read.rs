@@ -16,9 +16,10 @@ use super::credentials::Session;
 use super::fault::{Fault, within};
 use super::item::{Version, Wanted};
 use super::refusal::of_read;
+use crate::diagnostic::Diagnostic;
 use crate::secret::SecretValue;
 use crate::sources::net::each;
-use crate::sources::{Found, Item, Refusal, Reply};
+use crate::sources::{Found, Item, Reply};
 
 /// How many secrets one request may read (`SecretIdList` of `BatchGetSecretValue`).
 const BATCH: usize = 20;
@@ -230,7 +231,7 @@ fn secret(text: Option<String>, bytes: Option<Blob>) -> Option<SecretValue> {
 
 fn found(answer: &Value, wanted: &Wanted) -> Reply {
     let Some(secret) = &answer.secret else {
-        return Reply::Failed(Refusal::new(
+        return Reply::Failed(Diagnostic::with_help(
             format!("{}: Secrets Manager returned neither a string nor binary data", wanted.reference),
             format!(
                 "Give the secret a value: `aws secretsmanager put-secret-value --secret-id {} --secret-string file://…`.",

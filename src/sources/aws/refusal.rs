@@ -3,8 +3,9 @@
 use super::fault::{Coded, Fault};
 use super::item::Wanted;
 use super::setup::Setup;
+use crate::diagnostic::Diagnostic;
 use crate::sources::net::Failure;
-use crate::sources::{Listing, Refusal, Reply, SourceError};
+use crate::sources::{Listing, Reply, SourceError};
 
 /// The service that provides credentials.
 pub(super) const STS: &str = "STS";
@@ -170,10 +171,10 @@ impl<'a> Call<'a> {
         }
     }
 
-    fn without_answer(&self, failure: &Failure) -> Refusal {
+    fn without_answer(&self, failure: &Failure) -> Diagnostic {
         let refusal = failure.refusal(self.what, &self.server());
         match failure {
-            Failure::Connect(_) if !self.elsewhere => Refusal::new(
+            Failure::Connect(_) if !self.elsewhere => Diagnostic::with_help(
                 refusal.fact,
                 format!(
                     "Check {}, and that this machine can reach AWS. Set a proxy in HTTPS_PROXY, and hosts that bypass it in NO_PROXY.",

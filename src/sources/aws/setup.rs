@@ -9,11 +9,12 @@ use aws_credential_types::Credentials;
 use super::item::is_region;
 use super::service::Service;
 use crate::count::count;
+use crate::diagnostic::Diagnostic;
 use crate::error::{Code, Error, Result, plain_reason};
 use crate::files::{self, LARGEST_SETTINGS};
 use crate::manifest::SourceId;
 use crate::settings::{Environment, Settings};
-use crate::sources::{About, Options, Refusal, host_of, net};
+use crate::sources::{About, Options, host_of, net};
 
 /// The audience that AWS documents for the workflow's identity tokens.
 const AUDIENCE: &str = "sts.amazonaws.com";
@@ -168,7 +169,7 @@ impl Setup {
     ///
     /// # Errors
     /// What one of them is instead of a file, and which variable names it.
-    pub(super) fn check_files(&self) -> Result<(), Refusal> {
+    pub(super) fn check_files(&self) -> Result<(), Diagnostic> {
         for (name, below_home) in FILES {
             let path = match (self.variables.get(*name), self.variables.get("HOME"), below_home) {
                 (Some(path), _, _) => PathBuf::from(path),
@@ -180,7 +181,7 @@ impl Setup {
                     if error.kind() == ErrorKind::InvalidInput || error.kind() == ErrorKind::FileTooLarge =>
                 {
                     let (id, reason) = (&self.id, plain_reason(&error));
-                    return Err(Refusal::new(
+                    return Err(Diagnostic::with_help(
                         format!("{id}: {} ({name}) cannot be read: {reason}", path.display()),
                         format!("Set {name} to a readable file, or unset it."),
                     ));
@@ -253,7 +254,7 @@ impl Reading<'_> {
             return Ok(None);
         };
         if !is_region(&region.text) {
-            return Err(self.unusable(&region, "is not a valid region").hint(
+            return Err(self.unusable(&region, "is not a valid region").help(
                 "A region looks like `eu-central-1`; a city or a zone (`eu-central-1a`) is not a region. `aws ec2 describe-regions` lists them.",
             ));
         }
@@ -273,7 +274,7 @@ impl Reading<'_> {
         });
         if url.is_none() {
             let Service { name, host, .. } = self.service;
-            return Err(self.unusable(&endpoint, "is not a server address").hint(format!(
+            return Err(self.unusable(&endpoint, "is not a server address").help(format!(
                 "Write it with a scheme and nothing after the host, e.g. `https://vpce-….{host}.eu-central-1.vpce.amazonaws.com`, or remove it: the region determines the address of {name}.",
             )));
         }
@@ -303,7 +304,7 @@ impl Reading<'_> {
             Code::Usage,
             format!("{id}: {} is not an Amazon address, but the login in the variables is for Amazon", endpoint.by),
         )
-        .hint(format!(
+        .help(format!(
             "If this server should get the login, set `{}` to the same address in the step's `env:`. Otherwise, give the source its own id, and so its own keys: `other-aws: {{ kind: aws, endpoint-url: … }}` and `OTHER_AWS_ACCESS_KEY_ID`.",
             self.service.endpoints[0]
         )))
@@ -328,7 +329,7 @@ impl Reading<'_> {
                 Code::Usage,
                 format!("{}: two logins are configured, {profile_by} and {said_by}", self.options.id),
             )
-            .hint("Unset one of them.")),
+            .help("Unset one of them.")),
             (_, Some(keys)) => Ok(keys),
             (None, None) => self.inherited_login(),
         }
@@ -368,7 +369,7 @@ impl Reading<'_> {
                         value.shape()
                     ),
                 )
-                .hint(
+                .help(
                     "Store it again without extra characters, such as a line break at its end.",
                 )),
             }
@@ -387,7 +388,7 @@ impl Reading<'_> {
                     (name("SECRET_ACCESS_KEY"), name("ACCESS_KEY_ID"))
                 };
                 Err(Error::new(Code::Usage, format!("{there} is set, but {missing} is not set or is empty"))
-                    .hint(format!("Set both or neither. (A GitHub secret that does not exist arrives empty: check the one for {missing}.)")))
+                    .help(format!("Set both or neither. (A GitHub secret that does not exist arrives empty: check the one for {missing}.)")))
             }
         }
     }
@@ -407,7 +408,7 @@ impl Reading<'_> {
 
     fn checked(&self, role: SettingValue) -> Result<Role> {
         if !is_role(&role.text) {
-            return Err(self.unusable(&role, "is not the ARN of a role").hint(
+            return Err(self.unusable(&role, "is not the ARN of a role").help(
                 "A role's ARN is `arn:aws:iam::ACCOUNT:role/NAME`, as `aws iam get-role --role-name NAME --query Role.Arn` prints it.",
             ));
         }
@@ -434,7 +435,7 @@ impl Reading<'_> {
         if !(2..=64).contains(&said.text.len()) || !said.text.chars().all(allowed) {
             return Err(self
                 .unusable(&said, "is not a valid session name")
-                .hint("A session name consists of 2 to 64 letters, digits and `_+=,.@-`."));
+                .help("A session name consists of 2 to 64 letters, digits and `_+=,.@-`."));
         }
         Ok(said.text)
     }

@@ -7,10 +7,11 @@ use serde::Deserialize;
 
 use super::login::{Application, Login};
 use super::token::Start;
+use crate::diagnostic::Diagnostic;
 use crate::secret::SecretValue;
 use crate::sources::identity::claim;
 use crate::sources::net::{Answer, Failure};
-use crate::sources::{Refusal, SourceError, subject};
+use crate::sources::{SourceError, subject};
 
 #[derive(Deserialize)]
 struct Body {
@@ -39,11 +40,11 @@ pub(super) fn refusal(
             "Check whether something in between, such as a proxy, answers instead.",
         );
     };
-    let (what, remedy) = situation(start, application, credential, number).unwrap_or_else(|| {
-        let remedy = format!("See https://{host}/error?code={number}.");
-        ("Entra refused the login".to_owned(), remedy)
+    let (what, help) = situation(start, application, credential, number).unwrap_or_else(|| {
+        let help = format!("See https://{host}/error?code={number}.");
+        ("Entra refused the login".to_owned(), help)
     });
-    SourceError::denied(format!("{id}: {what} (AADSTS{number})"), remedy)
+    SourceError::denied(format!("{id}: {what} (AADSTS{number})"), help)
 }
 
 fn situation(
@@ -115,15 +116,15 @@ fn federation(client: &str, token: &SecretValue, number: u64) -> (String, String
         "name": "claude-secrets", "issuer": issuer, "subject": subject, "audiences": [audience],
     });
     let parameters = parameters.to_string().replace('\'', r"'\''");
-    let mut remedy = format!(
+    let mut help = format!(
         "Correct the existing one, or add one:\naz ad app federated-credential create --id {client} --parameters '{parameters}'"
     );
     if number == 700_213
         && let Some(compare) = subject::other_form_said(token)
     {
-        remedy = format!("{remedy}\n{compare}");
+        help = format!("{help}\n{compare}");
     }
-    (format!("no federated credential of the application {client} has {which}"), remedy)
+    (format!("no federated credential of the application {client} has {which}"), help)
 }
 
 /// No login is configured.
@@ -135,9 +136,10 @@ pub(super) fn nothing_given(start: &Start) -> SourceError {
 }
 
 /// The workflow should log in, but may not request a token.
-pub(super) fn no_workflow_identity(start: &Start, refusal: &Refusal) -> SourceError {
+pub(super) fn no_workflow_identity(start: &Start, refusal: &Diagnostic) -> SourceError {
     let fact = format!("{}: no login: {}", start.id, refusal.fact);
-    SourceError::denied(fact, format!("{}\nOr log in another way. {}", refusal.remedy, ways(start)))
+    let help = refusal.help_text();
+    SourceError::denied(fact, format!("{help}\nOr log in another way. {}", ways(start)))
 }
 
 /// A response without the expected token.
@@ -161,11 +163,11 @@ pub(super) fn machine_refusal(start: &Start, client_id: Option<&str>, status: St
         client_id.map_or_else(|| "no identity of its own".to_owned(), |id| format!("no identity {id}"));
     if status == StatusCode::BAD_REQUEST {
         let fact = format!("{}: this machine has {whom}", start.id);
-        let remedy = format!(
+        let help = format!(
             "Give it one: `az vm identity assign --name MACHINE --resource-group GROUP`. Or log in another way. {}",
             ways(start)
         );
-        return SourceError::denied(fact, remedy);
+        return SourceError::denied(fact, help);
     }
     let fact =
         format!("{}: the machine's metadata service answered with status {}", start.id, status.as_u16());

@@ -120,7 +120,7 @@ fn said(options: &Options, text: &str) -> Result<&'static str> {
         let ways: Vec<String> = WAYS.iter().map(|(way, takes)| format!("`{way}` ({takes})")).collect();
         options
             .unusable("auth", "is not a known login method")
-            .hint(format!("Use one of {}.", ways.join(", ")))
+            .help(format!("Use one of {}.", ways.join(", ")))
     })
 }
 
@@ -152,7 +152,7 @@ fn several_given(options: &Options, several: &[(&'static str, String)]) -> Error
     let given: Vec<&str> = several.iter().map(|(_, said_by)| said_by.as_str()).collect();
     let ways: Vec<String> = several.iter().map(|(way, _)| format!("`auth: {way}`")).collect();
     let fact = format!("{}: {} logins are configured: {}", options.id, several.len(), given.join(", "));
-    Error::new(Code::Usage, fact).hint(format!(
+    Error::new(Code::Usage, fact).help(format!(
         "Choose one under `sources.{}` ({}), or remove the others.",
         options.id,
         ways.join(", ")
@@ -172,7 +172,7 @@ pub(super) fn metadata_host(options: &Options) -> Result<String> {
     }
     Err(options
         .unusable("metadata-host", "is not a valid host address")
-        .hint(format!("Write it like `{METADATA_HOST}`, or remove it.")))
+        .help(format!("Write it like `{METADATA_HOST}`, or remove it.")))
 }
 
 /// The tenant becomes part of an address: an ID, or a domain.
@@ -184,7 +184,7 @@ fn application(options: &Options, way: &str) -> Result<Application> {
         }
         Err(options
             .unusable(setting, "is not a valid ID")
-            .hint(format!("A `{setting}` looks like 00000000-0000-0000-0000-000000000000.")))
+            .help(format!("A `{setting}` looks like 00000000-0000-0000-0000-000000000000.")))
     };
     Ok(Application { tenant: needed("tenant-id")?, client: needed("client-id")? })
 }
@@ -201,7 +201,7 @@ fn secret(options: &Options) -> Result<SecretValue> {
         Code::Usage,
         format!("`{variable}` contains a line break or another control character ({})", secret.shape()),
     )
-    .hint("Paste only the secret's value, without a line break."))
+    .help("Paste only the secret's value, without a line break."))
 }
 
 fn certificate(options: &Options, workspace: &Path) -> Result<Certificate> {
@@ -211,7 +211,7 @@ fn certificate(options: &Options, workspace: &Path) -> Result<Certificate> {
     options.refuse_key_in_manifest(setting, "a certificate with its key", "CLIENT_CERTIFICATE_PATH")?;
     let pem = SecretValue::new(net::pem(text, workspace, &said_by)?);
     Certificate::read(&pem).map_err(|fact| {
-        Error::new(Code::Usage, format!("the file that {said_by} names {fact}")).hint(
+        Error::new(Code::Usage, format!("the file that {said_by} names {fact}")).help(
             "It must contain a certificate and its RSA key as PEM, the key without a passphrase. From a PFX file: `openssl pkcs12 -in FILE.pfx -nodes -out FILE.pem`.",
         )
     })
@@ -220,7 +220,7 @@ fn certificate(options: &Options, workspace: &Path) -> Result<Certificate> {
 fn missing(options: &Options, way: &str, what: &str) -> Error {
     let id = &options.id;
     let fact = format!("{id}: the login to Azure with `{way}` needs {what}");
-    Error::new(Code::Usage, fact).hint(match what {
+    Error::new(Code::Usage, fact).help(match what {
         "`client-id`" => given_by(options, "client-id", "CLIENT_ID"),
         "`tenant-id`" => given_by(options, "tenant-id", "TENANT_ID"),
         _ => format!("Set it, or set `auth` under `sources.{id}` to another method."),

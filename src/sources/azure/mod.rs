@@ -140,7 +140,7 @@ impl Azure {
     async fn ask(&self, address: &str, what: &str) -> std::result::Result<Answer, SourceError> {
         let authorization =
             self.authorization.get_or_init(|| self.log_in()).await.as_ref().map_err(SourceError::clone)?;
-        let client = self.network.client().map_err(|error| SourceError::Failed(error.into()).about(what))?;
+        let client = self.network.client().map_err(|error| SourceError::no_client(error).about(what))?;
         let make =
             || client.get(address).header(AUTHORIZATION, authorization).header(ACCEPT, "application/json");
         let answer = self.network.send(make, net::is_transient).await;

@@ -149,7 +149,7 @@ impl Start<'_> {
     }
 
     fn no_client(&self, error: Error) -> SourceError {
-        SourceError::Failed(error.into()).about(self.id)
+        SourceError::no_client(error).about(self.id)
     }
 }
 

@@ -71,7 +71,7 @@ impl Vault {
             (Some(_), Some(_)) => {
                 let (url, name) = (options.said_by("vault-url"), options.said_by("vault-name"));
                 let fact = format!("{url} and {name} are two different vaults");
-                return Err(Error::new(Code::Usage, fact).hint("Set only one of the two."));
+                return Err(Error::new(Code::Usage, fact).help("Set only one of the two."));
             }
         };
         let audience = options.text("audience").unwrap_or(suffix.cloud().unwrap_or(PUBLIC).audience);
@@ -112,7 +112,7 @@ impl Suffix {
             let known = |cloud: &&Cloud| cloud.names.iter().any(|name| name.eq_ignore_ascii_case(text));
             CLOUDS.iter().find(known).map(Self::Of).ok_or_else(|| {
                 options.unusable("cloud", "is not a known cloud")
-                    .hint("Use `public`, `china` or `usgov`. For another cloud, set `vault-suffix` and `authority-host`.")
+                    .help("Use `public`, `china` or `usgov`. For another cloud, set `vault-suffix` and `authority-host`.")
             })
         });
         let own = options.text("vault-suffix").map(|text| {
@@ -122,7 +122,7 @@ impl Suffix {
             } else {
                 Err(options
                     .unusable("vault-suffix", "is not a valid host name suffix")
-                    .hint("Write what follows the vault's name and the dot, e.g. `vault.azure.net`."))
+                    .help("Write what follows the vault's name and the dot, e.g. `vault.azure.net`."))
             }
         });
         match (cloud, own) {
@@ -132,7 +132,7 @@ impl Suffix {
                     Code::Usage,
                     format!("{cloud} and {own} both set the suffix of the vault's host"),
                 )
-                .hint("Set only one of the two."))
+                .help("Set only one of the two."))
             }
             (cloud, own) => cloud.or(own).transpose(),
         }
@@ -158,7 +158,7 @@ fn parsed(options: &Options, text: &str) -> Result<(String, String)> {
     let wrong = |what: &str| {
         options
             .unusable("vault-url", what)
-            .hint("Write the address that the portal shows as \"Vault URI\": `https://NAME.vault.azure.net`.")
+            .help("Write the address that the portal shows as \"Vault URI\": `https://NAME.vault.azure.net`.")
     };
     let Ok(url) = Url::parse(text) else {
         return Err(wrong(if text.contains("://") {
@@ -175,7 +175,7 @@ fn parsed(options: &Options, text: &str) -> Result<(String, String)> {
         _ => return Err(wrong("does not start with `https://`")),
     }
     if url.path().starts_with("/secrets") {
-        return Err(options.unusable("vault-url", "is the address of a secret").hint(format!(
+        return Err(options.unusable("vault-url", "is the address of a secret").help(format!(
             "Remove what follows the host; write the secret's name in a reference, `{}:NAME`.",
             options.id
         )));
@@ -202,13 +202,13 @@ fn matching(options: &Options, end: &str, wanted: Option<Suffix>) -> Result<Suff
             let (said_by, cloud) = (options.said_by("vault-url"), options.said_by("cloud"));
             let [wanted, actual] = [wanted, actual].map(|cloud| cloud.names[0]);
             let fact = format!("{said_by} is a vault of the cloud `{actual}`, but {cloud} is `{wanted}`");
-            Err(Error::new(Code::Usage, fact).hint(format!(
+            Err(Error::new(Code::Usage, fact).help(format!(
                 "Correct the address, or set `cloud: {actual}` (or remove it: the address is enough)."
             )))
         }
         (Some(Suffix::Own(_)), _) => {
             let fact = format!("does not end with the suffix in {}", options.said_by("vault-suffix"));
-            Err(options.unusable("vault-url", &fact).hint("Correct one of the two."))
+            Err(options.unusable("vault-url", &fact).help("Correct one of the two."))
         }
         (_, None) => Err(foreign(options, end)),
     }
@@ -219,17 +219,17 @@ fn foreign(options: &Options, end: &str) -> Error {
     if end.starts_with("managedhsm.") {
         return options
             .unusable("vault-url", "is a managed HSM, which stores keys but no secrets")
-            .hint("Use a key vault: `https://NAME.vault.azure.net`.");
+            .help("Use a key vault: `https://NAME.vault.azure.net`.");
     }
     if end.split('.').any(|part| part == "privatelink" || part == "vaultcore") {
         return options.unusable("vault-url", "is the internal name of a private endpoint")
-            .hint("Use `https://NAME.vault.azure.net` with a private endpoint, too: the private DNS zone resolves it.");
+            .help("Use `https://NAME.vault.azure.net` with a private endpoint, too: the private DNS zone resolves it.");
     }
     let known: Vec<String> = CLOUDS.iter().map(|cloud| format!("`.{}`", cloud.suffix)).collect();
     let fact = "is not the address of a key vault, and the token would be sent to an unknown server: its host does not end with one of";
     options
         .unusable("vault-url", &format!("{fact} {}", known.join(", ")))
-        .hint("Correct the address. For another cloud, set `vault-suffix` and `authority-host`.")
+        .help("Correct the address. For another cloud, set `vault-suffix` and `authority-host`.")
 }
 
 /// The login host: the cloud's own, unless `authority-host` sets another one.
@@ -241,7 +241,7 @@ fn authority(options: &Options, suffix: &Suffix) -> Result<String> {
                 Code::Usage,
                 format!("{} also needs `authority-host`", options.said_by("vault-suffix")),
             )
-            .hint("Set it to that cloud's login host, the equivalent of `login.microsoftonline.com`.")),
+            .help("Set it to that cloud's login host, the equivalent of `login.microsoftonline.com`.")),
         };
     };
     // Microsoft's own libraries accept it with and without `https://`.
@@ -249,7 +249,7 @@ fn authority(options: &Options, suffix: &Suffix) -> Result<String> {
     if !is_host(&host) {
         return Err(options
             .unusable("authority-host", "is not a valid host for `https://`")
-            .hint("Write only the host, e.g. `login.microsoftonline.com`."));
+            .help("Write only the host, e.g. `login.microsoftonline.com`."));
     }
     let its_cloud = CLOUDS.iter().find(|cloud| cloud.authorities.contains(&host.as_str()));
     if its_cloud.is_none() && options.is_in_manifest("authority-host") {
@@ -263,7 +263,7 @@ fn authority(options: &Options, suffix: &Suffix) -> Result<String> {
             "the vault is in the cloud `{own}`, but {} belongs to `{its}`",
             options.said_by("authority-host")
         );
-        return Err(Error::new(Code::Usage, fact).hint("Remove `authority-host`, or correct the vault."));
+        return Err(Error::new(Code::Usage, fact).help("Remove `authority-host`, or correct the vault."));
     }
     Ok(host)
 }
@@ -284,7 +284,7 @@ fn refuse_stranger(options: &Options, host: &str) -> Result<()> {
         Code::Usage,
         format!("{} is not a Microsoft host, but would get the secret in `{}`", options.said_by("authority-host"), options.variable("CLIENT_SECRET")),
     )
-    .hint(format!(
+    .help(format!(
         "If that is intended, set `{variable}` to the same host in the step's `env:`. Otherwise, give the source its own id, and so its own secret."
     )))
 }
@@ -293,7 +293,7 @@ fn name_is_one(options: &Options, name: &str) -> Result<String> {
     if is_vault_name(name) {
         return Ok(name.to_ascii_lowercase());
     }
-    Err(options.unusable("vault-name", "is not a valid vault name").hint(
+    Err(options.unusable("vault-name", "is not a valid vault name").help(
         "A vault name consists of 3 to 24 letters, digits and single hyphens. For an address, use `vault-url`.",
     ))
 }

@@ -13,9 +13,8 @@ use zeroize::Zeroizing;
 
 use self::parse::{Interpolation, Quoting, Warning, WarningKind, parse};
 use super::registry::{SourceKind, boxed};
-use super::{
-    About, Found, Item, ProjectDirs, Remark, Reply, Source, absolute, beside, read_file, unreadable,
-};
+use super::{About, Found, Item, ProjectDirs, Reply, Source, absolute, beside, read_file, unreadable};
+use crate::diagnostic::Diagnostic;
 use crate::error::{Code, Error, Result, plain_reason};
 use crate::files::{self, Contents, LARGEST_VALUES};
 use crate::manifest::{Reference, Scope, SourceId};
@@ -48,7 +47,7 @@ pub struct Dotenv {
     entries: BTreeMap<String, Entry>,
     files: Vec<String>,
     doubts: Vec<(String, Warning)>,
-    remarks: Vec<Remark>,
+    remarks: Vec<Diagnostic>,
 }
 
 struct Entry {
@@ -90,7 +89,7 @@ fn load(path: &Path) -> std::io::Result<Contents> {
 
 fn unreadable_file(shown: &str, path: &Path, error: &std::io::Error) -> Error {
     Error::new(Code::SourceFailed, format!("env-file: cannot read {shown}: {}", plain_reason(error)))
-        .hint(format!("Make {} a file that this user can read, or correct `env-file`.", path.display()))
+        .help(format!("Make {} a file that this user can read, or correct `env-file`.", path.display()))
 }
 
 /// The content of a directory's `.env` file, for the few variables that configure Compose. Empty if there is none, if it is
@@ -138,13 +137,11 @@ impl Source for Dotenv {
         replies
     }
 
-    fn remarks(&self, asked: &[Item]) -> Vec<Remark> {
+    fn remarks(&self, asked: &[Item]) -> Vec<Diagnostic> {
         let doubts =
             self.doubts.iter().filter(|(_, doubt)| asked.iter().any(|item| doubt.is_about(&item.name)));
-        let doubts = doubts.map(|(file, doubt)| Remark {
-            text: format!("{file} {doubt}"),
-            remedy: Some(doubt.remedy().to_owned()),
-        });
+        let doubts =
+            doubts.map(|(file, doubt)| Diagnostic::with_help(format!("{file} {doubt}"), doubt.help()));
         // The permissions of a file do not matter if no secret is in it.
         let in_use = asked.iter().any(|item| self.entries.contains_key(&item.name));
         self.remarks.iter().filter(|_| in_use).cloned().chain(doubts).collect()
@@ -185,7 +182,7 @@ impl Dotenv {
         let shown = file.display().to_string();
         let contents = load(&path).map_err(|error| unreadable_file(&shown, &path, &error))?;
         let parsed = parse(contents.value.expose(), Interpolation::Literal).map_err(|error| {
-            Error::new(Code::SourceFailed, format!("{shown}: {error}")).hint(error.remedy().to_owned())
+            Error::new(Code::SourceFailed, format!("{shown}: {error}")).help(error.help().to_owned())
         })?;
         let Contents { changed, mode, .. } = contents;
         let mut composed = BTreeSet::new();
@@ -209,20 +206,18 @@ impl Dotenv {
         });
         self.doubts.extend(doubts.map(|doubt| (shown.clone(), doubt)));
         if mode & 0o077 != 0 {
-            self.remarks.push(Remark {
-                text: format!("{shown} is readable by other users of this machine (mode {:o})", mode & 0o777),
-                remedy: Some(format!("chmod 600 {shown}")),
-            });
+            self.remarks.push(Diagnostic::with_help(
+                format!("{shown} is readable by other users of this machine (mode {:o})", mode & 0o777),
+                format!("chmod 600 {shown}"),
+            ));
         }
         if tracked::is_tracked(&path) == Some(true) {
-            self.remarks.push(Remark {
-                text: format!(
+            self.remarks.push(Diagnostic::with_help(
+                format!(
                     "{shown} is tracked by git: everyone with access to the repository can read its secrets"
                 ),
-                remedy: Some(format!(
-                    "git rm --cached {shown}, add it to .gitignore, and rotate what is in it."
-                )),
-            });
+                format!("git rm --cached {shown}, add it to .gitignore, and rotate what is in it."),
+            ));
         }
         self.files.push(shown);
         Ok(())

@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::body::{MAX_BODIES, MAX_BODY};
-use crate::sources::Refusal;
+use crate::diagnostic::Diagnostic;
 
 /// Why there is no response.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -53,8 +53,8 @@ impl Failure {
     }
 
     /// The failure of the request `what`, with a remedy. `server` is a host, as the user wrote it.
-    pub fn refusal(&self, what: &str, server: &str) -> Refusal {
-        let remedy = match self {
+    pub fn refusal(&self, what: &str, server: &str) -> Diagnostic {
+        let help = match self {
             Self::Connect(_) => format!(
                 "Check that {server} is correct and running, and that this machine can reach it. Set a proxy in HTTPS_PROXY, and hosts that bypass it in NO_PROXY."
             ),
@@ -69,7 +69,7 @@ impl Failure {
                 format!("Check that {server} is the right store.")
             }
         };
-        Refusal { fact: format!("{what}: {self}"), remedy }
+        Diagnostic::with_help(format!("{what}: {self}"), help)
     }
 }
 

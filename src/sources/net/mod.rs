@@ -283,7 +283,7 @@ impl Proxies {
                     Code::Usage,
                     format!("{name} is not a valid proxy address ({})", count(text.len(), "character")),
                 )
-                .hint(format!("Write it as `http://host:port`, or unset {name}."))
+                .help(format!("Write it as `http://host:port`, or unset {name}."))
             })
         };
         Ok(Self {
@@ -296,7 +296,7 @@ impl Proxies {
     fn on(&self, builder: ClientBuilder) -> Result<ClientBuilder> {
         let unusable = |_| {
             Error::new(Code::Usage, "a proxy address cannot be used")
-                .hint("Write it as `http://host:port`; SOCKS is not supported.")
+                .help("Write it as `http://host:port`; SOCKS is not supported.")
         };
         let except = || self.except.as_deref().and_then(NoProxy::from_string);
         // The same variables that the library would read from the process itself.

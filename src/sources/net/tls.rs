@@ -45,7 +45,7 @@ pub fn pem(text: &str, from: &Path, said_by: &str) -> Result<Vec<u8>> {
     let path = from.join(text);
     let contents = files::read(&path, LARGEST_VALUES).map_err(|error| {
         Error::io(Code::Usage, &format!("read the file that {said_by} names,"), &path, &error)
-            .hint("Use a file of the workspace that this user can read, or the PEM text itself.")
+            .help("Use a file of the workspace that this user can read, or the PEM text itself.")
     })?;
     let pem = contents.value.expose();
     if pem.windows(11).any(|window| window == b"-----BEGIN ") {
@@ -56,7 +56,7 @@ pub fn pem(text: &str, from: &Path, said_by: &str) -> Result<Vec<u8>> {
 
 fn no_certificate(said_by: &str) -> Error {
     Error::new(Code::Usage, format!("{said_by} contains no PEM (a text with `-----BEGIN CERTIFICATE-----`)"))
-        .hint("Use the text itself, or a file of the workspace that contains it.")
+        .help("Use the text itself, or a file of the workspace that contains it.")
 }
 
 /// The certificates in a PEM text. Each must be usable: the library itself would find out only when the client is
@@ -65,7 +65,7 @@ pub(super) fn parsed(pem: &[u8], said_by: &str) -> Result<Vec<Certificate>> {
     let broken = || {
         let fact =
             format!("{said_by} contains a certificate that cannot be read ({})", count(pem.len(), "byte"));
-        Error::new(Code::Usage, fact).hint("It must be PEM, e.g. what `openssl x509` prints.")
+        Error::new(Code::Usage, fact).help("It must be PEM, e.g. what `openssl x509` prints.")
     };
     let mut trusted = RootCertStore::empty();
     CertificateDer::pem_slice_iter(pem)
@@ -89,11 +89,11 @@ pub(super) fn unusable(error: &reqwest::Error) -> Error {
             Code::SourceFailed,
             "the TLS library cannot be set up: no certificates of authorities were found",
         )
-        .hint("Install the system's CA certificates (Debian: `ca-certificates`), or set the input `ca-certificates` to a file."),
+        .help("Install the system's CA certificates (Debian: `ca-certificates`), or set the input `ca-certificates` to a file."),
     }
 }
 
 fn no_pair() -> Error {
     Error::new(Code::Usage, "the client certificate and its key cannot be used together")
-        .hint("Both must be PEM, the key without a passphrase, and belong together.")
+        .help("Both must be PEM, the key without a passphrase, and belong together.")
 }

@@ -14,8 +14,9 @@ use super::reference::{Query, SecretReference, is_supported};
 use super::refusal::{Kind, Message, is_called, no_such_field, no_such_vault, several_items};
 use super::template::Template;
 use crate::arguments::Arguments;
+use crate::diagnostic::Diagnostic;
 use crate::secret::SecretValue;
-use crate::sources::{Found, Refusal, Reply, SourceError};
+use crate::sources::{Found, Reply, SourceError};
 
 /// How often the references are read, each time without those that were found to be wrong. Each time, all the others count
 /// as requests again.
@@ -254,14 +255,14 @@ fn parse(output: &Zeroizing<Vec<u8>>) -> Result<Vec<Listed>, SourceError> {
 
 /// The reply for a name that `op` does not accept.
 fn unsupported(reference: &SecretReference, c: char) -> Reply {
-    let mut remedy = "Use the ID instead of the name: `op item list --vault VAULT` and `op item get ITEM --format json` show IDs.".to_owned();
+    let mut help = "Use the ID instead of the name: `op item list --vault VAULT` and `op item get ITEM --format json` show IDs.".to_owned();
     if c == '#' {
-        remedy += " To select a field of a JSON value, write `onepassword:op://…#field`.";
+        help += " To select a field of a JSON value, write `onepassword:op://…#field`.";
     }
     debug_assert!(!is_supported(c), "only such characters are refused");
-    Reply::Failed(Refusal::new(
+    Reply::Failed(Diagnostic::with_help(
         format!("{}: `op` does not accept `{c}` in a reference", reference.text),
-        remedy,
+        help,
     ))
 }
 

@@ -19,12 +19,13 @@ use zeroize::Zeroizing;
 
 use super::refusal::Message;
 use crate::arguments::Arguments;
+use crate::diagnostic::Diagnostic;
 use crate::error::plain_reason;
 use crate::files::{self, LARGEST_VALUES};
 use crate::secret::SecretValue;
 use crate::settings::Environment;
 use crate::sources::net::{self, Failure, Network};
-use crate::sources::{Options, Refusal, SourceError};
+use crate::sources::{Options, SourceError};
 
 /// The version with service accounts (1Password's documentation, "Use service accounts with 1Password CLI").
 const OLDEST: (u32, u32) = (2, 18);
@@ -133,20 +134,23 @@ impl Op {
         message.refused(token)
     }
 
-    async fn too_old(&self) -> Option<Refusal> {
+    async fn too_old(&self) -> Option<Diagnostic> {
         let (status, output, _) = self.ended(Arguments::new(&["--version"]), None).await.ok()?;
         let text = String::from_utf8_lossy(&output).trim().to_owned();
         let mut parts = text.split('.').map(str::parse::<u32>);
         let version = (parts.next()?.ok()?, parts.next()?.ok()?);
         (status.success() && version < OLDEST).then(|| {
-            Refusal::new(format!("`op` is version {text}, but 2.18 or newer is required"), self.get_op())
+            Diagnostic::with_help(
+                format!("`op` is version {text}, but 2.18 or newer is required"),
+                self.get_op(),
+            )
         })
     }
 
-    async fn ended(&self, arguments: Arguments, template: Option<&str>) -> Result<Talked, Refusal> {
+    async fn ended(&self, arguments: Arguments, template: Option<&str>) -> Result<Talked, Diagnostic> {
         crate::sources::calls::one();
         let mut child = self.command(arguments, template.is_some()).await?.spawn().map_err(|error| {
-            Refusal::new(format!("`op` cannot be started: {}", plain_reason(&error)), self.get_op())
+            Diagnostic::with_help(format!("`op` cannot be started: {}", plain_reason(&error)), self.get_op())
         })?;
         let late = |_| {
             let failure = Failure::Deadline(self.network.timeout());
@@ -155,11 +159,14 @@ impl Op {
         let talked = timeout_at(self.network.deadline(), talk(&mut child, template)).await.map_err(late)?;
         talked.map_err(|error| match error.kind() {
             ErrorKind::FileTooLarge => Failure::TooLong.refusal("1Password by `op`", "`op`"),
-            _ => Refusal::new(format!("`op` cannot be read: {}", plain_reason(&error)), "Run this again."),
+            _ => Diagnostic::with_help(
+                format!("`op` cannot be read: {}", plain_reason(&error)),
+                "Run this again.",
+            ),
         })
     }
 
-    async fn command(&self, mut arguments: Arguments, has_input: bool) -> Result<Command, Refusal> {
+    async fn command(&self, mut arguments: Arguments, has_input: bool) -> Result<Command, Diagnostic> {
         if let Login::Desktop(account) = &self.login {
             arguments.option("--account", account);
         }
@@ -177,7 +184,7 @@ impl Op {
     }
 
     /// Only these variables reach the program.
-    async fn environment(&self) -> Result<Vec<(&'static str, OsString)>, Refusal> {
+    async fn environment(&self) -> Result<Vec<(&'static str, OsString)>, Diagnostic> {
         let given = |names: &'static [&'static str]| {
             let bytes =
                 |name| self.variables.value(name).map(|value| OsStr::from_bytes(value.expose()).to_owned());
@@ -204,7 +211,7 @@ impl Op {
     }
 
     /// Our own directory, which only we can read, with the certificates that `ca-certificates` adds.
-    async fn private(&self) -> Result<&Path, Refusal> {
+    async fn private(&self) -> Result<&Path, Diagnostic> {
         let make = || async {
             let directory = tempfile::Builder::new().prefix("claude-secrets-op-").tempdir()?;
             if let Some(pem) = self.network.certificates() {
@@ -220,7 +227,7 @@ impl Op {
         };
         let directory: std::io::Result<&TempDir> = self.private.get_or_try_init(make).await;
         directory.map(TempDir::path).map_err(|error| {
-            Refusal::new(
+            Diagnostic::with_help(
                 format!("cannot create a working directory for `op`: {}", plain_reason(&error)),
                 "Give this user write access to the directory for temporary files (TMPDIR).",
             )
@@ -228,10 +235,12 @@ impl Op {
     }
 
     /// The program: the one in `op-path`, else the first `op` in the PATH.
-    fn program(&self) -> Result<PathBuf, Refusal> {
+    fn program(&self) -> Result<PathBuf, Diagnostic> {
         if let Some(path) = &self.named {
             let fact = || format!("{} is not a program: {}", self.named_by, path.display());
-            return is_program(path).then(|| path.clone()).ok_or_else(|| Refusal::new(fact(), self.get_op()));
+            return is_program(path)
+                .then(|| path.clone())
+                .ok_or_else(|| Diagnostic::with_help(fact(), self.get_op()));
         }
         let path = self.variables.value("PATH").map(|value| OsStr::from_bytes(value.expose()).to_owned());
         // A relative entry would be a program of the workspace.
@@ -239,7 +248,7 @@ impl Op {
             .filter(|folder| folder.is_absolute())
             .map(|folder| folder.join("op"))
             .find(|path| is_program(path))
-            .ok_or_else(|| Refusal::new("the 1Password CLI `op` is not in the PATH", self.get_op()))
+            .ok_or_else(|| Diagnostic::with_help("the 1Password CLI `op` is not in the PATH", self.get_op()))
     }
 
     /// How to get the program: as a step of a workflow the action with it, whose name the runner gives as

@@ -14,8 +14,9 @@ use tokio::sync::OnceCell;
 use super::item::{Item, Picked};
 use super::reference::SecretReference;
 use super::refusal::{is_called, no_such_vault, several_items};
+use crate::diagnostic::Diagnostic;
 use crate::sources::net::{self, Answer, Network};
-use crate::sources::{Found, Refusal, Reply, SourceError};
+use crate::sources::{Found, Reply, SourceError};
 
 /// A Connect server, and its responses in this run.
 pub(super) struct Connect {
@@ -233,7 +234,7 @@ impl Connect {
     }
 
     fn client(&self) -> Result<Client, SourceError> {
-        self.network.client().map_err(|error| SourceError::Failed(error.into()))
+        self.network.client().map_err(SourceError::no_client)
     }
 
     /// The server as messages name it.
@@ -272,7 +273,7 @@ fn refused(trouble: &RequestError, reference: &SecretReference) -> Reply {
         RequestError::Stop(refused) => refused.clone().about(&reference.text).reply(),
         RequestError::NotShared => no_such_vault(reference),
         // It was in a list a moment ago.
-        RequestError::NotThere => Reply::Failed(Refusal::new(
+        RequestError::NotThere => Reply::Failed(Diagnostic::with_help(
             format!("{}: it was deleted while it was being read", reference.text),
             "Run this again.",
         )),
@@ -285,7 +286,7 @@ fn is_id(text: &str) -> bool {
 }
 
 fn archived(reference: &SecretReference) -> Reply {
-    Reply::Failed(Refusal::new(
+    Reply::Failed(Diagnostic::with_help(
         format!("{}: the item is archived", reference.text),
         "Restore it in 1Password, or remove the reference from the manifest.",
     ))
@@ -296,7 +297,7 @@ fn several_vaults(reference: &SecretReference, vaults: &[Vault]) -> Reply {
     let called = vaults.iter().filter(|one| is_called(vault, &one.id, &one.name));
     let ids: Vec<&str> = called.map(|one| one.id.as_str()).collect();
     let first = ids.first().copied().unwrap_or_default();
-    Reply::Failed(Refusal::new(
+    Reply::Failed(Diagnostic::with_help(
         format!("{text}: {} vaults are called `{vault}`: {}", ids.len(), ids.join(", ")),
         format!("Use the ID of the right one: `op://{first}/{item}/{}`.", reference.field_path()),
     ))

@@ -6,8 +6,9 @@ use serde::{Deserialize, Deserializer};
 
 use super::reference::{Query, SecretReference};
 use super::refusal::{is_called, no_such_field};
+use crate::diagnostic::Diagnostic;
 use crate::secret::SecretValue;
-use crate::sources::{Refusal, Reply};
+use crate::sources::Reply;
 
 /// An item with its fields. It has no `Debug`, because it contains values.
 #[derive(Deserialize)]
@@ -133,7 +134,7 @@ impl Item {
         let SecretReference { text, vault, item, field, .. } = reference;
         let places: Vec<String> = named.iter().map(|part| format!("`{}`", self.path(part))).collect();
         let first = named.first().map(|part| self.unmistakable(part)).unwrap_or_default();
-        Reply::Failed(Refusal::new(
+        Reply::Failed(Diagnostic::with_help(
             format!("{text}: the item has several fields `{field}`: {}", places.join(", ")),
             format!("Add the section, or use the field's ID: `op://{vault}/{item}/{first}`."),
         ))
@@ -247,6 +248,6 @@ fn unknown_attribute(reference: &SecretReference, known: &str) -> Picked {
     nothing(reference, "it has no such attribute", &format!("The attributes are: {known}."))
 }
 
-fn nothing(reference: &SecretReference, fact: &str, remedy: &str) -> Picked {
-    Picked::Nothing(Reply::Failed(Refusal::new(format!("{}: {fact}", reference.text), remedy)))
+fn nothing(reference: &SecretReference, fact: &str, help: &str) -> Picked {
+    Picked::Nothing(Reply::Failed(Diagnostic::with_help(format!("{}: {fact}", reference.text), help)))
 }

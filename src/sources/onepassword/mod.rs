@@ -19,12 +19,12 @@ use self::cli::{Login, Op};
 use self::connect::Connect;
 pub(super) use self::kind::KIND;
 use self::reference::{SecretReference, is_supported};
-use super::{
-    About, Item, Listing, Options, Refusal, Remark, Reply, Source, SourceContext, conventional, net,
-};
+use super::{About, Item, Listing, Options, Reply, Source, SourceContext, conventional, net};
+use crate::diagnostic::Diagnostic;
 use crate::error::{Code, Error, Result};
 use crate::manifest::{Reference, Scope, SourceId};
 use crate::secret::{SecretName, SecretValue};
+use crate::sources::in_clear;
 
 /// The field of an item that has one secret: that of the category "API Credential".
 const FIELD: &str = "credential";
@@ -34,7 +34,7 @@ pub(super) struct Onepassword {
     id: SourceId,
     vault: Option<String>,
     way: Way,
-    remarks: Vec<Remark>,
+    remarks: Vec<Diagnostic>,
 }
 
 enum Way {
@@ -59,7 +59,7 @@ fn open(options: Options, opening: &SourceContext) -> Result<Option<Onepassword>
             }
             if host.scheme() == "http" && !net::is_this_machine(&host) {
                 let server = host.origin().ascii_serialization();
-                remarks.push(Remark::in_clear(&options.id, &server, "connect-host"));
+                remarks.push(in_clear(&options.id, &server, "connect-host"));
             }
             Way::Connect(Connect::new(host, bearer, options.variable("CONNECT_TOKEN"), network))
         }
@@ -128,7 +128,7 @@ impl Source for Onepassword {
         let parts = prefix.strip_prefix("op://").and_then(|rest| rest.split_once('/'));
         let Some((vault, start)) = parts.filter(|(vault, start)| !vault.is_empty() && !start.contains('/'))
         else {
-            return Listing::Failed(Refusal::new(
+            return Listing::Failed(Diagnostic::with_help(
                 format!("{prefix}*: only the items of a vault can be listed"),
                 format!("Write it as `{}:op://vault/*`.", self.id),
             ));
@@ -169,7 +169,7 @@ impl Source for Onepassword {
         }
     }
 
-    fn remarks(&self, _: &[Item]) -> Vec<Remark> {
+    fn remarks(&self, _: &[Item]) -> Vec<Diagnostic> {
         self.remarks.clone()
     }
 }
@@ -194,12 +194,12 @@ fn connect_server(options: &Options) -> Result<Option<(Url, HeaderValue)>> {
             Code::Usage,
             format!("{} is set to a Connect server, but {variable} is not set", options.said_by("connect-host")),
         )
-        .hint(format!("Set {variable} to its token in the step's `env:`, or remove the server's address."))),
+        .help(format!("Set {variable} to its token in the step's `env:`, or remove the server's address."))),
         (None, Some(_)) => Err(Error::new(
             Code::Usage,
             format!("{variable} is set, but no Connect server is configured"),
         )
-        .hint(format!(
+        .help(format!(
             "Set its address: `{}`, or `sources: {{ {}: {{ connect-host: https://… }} }}`; or remove {variable}.",
             options.variable("CONNECT_HOST"),
             options.id
@@ -208,7 +208,7 @@ fn connect_server(options: &Options) -> Result<Option<(Url, HeaderValue)>> {
             let host = address(text).ok_or_else(|| {
                 options
                     .unusable("connect-host", "is not a valid address of a Connect server")
-                    .hint("Write it as `https://connect.example.com`, with its port if it has one.")
+                    .help("Write it as `https://connect.example.com`, with its port if it has one.")
             })?;
             let origin = |text: &str| address(text).map(|url| url.origin());
             let example = "`other-team: { kind: onepassword, connect-host: … }` and `OTHER_TEAM_CONNECT_TOKEN`";
@@ -254,7 +254,7 @@ fn unusable(variable: &str, token: &SecretValue) -> Error {
             token.shape()
         ),
     )
-    .hint("Store only the token, as 1Password shows it; `printf %s` adds no newline.")
+    .help("Store only the token, as 1Password shows it; `printf %s` adds no newline.")
 }
 
 /// The account that is signed in on this machine: only if it is configured, and never on a runner, which has none.
@@ -274,17 +274,17 @@ fn vault_name(vault: &str, options: &Options) -> Result<String> {
             options.said_by("vault")
         ),
     )
-    .hint("Use only the vault's name, or its ID (`op vault list`)."))
+    .help("Use only the vault's name, or its ID (`op vault list`)."))
 }
 
 /// A warning with 1Password's own rule (its documentation, "Use service accounts with 1Password CLI").
-fn both(options: &Options) -> Remark {
+fn both(options: &Options) -> Diagnostic {
     let (server, account) = (options.said_by("connect-host"), options.variable("SERVICE_ACCOUNT_TOKEN"));
-    Remark {
-        text: format!(
+    Diagnostic::with_help(
+        format!(
             "{}: using the Connect server of {server} and ignoring {account}, like 1Password's own tools",
             options.id
         ),
-        remedy: Some(format!("Set only one of the two: remove {account}, or the server and its token.")),
-    }
+        format!("Set only one of the two: remove {account}, or the server and its token."),
+    )
 }

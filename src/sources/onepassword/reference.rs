@@ -2,7 +2,7 @@
 //! "Secret reference syntax"). Names are compared without case, and each may be an id instead.
 
 use crate::count::count;
-use crate::sources::Refusal;
+use crate::diagnostic::Diagnostic;
 
 /// How every reference starts.
 const START: &str = "op://";
@@ -40,8 +40,8 @@ impl SecretReference {
     ///
     /// # Errors
     /// What is wrong with it, and how to correct it.
-    pub(super) fn parse(text: &str) -> Result<Self, Refusal> {
-        let refused = |fact: &str, remedy: &str| Err(Refusal::new(format!("{text}: {fact}"), remedy));
+    pub(super) fn parse(text: &str) -> Result<Self, Diagnostic> {
+        let refused = |fact: &str, help: &str| Err(Diagnostic::with_help(format!("{text}: {fact}"), help));
         let Some(whole) = text.strip_prefix(START) else {
             return refused(
                 "it is not a 1Password reference",

@@ -5,7 +5,8 @@
 //! before it counts as absent (see `batch`).
 
 use super::reference::{SecretReference, same};
-use crate::sources::{Refusal, Reply, SourceError};
+use crate::diagnostic::Diagnostic;
+use crate::sources::{Reply, SourceError};
 
 /// How much of an unknown message is repeated.
 const LONGEST_QUOTE: usize = 200;
@@ -173,9 +174,9 @@ impl Message {
         }
     }
 
-    fn limited(&self) -> Refusal {
+    fn limited(&self) -> Diagnostic {
         let when = self.retry().map_or_else(String::new, |time| format!("; retry in {time}"));
-        Refusal::new(
+        Diagnostic::with_help(
             format!("the rate limit of this service account is reached{when}"),
             "1Password limits reads per hour (1,000 per token, 10,000 in 1Password Business) and per day (all tokens of an account together): `op service-account ratelimit` shows them. Use IDs instead of names, which needs fewer requests, or a Connect server, which has no such limit.",
         )
@@ -188,8 +189,8 @@ pub(super) fn no_such_vault(reference: &SecretReference) -> Reply {
 }
 
 /// The refusal for a vault that 1Password does not show. It does not distinguish a missing vault from one that is not shared.
-pub(super) fn hidden_vault(asked: &str, vault: &str) -> Refusal {
-    Refusal::new(
+pub(super) fn hidden_vault(asked: &str, vault: &str) -> Diagnostic {
+    Diagnostic::with_help(
         format!("{asked}: no vault `{vault}` found: it does not exist, or is not shared with this login"),
         format!(
             "Share it: `op service-account create NAME --vault '{vault}:read_items'`, or `op connect token create NAME --server SERVER --vault '{vault},r'`. `op vault list` shows the shared vaults."
@@ -201,7 +202,7 @@ pub(super) fn hidden_vault(asked: &str, vault: &str) -> Refusal {
 pub(super) fn several_items(reference: &SecretReference, ids: &[String]) -> Reply {
     let SecretReference { text, vault, item, .. } = reference;
     let first = ids.first().map_or("ID", String::as_str);
-    Reply::Failed(Refusal::new(
+    Reply::Failed(Diagnostic::with_help(
         format!("{text}: {} items of the vault `{vault}` are called `{item}`: {}", ids.len(), ids.join(", ")),
         format!("Use the ID of the right one: `op://{vault}/{first}/{}`.", reference.field_path()),
     ))
@@ -216,7 +217,7 @@ pub(super) fn no_such_field(reference: &SecretReference, fields: Option<&[String
         Some([]) => "; it has no fields".to_owned(),
         Some(fields) => format!("; the fields are: {}", fields.join(", ")),
     };
-    Reply::Failed(Refusal::new(
+    Reply::Failed(Diagnostic::with_help(
         format!("{text}: the item has no field `{path}`{known}"),
         format!("Correct the field's name; `op item get '{item}' --vault '{vault}'` lists them."),
     ))

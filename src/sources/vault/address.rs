@@ -26,7 +26,7 @@ impl Address {
                 Code::Usage,
                 format!("{said_by} {what} ({})", count(text.chars().count(), "character")),
             )
-            .hint("Write the server's address with its scheme: `https://vault.example.com:8200`.")
+            .help("Write the server's address with its scheme: `https://vault.example.com:8200`.")
         };
         if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
             return Err(wrong("contains a space or a control character"));

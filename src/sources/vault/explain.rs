@@ -66,7 +66,7 @@ impl Forbidden {
                 ),
                 format!("Correct the mount in the reference, or allow it in a policy:\n{grant}"),
             ),
-            (Token::Ended, _) => SourceError::denied(format!("{what}: {}", ended(session)), remedy(session)),
+            (Token::Ended, _) => SourceError::denied(format!("{what}: {}", ended(session)), help(session)),
             (Token::Untold, _) => SourceError::denied(
                 format!(
                     "{what}: the token of {from} is not valid, or has no permission there (the server's answer is the same)"
@@ -94,7 +94,7 @@ fn ended(session: &Session) -> String {
     }
 }
 
-fn remedy(session: &Session) -> &'static str {
+fn help(session: &Session) -> &'static str {
     if session.is_own {
         "Increase `token_num_uses` (0: no limit) or `token_ttl` of the role: each item needs one request."
     } else {

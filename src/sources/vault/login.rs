@@ -236,16 +236,16 @@ fn refused(
     repeated: bool,
 ) -> SourceError {
     let words = said.words(sent).map(|words| format!(" (`{words}`)")).unwrap_or_default();
-    let mut remedy = match claims {
+    let mut help = match claims {
         Some(claims) => format!(
             "Compare the role's `bound_audiences`, `bound_subject` and `bound_claims` with the token's claims: {claims}. Check that `role` is the role's name, and that `auth-mount` is where the method is mounted."
         ),
         None => "Check that the credentials are valid (not expired, not used up), and that `auth-mount` is where the method is mounted.".to_owned(),
     };
     if repeated {
-        remedy += " The first request got no response; it may have consumed a single-use login.";
+        help += " The first request got no response; it may have consumed a single-use login.";
     }
-    SourceError::denied(format!("{what} was refused{words}"), remedy)
+    SourceError::denied(format!("{what} was refused{words}"), help)
 }
 
 /// A token's claims, for comparison with a role; none of them is secret.

@@ -182,12 +182,12 @@ fn named(text: &str, options: &Options) -> Result<Kind> {
     let error = options.unusable("auth", "is not a supported auth method");
     Err(match text {
         "oidc" | "github-oidc" => {
-            error.hint("For the workflow's identity token, use `jwt`; for another mount, set `auth-mount`.")
+            error.help("For the workflow's identity token, use `jwt`; for another mount, set `auth-mount`.")
         }
         "ldap" | "okta" | "radius" => {
-            error.hint(format!("It works like `userpass`: set `auth: userpass` and `auth-mount: {text}`."))
+            error.help(format!("It works like `userpass`: set `auth: userpass` and `auth-mount: {text}`."))
         }
-        _ => error.hint(format!("Use one of {}.", names.join(", "))),
+        _ => error.help(format!("Use one of {}.", names.join(", "))),
     })
 }
 
@@ -200,7 +200,7 @@ fn token(options: &Options, around: &LoginContext) -> Result<Method> {
     };
     let contents = files::read(&path, LARGEST_SETTINGS).map_err(|error| {
         Error::new(Code::Usage, format!("~/{TOKEN_FILE} cannot be read: {}", plain_reason(&error)))
-            .hint("Log in again (`vault login`), or remove it.")
+            .help("Log in again (`vault login`), or remove it.")
     })?;
     // Editors add a newline at the end of a file.
     let said_by = format!("`~/{TOKEN_FILE}`");
@@ -231,7 +231,7 @@ fn approle(options: &Options) -> Result<Method> {
                 Code::Usage,
                 format!("{}: both `{plain}` and `{wrapped}` are set", options.id),
             )
-            .hint("Remove one of them."));
+            .help("Remove one of them."));
         }
     };
     Ok(Method::AppRole { role_id, secret_id })
@@ -243,7 +243,7 @@ fn username(options: &Options) -> Result<String> {
     if name.contains('/') || matches!(name, "" | "." | "..") {
         return Err(options
             .unusable("username", "is not a valid user name")
-            .hint("A user name contains no slash."));
+            .help("A user name contains no slash."));
     }
     Ok(name.to_owned())
 }
@@ -292,7 +292,7 @@ fn text(value: SecretValue, said_by: &str) -> Result<SecretValue> {
 
 fn malformed(said_by: &str, what: &str, value: &SecretValue) -> Error {
     Error::new(Code::Usage, format!("{said_by} {what} ({})", value.shape()))
-        .hint("Store it again as it was printed, without a line break at its end (`printf %s`, not `echo`).")
+        .help("Store it again as it was printed, without a line break at its end (`printf %s`, not `echo`).")
 }
 
 /// Credentials in variables belong to the server in the variables.
@@ -309,7 +309,7 @@ fn lacks(options: &Options, kind: Kind, what: &str) -> Error {
         Code::Usage,
         format!("{}: the auth method `{}` needs `{what}`, which is not set", options.id, kind.name()),
     )
-    .hint(format!("Set `{what}`, or choose another method with `auth`."))
+    .help(format!("Set `{what}`, or choose another method with `auth`."))
 }
 
 fn ambiguous(options: &Options, several: &[(Kind, String)]) -> Error {
@@ -319,7 +319,7 @@ fn ambiguous(options: &Options, several: &[(Kind, String)]) -> Error {
         Code::Usage,
         format!("{}: more than one login is configured: {}", options.id, each.join(" and ")),
     )
-    .hint(format!(
+    .help(format!(
         "Remove one of them, or choose one: `sources: {{ {}: {{ auth: {} }} }}`.",
         options.id,
         several.first().map_or("", |(kind, _)| kind.name())
@@ -331,11 +331,11 @@ fn nothing(options: &Options) -> Error {
     let (token, role_id, secret_id) =
         (options.variable("TOKEN"), options.variable("ROLE_ID"), options.variable("SECRET_ID"));
     Error::new(Code::SourceUnknown, format!("{id}: no login configured"))
-        .hint(format!(
+        .help(format!(
             "With the workflow's identity, without a stored secret:\npermissions:\n  id-token: write\n  contents: read\nand the role in the manifest: `sources: {{ {id}: {{ role: … }} }}`{}",
             if id.as_str() == "vault" { ", or `vault-role: …` under `with:`." } else { "." }
         ))
-        .hint(format!(
+        .help(format!(
             "Or a login in the step's `env:`: `{token}`, or `{role_id}` and `{secret_id}`. docs/sources/vault.md lists all methods."
         ))
 }

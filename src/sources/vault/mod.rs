@@ -29,7 +29,8 @@ use self::mounts::{Engine, Mounts};
 use self::read::{At, Outcome};
 use self::transport::Transport;
 use super::identity::Identity;
-use super::{About, Item, Listing, Remark, Reply, Signing, Source, SourceError, SshKey, conventional};
+use super::{About, Item, Listing, Reply, Signing, Source, SourceError, SshKey, conventional};
+use crate::diagnostic::Diagnostic;
 use crate::manifest::{Reference, Scope, SourceId};
 use crate::secret::SecretName;
 
@@ -43,7 +44,7 @@ pub struct Vault {
     login: Login,
     transport: Transport,
     identity: Arc<Identity>,
-    remarks: Vec<Remark>,
+    remarks: Vec<Diagnostic>,
     mounts: Mounts,
     session: Mutex<State>,
     /// What was read: an import and a reference to the same item share one response, and one lease.
@@ -107,7 +108,7 @@ impl Source for Vault {
         About { place: self.transport.server(), login: self.login.in_words(), hosts }
     }
 
-    fn remarks(&self, _: &[Item]) -> Vec<Remark> {
+    fn remarks(&self, _: &[Item]) -> Vec<Diagnostic> {
         self.remarks.clone()
     }
 }

@@ -9,7 +9,7 @@ use crate::sources::SourceError;
 /// What is wrong with the path.
 pub(super) fn parse<'a>(reference: &str, item: &'a str) -> Result<&'a str, SourceError> {
     let path = written(item);
-    let wrong = |what: &str, remedy: &str| Err(SourceError::failed(format!("{reference}: {what}"), remedy));
+    let wrong = |what: &str, help: &str| Err(SourceError::failed(format!("{reference}: {what}"), help));
     if path.is_empty() {
         return wrong("the path is missing", "Write the mount and the item: `secret/claude-bot/anthropic`.");
     }

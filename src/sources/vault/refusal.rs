@@ -38,7 +38,7 @@ pub(super) async fn fault(what: &str, said: &Response, transport: &Transport) ->
         return no_vault(what, said, transport);
     }
     let health = if said.status >= 429 { transport.health().await } else { None };
-    let (state, remedy) = match health {
+    let (state, help) = match health {
         Some(Health::Uninitialised) => (
             "is not initialised: it is a new server, without keys and secrets",
             "Check that it is the right server. If so, initialise it with `vault operator init`.",
@@ -65,20 +65,20 @@ pub(super) async fn fault(what: &str, said: &Response, transport: &Transport) ->
             );
         }
     };
-    SourceError::failed(format!("{what}: {server} {state}"), remedy)
+    SourceError::failed(format!("{what}: {server} {state}"), help)
 }
 
 /// A response that is not from Vault.
 pub(super) fn no_vault(what: &str, said: &Response, transport: &Transport) -> SourceError {
     let server = transport.server();
-    let remedy = if transport.is_plain() {
+    let help = if transport.is_plain() {
         "If the server uses TLS, its address must start with `https://`. Otherwise, check that it is the right server."
     } else {
         "Check that the address is the server's, and whether a proxy in front of it answers."
     };
     SourceError::failed(
         format!("{what}: {server} answered with status {}, but not like Vault", said.status),
-        remedy,
+        help,
     )
 }
 

@@ -11,10 +11,12 @@ use super::method::{self, LoginContext};
 use super::mounts::{Engine, Mounts};
 use super::transport::Transport;
 use super::{State, Vault};
+use crate::diagnostic::Diagnostic;
 use crate::error::{Code, Error, Result};
 use crate::secret::SecretValue;
+use crate::sources::in_clear;
 use crate::sources::net::{self, Network, Tls};
-use crate::sources::{Options, Remark, SourceContext};
+use crate::sources::{Options, SourceContext};
 
 /// The mount of conventional references, and of Vault's own examples.
 pub(in crate::sources) const MOUNT: &str = "secret";
@@ -67,7 +69,7 @@ fn mount(options: &Options) -> Result<String> {
     if mount.split('/').any(|part| matches!(part, "" | "." | "..")) {
         return Err(options
             .unusable("mount", "is not a valid mount path")
-            .hint("Write it as `secret` or `team/kv`."));
+            .help("Write it as `secret` or `team/kv`."));
     }
     Ok(mount.to_owned())
 }
@@ -79,7 +81,7 @@ fn kv_version(options: &Options) -> Result<Option<Engine>> {
         Some("2") => Ok(Some(Engine::Kv2)),
         Some(_) => Err(options
             .unusable("kv-version", "is neither 1 nor 2")
-            .hint("Set `1` or `2`, or remove it: most servers report it.")),
+            .help("Set `1` or `2`, or remove it: most servers report it.")),
     }
 }
 
@@ -96,7 +98,7 @@ fn namespace(options: &Options) -> Result<Option<HeaderValue>> {
                 "namespace",
                 "is not a valid namespace: it contains a space, a line break or a non-ASCII letter",
             )
-            .hint("Write it as `team-a` or `org/team-a`.")),
+            .help("Write it as `team-a` or `org/team-a`.")),
     }
 }
 
@@ -124,18 +126,18 @@ fn client(options: &Options, network: &Network, workspace: &Path) -> Result<Opti
 
 fn half(options: &Options, given: &str, other: &str) -> Error {
     let fact = format!("{} is set, but `{other}` is not", options.said_by(given));
-    Error::new(Code::Usage, fact).hint(format!("Set `{other}` as well."))
+    Error::new(Code::Usage, fact).help(format!("Set `{other}` as well."))
 }
 
 /// The warnings about the settings.
-fn remarks(options: &Options, address: &Address) -> Vec<Remark> {
-    let unread = UNREAD.iter().filter_map(|(end, remedy)| {
+fn remarks(options: &Options, address: &Address) -> Vec<Diagnostic> {
+    let unread = UNREAD.iter().filter_map(|(end, help)| {
         let name = options.variable(end);
         let text = options.environment().text(&name)?;
         let off = matches!(text.to_ascii_lowercase().as_str(), "0" | "f" | "false");
-        (!off).then(|| Remark { text: format!("{name} is ignored"), remedy: Some((*remedy).to_owned()) })
+        (!off).then(|| Diagnostic::with_help(format!("{name} is ignored"), *help))
     });
-    let in_clear = address.is_plain() && address.is_elsewhere();
-    let plain = in_clear.then(|| Remark::in_clear(&options.id, &address.server(), "addr"));
+    let is_plain = address.is_plain() && address.is_elsewhere();
+    let plain = is_plain.then(|| in_clear(&options.id, &address.server(), "addr"));
     unread.chain(plain).collect()
 }

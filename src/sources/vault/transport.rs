@@ -18,10 +18,11 @@ use zeroize::Zeroizing;
 
 use super::address::{self, Address};
 use super::refusal::Health;
+use crate::diagnostic::Diagnostic;
 use crate::secret::SecretValue;
+use crate::sources::SourceError;
 use crate::sources::field::wipe;
 use crate::sources::net::{self, Answer, Failure, Network};
-use crate::sources::{Refusal, SourceError};
 
 const TOKEN: HeaderName = HeaderName::from_static("x-vault-token");
 const NAMESPACE: HeaderName = HeaderName::from_static("x-vault-namespace");
@@ -65,7 +66,7 @@ pub(super) enum RequestError {
     /// It redirects to another server, which must not get the token; holds that server's address.
     SentOn(String),
     /// The request cannot be made.
-    NoClient(Refusal),
+    NoClient(SourceError),
 }
 
 impl Transport {
@@ -142,7 +143,10 @@ impl Transport {
     ) -> Result<Response, RequestError> {
         let client = match &self.own {
             Some(client) => client.clone(),
-            None => self.network.client().map_err(|error| RequestError::NoClient(error.into()))?,
+            None => self
+                .network
+                .client()
+                .map_err(|error| RequestError::NoClient(SourceError::no_client(error)))?,
         };
         let header = |token| net::credential(token).ok_or(RequestError::Network(Failure::Malformed));
         let token = token.map(header).transpose()?;
@@ -301,16 +305,17 @@ impl RequestError {
     /// The error as a reply about `what`.
     pub(super) fn refused(self, what: &str, transport: &Transport) -> SourceError {
         let server = transport.server();
-        SourceError::Failed(match self {
+        let refusal = match self {
             Self::Network(failure) => failure.refusal(&format!("{what}: {server}"), &server),
-            Self::SentOn(other) => Refusal::new(
+            Self::SentOn(other) => Diagnostic::with_help(
                 format!("{what}: {server} redirects to {other}, and a token is not sent to another server"),
                 format!(
                     "If {other} is the right server (for example, the active node of a cluster), set `addr` to it, or better, to the address of the whole cluster."
                 ),
             ),
-            Self::NoClient(refusal) => refusal.about(what),
-        })
+            Self::NoClient(error) => return error.about(what),
+        };
+        SourceError::Failed(refusal)
     }
 }
 

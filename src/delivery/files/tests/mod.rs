@@ -79,7 +79,7 @@ fn rerun(test: &str, dir: &Path, command: &[&str]) {
     // the kernel would refuse to run it.
     let copied = Command::new("cp").arg(std::env::current_exe().unwrap()).arg(&binary).status().unwrap();
     assert!(copied.success());
-    let name = format!("delivery::tests::limits::{test}");
+    let name = format!("delivery::files::tests::limits::{test}");
     let run = Command::new(command[0])
         .args(&command[1..])
         .args([binary.to_str().unwrap(), "--exact", &name, "--nocapture"])

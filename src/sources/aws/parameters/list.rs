@@ -8,7 +8,8 @@ use super::super::refusal::Call;
 use super::Parameters;
 use super::name::check_name;
 use super::refusal::of_list;
-use crate::sources::{Listing, Refusal};
+use crate::diagnostic::Diagnostic;
+use crate::sources::Listing;
 
 /// The maximum size of a page (`MaxResults` of `DescribeParameters`).
 const PAGE: i32 = 50;
@@ -18,13 +19,13 @@ const PAGE: i32 = 50;
 pub(super) async fn below(source: &Parameters, session: &Session, prefix: &str) -> Listing {
     let what = format!("{}:{prefix}*", source.account.setup.id);
     if prefix.starts_with("arn:") {
-        return Listing::Failed(Refusal::new(
+        return Listing::Failed(Diagnostic::with_help(
             format!("{what}: parameters are listed by name, not by ARN"),
             "Use the beginning of the names: `ssm:/claude-bot/*`. For another region, add a source for it.",
         ));
     }
     if let Err(fact) = check_name(prefix) {
-        return Listing::Failed(Refusal::new(
+        return Listing::Failed(Diagnostic::with_help(
             format!("{what}: {fact}"),
             "Write the beginning of the names with `/` in front: `ssm:/claude-bot/*`.",
         ));

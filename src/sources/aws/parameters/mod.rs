@@ -14,11 +14,12 @@ pub(in crate::sources) use self::kind::KIND;
 use super::account::Account;
 use super::credentials::Session;
 use super::service::PARAMETER_STORE;
+use crate::diagnostic::Diagnostic;
 use crate::error::Result;
 use crate::manifest::{Reference, Scope, SourceId};
 use crate::secret::SecretName;
 use crate::sources::opening::SourceContext;
-use crate::sources::{About, Item, Listing, Options, Remark, Reply, Source, conventional as usual};
+use crate::sources::{About, Item, Listing, Options, Reply, Source, conventional as usual};
 
 /// The source.
 struct Parameters {
@@ -74,7 +75,7 @@ impl Source for Parameters {
         self.account.about()
     }
 
-    fn remarks(&self, _: &[Item]) -> Vec<Remark> {
+    fn remarks(&self, _: &[Item]) -> Vec<Diagnostic> {
         self.account.remarks()
     }
 }

@@ -2,8 +2,9 @@
 //! (docs.aws.amazon.com, "Requirements and constraints for parameter names" and `GetParameters`).
 
 use super::super::item::{is_region, partition};
+use crate::diagnostic::Diagnostic;
 use crate::manifest::SourceId;
-use crate::sources::{Item, Refusal};
+use crate::sources::Item;
 
 /// The longest name, with what an ARN has before it (`PutParameter`).
 const LONGEST_NAME: usize = 1011;
@@ -28,12 +29,12 @@ impl Wanted {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub(super) fn of(item: &Item, source: &SourceId, region: &str) -> Result<Self, Refusal> {
+    pub(super) fn of(item: &Item, source: &SourceId, region: &str) -> Result<Self, Diagnostic> {
         let reference = item.reference(source).to_string();
         let (region, name) = match item.name.strip_prefix("arn:") {
             Some(_) => {
                 let (region, name) = of_arn(&item.name, region).map_err(|fact| {
-                    Refusal::new(
+                    Diagnostic::with_help(
                         format!("{reference}: {fact}"),
                         "An ARN of a parameter is `arn:aws:ssm:REGION:ACCOUNT:parameter/NAME`. One of another partition needs a source with credentials of its own.",
                     )
@@ -43,7 +44,7 @@ impl Wanted {
             None => (region.to_owned(), item.name.as_str()),
         };
         check_name(name).map_err(|fact| {
-            Refusal::new(
+            Diagnostic::with_help(
                 format!("{reference}: {fact}"),
                 "A name consists of letters, digits and `_.-`, and begins with `/` if it has levels: `/claude-bot/api-key`. `aws ssm describe-parameters` shows it.",
             )
@@ -122,7 +123,7 @@ fn of_arn<'a>(arn: &'a str, home: &str) -> Result<(&'a str, &'a str), String> {
 mod tests {
     use super::*;
 
-    fn wanted(name: &str, version: Option<&str>) -> Result<Wanted, Refusal> {
+    fn wanted(name: &str, version: Option<&str>) -> Result<Wanted, Diagnostic> {
         let item = Item { name: name.to_owned(), version: version.map(str::to_owned) };
         Wanted::of(&item, &SourceId::parse("ssm").unwrap(), "eu-central-1")
     }
@@ -149,7 +150,7 @@ mod tests {
             let refusal = wanted(name, None).expect_err(name);
             assert!(refusal.fact.starts_with(&format!("ssm:{name}: ")), "{}", refusal.fact);
             assert!(refusal.fact.contains(why), "{}", refusal.fact);
-            assert!(!refusal.remedy.is_empty());
+            assert!(!refusal.help_text().is_empty());
         }
     }
 

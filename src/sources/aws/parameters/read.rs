@@ -11,9 +11,10 @@ use super::super::fault::{Fault, within};
 use super::Parameters;
 use super::name::Wanted;
 use super::refusal::{absent, of_read};
+use crate::diagnostic::Diagnostic;
 use crate::secret::SecretValue;
 use crate::sources::net::each;
-use crate::sources::{Found, Item, Refusal, Reply};
+use crate::sources::{Found, Item, Reply};
 
 /// How many parameters one request may read (`Names` of `GetParameters`).
 const BATCH: usize = 10;
@@ -100,7 +101,7 @@ impl Reading<'_> {
 
 fn value(parameter: &Parameter, wanted: &Wanted) -> Reply {
     let Some(text) = parameter.value() else {
-        return Reply::Failed(Refusal::new(
+        return Reply::Failed(Diagnostic::with_help(
             format!("{}: Parameter Store returned no value", wanted.reference),
             format!(
                 "Give it one: `aws ssm put-parameter --name {} --overwrite --value file://…`.",

@@ -73,7 +73,7 @@ impl ParseError {
     }
 
     /// What to do about it.
-    pub fn remedy(&self) -> &'static str {
+    pub fn help(&self) -> &'static str {
         match self.kind {
             ErrorKind::UnexpectedCharacter | ErrorKind::SpaceInKey | ErrorKind::NothingAfterExport => {
                 "write each entry as `NAME=value`, and put a value of several lines in single quotes"
@@ -127,7 +127,7 @@ impl Warning {
     }
 
     /// What to do about it.
-    pub fn remedy(&self) -> &'static str {
+    pub fn help(&self) -> &'static str {
         match self.kind {
             WarningKind::WouldInterpolate => {
                 "put the value in single quotes, so that Docker Compose reads the same value as we do"

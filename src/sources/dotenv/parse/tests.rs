@@ -140,10 +140,10 @@ fn no_message_shows_a_part_of_a_value() {
     for file in files {
         for result in [parse(file, Interpolation::Literal), interpolated(file)] {
             let told: Vec<String> = match result {
-                Err(error) => vec![format!("{error} {error:?} {}", error.remedy())],
+                Err(error) => vec![format!("{error} {error:?} {}", error.help())],
                 Ok(parsed) => {
                     let told = parsed.warnings.iter();
-                    told.map(|warning| format!("{warning} {warning:?} {}", warning.remedy())).collect()
+                    told.map(|warning| format!("{warning} {warning:?} {}", warning.help())).collect()
                 }
             };
             assert!(!told.is_empty(), "nothing told of {}", file.escape_ascii());
