@@ -1,6 +1,7 @@
 //! A secret's name and its value: a name that is valid, a value that cannot be printed.
 
 use std::fmt;
+use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
@@ -90,14 +91,15 @@ impl fmt::Display for NameError {
     }
 }
 
-/// The bytes of a secret. It has no `Debug`, `Display` or `Serialize`, and its memory is wiped when it is dropped.
+/// The bytes of a secret. It has no `Debug`, `Display` or `Serialize`. Clones share the bytes, which are wiped when the last one
+/// is dropped.
 #[derive(Clone)]
-pub struct SecretValue(Zeroizing<Vec<u8>>);
+pub struct SecretValue(Arc<Zeroizing<Vec<u8>>>);
 
 impl SecretValue {
-    /// Takes ownership of the bytes; they are wiped when the value is dropped.
+    /// Takes ownership of the bytes; they are wiped when the value and all of its clones are dropped.
     pub fn new(bytes: Vec<u8>) -> Self {
-        Self(Zeroizing::new(bytes))
+        Zeroizing::new(bytes).into()
     }
 
     /// The bytes themselves. Every caller is a place where a value could leak.
@@ -133,7 +135,7 @@ impl SecretValue {
 
 impl From<Zeroizing<Vec<u8>>> for SecretValue {
     fn from(bytes: Zeroizing<Vec<u8>>) -> Self {
-        Self(bytes)
+        Self(Arc::new(bytes))
     }
 }
 

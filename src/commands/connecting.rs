@@ -9,9 +9,10 @@ use crate::engine::host_paths::HostPaths;
 use crate::engine::tools::Tools;
 use crate::error::{Code, Error, Result};
 use crate::manifest::{self, Manifest};
-use crate::remote::{self, Address, Credential, Remote};
+use crate::remote::{self, Credential, Remote};
 use crate::resolve::{self, resolve};
 use crate::secret::SecretValue;
+use crate::settings::Address;
 use crate::settings::Settings;
 use crate::sources::{self, Signing, Source};
 

@@ -7,7 +7,7 @@ use super::named::{Named, named};
 use super::{Run, former};
 use crate::compose::project::Project;
 use crate::count::count;
-use crate::delivery::override_file::TARGET;
+use crate::delivery::TARGET;
 use crate::delivery::record::{self, Left, Record};
 use crate::delivery::revision::{Revision, Salt};
 use crate::delivery::volume::{self};

@@ -8,7 +8,7 @@ use futures_util::future::try_join_all;
 use super::planning::Planned;
 use super::project::Prepared;
 use crate::delivery::Held;
-use crate::delivery::override_file::TARGET;
+use crate::delivery::TARGET;
 use crate::delivery::revision::{Revision, Salt};
 use crate::delivery::volume::{self};
 use crate::engine::objects::Container;

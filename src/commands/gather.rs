@@ -20,11 +20,11 @@ use crate::files::LARGEST_SETTINGS;
 use crate::lint;
 use crate::manifest::{self, Manifest, Reading, Secret, Soundness};
 use crate::mask::Plan;
-use crate::remote::Address;
 use crate::reserved;
 use crate::resolve::{self, Asked, Resolution, resolve};
 use crate::secret::{SecretName, SecretValue};
 use crate::sensitive::{Sensitive, StandIns};
+use crate::settings::Address;
 use crate::settings::{ComposeSettings, Environment, Settings};
 use crate::sources::{self, ProjectDirs, Source, docker_secrets, dotenv};
 

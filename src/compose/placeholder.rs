@@ -17,6 +17,11 @@ pub const STAND_IN: &str = "in-clear-by-claude-secrets";
 const BEGINNING: &str = interface::PLACEHOLDER;
 const END: char = '.';
 
+/// A text that Compose must not interpolate, as a Compose file has it.
+pub fn literal(text: &str) -> String {
+    text.replace('$', "$$")
+}
+
 /// A text of the Compose model, which may hold placeholders and other sensitive text: it has no `Debug`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Text(Zeroizing<String>);

@@ -5,8 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use super::TARGET;
 use super::choose::Kind;
-use super::override_file::TARGET;
 use super::plan::{ServicePlan, Users};
 use super::revision::{Content, Revision, Salt};
 use crate::compose::images::Images;

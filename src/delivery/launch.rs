@@ -11,8 +11,8 @@ use claude_secrets_launcher::interface;
 pub use claude_secrets_launcher::interface::{ARGUMENTS, UNSET, VARIABLES, VERSION};
 use serde_json::{Value, json};
 
-use super::override_file::literal;
 use crate::access::ServiceAccess;
+use crate::compose::placeholder::literal;
 use crate::compose::placeholder::variables_in;
 use crate::compose::service::Service;
 use crate::engine::objects::Image;

@@ -25,6 +25,9 @@ mod place;
 mod project_file;
 pub mod report_file;
 
+/// Where Docker mounts the secrets of a container.
+pub const TARGET: &str = "/run/secrets";
+
 pub use files::{Difference, Held, SecretFile, SecretsDir};
 pub use lock::ProjectLock;
 pub use project_file::ProjectFile;

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use super::TARGET;
 use super::files::index::INDEX;
-use super::override_file::TARGET;
 use crate::engine::host_paths::HostPaths;
 use crate::engine::objects::MountOfProject;
 

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use super::TARGET;
 use super::choose::Kind;
 use super::files::SecretFile;
 use super::files::index::{GITIGNORE, INDEX, UNFINISHED};
 use super::in_clear;
 use super::launch;
 use super::names::free;
-use super::override_file::TARGET;
 use super::revision::Content;
 use super::workers;
 use crate::access::{Access, ServiceAccess};

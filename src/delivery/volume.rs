@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use zeroize::Zeroizing;
 
-use super::override_file::TARGET;
+use super::TARGET;
 use super::revision::Content;
 use crate::engine::containers::{self, Mount, NeverStarted};
 use crate::engine::objects::{self, Container, Volume};

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::at::At;
 use super::catalog::Catalog;
 use super::decode::decode;
-use super::document::{Document, FileEntry, GRAMMAR, Id, SecretEntry, Text};
+use super::document::{Document, FileEntry, GRAMMAR, SecretEntry, Text};
 use super::finding::{Finding, Findings, Origin, gather};
 use super::grants::grants;
 use super::pattern::{Pattern, PatternError};
@@ -143,10 +143,6 @@ fn text_of(field: &At<Text>) -> Option<String> {
     field.value.as_ref().map(|Text(text)| text.clone())
 }
 
-pub(super) fn number_of(field: &At<Id>) -> Option<u32> {
-    field.value.as_ref().map(|id| id.0)
-}
-
 fn file_spec(field: &At<FileEntry>) -> FileSpec {
     let Some(file) = &field.value else {
         return FileSpec::default();
@@ -154,8 +150,8 @@ fn file_spec(field: &At<FileEntry>) -> FileSpec {
     FileSpec {
         name: file.name.value.as_ref().map(|name| name.0.clone()),
         mode: file.mode.value.as_ref().map(|mode| mode.0),
-        uid: number_of(&file.uid),
-        gid: number_of(&file.gid),
+        uid: file.uid.number(),
+        gid: file.gid.number(),
     }
 }
 

@@ -314,6 +314,12 @@ impl<'de> Deserialize<'de> for Span {
     }
 }
 
+impl At<Id> {
+    pub(super) fn number(&self) -> Option<u32> {
+        self.value.as_ref().map(|id| id.0)
+    }
+}
+
 impl<'de> Deserialize<'de> for Id {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let number = u64::deserialize(deserializer)?;

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::at::{At, Entries};
-use super::check::number_of;
 use super::document::GrantEntry;
 use super::finding::{Finding, Findings, named};
 use super::{Grant, VariableGrant, WorkersGrant};
@@ -52,8 +51,8 @@ pub(super) fn grants(
         }
         let grant = Grant {
             secrets,
-            uid: number_of(&entry.uid),
-            gid: number_of(&entry.gid),
+            uid: entry.uid.number(),
+            gid: entry.gid.number(),
             deliver: entry.deliver.value,
             variables,
             workers,
@@ -119,8 +118,8 @@ fn workers(entry: &GrantEntry, names: &Names<'_>, findings: &mut Findings<'_>) -
     }
     Some(WorkersGrant {
         secrets: workers.secrets.get().map(|_| secrets),
-        uid: number_of(&workers.uid),
-        gid: number_of(&workers.gid),
+        uid: workers.uid.number(),
+        gid: workers.gid.number(),
     })
 }
 

@@ -1,7 +1,6 @@
 //! An engine on another machine. Everything that speaks to it, Docker's programs too, does so over one session of this
 //! process, by a private socket; no key and no certificate leaves this process.
 
-mod address;
 mod papers;
 mod relay;
 mod ssh;
@@ -11,12 +10,11 @@ mod tls;
 use std::path::Path;
 use std::sync::Arc;
 
-pub use self::address::{Address, Server};
 pub use self::papers::{Credential, SECRET_VARIABLES};
 use self::relay::Relay;
 pub use self::ssh::OwnKey;
 use crate::error::{Error, Result};
-use crate::settings::Settings;
+use crate::settings::{Address, Settings};
 
 /// A session with the machine of an engine. It ends when this is dropped.
 pub struct Remote {

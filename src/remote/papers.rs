@@ -3,13 +3,13 @@
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
-use super::address::Server;
 use super::ssh::{self, Identity, Known, Login, OwnKey};
 use super::ssh_config::{Entry, SshConfig};
 use super::tls::Papers;
 use crate::error::{Code, Error, Result};
 use crate::files::{self, LARGEST_SETTINGS};
 use crate::secret::SecretValue;
+use crate::settings::Server;
 use crate::settings::Settings;
 use crate::sources::net;
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use tokio::process::Command;
 
-use super::address::Server;
 use crate::error::{Code, Error, Result};
+use crate::settings::Server;
 use crate::settings::{Environment, Settings};
 
 /// What the client needs to find its way, and what `Match` may ask for; nothing of what the run was given.

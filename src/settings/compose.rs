@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::address::{Address, Server};
 use super::choices::Pull;
-use crate::remote::{Address, Server};
 use crate::secret::SecretValue;
 
 /// The settings for Docker Compose.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::holding::Holding;
 use crate::secret::SecretValue;
@@ -29,8 +30,9 @@ const NEEDED_BY_PROGRAMS: &[&str] = &[
 ];
 
 /// Variables of the process, by name. It has no `Debug`, because any of them may contain a secret.
+/// Clones share it.
 #[derive(Clone, Default)]
-pub struct Environment(BTreeMap<OsString, SecretValue>);
+pub struct Environment(Arc<BTreeMap<OsString, SecretValue>>);
 
 impl Environment {
     /// Takes the variables of this process. Call it once, when the program starts.
@@ -40,12 +42,9 @@ impl Environment {
 
     /// Makes an environment from names and values, as for tests.
     pub fn from_pairs<K: Into<OsString>, V: Into<OsString>>(pairs: impl IntoIterator<Item = (K, V)>) -> Self {
-        Self(
-            pairs
-                .into_iter()
-                .map(|(name, value)| (name.into(), SecretValue::new(value.into().into_vec())))
-                .collect(),
-        )
+        let all =
+            pairs.into_iter().map(|(name, value)| (name.into(), SecretValue::new(value.into().into_vec())));
+        Self(Arc::new(all.collect()))
     }
 
     /// The value of a variable; `None` if it is unset or empty, because a GitHub secret that does not exist arrives empty.

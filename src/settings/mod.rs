@@ -1,5 +1,6 @@
 //! All settings of the user, typed and checked. Only this stage reads flags, action inputs and the environment.
 
+mod address;
 mod choices;
 mod compose;
 mod environment;
@@ -15,6 +16,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use self::address::{Address, Server};
 pub use choices::{DeliveryChoice, Mode, ProjectFiles, Pull};
 pub use compose::{ComposeSettings, EngineSettings, RegistryLogin};
 pub use environment::Environment;

@@ -3,13 +3,13 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
+use super::address::{Address, Server};
 use super::inputs::INPUTS;
 use super::{EngineSettings, Given, RegistryLogin, input_variable};
 use crate::count::count;
 use crate::error::{Code, Error, Result};
 use crate::files::{self, LARGEST_VALUES};
 use crate::nearest::meant;
-use crate::remote::{Address, Server};
 use crate::secret::SecretValue;
 
 /// Nobody waits longer than this, and adding much longer times to a clock would overflow.

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::known_hosts::Doubt;
 use crate::error::{Code, Error, plain_reason};
-use crate::remote::address::Server;
 use crate::remote::is_unknown_name;
+use crate::settings::Server;
 
 /// Why there is no session. It holds nothing of a key.
 #[derive(Debug)]

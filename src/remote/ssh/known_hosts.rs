@@ -8,7 +8,7 @@ use russh::keys::ssh_key::{Algorithm, Fingerprint, HashAlg};
 use russh::keys::{Certificate, PublicKey, PublicKeyOrCertificate};
 
 use crate::error::{Code, Error, Result};
-use crate::remote::address::Server;
+use crate::settings::Server;
 
 /// What is known of servers.
 #[derive(Clone, Default)]

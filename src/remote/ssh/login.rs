@@ -15,7 +15,7 @@ use super::fault::Fault;
 use super::known_hosts::Known;
 use super::{Identity, Login};
 use crate::error::Result;
-use crate::remote::address::Server;
+use crate::settings::Server;
 
 /// After so long without a word the server is asked whether it is still there.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);

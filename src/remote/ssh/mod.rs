@@ -19,9 +19,9 @@ pub use self::certificate::OwnKey;
 pub(super) use self::key::{Identity, read, read_file};
 pub(super) use self::known_hosts::Known;
 use self::login::Client;
-use super::address::Server;
 use super::relay::Line;
 use crate::error::{Error, Result};
+use crate::settings::Server;
 
 /// A session that breaks is taken up again so often.
 const MOST_LOGINS: u32 = 3;

@@ -9,7 +9,7 @@ use russh::client::{Handle, Msg};
 use super::login::Client;
 use super::{fault, status_of};
 use crate::error::Result;
-use crate::remote::address::Server;
+use crate::settings::Server;
 use crate::shell::quoted;
 
 /// How long a command on the server may take.
