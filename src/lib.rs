@@ -39,6 +39,7 @@ pub mod sensitive;
 pub mod settings;
 pub mod shell;
 pub mod sources;
+pub(crate) mod stages;
 pub mod tracked;
 pub mod version;
 pub mod visible;

@@ -2,10 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::deploy::{project_lock, written_files};
-use super::overriding::{self, Parts};
-use super::ready::{Ready, ready};
-use super::{Run, gather, planning, project};
 use crate::compose::images::{self, Images};
 use crate::compose::program;
 use crate::delivery::plan::{Available, PlanInput, Users, lay_out, plan};
@@ -14,6 +10,18 @@ use crate::error::Result;
 use crate::manifest::Secret;
 use crate::report::Outcome;
 use crate::secret::SecretValue;
+use crate::stages::applying::written_files;
+use crate::stages::declared;
+use crate::stages::locks::project_lock;
+use crate::stages::overriding;
+use crate::stages::overriding::Parts;
+use crate::stages::planning;
+use crate::stages::programs;
+use crate::stages::project;
+use crate::stages::ready::Ready;
+use crate::stages::ready::ready;
+use crate::stages::resolving;
+use crate::stages::run::Run;
 
 /// Writes the secret files; an override file that is there gets their revisions.
 pub(super) async fn files(run: &mut Run) -> Result<Outcome> {
@@ -79,10 +87,10 @@ pub(super) async fn files(run: &mut Run) -> Result<Outcome> {
 
 /// Writes the override file. No value is asked for, so it has no revisions.
 pub(super) async fn compose(run: &mut Run) -> Result<Outcome> {
-    let early = gather::early_tools(run);
-    let host = gather::host_paths(run, &early).await?;
-    let mut declared = gather::declared(run)?;
-    gather::imported(run, &mut declared, &early, &host).await?;
+    let early = programs::early_tools(run);
+    let host = programs::host_paths(run, &early).await?;
+    let mut declared = declared::declared(run)?;
+    resolving::imported(run, &mut declared, &early, &host).await?;
     // An optional secret without a file would be a mount of nothing, and the project could not start.
     let directory = declared.files.directory.join(&run.settings.secrets_dir);
     let there = |secret: &&Secret| {
@@ -90,7 +98,7 @@ pub(super) async fn compose(run: &mut Run) -> Result<Outcome> {
     };
     let names: Vec<&Secret> = declared.manifest.secrets.iter().filter(there).collect();
     run.console.release();
-    let tools = gather::tools(run, &declared.files.directory, &names, None);
+    let tools = programs::tools(run, &declared.files.directory, &names, None);
     let mut prepared = project::prepare(run, &declared, &names, None, &tools, Some(&host)).await?;
     let images = known_images(run, &prepared, &tools).await;
     program::version(&tools).await?;

@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::gather;
 use crate::compose::discovery::ComposeFiles;
 use crate::compose::images;
 use crate::compose::program;
@@ -24,6 +23,7 @@ use crate::mask::Redactor;
 use crate::sensitive::Sensitive;
 use crate::settings::Settings;
 use crate::sources::{self, ProjectDirs};
+use crate::stages::declared;
 use crate::version;
 
 /// The widest line.
@@ -43,7 +43,7 @@ pub async fn doctor(settings: &Settings, console: &Arc<Console>, interrupt: &Int
     }
     page.row("runs", &place(settings));
     engine(&mut page, settings, &tools).await;
-    let found = gather::find_project(settings);
+    let found = declared::find_project(settings);
     match &found {
         Ok(found) => {
             let names =
@@ -59,7 +59,7 @@ pub async fn doctor(settings: &Settings, console: &Arc<Console>, interrupt: &Int
     let nowhere = |_| ComposeFiles { directory: settings.workspace.clone(), files: Vec::new() };
     let files = found.map_or_else(nowhere, |found| found.files);
     let mut known = Sensitive::of(settings);
-    match gather::read_given(settings, &files, true) {
+    match declared::read_given(settings, &files, true) {
         Ok(Reading { manifest, error, .. }) => {
             let declared = crate::count::count(manifest.secrets.len(), "secret");
             let imports = if manifest.imports.is_empty() { "" } else { ", and what imports find" };

@@ -1,8 +1,6 @@
 //! `down`: stops the project, removes what is ours, and proves that it is gone. Everything else stays.
 
 use super::Run;
-use super::deploy::{LOCK_WAIT, lock_directory};
-use super::named::{Named, named};
 use crate::delivery::override_file::OverrideFile;
 use crate::delivery::{ProjectFile, SecretsDir, record};
 use crate::deployment::up;
@@ -19,6 +17,10 @@ use crate::error::{Code, Error, Result};
 use crate::labels;
 use crate::release;
 use crate::report::Outcome;
+use crate::stages::locks::LOCK_WAIT;
+use crate::stages::locks::lock_directory;
+use crate::stages::named::Named;
+use crate::stages::named::named;
 
 pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
     // What cannot be removed must be told before anything is.

@@ -3,8 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
-use super::named::{Named, named};
-use super::{Run, former};
 use crate::compose::project::Project;
 use crate::count::count;
 use crate::delivery::TARGET;
@@ -19,6 +17,10 @@ use crate::engine::tools::Tools;
 use crate::error::{Code, Error, Result};
 use crate::labels;
 use crate::report::{DriftKind, DriftRow, Outcome};
+use crate::stages::former;
+use crate::stages::named::Named;
+use crate::stages::named::named;
+use crate::stages::run::Run;
 
 pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
     let Named { host, tools, directory, name, mut project, declared, .. } = named(run, "looked at").await?;

@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::gather;
 use crate::compose::discovery::ComposeFiles;
 use crate::compose::program;
 use crate::compose::service::Written;
@@ -27,6 +26,7 @@ use crate::secret::SecretValue;
 use crate::sensitive::Sensitive;
 use crate::settings::Settings;
 use crate::sources::dotenv::{self, parse};
+use crate::stages::declared;
 use crate::tracked;
 
 /// The workflow, below the repository's top.
@@ -63,7 +63,7 @@ pub async fn init(
     interrupt: &Interrupt,
     write: bool,
 ) -> Result<String> {
-    let files = gather::find_project(settings)?.files;
+    let files = declared::find_project(settings)?.files;
     let tools = Tools::new(Sensitive::docker_alone(&settings.variables), console.clone(), interrupt.clone());
     let written = written(&tools, settings, &files).await?;
     let env = dotenv::default_file(&files.directory)?;

@@ -1,85 +1,34 @@
 //! One file a mode: its stages in order. What they have in common is how a run starts and how it ends.
 
-mod at_github;
-mod connecting;
 mod create;
 mod deploy;
 mod doctor;
 mod down;
 mod drift;
-mod exposure;
-mod filling;
-mod foreseen;
-mod former;
-mod gate;
-mod gather;
-mod github;
 mod init;
-mod keys;
-mod merged;
-mod named;
 mod offline;
-mod overriding;
-mod own_files;
-mod places;
-mod planning;
 mod policy;
-mod project;
-mod proving;
-mod ready;
-mod recording;
-mod reporting;
 mod validate;
 
 use std::sync::Arc;
-use std::time::Instant;
 
 pub use self::doctor::doctor;
 pub use self::init::init;
 pub use self::policy::policy;
 use crate::console::Console;
-use crate::delivery::ReportFile;
-use crate::diagnostic::Diagnostic;
-use crate::engine::host_paths::HostPath;
-use crate::error::{Code, Error, Result};
+use crate::error::{Error, Result};
 use crate::files;
-use crate::github::api::deployment::Recorded;
 use crate::interrupt::Interrupt;
-use crate::manifest::Manifest;
-use crate::remote::Remote;
-use crate::report::{Outcome, Report, StageTime};
-use crate::sensitive::Sensitive;
+use crate::report::{Outcome, Report};
 use crate::settings::{Mode, Platform, Settings};
-
-/// A run: what the user said, where it prints, and the report that its stages fill.
-struct Run {
-    settings: Settings,
-    console: Arc<Console>,
-    interrupt: Interrupt,
-    /// What is secret by its name or place; the console redacts it from the run's first line on.
-    sensitive: Sensitive,
-    report: Report,
-    /// The JSON report's path on the Docker host, once that is known.
-    report_on_host: Option<HostPath>,
-    /// Where the JSON report goes.
-    report_file: Option<ReportFile>,
-    /// Where the findings go as SARIF, and the file that those stand in which have no place of their own.
-    sarif_file: Option<(ReportFile, String)>,
-    stage: Option<(String, Instant)>,
-    /// The session with the machine of the engine, where that is another one.
-    remote: Option<Remote>,
-    /// The deployment that is recorded at GitHub.
-    recorded: Option<Recorded>,
-    /// Warnings that fail no run, not even under `strict`: that somebody beside the deployment did not answer.
-    remarks: Vec<Diagnostic>,
-    /// What is wrong and does not keep the run from looking for what else is. Nothing is changed after something got here.
-    wrong: Vec<Error>,
-}
+use crate::stages::at_github;
+use crate::stages::run::Run;
+use crate::stages::writing;
 
 /// Runs the mode that the settings name, writes the report, also of a failed run, and returns the exit status.
 pub async fn run(settings: Settings, console: Arc<Console>, interrupt: Interrupt) -> u8 {
     let mut run = Run::new(settings, console, interrupt);
-    let result = match reporting::open_files(&mut run) {
+    let result = match writing::open_files(&mut run) {
         Err(error) => Err(error),
         Ok(()) => mode(&mut run).await,
     };
@@ -111,7 +60,7 @@ pub async fn run(settings: Settings, console: Arc<Console>, interrupt: Interrupt
     run.tell_remarks();
     at_github::comment(&mut run).await;
     run.tell_remarks();
-    reporting::write(&mut run);
+    writing::write(&mut run);
     tracing::debug!("peak memory {} kB", peak_memory().unwrap_or_default());
     status
 }
@@ -140,92 +89,6 @@ pub fn refuse(error: &Error, platform: &Platform, console: &Arc<Console>) -> u8 
     let mut report = Report { errors_page: platform.errors_page.clone(), ..Report::new("") };
     report.fail(error);
     console.release();
-    reporting::write_to(&mut report, platform, console, None);
+    writing::write_to(&mut report, platform, console, None);
     error.code.exit_status()
-}
-
-impl Run {
-    fn new(settings: Settings, console: Arc<Console>, interrupt: Interrupt) -> Self {
-        let mut report = Report::new(settings.mode.name());
-        report.environment.clone_from(&settings.environment);
-        report.errors_page.clone_from(&settings.platform.errors_page);
-        for (given, meant) in &settings.slips {
-            report.warn(
-                Diagnostic::new(format!("there is no input `{given}`"))
-                    .help(format!("Did you mean `{meant}`?")),
-            );
-        }
-        let sensitive = Sensitive::of(&settings);
-        console.know(sensitive.clone());
-        Self {
-            settings,
-            console,
-            interrupt,
-            sensitive,
-            report,
-            report_on_host: None,
-            report_file: None,
-            sarif_file: None,
-            stage: None,
-            remote: None,
-            recorded: None,
-            remarks: Vec::new(),
-            wrong: Vec::new(),
-        }
-    }
-
-    /// Takes what is declared for secret, in every mode, whether its values are asked for or not.
-    fn declare(&mut self, manifest: &Manifest) {
-        self.sensitive = std::mem::take(&mut self.sensitive).declaring(&self.settings, manifest);
-        self.console.know(self.sensitive.clone());
-    }
-
-    /// Begins a stage: a group of the log, and a line of the report's times.
-    fn begin_stage(&mut self, title: &str) {
-        self.end_stage();
-        self.console.group(title);
-        self.stage = Some((title.to_owned(), Instant::now()));
-    }
-
-    fn end_stage(&mut self) {
-        if let Some((name, start)) = self.stage.take() {
-            self.console.end_group();
-            let milliseconds = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
-            self.report.stages.push(StageTime { name, milliseconds });
-        }
-    }
-
-    fn warn(&mut self, text: impl Into<String>, help: Option<String>) {
-        self.report.warn(Diagnostic { help, ..Diagnostic::new(text) });
-    }
-
-    /// Warns of what fails no run, not even under `strict`.
-    fn remark(&mut self, message: Diagnostic) {
-        self.remarks.push(message);
-    }
-
-    fn tell_remarks(&mut self) {
-        for message in std::mem::take(&mut self.remarks) {
-            self.report.warn(message);
-        }
-    }
-
-    /// Notes what is wrong, and gives what there is to go on with.
-    fn note<T>(&mut self, result: Result<T>) -> Option<T> {
-        result.map_err(|error| self.wrong.push(error)).ok()
-    }
-
-    /// Everything that was noted, as one error.
-    fn check_wrong(&mut self) -> Result<()> {
-        Error::together(std::mem::take(&mut self.wrong)).map_or(Ok(()), Err)
-    }
-
-    /// Under `strict` warnings are errors; called when all of them are known and nothing has been changed.
-    fn check_strict(&self) -> Result<()> {
-        if !self.settings.strict || self.report.warnings.is_empty() {
-            return Ok(());
-        }
-        Err(Error::new(Code::Strict, "there are warnings, and `strict` makes them errors")
-            .problems(self.report.warnings.clone()))
-    }
 }

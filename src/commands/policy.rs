@@ -2,13 +2,13 @@
 
 use std::fmt::Write as _;
 
-use super::gather;
 use crate::compose::discovery::ComposeFiles;
 use crate::error::{Code, Result};
 use crate::mask::Redactor;
 use crate::sensitive::Sensitive;
 use crate::settings::Settings;
 use crate::sources;
+use crate::stages::declared;
 
 /// The policies of all stores that the manifest names, or of `only` that one, for reading many secrets with a request or
 /// without that: the texts for standard output, and what each of them is for standard error.
@@ -16,7 +16,7 @@ use crate::sources;
 /// # Errors
 /// What is wrong with the manifest; `source-unknown` when there is no such store.
 pub fn policy(settings: &Settings, only: Option<&str>, batch: bool) -> Result<(String, String)> {
-    let files = match gather::find_project(settings) {
+    let files = match declared::find_project(settings) {
         Ok(found) => found.files,
         // Which stores allow what is of interest before there is a project.
         Err(error) if error.code == Code::ComposeFileMissing => ComposeFiles {
@@ -25,7 +25,7 @@ pub fn policy(settings: &Settings, only: Option<&str>, batch: bool) -> Result<(S
         },
         Err(error) => return Err(error),
     };
-    let manifest = gather::read_manifest(settings, &files)?;
+    let manifest = declared::read_manifest(settings, &files)?;
     let (mut texts, mut titles) = (Vec::new(), String::new());
     for policy in sources::policies(settings, &manifest, only, batch)? {
         let _ = writeln!(titles, "{}: {}", policy.id, policy.title);

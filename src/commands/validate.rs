@@ -1,8 +1,5 @@
 //! `validate`: every stage up to delivery. Prints what a deployment would change, and changes nothing.
 
-use super::proving::{self, Proof};
-use super::ready::{Ready, ready};
-use super::{Run, foreseen, overriding, planning, reporting};
 use crate::compose::images;
 use crate::compose::program;
 use crate::error::Result;
@@ -10,18 +7,27 @@ use crate::manifest::Secret;
 use crate::report::Outcome;
 use crate::report::plan::{self, Tense};
 use crate::secret::SecretValue;
+use crate::stages::foreseen;
+use crate::stages::overriding;
+use crate::stages::planning;
+use crate::stages::proving;
+use crate::stages::proving::Proof;
+use crate::stages::ready::Ready;
+use crate::stages::ready::ready;
+use crate::stages::rows;
+use crate::stages::run::Run;
 
 pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
     let Ready { host, declared, resolution, tools, mut prepared } = ready(run).await?;
     if run.settings.source.is_some() {
         // Without what other sources have it cannot be said what a deployment would change.
-        reporting::granted(run, &prepared);
+        rows::granted(run, &prepared);
         run.check_strict()?;
         return Ok(Outcome::Validated);
     }
     let secrets: Vec<(&Secret, &SecretValue)> = resolution.available().collect();
     let declared_secrets = resolution.declared();
-    reporting::deployment_notes(run);
+    rows::deployment_notes(run);
     let noted = prepared.record.as_ref().and_then(|record| record.compose.as_deref());
     program::check_versions(&tools, noted).await?;
     let services = planning::services_of(run, &prepared);
@@ -32,7 +38,7 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
     let parts = planned.parts(&images);
     let made =
         overriding::checked(run, &mut prepared, parts, &declared_secrets, &tools, &planned.stamp).await?;
-    reporting::outdated(run, &prepared, &planned);
+    rows::outdated(run, &prepared, &planned);
     run.check_strict()?;
 
     run.begin_stage("What a deployment would change");
@@ -46,7 +52,7 @@ pub(super) async fn run(run: &mut Run) -> Result<Outcome> {
     }
     run.report.changed = plan.changed();
     run.report.plan = Some(plan);
-    reporting::services(run, &prepared, &planned, &images, &planned.containers);
+    rows::services(run, &prepared, &planned, &images, &planned.containers);
     if !planned.containers.is_empty() {
         let inputs = proving::inputs(run, &declared);
         let (prepared, planned, tools) = (&prepared, &planned, &tools);

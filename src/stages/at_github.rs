@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::{Run, github};
 use crate::diagnostic::Diagnostic;
 use crate::error::Result;
 use crate::github::api::comment::{Comment, Done};
@@ -13,6 +12,8 @@ use crate::github::event::Event;
 use crate::github::repository::Repository;
 use crate::report::{self, Outcome};
 use crate::settings::{Mode, Settings};
+use crate::stages::github;
+use crate::stages::run::Run;
 
 /// How long a record may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -20,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const HASTE: Duration = Duration::from_secs(3);
 
 /// Records at GitHub that a deployment begins, where the user wants that and GitHub does not do it by itself.
-pub(super) async fn begin(run: &mut Run) -> Result<()> {
+pub(crate) async fn begin(run: &mut Run) -> Result<()> {
     let Some(name) = run.settings.github.deployment.clone() else { return Ok(()) };
     let Some(api) = open(run, "deployment") else { return Ok(()) };
     let settings = hasty(run);
@@ -46,7 +47,7 @@ pub(super) async fn begin(run: &mut Run) -> Result<()> {
 }
 
 /// Records how it ended.
-pub(super) async fn end(run: &mut Run, is_well: bool) {
+pub(crate) async fn end(run: &mut Run, is_well: bool) {
     let Some(recorded) = run.recorded.take() else { return };
     let Some(api) = open(run, "deployment") else { return };
     let state = if is_well { State::Success } else { State::Failure };
@@ -56,7 +57,7 @@ pub(super) async fn end(run: &mut Run, is_well: bool) {
 }
 
 /// Writes what `validate` found as a comment on the pull request that the run is of.
-pub(super) async fn comment(run: &mut Run) {
+pub(crate) async fn comment(run: &mut Run) {
     if run.settings.mode != Mode::Validate || run.settings.offline || !run.settings.github.comment {
         return;
     }
@@ -125,6 +126,6 @@ fn not_done(run: &mut Run, what: &str, trouble: RequestError) {
 }
 
 /// Whether a deployment has ended well.
-pub(super) fn is_well(outcome: Outcome) -> bool {
+pub(crate) fn is_well(outcome: Outcome) -> bool {
     matches!(outcome, Outcome::Deployed | Outcome::Unchanged)
 }

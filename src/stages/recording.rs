@@ -3,11 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
-use super::Run;
-use super::deploy::by_service;
-use super::foreseen::origin_of;
-use super::planning::Planned;
-use super::project::Prepared;
 use crate::compose::program;
 use crate::delivery::Held;
 use crate::delivery::choose::Kind;
@@ -18,20 +13,25 @@ use crate::engine::tools::Tools;
 use crate::error::Result;
 use crate::resolve::Resolution;
 use crate::secret::SecretName;
+use crate::stages::applying::by_service;
+use crate::stages::foreseen::origin_of;
+use crate::stages::planning::Planned;
+use crate::stages::project::Prepared;
+use crate::stages::run::Run;
 
 /// What a record is made of.
 #[derive(Clone, Copy)]
-pub(super) struct Deployed<'a> {
-    pub(super) prepared: &'a Prepared,
-    pub(super) planned: &'a Planned,
-    pub(super) resolution: &'a Resolution,
-    pub(super) tools: &'a Tools,
+pub(crate) struct Deployed<'a> {
+    pub(crate) prepared: &'a Prepared,
+    pub(crate) planned: &'a Planned,
+    pub(crate) resolution: &'a Resolution,
+    pub(crate) tools: &'a Tools,
     /// The project's containers as they are now.
-    pub(super) now: &'a [Container],
+    pub(crate) now: &'a [Container],
 }
 
 /// Notes it, unless the same is noted already. What the engine does not take is told, and fails nothing.
-pub(super) async fn note(run: &mut Run, basis: Deployed<'_>) {
+pub(crate) async fn note(run: &mut Run, basis: Deployed<'_>) {
     let noted = write(run, basis).await;
     let why = match noted {
         Ok(true) => return,

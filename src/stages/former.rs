@@ -5,8 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::try_join_all;
 
-use super::planning::Planned;
-use super::project::Prepared;
 use crate::delivery::Held;
 use crate::delivery::TARGET;
 use crate::delivery::revision::{Revision, Salt};
@@ -16,12 +14,14 @@ use crate::engine::tools::Tools;
 use crate::error::Result;
 use crate::labels;
 use crate::secret::SecretValue;
+use crate::stages::planning::Planned;
+use crate::stages::project::Prepared;
 
 /// Values by the names of their files, as in the plan of a delivery.
-pub(super) type Files = BTreeMap<String, SecretValue>;
+pub(crate) type Files = BTreeMap<String, SecretValue>;
 
 /// What each of these services has; one is left out of which nothing can be told.
-pub(super) async fn files_of(
+pub(crate) async fn files_of(
     services: &BTreeSet<&String>,
     prepared: &Prepared,
     planned: &Planned,
@@ -71,7 +71,7 @@ pub(super) async fn files_of(
 }
 
 /// Whether the secret files are those that the last deployment wrote: `digest` is what it noted of them.
-pub(super) fn is_as_left(held: &[Held], digest: Option<&str>) -> Result<bool> {
+pub(crate) fn is_as_left(held: &[Held], digest: Option<&str>) -> Result<bool> {
     let Some((digest, salt)) = digest.and_then(|digest| Some((digest, Salt::of_label(digest)?))) else {
         return Ok(false);
     };

@@ -3,8 +3,6 @@
 //! A stage that finds something wrong does not hide what a later one would find: the run goes on with what can still be
 //! checked, and ends, before anything is changed, with all of it.
 
-use super::project::{self, Prepared};
-use super::{Run, connecting, gather, github};
 use crate::engine::empty_image;
 use crate::engine::host_paths::HostPaths;
 use crate::engine::tools::Tools;
@@ -12,25 +10,33 @@ use crate::error::Result;
 use crate::manifest::Secret;
 use crate::resolve::Resolution;
 use crate::settings::Mode;
+use crate::stages::connecting;
+use crate::stages::declared;
+use crate::stages::github;
+use crate::stages::programs;
+use crate::stages::project;
+use crate::stages::project::Prepared;
+use crate::stages::resolving;
+use crate::stages::run::Run;
 
 /// What is known once nothing is wrong.
-pub(super) struct Ready {
-    pub(super) host: HostPaths,
-    pub(super) declared: gather::Declared,
-    pub(super) resolution: Resolution,
-    pub(super) tools: Tools,
-    pub(super) prepared: Prepared,
+pub(crate) struct Ready {
+    pub(crate) host: HostPaths,
+    pub(crate) declared: declared::Declared,
+    pub(crate) resolution: Resolution,
+    pub(crate) tools: Tools,
+    pub(crate) prepared: Prepared,
 }
 
 /// Runs the stages.
 ///
 /// # Errors
 /// Everything that is wrong, as far as one run can see it.
-pub(super) async fn ready(run: &mut Run) -> Result<Ready> {
-    let early = gather::early_tools(run);
-    let host = gather::host_paths(run, &early).await;
+pub(crate) async fn ready(run: &mut Run) -> Result<Ready> {
+    let early = programs::early_tools(run);
+    let host = programs::host_paths(run, &early).await;
     let mut host = run.note(host);
-    let mut declared = gather::declared(run)?;
+    let mut declared = declared::declared(run)?;
     // Whatever else is asked meanwhile, GitHub answers beside it.
     let mut asking = github::begin(run);
     let is_connected = match &host {
@@ -47,10 +53,10 @@ pub(super) async fn ready(run: &mut Run) -> Result<Ready> {
     {
         host.own_image = Some(empty_image::NAME.to_owned());
     }
-    let early = connecting::for_engine(run, early);
+    let early = programs::for_engine(run, early);
     let resolution = match &host {
         Some(host) if declared.soundness.askable => {
-            let resolved = gather::resolved(run, &mut declared, &early, host, &mut asking).await;
+            let resolved = resolving::resolved(run, &mut declared, &early, host, &mut asking).await;
             run.note(resolved)
         }
         // Where it is not known who hears us, no mask may be printed, and so no value be asked for.
@@ -61,9 +67,9 @@ pub(super) async fn ready(run: &mut Run) -> Result<Ready> {
     }
     let resolution = resolution.unwrap_or_default();
     let secrets: Vec<&Secret> = declared.manifest.secrets.iter().collect();
-    let tools = gather::tools(run, &declared.files.directory, &secrets, Some(&resolution));
+    let tools = programs::tools(run, &declared.files.directory, &secrets, Some(&resolution));
     if run.settings.mode == Mode::Deploy && is_connected {
-        run.note(gather::check_socket(&tools));
+        run.note(programs::check_socket(&tools));
     }
     // One that has no value though it should is handed out in the run after this one: what of it can be checked, is.
     let absent = resolution.absent_names();

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::{Run, gather};
 use crate::diagnostic::Diagnostic;
 use crate::engine::host_paths::HostPaths;
 use crate::engine::tools::Tools;
@@ -15,9 +14,12 @@ use crate::secret::SecretValue;
 use crate::settings::Address;
 use crate::settings::Settings;
 use crate::sources::{self, Signing, Source};
+use crate::stages::declared;
+use crate::stages::resolving;
+use crate::stages::run::Run;
 
 /// Opens the session with the engine's machine, where that is another one. Its key may be in a store that the manifest knows.
-pub(super) async fn connect(
+pub(crate) async fn connect(
     run: &mut Run,
     manifest: Option<&Manifest>,
     directory: &Path,
@@ -60,7 +62,7 @@ impl Store<'_> {
         let settings =
             Settings { sources: named.into_iter().collect(), source: None, ..run.settings.clone() };
         let manifest = Manifest { secrets: alone.secrets, imports: Vec::new(), ..known };
-        let opened = gather::open(&settings, &manifest, self.directory, self.early, self.host).await?;
+        let opened = resolving::open(&settings, &manifest, self.directory, self.early, self.host).await?;
         Ok((manifest, opened))
     }
 }
@@ -75,7 +77,7 @@ fn reference(run: &Run, input: &str, text: &str, example: &str) -> Result<Manife
         environment: run.settings.environment.as_deref(),
         ..known.given()
     });
-    gather::sound(reading).ok().filter(|read| read.secrets.len() == 1).ok_or_else(|| {
+    declared::sound(reading).ok().filter(|read| read.secrets.len() == 1).ok_or_else(|| {
         Error::new(Code::ReferenceInvalid, format!("{input}: the input is not a reference")).help(format!(
             "Write it like `{example}`. The key itself is given as SSH_PRIVATE_KEY under the step's `env:`."
         ))
@@ -126,15 +128,5 @@ async fn ssh_certificate(run: &mut Run, text: &str, store: &Store<'_>) -> Result
         }
         Signing::Denied(refusal) => failed(Code::SourceDenied, refusal),
         Signing::Failed(refusal) => failed(Code::SourceFailed, refusal),
-    }
-}
-
-/// Docker's programs for the engine that `docker-host` names. Before the session with its machine they reach none at all.
-pub(super) fn for_engine(run: &Run, tools: Tools) -> Tools {
-    match (&run.settings.engine.host, &run.remote) {
-        (_, Some(remote)) => tools.for_socket(remote.socket()),
-        (Some(Address::Unix(socket)), None) => tools.for_socket(socket),
-        (Some(_), None) => tools.for_socket(Path::new("/dev/null")),
-        (None, None) => tools,
     }
 }

@@ -7,10 +7,6 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::Run;
-use super::keys::Keys;
-use super::overriding::{Parts, keys};
-use super::project::Prepared;
 use crate::access::{Form, ServiceAccess};
 use crate::compose::images::Images;
 use crate::compose::model::Model;
@@ -29,46 +25,51 @@ use crate::error::{Code, Error, Result};
 use crate::labels;
 use crate::manifest::Secret;
 use crate::secret::{SecretName, SecretValue};
+use crate::stages::keys::Keys;
+use crate::stages::overriding::Parts;
+use crate::stages::overriding::keys;
+use crate::stages::project::Prepared;
+use crate::stages::run::Run;
 
 /// The whole plan of a delivery.
-pub(super) struct Planned {
-    pub(super) plans: BTreeMap<String, ServicePlan>,
+pub(crate) struct Planned {
+    pub(crate) plans: BTreeMap<String, ServicePlan>,
     /// The files of delivery `file`.
-    pub(super) files: Vec<SecretFile>,
-    pub(super) revisions: BTreeMap<String, ServiceRevision>,
+    pub(crate) files: Vec<SecretFile>,
+    pub(crate) revisions: BTreeMap<String, ServiceRevision>,
     /// The name of each service's volume, with delivery `volume`.
-    pub(super) volumes: BTreeMap<String, String>,
+    pub(crate) volumes: BTreeMap<String, String>,
     /// The text of the override file, unless the one that is there is right.
-    pub(super) override_text: Option<String>,
+    pub(crate) override_text: Option<String>,
     /// Which file of the secrets directory each service mounts: (service, file) → path.
-    pub(super) paths: BTreeMap<(String, String), PathBuf>,
+    pub(crate) paths: BTreeMap<(String, String), PathBuf>,
     /// The labels of each service's containers.
-    pub(super) labels: Labels,
+    pub(crate) labels: Labels,
     /// What the override file must be stamped with to be the right one.
-    pub(super) stamp: String,
+    pub(crate) stamp: String,
     /// The services to bring up, with the reason; in a set of those that are to be started.
-    pub(super) stale: BTreeMap<String, Why>,
+    pub(crate) stale: BTreeMap<String, Why>,
     /// The services that run with older secrets and are not started by this run.
-    pub(super) outdated: BTreeSet<String>,
+    pub(crate) outdated: BTreeSet<String>,
     /// The services that this run starts.
-    pub(super) started: BTreeSet<String>,
+    pub(crate) started: BTreeSet<String>,
     /// The project's containers before anything was changed.
-    pub(super) containers: Vec<Container>,
+    pub(crate) containers: Vec<Container>,
 }
 
 impl Planned {
     /// What the override file is made from.
-    pub(super) fn parts<'a>(&'a self, images: &'a Images) -> Parts<'a> {
+    pub(crate) fn parts<'a>(&'a self, images: &'a Images) -> Parts<'a> {
         let Self { plans, paths, volumes, labels, .. } = self;
         Parts { plans, paths, volumes, labels, images }
     }
 }
 
 /// Labels by service.
-pub(super) type Labels = BTreeMap<String, BTreeMap<String, String>>;
+pub(crate) type Labels = BTreeMap<String, BTreeMap<String, String>>;
 
 /// Plans the delivery of values.
-pub(super) async fn plan_delivery(
+pub(crate) async fn plan_delivery(
     run: &Run,
     prepared: &Prepared,
     secrets: &[(&Secret, &SecretValue)],
@@ -173,7 +174,7 @@ fn with_providers(
 
 /// The labels of each service's containers: its revision, a seal over what else makes its container what it is, and what
 /// later runs want to know.
-pub(super) fn labels(
+pub(crate) fn labels(
     run: &Run,
     prepared: &Prepared,
     plans: &BTreeMap<String, ServicePlan>,
@@ -268,14 +269,14 @@ fn files(prepared: &Prepared, plan: Option<&ServicePlan>, service: &str) -> Opti
 }
 
 /// A digest of everything that the override file is made from: labels and names, no values.
-pub(super) fn stamp(run: &Run, labels: &Labels, volumes: &BTreeMap<String, String>, keys: &Keys) -> String {
+pub(crate) fn stamp(run: &Run, labels: &Labels, volumes: &BTreeMap<String, String>, keys: &Keys) -> String {
     let (version, keys) = (env!("CARGO_PKG_VERSION"), keys.all_contested());
     let all = json!([version, run.settings.secrets_dir, labels, volumes, keys]).to_string();
     data_encoding::BASE64URL_NOPAD.encode(&Sha256::digest(all)[..16])
 }
 
 /// Whether the override file that is there is the one for this plan.
-pub(super) fn override_is_current(prepared: &Prepared, planned: &Planned) -> Result<bool> {
+pub(crate) fn override_is_current(prepared: &Prepared, planned: &Planned) -> Result<bool> {
     Ok(prepared.override_file.read()?.is_some_and(|bytes| OverrideFile::is_current(&bytes, &planned.stamp)))
 }
 
@@ -303,7 +304,7 @@ fn how_delivered(
 }
 
 /// The launcher as a file of the secrets directory, where a service needs it.
-pub(super) fn launcher_file(prepared: &Prepared) -> Result<Option<SecretFile>> {
+pub(crate) fn launcher_file(prepared: &Prepared) -> Result<Option<SecretFile>> {
     if !uses_launcher(prepared) {
         return Ok(None);
     }
@@ -312,7 +313,7 @@ pub(super) fn launcher_file(prepared: &Prepared) -> Result<Option<SecretFile>> {
 }
 
 /// Whether any service's program is started by the launcher.
-pub(super) fn uses_launcher(prepared: &Prepared) -> bool {
+pub(crate) fn uses_launcher(prepared: &Prepared) -> bool {
     prepared.access.services.iter().any(|(name, own)| {
         let service = prepared.project.model.services.get(name);
         let taken_away = own.withdrawn.iter().map(String::as_str).chain(own.as_files().into_keys());
@@ -323,7 +324,7 @@ pub(super) fn uses_launcher(prepared: &Prepared) -> bool {
 }
 
 /// The images of the services that this run starts, without pulling any.
-pub(super) fn services_of(run: &Run, prepared: &Prepared) -> BTreeSet<String> {
+pub(crate) fn services_of(run: &Run, prepared: &Prepared) -> BTreeSet<String> {
     prepared.project.model.started_by(&run.settings.compose.services)
 }
 

@@ -5,8 +5,6 @@ use std::time::{Duration, SystemTime};
 
 use tokio::task::JoinHandle;
 
-use super::Run;
-use super::gather::Declared;
 use crate::diagnostic::Diagnostic;
 use crate::error::{Error, Result};
 use crate::github::api::compare::{Here, JobEnvironment, Passed, Wanted, compare};
@@ -20,15 +18,17 @@ use crate::resolve::{Origin, Resolution, State};
 use crate::settings::{Environment, Mode, Settings, input_variable};
 use crate::sources::identity::{self, Identity};
 use crate::sources::net::Network;
+use crate::stages::declared::Declared;
+use crate::stages::run::Run;
 
 /// How long a run waits for GitHub that was not asked to.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A question on its way.
-pub(super) struct Asking(JoinHandle<Answered>);
+pub(crate) struct Asking(JoinHandle<Answered>);
 
 /// What GitHub has said.
-pub(super) struct Answered {
+pub(crate) struct Answered {
     environment: JobEnvironment,
     names: Result<Names, RequestError>,
 }
@@ -40,7 +40,7 @@ impl Drop for Asking {
 }
 
 /// Begins to ask, where there is a token and a repository. Nothing is waited for.
-pub(super) fn begin(run: &mut Run) -> Option<Asking> {
+pub(crate) fn begin(run: &mut Run) -> Option<Asking> {
     if !matches!(run.settings.mode, Mode::Validate | Mode::Deploy) {
         return None;
     }
@@ -77,7 +77,7 @@ pub(super) fn begin(run: &mut Run) -> Option<Asking> {
 }
 
 /// Waits for the answer.
-pub(super) async fn end(run: &mut Run, mut asking: Asking) -> Result<Option<Answered>> {
+pub(crate) async fn end(run: &mut Run, mut asking: Asking) -> Result<Option<Answered>> {
     let answered = run.interrupt.or(&mut asking.0).await?;
     // It ends early only when the run does.
     let Ok(answered) = answered else { return Ok(None) };
@@ -101,7 +101,7 @@ pub(super) async fn end(run: &mut Run, mut asking: Asking) -> Result<Option<Answ
 impl Answered {
     /// Takes over when the values were written that come from GitHub: those of variables of the step that are called like a
     /// secret.
-    pub(super) fn date(&self, run: &Run, declared: &Declared, resolution: &mut Resolution) {
+    pub(crate) fn date(&self, run: &Run, declared: &Declared, resolution: &mut Resolution) {
         let Ok(names) = &self.names else { return };
         if !is_job_of(&run.settings, &names.repository) {
             return;
@@ -121,7 +121,7 @@ impl Answered {
     }
 
     /// Compares the names with what is declared.
-    pub(super) fn compare(&self, run: &mut Run, declared: &Declared, resolution: &Resolution) {
+    pub(crate) fn compare(&self, run: &mut Run, declared: &Declared, resolution: &Resolution) {
         let Ok(names) = &self.names else { return };
         let event = Event::of(&run.settings.variables).withheld();
         let settings = &run.settings;
@@ -160,7 +160,7 @@ impl Answered {
 }
 
 /// Says why a run gets no secrets, when it lacks some: of a pull request from a fork, or of Dependabot.
-pub(super) fn explain_withheld(run: &mut Run, resolution: &Resolution) {
+pub(crate) fn explain_withheld(run: &mut Run, resolution: &Resolution) {
     let lacks = resolution
         .secrets
         .iter()
@@ -240,7 +240,7 @@ async fn ask(settings: &Settings, api: &Api, repository: &Repository) -> Answere
 
 /// The environment of the job. A container action is not told; the workflow's identity says it, where it may be asked for
 /// (docs.github.com, "OpenID Connect reference", `environment`).
-pub(super) async fn job_environment(settings: &Settings) -> JobEnvironment {
+pub(crate) async fn job_environment(settings: &Settings) -> JobEnvironment {
     let Ok(network) = Network::new(settings) else { return JobEnvironment::Unknown };
     let identity = Identity::new(&settings.variables, Arc::new(network));
     if !identity.is_there() {

@@ -1,8 +1,5 @@
 //! The volumes of a deployment: those of the project's files, of the launcher and of the services' secrets.
 
-use super::deploy::Deployment;
-use super::planning::{self, Planned};
-use super::{Run, overriding};
 use crate::count::count;
 use crate::delivery::choose::Kind;
 use crate::delivery::launch;
@@ -11,6 +8,11 @@ use crate::delivery::volume::{self, NewVolume, VolumeFile};
 use crate::error::Result;
 use crate::labels;
 use crate::release;
+use crate::stages::applying::Deployment;
+use crate::stages::overriding;
+use crate::stages::planning;
+use crate::stages::planning::Planned;
+use crate::stages::run::Run;
 
 impl Deployment<'_> {
     /// Whether the project lacks the volume of the launcher: its name tells what the launcher in it understands.
@@ -24,7 +26,7 @@ impl Deployment<'_> {
     }
 
     /// Makes the volumes that are not there yet, before anything refers to them.
-    pub(super) async fn write_volumes(&self, run: &Run, planned: &Planned) -> Result<()> {
+    pub(crate) async fn write_volumes(&self, run: &Run, planned: &Planned) -> Result<()> {
         let release = &self.prepared.release;
         let name = &self.prepared.project.model.name;
         let in_volumes = self.prepared.choice.kind == Kind::Volume;

@@ -1,38 +1,30 @@
-//! The Report stage: fills the report from what the stages found, and writes it to the log, the summary, the outputs
-//! and the JSON file.
+//! What a report says of secrets, services and waits: its rows, from what the stages found.
 
 use std::collections::BTreeSet;
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::deploy::by_service;
-use super::planning::Planned;
-use super::project::Prepared;
-use super::{Run, places};
 use crate::access::{Form, ServiceAccess};
 use crate::compose::images::Images;
-use crate::console::Console;
-use crate::delivery::report_file::{self, ReportFile};
 use crate::deployment::health::{Awaited, Watch};
 use crate::diagnostic::Diagnostic;
 use crate::engine::objects::{Container, Health, State};
-use crate::error::Result;
-use crate::github::files as github;
-use crate::github::workflow::{Annotation, Level};
-use crate::manifest::{self, Secret};
+use crate::manifest::Secret;
 use crate::report::{
-    self, Report, SecretRow, SecretState, ServiceRow, ServiceState, Shadowed, SourceRow, VariableForm,
-    VariableRow, WaitRow, WaitedFor, Waits,
+    self, SecretRow, SecretState, ServiceRow, ServiceState, Shadowed, SourceRow, VariableForm, VariableRow,
+    WaitRow, WaitedFor, Waits,
 };
 use crate::resolve::{self, Resolution};
-use crate::settings::{DeliveryChoice, Platform, Settings};
+use crate::settings::DeliveryChoice;
+use crate::stages::applying::by_service;
+use crate::stages::planning::Planned;
+use crate::stages::project::Prepared;
+use crate::stages::run::Run;
 
 /// More secrets than this have no line of their own as soon as they are resolved.
 const MOST_LINES: usize = 500;
 
 /// The rows of the secrets, once they are resolved.
-pub(super) fn secrets(run: &mut Run, resolution: &Resolution) {
+pub(crate) fn secrets(run: &mut Run, resolution: &Resolution) {
     run.report.secrets = resolution.secrets.iter().map(secret_row).collect();
     let missing = resolution.secrets.iter().filter(|resolved| resolved.state == resolve::State::Missing);
     run.report.missing = missing.map(|resolved| resolved.secret.name.to_string()).collect();
@@ -96,10 +88,10 @@ fn secret_row(resolved: &resolve::Resolved) -> SecretRow {
 }
 
 /// The rows of the secrets, where no source is asked: those that `source` may have, or all.
-pub(super) fn not_asked(run: &mut Run, secrets: &[&Secret]) {
+pub(crate) fn not_asked(run: &mut Run, secrets: &[&Secret]) {
     for secret in secrets {
         let mut shown = (*secret).clone();
-        if run.settings.source.as_deref().is_some_and(|only| !super::gather::narrow(&mut shown, only)) {
+        if run.settings.source.as_deref().is_some_and(|only| !super::resolving::narrow(&mut shown, only)) {
             continue;
         }
         let first = shown.from.iter().flatten().next();
@@ -116,7 +108,7 @@ pub(super) fn not_asked(run: &mut Run, secrets: &[&Secret]) {
 }
 
 /// The rows of the services, of which only is known what they are granted.
-pub(super) fn granted(run: &mut Run, prepared: &Prepared) {
+pub(crate) fn granted(run: &mut Run, prepared: &Prepared) {
     let rows = prepared.access.services.iter().map(|(name, access)| {
         let user = prepared.project.model.services.get(name).map(|service| service.user.clone());
         ServiceRow {
@@ -129,7 +121,7 @@ pub(super) fn granted(run: &mut Run, prepared: &Prepared) {
 }
 
 /// The rows of the services, by their containers before (`planned`) and now.
-pub(super) fn services(
+pub(crate) fn services(
     run: &mut Run,
     prepared: &Prepared,
     planned: &Planned,
@@ -216,7 +208,7 @@ fn variables(access: &ServiceAccess) -> Vec<VariableRow> {
 }
 
 /// Warns of the services that go on running with older secrets, with the line that has them started.
-pub(super) fn outdated(run: &mut Run, prepared: &Prepared, planned: &Planned) {
+pub(crate) fn outdated(run: &mut Run, prepared: &Prepared, planned: &Planned) {
     for name in &planned.outdated {
         let chosen = &run.settings.compose.services;
         let profile = prepared.project.model.services.get(name).and_then(|service| service.profiles.first());
@@ -231,7 +223,7 @@ pub(super) fn outdated(run: &mut Run, prepared: &Prepared, planned: &Planned) {
 }
 
 /// What was waited for at the health gate.
-pub(super) fn waits(run: &mut Run, stable_for: Duration, watch: &Watch) {
+pub(crate) fn waits(run: &mut Run, stable_for: Duration, watch: &Watch) {
     let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     let row = |(service, what, time): (&str, Awaited, Duration)| WaitRow {
         service: service.to_owned(),
@@ -265,7 +257,7 @@ fn trouble(container: &Container) -> Option<ServiceState> {
 }
 
 /// What must be said plainly of a deployment: how long it lives.
-pub(super) fn deployment_notes(run: &mut Run) {
+pub(crate) fn deployment_notes(run: &mut Run) {
     let platform = &run.settings.platform;
     if platform.actions && platform.runner_environment.as_deref() == Some("github-hosted") {
         run.report.note(report::notes::hosted_runner());
@@ -276,143 +268,5 @@ pub(super) fn deployment_notes(run: &mut Run) {
             Diagnostic::new("the next checkout wipes the secret files from this self-hosted runner's workspace, and a service that then restarts stays down")
                 .help("Leave `delivery` out, or set it to `volume`."),
         );
-    }
-}
-
-/// Writes everything that a run leaves to read. What cannot be written is said and fails nothing.
-pub(super) fn write(run: &mut Run) {
-    run.console.end_group();
-    let file = run.report_file.as_ref();
-    run.report.report_file = match &run.report_on_host {
-        Some(path) if file.is_some() => Some(path.to_string()),
-        // In a container a path of ours says nothing to later steps.
-        None if !run.settings.platform.in_container => file.map(|file| file.path().display().to_string()),
-        _ => None,
-    };
-    write_to(&mut run.report, &run.settings.platform, &run.console, file);
-    if let Some((sarif, fallback)) = &run.sarif_file {
-        // The report was redacted when it was written.
-        if let Err(error) = sarif.write(report::sarif::to_string(&run.report, fallback).as_bytes()) {
-            run.console.warning(&format!("the SARIF file could not be written: {}", error.fact));
-        }
-    }
-}
-
-/// Writes a report to the log, the summary, the outputs, and to `file` as JSON.
-pub(super) fn write_to(
-    report: &mut Report,
-    platform: &Platform,
-    console: &Console,
-    file: Option<&ReportFile>,
-) {
-    // Before anything is rendered: what the summary escapes no mask would match any more.
-    report.redact(|text| String::from_utf8_lossy(&console.redacted(text.as_bytes())).into_owned());
-    // GitHub shows ten annotations of a kind; elsewhere nothing is lost.
-    let shown = |all: &[Diagnostic]| {
-        if platform.actions { report::log::annotations(all) } else { all.to_vec() }
-    };
-    for warning in shown(&report.warnings) {
-        annotate(console, Level::Warning, &warning);
-    }
-    let width = platform.terminal.map(|terminal| terminal.width.map_or(80, usize::from));
-    let mut lines = report::log::table(report, width.unwrap_or(report::log::WIDTH));
-    let end = lines.pop();
-    for line in lines {
-        console.line(&line);
-    }
-    if let Some(line) = end {
-        console.end_line(&line);
-    }
-    let errors: Vec<Diagnostic> = report.errors().flat_map(report::log::error_messages).collect();
-    for message in shown(&errors) {
-        annotate(console, Level::Error, &message);
-    }
-    let written = [
-        platform.json.then(|| {
-            let text = report::json::to_string(report).map_err(|error| error.to_string())?;
-            let safe = console.redacted(text.as_bytes());
-            // The runner reads this stream, too, and obeys `##[` anywhere in a line.
-            let safe = String::from_utf8_lossy(&safe).replace("##[", "##\\u005b");
-            std::io::stdout().write_all(safe.as_bytes()).map_err(|error| error.to_string())
-        }),
-        file.map(|file| {
-            let text = report::json::to_string(report).map_err(|error| error.to_string())?;
-            file.write(&console.redacted(text.as_bytes())).map_err(|error| error.fact)
-        }),
-        platform.summary_file.as_ref().map(|path| {
-            let text = console.redacted(report::summary::markdown(report).as_bytes());
-            github::write_summary(path, &String::from_utf8_lossy(&text))
-                .map(|_| ())
-                .map_err(|e| e.to_string())
-        }),
-        platform.output_file.as_ref().map(|path| {
-            report::outputs::outputs(report)
-                .into_iter()
-                .try_for_each(|(name, value)| github::write_output(path, name, &value))
-                .map_err(|e| e.to_string())
-        }),
-    ];
-    for error in written.into_iter().flatten().filter_map(Result::err) {
-        console.warning(&format!("a part of the report could not be written: {error}"));
-    }
-}
-
-fn annotate(console: &Console, level: Level, message: &Diagnostic) {
-    let text = match &message.help {
-        Some(hint) => format!("{}\nfix: {hint}", message.fact),
-        None => message.fact.clone(),
-    };
-    let place = message.place.as_ref().filter(|place| place.file.is_some());
-    let file = place.and_then(|place| Some(place.file.as_ref()?.display().to_string()));
-    console.annotate(&Annotation {
-        file: file.as_deref(),
-        line: place.and_then(|place| u32::try_from(place.line).ok()),
-        ..Annotation::new(level, &text)
-    });
-}
-
-/// Looks where the JSON report and the SARIF file go, before anything is done.
-///
-/// # Errors
-/// `path-unsafe` when the user named a place where none may be written.
-pub(super) fn open_files(run: &mut Run) -> Result<()> {
-    places::check(&run.settings)?;
-    let Settings { platform, workspace, report_file: named, .. } = &run.settings;
-    let outside: Vec<&Path> = platform.temporary.as_deref().into_iter().collect();
-    let outside = if platform.actions { Some(outside.as_slice()) } else { None };
-    if let Some(path) = &run.settings.sarif_file {
-        let file = ReportFile::open(report_file::Form::Sarif, workspace, &workspace.join(path), outside)?;
-        run.sarif_file = Some((file, shown_file(&run.settings)));
-    }
-    let Some(path) = report_path(&run.settings) else { return Ok(()) };
-    match ReportFile::open(report_file::Form::Json, workspace, &path, outside) {
-        Ok(file) => run.report_file = Some(file),
-        Err(error) if named.is_some() => return Err(error),
-        Err(error) => {
-            run.warn(format!("there is no report file: {}", error.fact), error.help.first().cloned());
-        }
-    }
-    Ok(())
-}
-
-/// The manifest, where there is one, else the first Compose file that is named: what stands for findings without a place.
-fn shown_file(settings: &Settings) -> String {
-    let directory = settings.compose.directory.as_deref().unwrap_or(&settings.workspace);
-    let manifest = settings.config.clone().unwrap_or_else(|| directory.join(manifest::FILE_NAME));
-    let file = match settings.compose.files.first() {
-        Some(compose) if !manifest.exists() => compose.clone(),
-        _ => manifest,
-    };
-    file.strip_prefix(&settings.workspace).unwrap_or(&file).display().to_string()
-}
-
-/// Where the JSON report goes, as a path of ours; `None` when none is asked for.
-pub(super) fn report_path(settings: &Settings) -> Option<PathBuf> {
-    match &settings.report_file {
-        Some(path) => Some(settings.workspace.join(path)),
-        None if settings.platform.actions => {
-            settings.platform.temporary.as_ref().map(|directory| directory.join("claude-secrets-report.json"))
-        }
-        None => None,
     }
 }

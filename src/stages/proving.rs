@@ -4,10 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::Run;
-use super::gather::Declared;
-use super::planning::Planned;
-use super::project::Prepared;
 use crate::access::{ServiceAccess, variables_of};
 use crate::compose::images::Images;
 use crate::delivery::choose::Kind;
@@ -20,28 +16,32 @@ use crate::error::Result;
 use crate::proof::mounts::Own;
 use crate::proof::readers::GrantedFile;
 use crate::proof::{self, Subject};
+use crate::stages::declared::Declared;
+use crate::stages::planning::Planned;
+use crate::stages::project::Prepared;
+use crate::stages::run::Run;
 
 /// What the proof needs to know of a run.
-pub(super) struct Proof<'a> {
-    pub(super) prepared: &'a Prepared,
-    pub(super) planned: &'a Planned,
-    pub(super) tools: &'a Tools,
-    pub(super) host: &'a HostPaths,
-    pub(super) images: &'a Images,
+pub(crate) struct Proof<'a> {
+    pub(crate) prepared: &'a Prepared,
+    pub(crate) planned: &'a Planned,
+    pub(crate) tools: &'a Tools,
+    pub(crate) host: &'a HostPaths,
+    pub(crate) images: &'a Images,
     /// What [`inputs`] says.
-    pub(super) inputs: &'a [PathBuf],
+    pub(crate) inputs: &'a [PathBuf],
 }
 
 impl Proof<'_> {
     /// Proves it for these containers, which must be all that the project has. `replaced` are those of them that the next
     /// deployment replaces anyway.
-    pub(super) async fn of(&self, run: &mut Run, containers: &[Container], replaced: bool) -> Result<()> {
+    pub(crate) async fn of(&self, run: &mut Run, containers: &[Container], replaced: bool) -> Result<()> {
         self.prove(run, containers, replaced, async { true }).await
     }
 
     /// The same while services show that they stay up. Whether their processes are to be looked at is told when they have,
     /// since a program may give up root some time after its start.
-    pub(super) async fn while_waiting(
+    pub(crate) async fn while_waiting(
         &self,
         run: &mut Run,
         containers: &[Container],
@@ -138,7 +138,7 @@ impl Proof<'_> {
 
 /// The files and directories of this machine that the run reads secrets from: values in them are no leak, though git
 /// should ignore them.
-pub(super) fn inputs(run: &Run, declared: &Declared) -> Vec<PathBuf> {
+pub(crate) fn inputs(run: &Run, declared: &Declared) -> Vec<PathBuf> {
     let settings = &run.settings;
     let project = &declared.files.directory;
     let mut named: Vec<PathBuf> = settings.env_files.clone();

@@ -3,11 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::Run;
-use super::keys::{Keys, kept, not_planned};
-use super::merged::check_mounts;
-use super::planning::{Labels, uses_launcher};
-use super::project::Prepared;
 use crate::access::{Entry, Owners, ServiceAccess};
 use crate::compose::images::Images;
 use crate::compose::model::Model;
@@ -28,29 +23,37 @@ use crate::error::{Code, Error, Result};
 use crate::manifest::Secret;
 use crate::release::Instead;
 use crate::secret::SecretValue;
+use crate::stages::keys::Keys;
+use crate::stages::keys::kept;
+use crate::stages::keys::not_planned;
+use crate::stages::merged::check_mounts;
+use crate::stages::planning::Labels;
+use crate::stages::planning::uses_launcher;
+use crate::stages::project::Prepared;
+use crate::stages::run::Run;
 
 /// What an override file is made from, besides the project.
 #[derive(Clone, Copy)]
-pub(super) struct Parts<'a> {
-    pub(super) plans: &'a BTreeMap<String, ServicePlan>,
+pub(crate) struct Parts<'a> {
+    pub(crate) plans: &'a BTreeMap<String, ServicePlan>,
     /// Which file of the secrets directory each service mounts: (service, file) → path.
-    pub(super) paths: &'a BTreeMap<(String, String), PathBuf>,
+    pub(crate) paths: &'a BTreeMap<(String, String), PathBuf>,
     /// The name of each service's volume, with delivery `volume`.
-    pub(super) volumes: &'a BTreeMap<String, String>,
-    pub(super) labels: &'a Labels,
-    pub(super) images: &'a Images,
+    pub(crate) volumes: &'a BTreeMap<String, String>,
+    pub(crate) labels: &'a Labels,
+    pub(crate) images: &'a Images,
 }
 
 /// An override file's text.
-pub(super) struct Made {
-    pub(super) text: String,
+pub(crate) struct Made {
+    pub(crate) text: String,
     /// Services whose program could not be put behind the launcher, since their images are not here.
-    pub(super) incomplete: Vec<String>,
+    pub(crate) incomplete: Vec<String>,
 }
 
 /// The override file, checked: Compose merges it with the project, before anything is written, and no secret may be left
 /// in the outcome.
-pub(super) async fn checked(
+pub(crate) async fn checked(
     run: &Run,
     prepared: &mut Prepared,
     parts: Parts<'_>,
@@ -78,7 +81,7 @@ pub(super) async fn checked(
 }
 
 /// The same for `secrets` whose values nobody has asked for: the file has no revisions then.
-pub(super) async fn without_values(
+pub(crate) async fn without_values(
     run: &Run,
     prepared: &mut Prepared,
     secrets: &[&Secret],
@@ -107,7 +110,7 @@ pub(super) async fn without_values(
 }
 
 /// The text of the override file for a plan that is made anew; [`checked`] must have been called for the project.
-pub(super) fn text(run: &Run, prepared: &Prepared, parts: Parts<'_>, stamp: &str) -> String {
+pub(crate) fn text(run: &Run, prepared: &Prepared, parts: Parts<'_>, stamp: &str) -> String {
     file(run, prepared, parts).0.to_yaml(stamp)
 }
 
@@ -117,7 +120,7 @@ fn file(run: &Run, prepared: &Prepared, parts: Parts<'_>) -> (OverrideFile, Vec<
 }
 
 /// The keys of the override file.
-pub(super) fn keys(
+pub(crate) fn keys(
     prepared: &Prepared,
     plans: &BTreeMap<String, ServicePlan>,
     paths: &BTreeMap<(String, String), PathBuf>,
@@ -272,13 +275,13 @@ impl Overriding<'_> {
 }
 
 /// The name of a project's volume that holds the launcher.
-pub(super) fn launcher_volume(project: &str) -> String {
+pub(crate) fn launcher_volume(project: &str) -> String {
     launch::volume(project)
 }
 
 /// What must be known of the engine's machine.
 #[derive(Default)]
-pub(super) struct EngineSide {
+pub(crate) struct EngineSide {
     /// Where its data lies; empty when no service needs that.
     data_directory: String,
     /// What it is; empty when no service needs the launcher, or there is no engine.

@@ -2,11 +2,11 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use super::gather;
 use crate::diagnostic::Diagnostic;
 use crate::error::{Code, Error, Result};
 use crate::manifest;
 use crate::settings::Settings;
+use crate::stages::declared;
 
 /// Something that a run reads or writes.
 struct Named {
@@ -22,7 +22,7 @@ struct Named {
 ///
 /// # Errors
 /// [`Code::PathUnsafe`] with every two that are the same place, or of which one is in the other.
-pub(super) fn check(settings: &Settings) -> Result<()> {
+pub(crate) fn check(settings: &Settings) -> Result<()> {
     let all = named(settings);
     let mut problems = Vec::new();
     for (index, one) in all.iter().enumerate() {
@@ -55,7 +55,7 @@ pub(super) fn check(settings: &Settings) -> Result<()> {
 
 fn named(settings: &Settings) -> Vec<Named> {
     // A project that cannot be found is told of by the stage that needs it.
-    let files = gather::find_project(settings).ok().map(|found| found.files);
+    let files = declared::find_project(settings).ok().map(|found| found.files);
     let start = settings.compose.directory.as_deref().unwrap_or(&settings.workspace);
     let directory = files.as_ref().map_or(start, |files| &files.directory);
     let manifest = settings.config.clone().unwrap_or_else(|| manifest::FILE_NAME.into());

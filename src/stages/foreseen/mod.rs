@@ -7,11 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use self::secrets::Secrets;
-pub(super) use self::secrets::origin_of;
-use super::Run;
-use super::former;
-use super::planning::{self, Planned};
-use super::project::Prepared;
+pub(crate) use self::secrets::origin_of;
 use crate::compose::images::{self, Images};
 use crate::delivery::choose::Kind;
 use crate::delivery::current::Why;
@@ -28,22 +24,28 @@ use crate::report::plan::{
     TakenVariable, VolumeChange, VolumeKind,
 };
 use crate::resolve::Resolution;
+use crate::stages::applying::volumes_of;
+use crate::stages::former;
+use crate::stages::planning;
+use crate::stages::planning::Planned;
+use crate::stages::project::Prepared;
+use crate::stages::run::Run;
 
 /// What a plan is made of.
 #[derive(Clone, Copy)]
-pub(super) struct Foreseen<'a> {
-    pub(super) prepared: &'a Prepared,
-    pub(super) planned: &'a Planned,
-    pub(super) resolution: &'a Resolution,
-    pub(super) tools: &'a Tools,
+pub(crate) struct Foreseen<'a> {
+    pub(crate) prepared: &'a Prepared,
+    pub(crate) planned: &'a Planned,
+    pub(crate) resolution: &'a Resolution,
+    pub(crate) tools: &'a Tools,
     /// The images that the engine had before this run.
-    pub(super) images: &'a Images,
+    pub(crate) images: &'a Images,
     /// The override file's text, where one was made.
-    pub(super) text: Option<&'a str>,
+    pub(crate) text: Option<&'a str>,
 }
 
 /// The plan of a deployment that has not begun.
-pub(super) async fn plan(run: &Run, basis: Foreseen<'_>) -> Result<Plan> {
+pub(crate) async fn plan(run: &Run, basis: Foreseen<'_>) -> Result<Plan> {
     let Foreseen { prepared, planned, .. } = basis;
     let services = services(run, basis);
     let known = |service: &&String| planned.revisions.get(*service).is_some_and(|found| found.known);
@@ -73,7 +75,7 @@ pub(super) async fn plan(run: &Run, basis: Foreseen<'_>) -> Result<Plan> {
 }
 
 /// Whether all services are up to date, so that a deployment writes files at most.
-pub(super) fn is_up_to_date(run: &Run, prepared: &Prepared, planned: &Planned) -> bool {
+pub(crate) fn is_up_to_date(run: &Run, prepared: &Prepared, planned: &Planned) -> bool {
     let known = &prepared.project.model.services;
     let has_orphans = || planned.containers.iter().any(|container| !known.contains_key(&container.service));
     planned.stale.is_empty() && !(run.settings.compose.remove_orphans && has_orphans())
@@ -248,7 +250,7 @@ async fn volumes(run: &Run, basis: Foreseen<'_>, made: &BTreeSet<&str>) -> Resul
     }
     let owners: BTreeMap<String, Option<String>> =
         complete.iter().map(|volume| (volume.name.clone(), owner(&volume.name))).collect();
-    let mounted = super::deploy::volumes_of(&planned.containers);
+    let mounted = volumes_of(&planned.containers);
     old.extend(
         volume::old(complete, &planned.volumes, &mounted).into_iter().map(|name| (name, VolumeKind::Secrets)),
     );

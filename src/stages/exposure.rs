@@ -7,7 +7,6 @@ use std::os::unix::ffi::OsStrExt;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::Run;
 use crate::compose::discovery::ComposeFiles;
 use crate::compose::model::Model;
 use crate::compose::named_files;
@@ -26,13 +25,14 @@ use crate::files::{self, LARGEST_VALUES};
 use crate::labels;
 use crate::settings::{DeliveryChoice, Mode, Settings};
 use crate::sources::dotenv::parse::{Interpolation, parse};
+use crate::stages::run::Run;
 
 /// Judges the project's mounts and builds, and chooses the delivery that exposes nothing. Without an `engine` nothing is known
 /// of what it has.
 ///
 /// # Errors
 /// [`Code::DeliveryFailed`], [`Code::SecretNotGranted`], those of the engine.
-pub(super) async fn judge(
+pub(crate) async fn judge(
     run: &mut Run,
     project: &mut Project,
     choice: Choice,
@@ -234,7 +234,7 @@ fn refused(settings: &Settings, taking: &[TakesIn], by_files: bool) -> Error {
 ///
 /// # Errors
 /// [`Code::SecretNotGranted`] for each, with what was noted before.
-pub(super) fn refuse_named(run: &mut Run, files: &ComposeFiles, tools: &Tools) -> Result<()> {
+pub(crate) fn refuse_named(run: &mut Run, files: &ComposeFiles, tools: &Tools) -> Result<()> {
     let alone = HostPaths::without_engine();
     let place = SecretsPlace::new(&alone, &files.directory, &files.directory, &run.settings.secrets_dir);
     if !place.is_filled() {
@@ -275,7 +275,7 @@ struct Known {
 ///
 /// # Errors
 /// Those of the engine.
-pub(super) async fn learn_containers(model: &mut Model, tools: &Tools) -> Result<()> {
+pub(crate) async fn learn_containers(model: &mut Model, tools: &Tools) -> Result<()> {
     let containers = objects::inspect(tools, &model.named_containers()).await?;
     model.learn_containers(&containers);
     Ok(())

@@ -22,7 +22,7 @@ use crate::secret::SecretName;
 
 /// The keys. They are the same in each run of the same project.
 #[derive(Default)]
-pub(super) struct Keys {
+pub(crate) struct Keys {
     /// By the file's path in the secrets directory.
     secrets: BTreeMap<PathBuf, String>,
     /// By service; the launcher's has no service.
@@ -33,7 +33,7 @@ pub(super) struct Keys {
 
 impl Keys {
     /// Chooses the keys. `paths` tells which file of the secrets directory each service mounts.
-    pub(super) fn new(
+    pub(crate) fn new(
         kind: Kind,
         model: &Model,
         access: &Access,
@@ -47,27 +47,27 @@ impl Keys {
     }
 
     /// The key of a file.
-    pub(super) fn secret(&self, path: &Path) -> Option<&String> {
+    pub(crate) fn secret(&self, path: &Path) -> Option<&String> {
         self.secrets.get(path)
     }
 
     /// The key of a service's volume.
-    pub(super) fn volume(&self, service: &str) -> Option<&String> {
+    pub(crate) fn volume(&self, service: &str) -> Option<&String> {
         self.volumes.get(&Some(service.to_owned()))
     }
 
     /// The key of the launcher's volume.
-    pub(super) fn launcher(&self) -> String {
+    pub(crate) fn launcher(&self) -> String {
         self.volumes.get(&None).cloned().unwrap_or_else(|| launch::FILE.to_owned())
     }
 
     /// What a label remembers of a service's keys: nothing where none is contested.
-    pub(super) fn remembered(&self, service: &str) -> Option<Value> {
+    pub(crate) fn remembered(&self, service: &str) -> Option<Value> {
         self.contested.get(service).map(|keys| json!(["keys", keys]))
     }
 
     /// All that is contested, for the stamp of the override file.
-    pub(super) fn all_contested(&self) -> Value {
+    pub(crate) fn all_contested(&self) -> Value {
         json!(self.contested)
     }
 
@@ -171,7 +171,7 @@ fn taken_by_compose(key: String) -> String {
 }
 
 /// Those of a service's own secrets that it keeps beside what it is given as files.
-pub(super) fn kept(
+pub(crate) fn kept(
     service: &Service,
     access: Option<&ServiceAccess>,
     plan: Option<&ServicePlan>,
@@ -185,7 +185,7 @@ pub(super) fn kept(
 }
 
 /// Those of a service's own secrets that are at no place of the plan.
-pub(super) fn not_planned(own: &[OwnFile], plan: &ServicePlan) -> Vec<OwnFile> {
+pub(crate) fn not_planned(own: &[OwnFile], plan: &ServicePlan) -> Vec<OwnFile> {
     let files: BTreeSet<&str> = plan.files.iter().map(|file| file.file.as_str()).collect();
     let planned = |target: &str| files.contains(target.strip_prefix("/run/secrets/").unwrap_or(target));
     own.iter().filter(|secret| !planned(&secret.target)).cloned().collect()

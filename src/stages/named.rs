@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use super::{Run, connecting, gather};
 use crate::compose::program;
 use crate::compose::project::{Project, With, likely_name};
 use crate::engine::api;
@@ -11,37 +10,41 @@ use crate::engine::host_paths::HostPaths;
 use crate::engine::tools::Tools;
 use crate::error::{Code, Result};
 use crate::manifest::Secret;
+use crate::stages::connecting;
+use crate::stages::declared;
+use crate::stages::programs;
+use crate::stages::run::Run;
 
 /// The project as far as it is known without a value.
-pub(super) struct Named {
-    pub(super) host: HostPaths,
-    pub(super) tools: Tools,
+pub(crate) struct Named {
+    pub(crate) host: HostPaths,
+    pub(crate) tools: Tools,
     /// Its directory, as this process sees it.
-    pub(super) directory: std::path::PathBuf,
+    pub(crate) directory: std::path::PathBuf,
     /// Its name.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// What a call of Compose for it begins with.
-    pub(super) call: Call,
+    pub(crate) call: Call,
     /// The project itself, where its Compose files can be read.
-    pub(super) project: Option<Project>,
+    pub(crate) project: Option<Project>,
     /// The names of the secrets, where the manifest can be read.
-    pub(super) declared: BTreeSet<String>,
+    pub(crate) declared: BTreeSet<String>,
 }
 
 /// Looks for it. `doing` is what is done with it, for warnings: `taken down`.
-pub(super) async fn named(run: &mut Run, doing: &str) -> Result<Named> {
-    let early = gather::early_tools(run);
-    let host = gather::host_paths(run, &early).await?;
-    let gather::Found { files, profiles, name } = gather::find_project(&run.settings)?;
+pub(crate) async fn named(run: &mut Run, doing: &str) -> Result<Named> {
+    let early = programs::early_tools(run);
+    let host = programs::host_paths(run, &early).await?;
+    let declared::Found { files, profiles, name } = declared::find_project(&run.settings)?;
     // Which secrets there are is of no matter here, but `${NAME:?}` must pass.
-    let read = gather::read_leniently(&run.settings, &files);
+    let read = declared::read_leniently(&run.settings, &files);
     let mut known = None;
     let tools = match read {
         Ok(manifest) => {
             run.declare(&manifest);
             run.console.release();
             let names: Vec<&Secret> = manifest.secrets.iter().collect();
-            let tools = gather::tools(run, &files.directory, &names, None);
+            let tools = programs::tools(run, &files.directory, &names, None);
             known = Some(manifest);
             tools
         }
@@ -53,8 +56,8 @@ pub(super) async fn named(run: &mut Run, doing: &str) -> Result<Named> {
         }
     };
     Box::pin(connecting::connect(run, known.as_ref(), &files.directory, &early, &host)).await?;
-    let tools = connecting::for_engine(run, tools);
-    gather::check_socket(&tools)?;
+    let tools = programs::for_engine(run, tools);
+    programs::check_socket(&tools)?;
     let directory = files.directory.clone();
     api::check(&tools).await?;
     let told = run.settings.compose.name.clone().or(name);

@@ -17,7 +17,7 @@ use crate::error::{Code, Error, Result};
 ///
 /// # Errors
 /// [`Code::SecretNotGranted`] for each that is neither as the project has it nor what the override gives this service.
-pub(super) fn check_mounts(
+pub(crate) fn check_mounts(
     merged: &Value,
     model: &Model,
     all: &OverrideFile,

@@ -4,9 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tokio::sync::oneshot;
 
-use super::deploy::{Deployment, gone_from};
-use super::planning::Planned;
-use super::{Run, reporting};
 use crate::delivery::plan::ServicePlan;
 use crate::delivery::workers;
 use crate::deployment::health;
@@ -14,11 +11,16 @@ use crate::deployment::readers::{self, Readers};
 use crate::engine::events::Events;
 use crate::engine::objects::{self, Container};
 use crate::error::{self, Result};
+use crate::stages::applying::Deployment;
+use crate::stages::applying::gone_from;
+use crate::stages::planning::Planned;
+use crate::stages::rows;
+use crate::stages::run::Run;
 
 impl Deployment<'_> {
     /// The health gate, for services that have containers at all, and the proof, which searches while services show that they
     /// stay up. Without `events` the proof alone. Returns the project's containers.
-    pub(super) async fn gate(
+    pub(crate) async fn gate(
         &self,
         run: &mut Run,
         planned: &Planned,
@@ -28,7 +30,7 @@ impl Deployment<'_> {
         let proof = self.proof(planned);
         let Some(events) = events else {
             let now = objects::containers(self.tools, &model.name).await?;
-            reporting::services(run, self.prepared, planned, self.images, &now);
+            rows::services(run, self.prepared, planned, self.images, &now);
             proof.of(run, &now, false).await?;
             return Ok(now);
         };
@@ -50,8 +52,8 @@ impl Deployment<'_> {
         })
         .await?;
         let settled = watch.settle().await;
-        reporting::services(run, self.prepared, planned, self.images, watch.containers());
-        reporting::waits(run, self.stable_for, &watch);
+        rows::services(run, self.prepared, planned, self.images, watch.containers());
+        rows::waits(run, self.stable_for, &watch);
         settled?;
         let before = watch.containers().to_vec();
         let (is_well, reads) = oneshot::channel();
@@ -63,8 +65,8 @@ impl Deployment<'_> {
         };
         let reads = async { reads.await.unwrap_or(false) };
         let (proved, stayed) = tokio::join!(proof.while_waiting(run, &before, reads), stay);
-        reporting::services(run, self.prepared, planned, self.images, watch.containers());
-        reporting::waits(run, self.stable_for, &watch);
+        rows::services(run, self.prepared, planned, self.images, watch.containers());
+        rows::waits(run, self.stable_for, &watch);
         error::both(proved, stayed)?;
         if runs(watch.containers()) != runs(&before) {
             // One was restarted meanwhile, and another one may have come.

@@ -32,7 +32,7 @@ const SECRETS: &str = "/run/secrets";
 
 /// Reads what moves, by service: nothing with delivery `file`, and without an engine, where `tools` are `None`. Errors:
 /// [`Code::DeliveryFailed`] for what cannot be read, or is mounted where the volume goes.
-pub(super) async fn read(
+pub(crate) async fn read(
     delivery: Kind,
     project: &Project,
     access: &Access,

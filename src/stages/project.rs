@@ -3,9 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::gather::Declared;
-use super::overriding::EngineSide;
-use super::{Run, exposure, gather, own_files};
 use crate::access::{self, Access};
 use crate::compose::images::{self, Images};
 use crate::compose::mounted_files::{self, Mounted};
@@ -29,48 +26,54 @@ use crate::resolve::Resolution;
 use crate::secret::SecretName;
 use crate::settings::{Mode, ProjectFiles, Settings};
 use crate::sources::dotenv;
+use crate::stages::declared::Declared;
+use crate::stages::exposure;
+use crate::stages::overriding::EngineSide;
+use crate::stages::own_files;
+use crate::stages::resolving;
+use crate::stages::run::Run;
 
 /// The project with everything that is decided before the first value is handed out.
-pub(super) struct Prepared {
-    pub(super) project: Project,
-    pub(super) access: Access,
-    pub(super) choice: Choice,
-    pub(super) secrets_dir: SecretsDir,
+pub(crate) struct Prepared {
+    pub(crate) project: Project,
+    pub(crate) access: Access,
+    pub(crate) choice: Choice,
+    pub(crate) secrets_dir: SecretsDir,
     /// The secrets directory of the last deployment, where that was another one.
-    pub(super) former_dir: Option<SecretsDir>,
-    pub(super) override_file: ProjectFile,
+    pub(crate) former_dir: Option<SecretsDir>,
+    pub(crate) override_file: ProjectFile,
     /// The profiles that this run starts.
-    pub(super) profiles: Vec<String>,
+    pub(crate) profiles: Vec<String>,
     /// The secrets directory on the Docker host.
-    pub(super) host_secrets_dir: HostPath,
+    pub(crate) host_secrets_dir: HostPath,
     /// The override file on the Docker host.
-    pub(super) host_override: HostPath,
+    pub(crate) host_override: HostPath,
     /// The project's containers, before anything was changed; none in modes that do without an engine.
-    pub(super) containers: Vec<Container>,
+    pub(crate) containers: Vec<Container>,
     /// The images that they were made from.
-    pub(super) images: Images,
+    pub(crate) images: Images,
     /// What the last deployment left, where that was noted.
-    pub(super) record: Option<Record>,
+    pub(crate) record: Option<Record>,
     /// The project's own secrets that move into a service's volume.
-    pub(super) own: BTreeMap<String, Vec<OwnSecret>>,
+    pub(crate) own: BTreeMap<String, Vec<OwnSecret>>,
     /// Declared secrets that have no value.
-    pub(super) absent: BTreeSet<SecretName>,
+    pub(crate) absent: BTreeSet<SecretName>,
     /// Variables that an `env_file` gives as well as `environment`, by service; known once an override was checked.
-    pub(super) emptied: BTreeMap<String, BTreeSet<String>>,
+    pub(crate) emptied: BTreeMap<String, BTreeSet<String>>,
     /// Whether there may be an engine that can be asked.
-    pub(super) has_engine: bool,
+    pub(crate) has_engine: bool,
     /// Files of the checkout that are copied to the engine's machine.
-    pub(super) release: Release,
+    pub(crate) release: Release,
     /// What is known of the engine's machine; known once an override was checked.
-    pub(super) engine: EngineSide,
+    pub(crate) engine: EngineSide,
     /// What is in the files that the services' definitions name, by service.
-    pub(super) mounted: BTreeMap<String, Vec<Mounted>>,
+    pub(crate) mounted: BTreeMap<String, Vec<Mounted>>,
 }
 
 impl Prepared {
     /// What a delivery of these files changes in the secrets directory: with delivery `volume` nothing is wanted there, and
     /// files of a delivery by files before it are removed, unless they are another project's.
-    pub(super) fn difference(&self, files: &[SecretFile]) -> Result<Difference> {
+    pub(crate) fn difference(&self, files: &[SecretFile]) -> Result<Difference> {
         match self.choice.kind {
             Kind::File => self.secrets_dir.compare(files),
             Kind::Volume if self.secrets_dir.of_another()?.is_some() => Ok(Difference::default()),
@@ -84,7 +87,7 @@ impl Prepared {
 ///
 /// # Errors
 /// Everything that is wrong, with what was noted before.
-pub(super) async fn prepare(
+pub(crate) async fn prepare(
     run: &mut Run,
     declared: &Declared,
     secrets: &[&Secret],
@@ -127,7 +130,7 @@ pub(super) async fn prepare(
     let alone = HostPaths::without_engine();
     let host = host.unwrap_or(&alone);
     if let Some(resolution) = resolution {
-        gather::hide_composed(run, resolution, &access);
+        resolving::hide_composed(run, resolution, &access);
     }
     project.stand_ins = in_clear::stand_ins(&access);
     let secrets_dir = secrets_dir.of_project(&project.model.name);

@@ -24,7 +24,7 @@ enum Value {
 }
 
 /// What is told of the secrets.
-pub(super) struct Secrets<'a> {
+pub(crate) struct Secrets<'a> {
     basis: Foreseen<'a>,
     /// What the services have now whose secrets are not up to date.
     former: &'a BTreeMap<String, Files>,
@@ -37,7 +37,7 @@ pub(super) struct Secrets<'a> {
 }
 
 impl<'a> Secrets<'a> {
-    pub(super) fn new(basis: Foreseen<'a>, former: &'a BTreeMap<String, Files>) -> Self {
+    pub(crate) fn new(basis: Foreseen<'a>, former: &'a BTreeMap<String, Files>) -> Self {
         let Foreseen { prepared, planned, .. } = basis;
         let mut had: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for (service, left) in prepared.record.iter().flat_map(|record| &record.services) {
@@ -71,7 +71,7 @@ impl<'a> Secrets<'a> {
     }
 
     /// A row for each secret that has a value, and for those that are gone.
-    pub(super) fn rows(&self) -> Vec<PlannedSecret> {
+    pub(crate) fn rows(&self) -> Vec<PlannedSecret> {
         let resolved = &self.basis.resolution.secrets;
         let mut rows: Vec<PlannedSecret> =
             resolved.iter().filter(|one| one.value.is_some()).map(|one| self.row(one)).collect();
@@ -270,7 +270,7 @@ impl<'a> Secrets<'a> {
 }
 
 /// Where a secret comes from, as the record and the plan tell it.
-pub(in crate::commands) fn origin_of(resolved: &Resolved) -> Option<Origin> {
+pub(crate) fn origin_of(resolved: &Resolved) -> Option<Origin> {
     resolved.value.as_ref()?;
     if resolved.secret.template.is_some() {
         return Some(Origin { source: resolve::TEMPLATE.to_owned(), ..Origin::default() });

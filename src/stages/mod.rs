@@ -1,0 +1,29 @@
+//! The stages of a run, from the manifest to the report. A mode in `commands` is a few of them in order.
+
+pub(crate) mod applying;
+pub(crate) mod at_github;
+pub(crate) mod connecting;
+pub(crate) mod declared;
+pub(crate) mod exposure;
+pub(crate) mod filling;
+pub(crate) mod foreseen;
+pub(crate) mod former;
+pub(crate) mod gate;
+pub(crate) mod github;
+pub(crate) mod keys;
+pub(crate) mod locks;
+pub(crate) mod merged;
+pub(crate) mod named;
+pub(crate) mod overriding;
+pub(crate) mod own_files;
+pub(crate) mod places;
+pub(crate) mod planning;
+pub(crate) mod programs;
+pub(crate) mod project;
+pub(crate) mod proving;
+pub(crate) mod ready;
+pub(crate) mod recording;
+pub(crate) mod resolving;
+pub(crate) mod rows;
+pub(crate) mod run;
+pub(crate) mod writing;
