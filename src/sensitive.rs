@@ -8,7 +8,6 @@ use std::ffi::OsString;
 
 use zeroize::Zeroize;
 
-use crate::access::variables_of;
 use crate::manifest::Manifest;
 use crate::mask::Plan;
 use crate::remote;
@@ -113,7 +112,7 @@ impl Sensitive {
         let variables = &settings.variables;
         self.credentials(variables, &sources::credential_variables(&manifest.sources));
         for secret in &manifest.secrets {
-            let mut names = variables_of(secret);
+            let mut names = secret.variables();
             // What a reference reads a field of is hidden as a whole.
             names.extend(secret.from.iter().flatten().map(|reference| reference.item.clone()));
             for name in &names {

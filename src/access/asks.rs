@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::variables_of;
 use crate::compose::model::{Model, OwnDefinition};
 use crate::compose::placeholder::{Text, variables_in};
 use crate::compose::service::{OwnFile, Service, plain_target};
@@ -109,7 +108,7 @@ impl<'a> Owners<'a> {
             all.insert(secret.name.to_string(), secret);
         }
         for secret in secrets {
-            for variable in variables_of(secret) {
+            for variable in secret.variables() {
                 all.entry(variable).or_insert(secret);
             }
         }

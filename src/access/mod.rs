@@ -205,16 +205,6 @@ impl ServiceAccess {
     }
 }
 
-/// The variables that may hold a secret in the Compose project: its name, and the variables that its references read.
-pub fn variables_of(secret: &Secret) -> BTreeSet<String> {
-    let named = secret
-        .from
-        .iter()
-        .flatten()
-        .filter(|r| matches!(r.source.as_str(), "env" | "dotenv") && r.field.is_none());
-    named.map(|reference| reference.item.clone()).chain([secret.name.to_string()]).collect()
-}
-
 /// Decides for the whole project. Errors, all that there are: [`Code::ServiceUnknown`] for names that the project does not
 /// have, [`Code::SecretWithoutService`] when nothing says who gets a secret, [`Code::SecretNotGranted`] when a service
 /// would get one that is not its.

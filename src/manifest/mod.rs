@@ -22,7 +22,7 @@ mod sound;
 mod template;
 mod tree;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 use std::time::Duration;
@@ -193,6 +193,16 @@ pub fn examine(given: &Given<'_>) -> Reading {
 }
 
 impl Secret {
+    /// The variables that may hold it in the Compose project: its name, and the variables that its references read.
+    pub fn variables(&self) -> BTreeSet<String> {
+        let named = self
+            .from
+            .iter()
+            .flatten()
+            .filter(|r| matches!(r.source.as_str(), "env" | "dotenv") && r.field.is_none());
+        named.map(|reference| reference.item.clone()).chain([self.name.to_string()]).collect()
+    }
+
     /// A required secret with nothing but a name.
     pub fn named(name: SecretName, place: Place) -> Self {
         Self {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 
-use super::registry::{SourceKind, boxed, setting};
+use super::kind::{SourceKind, boxed, setting};
 use super::{About, Found, Item, Options, ProjectDirs, Reply, Source, absolute, read_file};
 use crate::diagnostic::Diagnostic;
 use crate::error::{Code, Error, Result, plain_reason};

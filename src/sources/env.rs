@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 use zeroize::Zeroize;
 
-use super::registry::{SourceKind, boxed};
+use super::kind::{SourceKind, boxed};
 use super::{About, Found, Item, ProjectDirs, Reply, Source, absolute, beside, read_file, unreadable};
 use crate::error::{Code, Error, Result};
 use crate::manifest::{Reference, Scope, SourceId};

@@ -4,26 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::sync::Arc;
 
+use super::context::SourceContext;
 use super::identity::Identity;
+use super::kind::SourceKind;
 use super::net::Network;
 use super::options::{Options, variable_prefix, variable_prefixes};
-use super::registry::{SOURCES, SourceKind};
+use super::registry::SOURCES;
 use super::{ProjectDirs, Source};
 use crate::diagnostic::Diagnostic;
 use crate::error::{Code, Error, Result};
 use crate::manifest::{Manifest, SourceConfig, SourceId};
 use crate::nearest::meant;
 use crate::settings::Settings;
-
-/// The input for opening every source.
-pub(super) struct SourceContext<'a> {
-    pub(super) settings: &'a Settings,
-    pub(super) around: &'a ProjectDirs<'a>,
-    /// The network policy and the deadline of this run.
-    pub(super) network: Arc<Network>,
-    /// The workflow's identity.
-    pub(super) identity: Arc<Identity>,
-}
 
 /// Opens the sources of a run, highest priority first. The deadline of `timeout` starts here.
 ///

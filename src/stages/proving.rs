@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use crate::access::{ServiceAccess, variables_of};
+use crate::access::ServiceAccess;
 use crate::compose::images::Images;
 use crate::delivery::choose::Kind;
 use crate::delivery::reach::SecretsPlace;
@@ -13,6 +13,7 @@ use crate::engine::host_paths::HostPaths;
 use crate::engine::objects::{self, Container};
 use crate::engine::tools::Tools;
 use crate::error::Result;
+use crate::manifest::Secret;
 use crate::proof::mounts::Own;
 use crate::proof::readers::GrantedFile;
 use crate::proof::{self, Subject};
@@ -148,7 +149,7 @@ pub(crate) fn inputs(run: &Run, declared: &Declared) -> Vec<PathBuf> {
     let manifest = &declared.manifest;
     let directories = manifest.sources.iter().filter(|(id, _)| manifest.kind(id) == "docker-secrets");
     named.extend(directories.filter_map(|(_, config)| config.settings.get("dir")).map(PathBuf::from));
-    for variable in manifest.secrets.iter().flat_map(variables_of) {
+    for variable in manifest.secrets.iter().flat_map(Secret::variables) {
         named.extend(settings.variables.text(&format!("{variable}_FILE")).map(PathBuf::from));
     }
     let both = named.iter().flat_map(|path| [project.join(path), settings.workspace.join(path)]);

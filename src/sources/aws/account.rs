@@ -10,10 +10,10 @@ use super::service::Service;
 use super::setup::Setup;
 use crate::diagnostic::Diagnostic;
 use crate::error::Result;
+use crate::sources::context::SourceContext;
 use crate::sources::identity::Identity;
 use crate::sources::in_clear;
 use crate::sources::net::Network;
-use crate::sources::opening::SourceContext;
 use crate::sources::{About, Options, SourceError};
 
 /// An account of AWS, as one service of it is asked with clients of the type `C`.

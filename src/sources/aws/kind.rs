@@ -2,7 +2,7 @@
 
 use super::open;
 use super::policy::policy;
-use crate::sources::registry::{SourceKind, boxed, setting};
+use crate::sources::kind::{SourceKind, boxed, setting};
 
 /// This kind of source.
 pub(in crate::sources) const KIND: SourceKind = SourceKind {

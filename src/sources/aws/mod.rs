@@ -29,8 +29,8 @@ pub(super) use self::parameters::KIND as PARAMETERS;
 #[cfg(test)]
 pub(super) use self::parameters::conventional as conventional_parameter;
 use self::service::SECRETS_MANAGER;
+use super::context::SourceContext;
 use super::conventional;
-use super::opening::SourceContext;
 use super::{About, Item, Listing, Options, Reply, Source};
 use crate::diagnostic::Diagnostic;
 use crate::error::Result;

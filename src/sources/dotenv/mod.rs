@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use zeroize::Zeroizing;
 
 use self::parse::{Interpolation, Quoting, Warning, WarningKind, parse};
-use super::registry::{SourceKind, boxed};
+use super::kind::{SourceKind, boxed};
 use super::{About, Found, Item, ProjectDirs, Reply, Source, absolute, beside, read_file, unreadable};
 use crate::diagnostic::Diagnostic;
 use crate::error::{Code, Error, Result, plain_reason};

@@ -2,7 +2,7 @@
 
 use super::open;
 use super::policy::policy;
-use crate::sources::registry::{SourceKind, boxed, setting};
+use crate::sources::kind::{SourceKind, boxed, setting};
 
 /// This kind of source. Its logins are those of `aws`, and it is opened only if something names it: keys in variables alone do
 /// not mean it.

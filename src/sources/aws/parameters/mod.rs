@@ -18,7 +18,7 @@ use crate::diagnostic::Diagnostic;
 use crate::error::Result;
 use crate::manifest::{Reference, Scope, SourceId};
 use crate::secret::SecretName;
-use crate::sources::opening::SourceContext;
+use crate::sources::context::SourceContext;
 use crate::sources::{About, Item, Listing, Options, Reply, Source, conventional as usual};
 
 /// The source.
