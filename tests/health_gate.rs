@@ -82,6 +82,21 @@ fn a_service_that_is_still_starting_is_not_blamed_for_another_one_that_failed() 
     assert_eq!(said.matches("last lines of gate-blame").count(), 1, "{said}");
 }
 
+/// A wrong password ends several services, one a moment after the other: one run tells of all.
+#[test]
+fn services_that_fail_a_moment_after_the_first_one_are_told_of_with_it() {
+    let scene = Scene::new("gate-together");
+    let ends = |after: &str| format!("    image: IMAGE\n    command: [sh, -c, 'sleep {after}; exit 3']\n");
+    let (web, worker) = (ends("0"), ends("0.5"));
+    scene.compose(&format!(
+        "services:\n  web:\n{web}    environment: {{ KEY: }}\n  worker:\n{worker}    depends_on: [web]\n"
+    ));
+    let said = deploy(&scene, &[], 6);
+    let blamed = blamed(&said);
+    assert!(blamed.len() == 2 && blamed.iter().all(|line| line.contains("status 3")), "{said}");
+    assert_eq!(said.matches("last lines of gate-together").count(), 2, "{said}");
+}
+
 #[test]
 fn a_program_that_gave_up_root_and_cannot_read_its_secret_is_told_of_uid() {
     let scene = Scene::new("gate-uid");

@@ -22,6 +22,22 @@ pub struct Choice {
 }
 
 impl Kind {
+    /// Whether services mount files of the secrets directory.
+    pub fn in_files(self) -> bool {
+        match self {
+            Self::File => true,
+            Self::Volume => false,
+        }
+    }
+
+    /// Whether services mount volumes of ours, which the engine keeps.
+    pub fn in_volumes(self) -> bool {
+        match self {
+            Self::File => false,
+            Self::Volume => true,
+        }
+    }
+
     /// The name, as the `delivery` input takes it.
     pub fn name(self) -> &'static str {
         match self {

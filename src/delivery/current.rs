@@ -92,9 +92,7 @@ pub fn all_known(
     revisions: &BTreeMap<String, ServiceRevision>,
 ) -> bool {
     plans.keys().all(|service| {
-        revisions
-            .get(service)
-            .is_some_and(|found| found.known && (kind == Kind::File || found.volume.is_some()))
+        revisions.get(service).is_some_and(|found| found.known && (kind.in_files() || found.volume.is_some()))
     })
 }
 

@@ -443,7 +443,7 @@ pub(super) fn content(files: &[PlannedFile], kind: Kind, reader: Reader) -> Cont
         content.add(file.file.as_bytes());
         content.add(&mode.to_le_bytes());
         // Owners of files follow the image without a new revision: its container is recreated anyway.
-        if kind == Kind::Volume {
+        if kind.in_volumes() {
             let (uid, gid) = owner.unwrap_or((u32::MAX, u32::MAX));
             content.add(&uid.to_le_bytes());
             content.add(&gid.to_le_bytes());

@@ -8,7 +8,6 @@ use crate::access::{Access, ServiceAccess};
 use crate::compose::images::Images;
 use crate::count::count;
 use crate::delivery::TARGET;
-use crate::delivery::choose::Kind;
 use crate::delivery::in_clear;
 use crate::delivery::volume;
 use crate::deployment::health;
@@ -211,7 +210,7 @@ impl Deployment<'_> {
                 run.console.line(&format!("removed {}: `secrets-dir` is another one now", path.display()));
             }
         }
-        if self.prepared.choice.kind == Kind::File {
+        if self.prepared.choice.kind.in_files() {
             let done = self.prepared.secrets_dir.write(&planned.files)?;
             let written = done.new.len() + done.changed.len();
             run.console.line(&written_files(written, done.unchanged.len()));

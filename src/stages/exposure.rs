@@ -66,9 +66,9 @@ fn choose(
         (taking_in(model, place, &known.triggers), place.shown_to(model, &known.containers));
     let settings = &run.settings;
     let deploys = deploys(settings);
-    let by_files = choice.kind == Kind::File && settings.delivery == DeliveryChoice::File;
+    let by_files = choice.kind.in_files() && settings.delivery == DeliveryChoice::File;
     let (unsure, certain) = apart(taking);
-    let choice = if deploys && choice.kind == Kind::File {
+    let choice = if deploys && choice.kind.in_files() {
         let unsure = unsure.first().filter(|_| !by_files);
         let build = certain.first().or(unsure).map(|first| match &first.by {
             Copier::UnknownBase(base) => format!(
@@ -88,7 +88,7 @@ fn choose(
         choice
     };
     let mut errors = Vec::new();
-    if by_files || choice.kind == Kind::File || place.is_filled() {
+    if by_files || choice.kind.in_files() || place.is_filled() {
         errors.extend(place.refuse_inside(model).err());
     }
     let is_there = place.is_filled() && certain.iter().any(|one| one.directory);
@@ -102,12 +102,12 @@ fn choose(
         return Err(error);
     }
     // Without an engine no base image is known: a warning would tell nothing.
-    let at_risk = deploys && (choice.kind == Kind::File || place.is_filled());
+    let at_risk = deploys && (choice.kind.in_files() || place.is_filled());
     for one in unsure.iter().filter(|_| at_risk) {
         let held = run.settings.secrets_dir.display().to_string();
         run.remark(Diagnostic::new(copies(one, &held)).help(help(one)));
     }
-    if choice.kind == Kind::File {
+    if choice.kind.in_files() {
         for one in &certain {
             run.warn(copies(one, &run.settings.secrets_dir.display().to_string()), Some(help(one)));
         }

@@ -1,7 +1,6 @@
 //! The volumes of a deployment: those of the project's files, of the launcher and of the services' secrets.
 
 use crate::count::count;
-use crate::delivery::choose::Kind;
 use crate::delivery::launch;
 use crate::delivery::plan::{PlannedFile, Reader, names_in_volume};
 use crate::delivery::volume::{self, NewVolume, VolumeFile};
@@ -29,7 +28,7 @@ impl Deployment<'_> {
     pub(crate) async fn write_volumes(&self, run: &Run, planned: &Planned) -> Result<()> {
         let release = &self.prepared.release;
         let name = &self.prepared.project.model.name;
-        let in_volumes = self.prepared.choice.kind == Kind::Volume;
+        let in_volumes = self.prepared.choice.kind.in_volumes();
         if !release.is_empty() || in_volumes {
             volume::remove_incomplete(self.tools, name).await?;
         }

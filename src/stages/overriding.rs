@@ -297,7 +297,7 @@ impl EngineSide {
             own.composed.iter().any(|composed| composed.file.starts_with('/'))
                 || own.secrets.iter().flat_map(|s| &s.places).any(|(place, _)| place.starts_with('/'))
         };
-        let in_volumes = prepared.choice.kind == Kind::Volume;
+        let in_volumes = prepared.choice.kind.in_volumes();
         let outside = in_volumes && prepared.access.services.values().any(outside);
         let data_directory = if outside || !prepared.release.is_empty() {
             objects::data_directory(tools).await?

@@ -39,7 +39,7 @@ pub(crate) async fn read(
     tools: Option<&Tools>,
     host: &HostPaths,
 ) -> Result<BTreeMap<String, Vec<OwnSecret>>> {
-    let Some(tools) = tools.filter(|_| delivery == Kind::Volume) else { return Ok(BTreeMap::new()) };
+    let Some(tools) = tools.filter(|_| delivery.in_volumes()) else { return Ok(BTreeMap::new()) };
     let reader = Reader { project, tools, host };
     let mut all = BTreeMap::new();
     for (name, own) in &access.services {

@@ -89,14 +89,14 @@ pub(crate) async fn plan_delivery(
     let (access, own) = (&prepared.access, &prepared.own);
     let plans = plan(PlanInput { tools, project, access, available, own, images, kind, users }).await?;
     let (mut files, paths) = lay_out(&plans, rustix::process::geteuid().is_root());
-    if kind == Kind::File {
+    if kind.in_files() {
         files.extend(launcher_file(prepared)?);
     }
     // The engine knows a set of workers by its volume alone.
-    let sets = || plans.keys().filter(|name| kind == Kind::Volume && workers::is_set(name));
+    let sets = || plans.keys().filter(|name| kind.in_volumes() && workers::is_set(name));
     let services = || project.model.services.keys().chain(sets());
     let mut revisions = current::revisions(services(), &plans, &containers, &[])?;
-    if kind == Kind::Volume && !current::all_known(kind, &plans, &revisions) {
+    if kind.in_volumes() && !current::all_known(kind, &plans, &revisions) {
         let volumes = volume::complete(tools, name).await?;
         revisions = current::revisions(services(), &plans, &containers, &volumes)?;
     }
@@ -187,7 +187,7 @@ pub(crate) fn labels(
     let keys = keys(prepared, plans, paths);
     let started = model.started_by(&run.settings.compose.services);
     let remembered = |(name, found): &(&String, &ServiceRevision)| {
-        let in_volume = prepared.choice.kind == Kind::Volume && plans.contains_key(*name);
+        let in_volume = prepared.choice.kind.in_volumes() && plans.contains_key(*name);
         let runs = started.contains(*name) && model.services.get(*name).is_some_and(|s| s.replicas > 0);
         found.known || in_volume || runs
     };
@@ -200,7 +200,7 @@ pub(crate) fn labels(
             own.insert(labels::ENVIRONMENT.to_owned(), environment.clone());
         }
         let how = prepared.access.services.get(name).map(|own| how_delivered(name, own, paths));
-        let place = (prepared.choice.kind == Kind::File).then(|| prepared.host_secrets_dir.to_string());
+        let place = (prepared.choice.kind.in_files()).then(|| prepared.host_secrets_dir.to_string());
         let mut how = json!([prepared.choice.kind.name(), place, how]);
         if let (Some(list), Some(handed_on)) = (how.as_array_mut(), handed_on(prepared, name, revisions)) {
             list.push(handed_on);
@@ -334,7 +334,7 @@ fn volume_names(
     plans: &BTreeMap<String, ServicePlan>,
     revisions: &BTreeMap<String, ServiceRevision>,
 ) -> BTreeMap<String, String> {
-    if kind != Kind::Volume {
+    if !kind.in_volumes() {
         return BTreeMap::new();
     }
     plans

@@ -168,7 +168,7 @@ pub(crate) async fn prepare(
     let host_override = project.directory.join(&run.settings.override_file);
     tell_delivery(run, &project, &choice);
     run.report.override_file = Some(host_override.to_string());
-    if choice.kind == Kind::File {
+    if choice.kind.in_files() {
         run.report.secrets_dir = Some(host_secrets_dir.to_string());
     }
     Ok(Prepared {

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 
 use crate::access::ServiceAccess;
 use crate::compose::images::Images;
-use crate::delivery::choose::Kind;
 use crate::delivery::reach::SecretsPlace;
 use crate::delivery::{in_clear, launch};
 use crate::engine::host_paths::HostPaths;
@@ -110,7 +109,7 @@ impl Proof<'_> {
         let of_service = |(service, plan): (&String, &crate::delivery::plan::ServicePlan)| {
             let of_file = |file: &crate::delivery::plan::PlannedFile| {
                 let target = file.target();
-                if self.prepared.choice.kind == Kind::Volume {
+                if self.prepared.choice.kind.in_volumes() {
                     let (owner, mode) = file.permissions(plan.reader, 0o400);
                     let (uid, gid) = owner.unwrap_or((0, 0));
                     return Some(GrantedFile { target, uid, gid, mode, seen_from_host: false });

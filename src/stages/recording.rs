@@ -5,7 +5,6 @@ use std::time::SystemTime;
 
 use crate::compose::program;
 use crate::delivery::Held;
-use crate::delivery::choose::Kind;
 use crate::delivery::record::{self, Delivered, Left, Record};
 use crate::delivery::revision::{Revision, Salt};
 use crate::engine::objects::Container;
@@ -52,7 +51,7 @@ async fn write(run: &Run, basis: Deployed<'_>) -> Result<bool> {
     }
     record.at = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
     record.volumes = record::volumes(tools, now).await?;
-    if prepared.choice.kind == Kind::File {
+    if prepared.choice.kind.in_files() {
         let held = prepared.secrets_dir.held()?;
         record.files = Some(Revision::of(&Held::content(&held), Salt::fresh()?)?.label().to_owned());
     }
@@ -83,7 +82,7 @@ fn of(basis: Deployed) -> Record {
     });
     Record {
         delivery: prepared.choice.kind.name().to_owned(),
-        secrets_dir: (prepared.choice.kind == Kind::File).then(|| prepared.secrets_dir.relative()),
+        secrets_dir: (prepared.choice.kind.in_files()).then(|| prepared.secrets_dir.relative()),
         secrets: secrets.collect(),
         services: services.collect::<BTreeMap<_, _>>(),
         compose: program::noted(tools).or_else(|| prepared.record.as_ref()?.compose.clone()),

@@ -9,7 +9,6 @@ use std::path::PathBuf;
 use self::secrets::Secrets;
 pub(crate) use self::secrets::origin_of;
 use crate::compose::images::{self, Images};
-use crate::delivery::choose::Kind;
 use crate::delivery::current::Why;
 use crate::delivery::plan::Reader;
 use crate::delivery::volume;
@@ -223,7 +222,7 @@ async fn volumes(run: &Run, basis: Foreseen<'_>, made: &BTreeSet<&str>) -> Resul
     for missing in release::missing(tools, &prepared.release, &complete).await? {
         rows.push(row(Some(missing), VolumeKind::ProjectFiles, None, VolumeChange::Create));
     }
-    if prepared.choice.kind == Kind::Volume {
+    if prepared.choice.kind.in_volumes() {
         let launcher = super::overriding::launcher_volume(project);
         if planning::uses_launcher(prepared) && !complete.iter().any(|volume| volume.name == launcher) {
             rows.push(row(Some(launcher), VolumeKind::Launcher, None, VolumeChange::Create));
