@@ -13,7 +13,7 @@ fuzz_target!(|file: &[u8]| {
     match &composed {
         Ok(parsed) => {
             for warning in &parsed.warnings {
-                tells_nothing(file, warning.key(), &format!("{warning} {warning:?} {}", warning.remedy()));
+                tells_nothing(file, warning.key(), &format!("{warning} {warning:?} {}", warning.help()));
             }
             let total: usize = parsed.entries.iter().map(|entry| entry.value.len()).sum();
             assert!(
@@ -23,19 +23,19 @@ fuzz_target!(|file: &[u8]| {
         }
         Err(error) => {
             assert!(error.line >= 1 && error.line <= 1 + file.split(|byte| *byte == b'\n').count());
-            tells_nothing(file, error.key.as_deref(), &format!("{error} {}", error.remedy()));
+            tells_nothing(file, error.key.as_deref(), &format!("{error} {}", error.help()));
         }
     }
     let parsed = match parse(file, Interpolation::Literal) {
         Ok(parsed) => parsed,
         Err(error) => {
-            tells_nothing(file, error.key.as_deref(), &format!("{error} {error:?} {}", error.remedy()));
+            tells_nothing(file, error.key.as_deref(), &format!("{error} {error:?} {}", error.help()));
             assert!(composed.is_err(), "what is no file without dollars is none with them");
             return;
         }
     };
     for warning in &parsed.warnings {
-        tells_nothing(file, warning.key(), &format!("{warning} {warning:?} {}", warning.remedy()));
+        tells_nothing(file, warning.key(), &format!("{warning} {warning:?} {}", warning.help()));
     }
     let mut written = Vec::new();
     for entry in &parsed.entries {
