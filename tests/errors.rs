@@ -52,6 +52,15 @@ fn a_reference_that_is_none_and_a_warning_under_strict() {
 }
 
 #[test]
+fn a_store_that_is_skipped_for_an_empty_credential_fails_a_strict_run() {
+    let scene = Scene::new("errors-skipped");
+    scene.compose(ONE);
+    let mut command = scene.cli(["deploy", "--wait=false", "--secrets", "KEY", "--strict"]);
+    command.env("VAULT_ADDR", "https://vault.example.com").env("VAULT_TOKEN", "");
+    assert_eq!(codes(&scene, command), ["strict"]);
+}
+
+#[test]
 fn a_provider_gets_no_secret() {
     let compose = format!("{ONE}  model:\n    provider: {{ type: example }}\n");
     provokes(

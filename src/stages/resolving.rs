@@ -62,7 +62,7 @@ pub(crate) async fn resolved(
         );
     }
     for remark in sources::without_credentials(&run.settings, &declared.manifest.sources, &opened) {
-        run.remark(remark);
+        run.report.warn(remark);
     }
     let in_job = run.settings.platform.actions;
     let odd = lint::warnings(&resolution.secrets, SystemTime::now(), in_job);
@@ -173,7 +173,7 @@ async fn import(run: &mut Run, declared: &mut Declared, opened: &[Box<dyn Source
     let imported_now = declared.manifest.secrets.len() - before;
     run.console.line(&format!("{} imported", count(imported_now, "secret")));
     for warning in imported.warnings {
-        run.warn(warning.fact, warning.help);
+        run.report.warn(warning);
     }
     Ok(imported.asked)
 }
