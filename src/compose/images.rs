@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use super::failed::what_failed;
+use super::placeholder::literal;
 use super::project::{Project, With};
 use super::service::Service;
 use crate::engine::containers::{self, NeverStarted};
@@ -149,7 +150,7 @@ impl BuildSecrets {
                 tempfile::NamedTempFile::new_in(directory.path()).map_err(|error| failed(&error))?;
             std::io::Write::write_all(&mut file, value.expose()).map_err(|error| failed(&error))?;
             let (_, path) = file.keep().map_err(|error| failed(&error.error))?;
-            let path = path.display().to_string().replace('$', "$$");
+            let path = literal(&path.display().to_string());
             let (key, path) = (serde_json::Value::from(key.as_str()), serde_json::Value::from(path));
             let _ = writeln!(override_text, "  {key}: !override\n    file: {path}");
         }

@@ -39,7 +39,7 @@ pub(super) struct Archive {
     pub(super) count: usize,
 }
 
-/// Looks at what is at an absolute path, in which this is mounted. An error is what is wrong, to be put behind the path's name, and a help.
+/// Looks at what is at an absolute path, in which this is mounted. An error is what is wrong, to be put behind the path's name, and the help.
 pub(super) fn look(git: &mut Git, path: &Path, nested: &Nested, room: u64) -> Result<Tree, (String, String)> {
     let real = match path.canonicalize() {
         Ok(real) => real,

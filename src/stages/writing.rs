@@ -131,7 +131,7 @@ pub(crate) fn open_files(run: &mut Run) -> Result<()> {
     Ok(())
 }
 
-/// The manifest, where there is one, else the first Compose file that is named: what stands for findings without a place.
+/// The manifest, where there is one, else the first Compose file that is named: SARIF shows findings there that have no place of their own.
 fn shown_file(settings: &Settings) -> String {
     let directory = settings.compose.directory.as_deref().unwrap_or(&settings.workspace);
     let manifest = settings.config.clone().unwrap_or_else(|| directory.join(manifest::FILE_NAME));
